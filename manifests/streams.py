@@ -1,0 +1,22 @@
+"""One random stream per image and purpose.
+
+Every random number of an image comes from a stream keyed by (dataset seed, its own key): never
+from its place in a batch, its worker or the order of work. Philox is counter-based, so a stream
+costs nothing to open and two streams never overlap.
+"""
+
+import hashlib
+
+import numpy as np
+
+
+def image_seed(dataset_seed: int, key: str) -> int:
+    """63-bit key of an image's streams: it must survive JSON and Parquet's int64."""
+    digest = hashlib.sha256(f"{dataset_seed}/{key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def stream(seed: int, purpose: str) -> np.random.Generator:
+    """The stream of an image (or of a whole step) for one purpose: "plan", "denoise", ..."""
+    tag = int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:8], "big")
+    return np.random.Generator(np.random.Philox(key=np.array([seed, tag], dtype=np.uint64)))

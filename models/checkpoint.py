@@ -1,0 +1,78 @@
+"""A trained network on disk: model.safetensors with the weights, model.json with the rest.
+
+No pickle: safetensors and JSON hold data only.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+
+from .score_net import Architecture, ScoreNet
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TrainedNet:
+    """A network as loaded, with what it was trained for."""
+
+    net: ScoreNet
+    sigma_1: float
+    sigma_N: float
+    facts: dict[str, Any]  # model.json as a whole
+
+
+def save_weights(net: torch.nn.Module, path: Path) -> None:
+    """Parameters and nothing else, contiguous, on the CPU."""
+    state = {name: p.detach().cpu().contiguous() for name, p in net.named_parameters()}
+    save_file(state, path)
+
+
+def load_weights(net: torch.nn.Module, path: Path) -> None:
+    """Raises ValueError where names or shapes are not the network's."""
+    state = load_file(path)
+    parameters = dict(net.named_parameters())
+    differing = sorted(
+        name
+        for name in state.keys() | parameters.keys()
+        if name not in state
+        or name not in parameters
+        or state[name].shape != parameters[name].shape
+    )
+    if differing:
+        raise ValueError(
+            f"{path} does not fit the network that model.json describes: {len(differing)} tensors"
+            f" differ, {differing[0]} first. Train again or restore the matching pair of files."
+        )
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(state[name])
+
+
+def build(architecture: Architecture, ladder: NDArray[np.float64], seed: int = 0) -> ScoreNet:
+    """A fresh network; equal seeds give equal weights. The caller's random state is untouched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = ScoreNet(architecture, torch.from_numpy(ladder))
+    # Channels last is the layout that convolutions want on CPU and GPU alike.
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def load_net(folder: Path, device: torch.device) -> TrainedNet:
+    """Opens score-net/: model.json and model.safetensors."""
+    facts = json.loads((folder / "model.json").read_text())
+    if facts.get("format") != FORMAT:
+        raise ValueError(
+            f"{folder}/model.json has format {facts.get('format')}; this version reads {FORMAT}."
+            " Train again, or use the version that wrote it."
+        )
+    ladder = np.array(facts["ladder"]["levels"], dtype=np.float64)
+    net = build(Architecture(**facts["architecture"]), ladder)
+    load_weights(net, folder / "model.safetensors")
+    return TrainedNet(net.to(device), float(ladder[0]), float(ladder[-1]), facts)

@@ -1,0 +1,25 @@
+"""Averaged weights: what generation uses."""
+
+import copy
+
+import torch
+from torch import nn
+
+
+class Ema:
+    """An exponential moving average of a network's parameters.
+
+    The decay warms up as (1 + t) / (10 + t), so that the first steps do not linger in it.
+    """
+
+    def __init__(self, net: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.net = copy.deepcopy(net).requires_grad_(False).eval()
+        self._averaged = list(self.net.parameters())
+
+    @torch.no_grad()
+    def update(self, net: nn.Module, step: int) -> None:
+        """`step` counts from 1: the number of updates of `net` so far."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        current = [parameter.detach() for parameter in net.parameters()]
+        torch._foreach_lerp_(self._averaged, current, 1.0 - decay)

@@ -1,0 +1,70 @@
+"""Algorithm 1 of SM-GAN: x* = argmin ||S(x, sigma_N)||^2, from the mixed image, by Adam.
+
+`residual(x, sigma)` stands for sigma S(x, sigma) throughout: numbers of order one at every level.
+Shapes: x (B, C, H, W) in [0, 1]; norms (B,).
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Residual = Callable[[Tensor, float], Tensor]
+
+BETA_1, BETA_2, EPS = 0.9, 0.999, 1e-8
+
+
+@torch.no_grad()
+def score_norm(x: Tensor, residual: Residual, sigma_N: float) -> Tensor:
+    """||sigma_N S(x, sigma_N)||^2 / D, per dimension; (B,) float32."""
+    return residual(x, sigma_N).float().square().mean(dim=(1, 2, 3))
+
+
+def minimise(
+    x: Tensor,
+    residual: Residual,
+    sigma_N: float,
+    *,
+    steps: int,
+    lr: float,
+    noise: Callable[[], Tensor] | None = None,
+    stop_norm: float | None = None,
+) -> Tensor:
+    """x* after `steps` steps of Adam from `lr`, decayed linearly to 0.
+
+    The gradient 2 J^T S is one vector-Jacobian product: with frozen weights nothing else is
+    differentiated. Adam works element by element, so images do not influence each other.
+
+    noise: draws z like x for each step, and S is then taken at x + sigma_N z
+        (`score_noise: fresh`); None takes it at x itself.
+    stop_norm: an image stops moving once its ||sigma_N S||^2 / D is not above this.
+    """
+    x = x.detach().clone()
+    first, second = torch.zeros_like(x), torch.zeros_like(x)
+    moving = torch.ones(len(x), 1, 1, 1, dtype=torch.bool, device=x.device)
+    for step in range(steps):
+        gradient, norm = _gradient(x, residual, sigma_N, noise() if noise else None)
+        if stop_norm is not None:
+            moving &= (norm > stop_norm).reshape(-1, 1, 1, 1)
+            if not moving.any():
+                break
+        first.lerp_(gradient, 1 - BETA_1)
+        second.lerp_(gradient.square(), 1 - BETA_2)
+        rate = lr * (1 - step / steps)
+        unbiased_first = first / (1 - BETA_1 ** (step + 1))
+        unbiased_second = second / (1 - BETA_2 ** (step + 1))
+        change = rate * unbiased_first / (unbiased_second.sqrt() + EPS)
+        x = x - change if stop_norm is None else torch.where(moving, x - change, x)
+    return x
+
+
+def _gradient(
+    x: Tensor, residual: Residual, sigma_N: float, noise: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Gradient of ||sigma_N S||^2 with respect to x, and its value per dimension."""
+    with torch.enable_grad():
+        at = (x if noise is None else x + sigma_N * noise).detach().requires_grad_()
+        scaled_score = residual(at, sigma_N)
+        objective = scaled_score.square().flatten(1).sum(dim=1)
+        (gradient,) = torch.autograd.grad(objective.sum(), at)
+    return gradient, objective.detach() / x[0].numel()

@@ -1,0 +1,13 @@
+"""The spine: one page that tells ingest -> train -> plan -> generate -> write -> evaluate.
+
+    cli        the commands; exit codes; the one place that prints
+    config     stages.yaml: composed, checked, resolved
+    run        the spine itself
+    ledger     stages.lock.json: what is done, stale (and why), missing
+    estimate   --dry-run: counts, bytes, and time from a short probe on this machine
+    status     what a run folder holds
+    progress   bars on a terminal, timed lines elsewhere, JSON lines beside
+    signals    stop on request, resumable
+
+Below it: stages (one verb per file) -> models (torch), manifests (what is on disk, no torch).
+"""

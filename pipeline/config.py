@@ -1,0 +1,139 @@
+"""stages.yaml: every stage's own Config composed into one, checked, and resolved."""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from ..manifests.errors import ConfigError
+from ..stages.evaluate import EvaluateConfig
+from ..stages.generate import GenerateConfig
+from ..stages.ingest import IngestConfig
+from ..stages.train import TrainConfig
+from ..stages.write import WriteConfig
+
+BUNDLED = ("digits", "faces")
+DEFAULT_FILE = Path(__file__).with_name("default.yaml")
+
+
+class Config(BaseModel, frozen=True, extra="forbid"):
+    """The whole of stages.yaml."""
+
+    run: str = "runs/digits"
+    seed: int = Field(0, ge=0)
+    ingest: IngestConfig = IngestConfig()
+    train: TrainConfig = TrainConfig()
+    generate: GenerateConfig = GenerateConfig()
+    write: WriteConfig = WriteConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+
+
+def load_config(path: Path, overrides: list[str]) -> Config:
+    """Reads a stages.yaml; `overrides` are "section.key=value" as given to --set.
+
+    Relative paths in the file resolve against its folder, in overrides against the working folder.
+
+    Raises:
+        ConfigError: no such file, not YAML, an unknown key (with the nearest known one), a value
+            out of range; always with the place in the file.
+    """
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise ConfigError(
+            f"{path} could not be read ({error.strerror}). Write one with"
+            " `scoremix-pipeline init`, or name another file."
+        ) from error
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold sections (ingest:, train:, ...); found {values!r}.")
+    _anchor_paths(values, path.resolve().parent)
+    return compose(values, overrides, str(path))
+
+
+def compose(values: dict[str, Any], overrides: list[str], where: str) -> Config:
+    """A Config from plain values with overrides applied; `where` is named in errors."""
+    given: dict[str, Any] = {}
+    for override in overrides:
+        _apply(given, override)
+    _anchor_paths(given, Path.cwd())
+    try:
+        return Config.model_validate(_merged(values, given))
+    except ValidationError as error:
+        raise ConfigError(_explain(error, where)) from error
+
+
+def dump_config(config: Config) -> str:
+    """YAML of a whole config, sections in the order of the flow."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    name, equals, text = override.partition("=")
+    if not equals or not name:
+        raise ConfigError(f"--set {override}: expected section.key=value, as in generate.ratio=5.")
+    *sections, key = name.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+    try:
+        values[key] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is not valid YAML.") from error
+
+
+def _merged(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        below = merged.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            value = _merged(below, value)
+        merged[key] = value
+    return merged
+
+
+# Where a path may stand, and the words that are not paths there.
+_PATHS = {
+    ("run",): (),
+    ("ingest", "source"): BUNDLED,
+    ("ingest", "reference"): (),
+    ("evaluate", "features"): ("auto", "pixels", "inception"),
+    ("evaluate", "inception_weights"): (),
+}
+
+
+def _anchor_paths(values: dict[str, Any], folder: Path) -> None:
+    """Makes relative paths absolute, against `folder`, in place."""
+    for (*sections, key), words in _PATHS.items():
+        holder: Any = values
+        for section in sections:
+            holder = holder.get(section) if isinstance(holder, dict) else None
+        value = holder.get(key) if isinstance(holder, dict) else None
+        if isinstance(value, str) and value not in words:
+            holder[key] = str(folder / Path(value).expanduser())
+
+
+def _explain(error: ValidationError, where: str) -> str:
+    lines = []
+    for problem in error.errors():
+        place = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            known = _known_keys(problem["loc"][:-1])
+            near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}."
+            lines.append(f"{place}: unknown key; {hint}")
+        else:
+            lines.append(f"{place}: {problem['msg']}; found {problem['input']!r}.")
+    return f"{where} has {len(lines)} problem(s):\n  " + "\n  ".join(lines)
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    model: Any = Config
+    for part in location:
+        field = model.model_fields.get(str(part))
+        model = field.annotation if field else model
+    return list(model.model_fields)

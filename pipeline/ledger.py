@@ -1,0 +1,68 @@
+"""stages.lock.json: per stage, what it was made from. A stage is stale by content."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..manifests.atomic import write_json
+from ..manifests.errors import ScoreMixError
+
+_FORMAT = 1
+STAGES = ("ingest", "train", "plan", "write", "evaluate")
+
+
+class Ledger:
+    """What each stage was last made from, and what came of it."""
+
+    def __init__(self, run: Path) -> None:
+        self.path = run / "stages.lock.json"
+        self.stages: dict[str, dict[str, Any]] = {}
+        self.shards: str | None = None  # where the product lies, relative to the run folder
+        if self.path.exists():
+            try:
+                content = json.loads(self.path.read_text())
+                self.stages, self.shards = content["stages"], content.get("shards")
+            except (ValueError, KeyError, TypeError) as error:
+                raise ScoreMixError(
+                    f"{self.path} cannot be read as a stages.lock.json ({error}). Remove it: the"
+                    " next run then looks at every stage again, and finished shards are kept."
+                ) from error
+
+    def why(self, stage: str, inputs: dict[str, Any]) -> str | None:
+        """Why `stage` must run with these inputs; None if it is done."""
+        entry = self.stages.get(stage)
+        if entry is None:
+            return "not done yet"
+        changed = _changes(entry["inputs"], json.loads(json.dumps(inputs)))
+        if not changed:
+            return None
+        return "changed: " + "; ".join(changed[:4]) + (" ..." if len(changed) > 4 else "")
+
+    def record(self, stage: str, inputs: dict[str, Any], **outcome: Any) -> None:
+        """Marks `stage` as made from `inputs`; `outcome` is kept beside."""
+        self.stages[stage] = {"inputs": inputs, "outcome": outcome}
+        self.save()
+
+    def outcome(self, stage: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.stages.get(stage, {}).get("outcome", {})
+        return found
+
+    def save(self) -> None:
+        content = {"format": _FORMAT, "stages": self.stages, "shards": self.shards}
+        write_json(self.path, content)
+
+
+def _changes(old: Any, new: Any, place: str = "") -> list[str]:
+    """"train.steps 1500 -> 3000" for every leaf that differs."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            line
+            for key in sorted(old.keys() | new.keys())
+            for line in _changes(old.get(key), new.get(key), f"{place}.{key}".lstrip("."))
+        ]
+    return [] if old == new else [f"{place} {_short(old)} -> {_short(new)}"]
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text[:12] + "..." if len(text) > 24 else text

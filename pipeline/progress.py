@@ -1,0 +1,116 @@
+"""Progress with rate and time left: bars on a terminal, timed lines elsewhere, JSON beside."""
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class Shown:
+    """Shows the progress of stages on standard error and keeps it in `log` (JSON lines)."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.quiet = quiet
+        self.log: Path | None = None
+        self.started = time.monotonic()
+
+    def note(self, text: str) -> None:
+        self._record(note=text)
+        if not self.quiet:
+            self.console.print(text, markup=False)
+
+    @contextlib.contextmanager
+    def task(self, name: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+        if self.quiet:
+            yield lambda done: None
+        elif self.console.is_terminal:
+            with self._bar(name, total, unit) as advance:
+                yield advance
+        else:
+            yield self._lines(name, total, unit)
+
+    @contextlib.contextmanager
+    def _bar(self, name: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+        columns = (
+            TextColumn("{task.description:>9}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(compact=True),
+        )
+        with Progress(*columns, console=self.console, transient=True) as bars:
+            task = bars.add_task(name, total=total, rate="")
+            begin = time.monotonic()
+            done = resumed = 0
+
+            def advance(count: int) -> None:
+                nonlocal done, resumed
+                resumed = count if done == 0 and time.monotonic() - begin < 0.01 else resumed
+                done += count
+                seconds = max(time.monotonic() - begin, 1e-6)
+                bars.update(task, advance=count, rate=f"{(done - resumed) / seconds:,.0f} {unit}/s")
+
+            yield advance
+
+    def _lines(self, name: str, total: int, unit: str) -> Callable[[int], None]:
+        begin = last = time.monotonic()
+        done = resumed = 0
+
+        def advance(count: int) -> None:
+            nonlocal done, last, resumed
+            now = time.monotonic()
+            # What a resumed task starts with was not done at this rate.
+            resumed = count if done == 0 and now - begin < 0.01 else resumed
+            done += count
+            if now - last < _SECONDS_BETWEEN_LINES:
+                return
+            last = now
+            rate = max(done - resumed, 1) / (now - begin)
+            left = (total - done) / rate
+            self.console.print(
+                f"{name}: {done:,}/{total:,} {unit}, {rate:,.1f}/s, {duration(left)} left",
+                markup=False,
+            )
+            self._record(task=name, done=done, total=total, rate=rate, left=left)
+
+        return advance
+
+    def _record(self, **values: object) -> None:
+        if self.log is not None:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.log, "a") as file:
+                seconds = round(time.monotonic() - self.started, 3)
+                file.write(json.dumps({"seconds": seconds, **values}) + "\n")
+
+
+def duration(seconds: float) -> str:
+    """"48 s", "3 min 5 s", "2 h 4 min"."""
+    whole = int(seconds + 0.5)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def size(count: float) -> str:
+    """Bytes as "12.3 MB"."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+def say(text: str) -> None:
+    """A result, on standard output."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

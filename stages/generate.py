@@ -1,0 +1,227 @@
+"""generate: plan rows become images.
+
+An iterator over micro-batches of finished uint8 images. A micro-batch never straddles two calls
+and its tail is padded, so an image does not depend on which rows are asked for beside it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+from ..manifests.errors import Interrupted, ScoreMixError
+from ..manifests.streams import stream
+from ..models.checkpoint import TrainedNet
+from ..models.methods import FrozenScore, Noise, ScoreMixOptions, Steps, mixup, scoremix
+from ..models.minimise import score_norm
+from .presets import choose, micro_batch
+from .train import to_unit
+
+ALGORITHM = 1  # raised whenever equal options would make other pixels
+
+
+class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
+    """Section `generate`. An unset value comes from the row of `train.preset`."""
+
+    method: Literal["scoremix", "mixup"] = "scoremix"
+    ratio: int = Field(10, ge=1, le=999)  # mu: augmented images per real one
+    alpha: float = Field(0.2, gt=0)  # lambda ~ Beta(alpha, alpha)
+    steps: int | None = Field(None, ge=0)  # of Algorithm 1
+    lr: float | None = Field(None, gt=0)  # of its Adam
+    stop: Literal["none", "real"] = "none"  # real: stop where held-out real images' norms lie
+    score_noise: Literal["none", "fresh"] = "none"
+    t0: float = Field(0.25, gt=0, lt=1)
+    denoise: Literal["stochastic", "drift", "ode", "tweedie", "off"] = "stochastic"
+    denoise_steps: int | None = Field(None, ge=2)
+    noise_rule: Literal["ancestral", "reverse-sde"] = "ancestral"
+    pairing: Literal["auto", "within", "any"] = "auto"
+    lone_class: Literal["refuse", "self"] = "refuse"  # a class with one image
+    batch: Literal["auto"] | int = "auto"  # micro-batch; part of the recipe
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    def resolved(
+        self, preset: str, resolution: int, width: int, device_type: str
+    ) -> "GenerateConfig":
+        """Every unset or automatic value filled in, from tables and never from a probe."""
+        row = choose(preset, resolution, device_type)[1]
+        filled: dict[str, Any] = {}
+        defaults = {
+            "steps": row.minimise_steps,
+            "lr": row.minimise_lr,
+            "denoise_steps": row.denoise_steps,
+        }
+        filled |= {key: value for key, value in defaults.items() if getattr(self, key) is None}
+        if self.batch == "auto":
+            filled["batch"] = micro_batch(device_type, resolution, width)
+        if self.precision == "auto":
+            filled["precision"] = "float32"
+        return self.model_copy(update=filled)
+
+
+def recipe(config: GenerateConfig, net: TrainedNet | None, corpus_digest: str) -> dict[str, Any]:
+    """Every choice that can change a pixel of an augmented image, but for its plan row."""
+    common = {
+        "algorithm": ALGORITHM,
+        "method": config.method,
+        "corpus_digest": corpus_digest,
+        "micro_batch": config.batch,
+        "precision": config.precision,
+    }
+    if net is None:
+        return common
+    return common | {
+        "model_sha256": net.facts["weights_sha256"],
+        "sigma_1": net.sigma_1,
+        "sigma_N": net.sigma_N,
+        "steps": config.steps,
+        "lr": config.lr,
+        "stop_norm": net.facts["norm_real"]["median"] if config.stop == "real" else None,
+        "score_noise": config.score_noise,
+        "t0": config.t0,
+        "denoise": config.denoise,
+        "denoise_steps": config.denoise_steps,
+        "noise_rule": config.noise_rule,
+    }
+
+
+def recipe_of_real(augmented: dict[str, Any]) -> dict[str, Any]:
+    """What the real images' shards depend on: the corpus, and the network that gives norms."""
+    kept = ("algorithm", "corpus_digest", "micro_batch", "precision", "model_sha256", "encoder")
+    return {key: augmented[key] for key in kept if key in augmented} | {"method": "real"}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some plan rows with their images, step by step: uint8 (B, H, W, C)."""
+
+    rows: pa.Table
+    mixup: NDArray[np.uint8]
+    minimised: NDArray[np.uint8]
+    final: NDArray[np.uint8]
+    norms: NDArray[np.float32] | None  # (B, 3): ||sigma_N S||^2 / D of the three
+
+
+def generate(
+    rows: pa.Table,
+    images: NDArray[np.uint8],
+    recipe: dict[str, Any],
+    net: TrainedNet | None,
+    *,
+    device: torch.device,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[Batch]:
+    """Makes the images of `rows` (plan rows of one kind), a micro-batch at a time.
+
+    Raises:
+        Interrupted: `stopping()` became true; whole shards that were finished stay.
+        ScoreMixError: an image came out not finite.
+    """
+    size = recipe["micro_batch"]
+    score = None
+    if net is not None:
+        net.net.trunk_dtype = torch.bfloat16 if recipe["precision"] == "bfloat16" else None
+        score = FrozenScore(net.net, net.sigma_1, net.sigma_N)
+    for start in range(0, rows.num_rows, size):
+        if stopping():
+            raise Interrupted("Generation stopped; finished shards stay, and the same command resumes.")
+        part = rows.slice(start, size)
+        yield _make(part, images, recipe, score, device)
+
+
+def _make(
+    part: pa.Table,
+    images: NDArray[np.uint8],
+    recipe: dict[str, Any],
+    score: FrozenScore | None,
+    device: torch.device,
+) -> Batch:
+    count, size = part.num_rows, recipe["micro_batch"]
+    # The tail is padded with its own last row: every batch has one shape, the plan's.
+    padded = np.minimum(np.arange(size), count - 1)
+    x1 = to_unit(images[part["row_1"].to_numpy()[padded]], device)
+    if part["kind"][0].as_py() == "real":
+        return _real(part, x1, images, score, count)
+    x2 = to_unit(images[part["row_2"].to_numpy()[padded]], device)
+    lambda_ = torch.from_numpy(part["lambda"].to_numpy()[padded]).to(device, torch.float32)
+    if score is None:
+        steps = mixup(x1, x2, lambda_)
+    else:
+        noise = _streams(part["seed"].to_numpy()[padded], tuple(x1.shape[1:]), device)
+        steps = scoremix(x1, x2, lambda_, score, noise, options(recipe))
+    _check_finite(steps, part)
+    return Batch(
+        rows=part,
+        mixup=to_pixels(steps.mixup[:count]),
+        minimised=to_pixels(steps.minimised[:count]),
+        final=to_pixels(steps.final[:count]),
+        norms=None if steps.norms is None else steps.norms[:count].cpu().numpy(),
+    )
+
+
+def _real(
+    part: pa.Table,
+    x1: torch.Tensor,
+    images: NDArray[np.uint8],
+    score: FrozenScore | None,
+    count: int,
+) -> Batch:
+    """Real images pass through untouched; only their norms are worked out."""
+    pixels = np.asarray(images[part["row_1"].to_numpy()])
+    norms = None
+    if score is not None:
+        norm = score_norm(x1, score, score.sigma_N)[:count].cpu().numpy()
+        norms = np.repeat(norm[:, None], 3, axis=1)
+    return Batch(part, pixels, pixels, pixels, norms)
+
+
+def options(recipe: dict[str, Any]) -> ScoreMixOptions:
+    return ScoreMixOptions(
+        steps=recipe["steps"],
+        lr=recipe["lr"],
+        stop_norm=recipe["stop_norm"],
+        fresh_score_noise=recipe["score_noise"] == "fresh",
+        t0=recipe["t0"],
+        denoise=recipe["denoise"],
+        denoise_steps=recipe["denoise_steps"],
+        noise_rule=recipe["noise_rule"],
+    )
+
+
+def _streams(seeds: NDArray[np.int64], shape: tuple[int, ...], device: torch.device) -> Noise:
+    """Draws (B, C, H, W) noise, each image from its own stream for each purpose."""
+    open_streams: dict[str, list[np.random.Generator]] = {}
+
+    def draw(purpose: str) -> torch.Tensor:
+        if purpose not in open_streams:
+            open_streams[purpose] = [stream(int(seed), purpose) for seed in seeds]
+        block = np.empty((len(seeds), *shape), dtype=np.float32)
+        for image, random in zip(block, open_streams[purpose], strict=True):
+            random.standard_normal(out=image, dtype=np.float32)
+        noise = torch.from_numpy(block).to(device)
+        return noise.contiguous(memory_format=torch.channels_last)
+
+    return draw
+
+
+def to_pixels(x: torch.Tensor) -> NDArray[np.uint8]:
+    """[0, 1] float (B, C, H, W) -> uint8 (B, H, W, C): clamp, then round to 8 bit."""
+    scaled = x.clamp(0, 1).mul(255.0).round().to(torch.uint8)
+    pixels: NDArray[np.uint8] = scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return pixels
+
+
+def _check_finite(steps: Steps, part: pa.Table) -> None:
+    finite = steps.final.isfinite().flatten(1).all(dim=1).cpu().numpy()[: part.num_rows]
+    if not finite.all():
+        keys = part["key"].to_pylist()
+        bad = [key for key, good in zip(keys, finite, strict=True) if not good]
+        raise ScoreMixError(
+            f"The score network gave values that are not numbers for {', '.join(bad[:8])}. Nothing"
+            " was written of them. Train again with a lower train.lr, or set"
+            " generate.precision: float32."
+        )

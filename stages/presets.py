@@ -1,0 +1,68 @@
+"""The preset table: what `preset: auto` and unset options come to.
+
+A preset is a cost class. `paper` is the published network and settings and wants a GPU; `small`
+and `tiny` are for two to sixteen CPU cores, with settings chosen by measurement (docs/presets.md).
+The row used is the first whose `up_to` is not below the corpus's resolution.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+PresetName = Literal["paper", "small", "tiny"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    up_to: int  # largest side in pixels that this row serves
+    width: int  # g
+    steps: int  # updates
+    batch: int  # images per update, over all processes
+    lr: float
+    levels: Literal["uniform", "focus"]
+    checkpoint_every: int  # updates between held-out measurements and resumable states
+    minimise_steps: int  # Algorithm 1
+    minimise_lr: float
+    denoise_steps: int
+
+
+_ANY = 4096
+
+PRESETS: dict[PresetName, tuple[Preset, ...]] = {
+    "paper": (
+        Preset(64, 128, 200_000, 32, 1e-4, "uniform", 5_000, 100, 0.005, 25),
+        Preset(_ANY, 128, 300_000, 32, 1e-4, "uniform", 5_000, 100, 0.005, 25),
+    ),
+    "small": (
+        Preset(16, 32, 20_000, 128, 1e-3, "focus", 1_000, 20, 0.001, 25),
+        Preset(64, 48, 30_000, 32, 5e-4, "focus", 1_000, 20, 0.001, 25),
+        Preset(_ANY, 48, 60_000, 16, 5e-4, "focus", 2_000, 20, 0.001, 25),
+    ),
+    "tiny": (
+        Preset(16, 16, 1_500, 128, 1e-3, "focus", 250, 20, 0.001, 25),
+        Preset(32, 24, 3_000, 32, 1e-3, "focus", 500, 20, 0.001, 25),
+        Preset(_ANY, 24, 3_000, 16, 1e-3, "focus", 500, 20, 0.001, 25),
+    ),
+}
+
+
+def choose(name: str, resolution: int, device_type: str) -> tuple[PresetName, Preset]:
+    """The preset and its row; `auto` is `paper` on a GPU and `tiny` on a CPU."""
+    chosen: PresetName
+    if name == "auto":
+        chosen = "tiny" if device_type == "cpu" else "paper"
+    else:
+        assert name in PRESETS
+        chosen = name  # type: ignore[assignment]
+    return chosen, next(row for row in PRESETS[chosen] if resolution <= row.up_to)
+
+
+def micro_batch(device_type: str, resolution: int, width: int) -> int:
+    """Images generated at once: from this table, never from a probe, for it is part of the plan.
+
+    The last bit of a pixel may depend on it. Sized so that one Algorithm 1 step at 256 px and
+    g = 128 stays under 40 GB on a GPU, and a step's activations near a CPU's cache elsewhere.
+    """
+    if device_type == "cpu":
+        return 100 if resolution <= 16 else 32 if resolution <= 32 else 16 if resolution <= 64 else 4
+    pixels = 64 * 256 * 256 * 128 // (resolution * resolution * max(width, 32))
+    return int(min(512, max(8, 2 ** (pixels.bit_length() - 1))))

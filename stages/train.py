@@ -1,0 +1,364 @@
+"""train: a corpus becomes a score network.
+
+Writes score-net/ model.safetensors (averaged weights), model.json (architecture, ladder, how it
+was trained, how well it does per noise band) and train.jsonl; last/ resumes a stopped run.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+from ..manifests.atomic import canonical_digest, sha256_file, write_bytes, write_json
+from ..manifests.errors import ConfigError, Interrupted, TrainingDiverged
+from ..manifests.streams import image_seed, stream
+from ..models.checkpoint import FORMAT, build, load_weights, save_weights
+from ..models.diameter import diameter
+from ..models.ema import Ema
+from ..models.ladder import SIGMA_N, noise_ladder, sigma_at
+from ..models.loss import BAND_EDGES, band_levels, draw_levels, dsm_loss
+from ..models.methods import FrozenScore
+from ..models.minimise import score_norm
+from ..models.score_net import Architecture, ScoreNet
+from .corpus import Corpus
+from .presets import choose
+from .progress import Progress
+from .training_state import Progressed, load_state, save_best, save_state
+
+ALGORITHM = 1  # raised whenever equal options would train another network
+
+_HELD_IMAGES = 256  # per side (training, held out) and noise band in a measurement
+_LEVELS_PER_BAND = 8
+
+
+class TrainConfig(BaseModel, frozen=True, extra="forbid"):
+    """Section `train`. An unset value comes from the preset's row (stages/presets.py)."""
+
+    preset: Literal["auto", "paper", "small", "tiny"] = "auto"
+    steps: int | None = Field(None, ge=1)  # updates
+    width: int | None = Field(None, ge=4)  # g, the size of the network
+    batch: int | None = Field(None, ge=1)  # images per update over all processes
+    lr: float | None = Field(None, gt=0)
+    levels: Literal["uniform", "focus"] | None = None
+    conditioning: Literal["fourier", "table"] = "fourier"
+    ema: float = Field(0.999, ge=0, lt=1)
+    flip: bool = False  # horizontal flips enlarge the distribution: the user's to say
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of the network's trunk
+    checkpoint_every: int | None = Field(None, ge=1)  # updates
+
+    def resolved(self, resolution: int, device_type: str) -> "TrainConfig":
+        """Every unset value filled in from the preset table."""
+        name, row = choose(self.preset, resolution, device_type)
+        wanted = ("steps", "width", "batch", "lr", "levels", "checkpoint_every")
+        filled = {key: getattr(row, key) for key in wanted if getattr(self, key) is None}
+        if self.precision == "auto":
+            filled["precision"] = "float32"
+        return self.model_copy(update={"preset": name, **filled})
+
+
+def train(
+    config: TrainConfig,
+    corpus: Corpus,
+    out: Path,
+    *,
+    seed: int,
+    t0: float,
+    device: str,
+    progress: Progress,
+    stopping: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Trains the network that `config` (resolved) describes; gives model.json's content.
+
+    t0: of the generation to come; `levels: focus` and the choice of the best state look below
+        2 sigma(t0). stopping: asked at every step; when true, the state is saved and
+        Interrupted raised. The same call goes on from there.
+
+    Raises:
+        TrainingDiverged: the loss is not finite; nothing was updated with it.
+    """
+    run = _Run(config, corpus, out, seed, t0, device, progress)
+    while run.progressed.step < run.steps:
+        run.advance_to_checkpoint(stopping)
+    return run.finish()
+
+
+class _Run:
+    """One training run: what lives from the first step to the last."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        corpus: Corpus,
+        out: Path,
+        seed: int,
+        t0: float,
+        device: str,
+        progress: Progress,
+    ) -> None:
+        assert config.steps and config.width and config.batch and config.checkpoint_every
+        self.config, self.out, self.seed, self.progress = config, out, seed, progress
+        self.steps, self.batch = config.steps, config.batch
+        self.accelerator = Accelerator(cpu=device == "cpu")
+        self.device = self.accelerator.device
+        self._check_world()
+        self.corpus = corpus
+        self.sigma_1 = _sigma_1(corpus, progress)
+        self.ladder = noise_ladder(self.sigma_1)
+        self.focus = 2 * sigma_at(t0, self.sigma_1)
+        side, channels = corpus.images.shape[1], corpus.images.shape[3]
+        architecture = Architecture(channels, side, config.width, config.conditioning)
+        net = build(architecture, self.ladder, image_seed(seed, "weights")).to(self.device)
+        net.trunk_dtype = torch.bfloat16 if config.precision == "bfloat16" else None
+        self.plain = net
+        self.ema = Ema(net, config.ema)
+        assert config.lr
+        optimiser = torch.optim.Adam(net.parameters(), lr=config.lr, fused=True)
+        # Same answer on one process and on many; only then may a state be continued.
+        free = config.model_dump(exclude={"steps", "preset"})
+        identity = canonical_digest(
+            [ALGORITHM, free, corpus.digest, seed, self.focus, self.accelerator.num_processes]
+        )
+        self.progressed = load_state(out / "last", identity, net, self.ema, optimiser)
+        if self.progressed.step:
+            progress.note(f"train: going on from step {self.progressed.step:,}")
+        self.net, self.optimiser = self.accelerator.prepare(net, optimiser)
+        self.raw_optimiser = optimiser
+        self.log = _Log(out / "train.jsonl", self.progressed.step)
+
+    def _check_world(self) -> None:
+        if self.batch % self.accelerator.num_processes:
+            raise ConfigError(
+                f"train.batch is {self.batch} over all processes, which {self.accelerator.num_processes}"
+                " processes cannot share evenly. Set train.batch to a multiple of their number."
+            )
+
+    def advance_to_checkpoint(self, stopping: Callable[[], bool]) -> None:
+        """Trains to the next checkpoint, measures on held-out images, saves the state."""
+        assert self.config.checkpoint_every
+        every = self.config.checkpoint_every
+        first = self.progressed.step
+        end = min((first // every + 1) * every, self.steps)
+        started, losses = time.monotonic(), []
+        with self.progress.task("train", self.steps * self.batch, "images") as advance:
+            advance(first * self.batch)
+            for step in range(first, end):
+                losses.append(self._update(step))
+                self.progressed.step = step + 1
+                advance(self.batch)
+                if stopping():
+                    self._save()
+                    raise Interrupted(
+                        f"Training stopped at step {step + 1:,} of {self.steps:,}; the same command"
+                        " goes on from there."
+                    )
+        seconds = time.monotonic() - started
+        self._measure(sum(losses) / len(losses), (end - first) * self.batch / seconds)
+        self._save()
+
+    def _update(self, step: int) -> float:
+        """One update; gives the loss. Order, levels and noise come from (seed, step, index)."""
+        chosen, x, sigma, noise = self._draw(step)
+        loss = dsm_loss(self.net, x, sigma, noise)
+        mean = loss.mean()
+        value = float(mean.detach())
+        if not np.isfinite(value):
+            keys = [f"{row:06d}" for row in chosen[~loss.detach().isfinite().cpu().numpy()]]
+            raise TrainingDiverged(
+                f"The loss at step {step} is {value}; it came from the images {', '.join(keys[:8])}."
+                f" The network was not updated with it and step {self.progressed.step} is the last"
+                " good one. Look at those images, or lower train.lr, and run again."
+            )
+        self.optimiser.zero_grad()
+        self.accelerator.backward(mean)
+        self.optimiser.step()
+        self.ema.update(self.plain, step + 1)
+        return value
+
+    def _draw(
+        self, step: int
+    ) -> tuple[NDArray[np.int64], torch.Tensor, torch.Tensor, torch.Tensor]:
+        """This process's share of the global batch: rows, images, levels, noise."""
+        random = stream(image_seed(self.seed, f"step-{step}"), "train")
+        rows = _batch_rows(len(self.corpus.images), self.batch, step, self.seed)
+        focus = self.focus if self.config.levels == "focus" else None
+        levels = draw_levels(self.ladder, self.batch, random, focus)
+        flips = random.random(self.batch) < 0.5
+        share = self.batch // self.accelerator.num_processes
+        mine = slice(
+            share * self.accelerator.process_index, share * (self.accelerator.process_index + 1)
+        )
+        pixels = self.corpus.images[rows[mine]]
+        x = to_unit(pixels, self.device)
+        if self.config.flip:
+            flip = torch.from_numpy(flips[mine]).to(self.device).reshape(-1, 1, 1, 1)
+            x = torch.where(flip, x.flip(3), x)
+        generator = torch.Generator(self.device).manual_seed(
+            image_seed(self.seed, f"noise-{step}")
+        )
+        shape = (self.batch, *x.shape[1:])
+        noise = torch.randn(shape, generator=generator, device=self.device)[mine]
+        sigma = torch.from_numpy(levels[mine]).to(self.device, torch.float32)
+        return rows[mine], x, sigma, noise.contiguous(memory_format=torch.channels_last)
+
+    def _measure(self, loss: float, rate: float) -> None:
+        """The loss per noise band on training and held-out images; keeps the best average."""
+        if not self.accelerator.is_main_process:
+            return
+        bands = {"train": self._bands(self.corpus.images, "train")}
+        if len(self.corpus.reference):
+            bands["held_out"] = self._bands(self.corpus.reference, "held-out")
+        step = self.progressed.step
+        judged = bands.get("held_out", bands["train"])
+        uppers = dict(zip(judged, BAND_EDGES[:-1], strict=False))
+        low = [v for k, v in judged.items() if self.config.levels == "uniform" or uppers[k] < self.focus]
+        score = sum(low) / len(low)
+        best = self.progressed.best_loss
+        if "held_out" not in bands or best is None or score < best:
+            self.progressed.best_loss, self.progressed.best_step = score, step
+            self.progressed.best_bands = bands
+            save_best(self.out / "last", self.ema)
+        self.log.write(step=step, images=step * self.batch, loss=loss, rate=rate, bands=bands)
+        shown = "held out " if "held_out" in bands else "training "
+        self.progress.note(
+            f"train: step {step:,}  loss {loss:.4f}  {shown}"
+            + "  ".join(f"{name}: {value:.3f}" for name, value in judged.items())
+        )
+
+    @torch.no_grad()
+    def _bands(self, images: NDArray[np.uint8], purpose: str) -> dict[str, float]:
+        random = stream(image_seed(self.seed, purpose), "bands")
+        count = min(_HELD_IMAGES, len(images))
+        rows = np.sort(random.permutation(len(images))[:count])
+        x = to_unit(images[rows], self.device)
+        means = {}
+        for name, levels in band_levels(self.ladder, _LEVELS_PER_BAND).items():
+            sigma = torch.tensor(np.resize(levels, count), dtype=torch.float32, device=self.device)
+            noise = random.standard_normal(tuple(x.shape), dtype=np.float32)
+            z = torch.from_numpy(noise).to(self.device)
+            parts = [
+                dsm_loss(self.ema.net, x[i : i + 64], sigma[i : i + 64], z[i : i + 64])
+                for i in range(0, count, 64)
+            ]
+            means[name] = float(torch.cat(parts).mean())
+        return means
+
+    def _save(self) -> None:
+        if self.accelerator.is_main_process:
+            save_state(
+                self.out / "last", self.progressed, self.plain, self.ema, self.raw_optimiser
+            )
+        self.accelerator.wait_for_everyone()
+
+    def finish(self) -> dict[str, Any]:
+        """Writes the chosen averages and model.json; the latter last, for it is the commit."""
+        chosen = "best held-out loss" if len(self.corpus.reference) else "last"
+        if self.accelerator.is_main_process:
+            load_weights(self.ema.net, self.out / "last" / "best.safetensors")
+            temporary = self.out / ".model.tmp"
+            save_weights(self.ema.net, temporary)
+            write_bytes(self.out / "model.safetensors", temporary.read_bytes())
+            temporary.unlink()
+            write_json(self.out / "model.json", self._facts(chosen))
+        self.accelerator.wait_for_everyone()
+        facts: dict[str, Any] = json.loads((self.out / "model.json").read_text())
+        return facts
+
+    def _facts(self, chosen: str) -> dict[str, Any]:
+        proper, conditioning = self.plain.count_parameters()
+        return {
+            "format": FORMAT,
+            "algorithm": ALGORITHM,
+            "architecture": self.plain.architecture.describe(),
+            "parameters": {"network": proper, "conditioning": conditioning},
+            "ladder": {
+                "sigma_1": self.sigma_1,
+                "sigma_N": SIGMA_N,
+                "levels": self.ladder.tolist(),
+            },
+            "corpus_digest": self.corpus.digest,
+            "seed": self.seed,
+            "weights_sha256": sha256_file(self.out / "model.safetensors"),
+            "training": {
+                "options": self.config.model_dump(),
+                "steps": self.progressed.step,
+                "images": self.progressed.step * self.batch,
+                "chosen": chosen,
+                "chosen_step": self.progressed.best_step,
+                "loss_per_band": self.progressed.best_bands,
+                "world_size": self.accelerator.num_processes,
+                "device": self.device.type,
+                "torch": torch.__version__,
+            },
+            "norm_real": self._norm_real(),
+        }
+
+    def _norm_real(self) -> dict[str, Any]:
+        """||sigma_N S||^2 / D of real images: what `generate.stop: real` stops at."""
+        held_out = len(self.corpus.reference) > 0
+        images = self.corpus.reference if held_out else self.corpus.images
+        norms = real_norms(self.ema.net, self.sigma_1, images[:_HELD_IMAGES], self.device)
+        return {"median": float(np.median(norms)), "of": "held out" if held_out else "training"}
+
+
+class _Log:
+    """train.jsonl: a line per checkpoint; lines after the step resumed from are dropped."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        old = path.read_text().splitlines() if path.exists() and step else []
+        kept = [line for line in old if json.loads(line)["step"] <= step]
+        path.write_text("".join(line + "\n" for line in kept))
+
+    def write(self, **values: Any) -> None:
+        with open(self.path, "a") as file:
+            file.write(json.dumps(values) + "\n")
+
+
+def to_unit(pixels: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    """uint8 (B, H, W, C) -> float32 (B, C, H, W) in [0, 1], channels last in memory."""
+    tensor = torch.from_numpy(np.ascontiguousarray(pixels)).to(device)
+    return tensor.permute(0, 3, 1, 2).to(torch.float32).div_(255.0)
+
+
+def real_norms(
+    net: ScoreNet, sigma_1: float, images: NDArray[np.uint8], device: torch.device
+) -> NDArray[np.float32]:
+    """||sigma_N S||^2 / D of unmixed images; (N,)."""
+    score = FrozenScore(net, sigma_1, SIGMA_N)
+    parts = [
+        score_norm(to_unit(images[i : i + 64], device), score, SIGMA_N).cpu().numpy()
+        for i in range(0, len(images), 64)
+    ]
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def _batch_rows(count: int, batch: int, step: int, seed: int) -> NDArray[np.int64]:
+    """Rows of the global batch at `step`: epochs are seeded permutations laid end to end."""
+    places = np.arange(step * batch, (step + 1) * batch)
+    rows = np.empty(batch, dtype=np.int64)
+    for epoch in np.unique(places // count):
+        order = stream(image_seed(seed, f"epoch-{epoch}"), "train").permutation(count)
+        inside = places // count == epoch
+        rows[inside] = order[places[inside] % count]
+    return rows
+
+
+def _sigma_1(corpus: Corpus, progress: Progress) -> float:
+    """Exact, and kept beside the corpus: it depends on the images alone."""
+    with progress.task("sigma_1", len(corpus.images), "images") as advance:
+        found = diameter(corpus.images, advance)
+    if found.squared == 0:
+        raise ConfigError(
+            f"All {len(corpus.images)} training images are the same: there is nothing to mix."
+            " Give at least two different images."
+        )
+    return found.sigma_1

@@ -1,0 +1,93 @@
+"""The resumable state of a training run: one safetensors file, replaced atomically."""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from ..manifests.atomic import sync_folder
+from ..models.checkpoint import save_weights
+from ..models.ema import Ema
+from ..models.score_net import ScoreNet
+
+
+@dataclass
+class Progressed:
+    """Where training stands; `identity` says for which options and corpus."""
+
+    identity: str
+    step: int = 0
+    best_step: int = 0
+    best_loss: float | None = None
+    best_bands: dict[str, Any] = field(default_factory=dict)
+
+
+def save_state(
+    folder: Path, progressed: Progressed, net: ScoreNet, ema: Ema, optimiser: torch.optim.Adam
+) -> None:
+    """Writes folder/state.safetensors: weights, averages, Adam's moments, the step."""
+    tensors: dict[str, torch.Tensor] = {}
+    for name, parameter in net.named_parameters():
+        tensors[f"net.{name}"] = parameter.detach()
+        moments = optimiser.state[parameter]
+        tensors[f"adam1.{name}"] = moments["exp_avg"]
+        tensors[f"adam2.{name}"] = moments["exp_avg_sq"]
+    for name, parameter in ema.net.named_parameters():
+        tensors[f"ema.{name}"] = parameter
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / ".state.tmp"
+    save_file(
+        {name: tensor.cpu().contiguous() for name, tensor in tensors.items()},
+        temporary,
+        metadata={"progressed": json.dumps(vars(progressed))},
+    )
+    _settle(temporary, folder / "state.safetensors")
+
+
+def load_state(
+    folder: Path, identity: str, net: ScoreNet, ema: Ema, optimiser: torch.optim.Adam
+) -> Progressed:
+    """Continues from folder/state.safetensors where it is of the same training; else from 0."""
+    path = folder / "state.safetensors"
+    if not path.exists():
+        return Progressed(identity)
+    with safe_open(path, framework="pt") as file:
+        progressed = Progressed(**json.loads(file.metadata()["progressed"]))
+        if progressed.identity != identity:
+            return Progressed(identity)
+        averages = dict(ema.net.named_parameters())
+        with torch.no_grad():
+            for name, parameter in net.named_parameters():
+                parameter.copy_(file.get_tensor(f"net.{name}"))
+                averages[name].copy_(file.get_tensor(f"ema.{name}"))
+                optimiser.state[parameter] = {
+                    "step": torch.tensor(float(progressed.step), device=parameter.device),
+                    "exp_avg": _like(file.get_tensor(f"adam1.{name}"), parameter),
+                    "exp_avg_sq": _like(file.get_tensor(f"adam2.{name}"), parameter),
+                }
+    return progressed
+
+
+def save_best(folder: Path, ema: Ema) -> None:
+    """folder/best.safetensors: the averages with the best held-out loss so far."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / ".best.tmp"
+    save_weights(ema.net, temporary)
+    _settle(temporary, folder / "best.safetensors")
+
+
+def _like(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+    """The same device and memory layout as the parameter it belongs to."""
+    return torch.empty_like(parameter).copy_(tensor)
+
+
+def _settle(temporary: Path, final: Path) -> None:
+    with open(temporary, "rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(final)
+    sync_folder(final.parent)

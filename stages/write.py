@@ -1,0 +1,187 @@
+"""write: images become committed shards.
+
+Encodes in threads while the device works on the next micro-batch, and commits shard by shard; a
+shard that is finished and agrees with its plan rows and recipe is left alone.
+"""
+
+import hashlib
+import io
+import platform
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import PIL
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from PIL import Image, features
+from pydantic import BaseModel, Field
+
+from ..manifests.plan import rows_digest, shards_of, soft_label
+from ..manifests.shard import Sample, commit_shard, is_complete
+from .generate import Batch
+from .progress import Progress
+
+_ENCODERS = 4  # threads; Pillow releases the interpreter lock while it compresses
+_COMPRESSION = 6  # zlib level
+
+
+class WriteConfig(BaseModel, frozen=True, extra="forbid"):
+    """Section `write`."""
+
+    format: Literal["png"] = "png"
+    encoder: Literal["auto", "pillow"] = "auto"
+    shard_size: int = Field(1000, ge=1)  # images a shard
+
+    def resolved(self) -> "WriteConfig":
+        return self.model_copy(update={"encoder": "pillow"}) if self.encoder == "auto" else self
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What samples say of their parents, by row of images.npy."""
+
+    sha256: list[str]
+    license: list[str | None]
+    class_id: list[int]
+    classes: int  # 0: no soft labels
+
+
+@dataclass(frozen=True)
+class Work:
+    """One shard to make: its plan rows and what identifies its content."""
+
+    name: str
+    rows: pa.Table
+    rows_digest: str
+    recipe_digest: str
+
+    def finished(self, shards: Path) -> bool:
+        return is_complete(
+            shards, self.name, rows_digest=self.rows_digest, recipe_digest=self.recipe_digest
+        )
+
+
+def plan_work(plan: pa.Table, real_digest: str, augmented_digest: str) -> list[Work]:
+    """Every shard of the plan, with the digests that its marker must have."""
+    return [
+        Work(name, rows, rows_digest(rows), augmented_digest if rows["round"][0].as_py() else real_digest)
+        for name, rows in shards_of(plan).items()
+    ]
+
+
+def write(
+    todo: list[Work],
+    make: Callable[[pa.Table], Iterator[Batch]],
+    sources: Sources,
+    shards: Path,
+    temporary: Path,
+    *,
+    progress: Progress,
+) -> None:
+    """Makes and commits every shard of `todo`, one after the other.
+
+    make: plan rows -> micro-batches, as stages.generate gives them.
+    """
+    total = sum(work.rows.num_rows for work in todo)
+    environment = describe_environment()
+    with ThreadPoolExecutor(_ENCODERS) as pool, progress.task("generate", total, "images") as advance:
+        for work in todo:
+            samples = _encoded(make(work.rows), sources, pool, advance)
+            commit_shard(
+                shards,
+                temporary,
+                work.name,
+                samples,
+                rows_digest=work.rows_digest,
+                recipe_digest=work.recipe_digest,
+                environment=environment,
+            )
+
+
+def _encoded(
+    batches: Iterable[Batch],
+    sources: Sources,
+    pool: ThreadPoolExecutor,
+    advance: Callable[[int], None],
+) -> Iterator[Sample]:
+    """Samples in plan order; the pool is a batch ahead of the writer, the device one of the pool."""
+    waiting: deque[list[Future[Sample]]] = deque()
+    for batch in batches:
+        waiting.append([pool.submit(_sample, *item, sources) for item in _items(batch)])
+        while len(waiting) > 1:
+            yield from _results(waiting.popleft(), advance)
+    while waiting:
+        yield from _results(waiting.popleft(), advance)
+
+
+def _results(
+    futures: list[Future[Sample]], advance: Callable[[int], None]
+) -> Iterator[Sample]:
+    for future in futures:
+        yield future.result()
+    advance(len(futures))
+
+
+_Item = tuple[dict[str, Any], NDArray[np.uint8], tuple[float, float, float] | None]
+
+
+def _items(batch: Batch) -> Iterator[_Item]:
+    for index, row in enumerate(batch.rows.to_pylist()):
+        norms = None
+        if batch.norms is not None:
+            first, second, third = (float(value) for value in batch.norms[index])
+            norms = (first, second, third)
+        yield row, batch.final[index], norms
+
+
+def _sample(
+    row: dict[str, Any],
+    pixels: NDArray[np.uint8],
+    norms: tuple[float, float, float] | None,
+    sources: Sources,
+) -> Sample:
+    first, second = row["row_1"], row["row_2"]
+    licences = sorted({name for name in (sources.license[first], sources.license[second]) if name})
+    label = None
+    if sources.classes:
+        label = soft_label(
+            sources.class_id[first], sources.class_id[second], row["lambda"], sources.classes
+        )
+    return Sample(
+        row=row,
+        image=encode_png(pixels),
+        pixel_sha256=hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest(),
+        width=pixels.shape[1],
+        height=pixels.shape[0],
+        norms=norms,
+        soft_label=label,
+        source_sha256=(sources.sha256[first], sources.sha256[second]),
+        license=" AND ".join(licences) or None,
+    )
+
+
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """uint8 (H, W, 1 or 3) -> PNG, mode L or RGB."""
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=_COMPRESSION)
+    return buffer.getvalue()
+
+
+def describe_environment() -> dict[str, str]:
+    """What bytes may depend on besides the recipe; recorded, never compared for completeness."""
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+        "zlib": str(features.version("zlib")),
+        "pyarrow": pa.__version__,
+    }
