@@ -145,7 +145,7 @@ class Conditioning(nn.Module):
             self.spread.bias.copy_(start)
 
     def forward(self, sigma: Tensor) -> list[Affine]:
-        log_sigma = sigma.float().log()
+        log_sigma = sigma.to(self.log_levels.dtype).log()
         if self.kind == "table":
             nearest = (log_sigma[:, None] - self.log_levels[None, :]).abs().argmin(dim=1)
             values = self.table(nearest)

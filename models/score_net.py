@@ -115,7 +115,8 @@ class ScoreNet(nn.Module):
                 skips.append(h)
             for block in self.refine:
                 h = block([skips.pop()] if block is self.refine[0] else [skips.pop(), h], affines)
-        out: Tensor = self.head(self.head_norm(h.float(), affines, elu=True))
+        h = h.to(x.dtype)
+        out: Tensor = self.head(self.head_norm(h, affines, elu=True))
         return out
 
     def forward(self, x: Tensor, sigma: Tensor) -> Tensor:

@@ -29,6 +29,14 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     write: WriteConfig = WriteConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
 
+    def resolved(self, resolution: int, device_type: str) -> "Config":
+        """Every unset or automatic value filled in for a corpus of this side, in pixels."""
+        train = self.train.resolved(resolution, device_type)
+        assert train.width
+        generate = self.generate.resolved(train.preset, resolution, train.width, device_type)
+        filled = {"train": train, "generate": generate, "write": self.write.resolved()}
+        return self.model_copy(update=filled)
+
 
 def load_config(path: Path, overrides: list[str]) -> Config:
     """Reads a stages.yaml; `overrides` are "section.key=value" as given to --set.

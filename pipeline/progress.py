@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,10 @@ class Shown:
         self.quiet = quiet
         self.log: Path | None = None
         self.started = time.monotonic()
+
+    def elapsed(self) -> float:
+        """Seconds since the command began to work."""
+        return time.monotonic() - self.started
 
     def note(self, text: str) -> None:
         self._record(note=text)
@@ -87,8 +90,7 @@ class Shown:
         if self.log is not None:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             with open(self.log, "a") as file:
-                seconds = round(time.monotonic() - self.started, 3)
-                file.write(json.dumps({"seconds": seconds, **values}) + "\n")
+                file.write(json.dumps({"seconds": round(self.elapsed(), 3), **values}) + "\n")
 
 
 def duration(seconds: float) -> str:
@@ -108,9 +110,3 @@ def size(count: float) -> str:
             return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
         count /= 1000
     raise AssertionError
-
-
-def say(text: str) -> None:
-    """A result, on standard output."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()

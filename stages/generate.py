@@ -35,10 +35,10 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     lr: float | None = Field(None, gt=0)  # of its Adam
     stop: Literal["none", "real"] = "none"  # real: stop where held-out real images' norms lie
     score_noise: Literal["none", "fresh"] = "none"
-    t0: float = Field(0.25, gt=0, lt=1)
+    t0: float | None = Field(None, gt=0, lt=1)
     denoise: Literal["stochastic", "drift", "ode", "tweedie", "off"] = "stochastic"
     denoise_steps: int | None = Field(None, ge=2)
-    noise_rule: Literal["ancestral", "reverse-sde"] = "ancestral"
+    noise_rule: Literal["ancestral", "reverse-sde"] | None = None
     pairing: Literal["auto", "within", "any"] = "auto"
     lone_class: Literal["refuse", "self"] = "refuse"  # a class with one image
     batch: Literal["auto"] | int = "auto"  # micro-batch; part of the recipe
@@ -53,7 +53,9 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
         defaults = {
             "steps": row.minimise_steps,
             "lr": row.minimise_lr,
+            "t0": row.t0,
             "denoise_steps": row.denoise_steps,
+            "noise_rule": row.noise_rule,
         }
         filled |= {key: value for key, value in defaults.items() if getattr(self, key) is None}
         if self.batch == "auto":
@@ -63,8 +65,13 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
         return self.model_copy(update=filled)
 
 
-def recipe(config: GenerateConfig, net: TrainedNet | None, corpus_digest: str) -> dict[str, Any]:
-    """Every choice that can change a pixel of an augmented image, but for its plan row."""
+def recipe(
+    config: GenerateConfig, model: dict[str, Any] | None, corpus_digest: str
+) -> dict[str, Any]:
+    """Every choice that can change a pixel of an augmented image, but for its plan row.
+
+    model: the content of model.json, None for a method without a score network.
+    """
     common = {
         "algorithm": ALGORITHM,
         "method": config.method,
@@ -72,15 +79,15 @@ def recipe(config: GenerateConfig, net: TrainedNet | None, corpus_digest: str) -
         "micro_batch": config.batch,
         "precision": config.precision,
     }
-    if net is None:
+    if model is None:
         return common
     return common | {
-        "model_sha256": net.facts["weights_sha256"],
-        "sigma_1": net.sigma_1,
-        "sigma_N": net.sigma_N,
+        "model_sha256": model["weights_sha256"],
+        "sigma_1": model["ladder"]["sigma_1"],
+        "sigma_N": model["ladder"]["sigma_N"],
         "steps": config.steps,
         "lr": config.lr,
-        "stop_norm": net.facts["norm_real"]["median"] if config.stop == "real" else None,
+        "stop_norm": model["norm_real"]["median"] if config.stop == "real" else None,
         "score_noise": config.score_noise,
         "t0": config.t0,
         "denoise": config.denoise,

@@ -1,0 +1,47 @@
+# Two commands do all the set-up on a fresh machine: `make run` and `make test`.
+PYTHON ?= python3
+PIP = .venv/bin/pip --disable-pip-version-check install --quiet -c constraints.txt
+# The CPU build by default; for a GPU: make run TORCH="torch==2.13.0+cu130" or your own index.
+TORCH ?= torch==2.13.0
+CONFIG ?= stages.yaml
+
+.PHONY: run test fast lint types schema clean
+
+run: .venv/.demo
+	.venv/bin/scoremix-pipeline run $(CONFIG)
+
+test: .venv/.dev lint types
+	.venv/bin/python -m pytest -q -n 2 --dist worksteal
+
+fast: .venv/.dev
+	.venv/bin/python -m pytest -q -m "not slow"
+
+lint: .venv/.dev
+	.venv/bin/ruff check pipeline stages models manifests tests benchmarks
+	.venv/bin/ruff format --check pipeline stages models manifests tests benchmarks
+
+# mypy does not follow the editable install's import hook: it reads the folders through links.
+types: .venv/.dev
+	mkdir -p build/types/scoremix
+	for folder in pipeline stages models manifests; do \
+	    ln -sfn ../../../$$folder build/types/scoremix/$$folder; done
+	.venv/bin/mypy
+
+# Files that are derived from the code.
+schema: .venv/.dev
+	.venv/bin/python -m scoremix.pipeline.schema > docs/stages.schema.json
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.demo: .venv/bin/python setup.cfg constraints.txt
+	$(PIP) $(TORCH)
+	$(PIP) -e '.[demo]'
+	touch $@
+
+.venv/.dev: .venv/.demo
+	$(PIP) -e '.[demo,dev]'
+	touch $@
+
+clean:
+	rm -rf build runs .venv

@@ -1,0 +1,252 @@
+"""Images -> feature vectors, over which two sets of images are compared.
+
+An extractor takes uint8 (N, H, W, C) images, gray or RGB, and gives (N, D). A network behind it
+takes float32 (B, 3, H, W) in [0, 255] and gives (B, D) float32; gray is replicated. It works on
+the CPU, so that a metric does not depend on the accelerator.
+
+The extractor names its metrics: `fd_NAME` and `kd_NAME`; `fid` and `kid` only for the one
+Inception network that those words mean, recognised by its hash.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Images = NDArray[np.uint8]
+Vectors = NDArray[np.float64]
+
+INCEPTION_FILE = "inception-2015-12-05.pt"  # the only name that clean-fid opens
+# sha256 of NVIDIA's TorchScript translation of TensorFlow's inception-2015-12-05, which clean-fid,
+# stylegan2-ada-pytorch and k-diffusion (which pins this hash) fetch.
+INCEPTION_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
+
+_BATCH = 64
+_COMPONENTS = 32
+_FITTED = 1000  # images that principal components are worked out from
+_PIXEL_SIDE = 64  # larger images are averaged down to this before principal components
+
+
+class FeaturesError(ValueError):
+    """What was asked for cannot give features; the message says what to do."""
+
+
+class Extractor(Protocol):
+    """Images to vectors, and what to call distances between them."""
+
+    name: str
+    weights_sha256: str | None
+    kd: str  # name of the kernel distance over these features
+    fd: str  # name of the Frechet distance
+
+    def describe(self) -> dict[str, Any]:
+        """JSON-able facts for the report."""
+        ...
+
+    def __call__(self, images: Images) -> Vectors:
+        """uint8 (N, H, W, C) -> float64 (N, D), in batches."""
+        ...
+
+
+class TorchScript:
+    """A network in a TorchScript file, such as mobilenetv2.pt: named by the file's stem.
+
+    Loading a TorchScript file runs what it holds, so this opens a path that the user gave and
+    nothing else; its sha256 is part of the report.
+
+    Raises:
+        FeaturesError: no such file, or not a TorchScript archive.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = re.sub(r"[^A-Za-z0-9_]+", "_", path.stem)
+        self.kd, self.fd = f"kd_{self.name}", f"fd_{self.name}"
+        self.weights_sha256: str | None = _sha256(path)
+        try:
+            self._net = torch.jit.load(str(path), map_location="cpu").eval()
+        except RuntimeError as error:
+            raise FeaturesError(
+                f"{path} is not a TorchScript file: {str(error).splitlines()[0]} Give one that"
+                " torch.jit.save wrote, or evaluate.features: pixels."
+            ) from error
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "torchscript", "name": self.name, "weights_sha256": self.weights_sha256}
+
+    def __call__(self, images: Images) -> Vectors:
+        return _through(self._net, images, lambda batch: batch, self.name)
+
+
+class Inception:
+    """clean-fid's Inception with its Pillow-bicubic resizing: FID and KID, if the file is the one.
+
+    weights: inception-2015-12-05.pt, or the folder with it. Nothing is downloaded. A file with
+    another hash is used, but its distances are then called `fd_inception` and `kd_inception`.
+
+    Raises:
+        FeaturesError: no such file, one with another name, or clean-fid is not installed.
+    """
+
+    def __init__(self, weights: Path, known_sha256: str = INCEPTION_SHA256) -> None:
+        path = weights / INCEPTION_FILE if weights.is_dir() else weights
+        if path.name != INCEPTION_FILE:
+            raise FeaturesError(
+                f"clean-fid opens its weights by the name {INCEPTION_FILE}; found {path.name}."
+                " Rename the file if it is that network."
+            )
+        self.weights_sha256: str | None = _sha256(path)
+        try:  # these two import without torchvision; cleanfid.fid would not
+            from cleanfid.inception_torchscript import InceptionV3W
+            from cleanfid.resize import build_resizer
+        except ImportError as error:
+            raise FeaturesError(
+                f"evaluate.features: inception needs clean-fid ({error}): pip install"
+                " 'scoremix-pipeline[eval]', or use evaluate.features: pixels."
+            ) from error
+        self.name = "inception"
+        self.verified = self.weights_sha256 == known_sha256
+        self.kd, self.fd = ("kid", "fid") if self.verified else ("kd_inception", "fd_inception")
+        self._resize: Callable[[Any], Any] = build_resizer("clean")
+        self._net = InceptionV3W(str(path.parent), download=False, resize_inside=False).eval()
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "kind": "inception",
+            "name": self.name,
+            "weights_sha256": self.weights_sha256,
+            "weights_are_the_known_ones": self.verified,
+            "resize": "clean-fid: Pillow bicubic to 299 px, not quantised",
+        }
+
+    def __call__(self, images: Images) -> Vectors:
+        return _through(self._net, images, self._resized, self.name)
+
+    def _resized(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.stack([self._resize(image) for image in batch]).astype(np.float32)
+
+
+class Pixels:
+    """Pixels on the principal components of the reference images: the labelled last resort.
+
+    Values in [0, 1], at most 32 components with signs fixed, from at most 1,000 evenly spaced
+    reference images; sides above 64 px are averaged down first. One common factor makes the
+    reference's mean squared length D, so that mean, spread and skew weigh alike in the cubic
+    kernel whatever the size of the images. Sees layout, contrast and ghosts; blind to texture.
+
+    reference: uint8 (M, H, W, C), M >= 2.
+
+    Raises:
+        FeaturesError: fewer than two different reference images.
+    """
+
+    def __init__(self, reference: Images) -> None:
+        self.name = "pixels"
+        self.kd, self.fd = "kd_pixels", "fd_pixels"
+        self.weights_sha256: str | None = None
+        places = np.linspace(0, len(reference) - 1, min(len(reference), _FITTED)).round()
+        flat = _flat_pixels(reference[places.astype(np.int64)])
+        self._mean = flat.mean(axis=0) if len(flat) else np.zeros(flat.shape[1:])
+        _, values, components = np.linalg.svd(flat - self._mean, full_matrices=False)
+        kept = int(np.sum(values[:_COMPONENTS] > 1e-9 * max(float(values.max(initial=0)), 1e-9)))
+        if len(flat) < 2 or kept == 0:
+            raise FeaturesError(
+                f"Pixel features need two different reference images; found {len(flat)}. Hold more"
+                " out, or give a network: evaluate.features: PATH."
+            )
+        components = components[:kept]
+        largest = np.abs(components).argmax(axis=1)
+        self._components = components * np.sign(components[np.arange(kept), largest])[:, None]
+        spread = np.sum(values[:kept] ** 2)
+        self.variance_kept = float(spread / np.sum(values**2))
+        self.scale = float(np.sqrt(kept * len(flat) / spread))
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "kind": "pixels",
+            "name": self.name,
+            "label": "pixels: last resort",
+            "weights_sha256": None,
+            "components": len(self._components),
+            "variance_kept": self.variance_kept,
+            "scale": self.scale,
+        }
+
+    def __call__(self, images: Images) -> Vectors:
+        parts = [
+            (_flat_pixels(images[i : i + _BATCH]) - self._mean) @ self._components.T * self.scale
+            for i in range(0, len(images), _BATCH)
+        ]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self._components)))
+
+
+def open_extractor(features: str, inception_weights: str | None, reference: Images) -> Extractor:
+    """The extractor that `evaluate.features` names.
+
+    features: "auto" (Inception where its weights are given, else pixels), "pixels", "inception",
+        or the path of a TorchScript file.
+    reference: uint8 (M, H, W, C), what pixel features are fitted to.
+
+    Raises:
+        FeaturesError: it cannot be opened; says why and what to do.
+    """
+    if features == "auto":
+        features = "pixels" if inception_weights is None else "inception"
+    if features == "pixels":
+        return Pixels(reference)
+    if features != "inception":
+        return TorchScript(Path(features))
+    if inception_weights is None:
+        raise FeaturesError(
+            "evaluate.features: inception needs evaluate.inception_weights, the path of"
+            f" {INCEPTION_FILE}; it is never downloaded."
+        )
+    return Inception(Path(inception_weights))
+
+
+def _through(
+    net: Callable[[torch.Tensor], torch.Tensor],
+    images: Images,
+    prepare: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    name: str,
+) -> Vectors:
+    """Batches through a network: float32 (B, 3, H, W) in [0, 255] -> (B, D)."""
+    parts: list[Vectors] = []
+    for start in range(0, len(images), _BATCH):
+        rgb = np.asarray(images[start : start + _BATCH], dtype=np.float32)
+        rgb = np.repeat(rgb, 3, axis=3) if rgb.shape[3] == 1 else rgb
+        batch = torch.from_numpy(np.ascontiguousarray(prepare(rgb).transpose(0, 3, 1, 2)))
+        # Unoptimised, the interpreter gives the first batch and the hundredth the same bits.
+        with torch.inference_mode(), torch.jit.optimized_execution(False):
+            vectors = net(batch)
+        if vectors.ndim != 2 or len(vectors) != len(batch) or not vectors.isfinite().all():
+            raise FeaturesError(
+                f"The network {name} gave {tuple(vectors.shape)} for {len(batch)} images, or values"
+                " that are not finite; features are finite numbers of shape (B, D)."
+            )
+        parts.append(vectors.to(torch.float64).numpy())
+    return np.concatenate(parts) if parts else np.zeros((0, 1))
+
+
+def _flat_pixels(images: Images) -> Vectors:
+    """[0, 1] float64 (N, pixels), sides above 64 px averaged down."""
+    pixels = torch.from_numpy(np.asarray(images, dtype=np.float32)).permute(0, 3, 1, 2) / 255.0
+    height, width = (min(side, _PIXEL_SIDE) for side in pixels.shape[2:])
+    if (height, width) != tuple(pixels.shape[2:]):
+        pixels = torch.nn.functional.adaptive_avg_pool2d(pixels, (height, width))
+    flat: Vectors = pixels.flatten(1).to(torch.float64).numpy()
+    return flat
+
+
+def _sha256(path: Path) -> str:
+    if not path.is_file():
+        raise FeaturesError(
+            f"{path} was to give features, but there is no such file. Give the path of a"
+            " TorchScript file, or evaluate.features: pixels."
+        )
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,148 @@
+"""--dry-run: counts, bytes, and time from a short probe on this very machine."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..manifests.errors import ConfigError
+from ..models.checkpoint import build
+from ..models.ladder import noise_ladder, sigma_at
+from ..models.loss import dsm_loss
+from ..models.methods import FrozenScore
+from ..models.minimise import minimise
+from ..models.score_net import Architecture
+from ..stages.ingest import Survey, survey
+from ..stages.train import to_unit
+from ..stages.write import encode_png
+from .config import Config
+from .progress import Shown, duration, size
+
+_PROBE_SECONDS = 2.0
+_TAR_BLOCK = 512
+_MEMBERS = 3  # image, json, cls
+_TAR_PADDING = 10240  # a tar ends on a record boundary
+
+
+def estimate(config: Config, folder: Path, shards: Path, device: str, progress: Shown) -> str:
+    """The text of a dry run; nothing is written."""
+    found = survey(config.ingest, seed=config.seed, progress=progress)
+    if found.training < 2:
+        raise ConfigError(
+            f"{config.ingest.source} gives {found.training} training image(s) of"
+            f" {found.inputs} inputs; at least two are needed."
+        )
+    config = config.resolved(found.resolution, device)
+    ratio = config.generate.ratio
+    images = found.training * (ratio + 1)
+    per_image = _sample_bytes(found)
+    seconds = {"ingest": found.seconds_per_image * (found.training + found.reference)}
+    if config.generate.method != "mixup":
+        seconds |= _probe(config, found, device)
+    seconds["encode and write"] = images * _encode_seconds(found)
+    lines = [
+        f"inputs:        {found.inputs:,}, of which {found.training:,} are trained on and"
+        f" {found.reference:,} held out",
+        f"images:        {found.training:,} real + {found.training * ratio:,} augmented"
+        f" (ratio {ratio}), {found.resolution} px, {'gray' if found.channels == 1 else 'RGB'}",
+        f"shards:        {_shards(config, found.training)}, about {size(images * per_image)}"
+        f" in {shards}",
+        f"run folder:    about {size(_run_bytes(config, found))} in {folder}",
+    ]
+    lines += [f"{name + ':':<15}about {duration(value)}" for name, value in seconds.items()]
+    total = duration(sum(seconds.values()))
+    lines.append(f"total:         about {total} on this machine ({device}), evaluation included")
+    return "\n".join(lines)
+
+
+def _shards(config: Config, training: int) -> int:
+    return -(-training // config.write.shard_size) * (config.generate.ratio + 1)
+
+
+def _sample_bytes(found: Survey) -> float:
+    """Bytes of a sample in a tar: headers, padding, and the mean PNG of the probed images."""
+    image = float(np.mean([len(encode_png(pixels)) for pixels in found.probed]))
+    padded = (image // _TAR_BLOCK + 1) * _TAR_BLOCK
+    return _MEMBERS * _TAR_BLOCK + padded + (_MEMBERS - 1) * _TAR_BLOCK
+
+
+def _run_bytes(config: Config, found: Survey) -> float:
+    pixels = found.resolution**2 * found.channels
+    corpus = pixels * (found.training + found.reference)
+    if config.generate.method == "mixup":
+        return corpus
+    net = _network(config, found, "cpu")
+    # model.safetensors, the best averages, and a state of weights, averages and two moments.
+    return corpus + 6 * 4 * sum(parameter.numel() for parameter in net.net.parameters())
+
+
+def _network(config: Config, found: Survey, device: str) -> FrozenScore:
+    """An untrained network of the run's shape: it costs what the trained one costs."""
+    assert config.train.width
+    sigma_1 = 0.5 * found.resolution * found.channels**0.5
+    shape = Architecture(
+        found.channels, found.resolution, config.train.width, config.train.conditioning
+    )
+    net = build(shape, noise_ladder(sigma_1)).to(device)
+    return FrozenScore(net, sigma_1, 0.01)
+
+
+def _probe(config: Config, found: Survey, device: str) -> dict[str, float]:
+    """Seconds of training, generation and evaluation, from a few steps of each."""
+    train, generate = config.train, config.generate
+    assert train.steps and train.batch and train.checkpoint_every
+    assert generate.denoise_steps is not None and generate.steps is not None and generate.t0
+    assert isinstance(generate.batch, int)
+    score = _network(config, found, device)
+    pixels = found.probed[np.arange(max(train.batch, generate.batch)) % len(found.probed)]
+    x = to_unit(pixels, torch.device(device))
+    measured = 6 * 2 * 256 * -(-train.steps // train.checkpoint_every)  # held-out measurements
+    one_step = _timed(lambda: minimise(x[: generate.batch], score, 0.01, steps=1, lr=0.001), device)
+    sigma = sigma_at(generate.t0, score.sigma_1)
+    with torch.no_grad():
+        one_level = _timed(lambda: score(x[: generate.batch], sigma), device)
+    levels = {"off": 0, "tweedie": 1}.get(generate.denoise, generate.denoise_steps)
+    per_image = (one_step * generate.steps + one_level * (levels + 3)) / generate.batch
+    images = found.training * generate.ratio
+    score.net.requires_grad_(True).train()
+    optimiser = torch.optim.Adam(score.net.parameters(), lr=1e-9, fused=True)
+
+    def update() -> None:
+        sigmas = torch.full((train.batch or 1,), sigma, device=x.device)
+        batch = x[: train.batch]
+        optimiser.zero_grad()
+        dsm_loss(score.net, batch, sigmas, torch.randn_like(batch)).mean().backward()
+        optimiser.step()
+
+    return {
+        "train": _timed(update, device) * train.steps + measured * one_level / generate.batch,
+        "generate": per_image * images,
+        "evaluate": per_image * min(config.evaluate.rows, images),
+    }
+
+
+def _timed(work: Callable[[], object], device: str) -> float:
+    """Seconds of one call: the median of as many as fit the probe, after two to warm up."""
+
+    def once() -> float:
+        begin = time.perf_counter()
+        work()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - begin
+
+    once(), once()
+    begin, times = time.perf_counter(), [once()]
+    while time.perf_counter() - begin < _PROBE_SECONDS:
+        times.append(once())
+    return float(np.median(times))
+
+
+def _encode_seconds(found: Survey) -> float:
+    begin = time.perf_counter()
+    for pixels in found.probed:
+        encode_png(pixels)
+    # Beside the encoding, a sample costs its headers, hashes and rows.
+    return (time.perf_counter() - begin) / len(found.probed) + 1.5e-4

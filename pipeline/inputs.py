@@ -1,0 +1,120 @@
+"""What each stage is made from: the content that the ledger compares."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ..manifests.atomic import canonical_digest
+from ..manifests.plan import PlanOptions
+from ..stages import evaluate as evaluating
+from ..stages import generate as generating
+from ..stages import ingest as ingesting
+from ..stages import train as training
+from ..stages.write import Work
+from .config import BUNDLED, Config
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The plan with what identifies it."""
+
+    rows: pa.Table
+    digest: str
+    recipe: dict[str, Any]
+    work: list[Work]
+
+
+def inputs_of_ingest(config: Config) -> dict[str, Any]:
+    return {
+        "options": config.ingest.model_dump(mode="json"),
+        "seed": config.seed,
+        "source": fingerprint(config.ingest.source),
+        "reference": fingerprint(config.ingest.reference),
+        "algorithm": ingesting.ALGORITHM,
+    }
+
+
+def inputs_of_train(config: Config, corpus_digest: str) -> dict[str, Any]:
+    return {
+        "options": config.train.model_dump(mode="json", exclude={"preset"}),
+        "seed": config.seed,
+        "t0": config.generate.t0,
+        "corpus": corpus_digest,
+        "algorithm": training.ALGORITHM,
+    }
+
+
+def inputs_of_plan(config: Config, recipe: dict[str, Any]) -> dict[str, Any]:
+    return {"options": vars(plan_options(config)), "seed": config.seed, "recipe": recipe}
+
+
+def inputs_of_write(planned: Planned) -> dict[str, Any]:
+    expected = [(work.name, work.rows_digest, work.recipe_digest) for work in planned.work]
+    return {"plan": planned.digest, "shards": canonical_digest(expected)}
+
+
+def inputs_of_evaluate(config: Config, planned: Planned) -> dict[str, Any]:
+    return {
+        "options": config.evaluate.model_dump(mode="json"),
+        "features": fingerprint(config.evaluate.features),
+        "seed": config.seed,
+        "plan": planned.digest,
+        "recipe": planned.recipe,
+        "algorithm": evaluating.ALGORITHM,
+    }
+
+
+def plan_options(config: Config) -> PlanOptions:
+    return PlanOptions(
+        ratio=config.generate.ratio,
+        alpha=config.generate.alpha,
+        pairing=config.generate.pairing,
+        lone_class=config.generate.lone_class,
+        method=config.generate.method,
+        shard_size=config.write.shard_size,
+    )
+
+
+def recipe_of(config: Config, model: dict[str, Any] | None, corpus_digest: str) -> dict[str, Any]:
+    """Generation's recipe and the encoder's: what identifies a shard beside its rows."""
+    made = generating.recipe(config.generate, model, corpus_digest)
+    return made | {"format": config.write.format, "encoder": config.write.encoder}
+
+
+def train_more(folder: Path, config: Config) -> str:
+    """The command that trains twice as long and brings everything after it up to date."""
+    assert config.train.steps
+    more = f"--set train.steps={2 * config.train.steps}"
+    return f"scoremix-pipeline run {folder / 'stages.yaml'} {more}"
+
+
+def fingerprint(source: str | None) -> Any:
+    """Tells whether a source changed, without reading it: names, sizes and times of its files."""
+    if source is None:
+        return None
+    path = Path(source)
+    if path.is_file():
+        state = path.stat()
+        return [state.st_size, state.st_mtime_ns]
+    if path.is_dir():
+        return canonical_digest(sorted(_files(path)))
+    if source in BUNDLED:
+        package = {"digits": "scikit-learn", "faces": "scikit-image"}[source]
+        try:
+            return f"{package} {metadata.version(package)}"
+        except metadata.PackageNotFoundError:
+            return None
+    return None
+
+
+def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
+    for root, _, names in os.walk(folder):
+        for name in names:
+            path = Path(root, name)
+            state = path.lstat()
+            yield str(path.relative_to(folder)), state.st_size, state.st_mtime_ns

@@ -1,0 +1,124 @@
+"""What a run folder holds: done, stale (and why), missing, and how long is left."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..manifests.atomic import canonical_digest, read_parquet
+from ..manifests.errors import ConfigError
+from ..manifests.publish import SUMS
+from ..stages.generate import recipe_of_real
+from ..stages.write import plan_work
+from .config import Config, load_config
+from .inputs import (
+    Planned,
+    inputs_of_evaluate,
+    inputs_of_ingest,
+    inputs_of_plan,
+    inputs_of_train,
+    inputs_of_write,
+    recipe_of,
+)
+from .ledger import Ledger
+from .progress import duration
+
+
+def describe(folder: Path) -> str:
+    """One line per stage. Reads a few small files; nothing is changed, nothing is locked.
+
+    Raises:
+        ConfigError: `folder` is not a run folder.
+    """
+    if not (folder / "stages.yaml").exists():
+        if (folder / ".scoremix").exists():
+            return f"ingest:   under way or stopped; run the same command again\n{_last(folder)}"
+        raise ConfigError(
+            f"{folder} is not a run folder: it has no stages.yaml. Name the folder that `run:` in"
+            " your stages.yaml points to."
+        )
+    config = load_config(folder / "stages.yaml", [])
+    ledger = Ledger(folder)
+    lines = [f"{stage + ':':<10}{word}" for stage, word in _stages(config, folder, ledger)]
+    return "\n".join([*lines, _last(folder)]).rstrip()
+
+
+def _stages(config: Config, folder: Path, ledger: Ledger) -> list[tuple[str, str]]:
+    why = ledger.why("ingest", inputs_of_ingest(config))
+    counts = json.loads((folder / "corpus" / "corpus.json").read_text())
+    found = [("ingest", f"stale, {why}" if why else f"done, {_counted(counts)}")]
+    digest = ledger.outcome("ingest")["digest"]
+    model = None
+    if config.generate.method == "mixup":
+        found.append(("train", "skipped, mixup needs no score network"))
+    else:
+        why = ledger.why("train", inputs_of_train(config, digest))
+        model = _json(folder / "score-net" / "model.json")
+        if why or model is None:
+            return [*found, ("train", f"{_training(config, folder)} ({why})")]
+        chosen = model["training"]
+        found.append(("train", f"done, {chosen['steps']:,} steps, {chosen['images']:,} images"))
+    recipe = recipe_of(config, model, digest)
+    why = ledger.why("plan", inputs_of_plan(config, recipe))
+    path = folder / ".scoremix" / "plan.parquet"
+    if why or not path.exists():
+        return [*found, ("plan", f"missing ({why or 'its file is gone'})")]
+    rows = read_parquet(path)
+    found.append(("plan", f"done, {rows.num_rows:,} rows"))
+    work = plan_work(rows, canonical_digest(recipe_of_real(recipe)), canonical_digest(recipe))
+    planned = Planned(rows, ledger.outcome("plan")["digest"], recipe, work)
+    return found + _products(config, folder, ledger, planned)
+
+
+def _products(
+    config: Config, folder: Path, ledger: Ledger, planned: Planned
+) -> list[tuple[str, str]]:
+    shards = folder / (ledger.shards or "shards")
+    finished = [work for work in planned.work if work.finished(shards)]
+    made = sum(work.rows.num_rows for work in finished)
+    word = f"{len(finished)} of {len(planned.work)} shards, {made:,} of {planned.rows.num_rows:,}"
+    why = ledger.why("write", inputs_of_write(planned))
+    if len(finished) < len(planned.work) or why or not (shards / SUMS).exists():
+        return [("write", f"{word} images ({why or 'files are gone or not finished'})")]
+    why = ledger.why("evaluate", inputs_of_evaluate(config, planned))
+    metrics = _json(folder / "report" / "metrics.json")
+    judged = f"missing ({why or 'its files are gone'})"
+    if metrics is not None and why is None:
+        judged = f"done, {metrics['verdict']['kind']}"
+    return [("write", f"done, {word} images"), ("evaluate", judged)]
+
+
+def _counted(counts: dict[str, Any]) -> str:
+    return ", ".join(f"{number:,} {word}" for word, number in counts["counts"].items())
+
+
+def _training(config: Config, folder: Path) -> str:
+    """How far training is, and how long it takes from there at its last rate."""
+    path = folder / "score-net" / "train.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    if not lines:
+        return "missing"
+    last = json.loads(lines[-1])
+    assert config.train.steps and config.train.batch
+    left = (config.train.steps - last["step"]) * config.train.batch / last["rate"]
+    return f"at step {last['step']:,} of {config.train.steps:,}, {duration(max(left, 0))} left"
+
+
+def _last(folder: Path) -> str:
+    """The last progress that a running or stopped command wrote down."""
+    path = folder / ".scoremix" / "progress.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    tasks = [json.loads(line) for line in lines[-50:] if '"task"' in line]
+    if not tasks or tasks[-1]["done"] >= tasks[-1]["total"]:
+        return ""
+    task = tasks[-1]
+    return (
+        f"last seen: {task['task']} {task['done']:,} of {task['total']:,} at {task['rate']:,.1f}/s,"
+        f" {duration(task['left'])} left then"
+    )
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content

@@ -1,0 +1,78 @@
+"""The house rules: one-way imports, the package list, no torch in manifests."""
+
+import ast
+import configparser
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("manifests", "models", "pipeline", "stages")
+MAY_IMPORT = {
+    "manifests": {"manifests"},
+    "models": {"models"},
+    "stages": {"stages", "models", "manifests"},
+    "pipeline": {"pipeline", "stages", "models", "manifests"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    """The folders of ours that a file imports, relatively or as scoremix.*."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if node.level == 1:
+                found.add(path.parent.name)
+            elif node.level == 2:
+                names = [module] if module else [alias.name for alias in node.names]
+                found.update(name.split(".")[0] for name in names)
+            elif module.startswith("scoremix."):
+                found.add(module.split(".")[1])
+    return found
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_imports_point_one_way(folder: str) -> None:
+    for path in (ROOT / folder).glob("*.py"):
+        assert imported(path) <= MAY_IMPORT[folder], path
+
+
+def test_the_package_list_names_every_folder() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    listed = config["options"]["packages"].split()
+    assert listed == [f"scoremix.{folder}" for folder in FOLDERS]
+    nested = [path for folder in FOLDERS for path in (ROOT / folder).glob("*/__init__.py")]
+    assert not nested, "a sub-package would be missing from the wheel"
+    assert not (ROOT / "__init__.py").exists(), "scoremix is a namespace"
+
+
+def test_manifests_need_no_torch() -> None:
+    names = sorted(path.stem for path in (ROOT / "manifests").glob("*.py"))
+    imports = "; ".join(f"import scoremix.manifests.{name}" for name in names if name != "__init__")
+    check = f"import sys; {imports}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    check = (
+        "import sys; from scoremix.pipeline.cli import exit_code, commands;"
+        "exit_code(lambda: commands.main(['--help'], standalone_mode=False));"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("False")
+
+
+def test_the_default_stages_file_is_the_one_that_init_writes() -> None:
+    assert (ROOT / "stages.yaml").read_text() == (ROOT / "pipeline" / "default.yaml").read_text()
+
+
+def test_every_module_says_what_it_is() -> None:
+    for folder in FOLDERS:
+        for path in (ROOT / folder).glob("*.py"):
+            assert ast.get_docstring(ast.parse(path.read_text())), path
