@@ -6,7 +6,12 @@
     atomic   files that appear whole or not at all
     plan     which images are made from what, as data
     shard    a deterministic tar, its Parquet and the marker that commits it
-    publish  manifest, index, dataset card, SHA256SUMS over finished shards
+    tars     the tar itself: written so that its bytes depend on the samples alone, read back
+    publish  finished shards become a corpus: manifest, index, card, SHA256SUMS last of all
+    index    index.json: the shards, and the hash of every file
+    card     README.md: the dataset card
     verify   reads all of it back and says what is wrong
+    inspect  counts, and the lineage of one image
     lock     who works on a run
+    faults   named points at which a test may kill the process
 """

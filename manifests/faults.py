@@ -1,0 +1,28 @@
+"""Named points at which a test may kill the process: SCOREMIX_FAULT="kill:POINT" or "kill:POINT:N".
+
+A commit protocol is only as good as the crash it was tried against. `at(POINT)` costs one look at
+the environment, and sends SIGKILL to the own process at the N-th arrival (default: the first), as
+the kernel's out-of-memory killer would. Nothing is cleaned up and nothing is flushed.
+"""
+
+import os
+import signal
+from collections import Counter
+
+SHARD_POINTS = ("tar-written", "tar-renamed", "parquet-renamed", "marker-renamed")
+PUBLISH_POINTS = ("unpublished", "stale-removed", "plan", "manifest", "card", "index", "sums")
+POINTS = SHARD_POINTS + PUBLISH_POINTS
+
+_arrivals: Counter[str] = Counter()
+
+
+def at(point: str) -> None:
+    """Does nothing, unless SCOREMIX_FAULT names this point."""
+    assert point in POINTS, point
+    action, _, rest = os.environ.get("SCOREMIX_FAULT", "").partition(":")
+    name, _, arrival = rest.partition(":")
+    if action != "kill" or name != point:
+        return
+    _arrivals[point] += 1
+    if _arrivals[point] == int(arrival or 1):
+        os.kill(os.getpid(), signal.SIGKILL)

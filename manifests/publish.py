@@ -1,0 +1,231 @@
+"""Finished shards become a corpus: plan, manifest, card, index and, last of all, SHA256SUMS.
+
+A folder without SHA256SUMS is not a corpus. Whoever is about to change anything calls `unpublish`
+first; `publish` puts the file back as its last act. Publishing is a function of the shards, the
+plan and the facts: any number of publishers write the same bytes, and once more writes nothing.
+"""
+
+import hashlib
+import logging
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .atomic import (
+    json_bytes,
+    parquet_bytes,
+    read_parquet,
+    sha256_file,
+    storage_errors,
+    sync_folder,
+    write_bytes,
+)
+from .card import CorpusFacts, Counts, dataset_card
+from .errors import ScoreMixError
+from .faults import at
+from .index import INDEX, build_index, file_hashes, shard_entries
+from .plan import rows_digest, shards_of
+from .schema import MANIFEST, PLAN
+from .shard import NORMS, Marker, is_complete, read_marker
+
+SUMS = "SHA256SUMS"
+_OURS = re.compile(r"(real|aug)-\d{6,}\.(tar|parquet|json)")
+_POINTS = {"plan.parquet": "plan", "manifest.parquet": "manifest", "README.md": "card"}
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Published:
+    """What publishing found and did."""
+
+    shards: int
+    samples: int
+    bytes: int  # of all tars
+    plan_digest: str
+    written: tuple[str, ...]  # names of files that were new or different
+    removed: tuple[str, ...]  # files of shards that the plan does not name
+
+
+def publish(
+    shards: Path,
+    plan: pa.Table,
+    *,
+    expected: Mapping[str, tuple[str, str]],
+    facts: CorpusFacts,
+    temporary: Path,
+) -> Published:
+    """Makes the folder of finished shards a corpus that holds exactly the plan's shards.
+
+    `expected` gives every shard's (rows_digest, recipe_digest). Raises ScoreMixError, before
+    anything is touched, unless every shard of the plan is complete. Shards that the plan does not
+    name (a ratio that was lowered) are removed, since readers take every tar in the folder.
+    """
+    markers = _finished(shards, plan, expected)
+    files = _contents(shards, plan, markers, facts)
+    foreign = _foreign(shards)
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()} | foreign
+    entries = shard_entries(shards, markers)
+    files[INDEX] = json_bytes(build_index(rows_digest(plan), entries, facts, hashes))
+    index_hash = hashlib.sha256(files[INDEX]).hexdigest()
+    sums = render_sums(file_hashes(entries, hashes) | {INDEX: index_hash})
+    stale = _stale(shards, markers)
+    changed = [name for name, data in files.items() if not _holds(shards / name, data)]
+    if changed or stale or not _holds(shards / SUMS, sums):
+        _replace(shards, temporary, {name: files[name] for name in changed}, stale, sums)
+        changed.append(SUMS)
+    return Published(
+        shards=len(markers),
+        samples=plan.num_rows,
+        bytes=sum(marker.tar.size for marker in markers),
+        plan_digest=rows_digest(plan),
+        written=tuple(changed),
+        removed=tuple(stale),
+    )
+
+
+def unpublish(shards: Path) -> None:
+    """Takes SHA256SUMS away, durably: from here on the folder does not verify."""
+    with storage_errors(shards / SUMS):
+        if os.path.lexists(shards / SUMS):
+            (shards / SUMS).unlink(missing_ok=True)  # another publisher may have been faster
+            sync_folder(shards)
+    at("unpublished")
+
+
+def render_sums(hashes: Mapping[str, str]) -> bytes:
+    """SHA256SUMS as `sha256sum -c` reads it, sorted by name."""
+    return b"".join(os.fsencode(f"{hashes[name]}  {name}\n") for name in sorted(hashes))
+
+
+def files_below(shards: Path) -> list[str]:
+    """Every file in the folder as a relative name, sorted; anything that is no folder counts."""
+    paths = (path for path in shards.rglob("*") if path.is_symlink() or not path.is_dir())
+    return sorted(path.relative_to(shards).as_posix() for path in paths)
+
+
+def counts_of(plan: pa.Table, manifest: pa.Table) -> Counts:
+    augmented = plan.filter(pc.equal(plan["kind"], "augmented"))
+    lambdas = augmented["lambda"].to_numpy()
+    return Counts(
+        real=plan.num_rows - augmented.num_rows,
+        augmented=augmented.num_rows,
+        ratio=pc.max(plan["round"]).as_py(),
+        shards=len(shards_of(plan)),
+        classed=pc.min(plan["class_id"]).as_py() >= 0,
+        soft=manifest["soft_label"].null_count == 0,
+        normed=manifest["norm_final"].null_count == 0,
+        methods=tuple(sorted(pc.unique(augmented["method"]).to_pylist())),
+        near_copies=int(((lambdas < 0.1) | (lambdas > 0.9)).sum()),
+    )
+
+
+def _finished(
+    shards: Path, plan: pa.Table, expected: Mapping[str, tuple[str, str]]
+) -> list[Marker]:
+    parts = shards_of(plan)
+    if not parts:
+        raise ScoreMixError("The plan is empty: there is nothing to publish.")
+    unplanned = sorted(parts.keys() ^ expected.keys())
+    if unplanned:
+        raise ScoreMixError(f"Plan and expected digests name different shards: {unplanned[:5]}.")
+    missing = []
+    for name, rows in parts.items():
+        planned, recipe = expected[name]
+        assert rows_digest(rows) == planned, f"expected digest of {name} is not the plan's"
+        if not is_complete(shards, name, rows_digest=planned, recipe_digest=recipe):
+            missing.append(name)
+    if missing:
+        raise ScoreMixError(
+            f"{len(missing)} of {len(parts)} shards are not finished: {', '.join(missing[:5])}"
+            f"{', ...' if len(missing) > 5 else ''}. Run the same command again to make them."
+        )
+    markers = [read_marker(shards, name) for name in parts]
+    return [marker for marker in markers if marker is not None]
+
+
+def _contents(
+    shards: Path, plan: pa.Table, markers: list[Marker], facts: CorpusFacts
+) -> dict[str, bytes]:
+    """The files that shards, plan and facts determine, in the order in which they are written."""
+    tables = [read_parquet(shards / f"{marker.shard}.parquet") for marker in markers]
+    manifest = pa.concat_tables(tables).cast(MANIFEST).combine_chunks()
+    if rows_digest(manifest) != rows_digest(plan):
+        raise ScoreMixError(
+            "The Parquet files of the shards hold other rows than the plan, though their markers "
+            "agree with it: they were changed after they were written. Run verify, then repair."
+        )
+    _check_fields(manifest)
+    rows = plan.select(PLAN.names).cast(PLAN).replace_schema_metadata(None).combine_chunks()
+    return {
+        "plan.parquet": parquet_bytes(rows),
+        "manifest.parquet": parquet_bytes(manifest),
+        "README.md": dataset_card(facts, counts_of(plan, manifest)).encode(),
+    }
+
+
+def _check_fields(manifest: pa.Table) -> None:
+    """Refuses samples with differing fields: readers take the fields of the first few for all's."""
+    unlabelled = pc.sum(pc.less(manifest["class_id"], 0)).as_py()
+    absent = {name: manifest[name].null_count for name in ("soft_label", *NORMS)}
+    for name, count in (absent | {"class_id": unlabelled}).items():
+        if count not in (0, manifest.num_rows):
+            raise ScoreMixError(
+                f"{count} of {manifest.num_rows} samples have no {name}, the others do. All "
+                "samples of a corpus need the same fields: make the shards again with one recipe."
+            )
+
+
+def _foreign(shards: Path) -> dict[str, str]:
+    """Hashes of files that are none of ours: they are kept, and SHA256SUMS covers them."""
+    hashes = {}
+    for name in files_below(shards):
+        if name in (*_POINTS, INDEX, SUMS) or _OURS.fullmatch(name):
+            continue
+        if not name.isprintable() or "\\" in name:
+            raise ScoreMixError(f"{shards} holds a file that SHA256SUMS cannot name: {name!r}.")
+        if not (shards / name).is_file():
+            raise ScoreMixError(f"{shards / name} is no regular file. Remove it from the corpus.")
+        hashes[name] = sha256_file(shards / name)
+    return hashes
+
+
+def _stale(shards: Path, markers: list[Marker]) -> list[str]:
+    planned = {marker.shard for marker in markers}
+    ours = [name for name in files_below(shards) if _OURS.fullmatch(name)]
+    return [name for name in ours if name.partition(".")[0] not in planned]
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
+
+
+def _replace(
+    shards: Path, temporary: Path, files: Mapping[str, bytes], stale: list[str], sums: bytes
+) -> None:
+    """SHA256SUMS away, stale shards away (marker first), the files, SHA256SUMS back."""
+    unpublish(shards)
+    if stale:
+        logger.warning(
+            "Removing %d files of shards that the plan no longer names: %s%s",
+            len(stale),
+            ", ".join(stale[:6]),
+            ", ..." if len(stale) > 6 else "",
+        )
+        with storage_errors(shards):
+            for name in sorted(stale, key=lambda name: (not name.endswith(".json"), name)):
+                (shards / name).unlink(missing_ok=True)
+            sync_folder(shards)
+        at("stale-removed")
+    token = secrets.token_hex(4)
+    for name, data in files.items():
+        write_bytes(shards / name, data, temporary / f"{name}.{token}.tmp")
+        at(_POINTS.get(name, "index"))
+    write_bytes(shards / SUMS, sums, temporary / f"{SUMS}.{token}.tmp")
+    at("sums")

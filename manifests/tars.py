@@ -1,0 +1,121 @@
+"""The tar of a shard: written so that its bytes depend on names and data alone, and read back.
+
+USTAR with constant times and owners, members in a given order. Truncation on a member's boundary
+is read silently by every reader, so reading back compares with the manifest's rows.
+"""
+
+import hashlib
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+
+from .schema import MANIFEST, SAMPLE_FIELDS
+
+_NAMED = 5  # damaged samples named per shard
+_SINGLE = (pa.float32(), pa.list_(pa.float32()))  # columns with less precision than JSON's numbers
+
+
+@dataclass
+class TarWriter:
+    """USTAR archive whose bytes depend on names and data alone; hashed and counted on the way."""
+
+    file: BinaryIO
+    digest: Any = field(default_factory=hashlib.sha256)
+    size: int = 0  # bytes so far
+
+    def add(self, name: str, data: bytes) -> int:
+        """Appends a member; returns the offset of its data."""
+        header = tarfile.TarInfo(name)
+        header.size = len(data)
+        header.mode = 0o644
+        self._write(header.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict"))
+        offset = self.size
+        self._write(data + bytes(-len(data) % tarfile.BLOCKSIZE))
+        return offset
+
+    def finish(self) -> None:
+        """Two empty blocks, filled up to a whole record as tar(1) does."""
+        end = 2 * tarfile.BLOCKSIZE
+        self._write(bytes(end + -(self.size + end) % tarfile.RECORDSIZE))
+
+    def _write(self, data: bytes) -> None:
+        self.file.write(data)
+        self.digest.update(data)
+        self.size += len(data)
+
+
+def damaged(path: Path, rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Of a tar that is not what it was: the samples whose image bytes are hit."""
+    hit = []
+    with open(path, "rb") as tar:
+        for row in rows:
+            tar.seek(row["offset"])
+            if hashlib.sha256(tar.read(row["size"])).hexdigest() != row["sha256"]:
+                hit.append(row["key"])
+    more = ", ..." if len(hit) > _NAMED else ""
+    yield f"has damage in {len(hit)} of {len(rows)} images: {', '.join(hit[:_NAMED])}{more}"
+
+
+def walked(path: Path, rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Every member of a tar against the manifest's rows."""
+    samples: list[tuple[str, dict[str, tarfile.TarInfo]]] = []
+    with tarfile.open(path, "r:") as tar:
+        for member in tar:
+            key, _, extension = member.name.partition(".")
+            if not samples or samples[-1][0] != key:
+                samples.append((key, {}))
+            samples[-1][1][extension] = member
+        if [key for key, _ in samples] != [row["key"] for row in rows]:
+            yield "has other samples than the manifest, or in another order"
+            return
+        for (key, members), row in zip(samples, rows, strict=True):
+            wrong = _sample_faults(tar, members, row)
+            if wrong:
+                yield f"sample {key} does not agree with the manifest: {', '.join(wrong)}"
+
+
+def _sample_faults(
+    tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo], row: dict[str, Any]
+) -> list[str]:
+    images = members.keys() - {"cls", "json"}
+    labelled = {"cls"} if row["class_id"] >= 0 else set()
+    if len(images) != 1 or members.keys() - images != labelled | {"json"}:
+        return [f"members are {sorted(members)}"]
+
+    def data(extension: str) -> bytes:
+        file = tar.extractfile(members[extension])
+        return file.read() if file else b""
+
+    (image,) = images
+    placed = (members[image].offset_data, members[image].size) == (row["offset"], row["size"])
+    checks = (
+        ("offset or size of the image", placed),
+        ("image", hashlib.sha256(data(image)).hexdigest() == row["sha256"]),
+        ("cls", not labelled or data("cls") == str(row["class_id"]).encode()),
+        ("json", _agrees(data("json"), row)),
+    )
+    return [name for name, holds in checks if not holds]
+
+
+def _agrees(text: bytes, row: dict[str, Any]) -> bool:
+    """KEY.json against the manifest row, whose norms and soft label have single precision."""
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        return False
+    wanted = {name: row[name] for name in SAMPLE_FIELDS if row[name] is not None}
+    if not isinstance(fields, dict) or fields.keys() != wanted.keys():
+        return False
+    if any(type(fields[name]) is not SAMPLE_FIELDS[name] for name in wanted):
+        return False
+    return all(_single(name, fields[name]) == value for name, value in wanted.items())
+
+
+def _single(name: str, value: Any) -> Any:
+    return np.float32(value).tolist() if MANIFEST.field(name).type in _SINGLE else value
