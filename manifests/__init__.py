@@ -1,17 +1,17 @@
 """Everything that is on disk, and what it promises. Imports no torch and nothing of ours.
 
-    errors   the error tree, one exit code each
-    schema   the tables: sources, plan, manifest; one literal object each
-    streams  one random stream per image, keyed by (seed, key)
-    atomic   files that appear whole or not at all
-    plan     which images are made from what, as data
-    shard    a deterministic tar, its Parquet and the marker that commits it
-    tars     the tar itself: written so that its bytes depend on the samples alone, read back
-    publish  finished shards become a corpus: manifest, index, card, SHA256SUMS last of all
-    index    index.json: the shards, and the hash of every file
-    card     README.md: the dataset card
-    verify   reads all of it back and says what is wrong
-    inspect  counts, and the lineage of one image
-    lock     who works on a run
-    faults   named points at which a test may kill the process
+errors   the error tree, one exit code each
+schema   the tables: sources, plan, manifest; one literal object each
+streams  one random stream per image, keyed by (seed, key)
+atomic   files that appear whole or not at all
+plan     which images are made from what, as data
+shard    a deterministic tar, its Parquet and the marker that commits it
+tars     the tar itself: written so that its bytes depend on the samples alone, read back
+publish  finished shards become a corpus: manifest, index, card, SHA256SUMS last of all
+index    index.json: the shards, and the hash of every file
+card     README.md: the dataset card
+verify   reads all of it back and says what is wrong
+inspect  counts, and the lineage of one image
+lock     who works on a run
+faults   named points at which a test may kill the process
 """

@@ -1,16 +1,16 @@
 """Torch only: the method as functions and one network. Imports nothing of ours.
 
-    ladder     sigma_1 > ... > sigma_N and sigma(t)
-    diameter   the exact largest distance between two training images: sigma_1
-    norm       InstanceNorm++ and how sigma conditions it
-    blocks     residual and refine blocks
-    score_net  S(x, sigma) = F(2x - 1, sigma) / sigma
-    loss       denoising score matching, the levels it draws, its noise bands
-    ema        the averaged weights that generation uses
-    checkpoint safetensors and JSON
-    minimise   Algorithm 1: x* = argmin ||S(x, sigma_N)||^2
-    denoise    score-based denoising from t0
-    methods    scoremix and mixup: a method is one function
-    features   images -> feature vectors
-    distances  Frechet and kernel distance between two sets of them
+ladder     sigma_1 > ... > sigma_N and sigma(t)
+diameter   the exact largest distance between two training images: sigma_1
+norm       InstanceNorm++ and how sigma conditions it
+blocks     residual and refine blocks
+score_net  S(x, sigma) = F(2x - 1, sigma) / sigma
+loss       denoising score matching, the levels it draws, its noise bands
+ema        the averaged weights that generation uses
+checkpoint safetensors and JSON
+minimise   Algorithm 1: x* = argmin ||S(x, sigma_N)||^2
+denoise    score-based denoising from t0
+methods    scoremix and mixup: a method is one function
+features   images -> feature vectors
+distances  Frechet and kernel distance between two sets of them
 """

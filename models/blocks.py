@@ -106,8 +106,9 @@ class RefineBlock(nn.Module):
                 resize_bilinear(conv(norm(h, affines)), inputs[0].shape[2], inputs[0].shape[3])
                 for norm, conv, h in zip(self.fuse_norms, self.fuse_convs, adapted, strict=True)
             ]
-            x = torch.stack(fused).sum(dim=0) if len(fused) > 2 else fused[0] + fused[1]
-        return self.output(self.pooling(x, affines), affines)
+            x = fused[0] + fused[1]
+        out: Tensor = self.output(self.pooling(x, affines), affines)
+        return out
 
 
 def resize_bilinear(x: Tensor, height: int, width: int) -> Tensor:

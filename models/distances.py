@@ -119,6 +119,25 @@ def kernel_distance(a: ArrayLike, b: ArrayLike, within_b: float | None = None) -
     return float(kernel_within(a)[0] - 2.0 * kernel_between(a, b)[0]) + own
 
 
+class Reference:
+    """The real images (m, D) that many sets are compared with; their own terms worked out once.
+
+    Raises:
+        ValueError: fewer than two vectors, or values that are not finite.
+    """
+
+    def __init__(self, vectors: ArrayLike) -> None:
+        self.vectors = _vectors(vectors)
+        self.moments = moments(self.vectors)
+        self.within = float(kernel_within(self.vectors)[0])
+
+    def kernel(self, x: ArrayLike) -> float:
+        return kernel_distance(x, self.vectors, self.within)
+
+    def frechet(self, x: ArrayLike) -> float:
+        return frechet_between(moments(x), self.moments)
+
+
 @dataclass(frozen=True)
 class Comparison:
     """How far two versions of the same n images are from m reference images.
@@ -148,7 +167,11 @@ class Comparison:
 
 
 def compare(
-    reference: ArrayLike, mixup: ArrayLike, final: ArrayLike, seed: int, resamples: int = 200
+    reference: ArrayLike | Reference,
+    mixup: ArrayLike,
+    final: ArrayLike,
+    seed: int,
+    resamples: int = 200,
 ) -> Comparison:
     """Are `final`'s images nearer to the reference than the `mixup` images they were made from?
 
@@ -161,29 +184,28 @@ def compare(
     Raises:
         ValueError: unpaired sets, fewer than two vectors, or values that are not finite.
     """
-    y, before, after = _vectors(reference), _vectors(mixup), _vectors(final)
+    target = reference if isinstance(reference, Reference) else Reference(reference)
+    y, before, after = target.vectors, _vectors(mixup), _vectors(final)
     if before.shape != after.shape:
         raise ValueError(f"a paired comparison of {before.shape} with {after.shape} vectors")
     random = np.random.default_rng(seed)
     rows, images = (_multiplicities(len(x), resamples, random) for x in (before, y))
-    own = float(kernel_within(y)[0])
     kd_before, kd_after = (_towards(x, y, rows, images) for x in (before, after))
     fd_interval = None
     if y.shape[1] <= _RESAMPLED_DIMENSIONS:
         resampled = _resampled_roots(y, images)
         fds = [_resampled_frechet(_resampled_roots(x, rows), resampled) for x in (before, after)]
         fd_interval = _interval(fds[1] - fds[0])
-    target = moments(y)
     return Comparison(
         n=len(before),
         reference_n=len(y),
         dimensions=y.shape[1],
         resamples=resamples,
-        kd_before=float(kd_before[0]) + own,
-        kd_after=float(kd_after[0]) + own,
+        kd_before=float(kd_before[0]) + target.within,
+        kd_after=float(kd_after[0]) + target.within,
         kd_interval=_interval((kd_after - kd_before)[1:]),
-        fd_before=frechet_between(moments(before), target),
-        fd_after=frechet_between(moments(after), target),
+        fd_before=target.frechet(before),
+        fd_after=target.frechet(after),
         fd_interval=fd_interval,
         fd_biased=is_biased(len(before), len(y), y.shape[1]),
     )

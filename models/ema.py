@@ -1,21 +1,24 @@
 """Averaged weights: what generation uses."""
 
 import copy
+from typing import Generic, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
-class Ema:
+class Ema(Generic[Net]):
     """An exponential moving average of a network's parameters.
 
     The decay warms up as (1 + t) / (10 + t), so that the first steps do not linger in it.
     """
 
-    def __init__(self, net: nn.Module, decay: float) -> None:
+    def __init__(self, net: Net, decay: float) -> None:
         self.decay = decay
         self.net = copy.deepcopy(net).requires_grad_(False).eval()
-        self._averaged = list(self.net.parameters())
+        self._averaged: list[Tensor] = list(self.net.parameters())
 
     @torch.no_grad()
     def update(self, net: nn.Module, step: int) -> None:

@@ -29,7 +29,7 @@ INCEPTION_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e9
 _BATCH = 64
 _COMPONENTS = 32
 _FITTED = 1000  # images that principal components are worked out from
-_PIXEL_SIDE = 64  # larger images are averaged down to this before principal components
+_PIXEL_SIDE = 32  # larger images are averaged down to this before principal components
 
 
 class FeaturesError(ValueError):
@@ -134,9 +134,9 @@ class Pixels:
     """Pixels on the principal components of the reference images: the labelled last resort.
 
     Values in [0, 1], at most 32 components with signs fixed, from at most 1,000 evenly spaced
-    reference images; sides above 64 px are averaged down first. One common factor makes the
+    reference images; sides above 32 px are averaged down first. One common factor makes the
     reference's mean squared length D, so that mean, spread and skew weigh alike in the cubic
-    kernel whatever the size of the images. Sees layout, contrast and ghosts; blind to texture.
+    kernel whatever the size of the images. Sees layout, contrast and ghosts, neither blur nor grain.
 
     reference: uint8 (M, H, W, C), M >= 2.
 
@@ -221,8 +221,14 @@ def _through(
         rgb = np.repeat(rgb, 3, axis=3) if rgb.shape[3] == 1 else rgb
         batch = torch.from_numpy(np.ascontiguousarray(prepare(rgb).transpose(0, 3, 1, 2)))
         # Unoptimised, the interpreter gives the first batch and the hundredth the same bits.
-        with torch.inference_mode(), torch.jit.optimized_execution(False):
-            vectors = net(batch)
+        try:
+            with torch.inference_mode(), torch.jit.optimized_execution(False):
+                vectors = net(batch)
+        except RuntimeError as error:  # also torch.jit.Error; the reason is in its last lines
+            raise FeaturesError(
+                f"The network {name} does not take images of shape {tuple(batch.shape)}:"
+                f" {str(error).strip().splitlines()[-1]}"
+            ) from error
         if vectors.ndim != 2 or len(vectors) != len(batch) or not vectors.isfinite().all():
             raise FeaturesError(
                 f"The network {name} gave {tuple(vectors.shape)} for {len(batch)} images, or values"
@@ -233,7 +239,7 @@ def _through(
 
 
 def _flat_pixels(images: Images) -> Vectors:
-    """[0, 1] float64 (N, pixels), sides above 64 px averaged down."""
+    """[0, 1] float64 (N, pixels), sides above 32 px averaged down."""
     pixels = torch.from_numpy(np.asarray(images, dtype=np.float32)).permute(0, 3, 1, 2) / 255.0
     height, width = (min(side, _PIXEL_SIDE) for side in pixels.shape[2:])
     if (height, width) != tuple(pixels.shape[2:]):

@@ -33,7 +33,7 @@ def noise_ladder(
 
 def sigma_at(t: float, sigma_1: float, sigma_N: float = SIGMA_N) -> float:
     """sigma(t) = sigma_N (sigma_1 / sigma_N)^t, so sigma(0) = sigma_N and sigma(1) = sigma_1."""
-    return sigma_N * (sigma_1 / sigma_N) ** t
+    return float(sigma_N * (sigma_1 / sigma_N) ** t)
 
 
 def rungs(upper: float, lower: float, count: int) -> NDArray[np.float64]:

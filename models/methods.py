@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .denoise import Denoise, NoiseRule, denoise
 from .ladder import sigma_at
-from .minimise import Residual, minimise, score_norm
+from .minimise import minimise, score_norm
 from .norm import Affine
 from .score_net import ScoreNet
 
@@ -57,7 +57,11 @@ def mixup(x1: Tensor, x2: Tensor, lambda_: Tensor) -> Steps:
 
 
 def scoremix(
-    x1: Tensor, x2: Tensor, lambda_: Tensor, score: "FrozenScore", noise: Noise,
+    x1: Tensor,
+    x2: Tensor,
+    lambda_: Tensor,
+    score: "FrozenScore",
+    noise: Noise,
     options: ScoreMixOptions,
 ) -> Steps:
     """Mix, minimise the score norm (Algorithm 1), denoise from t0."""

@@ -34,7 +34,7 @@ class ConditionalNorm(nn.Module):
 
     def forward(self, x: Tensor, affines: list[Affine], elu: bool = False) -> Tensor:
         gamma, alpha, beta = affines[self.index]
-        out: Tensor = _NormElu.apply(x, gamma, alpha, beta, elu)
+        out: Tensor = _NormElu.apply(x, gamma, alpha, beta, elu)  # type: ignore[no-untyped-call]
         return out
 
 
@@ -130,7 +130,9 @@ class Conditioning(nn.Module):
                 self.table.weight.normal_(0.0, 0.02).add_(start)
             return
         # ln sigma spans about 10: periods from 20 down to 0.2 tell levels apart at every scale.
-        frequencies = 2 * math.pi / torch.logspace(math.log10(20), math.log10(0.2), self.FREQUENCIES)
+        frequencies = (
+            2 * math.pi / torch.logspace(math.log10(20), math.log10(0.2), self.FREQUENCIES)
+        )
         self.register_buffer("frequencies", frequencies, persistent=False)
         self.frequencies: Tensor
         self.embed = nn.Sequential(

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .blocks import RefineBlock, chain, conv3
@@ -62,10 +61,10 @@ def form_for(resolution: int) -> _Form:
     """
     form = _UP_TO_64 if resolution <= 64 else _UP_TO_128 if resolution <= 128 else _ABOVE_128
     if resolution < 4 or resolution % form.divisor:
+        below = resolution // form.divisor * form.divisor
         raise ValueError(
             f"A side of {resolution} px does not divide by {form.divisor}, as the score network's"
-            f" down-sampling needs at that size. Use {resolution // form.divisor * form.divisor or 8}"
-            f" or {(resolution // form.divisor + 1) * form.divisor}."
+            f" down-sampling needs at that size. Use {below or 8} or {below + form.divisor}."
         )
     return form
 

@@ -174,7 +174,9 @@ def verify(shards: Path) -> None:
 @commands.command()
 @click.argument("shards", type=click.Path(path_type=Path))
 @click.argument("key", required=False)
-@click.option("--image", type=click.Path(path_type=Path), help="Also write KEY's image to this file.")
+@click.option(
+    "--image", type=click.Path(path_type=Path), help="Also write KEY's image to this file."
+)
 def inspect(shards: Path, key: str | None, image: Path | None) -> None:
     """Count what SHARDS holds; with KEY, show one image's whole lineage."""
     from ..manifests import inspect as inspecting

@@ -22,7 +22,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     """The whole of stages.yaml."""
 
     run: str = "runs/digits"
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     ingest: IngestConfig = IngestConfig()
     train: TrainConfig = TrainConfig()
     generate: GenerateConfig = GenerateConfig()

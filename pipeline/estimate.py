@@ -92,7 +92,7 @@ def _network(config: Config, found: Survey, device: str) -> FrozenScore:
 def _probe(config: Config, found: Survey, device: str) -> dict[str, float]:
     """Seconds of training, generation and evaluation, from a few steps of each."""
     train, generate = config.train, config.generate
-    assert train.steps and train.batch and train.checkpoint_every
+    assert train.steps is not None and train.batch and train.checkpoint_every
     assert generate.denoise_steps is not None and generate.steps is not None and generate.t0
     assert isinstance(generate.batch, int)
     score = _network(config, found, device)
@@ -113,7 +113,8 @@ def _probe(config: Config, found: Survey, device: str) -> dict[str, float]:
         sigmas = torch.full((train.batch or 1,), sigma, device=x.device)
         batch = x[: train.batch]
         optimiser.zero_grad()
-        dsm_loss(score.net, batch, sigmas, torch.randn_like(batch)).mean().backward()
+        loss = dsm_loss(score.net, batch, sigmas, torch.randn_like(batch)).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
 
     return {

@@ -88,8 +88,8 @@ def recipe_of(config: Config, model: dict[str, Any] | None, corpus_digest: str) 
 
 def train_more(folder: Path, config: Config) -> str:
     """The command that trains twice as long and brings everything after it up to date."""
-    assert config.train.steps
-    more = f"--set train.steps={2 * config.train.steps}"
+    assert config.train.steps is not None
+    more = f"--set train.steps={max(2 * config.train.steps, 1000)}"
     return f"scoremix-pipeline run {folder / 'stages.yaml'} {more}"
 
 

@@ -53,7 +53,7 @@ class Ledger:
 
 
 def _changes(old: Any, new: Any, place: str = "") -> list[str]:
-    """"train.steps 1500 -> 3000" for every leaf that differs."""
+    """ "train.steps 1500 -> 3000" for every leaf that differs."""
     if isinstance(old, dict) and isinstance(new, dict):
         return [
             line

@@ -94,7 +94,7 @@ class Shown:
 
 
 def duration(seconds: float) -> str:
-    """"48 s", "3 min 5 s", "2 h 4 min"."""
+    """ "48 s", "3 min 5 s", "2 h 4 min"."""
     whole = int(seconds + 0.5)
     if whole < 60:
         return f"{whole} s"

@@ -98,7 +98,7 @@ def _training(config: Config, folder: Path) -> str:
     if not lines:
         return "missing"
     last = json.loads(lines[-1])
-    assert config.train.steps and config.train.batch
+    assert config.train.steps is not None and config.train.batch
     left = (config.train.steps - last["step"]) * config.train.batch / last["rate"]
     return f"at step {last['step']:,} of {config.train.steps:,}, {duration(max(left, 0))} left"
 

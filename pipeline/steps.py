@@ -25,7 +25,7 @@ from ..stages import ingest as ingesting
 from ..stages import train as training
 from ..stages import write as writing
 from ..stages.corpus import Corpus, open_corpus
-from .config import Config
+from .config import BUNDLED, Config
 from .inputs import (
     Planned,
     inputs_of_evaluate,
@@ -33,8 +33,8 @@ from .inputs import (
     inputs_of_plan,
     inputs_of_train,
     inputs_of_write,
-    recipe_of,
     plan_options,
+    recipe_of,
     train_more,
 )
 from .ledger import Ledger
@@ -225,7 +225,8 @@ def _facts(config: Config, corpus: Corpus, recipe: dict[str, Any]) -> CorpusFact
     status = corpus.sources["status"].to_pylist()
     licences = {name for name in corpus.sources["license"].to_pylist() if name}
     return CorpusFacts(
-        name=Path(config.ingest.source).stem,
+        # Not the source folder's name: equal images give equal shards wherever they lay.
+        name=config.ingest.source if config.ingest.source in BUNDLED else "images",
         classes=tuple(corpus.classes),
         resolution=corpus.images.shape[1],
         channels=corpus.images.shape[3],

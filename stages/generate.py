@@ -29,15 +29,15 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     """Section `generate`. An unset value comes from the row of `train.preset`."""
 
     method: Literal["scoremix", "mixup"] = "scoremix"
-    ratio: int = Field(10, ge=1, le=999)  # mu: augmented images per real one
-    alpha: float = Field(0.2, gt=0)  # lambda ~ Beta(alpha, alpha)
-    steps: int | None = Field(None, ge=0)  # of Algorithm 1
-    lr: float | None = Field(None, gt=0)  # of its Adam
+    ratio: int = Field(default=10, ge=1, le=999)  # mu: augmented images per real one
+    alpha: float = Field(default=0.2, gt=0)  # lambda ~ Beta(alpha, alpha)
+    steps: int | None = Field(default=None, ge=0)  # of Algorithm 1
+    lr: float | None = Field(default=None, gt=0)  # of its Adam
     stop: Literal["none", "real"] = "none"  # real: stop where held-out real images' norms lie
     score_noise: Literal["none", "fresh"] = "none"
-    t0: float | None = Field(None, gt=0, lt=1)
+    t0: float | None = Field(default=None, gt=0, lt=1)
     denoise: Literal["stochastic", "drift", "ode", "tweedie", "off"] = "stochastic"
-    denoise_steps: int | None = Field(None, ge=2)
+    denoise_steps: int | None = Field(default=None, ge=2)
     noise_rule: Literal["ancestral", "reverse-sde"] | None = None
     pairing: Literal["auto", "within", "any"] = "auto"
     lone_class: Literal["refuse", "self"] = "refuse"  # a class with one image
@@ -135,7 +135,9 @@ def generate(
         score = FrozenScore(net.net, net.sigma_1, net.sigma_N)
     for start in range(0, rows.num_rows, size):
         if stopping():
-            raise Interrupted("Generation stopped; finished shards stay, and the same command resumes.")
+            raise Interrupted(
+                "Generation stopped; finished shards stay, and the same command resumes."
+            )
         part = rows.slice(start, size)
         yield _make(part, images, recipe, score, device)
 

@@ -54,7 +54,7 @@ def choose(name: str, resolution: int, device_type: str) -> tuple[PresetName, Pr
         chosen = "tiny" if device_type == "cpu" else "paper"
     else:
         assert name in PRESETS
-        chosen = name  # type: ignore[assignment]
+        chosen = name
     return chosen, next(row for row in PRESETS[chosen] if resolution <= row.up_to)
 
 
@@ -65,6 +65,8 @@ def micro_batch(device_type: str, resolution: int, width: int) -> int:
     g = 128 stays under 40 GB on a GPU, and a step's activations near a CPU's cache elsewhere.
     """
     if device_type == "cpu":
-        return 100 if resolution <= 16 else 32 if resolution <= 32 else 16 if resolution <= 64 else 4
+        return (
+            100 if resolution <= 16 else 32 if resolution <= 32 else 16 if resolution <= 64 else 4
+        )
     pixels = 64 * 256 * 256 * 128 // (resolution * resolution * max(width, 32))
     return int(min(512, max(8, 2 ** (pixels.bit_length() - 1))))

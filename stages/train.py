@@ -4,7 +4,6 @@ Writes score-net/ model.safetensors (averaged weights), model.json (architecture
 was trained, how well it does per noise band) and train.jsonl; last/ resumes a stopped run.
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -31,7 +30,7 @@ from ..models.score_net import Architecture, ScoreNet
 from .corpus import Corpus
 from .presets import choose
 from .progress import Progress
-from .training_state import Progressed, load_state, save_best, save_state
+from .training_state import load_state, save_best, save_state
 
 ALGORITHM = 1  # raised whenever equal options would train another network
 
@@ -43,16 +42,18 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     """Section `train`. An unset value comes from the preset's row (stages/presets.py)."""
 
     preset: Literal["auto", "paper", "small", "tiny"] = "auto"
-    steps: int | None = Field(None, ge=1)  # updates
-    width: int | None = Field(None, ge=4)  # g, the size of the network
-    batch: int | None = Field(None, ge=1)  # images per update over all processes
-    lr: float | None = Field(None, gt=0)
+    steps: int | None = Field(
+        default=None, ge=0
+    )  # updates; 0 gives an untrained network, as a control
+    width: int | None = Field(default=None, ge=4)  # g, the size of the network
+    batch: int | None = Field(default=None, ge=1)  # images per update over all processes
+    lr: float | None = Field(default=None, gt=0)
     levels: Literal["uniform", "focus"] | None = None
     conditioning: Literal["fourier", "table"] = "fourier"
-    ema: float = Field(0.999, ge=0, lt=1)
+    ema: float = Field(default=0.999, ge=0, lt=1)
     flip: bool = False  # horizontal flips enlarge the distribution: the user's to say
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of the network's trunk
-    checkpoint_every: int | None = Field(None, ge=1)  # updates
+    checkpoint_every: int | None = Field(default=None, ge=1)  # updates
 
     def resolved(self, resolution: int, device_type: str) -> "TrainConfig":
         """Every unset value filled in from the preset table."""
@@ -85,6 +86,8 @@ def train(
         TrainingDiverged: the loss is not finite; nothing was updated with it.
     """
     run = _Run(config, corpus, out, seed, t0, device, progress)
+    if run.steps == 0:
+        run.measure(loss=1.0, rate=0.0)
     while run.progressed.step < run.steps:
         run.advance_to_checkpoint(stopping)
     return run.finish()
@@ -103,7 +106,7 @@ class _Run:
         device: str,
         progress: Progress,
     ) -> None:
-        assert config.steps and config.width and config.batch and config.checkpoint_every
+        assert config.steps is not None and config.width and config.batch and config.lr
         self.config, self.out, self.seed, self.progress = config, out, seed, progress
         self.steps, self.batch = config.steps, config.batch
         self.accelerator = Accelerator(cpu=device == "cpu")
@@ -119,7 +122,6 @@ class _Run:
         net.trunk_dtype = torch.bfloat16 if config.precision == "bfloat16" else None
         self.plain = net
         self.ema = Ema(net, config.ema)
-        assert config.lr
         optimiser = torch.optim.Adam(net.parameters(), lr=config.lr, fused=True)
         # Same answer on one process and on many; only then may a state be continued.
         free = config.model_dump(exclude={"steps", "preset"})
@@ -136,8 +138,9 @@ class _Run:
     def _check_world(self) -> None:
         if self.batch % self.accelerator.num_processes:
             raise ConfigError(
-                f"train.batch is {self.batch} over all processes, which {self.accelerator.num_processes}"
-                " processes cannot share evenly. Set train.batch to a multiple of their number."
+                f"train.batch is {self.batch} over all processes, which"
+                f" {self.accelerator.num_processes} processes cannot share evenly. Set train.batch"
+                " to a multiple of their number."
             )
 
     def advance_to_checkpoint(self, stopping: Callable[[], bool]) -> None:
@@ -146,7 +149,8 @@ class _Run:
         every = self.config.checkpoint_every
         first = self.progressed.step
         end = min((first // every + 1) * every, self.steps)
-        started, losses = time.monotonic(), []
+        started = time.monotonic()
+        losses: list[float] = []
         with self.progress.task("train", self.steps * self.batch, "images") as advance:
             advance(first * self.batch)
             for step in range(first, end):
@@ -160,7 +164,7 @@ class _Run:
                         " goes on from there."
                     )
         seconds = time.monotonic() - started
-        self._measure(sum(losses) / len(losses), (end - first) * self.batch / seconds)
+        self.measure(sum(losses) / len(losses), (end - first) * self.batch / seconds)
         self._save()
 
     def _update(self, step: int) -> float:
@@ -172,8 +176,8 @@ class _Run:
         if not np.isfinite(value):
             keys = [f"{row:06d}" for row in chosen[~loss.detach().isfinite().cpu().numpy()]]
             raise TrainingDiverged(
-                f"The loss at step {step} is {value}; it came from the images {', '.join(keys[:8])}."
-                f" The network was not updated with it and step {self.progressed.step} is the last"
+                f"The loss at step {step} is {value}; it came from {', '.join(keys[:8])}. The"
+                f" network was not updated with it and step {self.progressed.step} is the last"
                 " good one. Look at those images, or lower train.lr, and run again."
             )
         self.optimiser.zero_grad()
@@ -200,15 +204,13 @@ class _Run:
         if self.config.flip:
             flip = torch.from_numpy(flips[mine]).to(self.device).reshape(-1, 1, 1, 1)
             x = torch.where(flip, x.flip(3), x)
-        generator = torch.Generator(self.device).manual_seed(
-            image_seed(self.seed, f"noise-{step}")
-        )
+        generator = torch.Generator(self.device).manual_seed(image_seed(self.seed, f"noise-{step}"))
         shape = (self.batch, *x.shape[1:])
         noise = torch.randn(shape, generator=generator, device=self.device)[mine]
         sigma = torch.from_numpy(levels[mine]).to(self.device, torch.float32)
         return rows[mine], x, sigma, noise.contiguous(memory_format=torch.channels_last)
 
-    def _measure(self, loss: float, rate: float) -> None:
+    def measure(self, loss: float, rate: float) -> None:
         """The loss per noise band on training and held-out images; keeps the best average."""
         if not self.accelerator.is_main_process:
             return
@@ -218,7 +220,11 @@ class _Run:
         step = self.progressed.step
         judged = bands.get("held_out", bands["train"])
         uppers = dict(zip(judged, BAND_EDGES[:-1], strict=False))
-        low = [v for k, v in judged.items() if self.config.levels == "uniform" or uppers[k] < self.focus]
+        low = [
+            v
+            for k, v in judged.items()
+            if self.config.levels == "uniform" or uppers[k] < self.focus
+        ]
         score = sum(low) / len(low)
         best = self.progressed.best_loss
         if "held_out" not in bands or best is None or score < best:
@@ -252,9 +258,7 @@ class _Run:
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:
-            save_state(
-                self.out / "last", self.progressed, self.plain, self.ema, self.raw_optimiser
-            )
+            save_state(self.out / "last", self.progressed, self.plain, self.ema, self.raw_optimiser)
         self.accelerator.wait_for_everyone()
 
     def finish(self) -> dict[str, Any]:

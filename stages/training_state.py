@@ -28,7 +28,11 @@ class Progressed:
 
 
 def save_state(
-    folder: Path, progressed: Progressed, net: ScoreNet, ema: Ema, optimiser: torch.optim.Adam
+    folder: Path,
+    progressed: Progressed,
+    net: ScoreNet,
+    ema: Ema[ScoreNet],
+    optimiser: torch.optim.Adam,
 ) -> None:
     """Writes folder/state.safetensors: weights, averages, Adam's moments, the step."""
     tensors: dict[str, torch.Tensor] = {}
@@ -50,7 +54,7 @@ def save_state(
 
 
 def load_state(
-    folder: Path, identity: str, net: ScoreNet, ema: Ema, optimiser: torch.optim.Adam
+    folder: Path, identity: str, net: ScoreNet, ema: Ema[ScoreNet], optimiser: torch.optim.Adam
 ) -> Progressed:
     """Continues from folder/state.safetensors where it is of the same training; else from 0."""
     path = folder / "state.safetensors"
@@ -73,7 +77,7 @@ def load_state(
     return progressed
 
 
-def save_best(folder: Path, ema: Ema) -> None:
+def save_best(folder: Path, ema: Ema[ScoreNet]) -> None:
     """folder/best.safetensors: the averages with the best held-out loss so far."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / ".best.tmp"

@@ -36,7 +36,7 @@ class WriteConfig(BaseModel, frozen=True, extra="forbid"):
 
     format: Literal["png"] = "png"
     encoder: Literal["auto", "pillow"] = "auto"
-    shard_size: int = Field(1000, ge=1)  # images a shard
+    shard_size: int = Field(default=1000, ge=1)  # images a shard
 
     def resolved(self) -> "WriteConfig":
         return self.model_copy(update={"encoder": "pillow"}) if self.encoder == "auto" else self
@@ -70,7 +70,12 @@ class Work:
 def plan_work(plan: pa.Table, real_digest: str, augmented_digest: str) -> list[Work]:
     """Every shard of the plan, with the digests that its marker must have."""
     return [
-        Work(name, rows, rows_digest(rows), augmented_digest if rows["round"][0].as_py() else real_digest)
+        Work(
+            name,
+            rows,
+            rows_digest(rows),
+            augmented_digest if rows["round"][0].as_py() else real_digest,
+        )
         for name, rows in shards_of(plan).items()
     ]
 
@@ -90,7 +95,10 @@ def write(
     """
     total = sum(work.rows.num_rows for work in todo)
     environment = describe_environment()
-    with ThreadPoolExecutor(_ENCODERS) as pool, progress.task("generate", total, "images") as advance:
+    with (
+        ThreadPoolExecutor(_ENCODERS) as pool,
+        progress.task("generate", total, "images") as advance,
+    ):
         for work in todo:
             samples = _encoded(make(work.rows), sources, pool, advance)
             commit_shard(
@@ -110,7 +118,7 @@ def _encoded(
     pool: ThreadPoolExecutor,
     advance: Callable[[int], None],
 ) -> Iterator[Sample]:
-    """Samples in plan order; the pool is a batch ahead of the writer, the device one of the pool."""
+    """Samples in plan order; the pool is a batch ahead of the writer, the device of the pool."""
     waiting: deque[list[Future[Sample]]] = deque()
     for batch in batches:
         waiting.append([pool.submit(_sample, *item, sources) for item in _items(batch)])
@@ -120,9 +128,7 @@ def _encoded(
         yield from _results(waiting.popleft(), advance)
 
 
-def _results(
-    futures: list[Future[Sample]], advance: Callable[[int], None]
-) -> Iterator[Sample]:
+def _results(futures: list[Future[Sample]], advance: Callable[[int], None]) -> Iterator[Sample]:
     for future in futures:
         yield future.result()
     advance(len(futures))
@@ -156,7 +162,7 @@ def _sample(
     return Sample(
         row=row,
         image=encode_png(pixels),
-        pixel_sha256=hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest(),
+        pixel_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
         width=pixels.shape[1],
         height=pixels.shape[0],
         norms=norms,

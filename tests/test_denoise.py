@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+
 from scoremix.models.denoise import denoise
 from scoremix.models.ladder import rungs
 
@@ -73,7 +74,7 @@ def test_tweedie_is_the_posterior_mean() -> None:
 
 
 def test_more_steps_approach_the_posterior() -> None:
-    """Given the noised image, x is N(gain y, c sigma^2 / (c + sigma^2)) with gain c / (c + sigma^2)."""
+    """Given the noised y, x is N(gain y, c s^2 / (c + s^2)) with gain c / (c + s^2)."""
     variance = 0.04
     gain = variance / (variance + SIGMA_T**2)
     posterior = variance * SIGMA_T**2 / (variance + SIGMA_T**2)

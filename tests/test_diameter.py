@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from scoremix.models import diameter as module
 from scoremix.models.diameter import diameter
 

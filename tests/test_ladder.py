@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from scoremix.models.ladder import noise_ladder, rungs, sigma_at
 
 
@@ -18,7 +19,13 @@ def test_levels_fall_by_gamma_and_end_exactly_at_sigma_N() -> None:
 
 @pytest.mark.parametrize(
     ("side", "channels", "low", "high"),
-    [(8, 1, 600, 640), (32, 3, 815, 855), (64, 3, 880, 925), (128, 3, 950, 995), (256, 3, 1010, 1065)],
+    [
+        (8, 1, 600, 640),
+        (32, 3, 815, 855),
+        (64, 3, 880, 925),
+        (128, 3, 950, 995),
+        (256, 3, 1010, 1065),
+    ],
 )
 def test_level_counts_of_the_table(side: int, channels: int, low: int, high: int) -> None:
     # The farthest pair of a natural image set lies near 0.6-0.9 of the cube's half diagonal.

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from scoremix.models.ema import Ema
 from scoremix.models.ladder import noise_ladder
 from scoremix.models.loss import FOCUS_SHARE, band_levels, draw_levels, dsm_loss

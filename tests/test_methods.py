@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+
 from scoremix.models.checkpoint import build
 from scoremix.models.ladder import noise_ladder
 from scoremix.models.methods import FrozenScore, ScoreMixOptions, mix, mixup, scoremix

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from scoremix.models.minimise import minimise, score_norm
 
 SIGMA = 0.01

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+
 from scoremix.models.blocks import resize_bilinear
 from scoremix.models.checkpoint import build, load_net, load_weights, save_weights
 from scoremix.models.ladder import noise_ladder
@@ -104,9 +105,7 @@ def _direction(net: torch.nn.Module, x: torch.Tensor, sigma: float) -> tuple[tor
 @pytest.mark.parametrize(
     ("trunk", "error", "cosine"), [(None, 2e-4, 0.999999), (torch.bfloat16, 0.06, 0.98)]
 )
-def test_precision_against_float64(
-    trunk: torch.dtype | None, error: float, cosine: float
-) -> None:
+def test_precision_against_float64(trunk: torch.dtype | None, error: float, cosine: float) -> None:
     """Relative error of S and the cosine of its gradient's angle, at sigma_N."""
     net = build(Architecture(3, 16, 16), LADDER)
     x = torch.rand(4, 3, 16, 16)

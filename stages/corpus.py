@@ -1,0 +1,201 @@
+"""corpus: the prepared images on disk, memory-mapped, with a row for every input.
+
+corpus/ images.npy       uint8 (N, H, W, C), C = 1 gray or 3 RGB; row = key of the image
+        reference.npy    uint8 (M, H, W, C), held out, M may be 0
+        sources.parquet  manifests.schema.SOURCES
+        classes.json     names in the order of class_id, [] without classes
+        corpus.json      digest, sizes and counts; written last, so it is the commit
+"""
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ..manifests.atomic import (
+    canonical_digest,
+    read_parquet,
+    replacing,
+    sha256_file,
+    storage_errors,
+    write_json,
+    write_parquet,
+)
+from ..manifests.errors import ConfigError, VerifyError
+from ..manifests.schema import SOURCES
+
+_FORMAT = 1
+_FILES = ("images.npy", "reference.npy", "sources.parquet", "classes.json")
+_STATUSES = ("train", "reference", "rejected", "unused")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """An opened corpus folder; the images are mapped read-only, not loaded."""
+
+    folder: Path
+    images: NDArray[np.uint8]  # (N, H, W, C) training images
+    reference: NDArray[np.uint8]  # (M, H, W, C) held-out images
+    sources: pa.Table  # manifests.schema.SOURCES
+    classes: list[str]  # names in the order of class_id, [] without classes
+    digest: str  # of all of the above as it is on disk
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many inputs have which status."""
+        found = Counter(self.sources["status"].to_pylist())
+        return {status: found[status] for status in _STATUSES}
+
+
+def open_corpus(folder: Path) -> Corpus:
+    """Opens what `ingest` wrote; checks that the files are there and have their sizes.
+
+    Raises:
+        ConfigError: there is no finished corpus in `folder`.
+        VerifyError: a file is missing, or is not the one that was written.
+    """
+    commit = folder / "corpus.json"
+    try:
+        facts = json.loads(commit.read_bytes())
+        files = {name: facts["files"][name]["bytes"] for name in _FILES}
+        digest = str(facts["digest"])
+    except FileNotFoundError as error:
+        raise ConfigError(f"There is no finished corpus in {folder}. Run ingest first.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise VerifyError(
+            f"{commit} is damaged ({error!r}). Delete it and run ingest again."
+        ) from error
+    for name, size in files.items():
+        path = folder / name
+        found = path.stat().st_size if path.is_file() else None
+        if found != size:
+            raise VerifyError(
+                f"{path} should have {size:,} bytes and "
+                + ("is missing" if found is None else f"has {found:,}")
+                + f". Delete {commit} and run ingest again."
+            )
+    return Corpus(
+        folder=folder,
+        images=_mapped(folder / "images.npy"),
+        reference=_mapped(folder / "reference.npy"),
+        sources=read_parquet(folder / "sources.parquet"),
+        classes=json.loads((folder / "classes.json").read_bytes()),
+        digest=digest,
+    )
+
+
+def _mapped(path: Path) -> NDArray[np.uint8]:
+    images: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return images
+
+
+class Staging:
+    """Prepared images in the order in which they were decoded, in a temporary file.
+
+    Which of them are gray, held out or out of order is known only at the end, so they are laid
+    down once and gathered then; memory stays constant. The file vanishes with the `with` block.
+    """
+
+    def __init__(self, folder: Path, side: int, channels: int) -> None:
+        self.path = folder / ".staging.tmp"  # a fixed name: a killed run's is used again
+        self.shape = (side, side, channels)
+        self.count = 0
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> "Staging":
+        with storage_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(self.path, "wb")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        assert self._file is not None
+        try:
+            self._file.close()
+        except OSError:  # what could not be flushed was about to be deleted
+            pass
+        self.path.unlink(missing_ok=True)
+
+    def append(self, pixels: NDArray[np.uint8]) -> int:
+        """Adds uint8 (H, W, C); gives its slot."""
+        assert self._file is not None and pixels.shape == self.shape
+        with storage_errors(self.path):
+            self._file.write(pixels.tobytes())
+        self.count += 1
+        return self.count - 1
+
+    def images(self) -> NDArray[np.uint8]:
+        """All that was appended, (count, H, W, C), memory-mapped."""
+        assert self._file is not None and self.count
+        with storage_errors(self.path):
+            self._file.flush()
+        return np.memmap(self.path, np.uint8, "r", shape=(self.count, *self.shape))
+
+
+def write_corpus(
+    folder: Path,
+    staging: Staging,
+    *,
+    train: list[int],
+    reference: list[int],
+    gray: bool,
+    rows: list[dict[str, Any]],
+    classes: list[str],
+) -> Corpus:
+    """Gathers the staged images and commits the corpus; an earlier one stays until then.
+
+    train, reference: slots in the order of their rows.
+    gray: keep one channel of images whose channels are equal.
+    rows: SOURCES without pixel_sha256, in name order.
+
+    Raises:
+        StorageError: the disk is full or cannot be written.
+    """
+    commit = folder / "corpus.json"
+    with storage_errors(commit):
+        commit.unlink(missing_ok=True)  # from here on the files change
+    images = staging.images()[..., :1] if gray else staging.images()
+    hashes = {
+        "train": _write_images(folder / "images.npy", images, train),
+        "reference": _write_images(folder / "reference.npy", images, reference),
+    }
+    for row in rows:
+        if row["status"] in hashes:
+            row["pixel_sha256"] = hashes[row["status"]][row["row"]]
+    write_parquet(folder / "sources.parquet", pa.Table.from_pylist(rows, schema=SOURCES))
+    write_json(folder / "classes.json", classes)
+    files = {
+        name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_file(folder / name)}
+        for name in _FILES
+    }
+    found = Counter(row["status"] for row in rows)
+    facts = {
+        "format": _FORMAT,
+        "digest": canonical_digest({name: file["sha256"] for name, file in files.items()}),
+        "files": files,
+        "counts": {status: found[status] for status in _STATUSES},
+        "resolution": images.shape[1],
+        "channels": images.shape[3],
+    }
+    write_json(commit, facts)
+    return open_corpus(folder)
+
+
+def _write_images(path: Path, images: NDArray[np.uint8], slots: list[int]) -> list[str]:
+    """Writes images[slots] as a .npy, one image in memory at a time; gives their sha256."""
+    hashes = []
+    header = {"descr": "|u1", "fortran_order": False, "shape": (len(slots), *images.shape[1:])}
+    # A fixed temporary name, so that what a killed run leaves behind is used again.
+    with replacing(path, path.with_name(f".{path.name}.tmp")) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for slot in slots:
+            pixels = images[slot].tobytes()
+            hashes.append(hashlib.sha256(pixels).hexdigest())
+            file.write(pixels)
+    return hashes

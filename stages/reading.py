@@ -1,0 +1,192 @@
+"""reading: inputs are looked at and decoded in parallel, their results taken in order.
+
+Nothing here depends on which thread was faster: results come back in the order of the inputs, and
+at most a fixed number of them is under way or waiting, so memory stays constant.
+"""
+
+import statistics
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from ..manifests.errors import InputError
+from .corpus import Staging
+from .decode import Decoded, Preparation, decode, side_in_header
+from .progress import Advance
+from .selection import Group, Record
+from .sources import Input, Source
+
+_HEADERS = 64  # read to find the usual size
+_LISTED = 10  # bad inputs that an error names
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Threads (Pillow releases the interpreter lock) and how far they may run ahead."""
+
+    threads: Executor
+    ahead: int  # inputs under way or waiting
+
+    def map(
+        self, function: Callable[[_Item], _Result], items: Iterable[_Item]
+    ) -> Iterator[_Result]:
+        """function(item) in the order of `items`."""
+        waiting: deque[Future[_Result]] = deque()
+        for item in items:
+            waiting.append(self.threads.submit(function, item))
+            if len(waiting) >= self.ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def list_records(source: Source, first: int, pool: Pool) -> list[Record]:
+    """A record for every input, numbered from `first`; what is no image has its reason.
+
+    A name that claims to be an image is believed until it is decoded; any other file is looked
+    into, so that photos without an extension count and a README does not.
+    """
+    claims = [_claim(item) for item in source.inputs]
+    unclear = [
+        item for item, claim in zip(source.inputs, claims, strict=True) if claim == "look inside"
+    ]
+    sides = pool.map(lambda item: side_in_header(item.read), unclear)
+    records = []
+    for place, (item, claim) in enumerate(zip(source.inputs, claims, strict=True), first):
+        reason: str | None = claim
+        if claim == "look inside":
+            reason = None if next(sides) is not None else "not an image"
+        records.append(Record(place, item, is_image=reason is None, reason=reason))
+    return records
+
+
+def _claim(item: Input) -> str | None:
+    """None for an image by name, else why it is none, or "look inside"."""
+    if item.hidden:
+        return "hidden file"
+    if item.claims_image:
+        return None
+    return item.refused or "look inside"
+
+
+def median_side(records: list[Record], what: str) -> int:
+    """Median of the short sides in pixels, from at most 64 headers spread evenly over the names.
+
+    Raises:
+        InputError: none of those headers is an image's.
+    """
+    images = [record for record in records if record.is_image and not record.input.refused]
+    some = images[:: -(-len(images) // _HEADERS)] if images else []
+    sides = [side for record in some if (side := side_in_header(record.input.read))]
+    if not sides:
+        raise no_images(what, records)
+    return statistics.median_low(sides)
+
+
+def prepare(record: Record, how: Preparation) -> Decoded:
+    """Decodes one input, unless it must not be opened. Never raises: see decode."""
+    if record.input.refused:
+        return Decoded(reason=record.input.refused)
+    return decode(record.input.read, how)
+
+
+@dataclass
+class Tally:
+    """Counts the good and the bad images of one source, and says when it is enough."""
+
+    what: str  # the source, for messages
+    in_a_row_limit: int  # so many bad ones in a row stop the run
+    fraction_limit: float  # more than this part of those that were read stops it
+    good: int = 0
+    bad: list[Record] = field(default_factory=list)
+    in_a_row: int = 0
+
+    def add(self, record: Record, is_good: bool) -> None:
+        """Raises InputError at the last straw; names the first bad ones."""
+        if is_good:
+            self.good += 1
+            self.in_a_row = 0
+            return
+        self.bad.append(record)
+        self.in_a_row += 1
+        if self.in_a_row >= self.in_a_row_limit:
+            raise self._error(f"{self.in_a_row} in a row")
+
+    def conclude(self) -> None:
+        """Once all is read: raises InputError if too large a part was bad."""
+        if len(self.bad) > self.fraction_limit * (self.good + len(self.bad)):
+            raise self._error(f"more than a part of {self.fraction_limit:g}")
+
+    def _error(self, rule: str) -> InputError:
+        return InputError(
+            f"{self.what}: {len(self.bad)} of {len(self.bad) + self.good} images read are bad,"
+            f" {rule}; ingest.max_bad stops there. The first are:{_named(self.bad)}\nMend or remove"
+            " them, or raise ingest.max_bad.consecutive or ingest.max_bad.fraction."
+        )
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Decodes records into the staging file until enough of them are good."""
+
+    pool: Pool
+    how: Preparation
+    staging: Staging
+
+    def read(self, groups: list[Group], tally: Tally, advance: Advance) -> list[Record]:
+        """Reads until every group has what it wants or is used up; the good ones by index.
+
+        Which records are read does not depend on timing: a round reads exactly as many as are
+        still wanted, the next one replaces those that were bad.
+
+        Raises:
+            InputError: too many in a row are bad.
+        """
+        good: list[Record] = []
+        rounds = 0
+        while batch := [(record, group) for group in groups for record in group.take()]:
+            batch.sort(key=lambda pair: pair[0].index)
+            results = self.pool.map(
+                lambda record: prepare(record, self.how), (record for record, _ in batch)
+            )
+            for (record, group), decoded in zip(batch, results, strict=True):
+                is_good = self._settle(record, decoded)
+                tally.add(record, is_good)
+                if is_good:
+                    good.append(record)
+                    group.wanted -= 1
+                if rounds == 0:  # replacements were not in the total
+                    advance(1)
+            rounds += 1
+        return sorted(good, key=lambda record: record.index)
+
+    def _settle(self, record: Record, decoded: Decoded) -> bool:
+        """Puts the pixels away and keeps the facts; True if there were pixels."""
+        record.decoded, record.reason = decoded, decoded.reason
+        if decoded.pixels is None:
+            return False
+        record.slot = self.staging.append(decoded.pixels)
+        decoded.pixels = None
+        return True
+
+
+def no_images(what: str, records: list[Record]) -> InputError:
+    if not records:
+        return InputError(
+            f"{what} is empty. Name a folder or zip that holds images (ingest.source, ingest.path)."
+        )
+    return InputError(
+        f"{what} has {len(records)} files and none is an image:{_named(records)}\n"
+        "Name the folder that holds the images (ingest.source, ingest.path)."
+    )
+
+
+def _named(records: list[Record]) -> str:
+    lines = [f"\n  {record.input.name}: {record.why_not}" for record in records[:_LISTED]]
+    more = len(records) - _LISTED
+    return "".join(lines) + (f"\n  and {more} more" if more > 0 else "")
