@@ -193,8 +193,8 @@ def compare(
     kd_before, kd_after = (_towards(x, y, rows, images) for x in (before, after))
     fd_interval = None
     if y.shape[1] <= _RESAMPLED_DIMENSIONS:
-        resampled = _resampled_roots(y, images)
-        fds = [_resampled_frechet(_resampled_roots(x, rows), resampled) for x in (before, after)]
+        sets = [_resampled_moments(x, rows) for x in (before, after)]
+        fds = _resampled_frechet(sets, _resampled_moments(y, images))
         fd_interval = _interval(fds[1] - fds[0])
     return Comparison(
         n=len(before),
@@ -228,29 +228,38 @@ def _interval(differences: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-class _Roots(NamedTuple):
-    """Moments of resamples: means (R, D), covariances' symmetric square roots (R, D, D)."""
+class _Resampled(NamedTuple):
+    """Moments of R resamples: means (R, D), covariances (R, D, D)."""
 
     means: Floats
-    roots: Floats
+    covariances: Floats
 
 
-def _resampled_roots(x: Floats, weights: Floats) -> _Roots:
-    n, centre = len(x), x.mean(axis=0)
+def _resampled_moments(x: Floats, weights: Floats) -> _Resampled:
+    n, dimensions = x.shape
+    centre = x.mean(axis=0)
     centred = x - centre
     means = weights @ centred / n
-    squares = np.stack([(centred * w[:, None]).T @ centred for w in weights])
-    covariances = (squares - n * means[:, :, None] * means[:, None, :]) / (n - 1)
-    values, vectors = np.linalg.eigh(covariances)
-    scaled = vectors * np.sqrt(values.clip(min=0.0))[:, None, :]
-    return _Roots(means + centre, scaled @ vectors.transpose(0, 2, 1))
+    # All products of two coordinates in one matrix product: a hundred small ones are slower.
+    row, column = np.triu_indices(dimensions)
+    covariances = np.empty((len(weights), dimensions, dimensions))
+    covariances[:, row, column] = weights @ (centred[:, row] * centred[:, column])
+    covariances[:, column, row] = covariances[:, row, column]
+    covariances -= n * means[:, :, None] * means[:, None, :]
+    return _Resampled(means + centre, covariances / (n - 1))
 
 
-def _resampled_frechet(a: _Roots, b: _Roots) -> Floats:
-    offset = np.sum((a.means - b.means) ** 2, axis=1)
-    spread = np.sum(a.roots**2, axis=(1, 2)) + np.sum(b.roots**2, axis=(1, 2))
-    shared = np.linalg.svd(a.roots @ b.roots, compute_uv=False).sum(axis=1)
-    distances: Floats = offset + spread - 2.0 * shared
+def _resampled_frechet(sets: list[_Resampled], target: _Resampled) -> list[Floats]:
+    """Frechet distance of each set's resamples to the target's; (R,) each."""
+    values, vectors = np.linalg.eigh(target.covariances)
+    root = (vectors * np.sqrt(values.clip(min=0.0))[:, None, :]) @ vectors.transpose(0, 2, 1)
+    distances = []
+    for each in sets:
+        offset = np.sum((each.means - target.means) ** 2, axis=1)
+        both = each.covariances + target.covariances
+        shared = np.linalg.eigvalsh(root @ each.covariances @ root).clip(min=0.0)
+        spread = np.trace(both, axis1=1, axis2=2)
+        distances.append(offset + spread - 2.0 * np.sqrt(shared).sum(axis=1))
     return distances
 
 

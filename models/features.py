@@ -26,6 +26,7 @@ INCEPTION_FILE = "inception-2015-12-05.pt"  # the only name that clean-fid opens
 # stylegan2-ada-pytorch and k-diffusion (which pins this hash) fetch.
 INCEPTION_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
 
+_jit: Any = torch.jit  # untyped
 _BATCH = 64
 _COMPONENTS = 32
 _FITTED = 1000  # images that principal components are worked out from
@@ -68,7 +69,7 @@ class TorchScript:
         self.kd, self.fd = f"kd_{self.name}", f"fd_{self.name}"
         self.weights_sha256: str | None = _sha256(path)
         try:
-            self._net = torch.jit.load(str(path), map_location="cpu").eval()
+            self._net = _jit.load(str(path), map_location="cpu").eval()
         except RuntimeError as error:
             raise FeaturesError(
                 f"{path} is not a TorchScript file: {str(error).splitlines()[0]} Give one that"
@@ -136,7 +137,8 @@ class Pixels:
     Values in [0, 1], at most 32 components with signs fixed, from at most 1,000 evenly spaced
     reference images; sides above 32 px are averaged down first. One common factor makes the
     reference's mean squared length D, so that mean, spread and skew weigh alike in the cubic
-    kernel whatever the size of the images. Sees layout, contrast and ghosts, neither blur nor grain.
+    kernel whatever the size of the images. Sees layout, contrast and
+    ghosts, neither blur nor grain.
 
     reference: uint8 (M, H, W, C), M >= 2.
 
@@ -222,7 +224,7 @@ def _through(
         batch = torch.from_numpy(np.ascontiguousarray(prepare(rgb).transpose(0, 3, 1, 2)))
         # Unoptimised, the interpreter gives the first batch and the hundredth the same bits.
         try:
-            with torch.inference_mode(), torch.jit.optimized_execution(False):
+            with torch.inference_mode(), _jit.optimized_execution(False):
                 vectors = net(batch)
         except RuntimeError as error:  # also torch.jit.Error; the reason is in its last lines
             raise FeaturesError(

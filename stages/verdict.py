@@ -184,10 +184,10 @@ def _missing(findings: Findings) -> str:
 
 
 def _floor(findings: Findings) -> str:
-    if findings.floor is None:
+    floor = findings.floor[findings.kd] if findings.floor else None
+    if floor is None:
         return ""
-    found = _kd(findings.floor[findings.kd])
-    return f"Real training images are at {found}: the floor."
+    return f"Real training images are at {_kd(floor)}: the floor."
 
 
 def _steps(findings: Findings) -> str:
@@ -249,7 +249,7 @@ def _label(findings: Findings) -> str:
     if label is None:
         return ""
     return (
-        f"Features are {label}: they see layout, contrast and ghosts, but neither blur nor grain."
+        f"Features: {label}. They see layout, contrast and ghosts, but neither blur nor grain;"
         " evaluate.features takes a network (a TorchScript file) instead."
     )
 

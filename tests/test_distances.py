@@ -189,3 +189,19 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare(reference, gaussian(1, 5, 3), gaussian(1, 6, 3), seed=0)
     with pytest.raises(ValueError, match="finite"):
         frechet_distance(np.full((3, 3), np.nan), reference)
+
+
+def test_resampled_frechet_is_the_frechet_distance_of_the_resample() -> None:
+    reference, mixup = gaussian(0, 40, 3), gaussian(1, 30, 3, scale=0.5)
+    final = 1.5 * mixup + 0.1
+    random = np.random.default_rng(5)  # as `compare` draws: rows first, then reference images
+    rows = random.multinomial(30, np.full(30, 1 / 30), size=50)
+    images = random.multinomial(40, np.full(40, 1 / 40), size=50)
+    differences = []
+    for row, image in zip(rows, images, strict=True):
+        target = np.repeat(reference, image, axis=0)
+        before, after = (np.repeat(x, row, axis=0) for x in (mixup, final))
+        differences.append(frechet_distance(after, target) - frechet_distance(before, target))
+    expected = np.percentile(differences, (2.5, 97.5))
+    found = compare(reference, mixup, final, seed=5, resamples=50).fd_interval
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
