@@ -62,6 +62,7 @@ def inputs_of_evaluate(config: Config, planned: Planned) -> dict[str, Any]:
     return {
         "options": config.evaluate.model_dump(mode="json"),
         "features": fingerprint(config.evaluate.features),
+        "weights": fingerprint(config.evaluate.inception_weights),
         "seed": config.seed,
         "plan": planned.digest,
         "recipe": planned.recipe,

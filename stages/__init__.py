@@ -1,6 +1,6 @@
 """One verb per file, each with its own frozen Config and one public function.
 
-    ingest    sources -> corpus/        train     corpus -> score-net/
-    generate  plan rows -> pixels       write     pixels -> shards/
-    evaluate  shards against held-out images -> report/
+ingest    sources -> corpus/        train     corpus -> score-net/
+generate  plan rows -> pixels       write     pixels -> shards/
+evaluate  shards against held-out images -> report/
 """

@@ -34,9 +34,7 @@ def draw_shown(shown: list[Shown], images: Images, path: Path, method: str) -> N
     contact_sheet(first, second, mixup, minimised, final, lambdas, path, title)
 
 
-def choose_shown(
-    folded: NDArray[np.float64], count: int, order: NDArray[np.int64]
-) -> list[int]:
+def choose_shown(folded: NDArray[np.float64], count: int, order: NDArray[np.int64]) -> list[int]:
     """Places of `count` rows: five of six spread evenly over folded lambda .1 to .5, if there are.
 
     folded: min(lambda, 1 - lambda), (n,); order: a random permutation of the n places.

@@ -43,7 +43,7 @@ class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
 
     features: str = "auto"  # auto | pixels | inception | the path of a TorchScript file
     inception_weights: str | None = None  # path of inception-2015-12-05.pt; never downloaded
-    rows: int = Field(2000, ge=1)  # plan rows that are made again with their steps
+    rows: int = Field(default=1200, ge=1)  # plan rows that are made again with their steps
     sheet_rows: int = Field(24, ge=1)  # of the contact sheet
 
 
@@ -152,7 +152,7 @@ def fold(lambdas: pa.ChunkedArray) -> Floats:
 
 
 def choose_rows(plan: pa.Table, count: int, seed: int) -> pa.Table:
-    """`count` augmented rows in plan order, seeded; at least half with lambda >= .1 if there are.
+    """`count` augmented rows in plan order, seeded; two thirds with lambda >= .1 if there are.
 
     Raises:
         ConfigError: the plan has no augmented rows.
@@ -165,7 +165,7 @@ def choose_rows(plan: pa.Table, count: int, seed: int) -> pa.Table:
     is_heavy = fold(augmented["lambda"])[order] >= HEAVY
     heavy, light = order[is_heavy], order[~is_heavy]
     count = min(count, total)
-    wanted = max(round(count * len(heavy) / total), math.ceil(count / 2), count - len(light))
+    wanted = max(round(count * len(heavy) / total), math.ceil(2 * count / 3), count - len(light))
     wanted = min(wanted, len(heavy))
     chosen = np.concatenate([heavy[:wanted], light[: count - wanted]])
     return augmented.take(np.sort(chosen))

@@ -65,8 +65,7 @@ def micro_batch(device_type: str, resolution: int, width: int) -> int:
     g = 128 stays under 40 GB on a GPU, and a step's activations near a CPU's cache elsewhere.
     """
     if device_type == "cpu":
-        return (
-            100 if resolution <= 16 else 32 if resolution <= 32 else 16 if resolution <= 64 else 4
-        )
+        rows = ((16, 150), (32, 32), (64, 16))
+        return next((size for side, size in rows if resolution <= side), 4)
     pixels = 64 * 256 * 256 * 128 // (resolution * resolution * max(width, 32))
     return int(min(512, max(8, 2 ** (pixels.bit_length() - 1))))
