@@ -44,7 +44,7 @@ class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
     features: str = "auto"  # auto | pixels | inception | the path of a TorchScript file
     inception_weights: str | None = None  # path of inception-2015-12-05.pt; never downloaded
     rows: int = Field(default=1200, ge=1)  # plan rows that are made again with their steps
-    sheet_rows: int = Field(24, ge=1)  # of the contact sheet
+    sheet_rows: int = Field(default=24, ge=1)  # of the contact sheet
 
 
 class Traced(Protocol):

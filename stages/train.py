@@ -329,7 +329,7 @@ class _Log:
 
 def to_unit(pixels: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
     """uint8 (B, H, W, C) -> float32 (B, C, H, W) in [0, 1], channels last in memory."""
-    tensor = torch.from_numpy(np.ascontiguousarray(pixels)).to(device)
+    tensor = torch.from_numpy(np.array(pixels)).to(device)  # a copy: the map is read-only
     return tensor.permute(0, 3, 1, 2).to(torch.float32).div_(255.0)
 
 
