@@ -5,7 +5,7 @@ PIP = .venv/bin/pip --disable-pip-version-check install --quiet -c constraints.t
 TORCH ?= torch==2.13.0
 CONFIG ?= stages.yaml
 
-.PHONY: run test fast lint types schema clean
+.PHONY: run test fast lint types docs bench clean
 
 run: .venv/.demo
 	.venv/bin/scoremix-pipeline run $(CONFIG)
@@ -27,9 +27,14 @@ types: .venv/.dev
 	    ln -sfn ../../../$$folder build/types/scoremix/$$folder; done
 	.venv/bin/mypy
 
-# Files that are derived from the code.
-schema: .venv/.dev
-	.venv/bin/python -m scoremix.pipeline.schema > docs/stages.schema.json
+# Files that are derived from the code; a test holds them.
+docs: .venv/.dev
+	.venv/bin/python -m scoremix.pipeline.derived docs
+
+# The method's table on the bundled digits: training length against every variant (about 40 min).
+bench: .venv/.dev
+	.venv/bin/python benchmarks/method_table.py --source digits --fraction 0.167 \
+	    --lengths 0,100,300,600,1200 --rows 300 --out benchmarks/results/digits
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

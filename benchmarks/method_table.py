@@ -5,8 +5,8 @@
 
 Trains one network through the given lengths (updates; 0 is an untrained control), and at each
 makes the same plan rows with every variant. Distances are to held-out images and over rows with
-lambda in [.1, .9]; "real" rows are unmixed training images through the same denoising: what the
-network costs. Prints a Markdown table and writes it beside a JSON of all figures.
+lambda in [.1, .9]; "unmixed" are training images through the same denoising: what the network
+costs. Prints a Markdown table and writes it beside a JSON of all figures.
 """
 
 import argparse
@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
 from scoremix.manifests.plan import PlanOptions, build_plan
 from scoremix.models.checkpoint import TrainedNet, load_net
-from scoremix.models.distances import compare, kernel_distance
+from scoremix.models.distances import Comparison, compare, kernel_distance
 from scoremix.models.features import open_extractor
 from scoremix.models.methods import ScoreMixOptions
 from scoremix.stages.corpus import Corpus
@@ -35,18 +36,14 @@ from scoremix.stages.train import TrainConfig, real_norms, train
 PUBLISHED = ScoreMixOptions()
 VARIANTS: dict[str, ScoreMixOptions] = {
     "published: 100 steps, lr .005, t0 .25": PUBLISHED,
-    "published minimisation alone": replace(PUBLISHED, denoise="off"),
-    "gentle minimisation alone: 20 steps, lr .001": replace(
-        PUBLISHED, steps=20, lr=0.001, denoise="off"
-    ),
+    "stop at the real median: 100 steps, lr .005": replace(PUBLISHED, denoise="off"),
+    "gentle: 10 steps, lr .002, t0 .15": replace(PUBLISHED, steps=10, lr=0.002, t0=0.15),
+    "gentle: 10 steps, lr .002, t0 .25": replace(PUBLISHED, steps=10, lr=0.002),
+    "gentle: 10 steps, lr .002, t0 .35": replace(PUBLISHED, steps=10, lr=0.002, t0=0.35),
     "denoising alone, t0 .15": replace(PUBLISHED, steps=0, t0=0.15),
     "denoising alone, t0 .25": replace(PUBLISHED, steps=0),
     "denoising alone, t0 .35": replace(PUBLISHED, steps=0, t0=0.35),
-    "gentle + denoising, t0 .15": replace(PUBLISHED, steps=10, lr=0.002, t0=0.15),
-    "gentle + denoising, t0 .25": replace(PUBLISHED, steps=10, lr=0.002),
-    "gentle + denoising, t0 .35": replace(PUBLISHED, steps=10, lr=0.002, t0=0.35),
     "probability flow alone, t0 .25": replace(PUBLISHED, steps=0, denoise="ode"),
-    "stop at the real median, lr .005": replace(PUBLISHED, denoise="off"),
 }
 
 
@@ -106,6 +103,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--levels", default="focus")
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--lengths", type=lambda text: [int(n) for n in text.split(",")])
+    parser.add_argument("--checkpoint-every", type=int, default=100)
     parser.add_argument("--micro-batch", type=int, default=150)
     parser.add_argument("--rows", type=int, default=600)
     parser.add_argument("--features", default="auto")
@@ -140,9 +138,8 @@ def _trained(
         lr=options.lr,
         levels=options.levels,
         precision=options.precision,
-        checkpoint_every=max(1, min(length, 500)) if length else 500,
+        checkpoint_every=options.checkpoint_every,
     ).resolved(options.resolution, device)
-    config = config.model_copy(update={"checkpoint_every": 100})
     train(config, corpus, out, seed=options.seed, t0=0.35, device=device, progress=Silent())
     return load_net(out, torch.device(device))
 
@@ -174,16 +171,40 @@ def _judge(
     begin = time.monotonic()
     batches = list(generate(rows, corpus.images, recipe, net, device=torch.device(device)))
     seconds = time.monotonic() - begin
-    mixup = extract(np.concatenate([batch.mixup for batch in batches]))
-    final = extract(np.concatenate([batch.final for batch in batches]))
-    norms = np.concatenate([batch.norms for batch in batches if batch.norms is not None])
-    found = compare(real, mixup, final, seed=options.seed)
-    # The same denoising of unmixed images: what the network costs.
-    itself = rows.set_column(
-        rows.column_names.index("lambda"), "lambda", pc.add(pc.multiply(rows["lambda"], 0.0), 1.0)
+    mixup, minimised, final = (
+        extract(np.concatenate([getattr(batch, step) for batch in batches]))
+        for step in ("mixup", "minimised", "final")
     )
-    unmixed = list(generate(itself, corpus.images, recipe, net, device=torch.device(device)))
-    passed = extract(np.concatenate([batch.final for batch in unmixed]))
+    norms = np.concatenate([batch.norms for batch in batches if batch.norms is not None])
+    return {
+        "minimised": _compared(compare(real, mixup, minimised, seed=options.seed)),
+        "final": _compared(compare(real, mixup, final, seed=options.seed)),
+        "kd_real_through": _real_through(rows, recipe, corpus, net, extract, real, device),
+        "norm_medians": np.median(norms, axis=0).tolist(),
+        "images_per_second": rows.num_rows / seconds,
+    }
+
+
+def _real_through(
+    rows: Any,
+    recipe: dict[str, Any],
+    corpus: Corpus,
+    net: TrainedNet,
+    extract: Any,
+    real: Any,
+    device: str,
+) -> float | None:
+    """Kernel distance of unmixed images after the same denoising: what the network costs."""
+    if recipe["steps"]:
+        return None
+    place = rows.column_names.index("lambda")
+    unmixed = rows.set_column(place, "lambda", pa.array(np.ones(rows.num_rows)))
+    batches = generate(unmixed, corpus.images, recipe, net, device=torch.device(device))
+    passed = extract(np.concatenate([batch.final for batch in batches]))
+    return float(kernel_distance(passed, real))
+
+
+def _compared(found: Comparison) -> dict[str, Any]:
     return {
         "kd_mixup": found.kd_before,
         "kd": found.kd_after,
@@ -191,36 +212,44 @@ def _judge(
         "fd_mixup": found.fd_before,
         "fd": found.fd_after,
         "fd_interval": None if found.fd_interval is None else list(found.fd_interval),
-        "kd_real_through": kernel_distance(passed, real),
-        "norm_median": float(np.median(norms[:, 2])),
-        "images_per_second": rows.num_rows / seconds,
     }
 
 
 def _markdown(records: list[dict[str, Any]], floor: float, kd: str, fd: str) -> str:
     lines = [
-        f"| updates (images) | variant | {kd} x 1000 | less mixup's (95 %) | {fd} |"
-        " less mixup's (95 %) | real images through it | norm |",
-        "|---|---|---|---|---|---|---|---|",
+        f"Kernel distances ({kd}) are x 1000; brackets hold 95 % intervals of the difference to"
+        f" mixup. Real training images are at {1000 * floor:.2f}.",
+        "",
+        f"| updates (images) | variant | minimised | final | {fd}, final | unmixed, denoised |"
+        " norm: minimised, final |",
+        "|---|---|---|---|---|---|---|",
     ]
     for record in records:
-        first = next(iter(record["variants"].values()))
+        first = next(iter(record["variants"].values()))["final"]
         size = f"{record['updates']:,} ({record['images']:,})"
         lines.append(
-            f"| {size} | mixup | {1000 * first['kd_mixup']:.2f} | | {first['fd_mixup']:.3f} | |"
-            f" {1000 * floor:.2f} | real: {record['norm_real']:.3f} |"
+            f"| {size} | **mixup** | {1000 * first['kd_mixup']:.2f} | | {first['fd_mixup']:.3f} |"
+            f" | real: {record['norm_real']:.3f} |"
         )
         for name, found in record["variants"].items():
-            low, high = (1000 * value for value in found["kd_interval"])
-            frechet = ""
-            if found["fd_interval"] is not None:
-                frechet = "{:+.3f} to {:+.3f}".format(*found["fd_interval"])
+            through = found["kd_real_through"]
+            norms = found["norm_medians"]
             lines.append(
-                f"| {size} | {name} | {1000 * found['kd']:.2f} | {low:+.2f} to {high:+.2f} |"
-                f" {found['fd']:.3f} | {frechet} | {1000 * found['kd_real_through']:.2f} |"
-                f" {found['norm_median']:.3f} |"
+                f"| {size} | {name} | {_cell(found['minimised'], 'kd', 1000)} |"
+                f" {_cell(found['final'], 'kd', 1000)} | {_cell(found['final'], 'fd', 1)} |"
+                f" {'' if through is None else f'{1000 * through:.2f}'} |"
+                f" {norms[1]:.3f}, {norms[2]:.3f} |"
             )
     return "\n".join(lines)
+
+
+def _cell(found: dict[str, Any], name: str, unit: float) -> str:
+    digits = 2 if unit > 1 else 3
+    text = f"{unit * found[name]:.{digits}f}"
+    if found[f"{name}_interval"] is not None:
+        low, high = (unit * value for value in found[f"{name}_interval"])
+        text += f" [{low:+.{digits}f}, {high:+.{digits}f}]"
+    return text
 
 
 def _save(

@@ -1,0 +1,42 @@
+"""Files of the documentation that are derived from the code.
+
+    python -m scoremix.pipeline.derived docs/
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from .cli import commands
+from .config import Config
+
+
+def schema_text() -> str:
+    """The JSON Schema of stages.yaml, for editors."""
+    return json.dumps(Config.model_json_schema(), indent=2, sort_keys=True) + "\n"
+
+
+def commands_text() -> str:
+    """The --help of every command, 100 columns wide."""
+    parts = ["# The commands\n\nThe `--help` of every command. Made by `make docs`.\n"]
+    names = [None, *commands.commands]
+    for name in names:
+        command = commands if name is None else commands.commands[name]
+        path = "scoremix-pipeline" + ("" if name is None else f" {name}")
+        context = click.Context(command, info_name=path, terminal_width=100, max_content_width=100)
+        parts.append(f"## {path}\n\n```text\n{command.get_help(context)}\n```\n")
+    return "\n".join(parts)
+
+
+DERIVED = {"stages.schema.json": schema_text, "commands.md": commands_text}
+
+
+def main(folder: Path) -> None:
+    for name, text in DERIVED.items():
+        (folder / name).write_text(text())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,74 @@
+"""Whatever the documents claim: derived files are regenerated, named paths exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from scoremix.manifests import schema
+from scoremix.pipeline.derived import DERIVED
+from scoremix.stages.presets import PRESETS
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("name", list(DERIVED))
+def test_derived_files_are_what_the_code_gives(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text() == DERIVED[name](), "run `make docs`"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text()):
+        if not target.startswith(("http://", "https://")):
+            assert (document.parent / target).exists(), target
+
+
+def test_every_column_is_documented() -> None:
+    text = (ROOT / "docs" / "formats.md").read_text()
+    for table in (schema.SOURCES, schema.PLAN, schema.MANIFEST):
+        for name in table.names:
+            assert f"`{name}`" in text, name
+    for name in schema.SAMPLE_FIELDS:
+        assert f"`{name}`" in text, name
+
+
+def test_the_preset_table_is_the_codes() -> None:
+    text = (ROOT / "docs" / "presets.md").read_text()
+    for name, rows in PRESETS.items():
+        for row in rows:
+            cells = (name, row.width, f"{row.steps:,}", row.batch, row.levels)
+            pattern = r"\| `{}` \| [^|]+ \| {} \| {} \| {} \| [^|]+ \| {} \|".format(*cells)
+            assert re.search(pattern, text), pattern
+
+
+def test_yaml_blocks_are_valid_stages() -> None:
+    from scoremix.pipeline.config import compose
+
+    for document in DOCUMENTS:
+        for block in re.findall(r"```yaml\n(.*?)```", document.read_text(), flags=re.S):
+            compose(yaml.safe_load(block), [], document.name)
+
+
+def test_shell_blocks_use_commands_and_options_that_exist() -> None:
+    from scoremix.pipeline.cli import commands
+
+    seen = 0
+    for document in DOCUMENTS:
+        for block in re.findall(r"```sh\n(.*?)```", document.read_text(), flags=re.S):
+            for line in block.replace("\\\n", " ").splitlines():
+                words = line.split("#")[0].split()
+                if "scoremix-pipeline" not in words:
+                    continue
+                words = words[words.index("scoremix-pipeline") + 1 :]
+                command = commands.commands[words[0]]
+                known = {flag for option in command.params for flag in option.opts}
+                assert {word for word in words if word.startswith("--")} <= known, line
+                seen += 1
+    assert seen >= 5
+
+
+def test_documents_speak_of_the_project_alone() -> None:
+    for document in DOCUMENTS:
+        assert not re.search(r"(/work/|\.\./shared|/tmp/)", document.read_text()), document

@@ -1,0 +1,449 @@
+"""The whole pipeline on a few tiny images, judged by what it leaves on disk."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tiny
+from PIL import Image
+
+from scoremix.pipeline.cli import commands, exit_code
+
+
+def cli(*arguments: str | Path) -> int:
+    """The command in this process; its exit code."""
+    words = [str(argument) for argument in arguments]
+    return exit_code(lambda: commands.main(words, standalone_mode=False))
+
+
+def augment(data: Path, out: Path, *more: str, **changed: object) -> int:
+    return cli("augment", "--data", data, "--out", out, "--quiet", *tiny.options(**changed), *more)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.make_images(tmp_path_factory.mktemp("data") / "images")
+
+
+@pytest.fixture(scope="module")
+def done(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An undisturbed build: OUT, with OUT.run beside it. Tests must not change it."""
+    out = tmp_path_factory.mktemp("done") / "shards"
+    assert augment(data, out) == 0
+    return out
+
+
+def test_it_leaves_exactly_these_files(done: Path) -> None:
+    stems = [f"real-{i:06d}" for i in range(3)] + [f"aug-{i:06d}" for i in range(6)]
+    parts = [f"{stem}.{end}" for stem in stems for end in ("json", "parquet", "tar")]
+    fixed = ["README.md", "SHA256SUMS", "index.json", "manifest.parquet", "plan.parquet"]
+    assert sorted(os.listdir(done)) == sorted(parts + fixed)
+    run = done.with_name("shards.run")
+    assert sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()) == [
+        ".scoremix/lock",
+        ".scoremix/plan.parquet",
+        ".scoremix/progress.jsonl",
+        "corpus/classes.json",
+        "corpus/corpus.json",
+        "corpus/images.npy",
+        "corpus/reference.npy",
+        "corpus/sources.parquet",
+        "report/contact-sheet.png",
+        "report/metrics.json",
+        "report/verdict.txt",
+        "score-net/last/best.safetensors",
+        "score-net/last/state.safetensors",
+        "score-net/model.json",
+        "score-net/model.safetensors",
+        "score-net/train.jsonl",
+        "stages.lock.json",
+        "stages.yaml",
+    ]
+    assert not list(done.parent.glob(".*"))
+
+
+def test_every_sample_is_readable_and_is_what_the_manifest_says(done: Path) -> None:
+    import hashlib
+    import tarfile
+
+    manifest = pq.read_table(done / "manifest.parquet").to_pylist()
+    sources = pq.read_table(done.with_name("shards.run") / "corpus" / "sources.parquet")
+    files = {row["key"]: row for row in sources.to_pylist() if row["key"]}
+    images = np.load(done.with_name("shards.run") / "corpus" / "images.npy")
+    assert len(manifest) == 16 * 3
+    for row in manifest:
+        with tarfile.open(done / f"{row['shard']}.tar") as tar:
+            image = tar.extractfile(f"{row['key']}.png")
+            sample = tar.extractfile(f"{row['key']}.json")
+            label = tar.extractfile(f"{row['key']}.cls")
+            assert image and sample and label
+            data, fields = image.read(), json.load(sample)
+            assert int(label.read()) == row["class_id"] == files[row["source_1"]]["class_id"]
+        pixels = np.asarray(Image.open(io.BytesIO(data)))
+        assert hashlib.sha256(pixels.tobytes()).hexdigest() == row["pixel_sha256"]
+        assert fields["lambda"] == row["lambda"] and fields["source_2"] == row["source_2"]
+        assert files[row["source_1"]]["class_id"] == files[row["source_2"]]["class_id"]
+        assert row["source_1_sha256"] == files[row["source_1"]]["sha256"]
+        if row["kind"] == "real":
+            assert np.array_equal(pixels, images[row["row_1"]])
+        else:
+            assert row["source_1"] != row["source_2"]
+            assert row["norm_minimised"] < row["norm_mixup"] * 1.5
+
+
+def test_webdataset_and_datasets_read_all_of_it(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import webdataset as wds
+
+    keys = set(pq.read_table(done / "manifest.parquet")["key"].to_pylist())
+    urls = sorted(str(path) for path in done.glob("*.tar"))
+    stream = wds.WebDataset(urls, shardshuffle=False).decode("pil")
+    seen = {sample["__key__"]: sample for sample in stream}
+    assert set(seen) == keys
+    assert all(sample["png"].size == (8, 8) for sample in seen.values())
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    datasets = pytest.importorskip("datasets")
+    loaded = datasets.load_dataset(str(done), split="train", cache_dir=str(tmp_path))
+    assert set(loaded["__key__"]) == keys
+    for sample in loaded:
+        assert sample["cls"] == seen[sample["__key__"]]["cls"]
+        assert sample["json"] == seen[sample["__key__"]]["json"]
+
+
+def test_a_second_run_does_nothing_and_says_so(
+    done: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in done.rglob("*")}
+    assert augment(data, done) == 0
+    assert "Nothing to do" in capsys.readouterr().out
+    assert before == {path: path.stat().st_mtime_ns for path in done.rglob("*")}
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
+    done: Path, data: Path, tmp_path: Path
+) -> None:
+    assert augment(data, tmp_path / "again", "--set", "evaluate.rows=3") == 0
+    assert tiny.digests(tmp_path / "again") == tiny.digests(done)
+    assert augment(data, tmp_path / "other", "--set", "seed=1") == 0
+    first, second = (tiny.digests(path) for path in (done, tmp_path / "other"))
+    same = {name for name in first if first[name] == second[name]}
+    assert not {name for name in same if name.endswith((".tar", ".parquet"))}
+
+
+def test_a_higher_ratio_makes_only_the_new_rounds(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "grown"
+    assert augment(data, out, generate__ratio=3) == 0
+    before = {path.name: path.stat().st_ino for path in out.glob("*.tar")}
+    assert augment(data, out, generate__ratio=5) == 0
+    after = {path.name: path.stat().st_ino for path in out.glob("*.tar")}
+    assert len(before) == 3 * 4 and len(after) == 3 * 6
+    assert before.items() <= after.items()  # the same files, not equal ones made again
+    assert augment(data, tmp_path / "direct", generate__ratio=5) == 0
+    assert tiny.digests(out) == tiny.digests(tmp_path / "direct")
+    # And back: the first rounds are the corpus at the lower ratio.
+    assert augment(data, out, generate__ratio=3) == 0
+    assert {path.name: path.stat().st_ino for path in out.glob("*.tar")} == before
+
+
+SHARD_POINTS = ["tar-written:2", "tar-renamed:4", "parquet-renamed:5", "marker-renamed:9"]
+POINTS = [*SHARD_POINTS, "manifest", "sums"]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_a_point_of_the_commit_and_resumed(
+    point: str, done: Path, data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "shards"
+    arguments = ["augment", "--data", data, "--out", out, "--quiet", *tiny.options()]
+    killed = tiny.command(arguments, SCOREMIX_FAULT=f"kill:{point}")
+    assert killed.returncode == -signal.SIGKILL
+    if point != "sums":
+        assert cli("verify", out) == 3
+    assert augment(data, out) == 0
+    assert tiny.digests(out) == tiny.digests(done)
+    assert not list(tmp_path.glob(".shards*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", [0.15, 0.5, 0.8])
+def test_killed_in_the_middle_of_generation(moment: float, data: Path, tmp_path: Path) -> None:
+    slow = tiny.options(generate__steps=60, generate__ratio=4)
+    begin = time.monotonic()
+    arguments = ["augment", "--data", str(data), "--quiet", *slow]
+    whole = tiny.command([*arguments, "--out", tmp_path / "whole"])
+    assert whole.returncode == 0, whole.stderr
+    first_tar = min(path.stat().st_mtime for path in (tmp_path / "whole").glob("*.tar"))
+    last_tar = max(path.stat().st_mtime for path in (tmp_path / "whole").glob("*.tar"))
+    assert time.monotonic() - begin > last_tar - first_tar
+    out = tmp_path / "shards"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scoremix.pipeline.cli", *arguments, "--out", str(out)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    total = len(list((tmp_path / "whole").glob("*.tar")))
+    while len(list(out.glob("*.tar"))) < moment * total and process.poll() is None:
+        time.sleep(0.005)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert tiny.command([*arguments, "--out", out]).returncode == 0
+    assert tiny.digests(out) == tiny.digests(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_training_with_75_and_the_same_command_ends_it(
+    number: signal.Signals, done: Path, data: Path, tmp_path: Path
+) -> None:
+    long = tiny.options(train__steps=40, train__checkpoint_every=10)
+    arguments = ["run", tmp_path / "stages.yaml", "--until", "train", *map(str, long)]
+    (tmp_path / "stages.yaml").write_text(f"run: stopped\ningest: {{source: {data}}}\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scoremix.pipeline.cli", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    log = tmp_path / "stopped" / "score-net" / "train.jsonl"
+    while not (log.exists() and log.read_text().count("\n") >= 1) and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 75, told
+    assert "the same command" in told
+    assert cli(*arguments, "--quiet") == 0
+    weights = (tmp_path / "stopped" / "score-net" / "model.safetensors").read_bytes()
+    assert cli(*arguments, "--quiet", "--set", f"run={tmp_path / 'whole'}") == 0
+    assert weights == (tmp_path / "whole" / "score-net" / "model.safetensors").read_bytes()
+
+
+def test_training_longer_goes_on_from_where_it_was(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "stages.yaml").write_text(f"run: run\ningest: {{source: {data}}}\n")
+    arguments = ["run", tmp_path / "stages.yaml", "--until", "train"]
+    assert cli(*arguments, *tiny.options()) == 0
+    assert cli(*arguments, *tiny.options(train__steps=9)) == 0
+    assert "going on from step 6" in capsys.readouterr().err
+    assert cli(*arguments, *tiny.options(train__steps=9, run=str(tmp_path / "direct"))) == 0
+    models = [tmp_path / name / "score-net" / "model.safetensors" for name in ("run", "direct")]
+    assert models[0].read_bytes() == models[1].read_bytes()
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_update(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "shards"
+    assert augment(data, out, train__lr=1e30) == 1
+    told = capsys.readouterr().err
+    assert "The loss at step 1" in told and "not updated" in told
+    assert not (tmp_path / "shards.run" / "score-net" / "model.json").exists()
+    assert not out.exists()
+
+
+def test_mixup_trains_nothing_and_says_that_it_is_mixup(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "shards"
+    assert augment(data, out, generate__method="mixup") == 0
+    assert not (tmp_path / "shards.run" / "score-net").exists()
+    assert "verdict" in capsys.readouterr().out
+    manifest = pq.read_table(out / "manifest.parquet")
+    assert manifest["norm_final"].null_count == manifest.num_rows
+    images = np.load(tmp_path / "shards.run" / "corpus" / "images.npy").astype(np.float64)
+    row = manifest.filter(np.array(manifest["round"]) == 1).to_pylist()[0]
+    expected = row["lambda"] * images[row["row_1"]] + (1 - row["lambda"]) * images[row["row_2"]]
+    from scoremix.manifests.inspect import image_bytes
+
+    found = np.asarray(Image.open(io.BytesIO(image_bytes(out, row["key"]))))
+    assert np.abs(found - expected).max() <= 0.51
+    assert cli("verify", out) == 0
+
+
+def test_pairing_any_gives_soft_labels_and_no_class_files(data: Path, tmp_path: Path) -> None:
+    import tarfile
+
+    out = tmp_path / "shards"
+    assert augment(data, out, generate__pairing="any", generate__method="mixup") == 0
+    with tarfile.open(out / "aug-000000.tar") as tar:
+        names = tar.getnames()
+    assert not [name for name in names if name.endswith(".cls")]
+    for row in pq.read_table(out / "manifest.parquet").to_pylist():
+        assert len(row["soft_label"]) == 2 and sum(row["soft_label"]) == pytest.approx(1.0)
+
+
+def test_a_second_launch_says_who_holds_the_run(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from scoremix.manifests.lock import run_lock
+
+    with run_lock(tmp_path / "shards.run"):
+        assert augment(data, tmp_path / "shards") == 5
+    told = capsys.readouterr().err
+    assert str(os.getpid()) in told
+
+
+def test_one_changed_byte_exits_3_and_names_the_file(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(done, copy)
+    assert cli("verify", copy) == 0
+    for name in sorted(os.listdir(copy)):
+        whole = (copy / name).read_bytes()
+        changed = bytearray(whole)
+        changed[len(whole) // 2] ^= 1
+        (copy / name).write_bytes(changed)
+        assert cli("verify", copy) == 3
+        assert name in capsys.readouterr().out
+        (copy / name).write_bytes(whole)
+    assert cli("verify", copy) == 0
+
+
+def test_a_damaged_shard_that_is_removed_is_made_again_alone(
+    done: Path, data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "shards"
+    assert augment(data, out) == 0
+    kept = {path.name: path.stat().st_ino for path in out.glob("*.tar")}
+    for end in ("tar", "parquet", "json"):
+        (out / f"aug-000003.{end}").unlink()
+    assert augment(data, out) == 0
+    assert tiny.digests(out) == tiny.digests(done)
+    now = {path.name: path.stat().st_ino for path in out.glob("*.tar")}
+    assert {name for name in kept if kept[name] != now[name]} <= {"aug-000003.tar"}
+
+
+def test_evaluate_and_status_and_inspect(
+    done: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run = done.with_name("shards.run")
+    assert cli("status", run) == 0
+    told = capsys.readouterr().out
+    assert "train:    done, 6 steps" in told and "write:    done, 9 of 9 shards" in told
+    assert cli("evaluate", run, "--features", "pixels", "--quiet") == 0
+    capsys.readouterr()
+    assert cli("inspect", done) == 0
+    assert json.loads(capsys.readouterr().out)["ratio"] == 2
+    image = tmp_path / "one.png"
+    assert cli("inspect", run, "000003-002", "--image", image) == 0
+    assert json.loads(capsys.readouterr().out)["sample"]["source_1"] == "000003"
+    assert Image.open(image).size == (8, 8)
+    assert cli("inspect", done, "999999") == 2
+    assert "999999" in capsys.readouterr().err
+
+
+def test_metrics_hold_every_band_and_step(done: Path) -> None:
+    metrics = json.loads((done.with_name("shards.run") / "report" / "metrics.json").read_text())
+    assert [band["lambda"] for band in metrics["bands"]] == ["< .01", ".01-.1", ".1-.3", ".3-.5"]
+    assert metrics["reproduced"]["share"] == 1.0
+    assert metrics["verdict"]["kind"] == "none"  # four held-out images are too few
+
+
+def test_dry_run_counts_and_writes_nothing(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert augment(data, tmp_path / "shards", "--dry-run") == 0
+    told = capsys.readouterr().out
+    assert "16 real + 32 augmented" in told and "9, about" in told and "total:" in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def config_errors() -> Iterator[tuple[str, str]]:
+    yield "ingest.sorce=x", "did you mean 'source'"
+    yield "generte.ratio=3", "did you mean 'generate'"
+    yield "generate.ratio=0", "generate.ratio"
+    yield "generate.ratio", "section.key=value"
+    yield "generate.method=gan", "scoremix"
+    yield "ingest.resolution=9", "ingest.resolution"
+    yield "train.batch=none_such", "train.batch"
+
+
+@pytest.mark.parametrize(("override", "told"), list(config_errors()))
+def test_config_errors_name_the_place_and_exit_2(
+    override: str, told: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = cli("augment", "--data", data, "--out", tmp_path / "out", "--set", override)
+    assert code == 2
+    error = capsys.readouterr().err
+    assert told in error and "Traceback" not in error
+
+
+def test_bad_files_and_places_are_explained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli("run", "missing.yaml") == 2
+    assert "scoremix-pipeline init" in capsys.readouterr().err
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    assert cli("run", "list.yaml") == 2
+    (tmp_path / "broken.yaml").write_text("a: [1\n")
+    assert cli("run", "broken.yaml") == 2
+    assert cli("augment", "--out", "shards") == 2
+    assert "--data" in capsys.readouterr().err
+    assert cli("status", tmp_path) == 2
+    assert cli("verify", tmp_path / "nothing") == 2
+    assert cli("augment", "--data", tmp_path / "nothing", "--out", "shards") == 2
+    assert cli("evaluate", tmp_path) == 2
+
+
+def test_init_writes_a_file_that_loads_and_leaves_an_existing_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from scoremix.pipeline.config import Config, load_config
+
+    target = tmp_path / "stages.yaml"
+    assert cli("init", target) == 0
+    config = load_config(target, [])
+    assert config.ingest.source == "digits" and config.run == str(tmp_path / "runs/digits")
+    # Every default that the file shows is the default.
+    shown = config.model_copy(update={"run": Config().run, "ingest": Config().ingest})
+    assert shown == Config()
+    before = target.read_bytes()
+    assert cli("init", target) == 2
+    assert target.read_bytes() == before
+
+
+def test_the_resolved_config_is_saved_whole(done: Path) -> None:
+    from scoremix.pipeline.config import load_config
+
+    config = load_config(done.with_name("shards.run") / "stages.yaml", [])
+    assert config.train.lr and config.train.levels and config.generate.t0
+    assert config.generate.precision == "float32" and config.write.encoder == "pillow"
+
+
+@pytest.mark.parametrize(
+    ("archive", "path", "classes"),
+    [("afhq_cat_64_1000.zip", None, 0), ("clothing10_64_all.zip", "train", 10)],
+)
+def test_real_photographs_go_through(
+    archive: str, path: str | None, classes: int, test_data: Path, tmp_path: Path
+) -> None:
+    chosen = {"ingest__limit": 40} if path is None else {"ingest__per_class": 4}
+    out = tmp_path / "shards"
+    code = augment(
+        test_data / "data" / archive,
+        out,
+        ingest__path=path,
+        ingest__resolution=16,
+        ingest__holdout=None,
+        ingest__reference_limit=60,
+        **chosen,
+    )
+    assert code == 0
+    rows = pq.read_table(out / "manifest.parquet").to_pylist()
+    assert len(rows) == 120 and cli("verify", out) == 0
+    assert len({row["class_id"] for row in rows} - {-1}) == classes
+    labels = {row["key"]: row["class_id"] for row in rows if row["kind"] == "real"}
+    assert all(labels[row["source_1"]] == labels[row["source_2"]] for row in rows)

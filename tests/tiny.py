@@ -1,0 +1,70 @@
+"""Tiny runs for tests: a folder of generated images and the options that make them quick."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+QUICK = {
+    "ingest.resolution": 8,
+    "ingest.holdout": 0.2,
+    "train.width": 4,
+    "train.steps": 6,
+    "train.batch": 4,
+    "train.checkpoint_every": 3,
+    "generate.steps": 2,
+    "generate.denoise_steps": 3,
+    "generate.batch": 4,
+    "generate.ratio": 2,
+    "write.shard_size": 6,
+    "evaluate.rows": 12,
+    "evaluate.sheet_rows": 4,
+}
+
+
+def make_images(folder: Path) -> Path:
+    """Twenty small PNGs, a bright bar at a random place, ten per class in a sub-folder."""
+    random = np.random.default_rng(7)
+    for number, name in enumerate(("left", "right")):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for index in range(10):
+            pixels = random.integers(0, 60, (10, 10, 3), dtype=np.uint8)
+            place = int(random.integers(0, 8))
+            pixels[:, place : place + 2] += np.uint8(150 - 40 * number)
+            Image.fromarray(pixels).save(folder / name / f"{index:03d}.png")
+    return folder
+
+
+def options(**changed: object) -> list[str]:
+    """--set arguments of a quick run; `changed` uses section__key names."""
+    values = QUICK | {key.replace("__", "."): value for key, value in changed.items()}
+    pairs = (f"{key}={json.dumps(value)}" for key, value in values.items())
+    return [part for pair in pairs for part in ("--set", pair)]
+
+
+def command(
+    arguments: Sequence[str | Path], **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """scoremix-pipeline in a process of its own; exit code and output are the test's to judge."""
+    return subprocess.run(
+        [sys.executable, "-m", "scoremix.pipeline.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=300,
+    )
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """sha256 of every file below `folder`."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
