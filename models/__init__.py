@@ -7,7 +7,8 @@ blocks     residual and refine blocks
 score_net  S(x, sigma) = F(2x - 1, sigma) / sigma
 loss       denoising score matching, the levels it draws, its noise bands
 ema        the averaged weights that generation uses
-checkpoint safetensors and JSON
+checkpoint safetensors and JSON, no pickle
+device     deterministic kernels
 minimise   Algorithm 1: x* = argmin ||S(x, sigma_N)||^2
 denoise    score-based denoising from t0
 methods    scoremix and mixup: a method is one function

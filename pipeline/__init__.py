@@ -7,6 +7,10 @@
     estimate   --dry-run: counts, bytes, and time from a short probe on this machine
     status     what a run folder holds
     progress   bars on a terminal, timed lines elsewhere, JSON lines beside
+    inputs     what each stage is made from
+    steps      one function per stage: is it stale, do it, record it
+    ranks      several processes of one launch
+    derived    documents made from the code
     signals    stop on request, resumable
 
 Below it: stages (one verb per file) -> models (torch), manifests (what is on disk, no torch).

@@ -1,6 +1,6 @@
 """Files of the documentation that are derived from the code.
 
-    python -m scoremix.pipeline.derived docs/
+python -m scoremix.pipeline.derived docs/
 """
 
 import json

@@ -10,7 +10,8 @@ from typing import Any
 
 from ..manifests.atomic import write_bytes
 from ..manifests.lock import run_lock
-from . import steps
+from ..stages.corpus import open_corpus
+from . import ranks, steps
 from .config import Config, dump_config
 from .ledger import STAGES, Ledger
 from .progress import Shown
@@ -45,6 +46,8 @@ class Outcome:
 def run(job: Job) -> Outcome:
     """Brings every stage up to date, in order, up to and with `job.until`."""
     outcome = Outcome()
+    if ranks.rank() > 0:
+        return follow(job, outcome)
     wanted = STAGES[: STAGES.index(job.until) + 1]
     with run_lock(job.folder):
         job.progress.log = job.folder / ".scoremix" / "progress.jsonl"
@@ -57,6 +60,7 @@ def run(job: Job) -> Outcome:
         write_bytes(job.folder / "stages.yaml", dump_config(config).encode())
         if "train" not in wanted:
             return outcome
+        ranks.meet(job.device)
 
         # train: corpus -> score-net/, S(x, sigma) on the ladder from the exact sigma_1
         net = steps.train(desk, config, corpus)
@@ -75,4 +79,15 @@ def run(job: Job) -> Outcome:
 
         # evaluate: distances to held-out images, band by band, and the verdict in plain words
         outcome.verdict = steps.evaluate(desk, config, corpus, net, planned, manifest)
+    return outcome
+
+
+def follow(job: Job, outcome: Outcome) -> Outcome:
+    """What the other processes of a launch do: they train beside the leader, nothing else."""
+    if job.until == "ingest":
+        return outcome
+    ranks.meet(job.device)
+    desk = steps.Desk(job, Ledger(job.folder), outcome.stages)
+    corpus = open_corpus(job.folder / "corpus")
+    steps.train(desk, desk.resolve(corpus), corpus)
     return outcome

@@ -25,6 +25,7 @@ from ..stages import ingest as ingesting
 from ..stages import train as training
 from ..stages import write as writing
 from ..stages.corpus import Corpus, open_corpus
+from . import ranks
 from .config import BUNDLED, Config
 from .inputs import (
     Planned,
@@ -106,8 +107,9 @@ def train(desk: Desk, config: Config, corpus: Corpus) -> TrainedNet | None:
             progress=job.progress,
             stopping=job.stopping,
         )
-        weights = sha256_file(out / "model.safetensors")
-        desk.ledger.record("train", inputs, weights_sha256=weights)
+        if ranks.rank() == 0:
+            weights = sha256_file(out / "model.safetensors")
+            desk.ledger.record("train", inputs, weights_sha256=weights)
     return load_net(out, torch.device(job.device))
 
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 from ..manifests.errors import Interrupted, ScoreMixError
 from ..manifests.streams import stream
 from ..models.checkpoint import TrainedNet
+from ..models.device import settle
 from ..models.methods import FrozenScore, Noise, ScoreMixOptions, Steps, mixup, scoremix
 from ..models.minimise import score_norm
 from .presets import choose, micro_batch
@@ -129,6 +130,7 @@ def generate(
         ScoreMixError: an image came out not finite.
     """
     size = recipe["micro_batch"]
+    settle(device)
     score = None
     if net is not None:
         net.net.trunk_dtype = torch.bfloat16 if recipe["precision"] == "bfloat16" else None

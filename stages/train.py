@@ -20,6 +20,7 @@ from ..manifests.atomic import canonical_digest, sha256_file, write_bytes, write
 from ..manifests.errors import ConfigError, Interrupted, TrainingDiverged
 from ..manifests.streams import image_seed, stream
 from ..models.checkpoint import FORMAT, build, load_weights, save_weights
+from ..models.device import settle
 from ..models.diameter import diameter
 from ..models.ema import Ema
 from ..models.ladder import SIGMA_N, noise_ladder, sigma_at
@@ -111,6 +112,7 @@ class _Run:
         self.steps, self.batch = config.steps, config.batch
         self.accelerator = Accelerator(cpu=device == "cpu")
         self.device = self.accelerator.device
+        settle(self.device)
         self._check_world()
         self.corpus = corpus
         self.sigma_1 = _sigma_1(corpus, progress)
@@ -157,7 +159,7 @@ class _Run:
                 losses.append(self._update(step))
                 self.progressed.step = step + 1
                 advance(self.batch)
-                if stopping():
+                if self._any(stopping()):
                     self._save()
                     raise Interrupted(
                         f"Training stopped at step {step + 1:,} of {self.steps:,}; the same command"
@@ -172,9 +174,10 @@ class _Run:
         chosen, x, sigma, noise = self._draw(step)
         loss = dsm_loss(self.net, x, sigma, noise)
         mean = loss.mean()
-        value = float(mean.detach())
+        value = self._everyones(mean.detach())
         if not np.isfinite(value):
             keys = [f"{row:06d}" for row in chosen[~loss.detach().isfinite().cpu().numpy()]]
+            keys = keys or ["images of another process"]
             raise TrainingDiverged(
                 f"The loss at step {step} is {value}; it came from {', '.join(keys[:8])}. The"
                 f" network was not updated with it and step {self.progressed.step} is the last"
@@ -185,6 +188,18 @@ class _Run:
         self.optimiser.step()
         self.ema.update(self.plain, step + 1)
         return value
+
+    def _everyones(self, value: torch.Tensor) -> float:
+        """The mean over all processes, so that all of them stop where one has to."""
+        if self.accelerator.num_processes > 1:
+            value = self.accelerator.reduce(value, "mean")
+        return float(value)
+
+    def _any(self, flag: bool) -> bool:
+        """Whether any process says so."""
+        if self.accelerator.num_processes == 1:
+            return flag
+        return self._everyones(torch.tensor(float(flag), device=self.device)) > 0
 
     def _draw(
         self, step: int

@@ -40,9 +40,9 @@ def test_a_trained_network_approaches_the_closed_form() -> None:
     ema = Ema(net, 0.99)
     adam = torch.optim.Adam(net.parameters(), lr=2e-3, fused=True)
     random = np.random.default_rng(3)
-    for step in range(1, 501):
-        x = sample(128, generator)
-        sigma = torch.from_numpy(draw_levels(ladder, 128, random, None)).float()
+    for step in range(1, 401):
+        x = sample(64, generator)
+        sigma = torch.from_numpy(draw_levels(ladder, 64, random, None)).float()
         noise = torch.randn(x.shape, generator=generator)
         loss = dsm_loss(net, x, sigma, noise).mean()
         adam.zero_grad()

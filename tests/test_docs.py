@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from scoremix.manifests import schema
 from scoremix.pipeline.derived import DERIVED
 from scoremix.stages.presets import PRESETS

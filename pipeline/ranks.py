@@ -1,0 +1,20 @@
+"""Several processes of one launch (`accelerate launch`, torchrun): who leads, who only trains."""
+
+import os
+
+
+def rank() -> int:
+    """0 for the leader, and where there is only one process."""
+    return int(os.environ.get("RANK", "0")) if world() > 1 else 0
+
+
+def world() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def meet(device: str) -> None:
+    """Waits until every process of the launch is here; the leader's files are then there."""
+    if world() > 1:
+        from accelerate import Accelerator
+
+        Accelerator(cpu=device == "cpu").wait_for_everyone()
