@@ -27,7 +27,7 @@ from scoremix.models.checkpoint import TrainedNet, load_net
 from scoremix.models.distances import Comparison, compare, kernel_distance
 from scoremix.models.features import open_extractor
 from scoremix.models.methods import ScoreMixOptions
-from scoremix.stages.corpus import Corpus
+from scoremix.stages.corpus import Corpus, open_corpus
 from scoremix.stages.generate import generate
 from scoremix.stages.ingest import IngestConfig, ingest
 from scoremix.stages.progress import Silent
@@ -52,7 +52,10 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     out = Path(options.out)
     work = Path(options.work or f"{options.out}.work")
-    corpus = _corpus(options, work / "corpus")
+    if options.run:
+        corpus = open_corpus(Path(options.run) / "corpus")
+    else:
+        corpus = _corpus(options, work / "corpus")
     extract = open_extractor(options.features, None, corpus.reference)
     plan = build_plan(
         corpus.sources,
@@ -65,9 +68,12 @@ def main() -> None:
     real = extract(np.asarray(corpus.reference))
     floor = kernel_distance(extract(np.asarray(corpus.images)), real)
     records: list[dict[str, Any]] = []
-    for length in options.lengths:
+    for length in options.lengths or [None]:
         begin = time.monotonic()
-        net = _trained(options, corpus, work / "score-net", length, device)
+        if length is None:
+            net = load_net(Path(options.run) / "score-net", torch.device(device))
+        else:
+            net = _trained(options, corpus, work / "score-net", length, device)
         spent = time.monotonic() - begin
         judged = {
             name: _judge(variant, name, rows, corpus, net, extract, real, options, device)
@@ -77,8 +83,8 @@ def main() -> None:
         norms = real_norms(net.net, net.sigma_1, corpus.reference[:256], torch.device(device))
         records.append(
             {
-                "updates": length,
-                "images": length * options.batch,
+                "updates": net.facts["training"]["steps"],
+                "images": net.facts["training"]["images"],
                 "train_seconds": spent,
                 "held_out_loss": net.facts["training"]["loss_per_band"].get("held_out"),
                 "norm_real": float(np.median(norms)),
@@ -86,11 +92,13 @@ def main() -> None:
             }
         )
         print(_markdown(records[-1:], floor, extract.kd, extract.fd), flush=True)
-        _save(out, records, floor, extract, rows.num_rows, options, device)
+        facts = net.facts["architecture"]
+        _save(out, records, floor, extract, rows.num_rows, options, facts)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", help="a run folder: judge its network, train nothing")
     parser.add_argument("--source", default="digits")
     parser.add_argument("--path")
     parser.add_argument("--resolution", type=int, default=8)
@@ -259,16 +267,16 @@ def _save(
     extract: Any,
     rows: int,
     options: argparse.Namespace,
-    device: str,
+    architecture: dict[str, Any],
 ) -> None:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     out.parent.mkdir(parents=True, exist_ok=True)
     facts = {
-        "source": Path(options.source).name,
-        "resolution": options.resolution,
-        "width": options.width,
+        "source": Path(options.run or options.source).name,
         "rows": rows,
         "features": extract.describe(),
         "kd_floor": floor,
+        "architecture": architecture,
         "device": torch.cuda.get_device_name() if device == "cuda" else platform.processor(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

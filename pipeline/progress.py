@@ -9,6 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ..manifests.errors import Interrupted
+
 _SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -91,6 +93,30 @@ class Shown:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             with open(self.log, "a") as file:
                 file.write(json.dumps({"seconds": round(self.elapsed(), 3), **values}) + "\n")
+
+
+class Stoppable:
+    """A progress that ends the stage, resumably, once `stopping` is true.
+
+    For stages that keep nothing half-done: each sign of progress is a safe place to stop.
+    """
+
+    def __init__(self, progress: Shown, stopping: Callable[[], bool]) -> None:
+        self.progress, self.stopping = progress, stopping
+
+    def note(self, text: str) -> None:
+        self.progress.note(text)
+
+    @contextlib.contextmanager
+    def task(self, name: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+        with self.progress.task(name, total, unit) as advance:
+
+            def checked(count: int) -> None:
+                advance(count)
+                if self.stopping():
+                    raise Interrupted(f"Stopped in {name}; the same command does it again.")
+
+            yield checked
 
 
 def duration(seconds: float) -> str:

@@ -39,6 +39,7 @@ from .inputs import (
     train_more,
 )
 from .ledger import Ledger
+from .progress import Stoppable
 
 if TYPE_CHECKING:
     from .run import Job
@@ -82,7 +83,8 @@ def ingest(desk: Desk) -> Corpus:
     if desk.decide("ingest", inputs, (out / "corpus.json").exists()):
         device = desk.ledger.outcome("ingest").get("device_type", job.device)
         options, seed = job.config.ingest, job.config.seed
-        corpus = ingesting.ingest(options, out, seed=seed, progress=job.progress)
+        watched = Stoppable(job.progress, job.stopping)
+        corpus = ingesting.ingest(options, out, seed=seed, progress=watched)
         desk.ledger.record("ingest", inputs, digest=corpus.digest, device_type=device)
         return corpus
     return open_corpus(out)
@@ -171,7 +173,7 @@ def evaluate(
             reference_norms=norms,
             out=out,
             seed=config.seed,
-            progress=job.progress,
+            progress=Stoppable(job.progress, job.stopping),
             train_more=train_more(job.folder, config),
         )
         desk.ledger.record("evaluate", inputs)

@@ -266,6 +266,27 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(
     assert not out.exists()
 
 
+@pytest.mark.parametrize("stage", ["ingest", "evaluate"])
+def test_a_request_to_stop_is_heard_in_every_stage(
+    stage: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scoremix.pipeline.progress import Shown
+
+    task = Shown.task
+
+    def asks(self: Shown, name: str, total: int, unit: str):  # type: ignore[no-untyped-def]
+        if name == stage:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return task(self, name, total, unit)
+
+    out = tmp_path / "shards"
+    with monkeypatch.context() as patched:
+        patched.setattr(Shown, "task", asks)
+        assert augment(data, out, generate__method="mixup") == 75
+    assert not (tmp_path / "shards.run" / "report" / "metrics.json").exists()
+    assert augment(data, out, generate__method="mixup") == 0
+
+
 def test_mixup_trains_nothing_and_says_that_it_is_mixup(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
