@@ -29,9 +29,10 @@ from scoremix.models.features import open_extractor
 from scoremix.models.methods import ScoreMixOptions
 from scoremix.stages.corpus import Corpus, open_corpus
 from scoremix.stages.generate import generate
+from scoremix.stages.held_out import real_norms
 from scoremix.stages.ingest import IngestConfig, ingest
 from scoremix.stages.progress import Silent
-from scoremix.stages.train import TrainConfig, real_norms, train
+from scoremix.stages.train import TrainConfig, train
 
 PUBLISHED = ScoreMixOptions()
 VARIANTS: dict[str, ScoreMixOptions] = {

@@ -15,7 +15,7 @@ from ..models.methods import FrozenScore
 from ..models.minimise import minimise
 from ..models.score_net import Architecture
 from ..stages.ingest import Survey, survey
-from ..stages.train import to_unit
+from ..stages.pixels import to_unit
 from ..stages.write import encode_png
 from .config import Config
 from .progress import Shown, duration, size

@@ -25,6 +25,7 @@ from ..stages import ingest as ingesting
 from ..stages import train as training
 from ..stages import write as writing
 from ..stages.corpus import Corpus, open_corpus
+from ..stages.held_out import real_norms
 from . import ranks
 from .config import BUNDLED, Config
 from .inputs import (
@@ -162,7 +163,7 @@ def evaluate(
         norms = None
         if net is not None and len(corpus.reference):
             device = torch.device(job.device)
-            norms = training.real_norms(net.net, net.sigma_1, corpus.reference[:1000], device)
+            norms = real_norms(net.net, net.sigma_1, corpus.reference[:1000], device)
         evaluating.evaluate(
             config.evaluate,
             plan=planned.rows,

@@ -20,8 +20,8 @@ from ..models.checkpoint import TrainedNet
 from ..models.device import settle
 from ..models.methods import FrozenScore, Noise, ScoreMixOptions, Steps, mixup, scoremix
 from ..models.minimise import score_norm
+from .pixels import to_pixels, to_unit
 from .presets import choose, micro_batch
-from .train import to_unit
 
 ALGORITHM = 1  # raised whenever equal options would make other pixels
 
@@ -217,13 +217,6 @@ def _streams(seeds: NDArray[np.int64], shape: tuple[int, ...], device: torch.dev
         return noise.contiguous(memory_format=torch.channels_last)
 
     return draw
-
-
-def to_pixels(x: torch.Tensor) -> NDArray[np.uint8]:
-    """[0, 1] float (B, C, H, W) -> uint8 (B, H, W, C): clamp, then round to 8 bit."""
-    scaled = x.clamp(0, 1).mul(255.0).round().to(torch.uint8)
-    pixels: NDArray[np.uint8] = scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-    return pixels
 
 
 def _check_finite(steps: Steps, part: pa.Table) -> None:

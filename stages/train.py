@@ -24,19 +24,16 @@ from ..models.device import settle
 from ..models.diameter import diameter
 from ..models.ema import Ema
 from ..models.ladder import SIGMA_N, noise_ladder, sigma_at
-from ..models.loss import BAND_EDGES, band_levels, draw_levels, dsm_loss
-from ..models.methods import FrozenScore
-from ..models.minimise import score_norm
-from ..models.score_net import Architecture, ScoreNet
+from ..models.loss import BAND_EDGES, draw_levels, dsm_loss
+from ..models.score_net import Architecture
 from .corpus import Corpus
+from .held_out import HELD_IMAGES, band_losses, real_norms
+from .pixels import to_unit
 from .presets import choose
 from .progress import Progress
 from .training_state import load_state, save_best, save_state
 
 ALGORITHM = 1  # raised whenever equal options would train another network
-
-_HELD_IMAGES = 256  # per side (training, held out) and noise band in a measurement
-_LEVELS_PER_BAND = 8
 
 
 class TrainConfig(BaseModel, frozen=True, extra="forbid"):
@@ -229,9 +226,9 @@ class _Run:
         """The loss per noise band on training and held-out images; keeps the best average."""
         if not self.accelerator.is_main_process:
             return
-        bands = {"train": self._bands(self.corpus.images, "train")}
+        bands = {"train": self._bands(self.corpus.images)}
         if len(self.corpus.reference):
-            bands["held_out"] = self._bands(self.corpus.reference, "held-out")
+            bands["held_out"] = self._bands(self.corpus.reference)
         step = self.progressed.step
         judged = bands.get("held_out", bands["train"])
         uppers = dict(zip(judged, BAND_EDGES[:-1], strict=False))
@@ -253,23 +250,8 @@ class _Run:
             + "  ".join(f"{name}: {value:.3f}" for name, value in judged.items())
         )
 
-    @torch.no_grad()
-    def _bands(self, images: NDArray[np.uint8], purpose: str) -> dict[str, float]:
-        random = stream(image_seed(self.seed, purpose), "bands")
-        count = min(_HELD_IMAGES, len(images))
-        rows = np.sort(random.permutation(len(images))[:count])
-        x = to_unit(images[rows], self.device)
-        means = {}
-        for name, levels in band_levels(self.ladder, _LEVELS_PER_BAND).items():
-            sigma = torch.tensor(np.resize(levels, count), dtype=torch.float32, device=self.device)
-            noise = random.standard_normal(tuple(x.shape), dtype=np.float32)
-            z = torch.from_numpy(noise).to(self.device)
-            parts = [
-                dsm_loss(self.ema.net, x[i : i + 64], sigma[i : i + 64], z[i : i + 64])
-                for i in range(0, count, 64)
-            ]
-            means[name] = float(torch.cat(parts).mean())
-        return means
+    def _bands(self, images: NDArray[np.uint8]) -> dict[str, float]:
+        return band_losses(self.ema.net, self.ladder, images, self.seed, self.device)
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:
@@ -323,7 +305,7 @@ class _Run:
         """||sigma_N S||^2 / D of real images: what `generate.stop: real` stops at."""
         held_out = len(self.corpus.reference) > 0
         images = self.corpus.reference if held_out else self.corpus.images
-        norms = real_norms(self.ema.net, self.sigma_1, images[:_HELD_IMAGES], self.device)
+        norms = real_norms(self.ema.net, self.sigma_1, images[:HELD_IMAGES], self.device)
         return {"median": float(np.median(norms)), "of": "held out" if held_out else "training"}
 
 
@@ -340,24 +322,6 @@ class _Log:
     def write(self, **values: Any) -> None:
         with open(self.path, "a") as file:
             file.write(json.dumps(values) + "\n")
-
-
-def to_unit(pixels: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
-    """uint8 (B, H, W, C) -> float32 (B, C, H, W) in [0, 1], channels last in memory."""
-    tensor = torch.from_numpy(np.array(pixels)).to(device)  # a copy: the map is read-only
-    return tensor.permute(0, 3, 1, 2).to(torch.float32).div_(255.0)
-
-
-def real_norms(
-    net: ScoreNet, sigma_1: float, images: NDArray[np.uint8], device: torch.device
-) -> NDArray[np.float32]:
-    """||sigma_N S||^2 / D of unmixed images; (N,)."""
-    score = FrozenScore(net, sigma_1, SIGMA_N)
-    parts = [
-        score_norm(to_unit(images[i : i + 64], device), score, SIGMA_N).cpu().numpy()
-        for i in range(0, len(images), 64)
-    ]
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 def _batch_rows(count: int, batch: int, step: int, seed: int) -> NDArray[np.int64]:
