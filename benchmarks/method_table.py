@@ -41,6 +41,7 @@ VARIANTS: dict[str, ScoreMixOptions] = {
     "gentle: 10 steps, lr .002, t0 .15": replace(PUBLISHED, steps=10, lr=0.002, t0=0.15),
     "gentle: 10 steps, lr .002, t0 .25": replace(PUBLISHED, steps=10, lr=0.002),
     "gentle: 10 steps, lr .002, t0 .35": replace(PUBLISHED, steps=10, lr=0.002, t0=0.35),
+    "denoising alone, t0 .05": replace(PUBLISHED, steps=0, t0=0.05),
     "denoising alone, t0 .15": replace(PUBLISHED, steps=0, t0=0.15),
     "denoising alone, t0 .25": replace(PUBLISHED, steps=0),
     "denoising alone, t0 .35": replace(PUBLISHED, steps=0, t0=0.35),
