@@ -43,7 +43,7 @@ def inputs_of_train(config: Config, corpus_digest: str) -> dict[str, Any]:
     return {
         "options": config.train.model_dump(mode="json", exclude={"preset"}),
         "seed": config.seed,
-        "t0": config.generate.t0,
+        "t0": config.generate.t0 if config.train.levels == "focus" else None,
         "corpus": corpus_digest,
         "algorithm": training.ALGORITHM,
     }

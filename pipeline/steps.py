@@ -18,6 +18,7 @@ from ..manifests.card import CorpusFacts
 from ..manifests.errors import ConfigError
 from ..manifests.plan import build_plan, rows_digest, uses_soft_labels
 from ..manifests.publish import SUMS, publish, unpublish
+from ..manifests.shard import read_marker
 from ..models.checkpoint import TrainedNet, load_net
 from ..stages import evaluate as evaluating
 from ..stages import generate as generating
@@ -134,6 +135,7 @@ def write(
     desk: Desk, config: Config, corpus: Corpus, net: TrainedNet | None, planned: Planned
 ) -> pa.Table:
     job = desk.job
+    _keep_higher_rounds(job.shards, planned)
     todo = [work for work in planned.work if not work.finished(job.shards)]
     inputs = inputs_of_write(planned)
     if desk.decide("write", inputs, not todo and (job.shards / SUMS).exists()):
@@ -180,6 +182,23 @@ def evaluate(
         desk.ledger.record("evaluate", inputs)
     verdict: dict[str, Any] = json.loads((out / "metrics.json").read_text())["verdict"]
     return verdict
+
+
+def _keep_higher_rounds(shards: Path, planned: Planned) -> None:
+    """Refuses a lower ratio than was made: publishing it would delete finished rounds."""
+    names = {work.name for work in planned.work}
+    recipes = {work.recipe_digest for work in planned.work}
+    beyond = [path.stem for path in shards.glob("aug-*.json") if path.stem not in names]
+    markers = [read_marker(shards, name) for name in beyond]
+    rounds = [found.round for found in markers if found and found.recipe_digest in recipes]
+    if rounds:
+        ratio = max(work.rows["round"][0].as_py() for work in planned.work)
+        raise ConfigError(
+            f"generate.ratio is {ratio}, but {shards} holds finished rounds up to {max(rounds)} of"
+            " the same recipe, which a lower ratio would delete. Nothing was changed. The first"
+            f" {ratio} rounds ARE the corpus at ratio {ratio}: index.json names each shard's round."
+            " To have them alone, use another --out, or remove the other shards yourself."
+        )
 
 
 def _temporary(job: "Job") -> Path:

@@ -40,9 +40,7 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     """Section `train`. An unset value comes from the preset's row (stages/presets.py)."""
 
     preset: Literal["auto", "paper", "small", "tiny"] = "auto"
-    steps: int | None = Field(
-        default=None, ge=0
-    )  # updates; 0 gives an untrained network, as a control
+    steps: int | None = Field(default=None, ge=0)  # updates; 0: an untrained network, a control
     width: int | None = Field(default=None, ge=4)  # g, the size of the network
     batch: int | None = Field(default=None, ge=1)  # images per update over all processes
     lr: float | None = Field(default=None, gt=0)
@@ -114,7 +112,8 @@ class _Run:
         self.corpus = corpus
         self.sigma_1 = _sigma_1(corpus, progress)
         self.ladder = noise_ladder(self.sigma_1)
-        self.focus = 2 * sigma_at(t0, self.sigma_1)
+        # Where generation works; of no account where all levels are drawn alike.
+        self.focus = 2 * sigma_at(t0, self.sigma_1) if config.levels == "focus" else None
         side, channels = corpus.images.shape[1], corpus.images.shape[3]
         architecture = Architecture(channels, side, config.width, config.conditioning)
         net = build(architecture, self.ladder, image_seed(seed, "weights")).to(self.device)
@@ -127,7 +126,9 @@ class _Run:
         identity = canonical_digest(
             [ALGORITHM, free, corpus.digest, seed, self.focus, self.accelerator.num_processes]
         )
-        self.progressed = load_state(out / "last", identity, net, self.ema, optimiser)
+        self.progressed = load_state(
+            out / "last", identity, net, self.ema, optimiser, at_most=self.steps
+        )
         if self.progressed.step:
             progress.note(f"train: going on from step {self.progressed.step:,}")
         self.net, self.optimiser = self.accelerator.prepare(net, optimiser)
@@ -204,8 +205,7 @@ class _Run:
         """This process's share of the global batch: rows, images, levels, noise."""
         random = stream(image_seed(self.seed, f"step-{step}"), "train")
         rows = _batch_rows(len(self.corpus.images), self.batch, step, self.seed)
-        focus = self.focus if self.config.levels == "focus" else None
-        levels = draw_levels(self.ladder, self.batch, random, focus)
+        levels = draw_levels(self.ladder, self.batch, random, self.focus)
         flips = random.random(self.batch) < 0.5
         share = self.batch // self.accelerator.num_processes
         mine = slice(
@@ -231,12 +231,9 @@ class _Run:
             bands["held_out"] = self._bands(self.corpus.reference)
         step = self.progressed.step
         judged = bands.get("held_out", bands["train"])
-        uppers = dict(zip(judged, BAND_EDGES[:-1], strict=False))
-        low = [
-            v
-            for k, v in judged.items()
-            if self.config.levels == "uniform" or uppers[k] < self.focus
-        ]
+        floors = dict(zip(judged, BAND_EDGES[:-1], strict=False))
+        below = float("inf") if self.focus is None else self.focus
+        low = [loss for band, loss in judged.items() if floors[band] < below]
         score = sum(low) / len(low)
         best = self.progressed.best_loss
         if "held_out" not in bands or best is None or score < best:

@@ -54,15 +54,24 @@ def save_state(
 
 
 def load_state(
-    folder: Path, identity: str, net: ScoreNet, ema: Ema[ScoreNet], optimiser: torch.optim.Adam
+    folder: Path,
+    identity: str,
+    net: ScoreNet,
+    ema: Ema[ScoreNet],
+    optimiser: torch.optim.Adam,
+    *,
+    at_most: int,
 ) -> Progressed:
-    """Continues from folder/state.safetensors where it is of the same training; else from 0."""
+    """Continues from folder/state.safetensors where it is of the same training; else from 0.
+
+    A state beyond `at_most` steps is of no use: its best averages may be of a later step.
+    """
     path = folder / "state.safetensors"
     if not path.exists():
         return Progressed(identity)
     with safe_open(path, framework="pt") as file:
         progressed = Progressed(**json.loads(file.metadata()["progressed"]))
-        if progressed.identity != identity:
+        if progressed.identity != identity or progressed.step > at_most:
             return Progressed(identity)
         averages = dict(ema.net.named_parameters())
         with torch.no_grad():

@@ -150,9 +150,12 @@ def test_a_higher_ratio_makes_only_the_new_rounds(data: Path, tmp_path: Path) ->
     assert before.items() <= after.items()  # the same files, not equal ones made again
     assert augment(data, tmp_path / "direct", generate__ratio=5) == 0
     assert tiny.digests(out) == tiny.digests(tmp_path / "direct")
-    # And back: the first rounds are the corpus at the lower ratio.
-    assert augment(data, out, generate__ratio=3) == 0
-    assert {path.name: path.stat().st_ino for path in out.glob("*.tar")} == before
+    # A lower ratio than was made is refused: nothing finished is deleted.
+    assert augment(data, out, generate__ratio=3) == 2
+    assert tiny.digests(out) == tiny.digests(tmp_path / "direct")
+    # Shards of another recipe are of no use and make way.
+    assert augment(data, out, generate__ratio=3, generate__t0=0.3) == 0
+    assert len(list(out.glob("*.tar"))) == 3 * 4
 
 
 SHARD_POINTS = ["tar-written:2", "tar-renamed:4", "parquet-renamed:5", "marker-renamed:9"]
@@ -285,6 +288,32 @@ def test_a_request_to_stop_is_heard_in_every_stage(
         assert augment(data, out, generate__method="mixup") == 75
     assert not (tmp_path / "shards.run" / "report" / "metrics.json").exists()
     assert augment(data, out, generate__method="mixup") == 0
+
+
+def test_fewer_steps_than_trained_start_again(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "stages.yaml").write_text(f"run: run\ningest: {{source: {data}}}\n")
+    arguments = ["run", tmp_path / "stages.yaml", "--until", "train", "--quiet"]
+    assert cli(*arguments, *tiny.options(train__steps=9)) == 0
+    assert cli(*arguments, *tiny.options(train__steps=3)) == 0
+    assert cli(*arguments, *tiny.options(train__steps=3, run=str(tmp_path / "direct"))) == 0
+    models = [tmp_path / name / "score-net" / "model.safetensors" for name in ("run", "direct")]
+    assert models[0].read_bytes() == models[1].read_bytes()
+
+
+def test_an_untrained_network_is_offered_as_a_control(data: Path, tmp_path: Path) -> None:
+    assert augment(data, tmp_path / "shards", train__steps=0) == 0
+    facts = json.loads((tmp_path / "shards.run" / "score-net" / "model.json").read_text())
+    assert facts["training"]["steps"] == 0
+
+
+def test_t0_matters_to_training_only_where_levels_focus(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "shards"
+    weights = tmp_path / "shards.run" / "score-net" / "model.safetensors"
+    assert augment(data, out, train__levels="uniform") == 0
+    before = weights.stat().st_mtime_ns
+    assert augment(data, out, train__levels="uniform", generate__t0=0.2) == 0
+    assert weights.stat().st_mtime_ns == before
+    assert cli("verify", out) == 0
 
 
 def test_mixup_trains_nothing_and_says_that_it_is_mixup(
