@@ -88,7 +88,7 @@ def run(
 
     config = load_config(stages, list(overrides))
     folder = Path(config.run)
-    _bring_up_to_date(config, folder, folder / "shards", device, until, dry_run, quiet)
+    _bring_up_to_date(config, folder, _shards_of_run(folder), device, until, dry_run, quiet)
 
 
 @commands.command()
@@ -201,11 +201,10 @@ def evaluate(
 ) -> None:
     """Judge the corpus of RUN against held-out images; nothing else is made again."""
     from .config import load_config
-    from .ledger import Ledger
 
     wanted = list(overrides) + ([f"evaluate.features={features}"] if features else [])
     config = load_config(folder / "stages.yaml", wanted)
-    shards = folder / (Ledger(folder).shards or "shards")
+    shards = _shards_of_run(folder)
     _bring_up_to_date(config, folder, shards, device, UNTIL[-1], False, quiet, only="evaluate")
 
 
@@ -261,13 +260,18 @@ def _near(path: Path) -> str:
 
 def _shards_of(path: Path) -> Path:
     """The shards' folder: `path` itself, or the one of a run folder."""
-    from .ledger import Ledger
-
     if not path.is_dir():
         raise ConfigError(f"{path} is not a folder. Name a folder of shards, or a run folder.")
     if (path / "stages.lock.json").exists():
-        return path / (Ledger(path).shards or "shards")
+        return _shards_of_run(path)
     return path
+
+
+def _shards_of_run(folder: Path) -> Path:
+    """Where the shards of a run lie: where it put them before, or in its own folder."""
+    from .ledger import Ledger
+
+    return Path(os.path.normpath(folder / (Ledger(folder).shards or "shards")))
 
 
 def _device(name: str) -> str:

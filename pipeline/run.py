@@ -57,7 +57,8 @@ def run(job: Job) -> Outcome:
         # ingest: sources -> corpus/images.npy, reference.npy, and a row for every input
         corpus = steps.ingest(desk)
         config = desk.resolve(corpus)
-        write_bytes(job.folder / "stages.yaml", dump_config(config).encode())
+        saved = dump_config(config.model_copy(update={"run": "."}))  # may be moved as a whole
+        write_bytes(job.folder / "stages.yaml", saved.encode())
         if "train" not in wanted:
             return outcome
         ranks.meet(job.device)

@@ -316,6 +316,22 @@ def test_t0_matters_to_training_only_where_levels_focus(data: Path, tmp_path: Pa
     assert cli("verify", out) == 0
 
 
+def test_the_command_that_a_verdict_quotes_works_on_the_same_corpus(
+    data: Path, tmp_path: Path
+) -> None:
+    """`run RUN/stages.yaml --set ...` after `augment --out OUT` goes on in OUT, also if moved."""
+    (tmp_path / "here").mkdir()
+    assert augment(data, tmp_path / "here" / "shards") == 0
+    (tmp_path / "here").rename(tmp_path / "there")
+    run, shards = tmp_path / "there" / "shards.run", tmp_path / "there" / "shards"
+    before = tiny.digests(shards)
+    assert cli("run", run / "stages.yaml", "--set", "train.steps=9", "--quiet") == 0
+    assert not (tmp_path / "here").exists() and not (run / "shards").exists()
+    after = tiny.digests(shards)
+    assert after.keys() == before.keys() and after != before
+    assert cli("verify", run) == 0
+
+
 def test_mixup_trains_nothing_and_says_that_it_is_mixup(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
