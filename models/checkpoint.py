@@ -3,6 +3,7 @@
 No pickle: safetensors and JSON hold data only.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,12 +66,24 @@ def build(architecture: Architecture, ladder: NDArray[np.float64], seed: int = 0
 
 
 def load_net(folder: Path, device: torch.device) -> TrainedNet:
-    """Opens score-net/: model.json and model.safetensors."""
+    """Opens score-net/: model.json and model.safetensors.
+
+    Raises:
+        ValueError: another format, or weights that are not those that model.json names.
+    """
     facts = json.loads((folder / "model.json").read_text())
     if facts.get("format") != FORMAT:
         raise ValueError(
             f"{folder}/model.json has format {facts.get('format')}; this version reads {FORMAT}."
             " Train again, or use the version that wrote it."
+        )
+    with open(folder / "model.safetensors", "rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != facts["weights_sha256"]:
+        raise ValueError(
+            f"{folder}/model.safetensors has sha256 {found[:12]}..., but model.json was written for"
+            f" {facts['weights_sha256'][:12]}...: they are of two trainings, or damaged. Delete"
+            f" {folder}/model.json and run again."
         )
     ladder = np.array(facts["ladder"]["levels"], dtype=np.float64)
     net = build(Architecture(**facts["architecture"]), ladder)

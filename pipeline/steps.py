@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
+from safetensors import SafetensorError
 
 from ..manifests.atomic import canonical_digest, read_parquet, sha256_file, write_parquet
 from ..manifests.card import CorpusFacts
-from ..manifests.errors import ConfigError
+from ..manifests.errors import ConfigError, ScoreMixError
 from ..manifests.plan import build_plan, rows_digest, uses_soft_labels
 from ..manifests.publish import SUMS, publish, unpublish
 from ..manifests.shard import read_marker
@@ -114,7 +115,10 @@ def train(desk: Desk, config: Config, corpus: Corpus) -> TrainedNet | None:
         if ranks.rank() == 0:
             weights = sha256_file(out / "model.safetensors")
             desk.ledger.record("train", inputs, weights_sha256=weights)
-    return load_net(out, torch.device(job.device))
+    try:
+        return load_net(out, torch.device(job.device))
+    except (ValueError, OSError, SafetensorError) as error:
+        raise ScoreMixError(str(error)) from error
 
 
 def plan(desk: Desk, config: Config, corpus: Corpus, net: TrainedNet | None) -> Planned:

@@ -36,13 +36,13 @@ PRESETS: dict[PresetName, tuple[Preset, ...]] = {
     ),
     "small": (
         Preset(16, 32, 6_000, 128, 1e-3, "focus", 500, 20, 0.001, 0.35, 25, "ancestral"),
-        Preset(64, 48, 30_000, 32, 5e-4, "focus", 1_000, 20, 0.001, 0.25, 25, "ancestral"),
-        Preset(_ANY, 48, 60_000, 16, 5e-4, "focus", 2_000, 20, 0.001, 0.25, 25, "ancestral"),
+        Preset(64, 48, 30_000, 32, 5e-4, "focus", 1_000, 20, 0.001, 0.15, 25, "ancestral"),
+        Preset(_ANY, 48, 60_000, 16, 5e-4, "focus", 2_000, 20, 0.001, 0.15, 25, "ancestral"),
     ),
     "tiny": (
         Preset(16, 16, 600, 128, 1e-3, "focus", 100, 10, 0.002, 0.35, 25, "ancestral"),
-        Preset(32, 24, 3_000, 32, 1e-3, "focus", 500, 20, 0.001, 0.25, 25, "ancestral"),
-        Preset(_ANY, 24, 3_000, 16, 1e-3, "focus", 500, 20, 0.001, 0.25, 25, "ancestral"),
+        Preset(32, 24, 3_000, 32, 1e-3, "focus", 500, 10, 0.002, 0.05, 25, "ancestral"),
+        Preset(_ANY, 24, 3_000, 16, 1e-3, "focus", 500, 10, 0.002, 0.05, 25, "ancestral"),
     ),
 }
 

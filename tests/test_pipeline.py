@@ -332,6 +332,18 @@ def test_the_command_that_a_verdict_quotes_works_on_the_same_corpus(
     assert cli("verify", run) == 0
 
 
+def test_weights_that_are_not_the_models_are_refused(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert augment(data, tmp_path / "shards") == 0
+    weights = tmp_path / "shards.run" / "score-net" / "model.safetensors"
+    changed = bytearray(weights.read_bytes())
+    changed[-1] ^= 1
+    weights.write_bytes(changed)
+    assert augment(data, tmp_path / "shards") == 1
+    assert "model.json was written for" in capsys.readouterr().err
+
+
 def test_mixup_trains_nothing_and_says_that_it_is_mixup(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
