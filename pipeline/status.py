@@ -38,8 +38,11 @@ def describe(folder: Path) -> str:
         )
     config = load_config(folder / "stages.yaml", [])
     ledger = Ledger(folder)
-    lines = [f"{stage + ':':<10}{word}" for stage, word in _stages(config, folder, ledger)]
-    return "\n".join([*lines, _last(folder)]).rstrip()
+    stages = _stages(config, folder, ledger)
+    lines = [f"{stage + ':':<10}{word}" for stage, word in stages]
+    if not all(word.startswith(("done", "skipped")) for _, word in stages):
+        lines.append(_last(folder))
+    return "\n".join(lines).rstrip()
 
 
 def _stages(config: Config, folder: Path, ledger: Ledger) -> list[tuple[str, str]]:

@@ -187,7 +187,7 @@ def _floor(findings: Findings) -> str:
     floor = findings.floor[findings.kd] if findings.floor else None
     if floor is None:
         return ""
-    return f"Real training images are at {_kd(floor)}: the floor."
+    return f"Real training images are at {_kd(floor)}, for comparison."
 
 
 def _steps(findings: Findings) -> str:
