@@ -5,7 +5,6 @@ A full or read-only disk becomes a StorageError: exit code 6, and the same comma
 """
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -16,9 +15,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .errors import StorageError
-
-_STORAGE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EFBIG}
+from .errors import STORAGE_ERRNOS, StorageError
 
 
 @contextlib.contextmanager
@@ -27,7 +24,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _STORAGE_ERRNOS:
+        if error.errno not in STORAGE_ERRNOS:
             raise
         raise StorageError(
             f"Writing {path} failed: {error.strerror or error}. Nothing that was finished is lost: "

@@ -11,6 +11,18 @@
 Every message says what was asked, what was found and what to do.
 """
 
+import errno
+
+# What the operating system says when storage is full or cannot be written.
+STORAGE_ERRNOS = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EFBIG,
+}
+
 
 class ScoreMixError(Exception):
     """Base of all errors that a user can act on; shown without a traceback."""

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..manifests.errors import ConfigError, LockedError, ScoreMixError, VerifyError
+from ..manifests.errors import (
+    STORAGE_ERRNOS,
+    ConfigError,
+    LockedError,
+    ScoreMixError,
+    StorageError,
+    VerifyError,
+)
 
 if TYPE_CHECKING:
     from .config import Config
@@ -166,7 +173,8 @@ def verify(shards: Path) -> None:
             click.echo(f"{problem.file}: {problem.what}")
         raise VerifyError(
             f"{shards} is not what its manifests promise: {len(problems)} problem(s), listed above."
-            " Shards that are named can be made again: remove them and run the same run again."
+            " What is damaged is made again by the run: remove the files that are named, and\n"
+            " SHA256SUMS, and run the same command as before."
         )
     click.echo(f"{shards} is whole: every file agrees with SHA256SUMS, markers and manifest.")
 
@@ -313,6 +321,17 @@ def exit_code(command: Callable[[], Any]) -> int:
         kind = "locked" if isinstance(error, LockedError) else "error"
         click.echo(f"{kind}: {error}", err=True)
         return error.exit_code
+    except OSError as error:
+        storage = error.errno in STORAGE_ERRNOS
+        click.echo(f"error: {error.filename or 'a file'}: {error.strerror or error}", err=True)
+        return StorageError.exit_code if storage else 1
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        click.echo(
+            f"error: a file of the run is damaged and cannot be read ({error}). Restore it, or"
+            " delete the folder of the stage that wrote it and run again.",
+            err=True,
+        )
+        return 1
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:

@@ -15,6 +15,7 @@ from ..stages.train import TrainConfig
 from ..stages.write import WriteConfig
 
 BUNDLED = ("digits", "faces")
+FEATURE_WORDS = ("auto", "pixels", "inception")
 DEFAULT_FILE = Path(__file__).with_name("default.yaml")
 
 
@@ -48,7 +49,9 @@ def load_config(path: Path, overrides: list[str]) -> Config:
             out of range; always with the place in the file.
     """
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text: {error.reason}. Save it as UTF-8.") from error
     except OSError as error:
         raise ConfigError(
             f"{path} could not be read ({error.strerror}). Write one with"
@@ -60,6 +63,7 @@ def load_config(path: Path, overrides: list[str]) -> Config:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold sections (ingest:, train:, ...); found {values!r}.")
+    values = {key: {} if value is None else value for key, value in values.items()}
     _anchor_paths(values, path.resolve().parent)
     return compose(values, overrides, str(path))
 
@@ -88,6 +92,8 @@ def _apply(values: dict[str, Any], override: str) -> None:
     *sections, key = name.split(".")
     for section in sections:
         values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {override}: {section} was set to a value before.")
     try:
         values[key] = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -109,7 +115,7 @@ _PATHS = {
     ("run",): (),
     ("ingest", "source"): BUNDLED,
     ("ingest", "reference"): (),
-    ("evaluate", "features"): ("auto", "pixels", "inception"),
+    ("evaluate", "features"): FEATURE_WORDS,
     ("evaluate", "inception_weights"): (),
 }
 

@@ -16,7 +16,7 @@ from ..stages import generate as generating
 from ..stages import ingest as ingesting
 from ..stages import train as training
 from ..stages.write import Work
-from .config import BUNDLED, Config
+from .config import BUNDLED, FEATURE_WORDS, Config
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def inputs_of_write(planned: Planned) -> dict[str, Any]:
 def inputs_of_evaluate(config: Config, planned: Planned) -> dict[str, Any]:
     return {
         "options": config.evaluate.model_dump(mode="json"),
-        "features": fingerprint(config.evaluate.features),
+        "features": fingerprint(named_path(config.evaluate.features)),
         "weights": fingerprint(config.evaluate.inception_weights),
         "seed": config.seed,
         "plan": planned.digest,
@@ -94,22 +94,27 @@ def train_more(folder: Path, config: Config) -> str:
     return f"scoremix-pipeline run {folder / 'stages.yaml'} {more}"
 
 
+def named_path(features: str) -> str | None:
+    """`evaluate.features` where it is a path."""
+    return None if features in FEATURE_WORDS else features
+
+
 def fingerprint(source: str | None) -> Any:
     """Tells whether a source changed, without reading it: names, sizes and times of its files."""
     if source is None:
         return None
-    path = Path(source)
-    if path.is_file():
-        state = path.stat()
-        return [state.st_size, state.st_mtime_ns]
-    if path.is_dir():
-        return canonical_digest(sorted(_files(path)))
     if source in BUNDLED:
         package = {"digits": "scikit-learn", "faces": "scikit-image"}[source]
         try:
             return f"{package} {metadata.version(package)}"
         except metadata.PackageNotFoundError:
             return None
+    path = Path(source)
+    if path.is_file():
+        state = path.stat()
+        return [state.st_size, state.st_mtime_ns]
+    if path.is_dir():
+        return canonical_digest(sorted(_files(path)))
     return None
 
 

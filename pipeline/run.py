@@ -11,7 +11,7 @@ from typing import Any
 from ..manifests.atomic import write_bytes
 from ..manifests.lock import run_lock
 from ..stages.corpus import open_corpus
-from . import ranks, steps
+from . import places, ranks, steps
 from .config import Config, dump_config
 from .ledger import STAGES, Ledger
 from .progress import Shown
@@ -49,6 +49,7 @@ def run(job: Job) -> Outcome:
     if ranks.rank() > 0:
         return follow(job, outcome)
     wanted = STAGES[: STAGES.index(job.until) + 1]
+    places.check(job)
     with run_lock(job.folder):
         job.progress.log = job.folder / ".scoremix" / "progress.jsonl"
         ledger = Ledger(job.folder)
@@ -57,10 +58,11 @@ def run(job: Job) -> Outcome:
         # ingest: sources -> corpus/images.npy, reference.npy, and a row for every input
         corpus = steps.ingest(desk)
         config = desk.resolve(corpus)
-        saved = dump_config(config.model_copy(update={"run": "."}))  # may be moved as a whole
-        write_bytes(job.folder / "stages.yaml", saved.encode())
+        if job.only is None:
+            _save(config, job.folder)
         if "train" not in wanted:
             return outcome
+        steps.check_plan(config, corpus)
         ranks.meet(job.device)
 
         # train: corpus -> score-net/, S(x, sigma) on the ladder from the exact sigma_1
@@ -80,7 +82,14 @@ def run(job: Job) -> Outcome:
 
         # evaluate: distances to held-out images, band by band, and the verdict in plain words
         outcome.verdict = steps.evaluate(desk, config, corpus, net, planned, manifest)
+        _save(config, job.folder)
     return outcome
+
+
+def _save(config: Config, folder: Path) -> None:
+    """The resolved config beside what it made; it names its own folder, which may be moved."""
+    saved = dump_config(config.model_copy(update={"run": "."}))
+    write_bytes(folder / "stages.yaml", saved.encode())
 
 
 def follow(job: Job, outcome: Outcome) -> Outcome:

@@ -47,7 +47,9 @@ def describe(folder: Path) -> str:
 
 def _stages(config: Config, folder: Path, ledger: Ledger) -> list[tuple[str, str]]:
     why = ledger.why("ingest", inputs_of_ingest(config))
-    counts = json.loads((folder / "corpus" / "corpus.json").read_text())
+    counts = _json(folder / "corpus" / "corpus.json")
+    if counts is None or not ledger.outcome("ingest"):
+        return [("ingest", f"missing ({why or 'its files are gone'})")]
     found = [("ingest", f"stale, {why}" if why else f"done, {_counted(counts)}")]
     digest = ledger.outcome("ingest")["digest"]
     model = None
@@ -57,7 +59,7 @@ def _stages(config: Config, folder: Path, ledger: Ledger) -> list[tuple[str, str
         why = ledger.why("train", inputs_of_train(config, digest))
         model = _json(folder / "score-net" / "model.json")
         if why or model is None:
-            return [*found, ("train", f"{_training(config, folder)} ({why})")]
+            return [*found, ("train", f"{_training(config, folder)} ({why or 'files are gone'})")]
         chosen = model["training"]
         found.append(("train", f"done, {chosen['steps']:,} steps, {chosen['images']:,} images"))
     recipe = recipe_of(config, model, digest)
@@ -102,14 +104,14 @@ def _training(config: Config, folder: Path) -> str:
         return "missing"
     last = json.loads(lines[-1])
     assert config.train.steps is not None and config.train.batch
-    left = (config.train.steps - last["step"]) * config.train.batch / last["rate"]
+    left = (config.train.steps - last["step"]) * config.train.batch / max(last["rate"], 1e-9)
     return f"at step {last['step']:,} of {config.train.steps:,}, {duration(max(left, 0))} left"
 
 
 def _last(folder: Path) -> str:
     """The last progress that a running or stopped command wrote down."""
     path = folder / ".scoremix" / "progress.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
     tasks = [json.loads(line) for line in lines[-50:] if '"task"' in line]
     if not tasks or tasks[-1]["done"] >= tasks[-1]["total"]:
         return ""

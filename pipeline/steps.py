@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,17 @@ import pyarrow.compute as pc
 import torch
 from safetensors import SafetensorError
 
-from ..manifests.atomic import canonical_digest, read_parquet, sha256_file, write_parquet
+from ..manifests.atomic import (
+    canonical_digest,
+    read_parquet,
+    sha256_file,
+    storage_errors,
+    write_parquet,
+)
 from ..manifests.card import CorpusFacts
 from ..manifests.errors import ConfigError, ScoreMixError
 from ..manifests.plan import build_plan, rows_digest, uses_soft_labels
-from ..manifests.publish import SUMS, publish, unpublish
+from ..manifests.publish import is_published, publish, unpublish
 from ..manifests.shard import read_marker
 from ..models.checkpoint import TrainedNet, load_net
 from ..stages import evaluate as evaluating
@@ -26,7 +32,7 @@ from ..stages import generate as generating
 from ..stages import ingest as ingesting
 from ..stages import train as training
 from ..stages import write as writing
-from ..stages.corpus import Corpus, open_corpus
+from ..stages.corpus import Corpus, check_pixels, open_corpus
 from ..stages.held_out import real_norms
 from . import ranks
 from .config import BUNDLED, Config
@@ -83,7 +89,7 @@ def ingest(desk: Desk) -> Corpus:
     if job.only is not None:  # the source may be elsewhere by now
         return open_corpus(out)
     inputs = inputs_of_ingest(job.config)
-    if desk.decide("ingest", inputs, (out / "corpus.json").exists()):
+    if desk.decide("ingest", inputs, _is_corpus(out)):
         device = desk.ledger.outcome("ingest").get("device_type", job.device)
         options, seed = job.config.ingest, job.config.seed
         watched = Stoppable(job.progress, job.stopping)
@@ -93,6 +99,20 @@ def ingest(desk: Desk) -> Corpus:
     return open_corpus(out)
 
 
+def _is_corpus(folder: Path) -> bool:
+    try:
+        open_corpus(folder)
+    except ScoreMixError:
+        return False
+    return True
+
+
+def check_plan(config: Config, corpus: Corpus) -> None:
+    """Finds what no plan can meet, such as a class with one image, before a network is trained."""
+    options = plan_options(config)
+    build_plan(corpus.sources, replace(options, ratio=min(options.ratio, 1)), config.seed)
+
+
 def train(desk: Desk, config: Config, corpus: Corpus) -> TrainedNet | None:
     job, out = desk.job, desk.job.folder / "score-net"
     if config.generate.method == "mixup":
@@ -100,8 +120,10 @@ def train(desk: Desk, config: Config, corpus: Corpus) -> TrainedNet | None:
         job.progress.note("train: skipped, mixup needs no score network")
         return None
     inputs = inputs_of_train(config, corpus.digest)
-    if desk.decide("train", inputs, (out / "model.json").exists()):
+    files = (out / "model.json", out / "model.safetensors")
+    if desk.decide("train", inputs, all(path.exists() for path in files)):
         assert config.generate.t0
+        check_pixels(corpus)
         training.train(
             config.train,
             corpus,
@@ -142,10 +164,11 @@ def write(
     _keep_higher_rounds(job.shards, planned)
     todo = [work for work in planned.work if not work.finished(job.shards)]
     inputs = inputs_of_write(planned)
-    if desk.decide("write", inputs, not todo and (job.shards / SUMS).exists()):
+    if desk.decide("write", inputs, not todo and is_published(job.shards)):
         desk.ledger.shards = os.path.relpath(job.shards, job.folder)
         desk.ledger.save()
         temporary = _temporary(job)
+        shutil.rmtree(temporary, ignore_errors=True)  # what a killed run left
         _make_missing(desk, corpus, net, planned, todo, temporary)
         expected = {work.name: (work.rows_digest, work.recipe_digest) for work in planned.work}
         facts = _facts(config, corpus, planned.recipe)
@@ -206,10 +229,15 @@ def _keep_higher_rounds(shards: Path, planned: Planned) -> None:
 
 
 def _temporary(job: "Job") -> Path:
-    """A place for unfinished files on the file system of the shards, but not among them."""
-    if job.folder in job.shards.parents:
+    """A place for unfinished files on the file system of the shards, not among them if it can."""
+    with storage_errors(job.shards):
+        job.shards.mkdir(parents=True, exist_ok=True)
+    device = job.shards.stat().st_dev
+    if job.folder in job.shards.parents and job.folder.stat().st_dev == device:
         return job.folder / ".scoremix" / "tmp"
-    return job.shards.with_name(f".{job.shards.name}.scoremix-tmp")
+    if job.shards.parent.stat().st_dev == device:
+        return job.shards.with_name(f".{job.shards.name}.scoremix-tmp")
+    return job.shards / ".scoremix-tmp"  # a mount point: gone before anything is published
 
 
 def _make_missing(
@@ -225,6 +253,7 @@ def _make_missing(
     if done:
         job.progress.note(f"write: {done} of {len(planned.work)} shards are finished already")
     if todo:
+        check_pixels(corpus)
         unpublish(job.shards)
     make = partial(_make, desk, corpus, net, planned.recipe)
     soft = uses_soft_labels(corpus.sources, job.config.generate.pairing)

@@ -44,7 +44,7 @@ class Corpus:
     reference: NDArray[np.uint8]  # (M, H, W, C) held-out images
     sources: pa.Table  # manifests.schema.SOURCES
     classes: list[str]  # names in the order of class_id, [] without classes
-    digest: str  # of all of the above as it is on disk
+    digest: str  # of pixels, classes and the training images' sources
 
     @property
     def counts(self) -> dict[str, int]:
@@ -177,7 +177,7 @@ def write_corpus(
     found = Counter(row["status"] for row in rows)
     facts = {
         "format": _FORMAT,
-        "digest": canonical_digest({name: file["sha256"] for name, file in files.items()}),
+        "digest": _content_digest(files, rows),
         "files": files,
         "counts": {status: found[status] for status in _STATUSES},
         "resolution": images.shape[1],
@@ -185,6 +185,31 @@ def write_corpus(
     }
     write_json(commit, facts)
     return open_corpus(folder)
+
+
+def _content_digest(files: dict[str, dict[str, Any]], rows: list[dict[str, Any]]) -> str:
+    """Of pixels, classes and what samples say of their sources: not of inputs that are not used."""
+    used = [
+        [row["class_id"], row["sha256"], row["license"]] for row in rows if row["status"] == "train"
+    ]
+    pixels = {name: files[name]["sha256"] for name in _FILES if name != "sources.parquet"}
+    return canonical_digest({"files": pixels, "train": used})
+
+
+def check_pixels(corpus: Corpus) -> None:
+    """Reads the images and compares them with what ingest wrote, before work is based on them.
+
+    Raises:
+        VerifyError: a file was changed since.
+    """
+    facts = json.loads((corpus.folder / "corpus.json").read_bytes())
+    for name in ("images.npy", "reference.npy"):
+        path = corpus.folder / name
+        if sha256_file(path) != facts["files"][name]["sha256"]:
+            raise VerifyError(
+                f"{path} was changed after it was written. Delete {corpus.folder / 'corpus.json'}"
+                " and run the same command again: the images are then read afresh."
+            )
 
 
 def _write_images(path: Path, images: NDArray[np.uint8], slots: list[int]) -> list[str]:

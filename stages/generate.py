@@ -6,7 +6,7 @@ and its tail is padded, so an image does not depend on which rows are asked for 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -31,9 +31,9 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
 
     method: Literal["scoremix", "mixup"] = "scoremix"
     ratio: int = Field(default=10, ge=1, le=999)  # mu: augmented images per real one
-    alpha: float = Field(default=0.2, gt=0)  # lambda ~ Beta(alpha, alpha)
+    alpha: float = Field(default=0.2, gt=0, allow_inf_nan=False)  # lambda ~ Beta(alpha, alpha)
     steps: int | None = Field(default=None, ge=0)  # of Algorithm 1
-    lr: float | None = Field(default=None, gt=0)  # of its Adam
+    lr: float | None = Field(default=None, gt=0, allow_inf_nan=False)  # of its Adam
     stop: Literal["none", "real"] = "none"  # real: stop where held-out real images' norms lie
     score_noise: Literal["none", "fresh"] = "none"
     t0: float | None = Field(default=None, gt=0, lt=1)
@@ -42,7 +42,7 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     noise_rule: Literal["ancestral", "reverse-sde"] | None = None
     pairing: Literal["auto", "within", "any"] = "auto"
     lone_class: Literal["refuse", "self"] = "refuse"  # a class with one image
-    batch: Literal["auto"] | int = "auto"  # micro-batch; part of the recipe
+    batch: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"  # micro-batch; part of the recipe
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     def resolved(

@@ -43,7 +43,7 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     steps: int | None = Field(default=None, ge=0)  # updates; 0: an untrained network, a control
     width: int | None = Field(default=None, ge=4)  # g, the size of the network
     batch: int | None = Field(default=None, ge=1)  # images per update over all processes
-    lr: float | None = Field(default=None, gt=0)
+    lr: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     levels: Literal["uniform", "focus"] | None = None
     conditioning: Literal["fourier", "table"] = "fourier"
     ema: float = Field(default=0.999, ge=0, lt=1)

@@ -357,7 +357,7 @@ def test_the_paragraph_in_full() -> None:
         " held-out images (kd_net x 1000) 10.6 against 45.6 (difference -35.0, 95 % interval -40.0"
         " to -30.0, 812 images). Real training images are at -0.100, for comparison. The"
         " minimisation did not clearly change it, from 45.6 to 40.6 (95 % interval of the"
-        " difference -20.0 to 10.0); the denoising lowered it from there to 10.6. Frechet distance (fd_net) 1.50"
-        " against 2.00 (95 % interval of the difference 0.200 to 0.300), which contradicts the"
-        " kernel distance."
+        " difference -20.0 to 10.0); the denoising lowered it from there to 10.6. Frechet"
+        " distance (fd_net) 1.50 against 2.00 (95 % interval of the difference 0.200 to"
+        " 0.300), which contradicts the kernel distance."
     )

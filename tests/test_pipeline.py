@@ -344,6 +344,93 @@ def test_weights_that_are_not_the_models_are_refused(
     assert "model.json was written for" in capsys.readouterr().err
 
 
+def test_files_of_others_are_never_touched(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "shards"
+    out.mkdir()
+    (out / "README.md").write_text("mine")
+    assert augment(data, out, generate__method="mixup") == 2
+    assert "README.md" in capsys.readouterr().err
+    assert (out / "README.md").read_text() == "mine" and len(list(out.iterdir())) == 1
+    assert not (tmp_path / "shards.run").exists()
+
+
+def test_an_output_inside_the_source_is_refused_before_anything_is_made(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(data.rglob("*"))
+    assert augment(data, data / "shards") == 2
+    assert "inside ingest.source" in capsys.readouterr().err
+    assert sorted(data.rglob("*")) == before
+
+
+def test_a_file_that_is_no_image_changes_nothing_downstream(data: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(data, copy)
+    out, weights = tmp_path / "shards", tmp_path / "shards.run" / "score-net" / "model.json"
+    assert augment(copy, out) == 0
+    before, trained = tiny.digests(out), weights.stat().st_mtime_ns
+    (copy / ".DS_Store").write_text("z")
+    assert augment(copy, out) == 0
+    assert weights.stat().st_mtime_ns == trained
+    after = tiny.digests(out)
+    assert {name for name in before if before[name] != after[name]} <= {"README.md", "index.json"}
+
+
+def test_changed_pixels_are_found_before_work_is_based_on_them(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, images = tmp_path / "shards", tmp_path / "shards.run" / "corpus" / "images.npy"
+    assert augment(data, out, generate__method="mixup", generate__ratio=1) == 0
+    whole = images.read_bytes()
+    images.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert augment(data, out, generate__method="mixup", generate__ratio=2) == 3
+    assert "images.npy was changed" in capsys.readouterr().err
+    images.unlink()  # a corpus that is gone is simply read again
+    assert augment(data, out, generate__method="mixup", generate__ratio=2) == 0
+    assert images.read_bytes() == whole
+
+
+def test_a_lone_class_is_named_before_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = tiny.make_images(tmp_path / "photos")
+    (photos / "lonely").mkdir()
+    (photos / "left" / "000.png").rename(photos / "lonely" / "one.png")
+    assert augment(photos, tmp_path / "shards") == 2
+    assert "lonely" in capsys.readouterr().err
+    assert not (tmp_path / "shards.run" / "score-net").exists()
+    assert augment(photos, tmp_path / "shards", generate__lone_class="self") == 0
+
+
+@pytest.mark.parametrize("name", ["index.json", "README.md", "plan.parquet", "manifest.parquet"])
+def test_a_published_file_that_is_gone_or_changed_is_made_again(
+    name: str, done: Path, data: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    for part in ("shards", "shards.run"):
+        shutil.copytree(done.with_name(part), tmp_path / part)
+    out = tmp_path / "shards"
+    (out / name).unlink()
+    assert augment(data, out) == 0
+    assert tiny.digests(out) == tiny.digests(done)
+    (out / name).write_bytes(b"damaged")
+    assert augment(data, out) == 0
+    assert tiny.digests(out) == tiny.digests(done)
+
+
+def test_a_refused_evaluation_leaves_the_runs_config(done: Path) -> None:
+    saved = done.with_name("shards.run") / "stages.yaml"
+    before = saved.read_bytes()
+    assert cli("evaluate", saved.parent, "--set", "train.steps=7", "--quiet") == 2
+    assert cli("evaluate", saved.parent, "--features", "nowhere.pt", "--quiet") == 2
+    assert saved.read_bytes() == before
+
+
 def test_mixup_trains_nothing_and_says_that_it_is_mixup(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -462,6 +549,8 @@ def config_errors() -> Iterator[tuple[str, str]]:
     yield "generate.method=gan", "scoremix"
     yield "ingest.resolution=9", "ingest.resolution"
     yield "train.batch=none_such", "train.batch"
+    yield "train.lr=.inf", "train.lr"
+    yield "generate.batch=0", "generate.batch"
 
 
 @pytest.mark.parametrize(("override", "told"), list(config_errors()))
