@@ -41,7 +41,7 @@ def estimate(config: Config, folder: Path, shards: Path, device: str, progress: 
     seconds = {"ingest": found.seconds_per_image * (found.training + found.reference)}
     if config.generate.method != "mixup":
         seconds |= _probe(config, found, device)
-    seconds["encode and write"] = images * _encode_seconds(found)
+    seconds["write"] = images * _encode_seconds(found)
     lines = [
         f"inputs:        {found.inputs:,}, of which {found.training:,} are trained on and"
         f" {found.reference:,} held out",
