@@ -62,7 +62,6 @@ def run(job: Job) -> Outcome:
             _save(config, job.folder)
         if "train" not in wanted:
             return outcome
-        steps.check_plan(config, corpus)
         ranks.meet(job.device)
 
         # train: corpus -> score-net/, S(x, sigma) on the ladder from the exact sigma_1

@@ -123,6 +123,7 @@ def train(desk: Desk, config: Config, corpus: Corpus) -> TrainedNet | None:
     files = (out / "model.json", out / "model.safetensors")
     if desk.decide("train", inputs, all(path.exists() for path in files)):
         assert config.generate.t0
+        check_plan(config, corpus)
         check_pixels(corpus)
         training.train(
             config.train,

@@ -121,7 +121,7 @@ class _Run:
         self.plain = net
         self.ema = Ema(net, config.ema)
         optimiser = torch.optim.Adam(net.parameters(), lr=config.lr, fused=True)
-        # Same answer on one process and on many; only then may a state be continued.
+        # Only a state of this very training may be continued, to whatever number of steps.
         free = config.model_dump(exclude={"steps", "preset"})
         identity = canonical_digest(
             [ALGORITHM, free, corpus.digest, seed, self.focus, self.accelerator.num_processes]
@@ -333,7 +333,7 @@ def _batch_rows(count: int, batch: int, step: int, seed: int) -> NDArray[np.int6
 
 
 def _sigma_1(corpus: Corpus, progress: Progress) -> float:
-    """Exact, and kept beside the corpus: it depends on the images alone."""
+    """The exact largest distance between two training images; refuses images all alike."""
     with progress.task("sigma_1", len(corpus.images), "images") as advance:
         found = diameter(corpus.images, advance)
     if found.squared == 0:
