@@ -25,7 +25,14 @@ def commands_text() -> str:
     for name in names:
         command = commands if name is None else commands.commands[name]
         path = "scoremix-pipeline" + ("" if name is None else f" {name}")
-        context = click.Context(command, info_name=path, terminal_width=100, max_content_width=100)
+        # The group's -h holds for its commands too: click keeps the first names it was asked for.
+        context = click.Context(
+            command,
+            info_name=path,
+            terminal_width=100,
+            max_content_width=100,
+            help_option_names=["-h", "--help"],
+        )
         parts.append(f"## {path}\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)
 
