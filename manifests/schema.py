@@ -7,9 +7,10 @@ import pyarrow as pa
 # corpus/sources.parquet: a row for EVERY input, in name order, rejected ones with the reason.
 SOURCES = pa.schema(
     [
-        ("index", pa.int64()),  # position of the input in name order
+        ("index", pa.int64()),  # position of the input: source by source, in name order
+        ("source", pa.int32()),  # place in ingest.source, -1 for ingest.reference
         ("name", pa.string()),  # its name as found, below the source's root; never used as a key
-        ("status", pa.string()),  # train | reference | rejected | unused (left out by a limit)
+        ("status", pa.string()),  # train | reference | duplicate | rejected | unused (by a limit)
         ("reason", pa.string()),  # why it was rejected or left out, null otherwise
         ("row", pa.int64()),  # its row in images.npy (train) or reference.npy, null otherwise
         ("key", pa.string()),  # its key in the shards ("000123"), null unless status is train
@@ -23,6 +24,8 @@ SOURCES = pa.schema(
         ("width", pa.int32()),  # pixels before preparation
         ("height", pa.int32()),
         ("note", pa.string()),  # what preparation changed ("alpha composited"), null if nothing
+        ("phash", pa.string()),  # perceptual hash of the prepared pixels, 16 hex digits, or null
+        ("near", pa.int64()),  # index of the first input in use that it resembles, or null
         ("license", pa.string()),  # licence of the source where it is known, null otherwise
     ]
 )

@@ -110,11 +110,12 @@ def _merged(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-# Where a path may stand, and the words that are not paths there.
+# Where a path may stand, and the words that are not paths there. A source may also be a mapping
+# with a `source` of its own, or a list of such and of plain names.
 _PATHS = {
     ("run",): (),
     ("ingest", "source"): BUNDLED,
-    ("ingest", "reference"): (),
+    ("ingest", "reference"): BUNDLED,
     ("evaluate", "features"): FEATURE_WORDS,
     ("evaluate", "inception_weights"): (),
 }
@@ -126,9 +127,19 @@ def _anchor_paths(values: dict[str, Any], folder: Path) -> None:
         holder: Any = values
         for section in sections:
             holder = holder.get(section) if isinstance(holder, dict) else None
-        value = holder.get(key) if isinstance(holder, dict) else None
-        if isinstance(value, str) and value not in words:
-            holder[key] = str(folder / Path(value).expanduser())
+        if isinstance(holder, dict) and key in holder:
+            holder[key] = _anchored(holder[key], folder, words)
+
+
+def _anchored(value: Any, folder: Path, words: tuple[str, ...]) -> Any:
+    if isinstance(value, str):
+        plain = value in words or not value
+        return value if plain else str(folder / Path(value).expanduser())
+    if isinstance(value, list):
+        return [_anchored(item, folder, words) for item in value]
+    if isinstance(value, dict) and "source" in value:
+        return value | {"source": _anchored(value["source"], folder, words)}
+    return value
 
 
 def _explain(error: ValidationError, where: str) -> str:

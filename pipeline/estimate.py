@@ -14,8 +14,8 @@ from ..models.loss import dsm_loss
 from ..models.methods import FrozenScore
 from ..models.minimise import minimise
 from ..models.score_net import Architecture
-from ..stages.ingest import Survey, survey
 from ..stages.pixels import to_unit
+from ..stages.survey import Survey, survey
 from ..stages.write import encode_png
 from .config import Config
 from .progress import Shown, duration, size
@@ -31,7 +31,7 @@ def estimate(config: Config, folder: Path, shards: Path, device: str, progress: 
     found = survey(config.ingest, seed=config.seed, progress=progress)
     if found.training < 2:
         raise ConfigError(
-            f"{config.ingest.source} gives {found.training} training image(s) of"
+            f"ingest.source gives {found.training} training image(s) of"
             f" {found.inputs} inputs; at least two are needed."
         )
     config = config.resolved(found.resolution, device)

@@ -15,6 +15,7 @@ from ..stages import evaluate as evaluating
 from ..stages import generate as generating
 from ..stages import ingest as ingesting
 from ..stages import train as training
+from ..stages.sources.opening import expand
 from ..stages.write import Work
 from .config import BUNDLED, FEATURE_WORDS, Config
 
@@ -30,11 +31,12 @@ class Planned:
 
 
 def inputs_of_ingest(config: Config) -> dict[str, Any]:
+    beside = config.ingest.beside
     return {
         "options": config.ingest.model_dump(mode="json"),
         "seed": config.seed,
-        "source": fingerprint(config.ingest.source),
-        "reference": fingerprint(config.ingest.reference),
+        "source": [fingerprint(asked.source) for asked in config.ingest.sources],
+        "reference": None if beside is None else fingerprint(beside.source),
         "algorithm": ingesting.ALGORITHM,
     }
 
@@ -109,13 +111,11 @@ def fingerprint(source: str | None) -> Any:
             return f"{package} {metadata.version(package)}"
         except metadata.PackageNotFoundError:
             return None
-    path = Path(source)
-    if path.is_file():
-        state = path.stat()
-        return [state.st_size, state.st_mtime_ns]
-    if path.is_dir():
-        return canonical_digest(sorted(_files(path)))
-    return None
+    paths = [Path(path) for path in expand(source)]
+    if len(paths) == 1 and paths[0].is_dir():
+        return canonical_digest(sorted(_files(paths[0])))
+    states = [path.stat() for path in paths if path.is_file()]
+    return [number for state in states for number in (state.st_size, state.st_mtime_ns)] or None
 
 
 def _files(folder: Path) -> Iterator[tuple[str, int, int]]:

@@ -22,14 +22,16 @@ def check(job: "Job") -> None:
     Raises:
         ConfigError: with the place and what to do.
     """
-    for key in ("source", "reference"):
-        source = getattr(job.config.ingest, key)
-        if source is not None and Path(source).is_dir():
+    ingest = job.config.ingest
+    for key, asked in [("source", item) for item in ingest.sources] + [
+        ("reference", ingest.beside)
+    ]:
+        if asked is not None and Path(asked.source).is_dir():
             for place in (job.folder, job.shards):
-                if place.resolve().is_relative_to(Path(source).resolve()):
+                if place.resolve().is_relative_to(Path(asked.source).resolve()):
                     raise ConfigError(
-                        f"{place} lies inside ingest.{key} {source}: what is made would become an"
-                        " input of the next run. Choose an output folder outside it."
+                        f"{place} lies inside ingest.{key} {asked.source}: what is made would"
+                        " become an input of the next run. Choose an output folder outside it."
                     )
     _check_owner(job)
     features = named_path(job.config.evaluate.features)

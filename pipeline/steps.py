@@ -284,7 +284,7 @@ def _facts(config: Config, corpus: Corpus, recipe: dict[str, Any]) -> CorpusFact
     licences = {name for name in corpus.sources["license"].to_pylist() if name}
     return CorpusFacts(
         # Not the source folder's name: equal images give equal shards wherever they lay.
-        name=config.ingest.source if config.ingest.source in BUNDLED else "images",
+        name=next((name for name in BUNDLED if name == config.ingest.source), "images"),
         classes=tuple(corpus.classes),
         resolution=corpus.images.shape[1],
         channels=corpus.images.shape[3],

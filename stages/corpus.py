@@ -30,9 +30,9 @@ from ..manifests.atomic import (
 from ..manifests.errors import ConfigError, VerifyError
 from ..manifests.schema import SOURCES
 
-_FORMAT = 1
+_FORMAT = 2
 _FILES = ("images.npy", "reference.npy", "sources.parquet", "classes.json")
-_STATUSES = ("train", "reference", "rejected", "unused")
+_STATUSES = ("train", "reference", "duplicate", "rejected", "unused")
 
 
 @dataclass(frozen=True)

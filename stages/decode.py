@@ -48,6 +48,10 @@ class Unusable(Exception):
     """Our own refusal of an input; the message is the whole reason."""
 
 
+class LeftOut(Unusable):
+    """A refusal that the user's options ask for: nothing is wrong with the input."""
+
+
 @dataclass(frozen=True)
 class Preparation:
     """What every image is brought to: uint8 (resolution, resolution, 1 if gray else 3)."""
@@ -57,9 +61,11 @@ class Preparation:
     gray: bool  # one channel, Pillow's L = 0.299 R + 0.587 G + 0.114 B
     background: tuple[int, int, int]  # under transparency, and around a padded image
     max_pixels: int  # width x height in the header
+    min_side: int | None = None  # short side in the header, at least
+    max_aspect: float | None = None  # long side / short side in the header, at most
 
 
-@dataclass
+@dataclass(slots=True)
 class Decoded:
     """What became of one input; `pixels` is None exactly where `reason` says why.
 
@@ -77,6 +83,9 @@ class Decoded:
     width: int | None = None
     height: int | None = None
     note: str | None = None
+    policy: bool = False  # the reason is an option of the user's, and no damage
+    pixel_sha256: str | None = None  # of `pixels`
+    phash: int | None = None  # see duplicates.py
 
 
 @contextlib.contextmanager
@@ -111,9 +120,11 @@ def decode(read: Callable[[], bytes], how: Preparation) -> Decoded:
             pixels, notes = _prepare(image, how)
         result.note = "; ".join(notes) or None
         result.gray = how.gray or bool((pixels == pixels[:, :, :1]).all())
+        result.pixel_sha256 = hashlib.sha256(pixels.tobytes()).hexdigest()
         result.pixels = pixels
     except Exception as error:  # decoders raise what they like, and a bad file never stops a run
         result.reason = explain(error)
+        result.policy = isinstance(error, LeftOut)
     return result
 
 
@@ -158,6 +169,11 @@ def _prepare(image: Image.Image, how: Preparation) -> tuple[NDArray[np.uint8], l
             f"{width}x{height} is {width * height:,} pixels, above ingest.max_pixels"
             f" {how.max_pixels:,}"
         )
+    if how.min_side is not None and min(width, height) < how.min_side:
+        raise LeftOut(f"short side {min(width, height)} is below ingest.min_side {how.min_side}")
+    aspect = max(width, height) / max(1, min(width, height))
+    if how.max_aspect is not None and aspect > how.max_aspect:
+        raise LeftOut(f"aspect ratio {aspect:.3g} is above ingest.max_aspect {how.max_aspect:g}")
     notes: list[str] = []
     orientation = _load(image)
     plain = _to_rgb(image, how.background, notes)

@@ -1,55 +1,26 @@
-"""reading: inputs are looked at and decoded in parallel, their results taken in order.
-
-Nothing here depends on which thread was faster: results come back in the order of the inputs, and
-at most a fixed number of them is under way or waiting, so memory stays constant.
-"""
+"""reading: inputs are looked at and decoded, what is bad or double is told apart."""
 
 import statistics
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from ..manifests.errors import InputError
 from .corpus import Staging
-from .decode import Decoded, Preparation, decode, side_in_header
+from .decode import Decoded, Preparation, side_in_header
+from .decoders import Decoders
 from .progress import Advance
 from .selection import Group, Record
-from .sources import Input, Source
+from .sources.base import Input, Source
 
 _HEADERS = 64  # read to find the usual size
 _LISTED = 10  # bad inputs that an error names
 
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
+def list_records(source: Source, place: int, first: int, pool: Decoders) -> list[Record]:
+    """A record for every input of the source at `place`, numbered from `first`.
 
-@dataclass(frozen=True)
-class Pool:
-    """Threads (Pillow releases the interpreter lock) and how far they may run ahead."""
-
-    threads: Executor
-    ahead: int  # inputs under way or waiting
-
-    def map(
-        self, function: Callable[[_Item], _Result], items: Iterable[_Item]
-    ) -> Iterator[_Result]:
-        """function(item) in the order of `items`."""
-        waiting: deque[Future[_Result]] = deque()
-        for item in items:
-            waiting.append(self.threads.submit(function, item))
-            if len(waiting) >= self.ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-def list_records(source: Source, first: int, pool: Pool) -> list[Record]:
-    """A record for every input, numbered from `first`; what is no image has its reason.
-
-    A name that claims to be an image is believed until it is decoded; any other file is looked
-    into, so that photos without an extension count and a README does not.
+    What is no image has its reason. A name that claims to be an image is believed until it is
+    decoded; any other file is looked into, so that photos without an extension count and a README
+    does not.
     """
     claims = [_claim(item) for item in source.inputs]
     unclear = [
@@ -57,11 +28,11 @@ def list_records(source: Source, first: int, pool: Pool) -> list[Record]:
     ]
     sides = pool.map(lambda item: side_in_header(item.read), unclear)
     records = []
-    for place, (item, claim) in enumerate(zip(source.inputs, claims, strict=True), first):
+    for index, (item, claim) in enumerate(zip(source.inputs, claims, strict=True), first):
         reason: str | None = claim
         if claim == "look inside":
             reason = None if next(sides) is not None else "not an image"
-        records.append(Record(place, item, is_image=reason is None, reason=reason))
+        records.append(Record(index, place, item, is_image=reason is None, reason=reason))
     return records
 
 
@@ -88,13 +59,6 @@ def median_side(records: list[Record], what: str) -> int:
     return statistics.median_low(sides)
 
 
-def prepare(record: Record, how: Preparation) -> Decoded:
-    """Decodes one input, unless it must not be opened. Never raises: see decode."""
-    if record.input.refused:
-        return Decoded(reason=record.input.refused)
-    return decode(record.input.read, how)
-
-
 @dataclass
 class Tally:
     """Counts the good and the bad images of one source, and says when it is enough."""
@@ -106,9 +70,9 @@ class Tally:
     bad: list[Record] = field(default_factory=list)
     in_a_row: int = 0
 
-    def add(self, record: Record, is_good: bool) -> None:
+    def add(self, record: Record, readable: bool) -> None:
         """Raises InputError at the last straw; names the first bad ones."""
-        if is_good:
+        if readable:
             self.good += 1
             self.in_a_row = 0
             return
@@ -134,29 +98,33 @@ class Tally:
 class Reader:
     """Decodes records into the staging file until enough of them are good."""
 
-    pool: Pool
+    pool: Decoders
     how: Preparation
     staging: Staging
+    keep_duplicates: bool
+    seen: dict[str, Record] = field(default_factory=dict)  # the first record of every pixel hash
 
-    def read(self, groups: list[Group], tally: Tally, advance: Advance) -> list[Record]:
+    def read(
+        self, groups: list[Group], tally: Tally, advance: Advance, *, held_out: bool = False
+    ) -> list[Record]:
         """Reads until every group has what it wants or is used up; the good ones by index.
 
         Which records are read does not depend on timing: a round reads exactly as many as are
-        still wanted, the next one replaces those that were bad.
+        still wanted, the next one replaces those that were bad or double.
+        held_out: what has the pixels of a training image is not taken, whatever the option says.
 
         Raises:
             InputError: too many in a row are bad.
         """
         good: list[Record] = []
+        trained = set(self.seen) if held_out else set()
         rounds = 0
         while batch := [(record, group) for group in groups for record in group.take()]:
             batch.sort(key=lambda pair: pair[0].index)
-            results = self.pool.map(
-                lambda record: prepare(record, self.how), (record for record, _ in batch)
-            )
+            results = self.pool.prepare([record.input for record, _ in batch], self.how)
             for (record, group), decoded in zip(batch, results, strict=True):
-                is_good = self._settle(record, decoded)
-                tally.add(record, is_good)
+                is_good = self._settle(record, decoded, trained)
+                tally.add(record, is_good or record.twin is not None or decoded.policy)
                 if is_good:
                     good.append(record)
                     group.wanted -= 1
@@ -165,20 +133,24 @@ class Reader:
             rounds += 1
         return sorted(good, key=lambda record: record.index)
 
-    def _settle(self, record: Record, decoded: Decoded) -> bool:
-        """Puts the pixels away and keeps the facts; True if there were pixels."""
+    def _settle(self, record: Record, decoded: Decoded, trained: set[str]) -> bool:
+        """Puts the pixels away and keeps the facts; True if they are wanted."""
         record.decoded, record.reason = decoded, decoded.reason
-        if decoded.pixels is None:
+        pixels, decoded.pixels = decoded.pixels, None
+        if pixels is None or decoded.pixel_sha256 is None:
             return False
-        record.slot = self.staging.append(decoded.pixels)
-        decoded.pixels = None
+        first = self.seen.setdefault(decoded.pixel_sha256, record)
+        if first is not record and (decoded.pixel_sha256 in trained or not self.keep_duplicates):
+            record.twin = first.input.name
+            return False
+        record.slot = self.staging.append(pixels)
         return True
 
 
 def no_images(what: str, records: list[Record]) -> InputError:
     if not records:
         return InputError(
-            f"{what} is empty. Name a folder or zip that holds images (ingest.source, ingest.path)."
+            f"{what} is empty. Name a source that holds images (ingest.source, ingest.path)."
         )
     return InputError(
         f"{what} has {len(records)} files and none is an image:{_named(records)}\n"

@@ -3,6 +3,7 @@
 Every draw is seeded and looks at names and classes only, never at the order of work.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -10,40 +11,53 @@ from typing import Any
 from ..manifests.errors import ConfigError
 from ..manifests.streams import image_seed, stream
 from .decode import Decoded
-from .sources import Input
+from .sources.base import Input, Label, Source
 
 _KEPT_PER_CLASS = 2  # never held out: an image needs a partner of its class
 _LISTED = 5  # folders that an error names
+_SPLITS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Record:
     """One input on its way to a row of sources.parquet."""
 
     index: int  # of its row
+    source: int  # place in ingest.source, -1 for ingest.reference
     input: Input
     is_image: bool  # by name or by content; whether it can be used is known once it is decoded
     class_name: str | None = None
     decoded: Decoded | None = None  # without its pixels, which are in the staging file
     slot: int | None = None  # place in the staging file, if it is good
     reason: str | None = None  # why it is rejected
+    twin: str | None = None  # the name of an earlier image with the same pixels
 
     @property
     def why_not(self) -> str | None:
         return self.reason or self.input.refused
 
-    def row(self, left_out: str, classes: list[str]) -> dict[str, Any]:
+    @property
+    def pixel_sha256(self) -> str | None:
+        return self.decoded.pixel_sha256 if self.decoded else None
+
+    def row(self, left_out: str, class_ids: dict[str | None, int]) -> dict[str, Any]:
         """Its row of sources.parquet as long as nobody takes it, with all that is known of it.
 
         left_out: the reason of a good one.
         """
         facts = self.decoded or Decoded()
+        status, reason = "unused", left_out
+        if self.why_not:
+            status, reason = "rejected", self.why_not
+        elif self.twin is not None:
+            status, reason = "duplicate", f"same pixels as {self.twin}"
         return {
             "index": self.index,
+            "source": self.source,
             "name": self.input.name,
-            "status": "rejected" if self.why_not else "unused",
-            "reason": self.why_not or left_out,
-            "class_id": classes.index(self.class_name) if self.class_name in classes else -1,
+            "status": status,
+            "reason": reason,
+            "class_id": class_ids.get(self.class_name, -1),
             "class_name": self.class_name,
             "bytes": facts.bytes,
             "sha256": facts.sha256,
@@ -52,6 +66,7 @@ class Record:
             "width": facts.width,
             "height": facts.height,
             "note": facts.note,
+            "phash": None if facts.phash is None else f"{facts.phash:016x}",
             "license": self.input.license,
         }
 
@@ -75,38 +90,80 @@ class Group:
         return self.order[self.taken :]
 
 
-def classify(records: Iterable[Record], what: str, usable: Callable[[Record], bool]) -> list[str]:
-    """Gives every image its class and returns the names of the classes, sorted; [] without.
+def classify(
+    found: list[tuple[Source, list[Record]]], usable: Callable[[Record], bool]
+) -> list[str]:
+    """Gives every image its class and returns the names of the classes in order; [] without.
 
-    The class is what the source says, else the first folder below the root.
-    usable: decodes a record; asked only where images lie both in the root and in folders.
+    Numbers are spelled with leading zeros, so that the order of the names is theirs. One source
+    that has an order of its own, as a Hugging Face ClassLabel, keeps it.
+    usable: decodes a record; asked only where some images have a class and others have none.
 
     Raises:
-        ConfigError: usable images lie both in the root and in folders.
+        ConfigError: usable images with a class and without; folders that are splits.
     """
-    images = [record for record in records if record.is_image]
+    numbers = [
+        item.label for source, _ in found for item in source.inputs if isinstance(item.label, int)
+    ]
+    digits = len(str(max(numbers, default=0)))
+    with_classes, without = [], []
+    for source, records in found:
+        images = [record for record in records if record.is_image]
+        _name_classes(source, images, digits, usable)
+        if any(record.class_name is not None for record in images):
+            with_classes.append(source)
+        elif images:
+            without.append(source)
+    if with_classes and without:
+        raise ConfigError(
+            f"{with_classes[0].what} has classes and {without[0].what} has none. Give that one a"
+            " class, as in source: [{source: ..., label: NAME}], or set ingest.classes: none."
+        )
+    names = {
+        record.class_name
+        for _, records in found
+        for record in records
+        if record.is_image and record.class_name is not None
+    }
+    order = with_classes[0].classes if len(with_classes) == 1 else ()
+    return sorted(names, key=lambda name: (order.index(name) if name in order else -1, name))
+
+
+def spelled(label: Label | None, digits: int) -> str | None:
+    """A class number with leading zeros up to `digits`; a name as it is."""
+    return f"{label:0{digits}d}" if isinstance(label, int) else label
+
+
+def _name_classes(
+    source: Source, images: list[Record], digits: int, usable: Callable[[Record], bool]
+) -> None:
     for record in images:
-        record.class_name = record.input.label or record.input.folder
+        record.class_name = spelled(record.input.label, digits)
     loose = [record for record in images if record.class_name is None]
     nested = [record for record in images if record.class_name is not None]
-    if loose and nested:
-        # A broken file among the class folders, or below unlabelled images, is no mixture.
-        good = next(filter(usable, loose), None)
-        other = next(filter(usable, nested), None) if good else None
-        if good and other:
-            folders = sorted({record.class_name or "" for record in nested})
-            more = ", ..." if len(folders) > _LISTED else ""
-            raise ConfigError(
-                f"{what} has {len(loose)} images directly in it ({good.input.name!r}) and"
-                f" {len(nested)} in {len(folders)} folders ({', '.join(folders[:_LISTED])}{more}):"
-                " are the folders classes? Then move the loose images into one; else move all"
-                " images into one folder, or name a folder with ingest.path."
-            )
-        if good:
-            for record in nested:
-                record.class_name = None
-            return []
-    return sorted({record.class_name for record in nested if record.class_name is not None})
+    folders = sorted({record.class_name or "" for record in nested})
+    if len(folders) > 1 and _SPLITS.issuperset(map(str.lower, folders)):
+        raise ConfigError(
+            f"{source.what} has the folders {', '.join(folders)}: parts of a dataset, not classes."
+            f" Name the one to train on, ingest.path: {folders[-1]} (and another one in"
+            " ingest.reference), or set ingest.classes: none to take all images as one set."
+        )
+    if not (loose and nested):
+        return
+    # A broken file among the class folders, or below unlabelled images, is no mixture.
+    good = next(filter(usable, loose), None)
+    other = next(filter(usable, nested), None) if good else None
+    if good and other:
+        more = ", ..." if len(folders) > _LISTED else ""
+        raise ConfigError(
+            f"{source.what} has {len(loose)} images directly in it, without a class"
+            f" ({good.input.name!r}), and {len(nested)} in {len(folders)} classes"
+            f" ({', '.join(folders[:_LISTED])}{more}): are those classes? Then give the others one;"
+            " else set ingest.classes: none, or name a folder with ingest.path."
+        )
+    if good:
+        for record in nested:
+            record.class_name = None
 
 
 def choose(
@@ -156,10 +213,13 @@ def hold_out(records: list[Record], share: float, at_most: int, seed: int) -> se
     classes: dict[str | None, list[Record]] = {}
     for record in records:
         classes.setdefault(record.class_name, []).append(record)
+    # An image that occurs twice is never held out: its copy would stay in training.
+    copies = Counter(record.pixel_sha256 for record in records if record.pixel_sha256)
     free = [
         record
         for name, members in classes.items()
         for record in shuffled(members, seed, f"holdout/{name}")[_KEPT_PER_CLASS:]
+        if copies[record.pixel_sha256 or ""] < 2
     ]
     count = min(round(share * len(records)), at_most, len(free))
     # Class after class, at equal distances: every class gives its share, to within one image.

@@ -19,10 +19,11 @@ from pydantic import ValidationError
 
 from scoremix.manifests.errors import ConfigError, InputError, StorageError, VerifyError
 from scoremix.manifests.schema import SOURCES
-from scoremix.stages import sources
 from scoremix.stages.corpus import Corpus, open_corpus
-from scoremix.stages.ingest import IngestConfig, ingest, survey
+from scoremix.stages.ingest import IngestConfig, ingest
 from scoremix.stages.progress import Silent
+from scoremix.stages.sources import base, zips
+from scoremix.stages.survey import survey
 
 FILES = ["classes.json", "corpus.json", "images.npy", "reference.npy", "sources.parquet"]
 
@@ -63,7 +64,11 @@ def flat(count: int, **options: Any) -> dict[str, bytes]:
 
 
 def classed(**counts: int) -> dict[str, bytes]:
-    return {f"{name}/{i:03d}.png": png(i) for name, count in counts.items() for i in range(count)}
+    return {
+        f"{name}/{i:03d}.png": png(1000 * place + i)
+        for place, (name, count) in enumerate(counts.items())
+        for i in range(count)
+    }
 
 
 Take = Callable[..., Corpus]
@@ -115,6 +120,7 @@ def test_a_folder_with_classes(take: Take, tmp_path: Path) -> None:
         assert (corpus.images[index] == pixels).all()
         assert row == {
             "index": index,
+            "source": 0,
             "name": name,
             "status": "train",
             "reason": None,
@@ -130,10 +136,12 @@ def test_a_folder_with_classes(take: Take, tmp_path: Path) -> None:
             "width": 8,
             "height": 8,
             "note": None,
+            "phash": None,
+            "near": None,
             "license": None,
         }
     assert heard.notes == [
-        "ingest: 5 training images in 2 classes, 8 px RGB; 0 held out, 0 rejected, 0 unused"
+        "ingest: 5 training images in 2 classes, 8 px RGB; 0 held out, 0 rejected, 0 duplicates, 0 unused"
     ]
 
 
@@ -142,7 +150,7 @@ def test_exactly_these_files_are_left(take: Take, tmp_path: Path) -> None:
     assert sorted(os.listdir(corpus.folder)) == FILES
     assert json.loads((corpus.folder / "classes.json").read_text()) == []
     facts = json.loads((corpus.folder / "corpus.json").read_text())
-    assert facts["counts"] == {"train": 3, "reference": 0, "rejected": 0, "unused": 0}
+    assert facts["counts"] == {"train": 3, "reference": 0, "duplicate": 0, "rejected": 0, "unused": 0}
     assert (facts["resolution"], facts["channels"], facts["digest"]) == (8, 3, corpus.digest)
 
 
@@ -334,23 +342,24 @@ def test_holdout_leaves_two_of_every_class(take: Take, tmp_path: Path) -> None:
 
 def test_holdout_of_a_limit_leaves_the_rest_unused(take: Take, tmp_path: Path) -> None:
     corpus = take(folder(tmp_path / "in", flat(20)), limit=10, holdout=0.2)
-    assert corpus.counts == {"train": 8, "reference": 2, "rejected": 0, "unused": 10}
+    assert corpus.counts == {"train": 8, "reference": 2, "duplicate": 0, "rejected": 0, "unused": 10}
     assert all(name < "0010" for name in names(corpus, "reference"))
 
 
 def test_a_reference_of_its_own(take: Take, tmp_path: Path) -> None:
     root = folder(tmp_path / "in", classed(a=4, b=4))
-    other = archive(tmp_path / "held.zip", classed(b=2, x=1) | {"b/bad.png": b"", "README": b"-"})
+    held = {"b/000.png": png(50), "b/001.png": png(51), "x/000.png": png(52)}
+    other = archive(tmp_path / "held.zip", held | {"b/bad.png": b"", "README": b"-"})
     corpus = take(root, per_class=3, reference=str(other))
-    assert corpus.counts == {"train": 6, "reference": 3, "rejected": 2, "unused": 2}
+    assert corpus.counts == {"train": 6, "reference": 3, "duplicate": 0, "rejected": 2, "unused": 2}
     rows = corpus.sources.to_pylist()
     assert [row["index"] for row in rows] == list(range(13))
     assert {row["reason"] for row in rows if row["status"] == "unused"} == {
         "left out by ingest.per_class 3"
     }
-    held = [row for row in rows if row["status"] == "reference"]
-    assert [row["class_id"] for row in held] == [1, 1, -1]
-    assert all(row["note"] == "from ingest.reference" and row["key"] is None for row in held)
+    taken = [row for row in rows if row["status"] == "reference"]
+    assert [row["class_id"] for row in taken] == [1, 1, -1]
+    assert all(row["source"] == -1 and row["key"] is None for row in taken)
     with pytest.raises(InputError, match="none is an image"):
         take(root, reference=str(folder(tmp_path / "text", {"a.txt": b"-"})))
 
@@ -391,7 +400,9 @@ def test_a_bad_file_has_a_row_and_the_rest_goes_on(take: Take, tmp_path: Path) -
 def test_links_and_pipes_are_not_followed(take: Take, tmp_path: Path) -> None:
     root = folder(tmp_path / "in", flat(4))
     outside = folder(tmp_path / "outside", {"secret.png": png(5)})
-    (root / "inside.png").symlink_to("0000.png")
+    (root / ".hidden").mkdir()
+    (root / ".hidden" / "other.png").write_bytes(png(9))
+    (root / "inside.png").symlink_to(".hidden/other.png")
     (root / "leaves.png").symlink_to(outside / "secret.png")
     (root / "loop.png").symlink_to("loop.png")
     (root / "folder").symlink_to(".")
@@ -403,6 +414,7 @@ def test_links_and_pipes_are_not_followed(take: Take, tmp_path: Path) -> None:
         "loop.png": "symbolic link to no regular file",
         "folder": "symbolic link to a folder",
         "pipe.png": "not a regular file",
+        ".hidden/other.png": "hidden file",
     }
 
 
@@ -416,7 +428,8 @@ def test_a_name_that_is_no_unicode(take: Take, tmp_path: Path) -> None:
 
 
 def test_what_a_zip_may_not_do(take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "MAX_INPUT_BYTES", 1 << 20)
+    monkeypatch.setattr(zips, "MAX_INPUT_BYTES", 1 << 20)
+    monkeypatch.setattr(base, "MAX_INPUT_BYTES", 1 << 20)
     path = archive(tmp_path / "in.zip", flat(6))
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
         file.writestr("folder/", b"")
@@ -458,7 +471,7 @@ def test_more_than_half_bad_stops(take: Take, tmp_path: Path) -> None:
 
 def test_files_that_do_not_claim_to_be_images_do_not_count(take: Take, tmp_path: Path) -> None:
     corpus = take(folder(tmp_path / "in", flat(2) | {f"{i}.txt": b"text" for i in range(200)}))
-    assert corpus.counts == {"train": 2, "reference": 0, "rejected": 200, "unused": 0}
+    assert corpus.counts == {"train": 2, "reference": 0, "duplicate": 0, "rejected": 200, "unused": 0}
 
 
 # --- preparation
@@ -560,7 +573,7 @@ def test_a_source_that_is_not_there(take: Take, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist; the nearest folder that does is") as e:
         take(tmp_path / "not" / "here")
     assert f"is {tmp_path}." in str(e.value)
-    with pytest.raises(ConfigError, match="neither a folder nor a zip"):
+    with pytest.raises(ConfigError, match="none of: a folder of images, a zip"):
         take(folder(tmp_path, {"one.png": png(1)}) / "one.png")
     with pytest.raises(InputError, match="could not be opened"):
         take(folder(tmp_path, {"cut.zip": b"PK\3\4"}) / "cut.zip")
@@ -579,7 +592,7 @@ def test_a_path_that_is_not_inside(take: Take, tmp_path: Path) -> None:
 def test_images_in_and_beside_folders(take: Take, tmp_path: Path) -> None:
     root = folder(tmp_path / "in", classed(a=2, b=2) | {"loose.png": png(9)})
     with pytest.raises(
-        ConfigError, match=r"1 images directly.*'loose.png'.*4 in 2 folders \(a, b\)"
+        ConfigError, match=r"1 images directly.*'loose.png'.*4 in 2 classes \(a, b\)"
     ):
         take(root)
     (root / "loose.png").write_bytes(b"broken")
@@ -624,7 +637,7 @@ def test_clothing(take: Take) -> None:
     source = real("clothing10_64_all.zip")
     corpus = take(source, path="train", per_class=10, reference_limit=20)
     assert corpus.images.shape == (100, 64, 64, 3) and len(corpus.classes) == 10
-    assert corpus.counts == {"train": 100, "reference": 20, "rejected": 0, "unused": 2948}
+    assert corpus.counts == {"train": 100, "reference": 20, "duplicate": 0, "rejected": 0, "unused": 2948}
     with pytest.raises(ConfigError, match="At its top there are: test, train, validation"):
         take(source, path="trian")
 

@@ -1,0 +1,141 @@
+"""Images in HDF5 arrays (BigGAN's and StudioGAN's) and in LMDB databases (rosinality's)."""
+
+import re
+import threading
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...manifests.errors import ConfigError, InputError
+from ..decode import Unusable
+from .base import Input, Source
+
+HDF5_SUFFIXES = (".hdf5", ".h5")
+_LMDB_KEY = re.compile(rb"(\d+)-(\d+)")
+_IMAGES, _LABELS = "imgs", "labels"
+_reading = threading.Lock()  # h5py has one of its own as well; lmdb's readers are per thread
+
+
+def open_hdf5(path: str, what: str, classes: bool) -> Source:
+    """Rows of the array `imgs`, uint8 (N,C,H,W) as BigGAN has it or (N,H,W,C), with `labels`.
+
+    Raises:
+        ConfigError: no such array, another type or shape, labels that are no class numbers.
+        InputError: a damaged file.
+    """
+    file = _hdf5(*_identity(path))
+    images = file.get(_IMAGES)
+    shape: tuple[int, ...] = getattr(images, "shape", ())
+    if len(shape) != 4 or images.dtype != np.uint8 or not {shape[1], shape[3]} & {1, 3}:
+        raise ConfigError(
+            f"{what} must hold a uint8 array {_IMAGES!r} of shape (N, C, H, W) or (N, H, W, C), C ="
+            f" 1 or 3; it holds: {', '.join(f'{name} {file[name]}' for name in file) or 'nothing'}."
+        )
+    labels: list[int] | list[None] = [None] * shape[0]
+    if classes and _LABELS in file:
+        found = np.asarray(file[_LABELS][:])
+        if found.shape != shape[:1] or found.dtype.kind not in "iu" or (found < 0).any():
+            raise ConfigError(
+                f"{what} has labels of shape {found.shape} and type {found.dtype}; they must be"
+                f" {shape[0]} whole numbers from 0. Or set ingest.classes: none."
+            )
+        labels = found.tolist()
+    inputs = [
+        Input(f"{row:06d}", partial(_hdf5_row, _identity(path), row), label=label, certain=True)
+        for row, label in enumerate(labels)
+    ]
+    return Source(what, inputs)
+
+
+def _hdf5_row(identity: tuple[str, int, int], row: int) -> bytes:
+    with _reading:
+        pixels = _hdf5(*identity)[_IMAGES][row]
+    if pixels.shape[-1] not in (1, 3):
+        pixels = np.ascontiguousarray(pixels.transpose(1, 2, 0))
+    return _as_netpbm(pixels)
+
+
+def _as_netpbm(pixels: Any) -> bytes:
+    """uint8 (H, W, 1 or 3) -> a binary PGM or PPM: the bytes of an image that had no file."""
+    height, width, channels = pixels.shape
+    kind = "P6" if channels == 3 else "P5"
+    data: bytes = pixels.tobytes()
+    return f"{kind}\n{width} {height}\n255\n".encode() + data
+
+
+@lru_cache(maxsize=4)
+def _hdf5(path: str, size: int, mtime_ns: int) -> Any:
+    h5py = _import("h5py", path)
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise _damaged(path, error) from error
+
+
+def open_lmdb(folder: str, what: str) -> Source:
+    """Values under the keys RES-NUMBER of the largest resolution there is.
+
+    Raises:
+        ConfigError: no such keys.
+        InputError: a damaged database, or one whose `length` does not agree.
+    """
+    path = str(Path(folder) / "data.mdb")
+    environment = _lmdb(*_identity(path))
+    with environment.begin(buffers=False) as view:
+        keys = [key for key in view.cursor().iternext(values=False) if _LMDB_KEY.fullmatch(key)]
+        length = view.get(b"length")
+    if not keys:
+        raise ConfigError(f"{what} has no keys like 256-00000, under which images are expected.")
+    largest = max(int(key.split(b"-")[0]) for key in keys)
+    keys = sorted(key for key in keys if int(key.split(b"-")[0]) == largest)
+    if length is not None and length != str(len(keys)).encode():
+        raise InputError(
+            f"{what} says that it has {length.decode('ascii', 'replace')} images and has"
+            f" {len(keys)} of {largest} px. Make it again."
+        )
+    inputs = [
+        Input(key.decode(), partial(_lmdb_value, _identity(path), key), certain=True)
+        for key in keys
+    ]
+    return Source(what, inputs)
+
+
+def _lmdb_value(identity: tuple[str, int, int], key: bytes) -> bytes:
+    with _reading, _lmdb(*identity).begin() as view:
+        value: bytes | None = view.get(key)
+    if value is None:
+        raise Unusable("no longer in the database")
+    return value
+
+
+@lru_cache(maxsize=4)
+def _lmdb(path: str, size: int, mtime_ns: int) -> Any:
+    lmdb = _import("lmdb", path)
+    try:
+        return lmdb.open(str(Path(path).parent), readonly=True, lock=False, readahead=False)
+    except lmdb.Error as error:
+        raise _damaged(path, error) from error
+
+
+def _identity(path: str) -> tuple[str, int, int]:
+    """Path, size and time: another file under the same path is another source."""
+    state = Path(path).stat()
+    return path, state.st_size, state.st_mtime_ns
+
+
+def _damaged(path: str, error: Exception) -> InputError:
+    return InputError(f"{path} could not be opened ({error}). Fetch or make it again.")
+
+
+def _import(package: str, path: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise ConfigError(
+            f"{path} needs the package {package}, which could not be imported ({error})."
+            ' Install it: pip install "scoremix-pipeline[export]"'
+        ) from error

@@ -1,0 +1,57 @@
+"""Small real sets that come with packages: nothing is fetched."""
+
+import importlib
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...manifests.errors import ConfigError
+from .base import Input, Source
+
+BUNDLED = ("digits", "faces")
+_DIGITS_LICENSE = "CC-BY-4.0"  # UCI, Optical Recognition of Handwritten Digits
+
+
+def open_bundled(source: str, path: str | None) -> Source:
+    """ "digits" or "faces". Raises ConfigError for a `path`, or where the package is missing."""
+    if path is not None:
+        raise ConfigError(
+            f"ingest.path is {path!r}, but the bundled {source!r} has no folders. Leave it out."
+        )
+    return digits() if source == "digits" else faces()
+
+
+def digits() -> Source:
+    """1,797 scans of handwritten digits, 8x8 gray 0..16, ten classes, in scikit-learn's order."""
+    data = _import("sklearn.datasets", "scikit-learn", "digits").load_digits()
+    inputs = [
+        Input(f"{place:04d}.pgm", partial(_pgm, scan / 16), None, str(label), _DIGITS_LICENSE)
+        for place, (scan, label) in enumerate(zip(data.images, data.target, strict=True))
+    ]
+    return Source("the bundled 'digits'", inputs, resolution=8)
+
+
+def faces() -> Source:
+    """The first 100 of 200 crops, 25x25 gray 0..1: the faces; the others show none."""
+    crops = _import("skimage.data", "scikit-image", "faces").lfw_subset()[:100]
+    inputs = [Input(f"{place:03d}.pgm", partial(_pgm, crop)) for place, crop in enumerate(crops)]
+    return Source("the bundled 'faces'", inputs, resolution=24)
+
+
+def _pgm(values: NDArray[np.floating[Any]]) -> bytes:
+    """[0, 1] (H, W) -> a binary PGM, whose bytes no version of any library can change."""
+    height, width = values.shape
+    pixels: NDArray[np.uint8] = np.rint(values * 255).astype(np.uint8)
+    return f"P5\n{width} {height}\n255\n".encode() + pixels.tobytes()
+
+
+def _import(module: str, package: str, source: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ConfigError(
+            f"ingest.source is {source!r}, which comes with {package}, and that could not be"
+            f' imported ({error}). Install it: pip install "scoremix-pipeline[demo]"'
+        ) from error

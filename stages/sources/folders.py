@@ -1,0 +1,104 @@
+"""Files below a folder."""
+
+import os
+import stat
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from ..decode import Unusable
+from .base import (
+    MAX_INPUT_BYTES,
+    Input,
+    Source,
+    as_text,
+    by_folder,
+    capped,
+    no_such_path,
+    nothing,
+    relative,
+    sort,
+)
+from .labels import LABELS, has_labels, labelled
+
+
+def find_folder(top: Path, path: str | None) -> Path:
+    """The folder `path` inside `top`. Raises ConfigError where there is none."""
+    inside = relative(path)
+    root = top / inside
+    if ".." in inside.split("/") or not root.is_dir():
+        names = [as_text(entry.name) for entry in os.scandir(top) if entry.is_dir()]
+        raise no_such_path(str(path), f"the folder {top}", names)
+    return root
+
+
+def open_folder(root: Path, fence: Path, classes: bool) -> Source:
+    """Every file below `root`; links count only if they stay inside `fence`."""
+    what, inputs = f"the folder {root}", sort(_walk(root, str(fence)))
+    table = read_file(str(root / LABELS)) if (root / LABELS).is_file() else b""
+    if classes and has_labels(table):
+        inputs = labelled(inputs, table, what)
+    elif classes:
+        inputs = by_folder(inputs)
+    return Source(what, inputs, folder=root)
+
+
+def _walk(root: Path, fence: str) -> Iterator[Input]:
+    pending = [("", str(root))]
+    while pending:
+        prefix, folder = pending.pop()
+        try:
+            with os.scandir(folder) as entries:
+                found = list(entries)
+        except OSError as error:
+            name = as_text(prefix.rstrip("/")) or "."
+            yield Input(name, nothing, refused=f"folder not readable: {error.strerror}")
+            continue
+        for entry in found:
+            name = prefix + entry.name
+            if entry.is_symlink():
+                yield _link(as_text(name), entry.path, fence)
+            elif entry.is_dir(follow_symlinks=False):
+                pending.append((name + "/", entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                yield Input(as_text(name), partial(read_file, entry.path))
+            else:
+                yield Input(as_text(name), nothing, refused="not a regular file")
+
+
+def _link(name: str, path: str, fence: str) -> Input:
+    target = os.path.realpath(path)
+    if not Path(target).is_relative_to(fence):
+        return Input(name, nothing, refused="symbolic link that leaves the source's folder")
+    if os.path.isdir(target):
+        return Input(name, nothing, refused="symbolic link to a folder")
+    if not os.path.isfile(target):
+        return Input(name, nothing, refused="symbolic link to no regular file")
+    return Input(name, partial(read_file, target))
+
+
+def read_file(path: str, offset: int = 0, size: int | None = None) -> bytes:
+    """The file, or `size` bytes of it from `offset` on."""
+    # The file may have become a pipe since it was listed: not blocking, it cannot hang the run.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with open(descriptor, "rb", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise Unusable("not a regular file")
+        if size is None:
+            return capped(_read(file.fileno(), 0, MAX_INPUT_BYTES + 1))
+        data = _read(file.fileno(), offset, size)
+    if len(data) < size:
+        raise Unusable(f"cut off: {len(data)} of {size} bytes are there")
+    return data
+
+
+def _read(descriptor: int, offset: int, size: int) -> bytes:
+    """Up to `size` bytes: a single call may give fewer than there are."""
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    expected = min(size, max(os.fstat(descriptor).st_size - offset, 0) + 1)
+    parts = [os.read(descriptor, expected)]
+    missing = size - len(parts[0])
+    while parts[-1] and missing:
+        parts.append(os.read(descriptor, min(missing, 1 << 20)))
+        missing -= len(parts[-1])
+    return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -1,0 +1,136 @@
+"""Which kind a source is, told by what is there."""
+
+import contextlib
+import glob
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...manifests.errors import ConfigError
+from . import arrays, bundled, folders, tables, tars, zips
+from .base import Input, Source
+from .labels import LABELS
+
+_SAMPLED = 10_000  # names of a folder that are looked at to tell its kind
+_KINDS = (
+    "a folder of images, a zip or tar of them, WebDataset shards, Parquet or Arrow files, an HDF5"
+    f" file, an LMDB folder, or one of the bundled sets ({', '.join(bundled.BUNDLED)})"
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a source."""
+
+    source: str
+    path: str | None = None  # the folder inside it that becomes the root
+    image_column: str | None = None  # of a table
+    label_column: str | None = None
+    license: str | None = None  # of images that say none themselves
+    label: str | None = None  # the class of all of its images
+    classes: bool = True  # False: labels and folders are no classes
+
+
+@contextlib.contextmanager
+def open_source(asked: Asked, key: str) -> Iterator[Source]:
+    """Opens a source; its inputs can be read as long as it is open.
+
+    key: its name in stages.yaml, for messages.
+
+    Raises:
+        ConfigError: nothing there, of no known kind, no such `path` or column in it, labels that
+            do not say which class, a package that is not installed.
+        InputError: a damaged archive.
+        StorageError: no room to unpack a compressed tar.
+    """
+    with contextlib.ExitStack() as stack:
+        found = _open(asked, key, stack)
+        yield replace(found, inputs=[_marked(item, asked) for item in found.inputs])
+
+
+def _marked(item: Input, asked: Asked) -> Input:
+    if asked.license is None and asked.label is None and asked.classes:
+        return item
+    label = (asked.label or item.label) if asked.classes else None
+    return replace(item, license=item.license or asked.license, label=label)
+
+
+def expand(source: str) -> list[str]:
+    """The files that a pattern names, as shards-{000..146}.tar or shards/*.tar; else [source]."""
+    if os.path.exists(source) or not set(source) & set("{*?["):
+        return [source]
+    from webdataset.shardlists import braceexpand
+
+    spelled = [str(path) for path in braceexpand.braceexpand(source)]
+    return [path for name in spelled for path in sorted(glob.glob(name)) or [name]]
+
+
+def _open(asked: Asked, key: str, stack: contextlib.ExitStack) -> Source:
+    source = asked.source
+    if source in bundled.BUNDLED:
+        return bundled.open_bundled(source, asked.path)
+    paths = expand(source)
+    missing = [path for path in paths if not os.path.exists(path)]
+    if missing:
+        among = f"{source}, but {missing[0]}" if len(paths) > 1 else f"{source}, which"
+        raise ConfigError(
+            f"{key} is {among} does not exist; the nearest folder that does is"
+            f" {_existing_parent(Path(missing[0]))}. Correct the path, or use one of the bundled"
+            f" sets ({', '.join(bundled.BUNDLED)})."
+        )
+    if os.path.isdir(paths[0]) and len(paths) == 1:
+        return _open_folder(Path(source).resolve(), asked, stack)
+    return _open_files(paths, asked, key, stack)
+
+
+def _open_files(paths: list[str], asked: Asked, key: str, stack: contextlib.ExitStack) -> Source:
+    source = asked.source
+    if all(path.lower().endswith(tars.SUFFIXES) for path in paths):
+        what = f"the tar {source}" if len(paths) == 1 else f"{len(paths)} tars {source}"
+        return tars.open_tars(paths, asked.path, what, asked.classes, stack)
+    if all(path.lower().endswith(tables.SUFFIXES) for path in paths):
+        return _tables(paths, source, asked)
+    if len(paths) == 1 and source.lower().endswith(arrays.HDF5_SUFFIXES):
+        _no_path(asked, "an HDF5 file")
+        return arrays.open_hdf5(source, f"the HDF5 file {source}", asked.classes)
+    if len(paths) == 1 and (source.endswith(".zip") or zipfile.is_zipfile(source)):
+        return zips.open_zip(source, asked.path, asked.classes)
+    raise ConfigError(f"{key} is {source}, which is none of: {_KINDS}.")
+
+
+def _open_folder(top: Path, asked: Asked, stack: contextlib.ExitStack) -> Source:
+    root = folders.find_folder(top, asked.path)
+    names = sorted(entry.name for entry, _ in zip(os.scandir(root), range(_SAMPLED), strict=False))
+    plain = [name for name in names if not name.startswith(".")]
+    if any(Input(name, bytes).claims_image for name in plain) or LABELS in plain:
+        return folders.open_folder(root, top, asked.classes)
+    if "data.mdb" in plain:
+        return arrays.open_lmdb(str(root), f"the LMDB folder {root}")
+    found = [str(root / name) for name in plain if name.lower().endswith(tars.SUFFIXES)]
+    if found:
+        what = f"{len(found)} tars in {root}"
+        return tars.open_tars(found, None, what, asked.classes, stack)
+    found = [str(root / name) for name in plain if name.lower().endswith(tables.SUFFIXES)]
+    found = found or sorted(map(str, root.glob("data/*.parquet")))  # a Hugging Face repository
+    if found:
+        return _tables(found, str(root), asked)
+    return folders.open_folder(root, top, asked.classes)
+
+
+def _tables(paths: list[str], source: str, asked: Asked) -> Source:
+    what = f"the table {source}" if len(paths) == 1 else f"{len(paths)} tables of {source}"
+    return tables.open_tables(paths, what, asked.image_column, asked.label_column, asked.classes)
+
+
+def _no_path(asked: Asked, kind: str) -> None:
+    if asked.path is not None:
+        raise ConfigError(
+            f"ingest.path is {asked.path!r}, but {asked.source} is {kind}, which has no folders."
+            " Leave it out."
+        )
+
+
+def _existing_parent(path: Path) -> Path:
+    return next((parent for parent in path.absolute().parents if parent.is_dir()), Path("/"))

@@ -1,0 +1,249 @@
+"""Members of tars: plain archives of images, and WebDataset shards.
+
+An uncompressed tar is read in place, by offset. A compressed one is unpacked once, as one stream,
+to a temporary file. Shards are grouped into samples by the webdataset library's own rules.
+"""
+
+import bz2
+import contextlib
+import gzip
+import json
+import lzma
+import os
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ...manifests.atomic import storage_errors
+from ...manifests.errors import ConfigError, InputError
+from ..decode import EXTENSIONS
+from .base import (
+    MAX_INPUT_BYTES,
+    Input,
+    Label,
+    Source,
+    as_text,
+    folder_labels,
+    no_such_path,
+    nothing,
+    relative,
+)
+from .folders import read_file
+from .labels import LABELS, has_labels, labelled
+
+SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip, b"BZh": bz2, b"\xfd7zXZ\x00": lzma}
+_BOMB = 200  # times its packed size ...
+_BOMB_FROM = 1 << 30  # ... and more bytes than this: nobody's images
+_CHUNK = 1 << 20
+_LABEL_KEYS = ("label", "cls", "class", "class_id")  # of a sample's JSON
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A file of a tar; its bytes are data[offset : offset + size] of the file `path`."""
+
+    name: str
+    path: str
+    offset: int
+    size: int
+    refused: str | None
+    shard: str | None  # the tar's own name, where there are several
+
+    def input(self, name: str | None = None, **facts: Any) -> Input:
+        name = self.name if name is None else name
+        name = f"{self.shard}/{name}" if self.shard else name
+        if self.refused:
+            return Input(name, nothing, self.refused, **facts)
+        return Input(name, partial(read_file, self.path, self.offset, self.size), **facts)
+
+
+def open_tars(
+    paths: list[str], path: str | None, what: str, classes: bool, stack: contextlib.ExitStack
+) -> Source:
+    """Every image of the tars, as members or, where samples have other fields, as samples.
+
+    stack: holds what must be removed when the source is closed.
+
+    Raises:
+        ConfigError: no such folder in them; labels that do not say which class.
+        InputError: a damaged tar.
+    """
+    several = len(paths) > 1
+    members: list[_Member] = []
+    for tar in paths:
+        members += _members(tar, Path(tar).name if several else None, stack)
+    if _are_samples(members):
+        if path is not None:
+            raise ConfigError(
+                f"ingest.path is {path!r}, but {what} holds WebDataset samples, which have no"
+                " folders. Leave it out."
+            )
+        known = _class_names(paths) if classes else ()
+        return Source(what, list(_samples(members, classes, known)), classes=known)
+    inside = relative(path)
+    prefix = f"{inside}/" if inside else ""
+    chosen = sorted(
+        (member for member in members if member.name.startswith(prefix)),
+        key=lambda member: (member.shard or "", member.name),
+    )
+    if prefix and not chosen:
+        raise no_such_path(str(path), what, {name.split("/")[0] for name in _nested(members)})
+    names = [member.name[len(prefix) :] for member in chosen]
+    inputs = [member.input(name) for member, name in zip(chosen, names, strict=True)]
+    table = next((item.read() for item in inputs if item.name == LABELS), b"")
+    if classes and has_labels(table):
+        inputs = labelled(inputs, table, what)
+    elif classes:
+        labels = folder_labels(inputs, names)
+        inputs = [replace(item, label=label) for item, label in zip(inputs, labels, strict=True)]
+    return Source(what, inputs)
+
+
+def _nested(members: list[_Member]) -> list[str]:
+    return [member.name for member in members if "/" in member.name]
+
+
+def _members(tar: str, shard: str | None, stack: contextlib.ExitStack) -> Iterator[_Member]:
+    path = _plain(tar, stack)
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for info in archive:
+                if info.isdir():
+                    continue
+                refused = None
+                if info.name.startswith("/") or ".." in info.name.split("/"):
+                    refused = "name that leaves the archive"
+                elif info.issym() or info.islnk():
+                    refused = "link in an archive"
+                elif not info.isreg() or info.issparse():
+                    refused = "not a regular file"
+                elif info.size > MAX_INPUT_BYTES:
+                    refused = f"larger than {MAX_INPUT_BYTES >> 20} MiB"
+                name = as_text(relative(info.name) or info.name)
+                yield _Member(name, path, info.offset_data, info.size, refused, shard)
+            # tarfile ends in silence at a header it cannot read; a whole tar ends in zeros.
+            _check_end(tar, path, archive.offset)
+    except tarfile.TarError as error:
+        raise _damaged(tar, str(error)) from error
+
+
+def _check_end(tar: str, path: str, offset: int) -> None:
+    with open(path, "rb") as file:
+        file.seek(max(offset - tarfile.BLOCKSIZE, 0))
+        rest = file.read(2 * tarfile.BLOCKSIZE)
+    if not rest or any(rest[-tarfile.BLOCKSIZE :]) or os.path.getsize(path) < offset:
+        raise _damaged(tar, f"it breaks off after {offset:,} bytes, or a header there is damaged")
+
+
+def _damaged(tar: str, why: str) -> InputError:
+    return InputError(
+        f"The tar {tar} could not be read ({why}). Test it with `tar tf` and fetch or make it"
+        " again."
+    )
+
+
+def _plain(tar: str, stack: contextlib.ExitStack) -> str:
+    """Path of the uncompressed tar: its own, or that of a temporary file."""
+    with open(tar, "rb") as file:
+        head = file.read(6)
+    opener = next((found for magic, found in _PACKED.items() if head.startswith(magic)), None)
+    if opener is None:
+        return tar
+    limit = max(_BOMB_FROM, _BOMB * os.path.getsize(tar))
+    temporary = tempfile.NamedTemporaryFile(prefix="scoremix-", suffix=".tar")  # noqa: SIM115
+    with storage_errors(Path(temporary.name)):
+        stack.enter_context(temporary)
+    try:
+        with opener.open(tar) as packed:
+            while chunk := packed.read(_CHUNK):
+                with storage_errors(Path(temporary.name)):
+                    temporary.write(chunk)
+                if temporary.tell() > limit:
+                    raise InputError(
+                        f"{tar} unpacks to more than {limit >> 20:,} MiB, {_BOMB} times its size:"
+                        " no images do that. If you trust it, unpack it and name the folder."
+                    )
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise _damaged(tar, str(error)) from error
+    with storage_errors(Path(temporary.name)):
+        temporary.flush()
+    return temporary.name
+
+
+# --- WebDataset
+
+
+def _are_samples(members: list[_Member]) -> bool:
+    """Whether images have fields beside them (KEY.cls, KEY.json), as in WebDataset shards."""
+    from webdataset.tariterators import base_plus_ext
+
+    images: set[tuple[str | None, str]] = set()
+    fields: set[tuple[str | None, str]] = set()
+    for member in members:
+        key, extensions = base_plus_ext(member.name)
+        if key is not None:
+            (images if _is_image(member.name) else fields).add((member.shard, key))
+    return not images.isdisjoint(fields)
+
+
+def _is_image(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in EXTENSIONS
+
+
+def _samples(members: list[_Member], classes: bool, names: tuple[str, ...]) -> Iterator[Input]:
+    """An input per sample, in the order of the shards; what belongs to none has a row too."""
+    from webdataset.tariterators import group_by_keys
+
+    stream = (
+        {"fname": member.name, "data": member, "__url__": member.shard or ""} for member in members
+    )
+    grouped = group_by_keys(stream, handler=lambda error: True)
+    seen: set[tuple[str | None, int]] = set()
+    for sample in grouped:
+        fields = {name: value for name, value in sample.items() if not name.startswith("__")}
+        seen.update((member.shard, member.offset) for member in fields.values())
+        images = [member for member in fields.values() if _is_image(member.name)]
+        if not images:
+            first = next(iter(fields.values()))
+            yield Input(first.input().name, nothing, "sample without an image")
+            continue
+        label = _label(fields) if classes else None
+        if isinstance(label, int) and label < len(names):
+            label = names[label]
+        yield images[0].input(label=label)
+        for extra in images[1:]:
+            yield Input(extra.input().name, nothing, "second image of its sample", certain=True)
+    for member in members:
+        if _is_image(member.name) and (member.shard, member.offset) not in seen:
+            yield Input(member.input().name, nothing, "of no sample, or twice in one", certain=True)
+
+
+def _label(fields: dict[str, _Member]) -> Label | None:
+    if "cls" in fields and not fields["cls"].refused:
+        text = fields["cls"].input().read().decode("utf-8", "replace").strip()
+        return int(text) if text.isdecimal() else text or None
+    if "json" not in fields or fields["json"].refused:
+        return None
+    try:
+        values = json.loads(fields["json"].input().read())
+    except ValueError:
+        return None
+    for key in _LABEL_KEYS:
+        value = values.get(key) if isinstance(values, dict) else None
+        if isinstance(value, str) or (isinstance(value, int) and value >= 0):
+            return value
+    return None
+
+
+def _class_names(paths: Iterable[str]) -> tuple[str, ...]:
+    """The class names of a corpus of ours, which lie in the index.json beside its shards."""
+    try:
+        index = json.loads(Path(next(iter(paths))).with_name("index.json").read_bytes())
+        return tuple(map(str, index["classes"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()

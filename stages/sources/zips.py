@@ -1,0 +1,89 @@
+"""Members of a zip, streamed in memory, never extracted."""
+
+import stat
+import threading
+import zipfile
+from functools import lru_cache, partial
+from pathlib import Path
+
+from ...manifests.errors import InputError
+from .base import (
+    MAX_INPUT_BYTES,
+    Input,
+    Source,
+    as_text,
+    by_folder,
+    capped,
+    no_such_path,
+    relative,
+    sort,
+)
+from .labels import LABELS, has_labels, labelled
+
+
+def open_zip(source: str, path: str | None, classes: bool) -> Source:
+    """The members below the folder `path` of the zip.
+
+    Raises:
+        ConfigError: no such folder in it; a dataset.json that labels do not come from.
+        InputError: a damaged zip.
+    """
+    identity = _identity(source)
+    archive, _ = _opened(*identity)
+    inside = relative(path)
+    prefix = f"{inside}/" if inside else ""
+    everything = archive.infolist()
+    members = [info for info in everything if info.filename.startswith(prefix)]
+    what = f"the zip {source}"
+    if not members and prefix:
+        tops = (info.filename.split("/")[0] for info in everything if "/" in info.filename)
+        raise no_such_path(str(path), what, map(as_text, tops))
+    what = f"{what}, folder {inside}" if inside else what
+    inputs = sort(
+        _member(identity, info, place, info.filename[len(prefix) :])
+        for place, info in enumerate(everything)
+        if info.filename.startswith(prefix) and not info.is_dir()
+    )
+    table = next((item.read() for item in inputs if item.name == LABELS), b"")
+    if classes and has_labels(table):
+        inputs = labelled(inputs, table, what)
+    elif classes:
+        inputs = by_folder(inputs)
+    return Source(what, inputs)
+
+
+def _identity(source: str) -> tuple[str, int, int]:
+    """Path, size and time: another file under the same path is another zip."""
+    state = Path(source).stat()
+    return source, state.st_size, state.st_mtime_ns
+
+
+@lru_cache(maxsize=4)
+def _opened(source: str, size: int, mtime_ns: int) -> tuple[zipfile.ZipFile, threading.Lock]:
+    """The zip, open, once in every process, and the lock that reading it needs."""
+    try:
+        return zipfile.ZipFile(source), threading.Lock()
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(
+            f"The zip {source} could not be opened ({error}). Test it with `unzip -t` and fetch or"
+            " make it again."
+        ) from error
+
+
+def _member(identity: tuple[str, int, int], info: zipfile.ZipInfo, place: int, name: str) -> Input:
+    refused = None
+    if info.filename.startswith("/") or ".." in info.filename.split("/"):
+        refused = "name that leaves the archive"
+    elif stat.S_ISLNK(info.external_attr >> 16):
+        refused = "symbolic link in an archive"
+    elif info.file_size > MAX_INPUT_BYTES:
+        refused = f"larger than {MAX_INPUT_BYTES >> 20} MiB"
+    return Input(as_text(name), partial(_read_member, identity, place), refused)
+
+
+def _read_member(identity: tuple[str, int, int], place: int) -> bytes:
+    # ZipFile counts its open members without a lock of its own. The size is checked on what
+    # comes out as well: the header may lie.
+    archive, reading = _opened(*identity)
+    with reading, archive.open(archive.infolist()[place]) as file:
+        return capped(file.read(MAX_INPUT_BYTES + 1))
