@@ -8,6 +8,7 @@ corpus/ images.npy       uint8 (N, H, W, C), C = 1 gray or 3 RGB; row = key of t
 """
 
 import hashlib
+import io
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -31,7 +32,9 @@ from ..manifests.errors import ConfigError, VerifyError
 from ..manifests.schema import SOURCES
 
 _FORMAT = 2
+_BLOCK = 4 << 20  # bytes copied at a time
 _FILES = ("images.npy", "reference.npy", "sources.parquet", "classes.json")
+_Rows = list[dict[str, Any]]  # of sources.parquet
 _STATUSES = ("train", "reference", "duplicate", "rejected", "unused")
 
 
@@ -145,14 +148,14 @@ def write_corpus(
     train: list[int],
     reference: list[int],
     gray: bool,
-    rows: list[dict[str, Any]],
+    rows: _Rows,
     classes: list[str],
 ) -> Corpus:
     """Gathers the staged images and commits the corpus; an earlier one stays until then.
 
     train, reference: slots in the order of their rows.
     gray: keep one channel of images whose channels are equal.
-    rows: SOURCES without pixel_sha256, in name order.
+    rows: SOURCES, in the order of `index`.
 
     Raises:
         StorageError: the disk is full or cannot be written.
@@ -161,17 +164,19 @@ def write_corpus(
     with storage_errors(commit):
         commit.unlink(missing_ok=True)  # from here on the files change
     images = staging.images()[..., :1] if gray else staging.images()
-    hashes = {
-        "train": _write_images(folder / "images.npy", images, train),
-        "reference": _write_images(folder / "reference.npy", images, reference),
+    shas = {
+        name: _write_images(folder / name, images, slots)
+        for name, slots in (("images.npy", train), ("reference.npy", reference))
     }
-    for row in rows:
-        if row["status"] in hashes:
-            row["pixel_sha256"] = hashes[row["status"]][row["row"]]
+    if gray:
+        _hash_again(rows, images, {"train": train, "reference": reference})
     write_parquet(folder / "sources.parquet", pa.Table.from_pylist(rows, schema=SOURCES))
     write_json(folder / "classes.json", classes)
     files = {
-        name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_file(folder / name)}
+        name: {
+            "bytes": (folder / name).stat().st_size,
+            "sha256": shas.get(name) or sha256_file(folder / name),
+        }
         for name in _FILES
     }
     found = Counter(row["status"] for row in rows)
@@ -212,15 +217,29 @@ def check_pixels(corpus: Corpus) -> None:
             )
 
 
-def _write_images(path: Path, images: NDArray[np.uint8], slots: list[int]) -> list[str]:
-    """Writes images[slots] as a .npy, one image in memory at a time; gives their sha256."""
-    hashes = []
+def _write_images(path: Path, images: NDArray[np.uint8], slots: list[int]) -> str:
+    """Writes images[slots] as a .npy, a few MiB in memory at a time; gives the file's sha256."""
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(slots), *images.shape[1:])}
+    step = max(1, _BLOCK // int(np.prod(images.shape[1:])))
     # A fixed temporary name, so that what a killed run leaves behind is used again.
     with replacing(path, path.with_name(f".{path.name}.tmp")) as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        for slot in slots:
-            pixels = images[slot].tobytes()
-            hashes.append(hashlib.sha256(pixels).hexdigest())
-            file.write(pixels)
-    return hashes
+        head = io.BytesIO()
+        np.lib.format.write_array_header_1_0(head, header)
+        file.write(head.getvalue())
+        digest = hashlib.sha256(head.getvalue())
+        for begin in range(0, len(slots), step):
+            block = images[slots[begin : begin + step]].tobytes()
+            digest.update(block)
+            file.write(block)
+    return digest.hexdigest()
+
+
+def _hash_again(rows: _Rows, images: NDArray[np.uint8], slots: dict[str, list[int]]) -> None:
+    """Pixel hashes of one channel, in place of those of three; equal images stay equal."""
+    changed: dict[str | None, str] = {None: ""}
+    for row in rows:
+        if row["status"] in slots:
+            pixels = images[slots[row["status"]][row["row"]]]
+            changed[row["pixel_sha256"]] = hashlib.sha256(pixels.tobytes()).hexdigest()
+    for row in rows:
+        row["pixel_sha256"] = changed.get(row["pixel_sha256"]) or None

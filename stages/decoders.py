@@ -20,8 +20,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import IO, TypeVar
 
+import numpy as np
+
 from .decode import Decoded, Preparation, decode, pillow_limits
-from .duplicates import perceptual_hash
+from .duplicates import perceptual_hashes
 from .sources.base import Input
 
 MANY = 1000  # inputs from which on starting processes (half a second) pays
@@ -35,14 +37,17 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def prepare(item: Input, how: Preparation) -> Decoded:
-    """Decodes one input, unless it must not be opened. Never raises: see decode."""
-    if item.refused:
-        return Decoded(reason=item.refused)
-    result = decode(item.read, how)
-    if result.pixels is not None:
-        result.phash = perceptual_hash(result.pixels)
-    return result
+def prepare(items: Sequence[Input], how: Preparation) -> list[Decoded]:
+    """Decodes inputs, unless they must not be opened. Never raises: see decode."""
+    results = [
+        Decoded(reason=item.refused) if item.refused else decode(item.read, how) for item in items
+    ]
+    good = [result for result in results if result.pixels is not None]
+    if good:
+        images = np.stack([result.pixels for result in good if result.pixels is not None])
+        for result, bits in zip(good, perceptual_hashes(images), strict=True):
+            result.phash = bits
+    return results
 
 
 class Decoders:
@@ -71,7 +76,7 @@ class Decoders:
     def prepare(self, items: Sequence[Input], how: Preparation) -> Iterator[Decoded]:
         """What `prepare` gives, in the order of `items`."""
         if len(items) < self.many or self.workers == 1:
-            yield from self.map(lambda item: prepare(item, how), items)
+            yield from self.map(lambda item: prepare([item], how)[0], items)
             return
         size = max(1, min(_CHUNK, _CHUNK_BYTES // (3 * how.resolution**2)))
         rest = iter(items)
@@ -167,6 +172,6 @@ def serve() -> None:
         except EOFError:
             return
         with pillow_limits(how.max_pixels):
-            results = [prepare(item, how) for item in items]
+            results = prepare(items, how)
         pickle.dump(results, outward, pickle.HIGHEST_PROTOCOL)
         outward.flush()

@@ -1,41 +1,49 @@
 """duplicates: equal images are found by their pixels, similar ones by a perceptual hash.
 
 The hash is pHash (Zauner, "Implementation and benchmarking of perceptual image hash functions",
-2010): the signs of the 63 lowest frequencies of a 32 x 32 discrete cosine transform against their
-median. Recompressed, resized or slightly brightened copies differ in few bits.
+2010): the signs of the 63 lowest frequencies of a discrete cosine transform against their median.
+Recompressed, resized or slightly brightened copies differ in few bits.
 """
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from PIL.Image import Resampling
 
 # Bits of 63 that images which resemble each other may differ in. Looked at on photographs: within 8
 # lie the double shots of AFHQ and CIFAR-10, and few others; of clothes on one rug, many others too.
 NEAR = 8
 SMALLEST = 16  # side in pixels from which on a hash says anything
-_SIDE, _LOW = 32, 8
-_BLOCK = 2048  # hashes compared with all earlier ones at a time: 2 KiB x 8 per pair row
+_LOW = 8  # frequencies each way
+_STEPS = 127  # of the cosines: whole numbers are summed exactly, in any order, on any machine
+_SINGLE = 172  # side up to which 3 * 255 * _STEPS * side is exact in single precision
+_BLOCK = 2048  # hashes that are compared with as many earlier ones at a time
 
 
-def perceptual_hash(pixels: NDArray[np.uint8]) -> int | None:
-    """63 bits of an image, uint8 (R, R, C); None below 16 pixels a side."""
-    if pixels.shape[0] < SMALLEST:
-        return None
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    small = image.convert("L").resize((_SIDE, _SIDE), Resampling.BOX)
-    basis = _cosines()
-    low = (basis @ np.asarray(small, dtype=np.float32) @ basis.T).ravel()[1:]
-    return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
+def perceptual_hashes(images: NDArray[np.uint8]) -> list[int | None]:
+    """63 bits of every image of (N, R, R, C); None below 16 pixels a side."""
+    side = images.shape[1]
+    if side < SMALLEST:
+        return [None] * len(images)
+    # Whole numbers below 2**24, then below 2**53: both products are exact.
+    exact: type[np.floating[Any]] = np.float32 if side <= _SINGLE else np.float64
+    bright: NDArray[Any] = images[..., 0].astype(exact)
+    for channel in range(1, images.shape[3]):
+        bright += images[..., channel]
+    basis = _cosines(side)
+    rows = (basis.astype(exact) @ bright).astype(np.float64)
+    low = (rows @ basis.T).reshape(len(images), -1)[:, 1:]
+    bits = np.packbits(low > np.median(low, axis=1, keepdims=True), axis=1)
+    return [int.from_bytes(row.tobytes(), "big") for row in bits]
 
 
 @cache
-def _cosines() -> NDArray[np.float32]:
-    """The 8 lowest rows of the DCT-II matrix of 32 points, (8, 32), unnormalised."""
-    place = np.arange(_SIDE) + 0.5
-    return np.cos(np.pi / _SIDE * np.arange(_LOW)[:, None] * place).astype(np.float32)
+def _cosines(side: int) -> NDArray[np.float64]:
+    """The 8 lowest rows of the DCT-II matrix of `side` points, (8, side), as whole numbers."""
+    place = np.arange(side) + 0.5
+    cosines: NDArray[np.float64] = np.cos(np.pi / side * np.arange(_LOW)[:, None] * place)
+    return np.rint(_STEPS * cosines)
 
 
 def nearest_earlier(hashes: list[int]) -> list[int | None]:

@@ -59,7 +59,7 @@ def looking(config: IngestConfig, seed: int, workers: int | None) -> Iterator[Fo
         if not any(record.is_image for record in records):
             raise no_images(what, records)
         how = _preparation(config, sources, records, what)
-        classes = classify(parts, lambda record: not prepare(record.input, how).reason)
+        classes = classify(parts, lambda record: not prepare([record.input], how)[0].reason)
         choice = partial(choose, limit=config.limit, per_class=config.per_class)
         groups = choice(records, what, fraction=config.fraction, seed=seed)
         others = _reference(config, stack, first, pool, classes)

@@ -61,6 +61,7 @@ class Record:
             "class_name": self.class_name,
             "bytes": facts.bytes,
             "sha256": facts.sha256,
+            "pixel_sha256": facts.pixel_sha256,
             "format": facts.format,
             "mode": facts.mode,
             "width": facts.width,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoders import prepare
 from .ingest_config import IngestConfig
 from .listing import hold_out_share, looking, spares
 from .progress import Progress
@@ -44,7 +43,7 @@ def survey(
         begin = time.perf_counter()
         with progress.task("survey", len(some), "images") as advance:
             decoded = []
-            for result in found.pool.map(lambda record: prepare(record.input, found.how), some):
+            for result in found.pool.prepare([record.input for record in some], found.how):
                 decoded.append(result)
                 advance(1)
         seconds = (time.perf_counter() - begin) / len(some)

@@ -141,7 +141,8 @@ def test_a_folder_with_classes(take: Take, tmp_path: Path) -> None:
             "license": None,
         }
     assert heard.notes == [
-        "ingest: 5 training images in 2 classes, 8 px RGB; 0 held out, 0 rejected, 0 duplicates, 0 unused"
+        "ingest: 5 training images in 2 classes, 8 px RGB; 0 held out, 0 rejected, 0 duplicates,"
+        " 0 unused"
     ]
 
 
@@ -150,7 +151,13 @@ def test_exactly_these_files_are_left(take: Take, tmp_path: Path) -> None:
     assert sorted(os.listdir(corpus.folder)) == FILES
     assert json.loads((corpus.folder / "classes.json").read_text()) == []
     facts = json.loads((corpus.folder / "corpus.json").read_text())
-    assert facts["counts"] == {"train": 3, "reference": 0, "duplicate": 0, "rejected": 0, "unused": 0}
+    assert facts["counts"] == {
+        "train": 3,
+        "reference": 0,
+        "duplicate": 0,
+        "rejected": 0,
+        "unused": 0,
+    }
     assert (facts["resolution"], facts["channels"], facts["digest"]) == (8, 3, corpus.digest)
 
 
@@ -342,7 +349,13 @@ def test_holdout_leaves_two_of_every_class(take: Take, tmp_path: Path) -> None:
 
 def test_holdout_of_a_limit_leaves_the_rest_unused(take: Take, tmp_path: Path) -> None:
     corpus = take(folder(tmp_path / "in", flat(20)), limit=10, holdout=0.2)
-    assert corpus.counts == {"train": 8, "reference": 2, "duplicate": 0, "rejected": 0, "unused": 10}
+    assert corpus.counts == {
+        "train": 8,
+        "reference": 2,
+        "duplicate": 0,
+        "rejected": 0,
+        "unused": 10,
+    }
     assert all(name < "0010" for name in names(corpus, "reference"))
 
 
@@ -471,7 +484,13 @@ def test_more_than_half_bad_stops(take: Take, tmp_path: Path) -> None:
 
 def test_files_that_do_not_claim_to_be_images_do_not_count(take: Take, tmp_path: Path) -> None:
     corpus = take(folder(tmp_path / "in", flat(2) | {f"{i}.txt": b"text" for i in range(200)}))
-    assert corpus.counts == {"train": 2, "reference": 0, "duplicate": 0, "rejected": 200, "unused": 0}
+    assert corpus.counts == {
+        "train": 2,
+        "reference": 0,
+        "duplicate": 0,
+        "rejected": 200,
+        "unused": 0,
+    }
 
 
 # --- preparation
@@ -637,7 +656,13 @@ def test_clothing(take: Take) -> None:
     source = real("clothing10_64_all.zip")
     corpus = take(source, path="train", per_class=10, reference_limit=20)
     assert corpus.images.shape == (100, 64, 64, 3) and len(corpus.classes) == 10
-    assert corpus.counts == {"train": 100, "reference": 20, "duplicate": 0, "rejected": 0, "unused": 2948}
+    assert corpus.counts == {
+        "train": 100,
+        "reference": 20,
+        "duplicate": 0,
+        "rejected": 0,
+        "unused": 2948,
+    }
     with pytest.raises(ConfigError, match="At its top there are: test, train, validation"):
         take(source, path="trian")
 

@@ -4,9 +4,10 @@ Everything that is a file has a place in the list: what must not be opened (a li
 folder, a pipe) says so in `refused`.
 """
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ...manifests.errors import ConfigError
 from ..decode import EXTENSIONS, Unusable
@@ -35,7 +36,7 @@ class Input:
 
     @property
     def claims_image(self) -> bool:
-        return self.certain or PurePosixPath(self.name).suffix.lower() in EXTENSIONS
+        return self.certain or os.path.splitext(self.name)[1].lower() in EXTENSIONS
 
 
 @dataclass(frozen=True)
