@@ -170,7 +170,7 @@ def _prepare(image: Image.Image, how: Preparation) -> tuple[NDArray[np.uint8], l
             f" {how.max_pixels:,}"
         )
     if how.min_side is not None and min(width, height) < how.min_side:
-        raise LeftOut(f"short side {min(width, height)} is below ingest.min_side {how.min_side}")
+        raise LeftOut(f"short side {min(width, height)} px is below ingest.min_side {how.min_side}")
     aspect = max(width, height) / max(1, min(width, height))
     if how.max_aspect is not None and aspect > how.max_aspect:
         raise LeftOut(f"aspect ratio {aspect:.3g} is above ingest.max_aspect {how.max_aspect:g}")

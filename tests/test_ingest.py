@@ -92,8 +92,8 @@ def names(corpus: Corpus, status: str) -> list[str]:
     return [row["name"] for row in rows]
 
 
-def reasons(corpus: Corpus) -> dict[str, str]:
-    return {r["name"]: r["reason"] for r in corpus.sources.to_pylist() if r["status"] == "rejected"}
+def reasons(corpus: Corpus, status: str = "rejected") -> dict[str, str]:
+    return {r["name"]: r["reason"] for r in corpus.sources.to_pylist() if r["status"] == status}
 
 
 def tree(path: Path) -> dict[str, str]:

@@ -32,7 +32,8 @@ class Input:
     @property
     def hidden(self) -> bool:
         """Droppings of tools, such as .DS_Store and __MACOSX/._cat.jpg."""
-        return any(part.startswith(".") or part == "__MACOSX" for part in self.name.split("/"))
+        parts = [part for part in self.name.split("/") if part not in (".", "..")]
+        return any(part.startswith(".") or part == "__MACOSX" for part in parts)
 
     @property
     def claims_image(self) -> bool:
