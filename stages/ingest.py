@@ -98,13 +98,13 @@ def _read(
 
 def _too_few(found: Found, train: list[Record]) -> InputError:
     named = "".join(f" ({record.input.name})" for record in train)
-    left = [record for record in found.records if record.is_image and record not in train]
-    reasons = [
-        record.reason or (record.twin and f"same pixels as {record.twin}") for record in left
-    ]
-    why = next((f" Others were left out, first for: {reason}." for reason in reasons if reason), "")
+    plural = "" if train else "s"
+    left = (record for record in found.records if record.is_image and record not in train)
+    other = next((record for record in left if record.why_not or record.twin), None)
+    reason = other and (other.why_not or f"same pixels as {other.twin}")
+    why = f" Others were left out: {other.input.name}, {reason}." if other else ""
     return InputError(
-        f"{found.what} gives {len(train)} training image{named}; mixing needs at least two.{why}"
+        f"{found.what} gives {len(train)} training image{plural}{named}; mixing needs at least two.{why}"
         " Add images, or raise ingest's limits."
     )
 

@@ -453,7 +453,7 @@ def test_what_a_zip_may_not_do(take: Take, tmp_path: Path, monkeypatch: pytest.M
         file.writestr(link, "/etc/passwd")
     corpus = take(path, max_bad={"fraction": 1})
     assert reasons(corpus) == {
-        "a/../../up.png": "hidden file",
+        "a/../../up.png": "name that leaves the archive",
         "big.png": "larger than 1 MiB",
         "link.png": "symbolic link in an archive",
     }
