@@ -9,9 +9,10 @@ import os
 import signal
 from collections import Counter
 
+TRAIN_POINTS = ("train-step", "best-saved", "state-saved", "weights-written")
 SHARD_POINTS = ("tar-written", "tar-renamed", "parquet-renamed", "marker-renamed")
 PUBLISH_POINTS = ("unpublished", "stale-removed", "plan", "manifest", "card", "index", "sums")
-POINTS = SHARD_POINTS + PUBLISH_POINTS
+POINTS = TRAIN_POINTS + SHARD_POINTS + PUBLISH_POINTS
 
 _arrivals: Counter[str] = Counter()
 

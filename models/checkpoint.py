@@ -29,10 +29,10 @@ class TrainedNet:
     facts: dict[str, Any]  # model.json as a whole
 
 
-def save_weights(net: torch.nn.Module, path: Path) -> None:
-    """Parameters and nothing else, contiguous, on the CPU."""
+def save_weights(net: torch.nn.Module, path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Parameters and nothing else, contiguous, on the CPU; `metadata` goes into the header."""
     state = {name: p.detach().cpu().contiguous() for name, p in net.named_parameters()}
-    save_file(state, path)
+    save_file(state, path, metadata)
 
 
 def load_weights(net: torch.nn.Module, path: Path) -> None:

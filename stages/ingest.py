@@ -104,8 +104,8 @@ def _too_few(found: Found, train: list[Record]) -> InputError:
     reason = other and (other.why_not or f"same pixels as {other.twin}")
     why = f" Others were left out: {other.input.name}, {reason}." if other else ""
     return InputError(
-        f"{found.what} gives {len(train)} training image{plural}{named}; mixing needs at least two.{why}"
-        " Add images, or raise ingest's limits."
+        f"{found.what} gives {len(train)} training image{plural}{named}; mixing needs at least two."
+        f"{why} Add images, or raise ingest's limits."
     )
 
 

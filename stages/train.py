@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 
 from ..manifests.atomic import canonical_digest, sha256_file, write_bytes, write_json
 from ..manifests.errors import ConfigError, Interrupted, TrainingDiverged
+from ..manifests.faults import at
 from ..manifests.streams import image_seed, stream
 from ..models.checkpoint import FORMAT, build, load_weights, save_weights
 from ..models.device import settle
@@ -156,6 +157,7 @@ class _Run:
             for step in range(first, end):
                 losses.append(self._update(step))
                 self.progressed.step = step + 1
+                at("train-step")
                 advance(self.batch)
                 if self._any(stopping()):
                     self._save()
@@ -239,7 +241,8 @@ class _Run:
         if "held_out" not in bands or best is None or score < best:
             self.progressed.best_loss, self.progressed.best_step = score, step
             self.progressed.best_bands = bands
-            save_best(self.out / "last", self.ema)
+            save_best(self.out / "last", self.ema, step)
+            at("best-saved")
         self.log.write(step=step, images=step * self.batch, loss=loss, rate=rate, bands=bands)
         shown = "held out " if "held_out" in bands else "training "
         self.progress.note(
@@ -253,6 +256,7 @@ class _Run:
     def _save(self) -> None:
         if self.accelerator.is_main_process:
             save_state(self.out / "last", self.progressed, self.plain, self.ema, self.raw_optimiser)
+            at("state-saved")
         self.accelerator.wait_for_everyone()
 
     def finish(self) -> dict[str, Any]:
@@ -264,6 +268,7 @@ class _Run:
             save_weights(self.ema.net, temporary)
             write_bytes(self.out / "model.safetensors", temporary.read_bytes())
             temporary.unlink()
+            at("weights-written")
             write_json(self.out / "model.json", self._facts(chosen))
         self.accelerator.wait_for_everyone()
         facts: dict[str, Any] = json.loads((self.out / "model.json").read_text())
@@ -312,9 +317,10 @@ class _Log:
     def __init__(self, path: Path, step: int) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        old = path.read_text().splitlines() if path.exists() and step else []
-        kept = [line for line in old if json.loads(line)["step"] <= step]
-        path.write_text("".join(line + "\n" for line in kept))
+        # Without its end, a line is of a run that was killed while it wrote it.
+        old = path.read_text().splitlines(keepends=True) if path.exists() and step else []
+        whole = (line for line in old if line.endswith("\n"))
+        path.write_text("".join(line for line in whole if json.loads(line)["step"] <= step))
 
     def write(self, **values: Any) -> None:
         with open(self.path, "a") as file:

@@ -64,14 +64,17 @@ def load_state(
 ) -> Progressed:
     """Continues from folder/state.safetensors where it is of the same training; else from 0.
 
-    A state beyond `at_most` steps is of no use: its best averages may be of a later step.
+    A state beyond `at_most` steps is of no use: its best averages may be of a later step. So may
+    those of a run that was killed between saving them and its state; otherwise they are made
+    again, from the same weights, before anything reads them.
     """
     path = folder / "state.safetensors"
     if not path.exists():
         return Progressed(identity)
     with safe_open(path, framework="pt") as file:
         progressed = Progressed(**json.loads(file.metadata()["progressed"]))
-        if progressed.identity != identity or progressed.step > at_most:
+        latest = max(progressed.step, _best_step(folder))
+        if progressed.identity != identity or latest > at_most:
             return Progressed(identity)
         averages = dict(ema.net.named_parameters())
         with torch.no_grad():
@@ -86,12 +89,20 @@ def load_state(
     return progressed
 
 
-def save_best(folder: Path, ema: Ema[ScoreNet]) -> None:
-    """folder/best.safetensors: the averages with the best held-out loss so far."""
+def save_best(folder: Path, ema: Ema[ScoreNet], step: int) -> None:
+    """folder/best.safetensors: the averages with the best held-out loss so far, of `step`."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / ".best.tmp"
-    save_weights(ema.net, temporary)
+    save_weights(ema.net, temporary, {"step": str(step)})
     _settle(temporary, folder / "best.safetensors")
+
+
+def _best_step(folder: Path) -> int:
+    path = folder / "best.safetensors"
+    if not path.exists():
+        return 0
+    with safe_open(path, framework="pt") as file:
+        return int(file.metadata()["step"])
 
 
 def _like(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:

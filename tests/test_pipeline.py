@@ -225,6 +225,53 @@ def test_a_signal_stops_training_with_75_and_the_same_command_ends_it(
     assert weights == (tmp_path / "whole" / "score-net" / "model.safetensors").read_bytes()
 
 
+@pytest.mark.parametrize(
+    "point",
+    ["train-step:1", "train-step:5", "best-saved:1", "state-saved:1", "best-saved:3"]
+    + ["train-step:8", "state-saved:3", "weights-written"],
+)
+def test_killed_while_training_and_resumed(
+    point: str, trained: dict[str, str], data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "stages.yaml").write_text(f"run: run\ningest: {{source: {data}}}\n")
+    arguments = ["run", tmp_path / "stages.yaml", "--until", "train", *TRAINING]
+    killed = tiny.command(arguments, SCOREMIX_FAULT=f"kill:{point}")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert cli(*arguments) == 0
+    found = tiny.digests(tmp_path / "run" / "score-net")
+    # What took how long differs; weights, averages, moments and the chosen state do not.
+    del found["train.jsonl"]
+    assert found == trained
+
+
+TRAINING = tiny.options(train__steps=9, train__checkpoint_every=3)
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What an undisturbed training leaves: these files, however many checkpoints there were."""
+    root = tmp_path_factory.mktemp("trained")
+    (root / "stages.yaml").write_text(f"run: run\ningest: {{source: {data}}}\n")
+    assert cli("run", root / "stages.yaml", "--until", "train", *TRAINING) == 0
+    found = tiny.digests(root / "run" / "score-net")
+    last = ["last/best.safetensors", "last/state.safetensors"]
+    assert sorted(found) == [*last, "model.json", "model.safetensors", "train.jsonl"]
+    del found["train.jsonl"]
+    return found
+
+
+def test_a_best_state_beyond_the_steps_asked_for_starts_again(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "stages.yaml").write_text(f"run: run\ningest: {{source: {data}}}\n")
+    arguments = ["run", tmp_path / "stages.yaml", "--until", "train"]
+    killed = tiny.command([*arguments, *TRAINING], SCOREMIX_FAULT="kill:best-saved:3")
+    assert killed.returncode == -signal.SIGKILL
+    fewer = tiny.options(train__steps=7, train__checkpoint_every=3)
+    assert cli(*arguments, *fewer) == 0
+    assert cli(*arguments, *fewer, "--set", f"run={tmp_path / 'direct'}") == 0
+    models = [tmp_path / name / "score-net" / "model.safetensors" for name in ("run", "direct")]
+    assert models[0].read_bytes() == models[1].read_bytes()
+
+
 def test_training_longer_goes_on_from_where_it_was(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
