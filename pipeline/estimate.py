@@ -21,6 +21,7 @@ from .config import Config
 from .progress import Shown, duration, size
 
 _PROBE_SECONDS = 2.0
+_STARTING = 6.0  # imports, the exact sigma_1, publishing, the report: whatever the job
 _TAR_BLOCK = 512
 _MEMBERS = 3  # image, json, cls
 _TAR_PADDING = 10240  # a tar ends on a record boundary
@@ -42,6 +43,7 @@ def estimate(config: Config, folder: Path, shards: Path, device: str, progress: 
     if config.generate.method != "mixup":
         seconds |= _probe(config, found, device)
     seconds["write"] = images * _encode_seconds(found)
+    seconds["the rest"] = _STARTING
     lines = [
         f"inputs:        {found.inputs:,}, of which {found.training:,} are trained on and"
         f" {found.reference:,} held out",
@@ -105,7 +107,8 @@ def _probe(config: Config, found: Survey, device: str) -> dict[str, float]:
         one_level = _timed(lambda: score(x[: generate.batch], sigma), device)
     levels = {"off": 0, "tweedie": 1}.get(generate.denoise, generate.denoise_steps)
     per_image = (one_step * generate.steps + one_level * (levels + 3)) / generate.batch
-    images = found.training * generate.ratio
+    made = _padded(found.training, config) * generate.ratio
+    judged = min(config.evaluate.rows, found.training * generate.ratio)
     score.net.requires_grad_(True).train()
     optimiser = torch.optim.Adam(score.net.parameters(), lr=1e-9, fused=True)
 
@@ -119,9 +122,21 @@ def _probe(config: Config, found: Survey, device: str) -> dict[str, float]:
 
     return {
         "train": _timed(update, device) * train.steps + measured * one_level / generate.batch,
-        "generate": per_image * images,
-        "evaluate": per_image * min(config.evaluate.rows, images),
+        "generate": per_image * made,
+        "evaluate": per_image * _up(judged, generate.batch),
     }
+
+
+def _padded(training: int, config: Config) -> int:
+    """Images that a round costs: the last micro-batch of every shard is filled up."""
+    assert isinstance(config.generate.batch, int)
+    whole, rest = divmod(training, config.write.shard_size)
+    batch = config.generate.batch
+    return whole * _up(config.write.shard_size, batch) + _up(rest, batch)
+
+
+def _up(count: int, batch: int) -> int:
+    return -(-count // batch) * batch
 
 
 def _timed(work: Callable[[], object], device: str) -> float:

@@ -18,7 +18,7 @@ SMALLEST = 16  # side in pixels from which on a hash says anything
 _LOW = 8  # frequencies each way
 _STEPS = 127  # of the cosines: whole numbers are summed exactly, in any order, on any machine
 _SINGLE = 172  # side up to which 3 * 255 * _STEPS * side is exact in single precision
-_BLOCK = 2048  # hashes that are compared with as many earlier ones at a time
+_BLOCK = 512  # hashes compared with as many earlier ones at a time: 2 MiB of differences
 
 
 def perceptual_hashes(images: NDArray[np.uint8]) -> list[int | None]:
@@ -49,15 +49,15 @@ def _cosines(side: int) -> NDArray[np.float64]:
 def nearest_earlier(hashes: list[int]) -> list[int | None]:
     """For every hash the first earlier one within NEAR bits, by place; None without one."""
     values = np.array(hashes, dtype=np.uint64)
-    found: list[int | None] = [None] * len(hashes)
+    found = np.full(len(values), -1)
     for begin in range(0, len(values), _BLOCK):
-        block = values[begin : begin + _BLOCK]
-        for start in range(0, begin + len(block), _BLOCK):
+        end = min(begin + _BLOCK, len(values))
+        for start in range(0, end, _BLOCK):
+            open_ = begin + np.flatnonzero(found[begin:end] < 0)
             earlier = values[start : start + _BLOCK]
-            bits = np.bitwise_count(block[:, None] ^ earlier[None, :])
-            rows, columns = np.nonzero(bits <= NEAR)
-            for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-                first, second = start + column, begin + row
-                if first < second and found[second] is None:
-                    found[second] = first
-    return found
+            near = np.bitwise_count(values[open_, None] ^ earlier[None, :]) <= NEAR
+            if start == begin:
+                near &= np.arange(start, start + len(earlier)) < open_[:, None]
+            hit = near.any(axis=1)
+            found[open_[hit]] = start + near[hit].argmax(axis=1)
+    return [int(place) if place >= 0 else None for place in found]
