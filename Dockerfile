@@ -1,0 +1,47 @@
+# scoremix-pipeline as a batch job: docs/docker.md has the commands.
+#
+#   BASE         any image with Python 3.11 to 3.13 and its venv module
+#   TORCH        the torch to install; what constraints.txt pins was tested
+#   TORCH_INDEX  a further package index, such as PyTorch's own with its CPU builds; empty: the
+#                default one, whose torch for Linux brings CUDA
+#   EXTRAS       of setup.cfg
+ARG BASE=python:3.11-slim-bookworm
+
+FROM ${BASE} AS build
+ARG TORCH=torch==2.13.0
+ARG TORCH_INDEX=
+ARG EXTRAS=demo,export
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+RUN python3 -m venv /opt/scoremix
+WORKDIR /build
+
+# From what changes least to what changes most: torch, the other packages, the project.
+COPY constraints.txt ./
+RUN /opt/scoremix/bin/pip install -c constraints.txt \
+    ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} "${TORCH}"
+COPY setup.cfg deploy/requirements.py ./
+RUN python3 requirements.py setup.cfg "${EXTRAS}" > requirements.txt \
+    && /opt/scoremix/bin/pip install -c constraints.txt -r requirements.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY manifests manifests
+COPY models models
+COPY stages stages
+COPY pipeline pipeline
+RUN /opt/scoremix/bin/pip install -c constraints.txt --no-deps . \
+    && /opt/scoremix/bin/pip uninstall -y -q pip
+
+FROM ${BASE}
+LABEL org.opencontainers.image.title="scoremix-pipeline" \
+      org.opencontainers.image.description="Offline ScoreMix augmentation into verified WebDataset shards" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build /opt/scoremix /opt/scoremix
+# Whoever the caller is: no home, no name, a read-only root file system, and still it runs.
+ENV PATH=/opt/scoremix/bin:${PATH} \
+    HOME=/tmp USER=scoremix XDG_CACHE_HOME=/tmp/.cache \
+    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+RUN mkdir /work && chmod 1777 /work
+WORKDIR /work
+USER 10001:10001
+ENTRYPOINT ["scoremix-pipeline"]
+CMD ["--help"]
