@@ -119,7 +119,7 @@ def decode(read: Callable[[], bytes], how: Preparation) -> Decoded:
             result.width, result.height = image.size
             pixels, notes = _prepare(image, how)
         result.note = "; ".join(notes) or None
-        result.gray = how.gray or bool((pixels == pixels[:, :, :1]).all())
+        result.gray = how.gray or _is_gray(pixels)
         result.pixel_sha256 = hashlib.sha256(pixels.tobytes()).hexdigest()
         result.pixels = pixels
     except Exception as error:  # decoders raise what they like, and a bad file never stops a run
@@ -186,7 +186,7 @@ def _prepare(image: Image.Image, how: Preparation) -> tuple[NDArray[np.uint8], l
         notes.append("first of several frames")
     if how.gray:
         pixels = np.asarray(plain)
-        if not (pixels == pixels[:, :, :1]).all():
+        if not _is_gray(pixels):
             notes.append("colour removed")
         plain = plain.convert("L")
     plain = _fit(plain, how, notes)
@@ -209,6 +209,11 @@ def _orientation(image: Image.Image) -> int | None:
     return found if isinstance(found, int) else None
 
 
+def _is_gray(pixels: NDArray[np.uint8]) -> bool:
+    """R == G == B everywhere; most images that are not show it in their first row."""
+    return all(bool((part == part[:, :, :1]).all()) for part in (pixels[:1], pixels))
+
+
 def _is_animated(image: Image.Image) -> bool:
     try:
         return bool(getattr(image, "is_animated", False))
@@ -228,7 +233,7 @@ def _to_rgb(image: Image.Image, background: tuple[int, int, int], notes: list[st
     elif mode not in ("RGB", "RGBA", "L", "LA"):
         notes.append(f"mode {mode} converted")
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     layer = image.convert("RGBA")
     lowest, _ = layer.getchannel("A").getextrema()
     if lowest == 255:
