@@ -63,6 +63,7 @@ class Preparation:
     max_pixels: int  # width x height in the header
     min_side: int | None = None  # short side in the header, at least
     max_aspect: float | None = None  # long side / short side in the header, at most
+    patch_side: int = 0  # of patches, in pixels of the image they are cut from
 
 
 @dataclass(slots=True)
@@ -108,8 +109,14 @@ def pillow_limits(max_pixels: int) -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = limit, truncated
 
 
-def decode(read: Callable[[], bytes], how: Preparation) -> Decoded:
-    """Reads and prepares one input. Never raises: whatever goes wrong becomes the reason."""
+def decode(
+    read: Callable[[], bytes], how: Preparation, patch: tuple[float, float] | None = None
+) -> Decoded:
+    """Reads and prepares one input. Never raises: whatever goes wrong becomes the reason.
+
+    patch: take a square of how.patch_side instead of the whole image; its place, left and top, as
+    parts in [0, 1) of where it can be.
+    """
     result = Decoded()
     try:
         data = read()
@@ -117,7 +124,7 @@ def decode(read: Callable[[], bytes], how: Preparation) -> Decoded:
         with _open(data) as image:
             result.format, result.mode = image.format, image.mode
             result.width, result.height = image.size
-            pixels, notes = _prepare(image, how)
+            pixels, notes = _prepare(image, how, patch)
         result.note = "; ".join(notes) or None
         result.gray = how.gray or _is_gray(pixels)
         result.pixel_sha256 = hashlib.sha256(pixels.tobytes()).hexdigest()
@@ -161,7 +168,9 @@ def _open(data: bytes) -> Image.Image:
         raise Unusable("more than twice the pixels that ingest.max_pixels allows") from None
 
 
-def _prepare(image: Image.Image, how: Preparation) -> tuple[NDArray[np.uint8], list[str]]:
+def _prepare(
+    image: Image.Image, how: Preparation, patch: tuple[float, float] | None
+) -> tuple[NDArray[np.uint8], list[str]]:
     """An opened image -> pixels (R, R, C) and what was changed on the way."""
     width, height = image.size
     if width * height > how.max_pixels:
@@ -189,6 +198,8 @@ def _prepare(image: Image.Image, how: Preparation) -> tuple[NDArray[np.uint8], l
         if not _is_gray(pixels):
             notes.append("colour removed")
         plain = plain.convert("L")
+    if patch is not None:
+        plain = _cut(plain, how.patch_side, patch, notes)
     plain = _fit(plain, how, notes)
     array = np.asarray(plain, dtype=np.uint8)
     return array.reshape(how.resolution, how.resolution, -1), notes
@@ -268,6 +279,18 @@ def _fit(image: Image.Image, how: Preparation, notes: list[str]) -> Image.Image:
         notes.append(f"resized {image.width}x{image.height} to {side}x{side}")
         image = image.resize((side, side), Resampling.LANCZOS)
     return image
+
+
+def _cut(
+    image: Image.Image, side: int, patch: tuple[float, float], notes: list[str]
+) -> Image.Image:
+    if min(image.size) < side:
+        raise LeftOut(f"short side {min(image.size)} px is below ingest.patches.size {side}")
+    left, top = (
+        int(part * (whole - side + 1)) for part, whole in zip(patch, image.size, strict=True)
+    )
+    notes.append(f"patch {side}x{side} at {left},{top}")
+    return image.crop((left, top, left + side, top + side))
 
 
 def _pad(image: Image.Image, how: Preparation, notes: list[str]) -> Image.Image:

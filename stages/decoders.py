@@ -40,7 +40,8 @@ _Result = TypeVar("_Result")
 def prepare(items: Sequence[Input], how: Preparation) -> list[Decoded]:
     """Decodes inputs, unless they must not be opened. Never raises: see decode."""
     results = [
-        Decoded(reason=item.refused) if item.refused else decode(item.read, how) for item in items
+        Decoded(reason=item.refused) if item.refused else decode(item.read, how, item.patch)
+        for item in items
     ]
     good = [result for result in results if result.pixels is not None]
     if good:

@@ -20,6 +20,13 @@ class MaxBad(BaseModel, frozen=True, extra="forbid"):
     fraction: float = Field(default=0.5, ge=0, le=1)  # more than this part of those that were read
 
 
+class PatchesConfig(BaseModel, frozen=True, extra="forbid"):
+    """Squares cut out of every image at random places, each an image of its own."""
+
+    per_image: int = Field(ge=1, le=9999)
+    size: int = Field(ge=8)  # side in pixels of the source image, before it becomes `resolution`
+
+
 class SourceConfig(BaseModel, frozen=True, extra="forbid"):
     """One source with what is particular to it."""
 
@@ -56,6 +63,7 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
     per_class: int | None = Field(default=None, ge=1)  # the same within each class
     fraction: float | None = Field(default=None, gt=0, le=1)  # a seeded part of each class
     holdout: float | None = Field(default=None, ge=0, lt=1)  # unset: 0.1 from 100 images on
+    patches: PatchesConfig | None = None  # of every image; none is held out unless asked for
     reference: str | SourceConfig | None = None  # a source whose images are the reference
     reference_limit: int = Field(default=5000, ge=0)  # held-out images at most, a seeded choice
     duplicates: Literal["drop", "keep"] = "drop"  # images whose prepared pixels are equal

@@ -11,7 +11,7 @@ from ..manifests.errors import ConfigError
 from .decode import Preparation, pillow_limits
 from .decoders import Decoders, prepare
 from .ingest_config import SIDES, IngestConfig
-from .reading import list_records, median_side, no_images
+from .reading import cut_up, list_records, median_side, no_images
 from .selection import Group, Record, choose, classify, hold_out, spelled
 from .sources.base import Source
 from .sources.opening import open_source
@@ -53,8 +53,11 @@ def looking(config: IngestConfig, seed: int, workers: int | None) -> Iterator[Fo
         parts: list[tuple[Source, list[Record]]] = []
         first = 0
         for place, source in enumerate(sources):
-            parts.append((source, list_records(source, place, first, pool)))
-            first += len(source.inputs)
+            part = list_records(source, place, first, pool)
+            if config.patches is not None:
+                part = cut_up(part, first, config.patches.per_image, seed)
+            parts.append((source, part))
+            first += len(part)
         records = [record for _, part in parts for record in part]
         if not any(record.is_image for record in records):
             raise no_images(what, records)
@@ -92,7 +95,7 @@ def _preparation(
     suggested = {source.resolution for source in sources}
     side = config.resolution or (suggested.pop() if len(suggested) == 1 else None)
     if side is None:
-        median = median_side(records, what)
+        median = config.patches.size if config.patches else median_side(records, what)
         side = min(SIDES[-1], max(SIDES[0], 1 << (median.bit_length() - 1)))
     return Preparation(
         resolution=side,
@@ -102,6 +105,7 @@ def _preparation(
         max_pixels=config.max_pixels,
         min_side=config.min_side,
         max_aspect=config.max_aspect,
+        patch_side=config.patches.size if config.patches else 0,
     )
 
 
@@ -121,7 +125,9 @@ def hold_out_share(
     """Moves `holdout` of the training images to the reference, where it is asked for or due."""
     share = config.holdout
     if share is None:
-        due = not reference and config.reference is None and len(train) >= _HOLDOUT_FROM
+        # Patches of one image overlap: those held out would not be unseen.
+        due = not reference and config.reference is None and config.patches is None
+        due = due and len(train) >= _HOLDOUT_FROM
         share = _HOLDOUT if due else 0.0
     held = hold_out(train, share, config.reference_limit, seed)
     kept = [record for record in train if record not in held]

@@ -1,9 +1,10 @@
 """reading: inputs are looked at and decoded, what is bad or double is told apart."""
 
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..manifests.errors import InputError
+from ..manifests.streams import image_seed, stream
 from .corpus import Staging
 from .decode import Decoded, Preparation, side_in_header
 from .decoders import Decoders
@@ -34,6 +35,24 @@ def list_records(source: Source, place: int, first: int, pool: Decoders) -> list
             reason = None if next(sides) is not None else "not an image"
         records.append(Record(index, place, item, is_image=reason is None, reason=reason))
     return records
+
+
+def cut_up(records: list[Record], first: int, per_image: int, seed: int) -> list[Record]:
+    """`per_image` records in place of every image, each a patch at a seeded place; renumbered.
+
+    The places depend on name and seed alone, so that more patches begin with the same ones.
+    """
+    found: list[Record] = []
+    for record in records:
+        if not record.is_image:
+            found.append(replace(record, index=first + len(found)))
+            continue
+        random = stream(image_seed(seed, f"{record.source}/{record.input.name}"), "patches")
+        for number, (left, top) in enumerate(random.random((per_image, 2)).tolist()):
+            name = f"{record.input.name}#{number:04d}"
+            patch = replace(record.input, name=name, patch=(left, top), certain=True)
+            found.append(replace(record, index=first + len(found), input=patch))
+    return found
 
 
 def _claim(item: Input) -> str | None:

@@ -592,8 +592,9 @@ def test_a_source_that_is_not_there(take: Take, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist; the nearest folder that does is") as e:
         take(tmp_path / "not" / "here")
     assert f"is {tmp_path}." in str(e.value)
-    with pytest.raises(ConfigError, match="none of: a folder of images, a zip"):
-        take(folder(tmp_path, {"one.png": png(1)}) / "one.png")
+    with pytest.raises(ConfigError, match="none of: an image, a folder of images, a zip"):
+        take(folder(tmp_path, {"one.txt": b"text"}) / "one.txt")
+
     with pytest.raises(InputError, match="could not be opened"):
         take(folder(tmp_path, {"cut.zip": b"PK\3\4"}) / "cut.zip")
 

@@ -28,6 +28,7 @@ class Input:
     label: Label | None = None  # its class, from a label or its first folder
     license: str | None = None
     certain: bool = False  # an image whatever its name: the source itself says so
+    patch: tuple[float, float] | None = None  # where to cut one out: left and top, in [0, 1)
 
     @property
     def hidden(self) -> bool:

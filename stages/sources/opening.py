@@ -4,8 +4,9 @@ import contextlib
 import glob
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ...manifests.errors import ConfigError
@@ -15,8 +16,8 @@ from .labels import LABELS
 
 _SAMPLED = 10_000  # names of a folder that are looked at to tell its kind
 _KINDS = (
-    "a folder of images, a zip or tar of them, WebDataset shards, Parquet or Arrow files, an HDF5"
-    f" file, an LMDB folder, or one of the bundled sets ({', '.join(bundled.BUNDLED)})"
+    "an image, a folder of images, a zip or tar of them, WebDataset shards, Parquet or Arrow files,"
+    f" an HDF5 file, an LMDB folder, or one of the bundled sets ({', '.join(bundled.BUNDLED)})"
 )
 
 
@@ -97,7 +98,13 @@ def _open_files(paths: list[str], asked: Asked, key: str, stack: contextlib.Exit
         return arrays.open_hdf5(source, f"the HDF5 file {source}", asked.classes)
     if len(paths) == 1 and (source.endswith(".zip") or zipfile.is_zipfile(source)):
         return zips.open_zip(source, asked.path, asked.classes)
+    if len(paths) == 1 and Input(source, bytes).claims_image:
+        return Source(f"the image {source}", [Input(Path(source).name, _reader(source))])
     raise ConfigError(f"{key} is {source}, which is none of: {_KINDS}.")
+
+
+def _reader(path: str) -> Callable[[], bytes]:
+    return partial(folders.read_file, path)
 
 
 def _open_folder(top: Path, asked: Asked, stack: contextlib.ExitStack) -> Source:
