@@ -11,10 +11,10 @@ from ..manifests.errors import ConfigError
 from ..stages.evaluate import EvaluateConfig
 from ..stages.generate import GenerateConfig
 from ..stages.ingest import IngestConfig
+from ..stages.sources.bundled import BUNDLED
 from ..stages.train import TrainConfig
 from ..stages.write import WriteConfig
 
-BUNDLED = ("digits", "faces")
 FEATURE_WORDS = ("auto", "pixels", "inception")
 DEFAULT_FILE = Path(__file__).with_name("default.yaml")
 

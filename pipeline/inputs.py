@@ -15,9 +15,10 @@ from ..stages import evaluate as evaluating
 from ..stages import generate as generating
 from ..stages import ingest as ingesting
 from ..stages import train as training
+from ..stages.sources.bundled import BUNDLED, PACKAGES
 from ..stages.sources.opening import expand
 from ..stages.write import Work
-from .config import BUNDLED, FEATURE_WORDS, Config
+from .config import FEATURE_WORDS, Config
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def fingerprint(source: str | None) -> Any:
     if source is None:
         return None
     if source in BUNDLED:
-        package = {"digits": "scikit-learn", "faces": "scikit-image"}[source]
+        package = PACKAGES[source]
         try:
             return f"{package} {metadata.version(package)}"
         except metadata.PackageNotFoundError:

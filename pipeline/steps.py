@@ -34,8 +34,9 @@ from ..stages import train as training
 from ..stages import write as writing
 from ..stages.corpus import Corpus, check_pixels, open_corpus
 from ..stages.held_out import real_norms
+from ..stages.sources.bundled import BUNDLED
 from . import ranks
-from .config import BUNDLED, Config
+from .config import Config
 from .inputs import (
     Planned,
     inputs_of_evaluate,

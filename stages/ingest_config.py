@@ -48,7 +48,7 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
     """
 
     # A folder, zip, tar, WebDataset shards, Parquet or Arrow files, HDF5 file, LMDB folder, or the
-    # bundled "digits" | "faces"; or a list of them.
+    # bundled "digits" | "faces" | "pair"; or a list of them.
     source: str | SourceConfig | list[str | SourceConfig] = "digits"
     path: str | None = None  # the folder inside it to read
     license: str | None = None  # of images whose source says none; goes into every manifest row

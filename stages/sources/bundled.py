@@ -2,6 +2,7 @@
 
 import importlib
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,18 +10,21 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
 from .base import Input, Source
+from .folders import read_file
 
-BUNDLED = ("digits", "faces")
+BUNDLED = ("digits", "faces", "pair")
+# Which package each comes with.
+PACKAGES = {"digits": "scikit-learn", "faces": "scikit-image", "pair": "scikit-image"}
 _DIGITS_LICENSE = "CC-BY-4.0"  # UCI, Optical Recognition of Handwritten Digits
 
 
 def open_bundled(source: str, path: str | None) -> Source:
-    """ "digits" or "faces". Raises ConfigError for a `path`, or where the package is missing."""
+    """One of BUNDLED. Raises ConfigError for a `path`, or where the package is missing."""
     if path is not None:
         raise ConfigError(
             f"ingest.path is {path!r}, but the bundled {source!r} has no folders. Leave it out."
         )
-    return digits() if source == "digits" else faces()
+    return {"digits": digits, "faces": faces, "pair": pair}[source]()
 
 
 def digits() -> Source:
@@ -38,6 +42,16 @@ def faces() -> Source:
     crops = _import("skimage.data", "scikit-image", "faces").lfw_subset()[:100]
     inputs = [Input(f"{place:03d}.pgm", partial(_pgm, crop)) for place, crop in enumerate(crops)]
     return Source("the bundled 'faces'", inputs, resolution=24)
+
+
+def pair() -> Source:
+    """Two photographs in two classes, A (a cat, 451x300) and B (a coffee cup, 600x400)."""
+    folder = Path(_import("skimage.data", "scikit-image", "pair").__file__).parent
+    inputs = [
+        Input(name, partial(read_file, str(folder / name)), None, label, "CC0-1.0")
+        for label, name in (("A", "chelsea.png"), ("B", "coffee.png"))
+    ]
+    return Source("the bundled 'pair'", inputs)
 
 
 def _pgm(values: NDArray[np.floating[Any]]) -> bytes:
