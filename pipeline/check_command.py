@@ -80,7 +80,7 @@ def _overview(verdicts: list["Verdict"]) -> str:
     lines = []
     for target in dict.fromkeys(one.target for one in verdicts):
         mine = [one for one in verdicts if one.target == target]
-        yes = ", ".join(one.name for one in mine if one.readable) or "nobody"
+        yes = ", ".join(_noted(one) for one in mine if one.readable) or "nobody"
         lines.append(f"{target + ':':<13}read by {yes}")
         no: dict[str, list[str]] = {}
         for one in mine:
@@ -90,6 +90,11 @@ def _overview(verdicts: list["Verdict"]) -> str:
     good = [one.facts for one in verdicts if one.readable]
     known = next((facts for facts in good if facts.get("classes")), good[0] if good else {})
     return "\n".join([*lines, facts_line(known)] if known else lines)
+
+
+def _noted(verdict: "Verdict") -> str:
+    count = len(verdict.findings)
+    return verdict.name + (f" ({count} warning{'s' if count > 1 else ''})" if count else "")
 
 
 def _first_reason(verdict: "Verdict") -> str:

@@ -1,10 +1,11 @@
 """check: sound corpora pass, names are safe to print, the command says it all and ends right."""
 
+import contextlib
 import json
 import os
 import string
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,45 @@ def test_links_to_files_are_followed_and_loops_end(tmp_path: Path) -> None:
     assert verdict.facts["classes"] == {"cat": 2, "dog": 2}
 
 
+def test_a_folder_that_cannot_be_listed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers pass over it in silence: os.walk swallows the error."""
+    root = tree()(tmp_path)
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if str(path).endswith("dog"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    [verdict] = judge(root, "stylegan", Silent())
+    told = [(one.rule, one.files[0]) for one in verdict.findings]
+    assert ("unreadable", ("dog/", "Permission denied")) in told
+
+
+class Counting(Silent):
+    """Notes every task that is begun, and how many units were done."""
+
+    def __init__(self) -> None:
+        self.done: list[int] = []
+
+    @contextlib.contextmanager
+    def task(self, name: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+        counts: list[int] = []
+        yield counts.append
+        assert sum(counts) == total
+        self.done.append(total)
+
+
+@pytest.mark.parametrize(("build", "count"), [(tree(), 8), (hdf5(), 6), (database(), 4)])
+def test_everything_is_read_once_for_all_trainers(build: Build, count: int, tmp_path: Path) -> None:
+    progress = Counting()
+    assert len(judge(build(tmp_path), None, progress)) > 1
+    assert progress.done == [count]
+
+
 def test_a_zip_is_a_stream_whose_members_are_capped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,7 +274,7 @@ def test_the_command_on_a_sound_corpus(tmp_path: Path) -> None:
     code, result = run(str(path), "--for", "StyleGAN3")
     assert code == 0
     assert result.stdout == (
-        "stylegan3 reads it: 2 images, 16x16, RGB, PNG; 2 classes: 0 1, 1 1; labels: class"
+        "stylegan3 reads it: 2 images, 16x16, RGB, PNG; 2 classes: 0 (1), 1 (1); labels: class"
         " numbers\nremember: labels are there: pass --cond=1, or they are ignored\n"
     )
     code, result = run(str(splits("train", "val")(tmp_path / "more")), "--for", "stargan-v2")
@@ -268,8 +308,9 @@ def test_without_for_it_tells_who_can_read_it(tmp_path: Path) -> None:
     code, result = run(str(tree()(tmp_path / "a")))
     assert code == 0
     assert "imagefolder: read by lecam, diffaugment-biggan, dcgan" in result.stdout
+    assert "stylegan:    read by stylegan2-ada (1 warning), stylegan3 (1 warning)" in result.stdout
     assert "not by fastgan: images-too-deep (cat/00.png and 7 more)" in result.stdout
-    assert "2 classes: cat 4, dog 4" in result.stdout
+    assert "2 classes: cat (4), dog (4)" in result.stdout
     code, result = run(str(only({"x.png": CUT_PNG})(tmp_path / "b")))
     assert code == 3
     assert "read by nobody" in result.stdout

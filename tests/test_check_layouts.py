@@ -169,6 +169,14 @@ def half(path: Path) -> None:
     data.write_bytes(data.read_bytes()[:-4096])
 
 
+def broken_pages(path: Path) -> None:
+    """Keeps the two header pages; all others are noise, which LMDB follows as pointers."""
+    data = path / "data.mdb"
+    content = data.read_bytes()
+    noise = np.random.default_rng(0).integers(0, 256, len(content) - 8192, dtype=np.uint8)
+    data.write_bytes(content[:8192] + noise.tobytes())
+
+
 def no_database(path: Path) -> None:
     (path / "data.mdb").write_bytes(os.urandom(64) * 1000)
 
@@ -179,6 +187,7 @@ LMDB = [
         path / "corpus.mdb")), "corpus.mdb"),
     Case("lmdb-damaged", L, then(database(), half), "data.mdb", "its header says"),
     Case("lmdb-damaged", L, then(database(), no_database), "data.mdb"),
+    Case("lmdb-damaged", L, then(database(), broken_pages), "data.mdb"),
     Case("lmdb-damaged", L, only({"x.png": PNG}), "data.mdb", "No such file"),
     Case("lmdb-length", L, database({b"length": None}), "length", "missing"),
     Case("lmdb-length", L, database({b"length": b"4.0"}), "length", "no ASCII number"),

@@ -21,8 +21,8 @@ if the trainer can read the corpus, 3 if it cannot, 2 if there is nothing that c
 An **error**: the trainer crashes, or trains on something else than the corpus without a word. A
 **warning**: it works, but. Where a trainer's source leaves a case open it is a warning.
 
-A damaged HDF5 or LMDB is found by reading it with their own libraries. LMDB maps the file: one that
-somebody forged, rather than one that was cut short, may crash the check.
+A damaged HDF5 or LMDB is found by reading it with their own libraries; an LMDB first in a process
+of its own, because LMDB trusts the file and a damaged one ends whoever reads it.
 """
 
 
@@ -64,6 +64,7 @@ def asks(need: Need) -> str:
         f"at least {need.least_images} images" if need.least_images > 1 else "",
         f"at most {need.most_classes:,} classes" if need.most_classes else "",
         "exactly one image a side" if need.one_a_side else "",
+        f"`{need.path_word}` in the path" if need.path_word else "",
         f"axes {need.axes}" if need.axes else "",
         f"file {need.file_example.replace('{side}', 'SIDE')}" if need.file_example else "",
     ]

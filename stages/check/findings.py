@@ -119,16 +119,17 @@ class Verdict:
 
 
 def facts_line(facts: dict[str, Any]) -> str:
-    """ "1,200 images, 64x64, RGB, PNG; 2 classes: cat 700, dog 500; labels: class numbers"."""
+    """ "12 images, 64x64, RGB, PNG; 2 classes: cat (7), dog (5); labels: class folders"."""
     parts = [f"{facts['images']:,} image{'s' if facts['images'] != 1 else ''}"]
     parts += [facts[key] for key in ("size", "mode", "format") if facts.get(key)]
     line = ", ".join(parts)
     classes: dict[str, int] = facts.get("classes") or {}
     if classes:
         first = list(classes.items())[:10]
-        listed = ", ".join(f"{printable(name)} {count:,}" for name, count in first)
+        listed = ", ".join(f"{printable(name)} ({count:,})" for name, count in first)
         more = f" and {len(classes) - 10} more" if len(classes) > 10 else ""
-        line += f"; {len(classes)} class{'es' if len(classes) > 1 else ''}: {listed}{more}"
+        one, many = ("folder", "folders") if facts.get("labels") is None else ("class", "classes")
+        line += f"; {len(classes)} {many if len(classes) > 1 else one}: {listed}{more}"
     return line + (f"; labels: {facts['labels']}" if facts.get("labels") else "")
 
 

@@ -1,10 +1,11 @@
 """The hdf5 target: `imgs` uint8 and `labels`, NCHW for BigGAN and LeCam, NHWC for StudioGAN.
 
-All of `imgs` is read, block by block. Links out of the file are never followed.
+All of `imgs` is read once, block by block. Links out of the file are never followed.
 """
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +13,46 @@ import numpy as np
 
 from ...manifests.errors import ConfigError
 from ..progress import Progress
+from ..sources import MAX_INPUT_BYTES
 from .findings import Findings
 from .needs import Need
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 _BLOCK = 32 << 20  # bytes of pixels in memory at once
-_KEYS = ("imgs", "labels")
+_MOST_LABELS = 100_000_000  # read at once; more than any corpus has
+_BLANK_NAMED = 1000  # of the images that are all zeros
 
 
-def judge_hdf5(path: Path, need: Need, findings: Findings, progress: Progress) -> dict[str, Any]:
-    """Adds what is wrong with the file at `path`; returns the facts of the corpus.
+@dataclass
+class Hdf5:
+    """What a file holds, and what is wrong with it whoever reads it."""
+
+    name: str
+    problems: list[tuple[str, str, str]] = field(default_factory=list)  # rule, file, found
+    shape: tuple[int, ...] | None = None  # of imgs
+    dtype: str = ""
+    axes: str | None = None  # NCHW | NHWC
+    labels: Any = None  # whole numbers (N,), where they are that
+
+    def add(self, rule: str, where: str, found: str = "") -> None:
+        """`where`: below the file's own name."""
+        self.problems.append((rule, f"{self.name}{where}", found))
+
+
+def read_hdf5(path: Path, progress: Progress) -> Hdf5:
+    """Reads the file to its end.
 
     Raises:
         ConfigError: h5py is not installed.
     """
     h5py = _import()
+    contents = Hdf5(path.name)
     try:
         with h5py.File(path, "r") as file:
-            return _judge(file, path, need, findings, progress)
-    except (OSError, RuntimeError, KeyError, ValueError) as error:  # all come from damaged files
-        findings.add("hdf5-damaged", path.name, str(error)[:120])
-        return {}
+            _read(file, contents, progress)
+    except Exception as error:  # h5py raises what it likes for a damaged file
+        contents.add("hdf5-damaged", "", str(error)[:120])
+    return contents
 
 
 def _import() -> Any:
@@ -46,77 +66,48 @@ def _import() -> Any:
     return h5py
 
 
-def _judge(
-    file: Any, path: Path, need: Need, findings: Findings, progress: Progress
-) -> dict[str, Any]:
-    arrays = {key: _array(file, key, path.name, findings) for key in _KEYS}
-    known: dict[str, Any] = {}
-    imgs, labels = arrays["imgs"], arrays["labels"]
-    if imgs is not None:
-        known = _judge_imgs(imgs, path, need, findings)
-        if known and known["images"] and known["uint8"]:
-            _judge_pixels(imgs, path.name, findings, progress)
+def _read(file: Any, contents: Hdf5, progress: Progress) -> None:
+    imgs, labels = (_array(file, key, contents) for key in ("imgs", "labels"))
     if labels is not None:
-        known |= _judge_labels(labels, path.name, need, findings)
         if imgs is not None and labels.shape[:1] != imgs.shape[:1]:
             found = f"labels {labels.shape}, imgs {imgs.shape}"
-            findings.add("hdf5-label-count", f"{path.name}: labels", found)
-    return known
+            contents.add("hdf5-label-count", ": labels", found)
+        contents.labels = _labels(labels, contents)
+    if imgs is None:
+        return
+    contents.shape, contents.dtype = tuple(imgs.shape), str(imgs.dtype)
+    contents.axes = axis_order(contents.shape)
+    if imgs.dtype != np.uint8:
+        contents.add("hdf5-imgs-type", ": imgs", f"dtype {imgs.dtype}")
+    if contents.axes is None:
+        contents.add("hdf5-imgs-shape", ": imgs", f"shape {contents.shape}")
+    elif contents.shape[0] == 0:
+        contents.add("no-images", ": imgs", f"shape {contents.shape}")
+    elif int(np.prod(contents.shape[1:])) > MAX_INPUT_BYTES:
+        contents.add("too-large", ": imgs", f"shape {contents.shape}")
+    elif imgs.dtype == np.uint8:
+        _read_pixels(imgs, contents, progress)
 
 
-def _array(file: Any, key: str, name: str, findings: Findings) -> Any:
+def _array(file: Any, key: str, contents: Hdf5) -> Any:
     """The dataset of this key, or None; one that leads out of the file is refused."""
     h5py = _import()
     link = file.get(key, getlink=True)
     if link is None:
-        there = ", ".join(sorted(file)[:5]) or "nothing"
-        findings.add("hdf5-key-missing", f"{name}: {key}", f"there are: {there}")
+        there = ", ".join(sorted(map(str, file))[:5]) or "nothing"
+        contents.add("hdf5-key-missing", f": {key}", f"there are: {there}")
         return None
     if not isinstance(link, h5py.HardLink):
-        findings.add("hdf5-external", f"{name}: {key}", type(link).__name__)
+        contents.add("hdf5-external", f": {key}", type(link).__name__)
         return None
     array = file[key]
     if not isinstance(array, h5py.Dataset):
-        findings.add("hdf5-key-missing", f"{name}: {key}", "is a group, not an array")
+        contents.add("hdf5-key-missing", f": {key}", "is a group, not an array")
         return None
     if array.external or array.is_virtual:
-        findings.add("hdf5-external", f"{name}: {key}", "data in other files")
+        contents.add("hdf5-external", f": {key}", "data in other files")
         return None
     return array
-
-
-def _judge_imgs(imgs: Any, path: Path, need: Need, findings: Findings) -> dict[str, Any]:
-    """Shape, type and file name; {} where the shape is no batch of RGB images."""
-    name, shape = f"{path.name}: imgs", tuple(imgs.shape)
-    uint8 = imgs.dtype == np.uint8
-    if not uint8:
-        findings.add("hdf5-imgs-type", name, f"dtype {imgs.dtype}")
-    axes = axis_order(shape)
-    if axes is None:
-        findings.add("hdf5-imgs-shape", name, f"shape {shape}")
-        return {}
-    if need.axes and axes != need.axes:
-        findings.add("hdf5-axes", name, f"shape {shape} is {axes}; {need.trainer} has {need.axes}")
-    height, width = shape[2:] if axes == "NCHW" else shape[1:3]
-    if shape[0] == 0:
-        findings.add("no-images", name, f"shape {shape}")
-    if height != width:
-        findings.add("not-square", name, f"{width}x{height}")
-    elif need.sides and width not in need.sides:
-        found = f"{width}x{height}; it has {', '.join(map(str, need.sides))}"
-        findings.add("side-unknown", name, found)
-    elif need.advised_sides and width not in need.advised_sides:
-        found = (
-            f"{width}x{height}; its usual networks have {', '.join(map(str, need.advised_sides))}"
-        )
-        findings.add("side-not-advised", name, found)
-    pattern = need.file_pattern.replace("{side}", str(width))
-    if pattern and not re.fullmatch(pattern, path.name):
-        example = need.file_example.replace("{side}", str(width))
-        findings.add("hdf5-file-name", path.name, f"it looks for {example}")
-    size = f"{width}x{height}"
-    facts = {"images": shape[0], "size": size, "side": width, "mode": f"RGB, {axes}"}
-    return facts | {"format": f"{imgs.dtype}", "uint8": bool(uint8)}
 
 
 def axis_order(shape: tuple[int, ...]) -> str | None:
@@ -128,13 +119,15 @@ def axis_order(shape: tuple[int, ...]) -> str | None:
     return "NHWC" if shape[3] == 3 else None
 
 
-def _judge_pixels(imgs: Any, name: str, findings: Findings, progress: Progress) -> None:
+def _read_pixels(imgs: Any, contents: Hdf5, progress: Progress) -> None:
     """Reads every block (a damaged one raises) and names the images that are all zeros."""
+    named = 0
     with progress.task("check", len(imgs), "images") as advance:
         for begin, block in _blocks(imgs):
-            blank = ~block.reshape(len(block), -1).any(axis=1)
-            for place in np.flatnonzero(blank):
-                findings.add("hdf5-blank", f"{name}: imgs[{begin + place}]")
+            for place in np.flatnonzero(~block.reshape(len(block), -1).any(axis=1)):
+                named += 1
+                if named <= _BLANK_NAMED:
+                    contents.add("hdf5-blank", f": imgs[{begin + place}]")
             advance(len(block))
 
 
@@ -144,29 +137,65 @@ def _blocks(imgs: Any) -> Iterator[tuple[int, Any]]:
         yield begin, imgs[begin : begin + rows]
 
 
-def _judge_labels(labels: Any, name: str, need: Need, findings: Findings) -> dict[str, Any]:
-    where = f"{name}: labels"
+def _labels(labels: Any, contents: Hdf5) -> Any:
+    """The class numbers (N,), or None where they are something else."""
     if labels.dtype.kind not in "biuf":
-        findings.add("hdf5-label-type", where, f"dtype {labels.dtype}")
-        return {}
+        contents.add("hdf5-label-type", ": labels", f"dtype {labels.dtype}")
+        return None
     if labels.ndim != 1:
-        findings.add("hdf5-soft-labels", where, f"shape {tuple(labels.shape)}")
-        return {}
+        contents.add("hdf5-soft-labels", ": labels", f"shape {tuple(labels.shape)}")
+        return None
+    if len(labels) > _MOST_LABELS:
+        contents.add("too-large", ": labels", f"{len(labels):,} labels")
+        return None
     values = labels[:]
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         place = int(np.flatnonzero(~np.isfinite(values))[0])
-        findings.add("label-not-finite", f"{where}[{place}]", str(values[place]))
-        return {}
+        contents.add("label-not-finite", f": labels[{place}]", str(values[place]))
+        return None
     if values.dtype.kind in "fb":
-        findings.add("hdf5-label-type", where, f"dtype {labels.dtype}")
-        return {}
-    return _judge_classes(values, where, need, findings)
+        contents.add("hdf5-label-type", ": labels", f"dtype {labels.dtype}")
+        return None
+    return values
+
+
+def judge_hdf5(contents: Hdf5, need: Need, findings: Findings) -> dict[str, Any]:
+    """Adds what is wrong for this reader; returns the facts of the corpus."""
+    for problem in contents.problems:
+        findings.add(*problem)
+    known: dict[str, Any] = {}
+    if contents.shape is not None and contents.axes is not None:
+        known = _judge_imgs(contents, contents.shape, need, findings)
+    if contents.labels is not None and len(contents.labels):
+        known |= _judge_classes(contents.labels, f"{contents.name}: labels", need, findings)
+    return known
+
+
+def _judge_imgs(
+    contents: Hdf5, shape: tuple[int, ...], need: Need, findings: Findings
+) -> dict[str, Any]:
+    name, axes = f"{contents.name}: imgs", contents.axes
+    if need.axes and axes != need.axes:
+        findings.add("hdf5-axes", name, f"shape {shape} is {axes}; {need.trainer} has {need.axes}")
+    height, width = shape[2:] if axes == "NCHW" else shape[1:3]
+    size = f"{width}x{height}"
+    if height != width:
+        findings.add("not-square", name, size)
+    elif need.sides and width not in need.sides:
+        findings.add("side-unknown", name, f"{size}; it has {', '.join(map(str, need.sides))}")
+    elif need.advised_sides and width not in need.advised_sides:
+        usual = ", ".join(map(str, need.advised_sides))
+        findings.add("side-not-advised", name, f"{size}; its usual networks have {usual}")
+    pattern = need.file_pattern.replace("{side}", str(width))
+    if pattern and not re.fullmatch(pattern, contents.name):
+        example = need.file_example.replace("{side}", str(width))
+        findings.add("hdf5-file-name", contents.name, f"it looks for {example}")
+    facts = {"images": shape[0], "size": size, "side": width, "mode": f"RGB, {axes}"}
+    return facts | {"format": contents.dtype}
 
 
 def _judge_classes(values: Any, where: str, need: Need, findings: Findings) -> dict[str, Any]:
     numbers, counts = np.unique(values, return_counts=True)
-    if len(numbers) == 0:
-        return {}
     for place in np.flatnonzero(values < 0):
         findings.add("label-negative", f"{where}[{place}]", str(values[place]))
     highest = int(numbers[-1])

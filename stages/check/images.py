@@ -17,10 +17,14 @@ _HIDDEN_ALPHA = ("LA", "RGBA", "PA", "La", "RGBa")
 def judge_images(images: Sequence[Image], need: Need, findings: Findings) -> dict[str, Any]:
     """Adds what is wrong with the images; returns facts: images, size, side, mode, format."""
     sound = [image for image in images if not _problem(image, findings)]
+    # Equal facts are one object (see facts): the rules are asked once for each.
+    broken: dict[int, list[tuple[str, str]]] = {}
     for name, facts in sound:
-        for rule, broken in _EACH.items():
-            if found := broken(facts, need):
-                findings.add(rule, name, found)
+        if id(facts) not in broken:
+            answers = ((rule, ask(facts, need)) for rule, ask in _EACH.items())
+            broken[id(facts)] = [(rule, found) for rule, found in answers if found]
+        for rule, found in broken[id(facts)]:
+            findings.add(rule, name, found)
     _judge_together(sound, need, findings)
     return summary(sound, len(images))
 

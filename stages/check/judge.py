@@ -2,8 +2,9 @@
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from ...manifests.errors import ConfigError
 from ..progress import Progress
 from .facts import Facts, survey
 from .findings import Findings, Verdict, shell_name
-from .hdf5_file import MAGIC, judge_hdf5
+from .hdf5_file import MAGIC, judge_hdf5, read_hdf5
 from .imagefolder import judge_imagefolder
 from .listing import Listing, open_listing
-from .lmdb_file import DATA, judge_lmdb
+from .lmdb_file import DATA, judge_lmdb, read_lmdb
 from .needs import NEEDS, Need, Target, needs_of
 from .stylegan import judge_stylegan
 from .unpaired import judge_unpaired
@@ -49,7 +50,7 @@ def judge(path: Path, wanted: str | None, progress: Progress) -> list[Verdict]:
     if not needs:
         return [_wrong_kind(place, need) for need in needs_of(wanted or "")[:1]]
     if place.kind in ("hdf5", "lmdb"):
-        return [_judge_database(place, need, progress) for need in needs]
+        return _judge_database(place, needs, progress)
     try:
         with open_listing(place.path) as listing:
             facts = survey(listing, progress)
@@ -143,24 +144,34 @@ def _has_sides(path: Path) -> bool:
 
 def _judge_files(listing: Listing, facts: dict[str, Facts], need: Need) -> Verdict:
     findings = Findings(listing.path)
+    for name, reason in listing.unreadable:
+        findings.add("unreadable", f"{name}/", reason)
     known = _READERS[need.target](listing, facts, need, findings)
     return _verdict(listing.path, need, findings, known)
 
 
-def _judge_database(place: Place, need: Need, progress: Progress) -> Verdict:
-    findings = Findings(place.path)
-    if need.target == "hdf5":
-        known = judge_hdf5(place.data, need, findings, progress)
+def _judge_database(place: Place, needs: list[Need], progress: Progress) -> list[Verdict]:
+    """HDF5 and LMDB: read once, judged for each reader."""
+    known: Callable[[Need, Findings], dict[str, Any]]
+    if place.kind == "hdf5":
+        file = read_hdf5(place.data, progress)
+        known = partial(judge_hdf5, file)
     else:
-        known = judge_lmdb(place.data, need, findings, progress)
-        if need.trainer == "fastgan" and "lmdb" not in str(place.path.absolute()):
-            findings.add("wrong-kind", str(place.path), "`lmdb` is not in the path's name")
-    return _verdict(place.path, need, findings, known)
+        database = read_lmdb(place.data, progress)
+        known = partial(judge_lmdb, database)
+    verdicts = []
+    for need in needs:
+        findings = Findings(place.path)
+        facts = known(need, findings)
+        if need.path_word and need.path_word not in str(place.path.absolute()):
+            found = f"`{need.path_word}` is not in the path, so it is read as a folder of images"
+            findings.add("wrong-kind", str(place.path), found)
+        verdicts.append(_verdict(place.path, need, findings, facts))
+    return verdicts
 
 
 def _verdict(path: Path, need: Need, findings: Findings, known: dict[str, Any]) -> Verdict:
     options = [] if findings.errors else _options(path, need, known)
-    known.pop("uint8", None)
     return Verdict(need.trainer, need.target, findings.sorted(), known, options)
 
 

@@ -38,6 +38,7 @@ class Listing:
     folders: list[str] = field(default_factory=list)  # every one, "a/b", sorted
     links: list[str] = field(default_factory=list)  # those of them that are links
     duplicates: list[str] = field(default_factory=list)  # zip: names of more than one member
+    unreadable: list[tuple[str, str]] = field(default_factory=list)  # folder, why
 
     def below(self, prefix: str) -> list[Member]:
         """Members whose name begins with `prefix` ("" or "a/b/")."""
@@ -69,7 +70,7 @@ def open_listing(path: Path) -> Iterator[Listing]:
     if path.is_dir():
         yield _folder(path)
     else:
-        with zipfile.ZipFile(path) as archive:
+        with _open_zip(path) as archive:
             yield _archive(path, archive)
 
 
@@ -80,6 +81,7 @@ def _folder(root: Path) -> Listing:
     members: list[Member] = []
     folders: list[str] = []
     links: list[str] = []
+    unreadable: list[tuple[str, str]] = []
     pending: list[tuple[str, str, bool, tuple[str, ...]]] = [("", str(root), False, ())]
     while pending:
         prefix, folder, linked, above = pending.pop()
@@ -92,8 +94,7 @@ def _folder(root: Path) -> Listing:
         except OSError as error:
             if not prefix:
                 raise
-            refused = f"folder not readable: {error.strerror}"
-            members.append(Member(prefix.rstrip("/"), partial(_refuse, refused), refused))
+            unreadable.append((prefix.rstrip("/"), error.strerror or str(error)))
             continue
         for entry in found:
             name = prefix + entry.name
@@ -106,7 +107,7 @@ def _folder(root: Path) -> Listing:
             else:
                 members.append(_file(name, entry, linked))
     members.sort(key=lambda one: one.name)
-    return Listing(root, False, members, sorted(folders), sorted(links))
+    return Listing(root, False, members, sorted(folders), sorted(links), [], unreadable)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -150,6 +151,15 @@ def _capped(data: bytes) -> bytes:
 
 
 # --- zips
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except OSError:
+        raise
+    except Exception as error:  # beside BadZipFile: NotImplementedError, struct.error, ...
+        raise zipfile.BadZipFile(str(error)) from error
 
 
 def _archive(path: Path, archive: zipfile.ZipFile) -> Listing:

@@ -48,6 +48,7 @@ class Need:
     axes: Literal["NCHW", "NHWC"] | None = None  # hdf5
     file_pattern: str = ""  # hdf5: regular expression of the file's name, {side} put in
     file_example: str = ""
+    path_word: str = ""  # must be in the path, or it is read as another kind
     remember: tuple[str, ...] = ()  # options that are easily forgotten
 
 
@@ -155,9 +156,7 @@ NEEDS: tuple[Need, ...] = (
     replace(_CUT, trainer="fastcut", remember=("--CUT_mode FastCUT",)),
     replace(_CUT, trainer="sincut", one_a_side=True),
     replace(_LMDB, trainer="rosinality", remember=("--size {side}",)),
-    replace(
-        _LMDB, trainer="fastgan", sides=(1024,), remember=("`lmdb` must be in the path's name",)
-    ),
+    replace(_LMDB, trainer="fastgan", sides=(1024,), path_word="lmdb"),
 )
 
 # What --for takes: targets, then trainers.

@@ -37,7 +37,9 @@ def judge_unpaired(
             findings.add("one-image-a-side", name, f"{len(inside):,} images in {side}/")
     for side in _TEST_SIDES:
         if side in tops:
-            names += _side(listing, facts, side, need, findings)
+            inside = _side(listing, facts, side, need, findings)
+            counts[side] = len(inside)
+            names += inside
         else:
             findings.add("no-test-folders", f"{side}/")
     judge_names(names, findings)
