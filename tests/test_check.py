@@ -1,4 +1,4 @@
-"""check: sound corpora pass, names are safe to print, the command says it all and ends right."""
+"""check: sound corpora pass, all is read once and within bounds, names are safe to print."""
 
 import contextlib
 import json
@@ -30,14 +30,12 @@ from broken import (
     write,
     zipped,
 )
-from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_check_images import CASES as IMAGE_CASES
 from test_check_layouts import CASES as LAYOUT_CASES
 
 from scoremix.manifests.errors import ConfigError
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.check import hdf5_file, lmdb_file
 from scoremix.stages.check.facts import survey
 from scoremix.stages.check.findings import SHOWN, Findings, printable
@@ -202,6 +200,16 @@ def test_a_missing_extra_is_named(
         judge(path, None, Silent())
 
 
+def test_a_database_that_kills_its_reader_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lmdb_file, "_WALK", "import os, signal; os.kill(os.getpid(), 7)")
+    [verdict] = judge(database()(tmp_path), "lmdb", Silent())
+    [finding] = verdict.findings
+    assert finding.rule == "lmdb-damaged"
+    assert finding.files == [("data.mdb", "reading it ends the process with SIGBUS")]
+
+
 # --- names
 
 
@@ -251,101 +259,6 @@ def test_no_label_whatever_it_is_raises(value: object) -> None:
     judge_labels(data, ["0.png", "1.png"], findings)
     sound = isinstance(value, int) and not isinstance(value, bool) and value in (0, 1)
     assert sound == (findings.errors == 0) or value == 1
-
-
-# --- the command
-
-
-def run(*arguments: str) -> tuple[int, Result]:
-    runner = CliRunner()
-    result = runner.invoke(commands, ["check", "--quiet", *arguments])
-    if result.exception is None or isinstance(result.exception, SystemExit):
-        return result.exit_code, result
-
-    def again() -> None:
-        assert result.exception is not None
-        raise result.exception
-
-    return exit_code(again), result
-
-
-def test_the_command_on_a_sound_corpus(tmp_path: Path) -> None:
-    path = ZIP(tmp_path)
-    code, result = run(str(path), "--for", "StyleGAN3")
-    assert code == 0
-    assert result.stdout == (
-        "stylegan3 reads it: 2 images, 16x16, RGB, PNG; 2 classes: 0 (1), 1 (1); labels: class"
-        " numbers\nremember: labels are there: pass --cond=1, or they are ignored\n"
-    )
-    code, result = run(str(splits("train", "val")(tmp_path / "more")), "--for", "stargan-v2")
-    assert (code, "remember: --num_domains 2" in result.stdout) == (0, True)
-
-
-def test_the_command_on_a_broken_corpus(tmp_path: Path) -> None:
-    path = folder(z__png=png(32))(tmp_path)
-    code, result = run(str(path), "--for", "stylegan")
-    assert code == 3
-    lines = result.stdout.splitlines()
-    assert lines[0].startswith("error mixed-sizes, 1 found: ")
-    assert lines[1] == "    z.png: 32x32; 3 of 4 are 16x16"
-    assert lines[2].startswith("  trainer: a bare AssertionError")
-    assert f"--data {path} " in lines[3]
-    assert not result.stderr.startswith("Traceback")
-
-
-def test_json_says_the_same(tmp_path: Path) -> None:
-    code, result = run(str(folder(z__png=png(32))(tmp_path)), "--for", "stylegan", "--json")
-    report = json.loads(result.stdout)
-    assert (code, report["readable"], report["for"]) == (3, False, "stylegan")
-    [verdict] = report["verdicts"]
-    [finding] = verdict["findings"]
-    assert (finding["rule"], finding["severity"], finding["count"]) == ("mixed-sizes", "error", 1)
-    assert finding["files"] == [{"file": "z.png", "found": "32x32; 3 of 4 are 16x16"}]
-    assert set(finding) == {"rule", "severity", "what", "count", "files", "trainer", "remedy"}
-
-
-def test_without_for_it_tells_who_can_read_it(tmp_path: Path) -> None:
-    code, result = run(str(tree()(tmp_path / "a")))
-    assert code == 0
-    assert "imagefolder: read by lecam, diffaugment-biggan, dcgan" in result.stdout
-    assert "stylegan:    read by stylegan2-ada (1 warning), stylegan3 (1 warning)" in result.stdout
-    assert "not by fastgan: images-too-deep (cat/00.png and 7 more)" in result.stdout
-    assert "2 classes: cat (4), dog (4)" in result.stdout
-    code, result = run(str(only({"x.png": CUT_PNG})(tmp_path / "b")))
-    assert code == 3
-    assert "read by nobody" in result.stdout
-
-
-def nothing(root: Path) -> Path:
-    return root / "gone"
-
-
-def tar(root: Path) -> Path:
-    return write(root, {"corpus.tar": b"x" * 1024}) / "corpus.tar"
-
-
-@pytest.mark.parametrize(("make", "said"), [(nothing, "nearest folder"), (tar, "no corpus")])
-def test_what_cannot_be_judged_is_a_usage_error(
-    make: Callable[[Path], Path], said: str, tmp_path: Path
-) -> None:
-    with pytest.raises(ConfigError, match=said):
-        judge(make(tmp_path), "stylegan", Silent())
-    assert run(str(make(tmp_path)))[0] == 2
-
-
-def test_an_unknown_trainer_is_a_usage_error(tmp_path: Path) -> None:
-    code, result = run(str(tmp_path), "--for", "biggen")
-    assert code == 2
-    assert "biggan" in result.stderr
-
-
-def test_hostile_names_do_not_reach_the_terminal(tmp_path: Path) -> None:
-    write(tmp_path, {"a\x1b[2J\n.png": CUT_PNG, os.fsdecode(b"b\xff.png"): CUT_PNG})
-    code, result = run(str(tmp_path), "--for", "stylegan")
-    assert code == 3
-    assert "\x1b" not in result.output
-    assert r"a\x1b[2J\x0a.png" in result.stdout
-    assert r"b\udcff.png" in result.stdout
 
 
 def test_memory_is_that_of_a_few_images(tmp_path: Path) -> None:
