@@ -100,4 +100,6 @@ def _noted(verdict: "Verdict") -> str:
 def _first_reason(verdict: "Verdict") -> str:
     finding = verdict.findings[0]
     more = f" and {finding.count - 1:,} more" if finding.count > 1 else ""
-    return f"{finding.rule} ({finding.files[0][0]}{more})"
+    errors = sum(one.severity == "error" for one in verdict.findings) - 1
+    others = f" and {errors} other error{'s' if errors > 1 else ''}" if errors else ""
+    return f"{finding.rule} ({finding.files[0][0]}{more}){others}"

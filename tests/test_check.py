@@ -56,6 +56,7 @@ GOOD: list[tuple[str, Build]] = [
     ("stylegan3", only({"a/0.png": PNG, "b/0.png": PNG, "dataset.json": LABELS})),
     ("diffaugment-stylegan2", labelled(numbered([0.3, 0.7], [1, 0], [0, 1], [0.5, 0.5]))),
     ("projected-gan", only({"0.png": png(128)})),
+    ("stylegan3", labelled({f"{index:03d}.png": index % 2 for index in range(4)})),
     ("stylegan-xl", folder(dataset__json=labels(None))),
     ("edm", only({"0.png": png(mode="L"), "1.png": png(mode="L")})),
     ("stylegan", only({f"0000{i}/img{i:08d}.png": PNG for i in range(2)})),

@@ -111,6 +111,7 @@ IMAGES = [
     Case("too-small", S, only({"0.png": png(2)}), "0.png", "2x2"),
     Case("not-png-inside", S, folder(z__png=encoded(form="JPEG")), "z.png", "JPEG"),
     Case("linked-folder", S, then(folder(), linked_folder), "more"),
+    Case("ending-ignored", S, folder(z__heic=b"\0\0\0\x18ftypheic"), "z.heic", ".heic"),
     Case("side-not-advised", "projected-gan", folder(), "000.png", "128"),
     Case(
         "hidden-images",

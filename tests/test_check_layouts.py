@@ -60,6 +60,7 @@ FOLDERS = [
     Case("ending-ignored", STAR, star({"train/cat/x.webp": WEBP}), "train/cat/x.webp"),
     Case("ending-ignored", STAR, star({"train/cat/x.PNG": PNG}), "train/cat/x.PNG", "PNG"),
     Case("ending-ignored", "lecam", tree({"cat/x.tiff": encoded(form="TIFF")}), "cat/x.tiff"),
+    Case("ending-ignored", F, tree({"cat/x.heic": b"\0\0\0\x18ftypheic"}), "cat/x.heic"),
     Case("unpadded-classes", F, tree(names=("2", "10")), "10", "'10' stands where '2' would"),
     Case("unpadded-classes", F, tree(names=("c1", "c2", "c10")), "c10"),
     Case("case-collision", F, tree(names=("Cat", "cat")), "cat", "and Cat"),
@@ -115,6 +116,16 @@ def stored_outside(path: Path) -> None:
         file.create_dataset("imgs", (6, 3, 32, 32), np.uint8, external=outside)
 
 
+def sparse(path: Path) -> None:
+    """1.2 GB an image by its shape, and no bytes on disk."""
+    with h5py.File(path, "a") as file:
+        file.create_dataset("imgs", (6, 3, 20_000, 20_000), np.uint8, chunks=(1, 3, 64, 64))
+
+
+def elsewhere(path: Path) -> Path:
+    return path.rename(path.with_name("corpus"))
+
+
 def group(path: Path) -> None:
     with h5py.File(path, "a") as file:
         file.create_group("imgs")
@@ -160,6 +171,7 @@ HDF5 = [
          hdf5(batch(side=48, axes="NHWC"), name="d_48_wo_resize_train.hdf5"),
          "d_48_wo_resize_train.hdf5: imgs"),
     Case("not-square", H, hdf5(batch()[:, :, :16]), "ILSVRC32.hdf5: imgs", "32x16"),
+    Case("too-large", H, then(hdf5(imgs=False), sparse), "ILSVRC32.hdf5: imgs", "20000"),
     Case("no-images", H, hdf5(batch()[:0], np.array([], int)), "ILSVRC32.hdf5: imgs"),
 ]  # fmt: skip
 
@@ -204,6 +216,8 @@ LMDB = [
     Case("not-power-of-two", L, database(data=png(20), side=20), "20-00000", "20x20"),
     Case("side-unknown", "fastgan", database(), "16-00000", "1024"),
     Case("no-images", L, database({f"16-{i:05d}".encode(): None for i in range(4)}), "data.mdb"),
+    Case("wrong-kind", "fastgan", then(database(data=png(1024), side=1024), elsewhere), "corpus",
+         "`lmdb` is not in the path"),
     Case("wrong-kind", "stylegan", database(), "corpus.lmdb", "a lmdb"),
 ]  # fmt: skip
 

@@ -46,10 +46,10 @@ class Facts:
         return f"{self.width}x{self.height}"
 
 
-def image_endings() -> frozenset[str]:
+def pillow_endings() -> frozenset[str]:
     """Lower-case endings of file names that Pillow, and so the stylegan reader, calls images."""
     Image.init()
-    return frozenset(Image.EXTENSION) | EXTENSIONS
+    return frozenset(Image.EXTENSION)
 
 
 def ending(name: str) -> str:
@@ -59,9 +59,20 @@ def ending(name: str) -> str:
     return base[dot:] if dot >= 0 else ""
 
 
+def claims_image(name: str, facts: dict[str, Facts]) -> bool:
+    """Whether a file is meant as an image: it is one, or has the name of one that is not decoded.
+
+    Photos in HEIC are that, where Pillow has no plugin for them.
+    """
+    found = facts.get(name)
+    if found is None:
+        return False
+    return found.problem != "not-an-image" or ending(name).lower() in EXTENSIONS
+
+
 def survey(listing: Listing, progress: Progress) -> dict[str, Facts]:
     """Decodes every member that is named like an image; name -> facts, equal facts shared."""
-    endings = image_endings()
+    endings = pillow_endings() | EXTENSIONS
     images = [one for one in listing.members if ending(one.name).lower() in endings]
     found = looked_at(((one.name, one) for one in images), len(images), progress)
     return dict(found)

@@ -42,7 +42,7 @@ ANY: dict[str, Rule] = {
         ALL,
         "takes it as an image by its name; UnidentifiedImageError when a batch draws it",
         "Take it out of the data: reports, contact sheets and __MACOSX belong elsewhere. In a zip:"
-        " `zip -d {path} '__MACOSX/*' MEMBER`; in a folder: `find {path} -name '._*' -delete`.",
+        " `zip -d CORPUS.zip '__MACOSX/*' MEMBER`; in a folder: `find {path} -name '._*' -delete`.",
     ),
     "damaged-image": error(
         "cannot be decoded to its end",

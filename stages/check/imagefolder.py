@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .facts import Facts, ending
+from .facts import Facts, claims_image, ending
 from .findings import Findings
 from .images import judge_images, judge_names
 from .listing import Listing, Member, in_hidden_folder
@@ -23,9 +23,7 @@ class _Corpus:
     findings: Findings
 
     def is_image(self, member: Member) -> bool:
-        """Whether it is one, by its content, or cannot be told because it is damaged."""
-        found = self.facts.get(member.name)
-        return found is not None and found.problem != "not-an-image"
+        return claims_image(member.name, self.facts)
 
     def taken(self, members: Sequence[Member]) -> list[str]:
         """Names of the members that the loader takes, by their ending."""

@@ -165,7 +165,7 @@ def _judge_database(place: Place, needs: list[Need], progress: Progress) -> list
         facts = known(need, findings)
         if need.path_word and need.path_word not in str(place.path.absolute()):
             found = f"`{need.path_word}` is not in the path, so it is read as a folder of images"
-            findings.add("wrong-kind", str(place.path), found)
+            findings.add("wrong-kind", place.path.name, found)
         verdicts.append(_verdict(place.path, need, findings, facts))
     return verdicts
 

@@ -53,7 +53,7 @@ FOLDERS: dict[str, Rule] = {
     ),
     "ending-ignored": error(
         "is an image whose ending this trainer passes over",
-        "imagefolder, unpaired",
+        "imagefolder, unpaired; stylegan (HEIC)",
         "trains without it and says nothing",
         "Convert or rename to lower-case .png: `mogrify -format png FILES`, then remove the old.",
     ),

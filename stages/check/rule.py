@@ -28,6 +28,6 @@ def warning(what: str, hits: str, happens: str, remedy: str) -> Rule:
 ALL = "all"
 RESIZE = (
     "Bring all to one size: `scoremix-pipeline augment --data {path} --out SHARDS --set"
-    " ingest.resolution=64` crops and resizes; other tools: `mogrify -resize '64x64^' -gravity"
-    " center -extent 64x64 FILES`."
+    " ingest.resolution=64` crops and resizes; other tools, in place: `mogrify -resize '64x64^'"
+    " -gravity center -extent 64x64 FILES`."
 )

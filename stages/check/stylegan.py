@@ -6,7 +6,7 @@ The reader takes every file whose ending Pillow calls an image's, at any depth.
 import re
 from typing import Any
 
-from .facts import Facts, ending, image_endings
+from .facts import Facts, claims_image, ending, pillow_endings
 from .findings import Findings
 from .images import judge_images, judge_names
 from .labels import LABELS, judge_labels, misnamed
@@ -26,12 +26,15 @@ def judge_stylegan(
         findings.add("duplicate-members", name)
     for name in listing.links:
         findings.add("linked-folder", name)
-    endings = image_endings()
+    endings = pillow_endings()
     names = [
         one.name
         for one in listing.members
         if ending(one.name).lower() in endings and not one.linked
     ]
+    for one in listing.members:
+        if ending(one.name).lower() not in endings and claims_image(one.name, facts):
+            findings.add("ending-ignored", one.name, f"ending {ending(one.name)}")
     judge_names(names, findings)
     _judge_places(names, facts, findings)
     known = judge_images([(name, facts[name]) for name in names], need, findings)

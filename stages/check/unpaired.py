@@ -5,7 +5,7 @@ The loader goes into sub-folders and takes endings in lower or upper case.
 
 from typing import Any
 
-from .facts import Facts, ending
+from .facts import Facts, claims_image, ending
 from .findings import Findings
 from .imagefolder import takes
 from .images import judge_images, judge_names
@@ -52,11 +52,10 @@ def _side(
 ) -> list[str]:
     names = []
     for one in listing.below(f"{side}/"):
-        found = facts.get(one.name)
         if takes(need, one.name):
             names.append(one.name)
             if in_hidden_folder(one.name):
                 findings.add("hidden-images", one.name)
-        elif found is not None and found.problem != "not-an-image":
+        elif claims_image(one.name, facts):
             findings.add("ending-ignored", one.name, f"ending {ending(one.name)}")
     return names
