@@ -62,13 +62,12 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--side", type=int, default=64, help="pixels of files and corpus")
     parser.add_argument("--out", type=Path, help="PATH.json gets another entry")
-    parser.add_argument("more", nargs="*", help="further arguments of scoremix-pipeline, after --")
-    asked = parser.parse_args()
+    asked, more = parser.parse_known_args()  # what is not known here is the command's
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         generate(root / "images", asked.images, asked.side, "png")
         command = [sys.executable, "-m", "scoremix.pipeline.cli"]
-        settings = ["--set", f"ingest.resolution={asked.side}", *asked.more]
+        settings = ["--set", f"ingest.resolution={asked.side}", *more]
         if asked.what == "ingest":
             (root / "stages.yaml").write_text("run: run\ningest: {source: images}\n")
             command += ["run", str(root / "stages.yaml"), "--until", "ingest", *settings]

@@ -6,6 +6,7 @@
     ledger     stages.lock.json: what is done, stale (and why), missing
     estimate   --dry-run: counts, bytes, and time from a short probe on this machine
     status     what a run folder holds
+    check_command  scoremix-pipeline check
     progress   bars on a terminal, timed lines elsewhere, JSON lines beside
     inputs     what each stage is made from
     steps      one function per stage: is it stale, do it, record it

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from ..stages.check.document import text as check_text
 from .cli import commands
 from .config import Config
 
@@ -37,7 +38,7 @@ def commands_text() -> str:
     return "\n".join(parts)
 
 
-DERIVED = {"stages.schema.json": schema_text, "commands.md": commands_text}
+DERIVED = {"stages.schema.json": schema_text, "commands.md": commands_text, "check.md": check_text}
 
 
 def main(folder: Path) -> None:

@@ -3,4 +3,5 @@
 ingest    sources -> corpus/        train     corpus -> score-net/
 generate  plan rows -> pixels       write     pixels -> shards/
 evaluate  shards against held-out images -> report/
+check/    any corpus -> can this trainer read it to the end?
 """

@@ -85,5 +85,6 @@ def _read_member(identity: tuple[str, int, int], place: int) -> bytes:
     # ZipFile counts its open members without a lock of its own. The size is checked on what
     # comes out as well: the header may lie.
     archive, reading = _opened(*identity)
-    with reading, archive.open(archive.infolist()[place]) as file:
-        return capped(file.read(MAX_INPUT_BYTES + 1))
+    info = archive.infolist()[place]
+    with reading, archive.open(info) as file:
+        return capped(file.read(min(info.file_size, MAX_INPUT_BYTES) + 1))

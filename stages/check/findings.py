@@ -1,0 +1,138 @@
+"""findings: what is wrong with a corpus, grouped so that 5,000 equal faults are one."""
+
+import os
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .rules import RULES
+
+SHOWN = 3  # files that a finding names
+_LONGEST = 200  # characters of a name
+
+
+def printable(name: str) -> str:
+    """A name that cannot act on a terminal: what does not print is spelled out, long ones cut.
+
+    Control characters, direction marks and the surrogates of undecodable bytes become \\x1b,
+    \\u202e, \\udcff.
+    """
+    text = "".join(
+        char
+        if char.isprintable()
+        else char.encode("ascii", "backslashreplace").decode()
+        if ord(char) > 127
+        else f"\\x{ord(char):02x}"
+        for char in name
+    )
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+@dataclass
+class Finding:
+    """One rule that the corpus breaks, with the first files that do."""
+
+    rule: str  # name in RULES
+    remedy: str
+    files: list[tuple[str, str]] = field(default_factory=list)  # (name, what was found), printable
+    count: int = 0
+
+    @property
+    def severity(self) -> str:
+        return RULES[self.rule].severity
+
+    def as_json(self) -> dict[str, Any]:
+        rule = RULES[self.rule]
+        return {
+            "rule": self.rule,
+            "severity": rule.severity,
+            "what": rule.what,
+            "count": self.count,
+            "files": [{"file": file, "found": found} for file, found in self.files],
+            "trainer": rule.happens,
+            "remedy": self.remedy,
+        }
+
+    def __str__(self) -> str:
+        rule = RULES[self.rule]
+        lines = [f"{rule.severity} {self.rule}, {self.count:,} found: {rule.what}"]
+        lines += [f"    {file}: {found}" if found else f"    {file}" for file, found in self.files]
+        if self.count > len(self.files):
+            lines.append(f"    and {self.count - len(self.files):,} more")
+        return "\n".join([*lines, f"  trainer: {rule.happens}", f"  remedy:  {self.remedy}"])
+
+
+class Findings:
+    """Collects; the order of the first occurrence stays, errors before warnings."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = shlex.quote(shell_name(path))
+        self._by_rule: dict[str, Finding] = {}
+
+    def add(self, rule: str, file: str, found: str = "") -> None:
+        """`file`: the name of a file or member; `found`: what is there instead of what should."""
+        assert rule in RULES, rule
+        if rule not in self._by_rule:
+            remedy = RULES[rule].remedy.replace("{path}", self._path)
+            self._by_rule[rule] = Finding(rule, remedy)
+        finding = self._by_rule[rule]
+        finding.count += 1
+        if len(finding.files) < SHOWN:
+            finding.files.append((printable(file), printable(found)))
+
+    def sorted(self) -> list[Finding]:
+        return sorted(self._by_rule.values(), key=lambda one: one.severity != "error")
+
+    @property
+    def errors(self) -> int:
+        return sum(one.severity == "error" for one in self._by_rule.values())
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one trainer, or of a target without one."""
+
+    trainer: str  # empty for the target itself
+    target: str
+    findings: list[Finding]
+    facts: dict[str, Any]  # images, side, mode, classes, labels: what is known
+    remember: list[str]  # options that are easily forgotten
+
+    @property
+    def readable(self) -> bool:
+        return all(one.severity != "error" for one in self.findings)
+
+    @property
+    def name(self) -> str:
+        return self.trainer or self.target
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "trainer": self.trainer or None,
+            "target": self.target,
+            "readable": self.readable,
+            "facts": self.facts,
+            "remember": self.remember,
+            "findings": [one.as_json() for one in self.findings],
+        }
+
+
+def facts_line(facts: dict[str, Any]) -> str:
+    """ "12 images, 64x64, RGB, PNG; 2 classes: cat (7), dog (5); labels: class folders"."""
+    parts = [f"{facts['images']:,} image{'s' if facts['images'] != 1 else ''}"]
+    parts += [facts[key] for key in ("size", "mode", "format") if facts.get(key)]
+    line = ", ".join(parts)
+    classes: dict[str, int] = facts.get("classes") or {}
+    if classes:
+        first = list(classes.items())[:10]
+        listed = ", ".join(f"{printable(name)} ({count:,})" for name, count in first)
+        more = f" and {len(classes) - 10} more" if len(classes) > 10 else ""
+        one, many = ("folder", "folders") if facts.get("labels") is None else ("class", "classes")
+        line += f"; {len(classes)} {many if len(classes) > 1 else one}: {listed}{more}"
+    return line + (f"; labels: {facts['labels']}" if facts.get("labels") else "")
+
+
+def shell_name(path: str | os.PathLike[str]) -> str:
+    """A path for messages, printable."""
+    return printable(os.fspath(path))

@@ -1,0 +1,33 @@
+"""rule: what is wrong, which trainers it hits, what happens there, and the remedy.
+
+An error: the trainer crashes, or trains on something else than the corpus without a word. A
+warning: it works, but.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Rule:
+    severity: Literal["error", "warning"]
+    what: str
+    hits: str  # trainers or targets
+    happens: str  # what the trainer does
+    remedy: str  # {path}: of the corpus, as a shell takes it
+
+
+def error(what: str, hits: str, happens: str, remedy: str) -> Rule:
+    return Rule("error", what, hits, happens, remedy)
+
+
+def warning(what: str, hits: str, happens: str, remedy: str) -> Rule:
+    return Rule("warning", what, hits, happens, remedy)
+
+
+ALL = "all"
+RESIZE = (
+    "Bring all to one size: `scoremix-pipeline augment --data {path} --out SHARDS --set"
+    " ingest.resolution=64` crops and resizes; other tools, in place: `mogrify -resize '64x64^'"
+    " -gravity center -extent 64x64 FILES`."
+)
