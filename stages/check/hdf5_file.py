@@ -13,7 +13,7 @@ import numpy as np
 
 from ...manifests.errors import ConfigError
 from ..progress import Progress
-from ..sources import MAX_INPUT_BYTES
+from ..sources.base import MAX_INPUT_BYTES
 from .findings import Findings
 from .needs import Need
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ..sources import MAX_INPUT_BYTES
+from ..sources.base import MAX_INPUT_BYTES
 
 
 @dataclass(frozen=True, slots=True)

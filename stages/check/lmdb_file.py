@@ -19,7 +19,7 @@ from typing import Any
 
 from ...manifests.errors import ConfigError
 from ..progress import Progress
-from ..sources import MAX_INPUT_BYTES
+from ..sources.base import MAX_INPUT_BYTES
 from .facts import Facts, looked_at
 from .findings import Findings
 from .images import judge_images
