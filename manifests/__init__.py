@@ -12,6 +12,9 @@ index    index.json: the shards, and the hash of every file
 card     README.md: the dataset card
 layout   what a trainer's folder holds, file by file, as data
 payload  an image's bytes out of its shard, verified
+trainers which trainer reads what, with its commands
+needs    what a trainer needs of a corpus
+staging  a file or tree that appears whole or not at all
 subset   the shards of a smaller ratio, for trainers that stream
 verify   reads all of it back and says what is wrong
 inspect  counts, and the lineage of one image

@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -51,6 +51,7 @@ class Layout:
     hard_labels: bool = False  # soft labels become the class of the largest weight
     split: str = "train"  # imagefolder: folder of the training images, "" for none
     real_split: str | None = None  # imagefolder: a second folder, of the real images alone
+    flat: bool = False  # imagefolder: no folders at all, for readers that list one folder
     domains: tuple[str, str] | None = None  # unpaired: class names of A and B; None: both classes
 
 
@@ -93,6 +94,7 @@ class Listing:
     resolution: int  # side in pixels
     channels: int  # as exported: 1 or 3
     to_rgb: bool  # images are gray in the shards and RGB in the layout
+    name: str  # of the corpus, ASCII
     index_digest: str  # of the corpus
 
     @property
@@ -155,6 +157,8 @@ class Listing:
     def _folders(self) -> Callable[[Row], str]:
         """Row -> the folder of its image, with a final "/"."""
         layout = self.layout
+        if layout.flat:
+            return lambda row: ""
         if layout.target == "stylegan":
             return lambda row: f"{row.round:03d}/"
         if layout.target == "unpaired":
@@ -199,6 +203,7 @@ def read_layout(shards: Path, layout: Layout) -> Listing:
         resolution=index["resolution"],
         channels=3 if layout.rgb else index["channels"],
         to_rgb=layout.rgb and index["channels"] == 1,
+        name=_slug(index["name"]) or "corpus",
         index_digest=index["index_digest"],
     )
 
@@ -210,7 +215,7 @@ def file_name(key: str, round_: int) -> str:
 
 def key_of(path: str) -> str:
     """The sample's key, from the path of an exported image."""
-    return PurePosixPath(path).stem.partition("_")[2]
+    return path.rpartition("/")[2].partition("_")[2].partition(".")[0]
 
 
 def class_folder(classes: tuple[str, ...], class_id: int) -> str:
@@ -218,8 +223,12 @@ def class_folder(classes: tuple[str, ...], class_id: int) -> str:
     if class_id < 0:
         return UNCLASSED
     number = f"{class_id:0{len(str(max(len(classes) - 1, 0)))}d}"
-    slug = re.sub(r"[^A-Za-z0-9]+", "-", classes[class_id]).strip("-")[:_SLUG].strip("-")
+    slug = _slug(classes[class_id])
     return f"{number}_{slug}" if slug and slug != str(class_id) else number
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:_SLUG].strip("-")
 
 
 def _check_published(shards: Path) -> None:
@@ -238,6 +247,8 @@ def _check_published(shards: Path) -> None:
 def _check_options(layout: Layout) -> None:
     if layout.target not in TARGETS:
         raise ConfigError(f"Target {layout.target!r} was asked for; use {', '.join(TARGETS)}.")
+    if layout.target != "imagefolder" and (layout.flat or layout.real_split):
+        raise ConfigError(f"A flat folder, or one of the real images, is not {layout.target}'s.")
     if layout.real_only and layout.ratio:
         raise ConfigError(
             f"Real images only and ratio {layout.ratio} were both asked for. Leave one of them out."

@@ -1,6 +1,7 @@
 """The spine: one page that tells ingest -> train -> plan -> generate -> write -> evaluate.
 
     cli        the commands; exit codes; the one place that prints
+    export_command  the command `export`
     config     stages.yaml: composed, checked, resolved
     run        the spine itself
     ledger     stages.lock.json: what is done, stale (and why), missing

@@ -23,6 +23,7 @@ from ..manifests.errors import (
     StorageError,
     VerifyError,
 )
+from .export_command import export
 
 if TYPE_CHECKING:
     from .config import Config
@@ -214,6 +215,9 @@ def evaluate(
     config = load_config(folder / "stages.yaml", wanted)
     shards = _shards_of_run(folder)
     _bring_up_to_date(config, folder, shards, device, UNTIL[-1], False, quiet, only="evaluate")
+
+
+commands.add_command(export)
 
 
 def _bring_up_to_date(

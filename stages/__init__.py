@@ -3,4 +3,5 @@
 ingest    sources -> corpus/        train     corpus -> score-net/
 generate  plan rows -> pixels       write     pixels -> shards/
 evaluate  shards against held-out images -> report/
+export    shards -> a trainer's own layout (writers in layouts/)
 """
