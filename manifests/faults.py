@@ -11,7 +11,14 @@ from collections import Counter
 
 SHARD_POINTS = ("tar-written", "tar-renamed", "parquet-renamed", "marker-renamed")
 PUBLISH_POINTS = ("unpublished", "stale-removed", "plan", "manifest", "card", "index", "sums")
-POINTS = SHARD_POINTS + PUBLISH_POINTS
+EXPORT_POINTS = (
+    "export-image",
+    "export-synced",
+    "export-cleared",
+    "export-recorded",
+    "export-named",
+)
+POINTS = SHARD_POINTS + PUBLISH_POINTS + EXPORT_POINTS
 
 _arrivals: Counter[str] = Counter()
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .atomic import storage_errors, sync_folder, write_bytes
 from .errors import LockedError
+from .faults import at
 
 
 @contextlib.contextmanager
@@ -45,18 +46,22 @@ def settle(data: Path, out: Path, record: bytes) -> None:
     """
     with storage_errors(out):
         _sync(data)
+        at("export-synced")
         beside, old = record_path(out), data.with_name("old")
         beside.unlink(missing_ok=True)
         if os.path.lexists(out):
             os.rename(out, old)
+        at("export-cleared")
         try:
             write_bytes(beside, record, data.with_name("record"))
+            at("export-recorded")
             os.rename(data, out)
         except BaseException:
             if os.path.lexists(old) and not os.path.lexists(out):
                 os.rename(old, out)
             raise
         sync_folder(out.parent)
+        at("export-named")
 
 
 def record_path(out: Path) -> Path:

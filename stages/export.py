@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from ..manifests.atomic import json_bytes
 from ..manifests.errors import ConfigError, StorageError
+from ..manifests.faults import at
 from ..manifests.layout import Layout, Listing, Target, read_layout
 from ..manifests.needs import Commands, check_needs, commands_for, find_preset
 from ..manifests.payload import open_tars
@@ -203,6 +204,7 @@ def _in_groups(advance: Advance, size: int = 64) -> Advance:
 
     def some(count: int) -> None:
         nonlocal waiting
+        at("export-image")
         waiting += count
         if waiting >= size:
             advance(waiting)
