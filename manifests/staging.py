@@ -25,7 +25,7 @@ def staging(out: Path) -> Iterator[Path]:
 
     Raises LockedError if another process is making the same `out`.
     """
-    place = out.with_name(f".{out.name}.exporting")
+    place = _place(out)
     with storage_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _claim(place, out)
@@ -37,6 +37,13 @@ def staging(out: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(place, ignore_errors=True)
         os.close(descriptor)
+
+
+def clear(out: Path) -> None:
+    """Takes away what a killed export of `out` left beside it."""
+    if _place(out).exists():
+        with contextlib.suppress(LockedError), staging(out):
+            pass
 
 
 def settle(data: Path, out: Path, record: bytes) -> None:
@@ -79,6 +86,10 @@ def measured(path: Path) -> tuple[int, int]:
             files += 1
             size += os.lstat(os.path.join(folder, name)).st_size
     return files, size
+
+
+def _place(out: Path) -> Path:
+    return out.with_name(f".{out.name}.exporting")
 
 
 def _claim(place: Path, out: Path) -> int:

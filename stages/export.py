@@ -15,13 +15,13 @@ from typing import Any, Literal
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
-from ..manifests.atomic import json_bytes
+from ..manifests.atomic import json_bytes, storage_errors
 from ..manifests.errors import ConfigError, StorageError
 from ..manifests.faults import at
 from ..manifests.layout import Layout, Listing, Target, read_layout
 from ..manifests.needs import Commands, check_needs, commands_for, find_preset
 from ..manifests.payload import open_tars
-from ..manifests.staging import measured, record_path, settle, staging
+from ..manifests.staging import clear, measured, record_path, settle, staging
 from ..manifests.trainers import Preset
 from .layouts.archive import write_zip
 from .layouts.arrays import write_hdf5
@@ -73,7 +73,9 @@ def export(shards: Path, out: Path, config: ExportConfig, *, progress: Progress)
     check_needs(listing, preset)
     request = _request(listing, preset, out)
     made = _is_other(out, request, config.overwrite)
-    files, size = (0, 0) if made else measured(out)
+    if not made:
+        clear(out)
+        files, size = measured(out)
     if made:
         with staging(out) as data:
             _check_space(out, listing)
@@ -184,6 +186,7 @@ def _write(listing: Listing, preset: Preset, data: Path, out: Path, progress: Pr
     if preset.real_split:
         images += int(pc.sum(pc.equal(listing.rows["round"], 0)).as_py())
     with (
+        storage_errors(out),
         open_tars(listing.shards) as tars,
         progress.task("export", images, "images") as advance,
     ):

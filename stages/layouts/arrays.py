@@ -1,7 +1,11 @@
-"""One HDF5 file: `imgs` uint8 and `labels` int64, in the axis order that the trainer reads."""
+"""One HDF5 file: `imgs` uint8 and `labels` int64, in the axis order that the trainer reads.
+
+h5py makes the file with room for the images, and says where; they are then written there. A disk
+that fills up under HDF5 itself brings the process down when it ends, and nothing can be told.
+"""
 
 import io
-import re
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -11,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...manifests.errors import ConfigError, StorageError
+from ...manifests.errors import ConfigError
 from ...manifests.layout import Listing
 from ...manifests.payload import Tars
 from ...manifests.trainers import Preset
 from .tree import Advance
 
-_ROWS = 256  # images decoded and written at a time
-_ERRNO = re.compile(r"errno = (\d+), error message = '([^']*)'")
+_ROWS = 64  # images decoded and written at a time
+_HEADER = 4096  # bytes, more than the file has beside images and labels
 
 
 def write_hdf5(listing: Listing, preset: Preset, tars: Tars, data: Path, advance: Advance) -> None:
@@ -31,36 +35,36 @@ def write_hdf5(listing: Listing, preset: Preset, tars: Tars, data: Path, advance
     assert preset.file is not None and preset.axes is not None
     data.mkdir()
     path = data / preset.file.format(name=listing.name, resolution=listing.resolution)
-    try:
-        _write(h5py, path, listing, preset, tars, advance)
-    except (OSError, RuntimeError) as error:  # h5py puts the system's word into its own message
-        found = _ERRNO.search(str(error))
-        if found is None:
-            raise
-        raise StorageError(
-            f"Writing {preset.file} failed: {found[2]}. Free some space, then run the same command "
-            "again."
-        ) from error
-
-
-def _write(
-    h5py: ModuleType, path: Path, listing: Listing, preset: Preset, tars: Tars, advance: Advance
-) -> None:
     side = listing.resolution
     one = (3, side, side) if preset.axes == "NCHW" else (side, side, 3)
-    # Neither times nor the order of creation are kept, and nothing is filled that is written next.
-    with h5py.File(path, "x", libver=("v108", "v108")) as file:
-        images = _dataset(h5py, file, "imgs", (listing.count, *one), "u1")
-        labels = _dataset(h5py, file, "labels", (listing.count,), "<i8")
-        labels[:] = np.maximum(listing.class_ids, 0)
-        for start, pixels in _batches(listing, tars):
+    labels = np.maximum(listing.class_ids, 0)
+    # A size that the system does not allow is refused here, by the system, and not in HDF5.
+    path.touch()
+    os.truncate(path, _HEADER + listing.count * (3 * side * side + labels.itemsize))
+    offset = _make_file(h5py, path, (listing.count, *one), labels)
+    with open(path, "r+b", buffering=0) as file:
+        file.seek(offset)
+        for pixels in _batches(listing, tars):
             block = pixels.transpose(0, 3, 1, 2) if preset.axes == "NCHW" else pixels
-            images[start : start + len(block)] = np.ascontiguousarray(block)
+            view = memoryview(block.tobytes())  # in C order
+            while view:  # a full disk takes a part first and then says so
+                view = view[file.write(view) :]
             advance(len(block))
 
 
+def _make_file(
+    h5py: ModuleType, path: Path, shape: tuple[int, ...], labels: NDArray[np.int64]
+) -> int:
+    """A file with labels and room for images; returns the offset of the images in it."""
+    with h5py.File(path, "w", libver=("v108", "v108")) as file:
+        _dataset(h5py, file, "labels", labels.shape, "<i8")[:] = labels
+        return int(_dataset(h5py, file, "imgs", shape, "u1").id.get_offset())
+
+
 def _dataset(h5py: ModuleType, file: Any, name: str, shape: tuple[int, ...], dtype: str) -> Any:
+    """Contiguous, allocated, not filled, and without times: equal content is equal bytes."""
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     creation.set_obj_track_times(False)
     kind = h5py.h5t.py_create(np.dtype(dtype))
@@ -68,10 +72,9 @@ def _dataset(h5py: ModuleType, file: Any, name: str, shape: tuple[int, ...], dty
     return h5py.Dataset(h5py.h5d.create(file.id, name.encode(), kind, space, creation))
 
 
-def _batches(listing: Listing, tars: Tars) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """(first row, uint8 (rows, R, R, 3)) in the order of the listing."""
-    side, start = listing.resolution, 0
-    block = np.empty((_ROWS, side, side, 3), np.uint8)
+def _batches(listing: Listing, tars: Tars) -> Iterator[NDArray[np.uint8]]:
+    """uint8 (rows, R, R, 3), in the order of the listing."""
+    block = np.empty((_ROWS, listing.resolution, listing.resolution, 3), np.uint8)
     filled = 0
     for row in listing.images():
         with Image.open(io.BytesIO(tars.read(row.key, row.image))) as image:
@@ -79,10 +82,10 @@ def _batches(listing: Listing, tars: Tars) -> Iterator[tuple[int, NDArray[np.uin
         block[filled] = pixels[:, :, None] if pixels.ndim == 2 else pixels
         filled += 1
         if filled == _ROWS:
-            yield start, block
-            start, filled = start + filled, 0
+            yield block
+            filled = 0
     if filled:
-        yield start, block[:filled]
+        yield block[:filled]
 
 
 def _h5py() -> ModuleType:
