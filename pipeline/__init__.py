@@ -11,7 +11,7 @@
     inputs     what each stage is made from
     steps      one function per stage: is it stale, do it, record it
     ranks      several processes of one launch
-    derived    documents made from the code
+    derived    documents made from the code (trainers_doc: the trainers' part)
     signals    stop on request, resumable
 
 Below it: stages (one verb per file) -> models (torch), manifests (what is on disk, no torch).
