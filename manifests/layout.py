@@ -182,9 +182,9 @@ def read_layout(shards: Path, layout: Layout) -> Listing:
     index = read_index(shards)
     classes = tuple(index["classes"])
     last = last_round(index["ratio"], 0 if layout.real_only else layout.ratio)
-    manifest = pq.read_table(
-        shards / "manifest.parquet", columns=list(_COLUMNS), page_checksum_verification=True
-    )
+    path = shards / "manifest.parquet"
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        manifest = file.read(columns=list(_COLUMNS))
     rows = manifest.filter(pc.less_equal(manifest["round"], last)).combine_chunks()
     ids, labels = _labels(rows, layout)
     if labels == "hard":

@@ -13,7 +13,7 @@ from .tree import Advance
 
 _PAGE = 4096
 _SPARE = 16 << 20  # bytes of a map beyond what its pages need
-_COMMIT = 32 << 20  # bytes of images between two commits: what a transaction holds in memory
+_COMMIT = 8 << 20  # bytes of images between two commits: what a transaction holds in memory
 
 
 def write_lmdb(listing: Listing, tars: Tars, data: Path, advance: Advance) -> None:
