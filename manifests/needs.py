@@ -79,6 +79,7 @@ def commands_for(preset: Preset, listing: Listing, out: Path) -> Commands:
         "real_name": shlex.quote(real.stem),
         "name": listing.name,
         "resolution": listing.resolution,
+        "network": _network(preset, listing.resolution),
         "classes": max(len(listing.classes), 1),
         "last_class": max(len(listing.classes) - 1, 0),
         "count": listing.count,
@@ -105,6 +106,14 @@ def labelled(listing: Listing) -> bool:
 def real_beside(out: Path) -> Path:
     """Where an export of the real images alone would go: corpus.zip -> corpus-real.zip."""
     return out.with_name(f"{out.stem}-real{out.suffix}")
+
+
+def _network(preset: Preset, side: int) -> int:
+    """The smallest network that no image must be scaled down for, or the largest there is."""
+    return min(
+        (known for known in preset.networks if known >= side),
+        default=max(preset.networks, default=side),
+    )
 
 
 def _plain(target: Target | None) -> Preset:

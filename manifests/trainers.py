@@ -4,8 +4,8 @@ The first row of a trainer is its default. What a trainer needs was read in its 
 run; where the source leaves it open a row asks for nothing. docs/trainers.md is derived from here.
 
 In commands: {out} the export, {real} an export of the real images alone and {real_name} its name,
-{name} of the corpus, {resolution}, {classes}, {last_class}, {count} of images; {cond} is the row's
-`conditional` where the export has labels of two or more classes.
+{name} of the corpus, {resolution}, {network} that fits it, {classes}, {last_class}, {count} of
+images; {cond} is the row's `conditional` where the export has labels of two or more classes.
 """
 
 from dataclasses import dataclass
@@ -37,6 +37,7 @@ class Preset:
     file: str | None = None  # hdf5: the file's name inside the folder
     resolutions: tuple[int, ...] = ()  # those it has; empty: any
     power_of_two: bool = False  # of the side
+    networks: tuple[int, ...] = ()  # sides of its networks, to which it scales images
     needs_classes: bool = False
     real_to: Target | None = None  # what `evaluate` reads as {real}; None: the same target
     max_classes: int | None = None
@@ -276,8 +277,9 @@ TRAINERS: tuple[Preset, ...] = (
         "dcgan",
         "imagefolder",
         "pytorch/examples DCGAN",
-        train="python main.py --dataset folder --dataroot {out}/train --imageSize 64",
+        train="python main.py --dataset folder --dataroot {out}/train --imageSize {network}",
         evaluate=_CLEAN_FID,
+        networks=(64,),
         notes=("Its networks are made for 64 px: it scales other images.", _OWN),
     ),
     Preset(
@@ -302,18 +304,23 @@ TRAINERS: tuple[Preset, ...] = (
         "fastgan",
         "imagefolder",
         "FastGAN-pytorch",
-        train="python train.py --path {out} --im_size {resolution}",
+        train="python train.py --path {out} --im_size {network}",
         evaluate=_CLEAN_FID,
         flat=True,
-        power_of_two=True,
-        notes=("It lists one folder and no sub-folder: classes are not kept.", _OWN),
+        networks=(256, 512, 1024),
+        notes=(
+            "It lists one folder and no sub-folder: classes are not kept.",
+            "It has networks for 256, 512 and 1024 px, and scales other images.",
+            _OWN,
+        ),
     ),
     Preset(
         "fastgan",
         "lmdb",
         "FastGAN-pytorch",
-        train="python train.py --path {out} --im_size {resolution}",
+        train="python train.py --path {out} --im_size {network}",
         evaluate=_CLEAN_FID,
+        networks=(256, 512, 1024),
         rgb=True,
         resolutions=(1024,),
         notes=("It reads an LMDB only if its path has `lmdb` in it.",),

@@ -25,6 +25,8 @@ def _row(preset: Preset) -> str:
     sides = ", ".join(map(str, preset.resolutions)) or (
         "a power of two" if preset.power_of_two else "any"
     )
+    if preset.networks and not preset.resolutions:
+        sides += f", scaled to {', '.join(map(str, preset.networks))}"
     layout = f"`{preset.target}`"
     if preset.target == "hdf5":
         layout += f", {preset.axes}, `{preset.file}`".replace("{resolution}", "SIDE").replace(
@@ -59,6 +61,7 @@ def _section(preset: Preset, *, default: bool, alone: bool) -> list[str]:
         "real_name": "REAL",
         "name": "NAME",
         "resolution": "SIDE",
+        "network": preset.networks[0] if len(preset.networks) == 1 else "SIDE",
         "classes": "CLASSES",
         "last_class": "CLASSES - 1",
         "count": "more",

@@ -76,6 +76,17 @@ def test_every_preset_exports_and_fills_its_commands(
         assert Path(real).exists()
 
 
+@pytest.mark.parametrize(("side", "size"), [(8, 256), (256, 256), (300, 512), (2048, 1024)])
+def test_a_trainer_that_scales_gets_the_nearest_network(
+    side: int, size: int, tmp_path: Path
+) -> None:
+    shards = make_corpus(tmp_path, images=2, side=side, ratio=0, classes=())
+    done = exported(shards, tmp_path / "a", "fastgan")
+    assert done.commands.train.endswith(f"--im_size {size}")
+    done = exported(shards, tmp_path / "b", "dcgan")
+    assert done.commands.train.endswith("--imageSize 64")
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """64 px, RGB, two classes, 24 images."""
