@@ -31,8 +31,8 @@ def staging(out: Path) -> Iterator[Path]:
         descriptor = _claim(place, out)
     try:
         with storage_errors(out):
-            _remove(place / "data")
-            _remove(place / "old")
+            for leftover in ("data", "aside"):
+                _remove(place / leftover)
         yield place / "data"
     finally:
         shutil.rmtree(place, ignore_errors=True)
@@ -49,23 +49,30 @@ def clear(out: Path) -> None:
 def settle(data: Path, out: Path, record: bytes) -> None:
     """Gives finished `data` its name, with its record beside; what was there before goes.
 
-    Durable: one sync of everything, before anything gets a name.
+    Durable: one sync of everything, before anything gets a name. If the system refuses a step,
+    what was there is there again; only a kill in between leaves neither the old nor the new.
     """
+    beside, aside = record_path(out), data.with_name("aside")
     with storage_errors(out):
         _sync(data)
         at("export-synced")
-        beside, old = record_path(out), data.with_name("old")
-        beside.unlink(missing_ok=True)
-        if os.path.lexists(out):
-            os.rename(out, old)
-        at("export-cleared")
+        aside.mkdir(exist_ok=True)
+        recorded = os.path.lexists(beside)
+        moved: list[tuple[Path, Path]] = []
         try:
+            for path in (out, beside):
+                if os.path.lexists(path):
+                    os.rename(path, aside / path.name)
+                    moved.append((aside / path.name, path))
+            at("export-cleared")
             write_bytes(beside, record, data.with_name("record"))
             at("export-recorded")
             os.rename(data, out)
         except BaseException:
-            if os.path.lexists(old) and not os.path.lexists(out):
-                os.rename(old, out)
+            if not recorded:
+                beside.unlink(missing_ok=True)
+            for kept, path in moved:
+                os.rename(kept, path)
             raise
         sync_folder(out.parent)
         at("export-named")

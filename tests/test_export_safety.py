@@ -252,19 +252,30 @@ def test_a_full_disk_exits_6_and_the_same_command_goes_on(
 CALLS = ("open", "write", "mkdir", "fsync", "rename", "replace")
 
 
-def test_every_refusal_of_the_system_leaves_nothing_and_the_rerun_converges(
-    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("old", [False, True], ids=["new", "replacing"])
+def test_every_refusal_of_the_system_leaves_what_was_there_and_the_rerun_converges(
+    old: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The n-th call fails with "no space left", for every n of a small export."""
-    small = make_corpus(tmp_path / "small", images=3, ratio=1)
+    shards = make_corpus(tmp_path / "small", images=3, ratio=1)
+    config = ExportConfig(to="imagefolder", overwrite=True)
+    write(shards, tmp_path / "wanted" / "a", config, progress=Silent())
+    wanted = tiny.digests(tmp_path / "wanted")
+    out = tmp_path / "out" / "a"
+    if old:
+        write(shards, out, ExportConfig(to="imagefolder", ratio=0), progress=Silent())
+    before = tiny.digests(out.parent)
     real: dict[str, Callable[..., Any]] = {name: getattr(os, name) for name in CALLS}
     left = -1
 
     def failing(name: str) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
             nonlocal left
-            left -= 1
-            if left == 0:
+            there = name == "mkdir" and os.path.isdir(
+                arguments[0]
+            )  # says so before it has no space
+            left -= not there
+            if left == 0 and not there:
                 raise OSError(28, "No space left on device")
             return real[name](*arguments, **options)
 
@@ -272,25 +283,32 @@ def test_every_refusal_of_the_system_leaves_nothing_and_the_rerun_converges(
 
     for name in CALLS:
         monkeypatch.setattr(os, name, failing(name))
-    out = tmp_path / "out" / "folder"
-    config = ExportConfig(to="imagefolder")
     for count in range(1, 200):
         left = count
         try:
-            write(small, out, config, progress=Silent())
-        except (StorageError, OSError) as error:
-            failed: BaseException = error
+            write(shards, out, config, progress=Silent())
+        except Exception as error:
+            assert isinstance(error, StorageError), f"call {count}: {error!r}"
         else:
             break
-        left = -1
-        assert isinstance(failed, StorageError), f"call {count}: {failed!r}"
-        # What fails after the last rename has the whole export under its name.
-        assert not out.exists() or len(tiny.digests(out)) == 6
+        finally:
+            left = -1
+        # What fails after the last rename has the whole of the new export under its name.
+        assert tiny.digests(out.parent) in (before, wanted), f"call {count}"
     else:
         pytest.fail("still failing")
     assert count > 20
-    assert sorted(os.listdir(out.parent)) == ["folder", "folder.export.json"]
-    assert len(tiny.digests(out)) == 6
+    assert tiny.digests(out.parent) == wanted
+
+
+def test_a_system_that_takes_a_part_of_each_write_gets_the_rest(
+    shards: Path, undisturbed: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: whole(file, data[:100]))
+    assert export(shards, tmp_path / "folder", "--to", "imagefolder") == 0
+    monkeypatch.undo()
+    assert tiny.digests(tmp_path) == of(undisturbed, "folder")
 
 
 def test_what_cannot_fit_is_told_before_anything_is_written(
