@@ -10,6 +10,12 @@ tars     the tar itself: written so that its bytes depend on the samples alone, 
 publish  finished shards become a corpus: manifest, index, card, SHA256SUMS last of all
 index    index.json: the shards, and the hash of every file
 card     README.md: the dataset card
+layout   what a trainer's folder holds, file by file, as data
+payload  an image's bytes out of its shard, verified
+trainers which trainer reads what, with its commands
+needs    what a trainer needs of a corpus
+staging  a file or tree that appears whole or not at all
+subset   the shards of a smaller ratio, for trainers that stream
 verify   reads all of it back and says what is wrong
 inspect  counts, and the lineage of one image
 lock     who works on a run

@@ -12,7 +12,14 @@ from collections import Counter
 TRAIN_POINTS = ("train-step", "best-saved", "state-saved", "weights-written")
 SHARD_POINTS = ("tar-written", "tar-renamed", "parquet-renamed", "marker-renamed")
 PUBLISH_POINTS = ("unpublished", "stale-removed", "plan", "manifest", "card", "index", "sums")
-POINTS = TRAIN_POINTS + SHARD_POINTS + PUBLISH_POINTS
+EXPORT_POINTS = (
+    "export-image",
+    "export-synced",
+    "export-cleared",
+    "export-recorded",
+    "export-named",
+)
+POINTS = TRAIN_POINTS + SHARD_POINTS + PUBLISH_POINTS + EXPORT_POINTS
 
 _arrivals: Counter[str] = Counter()
 

@@ -1,6 +1,7 @@
 """The spine: one page that tells ingest -> train -> plan -> generate -> write -> evaluate.
 
     cli        the commands; exit codes; the one place that prints
+    export_command  the command `export`
     config     stages.yaml: composed, checked, resolved
     run        the spine itself
     ledger     stages.lock.json: what is done, stale (and why), missing
@@ -11,7 +12,7 @@
     inputs     what each stage is made from
     steps      one function per stage: is it stale, do it, record it
     ranks      several processes of one launch
-    derived    documents made from the code
+    derived    documents made from the code (trainers_doc: the trainers' part)
     signals    stop on request, resumable
 
 Below it: stages (one verb per file) -> models (torch), manifests (what is on disk, no torch).

@@ -24,6 +24,8 @@ from ..manifests.errors import (
     VerifyError,
 )
 from .check_command import check
+from .export_command import export
+from .ledger import shards_of, shards_of_run
 
 if TYPE_CHECKING:
     from .config import Config
@@ -96,7 +98,7 @@ def run(
 
     config = load_config(stages, list(overrides))
     folder = Path(config.run)
-    _bring_up_to_date(config, folder, _shards_of_run(folder), device, until, dry_run, quiet)
+    _bring_up_to_date(config, folder, shards_of_run(folder), device, until, dry_run, quiet)
 
 
 @commands.command()
@@ -167,14 +169,14 @@ def verify(shards: Path) -> None:
     """Check every byte of SHARDS against SHA256SUMS, markers and manifest."""
     from ..manifests.verify import verify as check
 
-    shards = _shards_of(shards)
+    shards = shards_of(shards)
     problems = check(shards)
     if problems:
         for problem in problems:
             click.echo(f"{problem.file}: {problem.what}")
         raise VerifyError(
             f"{shards} is not what its manifests promise: {len(problems)} problem(s), listed above."
-            " What is damaged is made again by the run: remove the files that are named, and\n"
+            " What is damaged is made again by the run: remove the files that are named, and"
             " SHA256SUMS, and run the same command as before."
         )
     click.echo(f"{shards} is whole: every file agrees with SHA256SUMS, markers and manifest.")
@@ -190,7 +192,7 @@ def inspect(shards: Path, key: str | None, image: Path | None) -> None:
     """Count what SHARDS holds; with KEY, show one image's whole lineage."""
     from ..manifests import inspect as inspecting
 
-    shards = _shards_of(shards)
+    shards = shards_of(shards)
     if key is None:
         click.echo(json.dumps(inspecting.summary(shards), indent=2, ensure_ascii=False))
         return
@@ -213,11 +215,12 @@ def evaluate(
 
     wanted = list(overrides) + ([f"evaluate.features={features}"] if features else [])
     config = load_config(folder / "stages.yaml", wanted)
-    shards = _shards_of_run(folder)
+    shards = shards_of_run(folder)
     _bring_up_to_date(config, folder, shards, device, UNTIL[-1], False, quiet, only="evaluate")
 
 
 commands.add_command(check)
+commands.add_command(export)
 
 
 def _bring_up_to_date(
@@ -268,22 +271,6 @@ def _show(folder: Path, shards: Path, outcome: "Outcome") -> None:
 def _near(path: Path) -> str:
     """A path as short as the working folder allows."""
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _shards_of(path: Path) -> Path:
-    """The shards' folder: `path` itself, or the one of a run folder."""
-    if not path.is_dir():
-        raise ConfigError(f"{path} is not a folder. Name a folder of shards, or a run folder.")
-    if (path / "stages.lock.json").exists():
-        return _shards_of_run(path)
-    return path
-
-
-def _shards_of_run(folder: Path) -> Path:
-    """Where the shards of a run lie: where it put them before, or in its own folder."""
-    from .ledger import Ledger
-
-    return Path(os.path.normpath(folder / (Ledger(folder).shards or "shards")))
 
 
 def _device(name: str) -> str:

@@ -12,6 +12,7 @@ import click
 from ..stages.check.document import text as check_text
 from .cli import commands
 from .config import Config
+from .trainers_doc import trainers_text
 
 
 def schema_text() -> str:
@@ -40,10 +41,23 @@ def commands_text() -> str:
 
 DERIVED = {"stages.schema.json": schema_text, "commands.md": commands_text, "check.md": check_text}
 
+# What stands between these lines of a document, the rest of which is written by hand.
+BEGIN, END = "<!-- derived: make docs -->\n", "<!-- end of what is derived -->\n"
+REGIONS = {"trainers.md": trainers_text}
+
+
+def with_region(document: str, text: str) -> str:
+    """The document with `text` between its two marks."""
+    head, _, rest = document.partition(BEGIN)
+    return head + BEGIN + text + END + rest.partition(END)[2]
+
 
 def main(folder: Path) -> None:
     for name, text in DERIVED.items():
         (folder / name).write_text(text())
+    for name, text in REGIONS.items():
+        document = folder / name
+        document.write_text(with_region(document.read_text(), text()))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """stages.lock.json: per stage, what it was made from. A stage is stale by content."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from ..manifests.atomic import write_json
-from ..manifests.errors import ScoreMixError
+from ..manifests.errors import ConfigError, ScoreMixError
 
 _FORMAT = 1
 STAGES = ("ingest", "train", "plan", "write", "evaluate")
@@ -50,6 +51,21 @@ class Ledger:
     def save(self) -> None:
         content = {"format": _FORMAT, "stages": self.stages, "shards": self.shards}
         write_json(self.path, content)
+
+
+def shards_of(path: Path) -> Path:
+    """The shards' folder: `path` itself, or the one of a run folder.
+
+    Raises ConfigError where there is no folder.
+    """
+    if not path.is_dir():
+        raise ConfigError(f"{path} is not a folder. Name a folder of shards, or a run folder.")
+    return shards_of_run(path) if (path / "stages.lock.json").exists() else path
+
+
+def shards_of_run(run: Path) -> Path:
+    """Where the shards of a run lie: where it put them before, or in its own folder."""
+    return Path(os.path.normpath(run / (Ledger(run).shards or "shards")))
 
 
 def _changes(old: Any, new: Any, place: str = "") -> list[str]:

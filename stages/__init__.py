@@ -4,4 +4,5 @@ ingest    sources -> corpus/        train     corpus -> score-net/
 generate  plan rows -> pixels       write     pixels -> shards/
 evaluate  shards against held-out images -> report/
 check/    any corpus -> can this trainer read it to the end?
+export    shards -> a trainer's own layout (writers in layouts/)
 """

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from scoremix.manifests import schema
-from scoremix.pipeline.derived import DERIVED
+from scoremix.pipeline.derived import BEGIN, DERIVED, END, REGIONS, with_region
 from scoremix.stages.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,6 +17,13 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").
 @pytest.mark.parametrize("name", list(DERIVED))
 def test_derived_files_are_what_the_code_gives(name: str) -> None:
     assert (ROOT / "docs" / name).read_text() == DERIVED[name](), "run `make docs`"
+
+
+@pytest.mark.parametrize("name", list(REGIONS))
+def test_derived_parts_are_what_the_code_gives(name: str) -> None:
+    document = (ROOT / "docs" / name).read_text()
+    assert document.count(BEGIN) == document.count(END) == 1
+    assert document == with_region(document, REGIONS[name]()), "run `make docs`"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

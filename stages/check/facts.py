@@ -6,21 +6,19 @@ that meets an .eps or a .pdf starts other programs or fails, so those count as n
 
 import io
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
 
 from ..decode import EXTENSIONS, explain, pillow_limits
+from ..decoders import Decoders
 from ..progress import Progress
-from ..reading import Pool
 from .listing import Listing, Member, TooLarge
 
 MAX_PIXELS = 100_000_000  # width x height; no trainer takes an image of 10,000 x 10,000
 _FORMATS = "AVIF BMP DDS GIF ICO JPEG JPEG2000 MPO PNG PPM QOI SGI TIFF WEBP XBM XPM".split()
 _BY_ENDING = {".tga": "TGA", ".pcx": "PCX"}  # hardly told from garbage by their content
 _THREADS = 8
-_AHEAD = 64  # files that are read or wait: what is in memory at once
 _BIT_DEPTH = 24  # of a PNG: signature 8, length 4, "IHDR" 4, width 4, height 4
 _ORIENTATION_TAG = 0x0112
 _WIDE = ("I", "F")
@@ -85,10 +83,10 @@ def looked_at(
     shared: dict[Facts, Facts] = {}
     with (
         pillow_limits(MAX_PIXELS),
-        ThreadPoolExecutor(_THREADS) as threads,
+        Decoders(_THREADS) as pool,
         progress.task("check", total, "images") as advance,
     ):
-        for name, facts in Pool(threads, _AHEAD).map(_look, items):
+        for name, facts in pool.map(_look, items):
             advance(1)
             yield name, shared.setdefault(facts, facts)
 
