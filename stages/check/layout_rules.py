@@ -129,7 +129,7 @@ FOLDERS: dict[str, Rule] = {
         "ZeroDivisionError, or an empty range, at the first batch",
         "Put the images of that domain there, as .png or .jpg.",
     ),
-    "one-image-a-side": error(
+    "one-image-a-side": warning(
         "has more than the one image that the default reads",
         "sincut",
         "AssertionError at the start: one image in each domain",
