@@ -48,6 +48,10 @@ class Unusable(Exception):
     """Our own refusal of an input; the message is the whole reason."""
 
 
+class Unwanted(Unusable):
+    """Refused because the configuration asks for other images: nothing is wrong with this one."""
+
+
 @dataclass(frozen=True)
 class Preparation:
     """What every image is brought to: uint8 (resolution, resolution, 1 if gray else 3)."""
@@ -57,6 +61,8 @@ class Preparation:
     gray: bool  # one channel, Pillow's L = 0.299 R + 0.587 G + 0.114 B
     background: tuple[int, int, int]  # under transparency, and around a padded image
     max_pixels: int  # width x height in the header
+    min_side: int | None = None  # short side in the header, pixels
+    max_aspect: float | None = None  # long side / short side in the header
 
 
 @dataclass
@@ -77,6 +83,8 @@ class Decoded:
     width: int | None = None
     height: int | None = None
     note: str | None = None
+    policy: bool = False  # the reason is ingest.min_side or ingest.max_aspect, not damage
+    pixel_sha256: str | None = None  # of `pixels`, C order
 
 
 @contextlib.contextmanager
@@ -111,7 +119,10 @@ def decode(read: Callable[[], bytes], how: Preparation) -> Decoded:
             pixels, notes = _prepare(image, how)
         result.note = "; ".join(notes) or None
         result.gray = how.gray or bool((pixels == pixels[:, :, :1]).all())
+        result.pixel_sha256 = hashlib.sha256(pixels.tobytes()).hexdigest()
         result.pixels = pixels
+    except Unwanted as error:
+        result.reason, result.policy = str(error), True
     except Exception as error:  # decoders raise what they like, and a bad file never stops a run
         result.reason = explain(error)
     return result
@@ -152,12 +163,7 @@ def _open(data: bytes) -> Image.Image:
 
 def _prepare(image: Image.Image, how: Preparation) -> tuple[NDArray[np.uint8], list[str]]:
     """An opened image -> pixels (R, R, C) and what was changed on the way."""
-    width, height = image.size
-    if width * height > how.max_pixels:
-        raise Unusable(
-            f"{width}x{height} is {width * height:,} pixels, above ingest.max_pixels"
-            f" {how.max_pixels:,}"
-        )
+    _check_size(*image.size, how)
     notes: list[str] = []
     orientation = _load(image)
     plain = _to_rgb(image, how.background, notes)
@@ -176,6 +182,21 @@ def _prepare(image: Image.Image, how: Preparation) -> tuple[NDArray[np.uint8], l
     plain = _fit(plain, how, notes)
     array = np.asarray(plain, dtype=np.uint8)
     return array.reshape(how.resolution, how.resolution, -1), notes
+
+
+def _check_size(width: int, height: int, how: Preparation) -> None:
+    """Refuses by the header alone; a quarter turn by EXIF changes none of the answers."""
+    if width * height > how.max_pixels:
+        raise Unusable(
+            f"{width}x{height} is {width * height:,} pixels, above ingest.max_pixels"
+            f" {how.max_pixels:,}"
+        )
+    short, long = sorted((width, height))
+    if how.min_side is not None and short < how.min_side:
+        raise Unwanted(f"short side {short} px is below ingest.min_side {how.min_side}")
+    if how.max_aspect is not None and long / short > how.max_aspect:
+        ratio = -(-10 * long // short) / 10  # rounded up: "4.0 is above 4" would explain nothing
+        raise Unwanted(f"aspect ratio {ratio} is above ingest.max_aspect {how.max_aspect:g}")
 
 
 def _load(image: Image.Image) -> int | None:
