@@ -48,8 +48,8 @@ class Unusable(Exception):
     """Our own refusal of an input; the message is the whole reason."""
 
 
-class Unwanted(Unusable):
-    """Refused because the configuration asks for other images: nothing is wrong with this one."""
+class LeftOut(Unusable):
+    """A refusal that the user's options ask for: nothing is wrong with the input."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,12 @@ class Preparation:
     gray: bool  # one channel, Pillow's L = 0.299 R + 0.587 G + 0.114 B
     background: tuple[int, int, int]  # under transparency, and around a padded image
     max_pixels: int  # width x height in the header
-    min_side: int | None = None  # short side in the header, pixels
-    max_aspect: float | None = None  # long side / short side in the header
+    min_side: int | None = None  # short side in the header, at least
+    max_aspect: float | None = None  # long side / short side in the header, at most
+    patch_side: int = 0  # of patches, in pixels of the image they are cut from
 
 
-@dataclass
+@dataclass(slots=True)
 class Decoded:
     """What became of one input; `pixels` is None exactly where `reason` says why.
 
@@ -83,8 +84,9 @@ class Decoded:
     width: int | None = None
     height: int | None = None
     note: str | None = None
-    policy: bool = False  # the reason is ingest.min_side or ingest.max_aspect, not damage
-    pixel_sha256: str | None = None  # of `pixels`, C order
+    policy: bool = False  # the reason is an option of the user's, and no damage
+    pixel_sha256: str | None = None  # of `pixels`
+    phash: int | None = None  # see duplicates.py
 
 
 @contextlib.contextmanager
@@ -107,8 +109,14 @@ def pillow_limits(max_pixels: int) -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = limit, truncated
 
 
-def decode(read: Callable[[], bytes], how: Preparation) -> Decoded:
-    """Reads and prepares one input. Never raises: whatever goes wrong becomes the reason."""
+def decode(
+    read: Callable[[], bytes], how: Preparation, patch: tuple[float, float] | None = None
+) -> Decoded:
+    """Reads and prepares one input. Never raises: whatever goes wrong becomes the reason.
+
+    patch: take a square of how.patch_side instead of the whole image; its place, left and top, as
+    parts in [0, 1) of where it can be.
+    """
     result = Decoded()
     try:
         data = read()
@@ -116,15 +124,14 @@ def decode(read: Callable[[], bytes], how: Preparation) -> Decoded:
         with _open(data) as image:
             result.format, result.mode = image.format, image.mode
             result.width, result.height = image.size
-            pixels, notes = _prepare(image, how)
+            pixels, notes = _prepare(image, how, patch)
         result.note = "; ".join(notes) or None
-        result.gray = how.gray or bool((pixels == pixels[:, :, :1]).all())
+        result.gray = how.gray or _is_gray(pixels)
         result.pixel_sha256 = hashlib.sha256(pixels.tobytes()).hexdigest()
         result.pixels = pixels
-    except Unwanted as error:
-        result.reason, result.policy = str(error), True
     except Exception as error:  # decoders raise what they like, and a bad file never stops a run
         result.reason = explain(error)
+        result.policy = isinstance(error, LeftOut)
     return result
 
 
@@ -161,9 +168,21 @@ def _open(data: bytes) -> Image.Image:
         raise Unusable("more than twice the pixels that ingest.max_pixels allows") from None
 
 
-def _prepare(image: Image.Image, how: Preparation) -> tuple[NDArray[np.uint8], list[str]]:
+def _prepare(
+    image: Image.Image, how: Preparation, patch: tuple[float, float] | None
+) -> tuple[NDArray[np.uint8], list[str]]:
     """An opened image -> pixels (R, R, C) and what was changed on the way."""
-    _check_size(*image.size, how)
+    width, height = image.size
+    if width * height > how.max_pixels:
+        raise Unusable(
+            f"{width}x{height} is {width * height:,} pixels, above ingest.max_pixels"
+            f" {how.max_pixels:,}"
+        )
+    if how.min_side is not None and min(width, height) < how.min_side:
+        raise LeftOut(f"short side {min(width, height)} px is below ingest.min_side {how.min_side}")
+    aspect = max(width, height) / max(1, min(width, height))
+    if how.max_aspect is not None and aspect > how.max_aspect:
+        raise LeftOut(f"aspect ratio {aspect:.3g} is above ingest.max_aspect {how.max_aspect:g}")
     notes: list[str] = []
     orientation = _load(image)
     plain = _to_rgb(image, how.background, notes)
@@ -176,27 +195,14 @@ def _prepare(image: Image.Image, how: Preparation) -> tuple[NDArray[np.uint8], l
         notes.append("first of several frames")
     if how.gray:
         pixels = np.asarray(plain)
-        if not (pixels == pixels[:, :, :1]).all():
+        if not _is_gray(pixels):
             notes.append("colour removed")
         plain = plain.convert("L")
+    if patch is not None:
+        plain = _cut(plain, how.patch_side, patch, notes)
     plain = _fit(plain, how, notes)
     array = np.asarray(plain, dtype=np.uint8)
     return array.reshape(how.resolution, how.resolution, -1), notes
-
-
-def _check_size(width: int, height: int, how: Preparation) -> None:
-    """Refuses by the header alone; a quarter turn by EXIF changes none of the answers."""
-    if width * height > how.max_pixels:
-        raise Unusable(
-            f"{width}x{height} is {width * height:,} pixels, above ingest.max_pixels"
-            f" {how.max_pixels:,}"
-        )
-    short, long = sorted((width, height))
-    if how.min_side is not None and short < how.min_side:
-        raise Unwanted(f"short side {short} px is below ingest.min_side {how.min_side}")
-    if how.max_aspect is not None and long / short > how.max_aspect:
-        ratio = -(-10 * long // short) / 10  # rounded up: "4.0 is above 4" would explain nothing
-        raise Unwanted(f"aspect ratio {ratio} is above ingest.max_aspect {how.max_aspect:g}")
 
 
 def _load(image: Image.Image) -> int | None:
@@ -212,6 +218,11 @@ def _orientation(image: Image.Image) -> int | None:
     except Exception:  # garbage in EXIF says nothing about the pixels
         return None
     return found if isinstance(found, int) else None
+
+
+def _is_gray(pixels: NDArray[np.uint8]) -> bool:
+    """R == G == B everywhere; most images that are not show it in their first row."""
+    return all(bool((part == part[:, :, :1]).all()) for part in (pixels[:1], pixels))
 
 
 def _is_animated(image: Image.Image) -> bool:
@@ -233,7 +244,7 @@ def _to_rgb(image: Image.Image, background: tuple[int, int, int], notes: list[st
     elif mode not in ("RGB", "RGBA", "L", "LA"):
         notes.append(f"mode {mode} converted")
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     layer = image.convert("RGBA")
     lowest, _ = layer.getchannel("A").getextrema()
     if lowest == 255:
@@ -268,6 +279,18 @@ def _fit(image: Image.Image, how: Preparation, notes: list[str]) -> Image.Image:
         notes.append(f"resized {image.width}x{image.height} to {side}x{side}")
         image = image.resize((side, side), Resampling.LANCZOS)
     return image
+
+
+def _cut(
+    image: Image.Image, side: int, patch: tuple[float, float], notes: list[str]
+) -> Image.Image:
+    if min(image.size) < side:
+        raise LeftOut(f"short side {min(image.size)} px is below ingest.patches.size {side}")
+    left, top = (
+        int(part * (whole - side + 1)) for part, whole in zip(patch, image.size, strict=True)
+    )
+    notes.append(f"patch {side}x{side} at {left},{top}")
+    return image.crop((left, top, left + side, top + side))
 
 
 def _pad(image: Image.Image, how: Preparation, notes: list[str]) -> Image.Image:
