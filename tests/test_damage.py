@@ -111,3 +111,10 @@ def test_a_damaged_file_of_a_known_format_is_told_from_a_foreign_one() -> None:
     assert str(reason(struct.pack(">I", 7) * 9)).startswith("not an image in a known format")
     palette = raw_files.raw_png(8, 8, 8, 3, chunk(b"IDAT", zlib.compress(bytes(72))))
     assert reason(palette) == "AssertionError: the decoder gave no reason"
+
+
+def test_a_jpeg_that_was_cut_and_closed_again_cannot_be_told() -> None:
+    """The limit of what can be known: the format has no checksum, and libjpeg fills in gray."""
+    whole = raw_files.saved(Image.fromarray(NOISE), "JPEG")
+    half = whole[: len(whole) // 2]
+    assert reason(half) and reason(half + b"\xff\xd9") is None
