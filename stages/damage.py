@@ -1,17 +1,17 @@
 """damage: what is missing from a PNG or TIFF although Pillow decodes it without a word.
 
-Pillow stops reading once it has, or believes to have, every row: it does not look at the checksum
-of a PNG's last pixel chunk nor for what must follow it, and rows that were never stored stay zero.
+Pillow stops reading once it has, or believes to have, every row: it does not look at the checksums
+of a PNG's pixel chunks nor for what must follow them, and rows that were never stored stay zero.
 JPEG has no such marks: one that was cut and closed again cannot be told from a whole one.
 """
 
 import struct
 import zlib
-from collections.abc import Iterator
 
 from PIL import Image
 
 _SIGNATURE = 8  # bytes
+_HEAD = struct.Struct(">I4s")  # length and type of a chunk
 _BLOCK = 1 << 20  # bytes inflated at once
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 # The seven passes of Adam7: first column and row, and the steps (PNG, section 8.1).
@@ -24,22 +24,33 @@ def in_png(data: bytes, image: Image.Image) -> str | None:
 
     Of an animation only the first frame is asked for.
     """
-    pixels: list[bytes] = []
-    for kind, body, crc in _chunks(data):
+    pixels: list[memoryview] = []
+    view, place, kind = memoryview(data), _SIGNATURE, b""
+    while not (kind == b"IEND" or (pixels and kind == b"fcTL")):
+        if place + 12 > len(data):
+            return "file is truncated: its end (IEND) is missing"
+        length, kind = _HEAD.unpack_from(data, place)
+        end = place + 8 + length
         if kind == b"IDAT":
-            if crc != zlib.crc32(body, zlib.crc32(kind)):
+            if data[end : end + 4] != zlib.crc32(view[place + 4 : end]).to_bytes(4, "big"):
                 return "bad checksum of a pixel chunk (IDAT)"
-            pixels.append(body)
-        elif kind == b"IEND" or (pixels and kind == b"fcTL"):
-            break
-    else:
-        return "file is truncated: its end (IEND) is missing"
-    last = image.crop((0, image.height - 1, image.width, image.height)).tobytes()
-    interlaced = data[_SIGNATURE + 20] == 1
+            pixels.append(view[place + 8 : end])
+        place = end + 4
+    if place > len(data):
+        return "file is truncated in its last chunk"
     # Inflating a second time costs too much to be done for every image.
-    if (interlaced or not any(last)) and not _gives(pixels, _wanted(data)):
+    interlaced = data[_SIGNATURE + 20] == 1
+    if (interlaced or _ends_in_zeros(image)) and not _gives(pixels, _wanted(data)):
         return "rows are missing from the pixel data"
     return None
+
+
+def _ends_in_zeros(image: Image.Image) -> bool:
+    """Whether the last row may never have been stored; most images show it in their corner."""
+    corner = image.getpixel((image.width - 1, image.height - 1))
+    if any(corner) if isinstance(corner, tuple) else corner:
+        return False
+    return not any(image.crop((0, image.height - 1, image.width, image.height)).tobytes())
 
 
 def in_tiff(image: Image.Image) -> str | None:
@@ -51,25 +62,14 @@ def in_tiff(image: Image.Image) -> str | None:
     return "strips are missing from the pixel data" if stored < image.width * image.height else None
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:
-    """Type, content and checksum of each whole chunk."""
-    place = _SIGNATURE
-    while place + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, place)
-        end = place + 8 + length
-        if end + 4 > len(data):
-            return
-        yield kind, data[place + 8 : end], int.from_bytes(data[end : end + 4], "big")
-        place = end + 4
-
-
-def _gives(chunks: list[bytes], wanted: int) -> bool:
+def _gives(chunks: list[memoryview], wanted: int) -> bool:
     """Whether the stream holds so many bytes; inflates no more than that, and keeps nothing."""
     stream, count = zlib.decompressobj(), 0
     for chunk in chunks:
-        while chunk and count < wanted:
-            count += len(stream.decompress(chunk, _BLOCK))
-            chunk = stream.unconsumed_tail
+        rest: memoryview | bytes = chunk
+        while rest and count < wanted:
+            count += len(stream.decompress(rest, _BLOCK))
+            rest = stream.unconsumed_tail
     return count >= wanted or count + len(stream.flush()) >= wanted
 
 

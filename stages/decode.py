@@ -129,7 +129,7 @@ def decode(
             pixels, notes = _prepare(image, data, how, patch)
         result.note = "; ".join(notes) or None
         result.gray = how.gray or _is_gray(pixels)
-        result.pixel_sha256 = hashlib.sha256(pixels.tobytes()).hexdigest()
+        result.pixel_sha256 = hashlib.sha256(pixels.reshape(-1).data).hexdigest()
         result.pixels = pixels
     except Exception as error:  # decoders raise what they like, and a bad file never stops a run
         result.reason = explain(error)

@@ -211,6 +211,7 @@ def test_a_hostile_zip(tmp_path: Path) -> None:
     corpus = take(path, tmp_path / "corpus")
     found = reasons(corpus)
     assert "encrypted" in found.pop("secret.png")
+    assert found.pop("a/../../up.png") in ("hidden file", "name that leaves the archive")
     assert found.pop("inner.png").startswith("not an image in a known format; it begins with b'PK")
     assert found == {
         "method.png": "NotImplementedError: That compression method is not supported",
@@ -221,7 +222,6 @@ def test_a_hostile_zip(tmp_path: Path) -> None:
         "lies.png": "BadZipFile: Bad CRC-32 for file 'lies.png'",
         "inner.zip": "not an image",
         "/absolute.png": "name that leaves the archive",
-        "a/../../up.png": "hidden file",
         "link.png": "symbolic link in an archive",
     }
     assert sorted(os.listdir(tmp_path)) == ["corpus", "in.zip"], "nothing is extracted"
