@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.Image import Resampling, Transpose
 
+from . import damage, depth
+
 Fit = Literal["crop", "pad", "stretch"]
 
 # Formats that are told by a magic number and decoded in this process; EPS and WMF are not.
@@ -124,10 +126,10 @@ def decode(
         with _open(data) as image:
             result.format, result.mode = image.format, image.mode
             result.width, result.height = image.size
-            pixels, notes = _prepare(image, how, patch)
+            pixels, notes = _prepare(image, data, how, patch)
         result.note = "; ".join(notes) or None
         result.gray = how.gray or _is_gray(pixels)
-        result.pixel_sha256 = hashlib.sha256(pixels.tobytes()).hexdigest()
+        result.pixel_sha256 = hashlib.sha256(pixels.reshape(-1).data).hexdigest()
         result.pixels = pixels
     except Exception as error:  # decoders raise what they like, and a bad file never stops a run
         result.reason = explain(error)
@@ -152,26 +154,40 @@ def explain(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror
     text = " ".join(re.sub(r"<[^<>]* at 0x[0-9a-fA-F]+>", "the data", text).split())
+    text = text or "the decoder gave no reason"
     return f"{type(error).__name__}: {text}"[:_REASON_LENGTH].rstrip(": ")
 
 
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise Unusable("empty file (0 bytes)")
+    # A Pillow built without AVIF, say, does not know that name at all.
+    known = [name for name in _FORMATS if name in Image.OPEN]
     try:
-        # A Pillow built without AVIF, say, does not know that name at all.
-        known = [name for name in _FORMATS if name in Image.OPEN]
         return Image.open(io.BytesIO(data), formats=known)
     except UnidentifiedImageError:
-        raise Unusable(f"not an image in a known format; it begins with {data[:16]!r}") from None
+        raise Unusable(_unknown(data, known)) from None
     except Image.DecompressionBombError:  # above twice the limit, Pillow does not tell the size
         raise Unusable("more than twice the pixels that ingest.max_pixels allows") from None
 
 
+def _unknown(data: bytes, formats: list[str]) -> str:
+    """Why none of the formats opened it: Pillow keeps to itself what it found on the way."""
+    for name in formats:
+        factory, accepts = Image.OPEN[name]
+        if accepts is None or accepts(data[:16]) is not True:
+            continue
+        try:
+            factory(io.BytesIO(data), "").close()
+        except Exception as error:  # what it raises is the answer
+            return f"damaged or unsupported {name} ({explain(error)})"
+    return f"not an image in a known format; it begins with {data[:16]!r}"
+
+
 def _prepare(
-    image: Image.Image, how: Preparation, patch: tuple[float, float] | None
+    image: Image.Image, data: bytes, how: Preparation, patch: tuple[float, float] | None
 ) -> tuple[NDArray[np.uint8], list[str]]:
-    """An opened image -> pixels (R, R, C) and what was changed on the way."""
+    """The image opened from `data` -> pixels (R, R, C) and what was changed on the way."""
     width, height = image.size
     if width * height > how.max_pixels:
         raise Unusable(
@@ -184,8 +200,17 @@ def _prepare(
     if how.max_aspect is not None and aspect > how.max_aspect:
         raise LeftOut(f"aspect ratio {aspect:.3g} is above ingest.max_aspect {how.max_aspect:g}")
     notes: list[str] = []
+    raw = depth.raw_mode(image)
+    missing = damage.in_tiff(image) if image.format == "TIFF" else None
     orientation = _load(image)
-    plain = _to_rgb(image, how.background, notes)
+    missing = damage.in_png(data, image) if image.format == "PNG" else missing
+    if missing:
+        raise Unusable(missing)
+    if raw is None:
+        plain = _to_rgb(image, how.background, notes)
+    else:
+        notes.append(depth.NOTE)
+        plain = _to_rgb(depth.from_colour(image, data, raw), how.background, notes)
     if orientation in _UPRIGHT:
         notes.append(f"EXIF orientation {orientation} applied")
         # Pillow turns a TIFF by itself while loading it, and forgets the tag.
@@ -236,9 +261,9 @@ def _to_rgb(image: Image.Image, background: tuple[int, int, int], notes: list[st
     """Any accepted mode -> RGB without loss of range."""
     mode = image.mode
     if mode.startswith("I;16") or (mode == "I" and image.format in ("PNG", "PPM")):
-        image = _from_16_bit(image)
-        notes.append("16-bit values scaled by 1/257")
-    elif mode in ("F", "I") or mode.startswith("I;"):
+        image = depth.from_gray(image)
+        notes.append(depth.NOTE)
+    elif mode in ("F", "I") or mode.startswith("I;") or depth.is_signed(image):
         kind = "floating-point" if mode == "F" else "32-bit or signed integer"
         raise Unusable(f"{kind} pixels (mode {mode}) have no fixed range; save it as 8 or 16 bit")
     elif mode not in ("RGB", "RGBA", "L", "LA"):
@@ -252,17 +277,6 @@ def _to_rgb(image: Image.Image, background: tuple[int, int, int], notes: list[st
     notes.append("alpha composited")
     base = Image.new("RGBA", layer.size, (*background, 255))
     return Image.alpha_composite(base, layer).convert("RGB")
-
-
-def _from_16_bit(image: Image.Image) -> Image.Image:
-    """0..65535 -> 0..255, mode L (LA where one value is marked transparent): 65535 = 257 * 255."""
-    values = np.asarray(image).astype(np.int64)
-    scaled = Image.fromarray(((values + 128) // 257).astype(np.uint8))
-    hidden = image.info.get("transparency")
-    if isinstance(hidden, int):
-        opaque = np.where(values == hidden, 0, 255).astype(np.uint8)
-        scaled.putalpha(Image.fromarray(opaque))
-    return scaled
 
 
 def _fit(image: Image.Image, how: Preparation, notes: list[str]) -> Image.Image:

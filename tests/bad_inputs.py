@@ -1,220 +1,212 @@
-"""Files as users have them: damaged, odd, hostile; each with what must become of it."""
+"""Files that are no image, or no whole one: each with the reason that its row must give."""
 
-import io
 import struct
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-from PIL import Image, PngImagePlugin
+from odd_files import SIDE, Odd, noise, picture
+from PIL import Image
+from raw_files import (
+    chunk,
+    flipped,
+    gif,
+    marker,
+    png,
+    put,
+    raw_png,
+    rows,
+    saved,
+    tiff,
+    with_chunk,
+)
 
-SIDE = 16
-RANDOM = np.random.default_rng(11)
-SMOOTH = Image.fromarray(RANDOM.integers(0, 256, (4, 4, 3), dtype=np.uint8)).resize((SIDE, SIDE))
-RGB = np.asarray(SMOOTH)
-GRAY = np.ascontiguousarray(RGB[..., 0])
-BACKGROUND = (10, 200, 60)
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What must become of a file."""
-
-    data: bytes
-    reason: str | None = None  # a fragment; None: it is accepted
-    pixels: np.ndarray | None = None  # (16, 16, 3) of an accepted one, exactly
-    note: str = ""  # a fragment
-
-
-def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def png(pixels: np.ndarray, **options: Any) -> bytes:
-    return encoded(Image.fromarray(pixels), "PNG", **options)
-
-
-def unlike(seed: int) -> np.ndarray:
-    """Pixels that no other file has, so that nothing is a duplicate."""
-    return np.random.default_rng(1000 + seed).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def raw_png(header: bytes, *chunks: bytes) -> bytes:
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(chunks) + chunk(b"IEND", b"")
-
-
-def png_header(width: int, height: int, depth: int = 8, colour: int = 2) -> bytes:
-    return struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-
-
-def flipped_bit(data: bytes, at: int) -> bytes:
-    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
-
-
-def gray3(gray: np.ndarray) -> np.ndarray:
-    return np.repeat(gray[..., None], 3, axis=2)
-
-
-def damaged() -> dict[str, Expected]:
-    whole = {kind: encoded(SMOOTH, kind) for kind in ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP")}
-    cut = "truncated|not an image|broken|not enough|unrecognized|decod|EOF|unpack|image file"
-    files = {
-        f"cut {kind} {part}.{kind.lower()}": Expected(data[: int(len(data) * part)], cut)
-        for kind, data in whole.items()
-        for part in (0.4, 0.9)
-    }
-    place = whole["PNG"].index(b"IDAT") + 8
-    files |= {
-        "bad crc header.png": Expected(flipped_bit(whole["PNG"], 17), "not an image|checksum|CRC"),
-        "bad crc pixels.png": Expected(flipped_bit(whole["PNG"], place), "checksum|CRC|broken"),
-        "no pixels.png": Expected(raw_png(png_header(8, 8)), "truncated|cannot|no"),
-        "empty.jpg": Expected(b"", r"empty file \(0 bytes\)"),
-        "text.png": Expected(b"just some text", "not an image"),
-        "page.jpg": Expected(b"<!DOCTYPE html><h1>404</h1>", "not an image.*DOCTYPE"),
-        "zeros.jpg": Expected(bytes(5000), "not an image"),
-        "only magic.jpg": Expected(b"\xff\xd8\xff\xe0", "not an image|truncated"),
-        "only magic.png": Expected(b"\x89PNG\r\n\x1a\n", "not an image|truncated"),
-    }
-    return files
-
-
-def refused() -> dict[str, Expected]:
-    floats = Image.fromarray(RANDOM.random((SIDE, SIDE)).astype(np.float32))
-    integers = Image.fromarray(RANDOM.integers(0, 99999, (SIDE, SIDE), dtype=np.int32))
-    text = PngImagePlugin.PngInfo()
-    text.add_text("bomb", "a" * (80 << 20), zip=True)
-    bomb = zlib.compress(bytes(10_000), 9)
-    vector = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
-    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(x) print\n%%EOF\n"
-    return {
-        "float.tif": Expected(encoded(floats, "TIFF"), "floating-point pixels"),
-        "integers.tif": Expected(encoded(integers, "TIFF"), "32-bit or signed integer"),
-        "text bomb.png": Expected(
-            png(unlike(1), pnginfo=text), "Decompressed data|too large|memory"
-        ),
-        "bomb.png": Expected(
-            raw_png(png_header(10_000, 10_001), chunk(b"IDAT", bomb)), "max_pixels"
-        ),
-        "huge bomb.png": Expected(
-            raw_png(png_header(60_000, 60_000), chunk(b"IDAT", bomb)), "max_pixels"
-        ),
-        "bomb.gif": Expected(
-            b"GIF89a" + struct.pack("<HHBBB", 20_000, 20_000, 0, 0, 0) + b"\x3b",
-            "max_pixels|not an image|no more images|image file",
-        ),
-        "vector.png": Expected(vector, "not an image"),
-        "postscript.jpg": Expected(postscript, "not an image"),
-        "document.jpg": Expected(b"%PDF-1.4\n1 0 obj\n", "not an image"),
-        "phone.heic": Expected(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "not an image"),
-        "icon.png": Expected(encoded(SMOOTH, "ICO"), "not an image"),
-        "archive.jpg": Expected(b"PK\x03\x04" + bytes(30), "not an image"),
-    }
-
-
-def accepted() -> dict[str, Expected]:
-    """Odd files with exactly the pixels that they must give."""
-    files: dict[str, Expected] = {}
-
-    def add(name: str, data: bytes, pixels: np.ndarray, note: str = "") -> None:
-        files[name] = Expected(data, None, pixels, note)
-
-    deep = RANDOM.integers(0, 65536, (SIDE, SIDE), dtype=np.uint16)
-    scaled = gray3(np.rint(deep / 257).astype(np.uint8))
-    add("deep.png", png(deep), scaled, "16-bit values scaled by 1/257")
-    deep = deep[::-1].copy()
-    deep_tiff = encoded(Image.fromarray(deep), "TIFF")
-    add("deep.tif", deep_tiff, gray3(np.rint(deep / 257).astype(np.uint8)), "16-bit")
-    deep = deep.T.copy()
-    deep_pgm = f"P5 {SIDE} {SIDE} 65535\n".encode() + deep.astype(">u2").tobytes()
-    add("deep.pgm", deep_pgm, gray3(np.rint(deep / 257).astype(np.uint8)), "16-bit")
-
-    alpha = RANDOM.integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
-    colour = unlike(2)
-    part = alpha[..., None] / 255
-    over = colour * part + np.array(BACKGROUND) * (1 - part)
-    add("alpha.png", png(np.dstack([colour, alpha])), over, "alpha composited")
-    tone = unlike(3)[..., 0]
-    over = gray3(tone) * part + np.array(BACKGROUND) * (1 - part)
-    add("gray alpha.png", png(np.dstack([tone, alpha])), over, "alpha composited")
-
-    cmyk = RANDOM.integers(0, 256, (SIDE, SIDE, 4), dtype=np.uint8)
-    ink = 255 - cmyk.astype(float)
-    printed = ink[..., :3] * ink[..., 3:] / 255
-    add("ink.tif", encoded(Image.fromarray(cmyk, "CMYK"), "TIFF"), printed, "mode CMYK converted")
-
-    indices = RANDOM.integers(0, 7, (SIDE, SIDE), dtype=np.uint8)
-    palette = RANDOM.integers(0, 256, (7, 3), dtype=np.uint8)
-    image = Image.fromarray(indices, "P")
-    image.putpalette(palette.tobytes())
-    add("palette.png", encoded(image, "PNG"), palette[indices], "mode P converted")
-    holes = palette[indices].copy()
-    holes[indices == 3] = BACKGROUND
-    add("holes.png", encoded(image, "PNG", transparency=3), holes, "alpha composited")
-    turned = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
-    add("palette.gif", encoded(turned, "GIF"), palette[indices[::-1]], "mode P converted")
-
-    bits = RANDOM.integers(0, 2, (SIDE, SIDE)).astype(bool)
-    one_bit = encoded(Image.fromarray(bits), "PNG")
-    add("bits.png", one_bit, gray3(bits * np.uint8(255)), "mode 1 converted")
-    add("gray.png", png(unlike(4)[..., 0]), gray3(unlike(4)[..., 0]))
-
-    for orientation, undo in UPRIGHT.items():
-        exif = Image.Exif()
-        exif[0x0112] = orientation
-        pixels = unlike(20 + orientation)
-        data = png(undo(pixels), exif=exif.tobytes())
-        note = f"EXIF orientation {orientation}" if orientation > 1 else ""
-        add(f"turned {orientation}.png", data, pixels, note)
-    add("exif garbage.png", png(unlike(5), exif=b"Exif\0\0garbage"), unlike(5))
-
-    frames = [Image.fromarray(unlike(seed)) for seed in (6, 7, 8)]
-    several = {"save_all": True, "append_images": frames[1:]}
-    animated = encoded(frames[0], "PNG", **several)
-    add("animated.png", animated, unlike(6), "first of several frames")
-    lossless = encoded(frames[1], "WEBP", save_all=True, append_images=frames[2:], lossless=True)
-    add("animated.webp", lossless, unlike(7), "first of several frames")
-    pages = encoded(frames[2], "TIFF", save_all=True, append_images=frames[:1])
-    add("pages.tif", pages, unlike(8), "first of several frames")
-
-    add("a png.jpg", png(unlike(9)), unlike(9))
-    add("no ending", png(unlike(10)), unlike(10))
-    add("garbage behind.png", png(unlike(11)) + bytes(999), unlike(11))
-    add("UPPER.PNG", png(unlike(12)), unlike(12))
-    add("profile.png", png(unlike(13), icc_profile=bytes(3000)), unlike(13))
-    for place, name in enumerate(NAMES):
-        add(name, png(unlike(40 + place)), unlike(40 + place))
-    return files
-
-
-UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # upright -> as stored
-    1: lambda x: x,
-    2: lambda x: x[:, ::-1],
-    3: lambda x: x[::-1, ::-1],
-    4: lambda x: x[::-1],
-    5: lambda x: x.transpose(1, 0, 2),
-    6: lambda x: np.rot90(x, 1),
-    7: lambda x: np.rot90(x, 2).transpose(1, 0, 2),
-    8: lambda x: np.rot90(x, -1),
+_TWICE = "^more than twice the pixels that ingest.max_pixels allows$"
+_RANGE = "pixels .mode .+. have no fixed range; save it as 8 or 16 bit$"
+_FOREIGN = "^not an image in a known format; it begins with b"
+_TRUNCATED = "truncated|Truncated|broken data|not enough|could not create|^damaged or unsupported"
+_WHOLE = {
+    kind: saved(picture(1), kind)
+    for kind in ("PNG", "JPEG", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "WEBP")
 }
-NAMES = [
-    "käse.png",
-    "ka\u0308se.png",  # the same to the eye, decomposed
-    "dotted.name.v2.png",
-    "with space.png",
-    "new\nline.png",
-    "-dash.png",
-    "猫😺.png",
-    "case.png",
-    "CASE.png",
-    "x" * 251 + ".png",
-    "semi;colon'\"quote.png",
+
+
+def _pixels(data: bytes) -> bytes:
+    return chunk(b"IDAT", zlib.compress(data))
+
+
+def _cut() -> list[Odd]:
+    unread = {("GIF", 0.5), ("JPEG", 0.5), ("WEBP", 0.5), ("WEBP", 0.9), ("WEBP", 1)}
+    return [
+        Odd(
+            f"cut {kind}",
+            f"cut {part}.{kind.lower()}",
+            data[: int(part * len(data)) - 3],
+            format=None if (kind, part) in unread else kind,
+            reason=_TRUNCATED,
+        )
+        for kind, data in _WHOLE.items()
+        for part in (0.5, 0.9, 1)
+    ]
+
+
+def _no_image() -> list[Odd]:
+    foreign = {
+        "vector.svg.png": b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
+        "postscript.jpg": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(x) print\n%%EOF\n",
+        "document.jpg": b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\n",
+        "phone.heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99),
+        "icon.png": saved(picture(9), "ICO"),
+        "layers.png": b"8BPS\0\1" + bytes(99),
+        "metafile.png": b"\xd7\xcd\xc6\x9a" + bytes(99),
+        "newer.jpg": b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(99),
+        "film.png": b"\0\0\0\x18ftypmp42" + bytes(99),
+        "archive.jpg": b"PK\x03\x04" + bytes(99),
+        "array.png": b"\x93NUMPY\1\0" + bytes(99),
+        "pickle.png": b"\x80\x04cos\nsystem\n.",
+        "texture.png": saved(picture(9), "DDS"),
+    }
+    text = {
+        "text.png": b"just some text",
+        "page.jpg": b"<!DOCTYPE html><h1>404 Not Found</h1>",
+        "pointer.png": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+    }
+    magic = {
+        "magic.png": b"\x89PNG\r\n\x1a\n",
+        "magic.gif": b"GIF89a",
+        "magic.tif": b"II*\0\x08\0\0\0",
+        "magic.webp": b"RIFF\0\0\0\0WEBPVP8 ",
+    }
+    droppings = {
+        "Thumbs.db": b"\xd0\xcf\x11\xe0" + bytes(99),
+        "desktop.ini": b"[.ShellClassInfo]\r\n",
+        "half.png.crdownload": png(noise(198, 3))[:20],
+    }
+    hidden = {".hidden.png": png(noise(197, 3)), "__MACOSX/._a.png": b"\0\5\x16\7" + bytes(99)}
+    return [
+        Odd("nothing", "empty.jpg", b"", reason=r"^empty file \(0 bytes\)$"),
+        Odd("nothing", "zeros.png", bytes(4096), reason=_FOREIGN),
+        *[Odd("text", name, data, reason=_FOREIGN) for name, data in text.items()],
+        *[
+            Odd("only a magic number", name, data, reason="^damaged or uns|could not create")
+            for name, data in magic.items()
+        ],
+        *[Odd(f"foreign: {name}", name, data, reason=_FOREIGN) for name, data in foreign.items()],
+        *[
+            Odd("left by tools", name, data, reason="^not an image$")
+            for name, data in droppings.items()
+        ],
+        *[Odd("hidden", name, data, reason="^hidden file$") for name, data in hidden.items()],
+    ]
+
+
+def _bad_png() -> list[Odd]:
+    whole = png(noise(2, 3))
+    palette = raw_png(8, 8, 8, 3, chunk(b"PLTE", bytes(48)), _pixels(bytes(72)))
+    zipped = zlib.compress(bytes(16 << 20), 9)
+    bombs = {
+        "text": chunk(b"zTXt", b"k\0\0" + zipped),
+        "international text": chunk(b"iTXt", b"k\0\1\0\0\0" + zipped),
+        "profile": chunk(b"iCCP", b"k\0\0" + zipped),
+    }
+    many = chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(1_000_000), 9)) * 70
+    crc, part, header = "bad checksum", "parts of a PNG missing", "impossible header"
+    no_palette = raw_png(8, 8, 8, 3, _pixels(bytes(72)))
+    half = raw_png(SIDE, SIDE, 8, 2, _pixels(rows(noise(5, 3)[:8])))
+    filter_9 = raw_png(SIDE, SIDE, 8, 2, _pixels(b"\x09" + bytes(48)))
+    in_pixels = whole.index(b"IDAT") + 9
+    return [
+        Odd(crc, "crc of header.png", flipped(whole, 29), reason="^damaged.*IHDR"),
+        Odd(crc, "other width.png", flipped(whole, 19), reason="^damaged.*IHDR"),
+        Odd(crc, "crc of palette.png", flipped(palette, 41), reason="^damaged.*PLTE"),
+        Odd(crc, "other pixels.png", flipped(whole, in_pixels), "PNG", "broken data stream"),
+        Odd(crc, "crc of last.png", flipped(whole, len(whole) - 13), "PNG", "bad checksum of a p"),
+        Odd(part, "no end.png", whole[:-12], "PNG", r"its end \(IEND\) is missing"),
+        Odd(part, "no pixels.png", raw_png(8, 8, 8, 2), "PNG", "cannot load this image"),
+        Odd(part, "no palette.png", no_palette, "PNG", "^AssertionError: the decoder gave no r"),
+        Odd(part, "half the rows.png", half, "PNG", "rows are missing|truncated"),
+        Odd(header, "no width.png", raw_png(0, 8, 8, 2, _pixels(b"")), reason="^damaged"),
+        Odd(header, "3 bits.png", raw_png(8, 8, 3, 2, _pixels(b"")), reason="^damaged"),
+        Odd(header, "filter 9.png", filter_9, "PNG", "unrecognized data stream"),
+        *[
+            Odd("text bomb", f"{name} bomb.png", with_chunk(whole, bomb), reason="data too large")
+            for name, bomb in bombs.items()
+        ],
+        Odd("text bomb", "many texts.png", with_chunk(whole, many), reason="Too much memory"),
+    ]
+
+
+def _pixel_bombs() -> list[Odd]:
+    few = _pixels(bytes(99))
+    jpeg = _WHOLE["JPEG"]
+    sizes = struct.pack("<ii", 50_000, 50_000)
+    files = {
+        "bomb.png": raw_png(60_000, 60_000, 8, 2, few),
+        "bomb.gif": gif((20_000, 20_000), (20_000, 20_000)),
+        "bomb frame.gif": gif((8, 8), (20_000, 20_000)),
+        "bomb.bmp": put(_WHOLE["BMP"], 18, sizes),
+        "bomb.ppm": b"P5 99999 99999 255 ",
+        "bomb.qoi": b"qoif" + struct.pack(">IIBB", 60_000, 60_000, 3, 0),
+        "bomb.tif": tiff(noise(6), 8, 1, changed={256: 60_000, 257: 60_000}),
+        "bomb.webp": put(saved(picture(6), "WEBP", lossless=True), 21, b"\xfe\xff\xfe\x0f"),
+        "bomb.jpg": put(jpeg, marker(jpeg, 0xC0) + 5, b"\xff\xff\xff\xff"),
+    }
+    above = "^1001x1000 is 1,001,000 pixels, above ingest.max_pixels 1,000,000$"
+    return [
+        *[Odd("pixel bomb", name, data, reason=_TWICE) for name, data in files.items()],
+        Odd("pixel bomb", "just above.png", raw_png(1001, 1000, 1, 0, few), "PNG", above),
+    ]
+
+
+def _bad_jpeg() -> list[Odd]:
+    whole = _WHOLE["JPEG"]
+    frame = marker(whole, 0xC0)
+    lies, foreign = "JPEG that lies", "JPEG of another process"
+    renamed = whole.replace(b"\xff\xdb", b"\xff\xe5")
+    return [
+        Odd(lies, "no end.jpg", whole[:-2], "JPEG", "truncated"),
+        Odd(lies, "long segment.jpg", put(whole, frame + 2, b"\xff\xff"), reason="Truncated File"),
+        Odd(lies, "no height.jpg", put(whole, frame + 5, b"\0\0"), reason="^damaged"),
+        Odd(lies, "two channels.jpg", put(whole, frame + 9, b"\2"), reason="^damaged"),
+        Odd(lies, "no tables.jpg", renamed, "JPEG", "broken data stream"),
+        Odd(lies, "second start.jpg", b"\xff\xd8" + whole, "JPEG", "broken data stream"),
+        Odd(lies, "starts late.jpg", b"\n" + whole, reason=_FOREIGN),
+        Odd(foreign, "lossless.jpg", put(whole, frame + 1, b"\xc3"), "JPEG", "broken data stream"),
+        Odd(foreign, "12 bit.jpg", put(whole, frame + 4, b"\x0c"), reason="^damaged or unsupp"),
+    ]
+
+
+def _bad_values() -> list[Odd]:
+    gray, colour = noise(8), noise(8, 3)
+    ranges, lies, foreign = "no fixed range", "TIFF that lies", "TIFF not decoded"
+    real, whole = f"^floating-point {_RANGE}", f"integer {_RANGE}"
+    bits = put(_WHOLE["BMP"], 28, b"\x0d\0")
+    return [
+        Odd(ranges, "float.tif", tiff(gray.astype("f4"), 32, 1, sample=3), "TIFF", real),
+        Odd(ranges, "float.pfm", b"Pf 2 2 -1.0\n" + bytes(16), "PPM", real),
+        Odd(ranges, "long.tif", tiff(gray.astype("i4"), 32, 1, sample=2), "TIFF", whole),
+        Odd(ranges, "unsigned long.tif", tiff(gray.astype("u4"), 32, 1), "TIFF", whole),
+        Odd(ranges, "signed.tif", tiff(gray.astype("i2"), 16, 1, sample=2), "TIFF", whole),
+        Odd(ranges, "signed byte.tif", tiff(gray.astype("i1"), 8, 1, sample=2), "TIFF", whole),
+        Odd(foreign, "double.tif", tiff(gray.astype("f8"), 64, 1, sample=3), reason="^damaged"),
+        Odd(foreign, "floats.tif", tiff(colour.astype("f4"), 32, 2, sample=3), reason="^damaged"),
+        Odd(lies, "far strip.tif", tiff(gray, 8, 1, changed={273: 1 << 30}), "TIFF", "truncated"),
+        Odd(lies, "short strip.tif", tiff(gray, 8, 1, changed={278: 4}), "TIFF", "strips are mis"),
+        Odd("BMP that lies", "13 bits.bmp", bits, reason="Unsupported BMP pixel depth"),
+    ]
+
+
+def _bad_frames() -> list[Odd]:
+    """The first frame of a WEBP cannot be read without the file's end."""
+    later = [Image.fromarray(noise(seed, 3)) for seed in (171, 172)]
+    whole = saved(picture(170), "WEBP", save_all=True, append_images=later, lossless=True)
+    return [Odd("a later frame is damaged", "cut.webp", whole[:-200], reason="could not create")]
+
+
+BAD = [
+    *_cut(),
+    *_no_image(),
+    *_bad_png(),
+    *_pixel_bombs(),
+    *_bad_jpeg(),
+    *_bad_values(),
+    *_bad_frames(),
 ]
-FILES = damaged() | refused() | accepted()

@@ -1,5 +1,6 @@
 """Bytes -> prepared pixels: what Pillow alone would get wrong, and what is refused."""
 
+import hashlib
 import io
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -171,6 +172,42 @@ def test_a_bomb_is_stopped_at_its_header() -> None:
     assert prepared(encoded(Image.new("1", (1001, 1000)))).reason == (
         "1001x1000 is 1,001,000 pixels, above ingest.max_pixels 1,000,000"
     )
+
+
+@pytest.mark.parametrize("size", [(31, 90), (90, 31)])
+def test_a_short_side_below_the_policy_is_refused(size: tuple[int, int]) -> None:
+    read = encoded(Image.new("RGB", size))
+    result = prepared(read, min_side=32)
+    assert result.reason == "short side 31 px is below ingest.min_side 32"
+    assert result.policy and result.pixels is None and (result.width, result.height) == size
+    assert prepared(read, min_side=31).pixels is not None
+
+
+@pytest.mark.parametrize("size", [(41, 10), (10, 41)])
+def test_an_aspect_ratio_above_the_policy_is_refused(size: tuple[int, int]) -> None:
+    read = encoded(Image.new("RGB", size))
+    result = prepared(read, max_aspect=4.0)
+    assert result.reason == "aspect ratio 4.1 is above ingest.max_aspect 4"
+    assert result.policy and result.pixels is None
+    assert prepared(read, max_aspect=4.1).pixels is not None
+
+
+def test_the_policies_look_at_the_header_before_decoding_and_damage_is_none_of_them() -> None:
+    data = encoded(Image.fromarray(noise(64, 64, 3)), "JPEG")()[:-500]
+    assert prepared(lambda: data, min_side=65).policy
+    damaged = prepared(lambda: data, min_side=64, max_aspect=1.0)
+    assert damaged.reason and not damaged.policy
+    bomb = prepared(encoded(Image.new("1", (1001, 1000))), min_side=2000)
+    assert "ingest.max_pixels" in str(bomb.reason) and not bomb.policy
+
+
+@pytest.mark.parametrize("gray", [False, True])
+def test_the_prepared_pixels_are_hashed(gray: bool) -> None:
+    result = prepared(encoded(Image.fromarray(noise(9, 12, 3))), gray=gray)
+    assert result.pixels is not None and result.pixels.shape == (8, 8, 1 if gray else 3)
+    wanted = hashlib.sha256(bytes(result.pixels.ravel())).hexdigest()
+    assert result.pixel_sha256 == wanted
+    assert prepared(lambda: b"").pixel_sha256 is None
 
 
 @pytest.mark.parametrize(
