@@ -87,7 +87,9 @@ def kernel_within(x: ArrayLike, weights: Floats | None = None) -> Floats:
     sums = _weighted_sums(vectors, vectors, counts, counts)
     own = (np.sum(vectors**2, axis=1) / vectors.shape[1] + 1.0) ** 3
     pairs = counts.sum(axis=1) ** 2 - np.sum(counts**2, axis=1)
-    means: Floats = (sums - counts**2 @ own) / pairs
+    # A resample that is one image, many times over, has no pair: not a number, and told as such.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means: Floats = np.where(pairs > 0, (sums - counts**2 @ own) / pairs, np.nan)
     return means
 
 
@@ -224,7 +226,7 @@ def _multiplicities(n: int, resamples: int, random: np.random.Generator) -> Floa
 
 
 def _interval(differences: Floats) -> tuple[float, float]:
-    low, high = np.percentile(differences, _TAILS)
+    low, high = np.nanpercentile(differences, _TAILS)
     return float(low), float(high)
 
 

@@ -5,6 +5,7 @@ pixels, in parallel (reading.py, decoders.py, decode.py) -> a memory-mapped corp
 Equal bytes, options and seed give an equal corpus, byte for byte, whatever the number of workers.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from .selection import Group, Record, shuffled
 
 __all__ = ["IngestConfig", "MaxBad", "SourceConfig", "ingest"]
 
-ALGORITHM = 2  # raised whenever equal inputs and options would give another corpus
+ALGORITHM = 3  # raised whenever equal inputs and options would give another corpus
 
 _Rows = list[dict[str, Any]]  # of sources.parquet
 
@@ -47,6 +48,7 @@ def ingest(
             reader = Reader(found.pool, found.how, staging, config.duplicates == "keep")
             train, reference = _read(config, reader, found, seed, progress)
             train, reference = hold_out_share(config, train, reference, seed)
+            found = _without_empty_classes(found, progress)
             if len(train) < 2:
                 raise _too_few(found, train)
 
@@ -94,6 +96,15 @@ def _read(
             f" pixels of {twin.twin}). Name images that are not trained on, or ingest.holdout."
         )
     return train, reference
+
+
+def _without_empty_classes(found: Found, progress: Progress) -> Found:
+    """Classes all of whose images are bad would be labels that nothing has."""
+    alive = {record.class_name for record in found.records if not record.why_not}
+    empty = [name for name in found.classes if name not in alive]
+    if empty:
+        progress.note(f"ingest: left out, for all of their images are bad: {', '.join(empty)}")
+    return replace(found, classes=[name for name in found.classes if name in alive])
 
 
 def _too_few(found: Found, train: list[Record]) -> InputError:

@@ -22,7 +22,7 @@ from scoremix.manifests.schema import SOURCES
 from scoremix.stages.corpus import Corpus, open_corpus
 from scoremix.stages.ingest import IngestConfig, ingest
 from scoremix.stages.progress import Silent
-from scoremix.stages.sources import base, zips
+from scoremix.stages.sources import base, folders, zips
 from scoremix.stages.survey import survey
 
 FILES = ["classes.json", "corpus.json", "images.npy", "reference.npy", "sources.parquet"]
@@ -703,3 +703,23 @@ def test_a_survey_of_gray_or_broken_images(tmp_path: Path) -> None:
     broken = folder(tmp_path / "broken", {f"{i}.png": b"broken" for i in range(4)})
     with pytest.raises(InputError, match="none is an image:\n  0.png: not an image in a known"):
         survey(IngestConfig(source=str(broken), resolution=8), seed=0, progress=Silent())
+
+
+def test_a_class_of_bad_images_alone_is_no_class(take: Take, tmp_path: Path) -> None:
+    heard = Heard()
+    files = classed(a=3, c=3) | {"b/0.png": b"no", "b/1.png": png(900)[:60]}
+    corpus = take(folder(tmp_path / "in", files), progress=heard, max_bad={"fraction": 0.6})
+    assert corpus.classes == ["a", "c"]
+    assert corpus.sources["class_id"].to_pylist() == [0, 0, 0, -1, -1, 1, 1, 1]
+    assert "ingest: left out, for all of their images are bad: b" in heard.notes
+
+
+def test_a_file_that_becomes_a_link_is_not_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "secret.png"
+    outside.write_bytes(png(1))
+    root = folder(tmp_path / "in", {"a.png": png(2)})
+    (item,) = folders.open_folder(root, root, True).inputs
+    (root / "a.png").unlink()
+    (root / "a.png").symlink_to(outside)
+    with pytest.raises(OSError, match="symbolic links"):
+        item.read()

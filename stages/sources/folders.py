@@ -79,8 +79,10 @@ def _link(name: str, path: str, fence: str) -> Input:
 
 def read_file(path: str, offset: int = 0, size: int | None = None) -> bytes:
     """The file, or `size` bytes of it from `offset` on."""
-    # The file may have become a pipe since it was listed: not blocking, it cannot hang the run.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    # The file may have become a pipe since it was listed, or a link that leads out of the source:
+    # not blocking, it cannot hang the run; links that were there were resolved when it was listed.
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+    descriptor = os.open(path, flags)
     with open(descriptor, "rb", buffering=0) as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise Unusable("not a regular file")

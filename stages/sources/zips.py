@@ -76,6 +76,8 @@ def _member(identity: tuple[str, int, int], info: zipfile.ZipInfo, place: int, n
         refused = "name that leaves the archive"
     elif stat.S_ISLNK(info.external_attr >> 16):
         refused = "symbolic link in an archive"
+    elif info.flag_bits & 1:
+        refused = "encrypted member of an archive"
     elif info.file_size > MAX_INPUT_BYTES:
         refused = f"larger than {MAX_INPUT_BYTES >> 20} MiB"
     return Input(as_text(name), partial(_read_member, identity, place), refused)
