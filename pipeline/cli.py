@@ -26,6 +26,7 @@ from ..manifests.errors import (
 from .check_command import check
 from .export_command import export
 from .ledger import shards_of, shards_of_run
+from .signals import interrupt_on_term, stop_on_signal
 
 if TYPE_CHECKING:
     from .config import Config
@@ -236,7 +237,6 @@ def _bring_up_to_date(
     from .progress import Shown, duration
     from .run import Job
     from .run import run as bring
-    from .signals import stop_on_signal
 
     progress = Shown(quiet)
     folder, shards = folder.absolute(), shards.absolute()
@@ -306,7 +306,7 @@ def main(arguments: list[str] | None = None) -> None:
 def exit_code(command: Callable[[], Any]) -> int:
     """Runs `command`; what a user can act on is told without a traceback."""
     try:
-        with _logging():
+        with _logging(), interrupt_on_term():
             command()
     except ScoreMixError as error:
         kind = "locked" if isinstance(error, LockedError) else "error"

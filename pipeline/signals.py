@@ -10,6 +10,27 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 @contextlib.contextmanager
+def interrupt_on_term() -> Iterator[None]:
+    """SIGTERM acts like control-C: in every command, and before a stage has begun.
+
+    Without a handler the kernel drops the SIGTERM of a container's first process (pid 1), and the
+    engine kills it ten seconds later. Nothing under a final name is torn by an interruption.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@contextlib.contextmanager
 def stop_on_signal() -> Iterator[Callable[[], bool]]:
     """Gives a function that becomes true after SIGTERM, SIGINT or SIGUSR1.
 

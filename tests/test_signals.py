@@ -1,0 +1,62 @@
+"""SIGTERM ends every command with 75, at any moment and as a container's first process."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# A command that is busy outside any stage, as `verify` is, or `augment` while torch is imported.
+BUSY = """
+import os, sys, time
+from scoremix.pipeline.cli import exit_code
+
+def busy():
+    print("pid", os.getpid(), flush=True)
+    time.sleep(60)
+
+sys.exit(exit_code(busy))
+"""
+FIRST_PROCESS = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
+
+
+def start_busy(*prefix: str) -> tuple[subprocess.Popen[str], int]:
+    """The process, and the pid that it sees as its own."""
+    process = subprocess.Popen(
+        [*prefix, sys.executable, "-c", BUSY],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    return process, int(process.stdout.readline().split()[1])
+
+
+def outcome(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit code and standard error; a process that the signal did not end is killed."""
+    try:
+        _, told = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    return process.returncode, told
+
+
+def test_sigterm_outside_a_stage_ends_with_75() -> None:
+    process, _ = start_busy()
+    process.send_signal(signal.SIGTERM)
+    assert outcome(process) == (75, "interrupted: the same command resumes.\n")
+
+
+def test_the_first_process_of_a_container_is_not_deaf() -> None:
+    """The kernel drops a SIGTERM that process 1 does not handle."""
+    try:
+        subprocess.run([*FIRST_PROCESS, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no process namespace can be made here: {error}")
+    process, pid = start_busy(*FIRST_PROCESS)
+    assert pid == 1
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    os.kill(int(children), signal.SIGTERM)
+    assert outcome(process) == (75, "interrupted: the same command resumes.\n")
