@@ -1,55 +1,74 @@
 #!/usr/bin/env bash
-# A tiny job in the image, as the caller or as USER_ID, and proof of what it leaves:
+# A tiny job in the image, and proof of what it leaves:
 #   deploy/smoke.sh [IMAGE]
-# Exits 0 only if the corpus verifies, belongs to that user, and SIGTERM ends a job with 75.
+# It runs as the caller, or as USER_ID=uid:gid; where that is root, as 10001:10001. Exits 0 only if
+# the corpus verifies and belongs to that user, SIGTERM ends a job with 75, and the same command
+# then ends it. One thread: where other work shares the cores, two wait for each other.
 set -euo pipefail
 image=${1:-scoremix}
 user=${USER_ID:-$(id -u):$(id -g)}
+case $user in 0 | 0:*) user=10001:10001 ;; esac
+name=scoremix-smoke-$$
 runs=$(mktemp -d)
-trap 'rm -rf "$runs"' EXIT
+container=
+clean() {
+    if [ -n "$container" ]; then buildah rm "$container" >/dev/null; fi
+    rm -rf "$runs"
+}
+trap clean EXIT
 chown "$user" "$runs"
 
-engine=
-for found in docker podman; do
-    if [ -z "$engine" ] && "$found" info >/dev/null 2>&1; then engine=$found; fi
+engine=buildah
+for found in podman docker; do
+    if "$found" info >/dev/null 2>&1; then engine=$found; fi
 done
-if [ -n "$engine" ]; then
-    run() {
-        "$engine" run --rm --name scoremix-smoke --read-only --tmpfs /tmp --user "$user" \
-            -v "$runs:/work" "$image" "$@"
-    }
-    stop() { "$engine" kill --signal TERM scoremix-smoke; }
-else
-    # buildah run knows no entry point: the image's is named.
+if [ "$engine" = buildah ]; then
     container=$(buildah from --pull-never "$image")
-    trap 'buildah rm "$container" >/dev/null; rm -rf "$runs"' EXIT
-    run() { buildah run --user "$user" -v "$runs:/work" "$container" -- scoremix-pipeline "$@"; }
-    stop() { pkill -TERM -f '^[^ ]*python[^ ]* [^ ]*scoremix-pipeline augment .*--out stopped'; }
+    # buildah run knows no entry point, and no read-only root.
+    entry=$(buildah inspect --format '{{index .OCIv1.Config.Entrypoint 0}}' "$container")
+    run() {
+        buildah run --user "$user" --env OMP_NUM_THREADS=1 -v "$runs:/work" "$container" -- \
+            "$entry" "$@"
+    }
+    descendants() {
+        local child
+        for child in $(pgrep -P "$1"); do echo "$child" && descendants "$child"; done
+    }
+    stop() { kill -TERM "$(descendants "$1" | tail -n 1)"; }
+else
+    run() {
+        "$engine" run --rm --name "$name" --read-only --tmpfs /tmp --user "$user" \
+            -e OMP_NUM_THREADS=1 -v "$runs:/work" "$image" "$@"
+    }
+    stop() { "$engine" kill --signal TERM "$name" >/dev/null; }
 fi
 
-quick=(--set ingest.fraction=0.05 --set train.width=8 --set train.steps=20 --set train.batch=16
+quick=(--data digits --quiet --set ingest.resolution=8 --set ingest.fraction=0.05
+    --set train.width=8 --set train.batch=16
     --set generate.ratio=2 --set generate.steps=2 --set generate.denoise_steps=2)
-echo "== a tiny job as $user"
-run augment --data digits --out shards --set ingest.resolution=8 "${quick[@]}"
-echo "== verify"
+SECONDS=0
+echo "== $image with $engine as $user: a tiny job"
+run augment --out shards "${quick[@]}" --set train.steps=20
 run verify shards
-echo "== owner"
-ls -ln "$runs/shards" | head -5
-others=$(find "$runs" ! -uid "${user%%:*}" | head -3)
+echo "== its owner"
+ls -ln "$runs/shards"
+others=$(find "$runs" ! -uid "${user%%:*}" -o ! -gid "${user##*:}")
 [ -z "$others" ] || { echo "not owned by $user: $others" >&2; exit 1; }
 
 echo "== SIGTERM"
-long=(--set train.steps=100000 --set train.checkpoint_every=1000)
-code=0
-run augment --data digits --out stopped --set ingest.resolution=8 \
-    "${quick[@]}" "${long[@]}" --quiet &
+long=(--out stopped "${quick[@]}" --set train.steps=400 --set train.checkpoint_every=20)
+run augment "${long[@]}" &
 job=$!
-until [ -e "$runs/stopped.run/corpus/corpus.json" ]; do
-    kill -0 "$job" 2>/dev/null || { echo "the job ended before it could be stopped" >&2; exit 1; }
-    sleep 0.5
+until [ -s "$runs/stopped.run/score-net/train.jsonl" ]; do # the first checkpoint's line
+    kill -0 "$job" 2>/dev/null || { echo "the job ended before it was stopped" >&2; exit 1; }
+    sleep 0.1
 done
-sleep 5
-stop
+stop "$job"
+code=0
 wait "$job" || code=$?
 echo "exit code $code"
-[ "$code" = 75 ]
+[ "$code" = 75 ] || { echo "exit code 75 was expected" >&2; exit 1; }
+echo "== the same command again"
+run augment "${long[@]}"
+run verify stopped
+echo "== all well in $SECONDS s"
