@@ -5,6 +5,7 @@
 #   TORCH_INDEX  a further package index, such as PyTorch's own with its CPU builds; empty: the
 #                default one, whose torch for Linux brings CUDA
 #   EXTRAS       of setup.cfg
+#   REVISION     the commit, for the label; deploy/build-image.sh fills it in
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
@@ -22,25 +23,33 @@ RUN /opt/scoremix/bin/pip install -c constraints.txt \
 COPY setup.cfg deploy/requirements.py ./
 RUN python3 requirements.py setup.cfg "${EXTRAS}" > requirements.txt \
     && /opt/scoremix/bin/pip install -c constraints.txt -r requirements.txt
+
+FROM build AS packages
+RUN /opt/scoremix/bin/pip uninstall -y -q pip
+
+# Under a root of its own: the image's layer of the project holds no package.
+FROM build AS project
 COPY pyproject.toml README.md LICENSE ./
 COPY manifests manifests
 COPY models models
 COPY stages stages
 COPY pipeline pipeline
-RUN /opt/scoremix/bin/pip install -c constraints.txt --no-deps . \
-    && /opt/scoremix/bin/pip uninstall -y -q pip
+RUN /opt/scoremix/bin/pip install -c constraints.txt --no-deps --root /project .
 
 FROM ${BASE}
-LABEL org.opencontainers.image.title="scoremix-pipeline" \
-      org.opencontainers.image.description="Offline ScoreMix augmentation into verified WebDataset shards" \
-      org.opencontainers.image.licenses="Apache-2.0"
-COPY --from=build /opt/scoremix /opt/scoremix
+COPY --from=packages /opt/scoremix /opt/scoremix
 # Whoever the caller is: no home, no name, a read-only root file system, and still it runs.
 ENV PATH=/opt/scoremix/bin:${PATH} \
     HOME=/tmp USER=scoremix XDG_CACHE_HOME=/tmp/.cache \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 RUN mkdir /work && chmod 1777 /work
+COPY --from=project /project/opt/scoremix /opt/scoremix
+ARG REVISION=
+LABEL org.opencontainers.image.title="scoremix-pipeline" \
+      org.opencontainers.image.description="Offline ScoreMix augmentation into verified WebDataset shards" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${REVISION}"
 WORKDIR /work
 USER 10001:10001
 ENTRYPOINT ["scoremix-pipeline"]

@@ -29,11 +29,9 @@ def last_stage() -> list[tuple[str, str]]:
 
 def test_base_and_torch_are_arguments() -> None:
     arguments = [rest.split("=")[0] for word, rest in instructions() if word == "ARG"]
-    assert arguments == ["BASE", "TORCH", "TORCH_INDEX", "EXTRAS"]
-    assert {rest for word, rest in instructions() if word == "FROM"} == {
-        "${BASE} AS build",
-        "${BASE}",
-    }
+    assert arguments == ["BASE", "TORCH", "TORCH_INDEX", "EXTRAS", "REVISION"]
+    stages = [rest for word, rest in instructions() if word == "FROM"]
+    assert stages == ["${BASE} AS build", "build AS packages", "build AS project", "${BASE}"]
 
 
 def test_it_ends_as_a_user_without_rights() -> None:
@@ -41,6 +39,16 @@ def test_it_ends_as_a_user_without_rights() -> None:
     assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", user)
     (entry,) = [rest for word, rest in last_stage() if word == "ENTRYPOINT"]
     assert entry == '["scoremix-pipeline"]', "without a shell, so that signals arrive"
+
+
+def test_a_change_of_code_makes_a_small_layer() -> None:
+    before, after = (rest for word, rest in last_stage() if word == "COPY")
+    assert before == "--from=packages /opt/scoremix /opt/scoremix"
+    assert after == "--from=project /project/opt/scoremix /opt/scoremix"
+    found = instructions()
+    shared = found[: found.index(("FROM", "build AS packages"))]
+    copied = [source for word, rest in shared if word == "COPY" for source in rest.split()[:-1]]
+    assert copied == ["constraints.txt", "setup.cfg", "deploy/requirements.py"]
 
 
 def test_every_installation_is_constrained() -> None:
