@@ -11,6 +11,8 @@ import hashlib
 import io
 import json
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -150,12 +152,13 @@ def write_corpus(
     gray: bool,
     rows: _Rows,
     classes: list[str],
+    finish: Callable[[_Rows], None] = lambda rows: None,
 ) -> Corpus:
     """Gathers the staged images and commits the corpus; an earlier one stays until then.
 
     train, reference: slots in the order of their rows.
     gray: keep one channel of images whose channels are equal.
-    rows: SOURCES, in the order of `index`.
+    rows: SOURCES, in the order of `index`. finish: completes them while images are written.
 
     Raises:
         StorageError: the disk is full or cannot be written.
@@ -164,10 +167,13 @@ def write_corpus(
     with storage_errors(commit):
         commit.unlink(missing_ok=True)  # from here on the files change
     images = staging.images()[..., :1] if gray else staging.images()
-    shas = {
-        name: _write_images(folder / name, images, slots)
-        for name, slots in (("images.npy", train), ("reference.npy", reference))
-    }
+    with ThreadPoolExecutor(1) as beside:
+        finished = beside.submit(finish, rows)
+        shas = {
+            name: _write_images(folder / name, images, slots)
+            for name, slots in (("images.npy", train), ("reference.npy", reference))
+        }
+        finished.result()
     if gray:
         _hash_again(rows, images, {"train": train, "reference": reference})
     write_parquet(folder / "sources.parquet", pa.Table.from_pylist(rows, schema=SOURCES))
@@ -227,10 +233,14 @@ def _write_images(path: Path, images: NDArray[np.uint8], slots: list[int]) -> st
         np.lib.format.write_array_header_1_0(head, header)
         file.write(head.getvalue())
         digest = hashlib.sha256(head.getvalue())
-        for begin in range(0, len(slots), step):
-            block = images[slots[begin : begin + step]].tobytes()
-            digest.update(block)
-            file.write(block)
+        with ThreadPoolExecutor(1) as hashing:  # beside the writing: both leave the interpreter
+            waiting = hashing.submit(lambda: None)
+            for begin in range(0, len(slots), step):
+                block = images[slots[begin : begin + step]].tobytes()
+                waiting.result()
+                waiting = hashing.submit(digest.update, block)
+                file.write(block)
+            waiting.result()
     return digest.hexdigest()
 
 

@@ -59,6 +59,8 @@ class Decoders:
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="decoder")
         self._local = threading.local()  # every thread's own process
         self._started: list[_Process] = []
+        self._ready: list[_Process] = []  # of those, the ones that no thread has yet
+        self._taking = threading.Lock()
 
     def __enter__(self) -> "Decoders":
         return self
@@ -67,6 +69,12 @@ class Decoders:
         self._threads.shutdown(cancel_futures=True)
         for process in self._started:
             process.close()
+
+    def expect(self, count: int) -> None:
+        """So many inputs are to come: starts the processes that they will need, and goes on."""
+        if count >= self.many and self.workers > 1:
+            self._ready = [_Process() for _ in range(self.workers)]
+            self._started += self._ready
 
     def map(
         self, function: Callable[[_Item], _Result], items: Iterable[_Item]
@@ -100,9 +108,15 @@ class Decoders:
     def _process(self) -> "_Process":
         process: _Process | None = getattr(self._local, "process", None)
         if process is None:
-            process = self._local.process = _Process()
-            self._started.append(process)
+            process = self._local.process = self._take()
         return process
+
+    def _take(self) -> "_Process":
+        with self._taking:
+            if not self._ready:
+                self._ready = [_Process()]
+                self._started += self._ready
+            return self._ready.pop()
 
 
 class _Process:

@@ -53,16 +53,15 @@ def ingest(
                 raise _too_few(found, train)
 
             # The corpus appears as a whole, corpus.json last.
-            rows = _rows(config, found, train, reference)
-            _mark_near(rows)
             corpus = write_corpus(
                 out,
                 staging,
                 train=[record.slot for record in train if record.slot is not None],
                 reference=[record.slot for record in reference if record.slot is not None],
                 gray=config.colour == "auto" and _all_gray(train + reference),
-                rows=rows,
+                rows=_rows(config, found, train, reference),
                 classes=found.classes,
+                finish=_mark_near,
             )
     progress.note(_summary(corpus))
     return corpus

@@ -35,8 +35,13 @@ class Found:
 
 
 @contextlib.contextmanager
-def looking(config: IngestConfig, seed: int, workers: int | None) -> Iterator[Found]:
-    """Opens the sources and lists what is in them; they can be read as long as it is open."""
+def looking(
+    config: IngestConfig, seed: int, workers: int | None, *, reading: bool = True
+) -> Iterator[Found]:
+    """Opens the sources and lists what is in them; they can be read as long as it is open.
+
+    reading: all of them will be; otherwise no decoding process is started ahead.
+    """
     workers = workers or min(16, len(os.sched_getaffinity(0)))
     with (
         pillow_limits(config.max_pixels),
@@ -61,6 +66,8 @@ def looking(config: IngestConfig, seed: int, workers: int | None) -> Iterator[Fo
         records = [record for _, part in parts for record in part]
         if not any(record.is_image for record in records):
             raise no_images(what, records)
+        if reading:
+            pool.expect(len(records))
         how = _preparation(config, sources, records, what)
         classes = classify(parts, lambda record: not prepare([record.input], how)[0].reason)
         choice = partial(choose, limit=config.limit, per_class=config.per_class)

@@ -34,7 +34,7 @@ def survey(
 
     Raises what `ingest` raises, but for images that only decoding shows to be bad.
     """
-    with looking(config, seed, workers) as found:
+    with looking(config, seed, workers, reading=False) as found:
         train = [record for group in found.groups for record in group.take()]
         left = spares(config, found)[: config.reference_limit]
         train, reference = hold_out_share(config, train, left, seed)
