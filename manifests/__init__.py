@@ -12,6 +12,7 @@ index    index.json: the shards, and the hash of every file
 card     README.md: the dataset card
 layout   what a trainer's folder holds, file by file, as data
 payload  an image's bytes out of its shard, verified
+preset   one row of the table of trainers
 trainers which trainer reads what, with its commands
 needs    what a trainer needs of a corpus
 staging  a file or tree that appears whole or not at all

@@ -262,9 +262,11 @@ def _labels(
     ids = rows["class_id"].to_numpy().astype(np.int64)
     if rows["soft_label"].null_count:
         return ids, "hard" if ids.min() >= 0 else "none"
-    if layout.hard_labels:
-        weights = rows["soft_label"].combine_chunks()
-        return weights.flatten().to_numpy().reshape(len(ids), -1).argmax(axis=1), "hard"
+    if layout.target == "lmdb" or layout.flat:
+        return ids, "none"  # labels are not kept there
+    weights = rows["soft_label"].combine_chunks().flatten().to_numpy().reshape(len(ids), -1)
+    if layout.hard_labels or weights.max(axis=1).min() == 1.0:  # real images have one class
+        return weights.argmax(axis=1), "hard"
     if layout.target != "stylegan":
         raise ConfigError(
             f"The images have soft labels (pairing: any), which {layout.target} cannot express. "

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from .errors import ConfigError
 from .layout import Listing, Target
-from .trainers import PLAIN, TRAINERS, Preset
+from .preset import Preset
+from .trainers import PLAIN, TRAINERS
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def commands_for(preset: Preset, listing: Listing, out: Path) -> Commands:
         "classes": max(len(listing.classes), 1),
         "last_class": max(len(listing.classes) - 1, 0),
         "count": listing.count,
+        "batch": max(1, min(256, listing.count // 2)),
         "cond": preset.conditional if labelled(listing) else "",
     }
     words = ["scoremix-pipeline", "export", str(listing.shards.absolute()), "--real-only"]

@@ -8,40 +8,12 @@ In commands: {out} the export, {real} an export of the real images alone and {re
 images; {cond} is the row's `conditional` where the export has labels of two or more classes.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
-from .layout import Target
+from .preset import Preset
 
 _CLEAN_FID = (
     "python -c \"from cleanfid import fid; print(fid.compute_fid('SAMPLES', '{real}'))\"  "
     "# SAMPLES: a folder of generated images"
 )
-
-
-@dataclass(frozen=True)
-class Preset:
-    """One trainer's way of reading one target."""
-
-    trainer: str
-    target: Target
-    title: str
-    train: str = ""
-    evaluate: str = ""
-    conditional: str = ""  # the option that makes it use labels
-    split: str = "train"  # imagefolder: where training images go, "" for none
-    real_split: str | None = None  # imagefolder: a second folder, of the real images alone
-    flat: bool = False  # imagefolder: images directly in the folder
-    rgb: bool = False  # cannot read gray images, and does not convert them itself
-    axes: Literal["NCHW", "NHWC"] | None = None  # hdf5
-    file: str | None = None  # hdf5: the file's name inside the folder
-    resolutions: tuple[int, ...] = ()  # those it has; empty: any
-    power_of_two: bool = False  # of the side
-    networks: tuple[int, ...] = ()  # sides of its networks, to which it scales images
-    needs_classes: bool = False
-    real_to: Target | None = None  # what `evaluate` reads as {real}; None: the same target
-    max_classes: int | None = None
-    notes: tuple[str, ...] = ()
 
 
 _FID = "Training-time FID compares with the augmented set, so it is switched off (--metrics=none)."
@@ -54,6 +26,10 @@ _INDEX = (
 )
 _MOMENTS = "It wants the moments file before training; take it from the real images."
 _BIGGAN = (32, 64, 128, 256)
+_CUT = (32, 64, 128, 256, 512, 1024)  # below, its discriminator runs out of pixels
+_FILLED = (
+    "It drops batches that are not full, and loads two at once: {batch} is the largest of use here."
+)
 
 _ADA_EVALUATE = (
     "python calc_metrics.py --metrics=fid50k_full --data={real} --network=NETWORK.pkl --gpus=1"
@@ -61,7 +37,7 @@ _ADA_EVALUATE = (
 _MOMENTS_OF = "python calculate_inception_moments.py --dataset {dataset} --data_root {{real}}"
 _BIGGAN_TRAIN = (
     "python train.py --dataset {dataset} --data_root {{out}} --shuffle --load_in_mem "
-    "--batch_size 256"
+    "--batch_size {{batch}}"
 )
 
 TRAINERS: tuple[Preset, ...] = (
@@ -107,7 +83,11 @@ TRAINERS: tuple[Preset, ...] = (
         conditional=" --cond=1",
         rgb=True,
         power_of_two=True,
-        notes=(_FID,),
+        notes=(
+            _FID,
+            "Its fastgan networks begin at 128 px: for smaller images pass --cfg=stylegan2.",
+            "Of soft labels it takes the heaviest class.",
+        ),
     ),
     Preset(
         "stylegan-xl",
@@ -119,7 +99,11 @@ TRAINERS: tuple[Preset, ...] = (
         conditional=" --cond=1",
         rgb=True,
         power_of_two=True,
-        notes=(_FID, "It grows by stages: each stage wants a corpus at its own resolution."),
+        notes=(
+            _FID,
+            "It grows by stages: each stage wants a corpus at its own resolution.",
+            "Of soft labels it takes the heaviest class.",
+        ),
     ),
     Preset(
         "edm",
@@ -138,9 +122,10 @@ TRAINERS: tuple[Preset, ...] = (
         "imagefolder",
         "StarGAN v2",
         train="python main.py --mode train --num_domains {classes} --w_hpf 0 "
-        "--train_img_dir {out}/train --val_img_dir {out}/val --img_size {resolution}",
+        "--train_img_dir {out}/train --val_img_dir {out}/val --img_size {network}",
         evaluate="python main.py --mode eval --num_domains {classes} --w_hpf 0 --resume_iter 100000"
-        " --train_img_dir {real}/train --val_img_dir {real}/val --img_size {resolution}",
+        " --train_img_dir {real}/train --val_img_dir {real}/val --img_size {network}",
+        networks=(32, 64, 128, 256, 512, 1024),
         real_split="val",
         power_of_two=True,
         needs_classes=True,
@@ -187,7 +172,11 @@ TRAINERS: tuple[Preset, ...] = (
         file="ILSVRC{resolution}.hdf5",
         resolutions=_BIGGAN,
         max_classes=1000,
-        notes=(_MOMENTS, "It has 1,000 classes; labels 0 to {last_class} use the first of them."),
+        notes=(
+            _FILLED,
+            _MOMENTS,
+            "It has 1,000 classes; labels 0 to {last_class} use the first of them.",
+        ),
     ),
     Preset(
         "biggan",
@@ -198,7 +187,7 @@ TRAINERS: tuple[Preset, ...] = (
         split="ImageNet",
         resolutions=_BIGGAN,
         max_classes=1000,
-        notes=(_MOMENTS, _INDEX, _OWN),
+        notes=(_FILLED, _MOMENTS, _INDEX, _OWN),
     ),
     Preset(
         "lecam",
@@ -208,7 +197,7 @@ TRAINERS: tuple[Preset, ...] = (
         evaluate=_CLEAN_FID,
         resolutions=_BIGGAN,
         max_classes=1000,
-        notes=(_INDEX, _OWN),
+        notes=(_FILLED, _INDEX, _OWN),
     ),
     Preset(
         "lecam",
@@ -229,16 +218,17 @@ TRAINERS: tuple[Preset, ...] = (
         evaluate=_CLEAN_FID,
         resolutions=_BIGGAN,
         max_classes=1000,
-        notes=(_INDEX, _OWN),
+        notes=(_FILLED, _INDEX, _OWN),
     ),
     Preset(
         "cut",
         "unpaired",
         "CUT",
         train="python train.py --dataroot {out} --name {name} --CUT_mode CUT "
-        "--load_size {resolution} --crop_size {resolution}",
+        "--load_size {network} --crop_size {network}",
         evaluate="python test.py --dataroot {out} --name {name} --CUT_mode CUT --phase train "
-        "--load_size {resolution} --crop_size {resolution}",
+        "--load_size {network} --crop_size {network}",
+        networks=_CUT,
         needs_classes=True,
         notes=(
             "testA/ and testB/ are not written: held-out images are not in the shards. Put yours "
@@ -252,9 +242,10 @@ TRAINERS: tuple[Preset, ...] = (
         "unpaired",
         "FastCUT",
         train="python train.py --dataroot {out} --name {name} --CUT_mode FastCUT "
-        "--load_size {resolution} --crop_size {resolution}",
+        "--load_size {network} --crop_size {network}",
         evaluate="python test.py --dataroot {out} --name {name} --CUT_mode FastCUT --phase train "
-        "--load_size {resolution} --crop_size {resolution}",
+        "--load_size {network} --crop_size {network}",
+        networks=_CUT,
         needs_classes=True,
         notes=("testA/ and testB/ are not written: held-out images are not in the shards.", _OWN),
     ),
@@ -263,9 +254,12 @@ TRAINERS: tuple[Preset, ...] = (
         "unpaired",
         "SinCUT",
         train="python train.py --model sincut --dataroot {out} --name {name} "
-        "--dataset_mode unaligned --preprocess none --batch_size 16",
+        "--dataset_mode unaligned --preprocess none --batch_size 16 "
+        "--load_size {resolution} --crop_size {resolution}",
         evaluate="python test.py --model sincut --dataroot {out} --name {name} --phase train "
-        "--dataset_mode unaligned --preprocess none",
+        "--dataset_mode unaligned --preprocess none "
+        "--load_size {resolution} --crop_size {resolution}",
+        power_of_two=True,
         needs_classes=True,
         notes=(
             "Its default --dataset_mode singleimage takes exactly one image a side; this export "

@@ -1,7 +1,8 @@
 """The part of docs/trainers.md that is made from the table of trainers."""
 
 from ..manifests.needs import trainer_names
-from ..manifests.trainers import TRAINERS, Preset
+from ..manifests.preset import Preset
+from ..manifests.trainers import TRAINERS
 
 _ENDS = {"stylegan": ".zip", "lmdb": ".lmdb"}
 
@@ -26,7 +27,9 @@ def _row(preset: Preset) -> str:
         "a power of two" if preset.power_of_two else "any"
     )
     if preset.networks and not preset.resolutions:
-        sides += f", scaled to {', '.join(map(str, preset.networks))}"
+        several = len(preset.networks) > 3
+        known = f"{preset.networks[0]} or more" if several else ", ".join(map(str, preset.networks))
+        sides += f", scaled to {known}"
     layout = f"`{preset.target}`"
     if preset.target == "hdf5":
         layout += f", {preset.axes}, `{preset.file}`".replace("{resolution}", "SIDE").replace(
@@ -65,6 +68,7 @@ def _section(preset: Preset, *, default: bool, alone: bool) -> list[str]:
         "classes": "CLASSES",
         "last_class": "CLASSES - 1",
         "count": "more",
+        "batch": "256",
         "cond": f" [{preset.conditional.strip()}]" if preset.conditional else "",
     }
     trainers = [preset.train.format(**facts), preset.evaluate.format(**facts)]

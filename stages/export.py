@@ -21,8 +21,8 @@ from ..manifests.faults import at
 from ..manifests.layout import Layout, Listing, Target, read_layout
 from ..manifests.needs import Commands, check_needs, commands_for, find_preset
 from ..manifests.payload import open_tars
+from ..manifests.preset import Preset
 from ..manifests.staging import clear, measured, record_path, settle, staging
-from ..manifests.trainers import Preset
 from .layouts.archive import write_zip
 from .layouts.arrays import write_hdf5
 from .layouts.database import write_lmdb
@@ -68,8 +68,9 @@ def export(shards: Path, out: Path, config: ExportConfig, *, progress: Progress)
         LockedError: another process is making the same `out`.
     """
     preset = find_preset(config.trainer, config.to)
-    _check_out(shards, out, preset)
+    out = Path(os.path.abspath(out))
     listing = read_layout(shards, _layout(preset, config))
+    _check_out(listing, out, preset)
     check_needs(listing, preset)
     request = _request(listing, preset, out)
     made = _is_other(out, request, config.overwrite)
@@ -103,8 +104,11 @@ def _layout(preset: Preset, config: ExportConfig) -> Layout:
     )
 
 
-def _check_out(shards: Path, out: Path, preset: Preset) -> None:
-    if out.absolute().resolve().is_relative_to(shards.resolve()):
+def _check_out(listing: Listing, out: Path, preset: Preset) -> None:
+    if out.is_symlink() or not out.name:
+        what = "a symbolic link, which a rename would replace" if out.name else "the root folder"
+        raise ConfigError(f"--out {out} is {what}. Name the folder or file itself.")
+    if out.resolve().is_relative_to(listing.shards.resolve()):
         raise ConfigError(
             f"{out} lies inside the shards: every file in there is promised by SHA256SUMS. Choose a"
             " place outside."
@@ -112,7 +116,8 @@ def _check_out(shards: Path, out: Path, preset: Preset) -> None:
     is_file = out.suffix in (".zip", ".tar", ".hdf5", ".h5", ".png")
     if is_file and (preset.target, out.suffix) != ("stylegan", ".zip"):
         wanted = "a folder or a .zip" if preset.target == "stylegan" else "a folder"
-        inside = f", in which {preset.file} will lie" if preset.file else ""
+        name = preset.file and preset.file.format(name=listing.name, resolution=listing.resolution)
+        inside = f", in which {name} will lie" if name else ""
         raise ConfigError(f"--out {out} was given, but {preset.target} is {wanted}{inside}.")
 
 

@@ -390,7 +390,6 @@ def test_real_only_is_round_0(pets: Path, tmp_path: Path) -> None:
         ("unclassed", ["--trainer", "stargan-v2"], "sub-folder"),
         ("soft", ["--to", "imagefolder"], "--hard-labels argmax"),
         ("soft", ["--trainer", "studiogan"], "--hard-labels argmax"),
-        ("soft", ["--to", "lmdb"], "--hard-labels argmax"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_the_remedy(
@@ -466,3 +465,17 @@ def test_class_folders_are_ascii_unique_and_in_order() -> None:
     assert folders[:4] == ["00_zebra", "01_ZEBRA", "02_10", "03"]
     assert all(name.isascii() and "/" not in name and len(name) < 60 for name in folders)
     assert [class_folder(("0", "1"), id_) for id_ in (0, 1, -1)] == ["0", "1", "images"]
+
+
+@pytest.mark.parametrize("options", [["--to", "lmdb"], ["--to", "imagefolder", "--real-only"]])
+def test_soft_labels_do_not_matter_where_none_are_kept_or_all_are_one(
+    options: list[str], soft: Path, tmp_path: Path
+) -> None:
+    assert export(soft, tmp_path / "out", *options) == 0
+
+
+def test_a_link_is_not_replaced(pets: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    assert export(pets, tmp_path / "link", "--to", "imagefolder") == 2
+    assert (tmp_path / "link").is_symlink() and not list((tmp_path / "disk").iterdir())

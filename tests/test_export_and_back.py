@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from scoremix.manifests.layout import TARGETS
-from scoremix.manifests.trainers import TRAINERS, Preset
+from scoremix.manifests.preset import Preset
+from scoremix.manifests.trainers import TRAINERS
 from scoremix.stages.check.judge import judge
 from scoremix.stages.check.needs import NAMES
 from scoremix.stages.corpus import Corpus

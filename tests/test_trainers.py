@@ -16,7 +16,8 @@ from made import make_corpus, pixels_of
 
 from scoremix.manifests.layout import TARGETS
 from scoremix.manifests.needs import find_preset, trainer_names
-from scoremix.manifests.trainers import TRAINERS, Preset
+from scoremix.manifests.preset import Preset
+from scoremix.manifests.trainers import TRAINERS
 from scoremix.pipeline.cli import commands as cli
 from scoremix.pipeline.cli import exit_code
 from scoremix.stages.export import ExportConfig, Exported, export

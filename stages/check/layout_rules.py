@@ -133,7 +133,7 @@ FOLDERS: dict[str, Rule] = {
         "has more than the one image that the default reads",
         "sincut",
         "AssertionError at the start: one image in each domain",
-        "Pass `--dataset_mode unaligned --preprocess none --batch_size 16`: an option, not code.",
+        "Pass `--dataset_mode unaligned --preprocess none --batch_size 16 --crop_size SIDE`.",
     ),
     "no-test-folders": warning(
         "is not there",

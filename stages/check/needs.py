@@ -114,7 +114,7 @@ NEEDS: tuple[Need, ...] = (
         any_case=False,
         lists_files=True,
         least_images=8,  # its loader drops the last batch that is not full; batches have 8
-        remember=("--num_domains {classes}", "--img_size {side} (a power of two)"),
+        remember=("--num_domains {classes}", "--img_size {side} (a power of two, 32 or more)"),
     ),
     replace(
         _FOLDER,

@@ -13,7 +13,7 @@ from .labels import LABELS, judge_labels, misnamed
 from .listing import Listing, Member, in_hidden_folder
 from .needs import Need
 
-_SPREAD = re.compile(r"\d{5}")
+_SPREAD = re.compile(r"\d{3}|\d{5}")
 
 
 def judge_stylegan(
@@ -64,7 +64,8 @@ def _labels(listing: Listing, images: list[str], findings: Findings) -> dict[str
         findings.add("labels-in-subfolder", name)
     for name in other:
         findings.add("labels-misnamed", name)
-    # The trainers' own tool spreads images over folders 00000, 00001: those mean nothing.
+    # The trainers' own tool spreads images over folders 00000, 00001, our export over 000, 001:
+    # those mean nothing.
     inside = sorted({name.rpartition("/")[0].strip("/") for name in images} - {""})
     meant = [name for name in inside if not _SPREAD.fullmatch(name) and name[0] not in "._"]
     if len(meant) > 1 and not deeper and not other:

@@ -18,7 +18,7 @@ from PIL import Image
 from ...manifests.errors import ConfigError
 from ...manifests.layout import Listing
 from ...manifests.payload import Tars
-from ...manifests.trainers import Preset
+from ...manifests.preset import Preset
 from .tree import Advance
 
 _ROWS = 64  # images decoded and written at a time
