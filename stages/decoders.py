@@ -29,6 +29,7 @@ from .sources.base import Input
 MANY = 1000  # inputs from which on starting processes (half a second) pays
 _AHEAD = 4  # inputs, or 2 chunks, under way or waiting per worker
 _CHUNK = 32  # inputs sent at once, if their pixels are no more than ...
+_PIPE = 1 << 20  # bytes: a chunk's answer is sent whole, and its process goes on
 _CHUNK_BYTES = 8 << 20  # ... these
 
 _DIED = (EOFError, OSError, pickle.UnpicklingError)  # how a process that is gone answers
@@ -136,6 +137,7 @@ class _Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # libtiff and libpng chat; what matters is in the rows
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            pipesize=_PIPE,
         )
 
     def prepare(self, items: list[Input], how: Preparation) -> list[Decoded]:
