@@ -240,13 +240,15 @@ def _bring_up_to_date(
 
     progress = Shown(quiet)
     folder, shards = folder.absolute(), shards.absolute()
-    if dry_run:
-        from .estimate import estimate
-
-        click.echo(estimate(config, folder, shards, _device(device), progress))
-        return
     with stop_on_signal() as stopping:
         job = Job(config, folder, shards, _device(device), progress, stopping, until, only)
+        if dry_run:
+            from .estimate import estimate
+            from .places import check as check_places
+
+            check_places(job)
+            click.echo(estimate(config, folder, shards, job.device, progress))
+            return
         outcome = bring(job)
     if not outcome.worked:
         click.echo(f"Nothing to do: every stage of {folder} is up to date.")

@@ -115,8 +115,11 @@ def fingerprint(source: str | None) -> Any:
     paths = [Path(path) for path in expand(source)]
     if len(paths) == 1 and paths[0].is_dir():
         return canonical_digest(sorted(_files(paths[0])))
-    states = [path.stat() for path in paths if path.is_file()]
-    return [number for state in states for number in (state.st_size, state.st_mtime_ns)] or None
+    found = [(path, path.stat()) for path in paths if path.is_file()]
+    several = len(paths) > 1  # then the names decide the order
+    return [
+        [path.name if several else None, state.st_size, state.st_mtime_ns] for path, state in found
+    ] or None
 
 
 def _files(folder: Path) -> Iterator[tuple[str, int, int]]:

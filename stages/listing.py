@@ -120,7 +120,7 @@ def spares(config: IngestConfig, found: Found) -> list[Record]:
     """Images that may be held out, in name order."""
     if config.reference is not None:
         return [record for record in found.others if record.is_image]
-    if config.holdout:
+    if config.holdout or config.patches is not None:  # patches of one image overlap
         return []
     left = [record for group in found.groups for record in group.left_out]
     return sorted(left, key=lambda record: record.index)
@@ -137,8 +137,18 @@ def hold_out_share(
         due = due and len(train) >= _HOLDOUT_FROM
         share = _HOLDOUT if due else 0.0
     held = hold_out(train, share, config.reference_limit, seed)
+    if config.patches is not None:
+        images = {_image(record): record for record in train}
+        chosen = hold_out(list(images.values()), share, config.reference_limit, seed)
+        names = {_image(record) for record in chosen}
+        held = {record for record in train if _image(record) in names}
     kept = [record for record in train if record not in held]
     return kept, reference + [record for record in train if record in held]
+
+
+def _image(record: Record) -> tuple[int, str]:
+    """Of which image a patch is."""
+    return record.source, record.input.name.rpartition("#")[0]
 
 
 def keep_apart(found: Found, out: Path) -> None:

@@ -1,7 +1,9 @@
 """reading: inputs are looked at and decoded, what is bad or double is told apart."""
 
+import os
 import statistics
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ..manifests.errors import InputError
 from ..manifests.streams import image_seed, stream
@@ -11,8 +13,10 @@ from .decoders import Decoders
 from .progress import Advance
 from .selection import Group, Record
 from .sources.base import Input, Source
+from .sources.folders import read_file
 
 _HEADERS = 64  # read to find the usual size
+_HEAD = 1 << 20  # bytes of a file of unknown kind that are read
 _LISTED = 10  # bad inputs that an error names
 
 
@@ -27,7 +31,7 @@ def list_records(source: Source, place: int, first: int, pool: Decoders) -> list
     unclear = [
         item for item, claim in zip(source.inputs, claims, strict=True) if claim == "look inside"
     ]
-    sides = pool.map(lambda item: side_in_header(item.read), unclear)
+    sides = pool.map(_side_of_unknown, unclear)
     records = []
     for index, (item, claim) in enumerate(zip(source.inputs, claims, strict=True), first):
         reason: str | None = claim
@@ -35,6 +39,16 @@ def list_records(source: Source, place: int, first: int, pool: Decoders) -> list
             reason = None if next(sides) is not None else "not an image"
         records.append(Record(index, place, item, is_image=reason is None, reason=reason))
     return records
+
+
+def _side_of_unknown(item: Input) -> int | None:
+    """From the file's head: a film beside the images is not read whole to find that it is none."""
+    read = item.read
+    if isinstance(read, partial) and read.func is read_file and len(read.args) == 1:
+        size = os.path.getsize(read.args[0]) if os.path.exists(read.args[0]) else 0
+        if size > _HEAD:
+            return side_in_header(partial(read_file, read.args[0], 0, _HEAD))
+    return side_in_header(read)
 
 
 def cut_up(records: list[Record], first: int, per_image: int, seed: int) -> list[Record]:

@@ -11,11 +11,10 @@ from typing import Any
 from ..manifests.errors import ConfigError
 from ..manifests.streams import image_seed, stream
 from .decode import Decoded
-from .sources.base import Input, Label, Source
+from .sources.base import SPLITS, Input, Label, Source
 
 _KEPT_PER_CLASS = 2  # never held out: an image needs a partner of its class
 _LISTED = 5  # folders that an error names
-_SPLITS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
 
 
 @dataclass(eq=False, slots=True)
@@ -135,6 +134,10 @@ def spelled(label: Label | None, digits: int) -> str | None:
     return f"{label:0{digits}d}" if isinstance(label, int) else label
 
 
+def _not_train(folder: str) -> bool:
+    return not folder.lower().startswith("train")
+
+
 def _name_classes(
     source: Source, images: list[Record], digits: int, usable: Callable[[Record], bool]
 ) -> None:
@@ -143,11 +146,12 @@ def _name_classes(
     loose = [record for record in images if record.class_name is None]
     nested = [record for record in images if record.class_name is not None]
     folders = sorted({record.class_name or "" for record in nested})
-    if len(folders) > 1 and _SPLITS.issuperset(map(str.lower, folders)):
+    if len(folders) > 1 and SPLITS.issuperset(map(str.lower, folders)):
         raise ConfigError(
             f"{source.what} has the folders {', '.join(folders)}: parts of a dataset, not classes."
-            f" Name the one to train on, ingest.path: {folders[-1]} (and another one in"
-            " ingest.reference), or set ingest.classes: none to take all images as one set."
+            f" Name the one to train on, as in ingest.path: {min(folders, key=_not_train)}, and"
+            " another one in ingest.reference, or set ingest.classes: none to take all images as one"
+            " set."
         )
     if not (loose and nested):
         return

@@ -69,3 +69,19 @@ def test_an_image_that_is_too_small_is_left_out(tmp_path: Path) -> None:
     picture(tmp_path / "in" / "a.png", 0, (20, 60))
     with pytest.raises(InputError, match="short side 20 px is below ingest.patches.size 24"):
         take(tmp_path, str(tmp_path / "in"))
+
+
+@pytest.mark.parametrize("options", [{"fraction": 0.5}, {"limit": 20}, {"holdout": 0.5}])
+def test_patches_of_one_image_are_never_on_both_sides(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    (tmp_path / "in").mkdir()
+    for seed in range(6):
+        picture(tmp_path / "in" / f"{seed}.png", seed)
+    corpus = take(tmp_path, str(tmp_path / "in"), 8, **options)
+    sides: dict[str, set[str]] = {}
+    for row in corpus.sources.to_pylist():
+        if row["status"] in ("train", "reference"):
+            sides.setdefault(row["name"].split("#")[0], set()).add(row["status"])
+    assert all(len(found) == 1 for found in sides.values())
+    assert bool(len(corpus.reference)) == ("holdout" in options)

@@ -443,3 +443,116 @@ def test_parts_of_a_dataset_are_no_classes(tmp_path: Path) -> None:
 def test_a_source_must_be_named(empty: Any) -> None:
     with pytest.raises(ValueError, match="name a folder"):
         IngestConfig(source=empty)
+
+
+# --- found by trying to break it
+
+
+def test_every_tar_of_a_large_folder_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    as_shards(tmp_path / "in")
+    for number in range(10_050):
+        (tmp_path / "in" / f"note-{number}.json").touch()
+    assert len(take(tmp_path, str(tmp_path / "in")).images) == COUNT
+
+
+def test_caches_beside_a_saved_dataset_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    saved = Path(as_hugging_face_folder(tmp_path / "in"))
+    first = next(saved.glob("data-*.arrow"))
+    (saved / "cache-123.arrow").write_bytes(first.read_bytes())
+    corpus = take(tmp_path, str(saved))
+    assert (corpus.images == PIXELS).all() and corpus.counts["duplicate"] == 0
+
+
+def test_every_table_numbers_its_classes_itself(tmp_path: Path) -> None:
+    from datasets import ClassLabel, Dataset, Features
+    from datasets import Image as ImageColumn
+
+    (tmp_path / "in").mkdir()
+    for part, names in enumerate((NAMES, NAMES[::-1])):
+        features = Features({"img": ImageColumn(), "kind": ClassLabel(names=names)})
+        rows = slice(0, 3) if part == 0 else slice(3, COUNT)
+        images = [{"bytes": data, "path": None} for data in FILES[rows]]
+        labels = [names.index(NAMES[label]) for label in LABELS[rows]]
+        table = Dataset.from_dict({"img": images, "kind": labels}, features=features)
+        table.to_parquet(str(tmp_path / "in" / f"{part}.parquet"))
+    corpus = take(tmp_path, str(tmp_path / "in"))
+    assert corpus.classes == NAMES and column(corpus, "class_id") == LABELS
+
+
+def test_parts_of_a_hugging_face_repository_are_told_apart(tmp_path: Path) -> None:
+    root = Path(as_hugging_face_parquet(tmp_path))
+    (root / "data" / "train-00001-of-00002.parquet").rename(root / "data" / "test-0.parquet")
+    with pytest.raises(ConfigError, match=r"parts test, train.*source: .*data/train\*"):
+        take(tmp_path, str(root))
+    assert len(take(tmp_path, f"{root}/data/train*").images) == 4
+
+
+def test_joined_tars_are_refused(tmp_path: Path) -> None:
+    one = plain_tar(tmp_path / "one.tar", [f"{i}.png" for i in range(COUNT)]).read_bytes()
+    (tmp_path / "both.tar").write_bytes(one + one)
+    with pytest.raises(InputError, match="behind its end there is more"):
+        take(tmp_path, str(tmp_path / "both.tar"))
+
+
+def test_an_image_beside_class_folders_does_not_undo_them(tmp_path: Path) -> None:
+    files = {"data/cats/1.png": FILES[0], "data/dogs/1.png": FILES[1], "data/cover.png": b"no"}
+    corpus = take(tmp_path, folder(tmp_path / "in", files))
+    assert corpus.classes == ["cats", "dogs"]
+    (tmp_path / "in" / "data" / "cover.png").write_bytes(FILES[2])
+    with pytest.raises(ConfigError, match="1 images directly in it, without a class"):
+        take(tmp_path, str(tmp_path / "in"))
+
+
+def test_captions_do_not_undo_class_folders(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for index, label in enumerate(LABELS):
+            add(archive, f"{NAMES[label]}/{index}.png", FILES[index])
+            add(archive, f"{NAMES[label]}/{index}.txt", b"a caption")
+    assert column(take(tmp_path, str(tmp_path / "a.tar")), "class_id") == LABELS
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("cls", b"-1"), ("json", b"true"), ("json", b'{"label": true}'), ("json", b"[" * 100_000)],
+)
+def test_what_is_no_label_is_none(tmp_path: Path, field: str, value: bytes) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for index in range(3):
+            add(archive, f"{index}.png", FILES[index])
+            add(archive, f"{index}.{field}", value)
+    assert take(tmp_path, str(tmp_path / "a.tar")).classes == []
+
+
+def test_a_cut_lmdb_is_refused_and_not_mapped(tmp_path: Path) -> None:
+    with lmdb.open(str(tmp_path / "db"), map_size=1 << 22) as environment:
+        with environment.begin(write=True) as writing:
+            for index in range(200):
+                writing.put(f"8-{index:05d}".encode(), FILES[0] * 9)
+    path = tmp_path / "db" / "data.mdb"
+    path.write_bytes(path.read_bytes()[: 40 << 10])
+    with pytest.raises(InputError, match="data.mdb could not be opened .*it is cut off"):
+        take(tmp_path, str(tmp_path / "db"))
+
+
+def test_labels_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    path = Path(as_stylegan_zip(tmp_path))
+    data = path.read_bytes()
+    place = data.index(b'{"labels"')
+    path.write_bytes(data[:place] + b"#" + data[place + 1 :])
+    with pytest.raises(ConfigError, match="dataset.json of .* could not be read .*CRC"):
+        take(tmp_path, str(path))
+    table = {"labels": [["a.png", 0], ["a.png", 1]]}
+    source = folder(tmp_path / "x", {"a.png": FILES[0], "dataset.json": json.dumps(table).encode()})
+    with pytest.raises(ConfigError, match="gives a.png two different labels"):
+        take(tmp_path, source)
+
+
+def test_a_pattern_that_names_other_files_is_stale(tmp_path: Path) -> None:
+    from scoremix.pipeline.inputs import fingerprint
+
+    as_shards(tmp_path)
+    before = fingerprint(str(tmp_path / "*.tar"))
+    (tmp_path / "part-0001.tar").rename(tmp_path / "part-0009.tar")
+    assert fingerprint(str(tmp_path / "*.tar")) != before

@@ -26,7 +26,10 @@ def open_hdf5(path: str, what: str, classes: bool) -> Source:
         InputError: a damaged file.
     """
     file = _hdf5(*_identity(path))
-    images = file.get(_IMAGES)
+    try:
+        images, stored = file.get(_IMAGES), file.get(_LABELS)
+    except (OSError, KeyError, RuntimeError) as error:  # a link that leads nowhere
+        raise _damaged(path, error) from error
     shape: tuple[int, ...] = getattr(images, "shape", ())
     if len(shape) != 4 or images.dtype != np.uint8 or not {shape[1], shape[3]} & {1, 3}:
         raise ConfigError(
@@ -34,14 +37,14 @@ def open_hdf5(path: str, what: str, classes: bool) -> Source:
             f" 1 or 3; it holds: {', '.join(f'{name} {file[name]}' for name in file) or 'nothing'}."
         )
     labels: list[int] | list[None] = [None] * shape[0]
-    if classes and _LABELS in file:
-        found = np.asarray(file[_LABELS][:])
+    if classes and stored is not None:
+        found = np.asarray(stored[:]) if getattr(stored, "shape", ()) else np.empty((0, 0))
         if found.shape != shape[:1] or found.dtype.kind not in "iu" or (found < 0).any():
             raise ConfigError(
                 f"{what} has labels of shape {found.shape} and type {found.dtype}; they must be"
                 f" {shape[0]} whole numbers from 0. Or set ingest.classes: none."
             )
-        labels = found.tolist()
+        labels = [int(label) for label in found]
     inputs = [
         Input(f"{row:06d}", partial(_hdf5_row, _identity(path), row), label=label, certain=True)
         for row, label in enumerate(labels)
@@ -83,9 +86,13 @@ def open_lmdb(folder: str, what: str) -> Source:
     """
     path = str(Path(folder) / "data.mdb")
     environment = _lmdb(*_identity(path))
-    with environment.begin(buffers=False) as view:
-        keys = [key for key in view.cursor().iternext(values=False) if _LMDB_KEY.fullmatch(key)]
-        length = view.get(b"length")
+    lmdb = _import("lmdb", path)
+    try:
+        with environment.begin(buffers=False) as view:
+            keys = [key for key in view.cursor().iternext(values=False) if _LMDB_KEY.fullmatch(key)]
+            length = view.get(b"length")
+    except lmdb.Error as error:
+        raise _damaged(path, error) from error
     if not keys:
         raise ConfigError(f"{what} has no keys like 256-00000, under which images are expected.")
     largest = max(int(key.split(b"-")[0]) for key in keys)
@@ -114,7 +121,11 @@ def _lmdb_value(identity: tuple[str, int, int], key: bytes) -> bytes:
 def _lmdb(path: str, size: int, mtime_ns: int) -> Any:
     lmdb = _import("lmdb", path)
     try:
-        return lmdb.open(str(Path(path).parent), readonly=True, lock=False, readahead=False)
+        opened = lmdb.open(str(Path(path).parent), readonly=True, lock=False, readahead=False)
+        pages = opened.info()["last_pgno"] + 1
+        if size < pages * opened.stat()["psize"]:  # it is mapped: reading on would end the process
+            raise lmdb.Error(f"it is cut off: {size:,} bytes, and {pages:,} pages are promised")
+        return opened
     except lmdb.Error as error:
         raise _damaged(path, error) from error
 

@@ -15,6 +15,9 @@ from ..decode import EXTENSIONS, Unusable
 MAX_INPUT_BYTES = 256 << 20  # of one input, uncompressed: what a worker holds in memory
 _NAMED = 10  # how many names an error lists
 
+# Names of folders and files that are parts of a dataset, not classes.
+SPLITS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
+
 Label = str | int  # a class: its name, or its number
 
 
@@ -61,8 +64,8 @@ def by_folder(inputs: list[Input]) -> list[Input]:
 def folder_labels(inputs: list[Input], names: list[str]) -> list[str | None]:
     """The first folder of every name; None for a file that lies directly in the root.
 
-    A folder that holds all images in folders of its own, as an archive of one folder does, is
-    taken for the root.
+    A folder that holds all images, in folders of its own, is taken for the root: archives are often
+    made of one folder. A few images beside several such folders do not change that.
     """
     folders = [
         name.split("/")[:-1]
@@ -70,8 +73,9 @@ def folder_labels(inputs: list[Input], names: list[str]) -> list[str | None]:
         if item.claims_image and not item.hidden
     ]
     depth = 0
-    while folders and all(len(parts) > depth + 1 for parts in folders):
-        if len({parts[depth] for parts in folders}) > 1:
+    while folders and len({tuple(parts[depth : depth + 1]) for parts in folders}) == 1:
+        below = {tuple(parts[depth + 1 : depth + 2]) for parts in folders}
+        if () in below and len(below) < 3:
             break
         depth += 1
     return [(name.split("/")[:-1] + [None] * (depth + 1))[depth] for name in names]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...manifests.errors import ConfigError
+from ..decode import Unusable, explain
 from .base import Input
 
 LABELS = "dataset.json"
@@ -38,11 +39,26 @@ def labelled(inputs: list[Input], data: bytes, what: str) -> list[Input]:
     return [replace(item, label=labels.get(item.name)) for item in marked]
 
 
+def read_table(inputs: list[Input], what: str) -> bytes:
+    """The bytes of dataset.json, empty where there is none. Raises ConfigError if unreadable."""
+    for item in inputs:
+        if item.name == LABELS:
+            try:
+                if item.refused:
+                    raise Unusable(item.refused)
+                return item.read()
+            except Exception as error:  # archives raise what they like
+                raise ConfigError(
+                    f"{LABELS} of {what} could not be read ({explain(error)}). {_REMEDY}"
+                ) from error
+    return b""
+
+
 def has_labels(data: bytes) -> bool:
     """Whether a file of this name is StyleGAN's; other tools write a dataset.json too."""
     try:
         return "labels" in json.loads(data)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return data.lstrip()[:1] == b"{"  # a broken one is told of, and not passed over
 
 
@@ -50,11 +66,14 @@ def _parse(data: bytes, what: str) -> dict[str, int]:
     try:
         pairs: Any = json.loads(data)["labels"]
         labels = {str(name): label for name, label in pairs or ()}
-    except (ValueError, KeyError, TypeError) as error:
+        twice = [str(name) for name, label in pairs or () if labels[str(name)] != label]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(
             f'{LABELS} of {what} cannot be read as {{"labels": [[name, class], ...]}}'
             f" ({type(error).__name__}: {error}). {_REMEDY}"
         ) from error
+    if twice:
+        raise ConfigError(f"{LABELS} of {what} gives {twice[0]} two different labels. {_REMEDY}")
     for name, label in labels.items():
         if not isinstance(label, int) or isinstance(label, bool) or label < 0:
             kind = "a list of weights (a soft label)" if isinstance(label, list) else repr(label)

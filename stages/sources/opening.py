@@ -11,10 +11,9 @@ from pathlib import Path
 
 from ...manifests.errors import ConfigError
 from . import arrays, bundled, folders, tables, tars, zips
-from .base import Input, Source
+from .base import SPLITS, Input, Source
 from .labels import LABELS
 
-_SAMPLED = 10_000  # names of a folder that are looked at to tell its kind
 _KINDS = (
     "an image, a folder of images, a zip or tar of them, WebDataset shards, Parquet or Arrow files,"
     f" an HDF5 file, an LMDB folder, or one of the bundled sets ({', '.join(bundled.BUNDLED)})"
@@ -109,7 +108,7 @@ def _reader(path: str) -> Callable[[], bytes]:
 
 def _open_folder(top: Path, asked: Asked, stack: contextlib.ExitStack) -> Source:
     root = folders.find_folder(top, asked.path)
-    names = sorted(entry.name for entry, _ in zip(os.scandir(root), range(_SAMPLED), strict=False))
+    names = sorted(os.listdir(root))
     plain = [name for name in names if not name.startswith(".")]
     if any(Input(name, bytes).claims_image for name in plain) or LABELS in plain:
         return folders.open_folder(root, top, asked.classes)
@@ -119,9 +118,11 @@ def _open_folder(top: Path, asked: Asked, stack: contextlib.ExitStack) -> Source
     if found:
         what = f"{len(found)} tars in {root}"
         return tars.open_tars(found, None, what, asked.classes, stack)
-    found = [str(root / name) for name in plain if name.lower().endswith(tables.SUFFIXES)]
+    found = tables.saved_files(root)  # by save_to_disk, beside which map() leaves its caches
+    found = found or [str(root / name) for name in plain if name.lower().endswith(tables.SUFFIXES)]
     found = found or sorted(map(str, root.glob("data/*.parquet")))  # a Hugging Face repository
     if found:
+        _one_part(found, root)
         return _tables(found, str(root), asked)
     return folders.open_folder(root, top, asked.classes)
 
@@ -129,6 +130,19 @@ def _open_folder(top: Path, asked: Asked, stack: contextlib.ExitStack) -> Source
 def _tables(paths: list[str], source: str, asked: Asked) -> Source:
     what = f"the table {source}" if len(paths) == 1 else f"{len(paths)} tables of {source}"
     return tables.open_tables(paths, what, asked.image_column, asked.label_column, asked.classes)
+
+
+def _one_part(paths: list[str], root: Path) -> None:
+    """Refuses train-*.parquet beside test-*.parquet: parts of a dataset are told by their names."""
+    parts = {os.path.basename(path).split("-")[0].split(".")[0].lower() for path in paths}
+    if len(parts) > 1 and parts <= SPLITS:
+        train = (path for path in paths if os.path.basename(path).lower().startswith("train"))
+        first = next(train, paths[0])
+        pattern = f"{os.path.dirname(first)}/{os.path.basename(first).split('-')[0]}*"
+        raise ConfigError(
+            f"{root} has the parts {', '.join(sorted(parts))}. Name the one to train on, as in"
+            f" source: {pattern}, and another one in ingest.reference."
+        )
 
 
 def _no_path(asked: Asked, kind: str) -> None:

@@ -34,14 +34,24 @@ def open_tables(
     """
     several = len(paths) > 1
     inputs: list[Input] = []
-    names: tuple[str, ...] = ()
+    orders: set[tuple[str, ...]] = set()
     for path in paths:
         schema = _schema(path)
         column = _image_column(schema, image, what)
         labels = _label_column(schema, column, label, what) if classes else None
-        names = names or _class_names(schema, labels)
+        names = _class_names(schema, labels)  # its own: another file may number them otherwise
+        orders.add(names)
         inputs += _rows(path, Path(path).name if several else None, column, labels, names)
-    return Source(what, inputs, classes=names)
+    return Source(what, inputs, classes=orders.pop() if len(orders) == 1 else ())
+
+
+def saved_files(folder: Path) -> list[str]:
+    """The files that a folder of `save_to_disk` consists of; [] where it is none."""
+    try:
+        listed = json.loads((folder / "state.json").read_bytes())["_data_files"]
+        return [str(folder / Path(item["filename"]).name) for item in listed]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def _rows(
@@ -67,7 +77,8 @@ def _cell(path: str, group: int, image: str, row: int) -> bytes:
         cell = _group(path, group, image, state.st_size, state.st_mtime_ns)[row]
         value = cell.get("bytes") if isinstance(cell, pa.StructScalar) else cell
         if value is None or not value.is_valid:
-            named = cell.get("path").as_py() if "path" in (cell.keys() or ()) else None
+            struct = isinstance(cell, pa.StructScalar) and cell.is_valid
+            named = cell.get("path").as_py() if struct and "path" in cell.keys() else None  # noqa: SIM118
             raise Unusable("row without image bytes" + (f"; it names {named}" if named else ""))
         if len(value.as_buffer()) > MAX_INPUT_BYTES:
             raise Unusable(f"larger than {MAX_INPUT_BYTES >> 20} MiB")

@@ -12,7 +12,7 @@ import lzma
 import os
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -33,13 +33,14 @@ from .base import (
     relative,
 )
 from .folders import read_file
-from .labels import LABELS, has_labels, labelled
+from .labels import has_labels, labelled, read_table
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip, b"BZh": bz2, b"\xfd7zXZ\x00": lzma}
 _BOMB = 200  # times its packed size ...
 _BOMB_FROM = 1 << 30  # ... and more bytes than this: nobody's images
 _CHUNK = 1 << 20
+_DIGITS, _TEXT = 10, 200  # characters of a class number, of a class name
 _LABEL_KEYS = ("label", "cls", "class", "class_id")  # of a sample's JSON
 
 
@@ -83,8 +84,14 @@ def open_tars(
                 f"ingest.path is {path!r}, but {what} holds WebDataset samples, which have no"
                 " folders. Leave it out."
             )
-        known = _class_names(paths) if classes else ()
-        return Source(what, list(_samples(members, classes, known)), classes=known)
+        known = {path: _class_names(path) for path in paths} if classes else {}
+        inputs = list(_samples(members, classes, known))
+        if classes and all(item.label is None for item in inputs):
+            # Captions beside the images of class folders, say: the folders are still there.
+            names = [item.name.split("/", 1)[-1] if several else item.name for item in inputs]
+            inputs = _labelled(inputs, folder_labels(inputs, names))
+        orders = set(known.values())
+        return Source(what, inputs, classes=orders.pop() if len(orders) == 1 else ())
     inside = relative(path)
     prefix = f"{inside}/" if inside else ""
     chosen = sorted(
@@ -95,13 +102,17 @@ def open_tars(
         raise no_such_path(str(path), what, {name.split("/")[0] for name in _nested(members)})
     names = [member.name[len(prefix) :] for member in chosen]
     inputs = [member.input(name) for member, name in zip(chosen, names, strict=True)]
-    table = next((item.read() for item in inputs if item.name == LABELS), b"")
+    table = read_table(inputs, what) if classes else b""
     if classes and has_labels(table):
         inputs = labelled(inputs, table, what)
     elif classes:
         labels = folder_labels(inputs, names)
-        inputs = [replace(item, label=label) for item, label in zip(inputs, labels, strict=True)]
+        inputs = _labelled(inputs, labels)
     return Source(what, inputs)
+
+
+def _labelled(inputs: list[Input], labels: Sequence[Label | None]) -> list[Input]:
+    return [replace(item, label=label) for item, label in zip(inputs, labels, strict=True)]
 
 
 def _nested(members: list[_Member]) -> list[str]:
@@ -128,7 +139,7 @@ def _members(tar: str, shard: str | None, stack: contextlib.ExitStack) -> Iterat
                 yield _Member(name, path, info.offset_data, info.size, refused, shard)
             # tarfile ends in silence at a header it cannot read; a whole tar ends in zeros.
             _check_end(tar, path, archive.offset)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError) as error:  # ValueError: nonsense in a pax header
         raise _damaged(tar, str(error)) from error
 
 
@@ -136,8 +147,13 @@ def _check_end(tar: str, path: str, offset: int) -> None:
     with open(path, "rb") as file:
         file.seek(max(offset - tarfile.BLOCKSIZE, 0))
         rest = file.read(2 * tarfile.BLOCKSIZE)
-    if not rest or any(rest[-tarfile.BLOCKSIZE :]) or os.path.getsize(path) < offset:
-        raise _damaged(tar, f"it breaks off after {offset:,} bytes, or a header there is damaged")
+        if not rest or any(rest[-tarfile.BLOCKSIZE :]) or os.path.getsize(path) < offset:
+            raise _damaged(
+                tar, f"it breaks off after {offset:,} bytes, or a header there is damaged"
+            )
+        while chunk := file.read(_CHUNK):
+            if chunk.count(0) < len(chunk):
+                raise _damaged(tar, "behind its end there is more, as where archives were joined")
 
 
 def _damaged(tar: str, why: str) -> InputError:
@@ -195,7 +211,9 @@ def _is_image(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in EXTENSIONS
 
 
-def _samples(members: list[_Member], classes: bool, names: tuple[str, ...]) -> Iterator[Input]:
+def _samples(
+    members: list[_Member], classes: bool, known: dict[str, tuple[str, ...]]
+) -> Iterator[Input]:
     """An input per sample, in the order of the shards; what belongs to none has a row too."""
     from webdataset.tariterators import group_by_keys
 
@@ -213,6 +231,7 @@ def _samples(members: list[_Member], classes: bool, names: tuple[str, ...]) -> I
             yield Input(first.input().name, nothing, "sample without an image")
             continue
         label = _label(fields) if classes else None
+        names = known.get(images[0].path, ())
         if isinstance(label, int) and label < len(names):
             label = names[label]
         yield images[0].input(label=label)
@@ -226,24 +245,27 @@ def _samples(members: list[_Member], classes: bool, names: tuple[str, ...]) -> I
 def _label(fields: dict[str, _Member]) -> Label | None:
     if "cls" in fields and not fields["cls"].refused:
         text = fields["cls"].input().read().decode("utf-8", "replace").strip()
-        return int(text) if text.isdecimal() else text or None
+        if text == "-1":  # as some datasets say that there is none
+            return None
+        return int(text) if text.isdecimal() and len(text) < _DIGITS else text[:_TEXT] or None
     if "json" not in fields or fields["json"].refused:
         return None
     try:
         values = json.loads(fields["json"].input().read())
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     for key in _LABEL_KEYS:
         value = values.get(key) if isinstance(values, dict) else None
-        if isinstance(value, str) or (isinstance(value, int) and value >= 0):
+        whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        if isinstance(value, str) or whole:
             return value
     return None
 
 
-def _class_names(paths: Iterable[str]) -> tuple[str, ...]:
+def _class_names(tar: str) -> tuple[str, ...]:
     """The class names of a corpus of ours, which lie in the index.json beside its shards."""
     try:
-        index = json.loads(Path(next(iter(paths))).with_name("index.json").read_bytes())
+        index = json.loads(Path(tar).with_name("index.json").read_bytes())
         return tuple(map(str, index["classes"]))
     except (OSError, ValueError, KeyError, TypeError):
         return ()

@@ -18,7 +18,7 @@ from .base import (
     relative,
     sort,
 )
-from .labels import LABELS, has_labels, labelled
+from .labels import has_labels, labelled, read_table
 
 
 def open_zip(source: str, path: str | None, classes: bool) -> Source:
@@ -44,7 +44,7 @@ def open_zip(source: str, path: str | None, classes: bool) -> Source:
         for place, info in enumerate(everything)
         if info.filename.startswith(prefix) and not info.is_dir()
     )
-    table = next((item.read() for item in inputs if item.name == LABELS), b"")
+    table = read_table(inputs, what) if classes else b""
     if classes and has_labels(table):
         inputs = labelled(inputs, table, what)
     elif classes:
