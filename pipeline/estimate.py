@@ -24,7 +24,7 @@ _PROBE_SECONDS = 2.0
 _STARTING = 6.0  # imports, the exact sigma_1, publishing, the report: whatever the job
 _TAR_BLOCK = 512
 _MEMBERS = 3  # image, json, cls
-_TAR_PADDING = 10240  # a tar ends on a record boundary
+_ROWS = 400  # bytes of a sample in its shard's Parquet, in plan and manifest
 
 
 def estimate(config: Config, folder: Path, shards: Path, device: str, progress: Shown) -> str:
@@ -67,7 +67,7 @@ def _sample_bytes(found: Survey) -> float:
     """Bytes of a sample in a tar: headers, padding, and the mean PNG of the probed images."""
     image = float(np.mean([len(encode_png(pixels)) for pixels in found.probed]))
     padded = (image // _TAR_BLOCK + 1) * _TAR_BLOCK
-    return _MEMBERS * _TAR_BLOCK + padded + (_MEMBERS - 1) * _TAR_BLOCK
+    return _MEMBERS * _TAR_BLOCK + padded + (_MEMBERS - 1) * _TAR_BLOCK + _ROWS
 
 
 def _run_bytes(config: Config, found: Survey) -> float:

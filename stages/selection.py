@@ -150,8 +150,8 @@ def _name_classes(
         raise ConfigError(
             f"{source.what} has the folders {', '.join(folders)}: parts of a dataset, not classes."
             f" Name the one to train on, as in ingest.path: {min(folders, key=_not_train)}, and"
-            " another one in ingest.reference, or set ingest.classes: none to take all images as one"
-            " set."
+            " another one in ingest.reference, or take all images as one set with ingest.classes:"
+            " none."
         )
     if not (loose and nested):
         return
