@@ -2,6 +2,7 @@
 
     cli        the commands; exit codes; the one place that prints
     export_command  the command `export`
+    making     what shards are made from, at hand
     config     stages.yaml: composed, checked, resolved
     run        the spine itself
     ledger     stages.lock.json: what is done, stale (and why), missing

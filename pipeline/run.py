@@ -14,6 +14,7 @@ from ..stages.corpus import open_corpus
 from . import places, ranks, steps
 from .config import Config, dump_config
 from .ledger import STAGES, Ledger
+from .making import Making
 from .progress import Shown
 
 
@@ -75,12 +76,13 @@ def run(job: Job) -> Outcome:
             return outcome
 
         # generate -> write: rows -> mixup, x* = argmin ||S||^2, denoised -> committed shards
-        manifest = steps.write(desk, config, corpus, net, planned)
+        making = Making(config, corpus, net, planned, job.device, job.stopping)
+        manifest = steps.write(desk, making)
         if "evaluate" not in wanted:
             return outcome
 
         # evaluate: distances to held-out images, band by band, and the verdict in plain words
-        outcome.verdict = steps.evaluate(desk, config, corpus, net, planned, manifest)
+        outcome.verdict = steps.evaluate(desk, making, manifest)
         _save(config, job.folder)
     return outcome
 

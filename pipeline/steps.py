@@ -3,14 +3,11 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from safetensors import SafetensorError
 
@@ -21,10 +18,9 @@ from ..manifests.atomic import (
     storage_errors,
     write_parquet,
 )
-from ..manifests.card import CorpusFacts
 from ..manifests.errors import ConfigError, ScoreMixError
-from ..manifests.plan import build_plan, rows_digest, uses_soft_labels
-from ..manifests.publish import is_published, publish, unpublish
+from ..manifests.plan import build_plan, rows_digest
+from ..manifests.publish import is_published, unpublish
 from ..manifests.shard import read_marker
 from ..models.checkpoint import TrainedNet, load_net
 from ..stages import evaluate as evaluating
@@ -34,7 +30,7 @@ from ..stages import train as training
 from ..stages import write as writing
 from ..stages.corpus import Corpus, check_pixels, open_corpus
 from ..stages.held_out import real_norms
-from ..stages.sources.bundled import BUNDLED
+from ..stages.write import Work
 from . import ranks
 from .config import Config
 from .inputs import (
@@ -49,6 +45,7 @@ from .inputs import (
     train_more,
 )
 from .ledger import Ledger
+from .making import Making
 from .progress import Stoppable
 
 if TYPE_CHECKING:
@@ -159,10 +156,8 @@ def plan(desk: Desk, config: Config, corpus: Corpus, net: TrainedNet | None) -> 
     return Planned(rows, desk.ledger.outcome("plan")["digest"], recipe, work)
 
 
-def write(
-    desk: Desk, config: Config, corpus: Corpus, net: TrainedNet | None, planned: Planned
-) -> pa.Table:
-    job = desk.job
+def write(desk: Desk, making: Making) -> pa.Table:
+    job, planned = desk.job, making.planned
     _keep_higher_rounds(job.shards, planned)
     todo = [work for work in planned.work if not work.finished(job.shards)]
     inputs = inputs_of_write(planned)
@@ -171,24 +166,16 @@ def write(
         desk.ledger.save()
         temporary = _temporary(job)
         shutil.rmtree(temporary, ignore_errors=True)  # what a killed run left
-        _make_missing(desk, corpus, net, planned, todo, temporary)
-        expected = {work.name: (work.rows_digest, work.recipe_digest) for work in planned.work}
-        facts = _facts(config, corpus, planned.recipe)
-        publish(job.shards, planned.rows, expected=expected, facts=facts, temporary=temporary)
+        _make_missing(job, making, todo, temporary)
+        making.publish(job.shards, temporary)
         shutil.rmtree(temporary, ignore_errors=True)
         desk.ledger.record("write", inputs, shards=len(planned.work))
     return read_parquet(job.shards / "manifest.parquet")
 
 
-def evaluate(
-    desk: Desk,
-    config: Config,
-    corpus: Corpus,
-    net: TrainedNet | None,
-    planned: Planned,
-    manifest: pa.Table,
-) -> dict[str, Any]:
+def evaluate(desk: Desk, making: Making, manifest: pa.Table) -> dict[str, Any]:
     job, out = desk.job, desk.job.folder / "report"
+    config, corpus, net, planned = making.config, making.corpus, making.net, making.planned
     inputs = inputs_of_evaluate(config, planned)
     if desk.decide("evaluate", inputs, (out / "metrics.json").exists()):
         norms = None
@@ -201,7 +188,7 @@ def evaluate(
             manifest=manifest,
             images=corpus.images,
             reference=corpus.reference,
-            execute=partial(_make, desk, corpus, net, planned.recipe),
+            execute=making.batches,
             reference_norms=norms,
             out=out,
             seed=config.seed,
@@ -242,54 +229,11 @@ def _temporary(job: "Job") -> Path:
     return job.shards / ".scoremix-tmp"  # a mount point: gone before anything is published
 
 
-def _make_missing(
-    desk: Desk,
-    corpus: Corpus,
-    net: TrainedNet | None,
-    planned: Planned,
-    todo: list[writing.Work],
-    temporary: Path,
-) -> None:
-    job = desk.job
-    done = len(planned.work) - len(todo)
-    if done:
-        job.progress.note(f"write: {done} of {len(planned.work)} shards are finished already")
+def _make_missing(job: "Job", making: Making, todo: list[Work], temporary: Path) -> None:
+    total = len(making.planned.work)
+    if len(todo) < total:
+        job.progress.note(f"write: {total - len(todo)} of {total} shards are finished already")
     if todo:
-        check_pixels(corpus)
+        check_pixels(making.corpus)
         unpublish(job.shards)
-    make = partial(_make, desk, corpus, net, planned.recipe)
-    soft = uses_soft_labels(corpus.sources, job.config.generate.pairing)
-    sources = _parents(corpus, soft)
-    writing.write(todo, make, sources, job.shards, temporary, progress=job.progress)
-
-
-def _make(
-    desk: Desk, corpus: Corpus, net: TrainedNet | None, recipe: dict[str, Any], rows: pa.Table
-) -> Iterator[generating.Batch]:
-    device, stopping = torch.device(desk.job.device), desk.job.stopping
-    return generating.generate(rows, corpus.images, recipe, net, device=device, stopping=stopping)
-
-
-def _parents(corpus: Corpus, soft: bool) -> writing.Sources:
-    trained = corpus.sources.filter(pc.equal(corpus.sources["status"], "train")).sort_by("row")
-    return writing.Sources(
-        sha256=trained["sha256"].to_pylist(),
-        license=trained["license"].to_pylist(),
-        class_id=trained["class_id"].to_pylist(),
-        classes=len(corpus.classes) if soft else 0,
-    )
-
-
-def _facts(config: Config, corpus: Corpus, recipe: dict[str, Any]) -> CorpusFacts:
-    status = corpus.sources["status"].to_pylist()
-    licences = {name for name in corpus.sources["license"].to_pylist() if name}
-    return CorpusFacts(
-        # Not the source folder's name: equal images give equal shards wherever they lay.
-        name=next((name for name in BUNDLED if name == config.ingest.source), "images"),
-        classes=tuple(corpus.classes),
-        resolution=corpus.images.shape[1],
-        channels=corpus.images.shape[3],
-        recipe=recipe,
-        licences=tuple(sorted(licences)),
-        inputs={word: status.count(word) for word in sorted(set(status))},
-    )
+    making.write(todo, job.shards, temporary, job.progress)

@@ -1,0 +1,85 @@
+"""What shards are made from, ready at hand: corpus, network, plan and device."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from ..manifests.card import CorpusFacts
+from ..manifests.plan import uses_soft_labels
+from ..manifests.publish import Published, publish
+from ..models.checkpoint import TrainedNet
+from ..stages import generate as generating
+from ..stages import write as writing
+from ..stages.corpus import Corpus
+from ..stages.sources.bundled import BUNDLED
+from .config import Config
+from .inputs import Planned
+from .progress import Shown
+
+
+@dataclass(frozen=True)
+class Making:
+    """Makes any shard of a plan, anywhere; what comes out does not depend on who asks or when."""
+
+    config: Config  # resolved
+    corpus: Corpus
+    net: TrainedNet | None  # None for a method without a score network
+    planned: Planned
+    device: str
+    stopping: Callable[[], bool] = lambda: False
+
+    def batches(self, rows: pa.Table) -> Iterator[generating.Batch]:
+        """Plan rows -> finished images, a micro-batch at a time."""
+        return generating.generate(
+            rows,
+            self.corpus.images,
+            self.planned.recipe,
+            self.net,
+            device=torch.device(self.device),
+            stopping=self.stopping,
+        )
+
+    def write(
+        self, todo: list[writing.Work], shards: Path, temporary: Path, progress: Shown
+    ) -> None:
+        """Makes and commits the shards of `todo` in the folder `shards`."""
+        writing.write(todo, self.batches, self.parents(), shards, temporary, progress=progress)
+
+    def publish(self, shards: Path, temporary: Path) -> Published:
+        """Makes the finished shards a corpus: see manifests.publish."""
+        work = self.planned.work
+        expected = {item.name: (item.rows_digest, item.recipe_digest) for item in work}
+        rows, facts = self.planned.rows, self.facts()
+        return publish(shards, rows, expected=expected, facts=facts, temporary=temporary)
+
+    def parents(self) -> writing.Sources:
+        """What samples say of their parents."""
+        sources = self.corpus.sources
+        trained = sources.filter(pc.equal(sources["status"], "train")).sort_by("row")
+        soft = uses_soft_labels(sources, self.config.generate.pairing)
+        return writing.Sources(
+            sha256=trained["sha256"].to_pylist(),
+            license=trained["license"].to_pylist(),
+            class_id=trained["class_id"].to_pylist(),
+            classes=len(self.corpus.classes) if soft else 0,
+        )
+
+    def facts(self) -> CorpusFacts:
+        """What the corpus says of itself as a whole."""
+        corpus, ingest = self.corpus, self.config.ingest
+        status = corpus.sources["status"].to_pylist()
+        licences = {name for name in corpus.sources["license"].to_pylist() if name}
+        return CorpusFacts(
+            # Not the source folder's name: equal images give equal shards wherever they lay.
+            name=next((name for name in BUNDLED if name == ingest.source), "images"),
+            classes=tuple(corpus.classes),
+            resolution=corpus.images.shape[1],
+            channels=corpus.images.shape[3],
+            recipe=self.planned.recipe,
+            licences=tuple(sorted(licences)),
+            inputs={word: status.count(word) for word in sorted(set(status))},
+        )
