@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import platform
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,34 +32,70 @@ def _forget_in_child() -> None:
 os.register_at_fork(after_in_child=_forget_in_child)
 
 
+class Held:
+    """A run's lock that this process holds."""
+
+    def __init__(self, folder: Path, descriptor: int) -> None:
+        self._folder, self._descriptor = folder, descriptor
+
+    def share(self) -> None:
+        """From here on workers may hold the run too; an exclusive launch is refused as before."""
+        if not _try(self._descriptor, fcntl.LOCK_SH, _run_path(self._folder)):
+            raise _in_use(self._folder)  # turning a lock is not atomic: another was faster
+
+
 @contextlib.contextmanager
-def run_lock(folder: Path, *, shared: bool = False) -> Iterator[None]:
+def run_lock(folder: Path, *, shared: bool = False) -> Iterator[Held]:
     """Holds RUN/.scoremix/lock of the run `folder` while the block runs.
 
     Ingest and training hold it exclusively, workers share it. Never waits: raises LockedError
     (exit code 5) that names the holder, StorageError where files cannot be locked.
     """
-    path = folder / ".scoremix" / "lock"
-    with _locked(path, shared) as got:
-        if not got:
-            holders = _holders(path)
-            raise LockedError(
-                f"{folder} is in use by {'; '.join(map(_worded, holders)) or 'another process'}. "
-                "Wait for it to end or stop it; the lock goes with the process, there is no file "
-                "to delete."
-            )
-        yield
+    with _locked(_run_path(folder), shared) as descriptor:
+        if descriptor is None:
+            raise _in_use(folder)
+        yield Held(folder, descriptor)
+
+
+def _run_path(folder: Path) -> Path:
+    return folder / ".scoremix" / "lock"
+
+
+def _in_use(folder: Path) -> LockedError:
+    holders = _holders(_run_path(folder))
+    return LockedError(
+        f"{folder} is in use by {'; '.join(map(_worded, holders)) or 'another process'}. Wait for"
+        " it to end or stop it; the lock goes with the process, there is no file to delete."
+    )
 
 
 @contextlib.contextmanager
 def shard_lock(folder: Path, name: str) -> Iterator[bool]:
     """Tries to hold one shard of the run `folder`; False if another worker is making it."""
-    with _locked(folder / ".scoremix" / "shards" / f"{name}.lock", shared=False) as got:
-        yield got
+    path = folder / ".scoremix" / "shards" / f"{name}.lock"
+    with _locked(path, shared=False) as descriptor:
+        yield descriptor is not None
+
+
+def forget_shard_locks(folder: Path) -> None:
+    """Takes the files away once every shard is finished: who looks now finds nothing to make."""
+    shutil.rmtree(folder / ".scoremix" / "shards", ignore_errors=True)
 
 
 @contextlib.contextmanager
-def _locked(path: Path, shared: bool) -> Iterator[bool]:
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Waits for and holds the folder itself, for a moment's look and a few small files."""
+    with storage_errors(folder):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _locked(path: Path, shared: bool) -> Iterator[int | None]:
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
@@ -69,7 +106,7 @@ def _locked(path: Path, shared: bool) -> Iterator[bool]:
         got = _try(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, path)
         if got:
             _sign(descriptor, {"command": " ".join(sys.argv)}, alone=not shared)
-        yield got
+        yield descriptor if got else None
     finally:
         if os.getpid() == owner:  # in a forked child that leaves the block it is closed already
             if got:

@@ -90,6 +90,13 @@ def publish(
     )
 
 
+def write_plan(shards: Path, plan: pa.Table, temporary: Path) -> None:
+    """The plan as it will be published, ahead of the shards: a claim on the folder."""
+    data = _plan_bytes(plan)
+    if not _holds(shards / "plan.parquet", data):
+        write_bytes(shards / "plan.parquet", data, temporary / "plan.parquet.tmp")
+
+
 def is_published(shards: Path) -> bool:
     """Whether SHA256SUMS is there, every file it names too, and the small ones are unchanged.
 
@@ -180,12 +187,16 @@ def _contents(
             "agree with it: they were changed after they were written. Run verify, then repair."
         )
     _check_fields(manifest)
-    rows = plan.select(PLAN.names).cast(PLAN).replace_schema_metadata(None).combine_chunks()
     return {
-        "plan.parquet": parquet_bytes(rows),
+        "plan.parquet": _plan_bytes(plan),
         "manifest.parquet": parquet_bytes(manifest),
         "README.md": dataset_card(facts, counts_of(plan, manifest)).encode(),
     }
+
+
+def _plan_bytes(plan: pa.Table) -> bytes:
+    rows = plan.select(PLAN.names).cast(PLAN).replace_schema_metadata(None).combine_chunks()
+    return parquet_bytes(rows)
 
 
 def _check_fields(manifest: pa.Table) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..manifests.atomic import write_json
 from ..manifests.errors import ConfigError, ScoreMixError
+from ..manifests.lock import folder_lock
 
 _FORMAT = 1
 STAGES = ("ingest", "train", "plan", "write", "evaluate")
@@ -16,9 +17,13 @@ class Ledger:
     """What each stage was last made from, and what came of it."""
 
     def __init__(self, run: Path) -> None:
-        self.path = run / "stages.lock.json"
+        self.run, self.path = run, run / "stages.lock.json"
         self.stages: dict[str, dict[str, Any]] = {}
         self.shards: str | None = None  # where the product lies, relative to the run folder
+        self.reload()
+
+    def reload(self) -> None:
+        """What other processes have written since."""
         if self.path.exists():
             try:
                 content = json.loads(self.path.read_text())
@@ -41,14 +46,23 @@ class Ledger:
 
     def record(self, stage: str, inputs: dict[str, Any], **outcome: Any) -> None:
         """Marks `stage` as made from `inputs`; `outcome` is kept beside."""
-        self.stages[stage] = {"inputs": inputs, "outcome": outcome}
-        self.save()
+        with folder_lock(self.run):  # several workers may be about to publish
+            self.reload()
+            self.stages[stage] = {"inputs": inputs, "outcome": outcome}
+            self._save()
+
+    def own(self, shards: Path) -> None:
+        """Remembers where the product lies."""
+        with folder_lock(self.run):
+            self.reload()
+            self.shards = os.path.relpath(shards, self.run)
+            self._save()
 
     def outcome(self, stage: str) -> dict[str, Any]:
         found: dict[str, Any] = self.stages.get(stage, {}).get("outcome", {})
         return found
 
-    def save(self) -> None:
+    def _save(self) -> None:
         content = {"format": _FORMAT, "stages": self.stages, "shards": self.shards}
         write_json(self.path, content)
 

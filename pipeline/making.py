@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,6 +13,7 @@ import torch
 from ..manifests.card import CorpusFacts
 from ..manifests.plan import uses_soft_labels
 from ..manifests.publish import Published, publish
+from ..manifests.shard import Marker
 from ..models.checkpoint import TrainedNet
 from ..stages import generate as generating
 from ..stages import write as writing
@@ -18,13 +21,13 @@ from ..stages.corpus import Corpus
 from ..stages.sources.bundled import BUNDLED
 from .config import Config
 from .inputs import Planned
-from .progress import Shown
 
 
 @dataclass(frozen=True)
 class Making:
     """Makes any shard of a plan, anywhere; what comes out does not depend on who asks or when."""
 
+    run: Path  # the run folder
     config: Config  # resolved
     corpus: Corpus
     net: TrainedNet | None  # None for a method without a score network
@@ -34,20 +37,40 @@ class Making:
 
     def batches(self, rows: pa.Table) -> Iterator[generating.Batch]:
         """Plan rows -> finished images, a micro-batch at a time."""
+        return self._generated(rows, self.planned.recipe)
+
+    def _generated(self, rows: pa.Table, recipe: dict[str, Any]) -> Iterator[generating.Batch]:
         return generating.generate(
             rows,
             self.corpus.images,
-            self.planned.recipe,
+            recipe,
             self.net,
             device=torch.device(self.device),
             stopping=self.stopping,
         )
 
     def write(
-        self, todo: list[writing.Work], shards: Path, temporary: Path, progress: Shown
-    ) -> None:
-        """Makes and commits the shards of `todo` in the folder `shards`."""
-        writing.write(todo, self.batches, self.parents(), shards, temporary, progress=progress)
+        self, work: writing.Work, shards: Path, temporary: Path, advance: Callable[[int], None]
+    ) -> Marker:
+        """Makes the shard and commits it in the folder `shards`."""
+        batches = self.batches(work.rows)
+        return writing.write(
+            work, batches, self.parents, shards, temporary, advance, self.environment
+        )
+
+    def probe(self) -> None:
+        """Tries the memory of a GPU with one micro-batch, before any shard is begun."""
+        augmented = pc.equal(self.planned.rows["kind"], "augmented")
+        rows = self.planned.rows.filter(augmented).slice(0, 1)
+        if self.device != "cpu" and rows.num_rows:
+            short = generating.shortened(self.planned.recipe)
+            for _ in self._generated(rows, short):
+                pass
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """What this process's bytes may depend on besides the plan; markers record it."""
+        return writing.describe_environment(torch.device(self.device))
 
     def publish(self, shards: Path, temporary: Path) -> Published:
         """Makes the finished shards a corpus: see manifests.publish."""
@@ -56,6 +79,7 @@ class Making:
         rows, facts = self.planned.rows, self.facts()
         return publish(shards, rows, expected=expected, facts=facts, temporary=temporary)
 
+    @cached_property
     def parents(self) -> writing.Sources:
         """What samples say of their parents."""
         sources = self.corpus.sources

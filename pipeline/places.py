@@ -33,7 +33,7 @@ def check(job: "Job") -> None:
                         f"{place} lies inside ingest.{key} {asked.source}: what is made would"
                         " become an input of the next run. Choose an output folder outside it."
                     )
-    _check_owner(job)
+    check_owner(job)
     features = named_path(job.config.evaluate.features)
     if features is not None and not Path(features).is_file():
         raise ConfigError(
@@ -42,7 +42,7 @@ def check(job: "Job") -> None:
         )
 
 
-def _check_owner(job: "Job") -> None:
+def check_owner(job: "Job") -> None:
     """A folder of shards belongs to the run that made them: others never write into it."""
     if job.shards.exists() and not job.shards.is_dir():
         raise ConfigError(f"{job.shards} is a file. Name a folder for the shards.")

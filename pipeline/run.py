@@ -4,18 +4,20 @@ Each step looks into the ledger whether its inputs changed, works only if they d
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..manifests.atomic import write_bytes
 from ..manifests.lock import run_lock
 from ..stages.corpus import open_corpus
-from . import places, ranks, steps
+from . import build, places, ranks, steps
 from .config import Config, dump_config
 from .ledger import STAGES, Ledger
 from .making import Making
+from .product import Folder
 from .progress import Shown
+from .workers import Worker
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class Job:
     stopping: Callable[[], bool] = lambda: False
     until: str = STAGES[-1]
     only: str | None = None  # do this stage alone; the others must be up to date
+    worker: Worker | None = None  # make this worker's shards, nothing else
+    accept_environment: bool = (
+        False  # make shards though libraries or device differ from the plan's
+    )
 
 
 @dataclass
@@ -47,11 +53,13 @@ class Outcome:
 def run(job: Job) -> Outcome:
     """Brings every stage up to date, in order, up to and with `job.until`."""
     outcome = Outcome()
+    if job.worker is not None:
+        return work(job)
     if ranks.rank() > 0:
         return follow(job, outcome)
     wanted = STAGES[: STAGES.index(job.until) + 1]
     places.check(job)
-    with run_lock(job.folder):
+    with run_lock(job.folder) as held:
         job.progress.log = job.folder / ".scoremix" / "progress.jsonl"
         ledger = Ledger(job.folder)
         desk = steps.Desk(job, ledger, outcome.stages)
@@ -76,13 +84,19 @@ def run(job: Job) -> Outcome:
             return outcome
 
         # generate -> write: rows -> mixup, x* = argmin ||S||^2, denoised -> committed shards
-        making = Making(config, corpus, net, planned, job.device, job.stopping)
-        manifest = steps.write(desk, making)
+        making = Making(job.folder, config, corpus, net, planned, job.device, job.stopping)
+        product = Folder(job.shards, job.folder)
+        product.clean()
+        wanted_shards = build.prepare(desk, making, product)
+        held.share()  # workers may join
+        ranks.meet(job.device)
+        if wanted_shards:
+            build.finish(desk, making, product)
         if "evaluate" not in wanted:
             return outcome
 
         # evaluate: distances to held-out images, band by band, and the verdict in plain words
-        outcome.verdict = steps.evaluate(desk, making, manifest)
+        outcome.verdict = steps.evaluate(desk, making, product.manifest())
         _save(config, job.folder)
     return outcome
 
@@ -94,11 +108,39 @@ def _save(config: Config, folder: Path) -> None:
 
 
 def follow(job: Job, outcome: Outcome) -> Outcome:
-    """What the other processes of a launch do: they train beside the leader, nothing else."""
+    """What the other processes of a launch do: they train and make shards beside the leader."""
     if job.until == "ingest":
         return outcome
     ranks.meet(job.device)
     desk = steps.Desk(job, Ledger(job.folder), outcome.stages)
     corpus = open_corpus(job.folder / "corpus")
-    steps.train(desk, desk.resolve(corpus), corpus)
+    config = desk.resolve(corpus)
+    net = steps.train(desk, config, corpus)
+    if job.until in ("train", "plan"):
+        return outcome
+    ranks.meet(job.device)  # the leader has planned
+    desk.ledger.reload()
+    planned = steps.plan(desk, config, corpus, net)
+    making = Making(job.folder, config, corpus, net, planned, job.device, job.stopping)
+    build.help_out(job, making, Folder(job.shards, job.folder))
+    return outcome
+
+
+def work(job: Job) -> Outcome:
+    """One of many workers on a run whose corpus, network and plan are there: makes shards."""
+    outcome = Outcome()
+    job = replace(job, only="write")
+    with build.joined(job):
+        desk = steps.Desk(job, Ledger(job.folder), outcome.stages)
+        corpus = steps.ingest(desk)
+        config = desk.resolve(corpus)
+        net = steps.train(desk, config, corpus)
+        planned = steps.plan(desk, config, corpus, net)
+        making = Making(job.folder, config, corpus, net, planned, job.device, job.stopping)
+        product = Folder(job.shards, job.folder)
+        ranks.settle(job.device)
+        if build.prepare(desk, making, product) and not build.finish(desk, making, product):
+            job.progress.note(
+                f"write: worker {job.worker} has done its part; others are still making theirs"
+            )
     return outcome

@@ -1,8 +1,6 @@
 """The steps of the spine: is it stale, do it, write down what it was made from."""
 
 import json
-import os
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +13,10 @@ from ..manifests.atomic import (
     canonical_digest,
     read_parquet,
     sha256_file,
-    storage_errors,
     write_parquet,
 )
-from ..manifests.errors import ConfigError, ScoreMixError
+from ..manifests.errors import ConfigError, Interrupted, ScoreMixError
 from ..manifests.plan import build_plan, rows_digest
-from ..manifests.publish import is_published, unpublish
-from ..manifests.shard import read_marker
 from ..models.checkpoint import TrainedNet, load_net
 from ..stages import evaluate as evaluating
 from ..stages import generate as generating
@@ -30,8 +25,7 @@ from ..stages import train as training
 from ..stages import write as writing
 from ..stages.corpus import Corpus, check_pixels, open_corpus
 from ..stages.held_out import real_norms
-from ..stages.write import Work
-from . import ranks
+from . import environment, ranks
 from .config import Config
 from .inputs import (
     Planned,
@@ -39,7 +33,6 @@ from .inputs import (
     inputs_of_ingest,
     inputs_of_plan,
     inputs_of_train,
-    inputs_of_write,
     plan_options,
     recipe_of,
     train_more,
@@ -73,17 +66,30 @@ class Desk:
         if why is None and not exists:
             why = "its files are gone or not finished"
         if why is not None and self.job.only not in (None, stage):
-            raise ConfigError(
-                f"{self.job.only} of {self.job.folder} was asked for, but its {stage} is stale"
-                f" ({why}). Run `scoremix-pipeline run {self.job.folder / 'stages.yaml'}` first."
-            )
+            raise self.not_ready(stage, why)
         self.stages[stage] = "up to date" if why is None else "done"
         self.job.progress.note(f"{stage}: {'up to date' if why is None else why}")
         return why is not None
 
+    def not_ready(self, stage: str, why: str) -> ScoreMixError:
+        """What to say where a stage is wanted that needs another one first."""
+        first = f"scoremix-pipeline run {self.job.folder / 'stages.yaml'}"
+        if self.job.worker is None or self.ledger.outcome(stage):
+            return ConfigError(
+                f"{self.job.only} of {self.job.folder} was asked for, but its {stage} is stale"
+                f" ({why}). Run `{first}` first."
+            )
+        return Interrupted(
+            f"Worker {self.job.worker} has nothing to work on yet: {stage} of {self.job.folder} is"
+            f" {why}. Run the same job once with --until plan, in one process, then start the"
+            " workers; this command will then do its part."
+        )
+
 
 def ingest(desk: Desk) -> Corpus:
     job, out = desk.job, desk.job.folder / "corpus"
+    if job.worker is not None and not _is_corpus(out):
+        raise desk.not_ready("ingest", "not done yet")
     if job.only is not None:  # the source may be elsewhere by now
         return open_corpus(out)
     inputs = inputs_of_ingest(job.config)
@@ -145,32 +151,18 @@ def train(desk: Desk, config: Config, corpus: Corpus) -> TrainedNet | None:
 def plan(desk: Desk, config: Config, corpus: Corpus, net: TrainedNet | None) -> Planned:
     recipe = recipe_of(config, net.facts if net else None, corpus.digest)
     inputs = inputs_of_plan(config, recipe)
-    path = desk.job.folder / ".scoremix" / "plan.parquet"
+    job = desk.job
+    path = job.folder / ".scoremix" / "plan.parquet"
     if desk.decide("plan", inputs, path.exists()):
         rows = build_plan(corpus.sources, plan_options(config), config.seed)
         write_parquet(path, rows)
-        desk.ledger.record("plan", inputs, digest=rows_digest(rows), rows=rows.num_rows)
+        digest = rows_digest(rows)
+        where = environment.of_plan(desk.ledger, recipe, job.device)
+        desk.ledger.record("plan", inputs, digest=digest, rows=rows.num_rows, environment=where)
     rows = read_parquet(path)
     real = canonical_digest(generating.recipe_of_real(recipe))
     work = writing.plan_work(rows, real, canonical_digest(recipe))
     return Planned(rows, desk.ledger.outcome("plan")["digest"], recipe, work)
-
-
-def write(desk: Desk, making: Making) -> pa.Table:
-    job, planned = desk.job, making.planned
-    _keep_higher_rounds(job.shards, planned)
-    todo = [work for work in planned.work if not work.finished(job.shards)]
-    inputs = inputs_of_write(planned)
-    if desk.decide("write", inputs, not todo and is_published(job.shards)):
-        desk.ledger.shards = os.path.relpath(job.shards, job.folder)
-        desk.ledger.save()
-        temporary = _temporary(job)
-        shutil.rmtree(temporary, ignore_errors=True)  # what a killed run left
-        _make_missing(job, making, todo, temporary)
-        making.publish(job.shards, temporary)
-        shutil.rmtree(temporary, ignore_errors=True)
-        desk.ledger.record("write", inputs, shards=len(planned.work))
-    return read_parquet(job.shards / "manifest.parquet")
 
 
 def evaluate(desk: Desk, making: Making, manifest: pa.Table) -> dict[str, Any]:
@@ -198,42 +190,3 @@ def evaluate(desk: Desk, making: Making, manifest: pa.Table) -> dict[str, Any]:
         desk.ledger.record("evaluate", inputs)
     verdict: dict[str, Any] = json.loads((out / "metrics.json").read_text())["verdict"]
     return verdict
-
-
-def _keep_higher_rounds(shards: Path, planned: Planned) -> None:
-    """Refuses a lower ratio than was made: publishing it would delete finished rounds."""
-    names = {work.name for work in planned.work}
-    recipes = {work.recipe_digest for work in planned.work}
-    beyond = [path.stem for path in shards.glob("aug-*.json") if path.stem not in names]
-    markers = [read_marker(shards, name) for name in beyond]
-    rounds = [found.round for found in markers if found and found.recipe_digest in recipes]
-    if rounds:
-        ratio = max(work.rows["round"][0].as_py() for work in planned.work)
-        raise ConfigError(
-            f"generate.ratio is {ratio}, but {shards} holds finished rounds up to {max(rounds)} of"
-            " the same recipe, which a lower ratio would delete. Nothing was changed. The first"
-            f" {ratio} rounds ARE the corpus at ratio {ratio}: index.json names each shard's round."
-            " To have them alone, use another --out, or remove the other shards yourself."
-        )
-
-
-def _temporary(job: "Job") -> Path:
-    """A place for unfinished files on the file system of the shards, not among them if it can."""
-    with storage_errors(job.shards):
-        job.shards.mkdir(parents=True, exist_ok=True)
-    device = job.shards.stat().st_dev
-    if job.folder in job.shards.parents and job.folder.stat().st_dev == device:
-        return job.folder / ".scoremix" / "tmp"
-    if job.shards.parent.stat().st_dev == device:
-        return job.shards.with_name(f".{job.shards.name}.scoremix-tmp")
-    return job.shards / ".scoremix-tmp"  # a mount point: gone before anything is published
-
-
-def _make_missing(job: "Job", making: Making, todo: list[Work], temporary: Path) -> None:
-    total = len(making.planned.work)
-    if len(todo) < total:
-        job.progress.note(f"write: {total - len(todo)} of {total} shards are finished already")
-    if todo:
-        check_pixels(making.corpus)
-        unpublish(job.shards)
-    making.write(todo, job.shards, temporary, job.progress)

@@ -4,6 +4,7 @@ An iterator over micro-batches of finished uint8 images. A micro-batch never str
 and its tail is padded, so an image does not depend on which rows are asked for beside it.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -22,6 +23,8 @@ from ..models.methods import FrozenScore, Noise, ScoreMixOptions, Steps, mixup, 
 from ..models.minimise import score_norm
 from .pixels import to_pixels, to_unit
 from .presets import choose, micro_batch
+
+_VISIBLE = 0.25  # of the range: contrast that no denoising takes for noise
 
 ALGORITHM = 1  # raised whenever equal options would make other pixels
 
@@ -103,6 +106,14 @@ def recipe_of_real(augmented: dict[str, Any]) -> dict[str, Any]:
     return {key: augmented[key] for key in kept if key in augmented} | {"method": "real"}
 
 
+def shortened(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The recipe with a step of each kind: as much memory in a fraction of the time."""
+    fewer = {"steps": 1, "denoise_steps": 2}
+    return recipe | {
+        name: min(recipe[name], most) for name, most in fewer.items() if name in recipe
+    }
+
+
 @dataclass(frozen=True)
 class Batch:
     """Some plan rows with their images, step by step: uint8 (B, H, W, C)."""
@@ -127,7 +138,7 @@ def generate(
 
     Raises:
         Interrupted: `stopping()` became true; whole shards that were finished stay.
-        ScoreMixError: an image came out not finite.
+        ScoreMixError: an image came out not finite or blank, or memory did not suffice.
     """
     size = recipe["micro_batch"]
     settle(device)
@@ -141,7 +152,9 @@ def generate(
                 "Generation stopped; finished shards stay, and the same command resumes."
             )
         part = rows.slice(start, size)
-        yield _make(part, images, recipe, score, device)
+        with _memory(size, images.shape[1], device):
+            batch = _make(part, images, recipe, score, device)
+        yield batch
 
 
 def _make(
@@ -165,6 +178,7 @@ def _make(
         noise = _streams(part["seed"].to_numpy()[padded], tuple(x1.shape[1:]), device)
         steps = scoremix(x1, x2, lambda_, score, noise, options(recipe))
     _check_finite(steps, part)
+    _check_spread(steps, part)
     return Batch(
         rows=part,
         mixup=to_pixels(steps.mixup[:count]),
@@ -217,6 +231,41 @@ def _streams(seeds: NDArray[np.int64], shape: tuple[int, ...], device: torch.dev
         return noise.contiguous(memory_format=torch.channels_last)
 
     return draw
+
+
+@contextlib.contextmanager
+def _memory(size: int, side: int, device: torch.device) -> Iterator[None]:
+    """Says what to set where a micro-batch does not fit; it stays as planned meanwhile."""
+    try:
+        yield
+    except RuntimeError as error:  # of a CPU's allocator; torch.OutOfMemoryError is one too
+        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        raise ScoreMixError(
+            f"A micro-batch of {size} images of {side} px does not fit into the memory of {device}"
+            " beside what else runs there. Finished shards stay. Stop other programs and run the"
+            f" same command again, or set generate.batch below {size}: that is a part of the"
+            " recipe, so augmented shards are then made again."
+        ) from error
+
+
+def _check_spread(steps: Steps, part: pa.Table) -> None:
+    """Refuses an image of one colour made from one that was not: the network has collapsed."""
+    before, after = _spread(steps.mixup), _spread(steps.final.clamp(0, 1))
+    blank = ((after < 1 / 255) & (before > _VISIBLE)).cpu().numpy()[: part.num_rows]
+    if blank.any():
+        keys = [key for key, bad in zip(part["key"].to_pylist(), blank, strict=True) if bad]
+        raise ScoreMixError(
+            f"The score network made images of one colour of {', '.join(keys[:8])}, whose parents"
+            " are not. Nothing was written of them. Train longer or with a lower train.lr, or"
+            " lower generate.t0."
+        )
+
+
+def _spread(x: torch.Tensor) -> torch.Tensor:
+    """(B, C, H, W) -> (B,), the widest channel's maximum less its minimum."""
+    flat = x.flatten(2)
+    return (flat.amax(2) - flat.amin(2)).amax(1)
 
 
 def _check_finite(steps: Steps, part: pa.Table) -> None:

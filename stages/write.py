@@ -1,7 +1,7 @@
-"""write: images become committed shards.
+"""write: images become a committed shard.
 
-Encodes in threads while the device works on the next micro-batch, and commits shard by shard; a
-shard that is finished and agrees with its plan rows and recipe is left alone.
+Encodes in threads while the device works on the next micro-batch. A shard is finished when its
+marker agrees with its plan rows and recipe.
 """
 
 import hashlib
@@ -23,9 +23,8 @@ from PIL import Image, features
 from pydantic import BaseModel, Field
 
 from ..manifests.plan import rows_digest, shards_of, soft_label
-from ..manifests.shard import Sample, commit_shard, is_complete
+from ..manifests.shard import Marker, Sample, commit_shard, is_complete
 from .generate import Batch
-from .progress import Progress
 
 _ENCODERS = 4  # threads; Pillow releases the interpreter lock while it compresses
 _COMPRESSION = 6  # zlib level
@@ -81,35 +80,28 @@ def plan_work(plan: pa.Table, real_digest: str, augmented_digest: str) -> list[W
 
 
 def write(
-    todo: list[Work],
-    make: Callable[[pa.Table], Iterator[Batch]],
+    work: Work,
+    batches: Iterable[Batch],
     sources: Sources,
     shards: Path,
     temporary: Path,
-    *,
-    progress: Progress,
-) -> None:
-    """Makes and commits every shard of `todo`, one after the other.
+    advance: Callable[[int], None],
+    environment: dict[str, str],
+) -> Marker:
+    """Encodes and commits one shard.
 
-    make: plan rows -> micro-batches, as stages.generate gives them.
+    batches: the images of `work.rows` in their order, as stages.generate gives them.
     """
-    total = sum(work.rows.num_rows for work in todo)
-    environment = describe_environment()
-    with (
-        ThreadPoolExecutor(_ENCODERS) as pool,
-        progress.task("generate", total, "images") as advance,
-    ):
-        for work in todo:
-            samples = _encoded(make(work.rows), sources, pool, advance)
-            commit_shard(
-                shards,
-                temporary,
-                work.name,
-                samples,
-                rows_digest=work.rows_digest,
-                recipe_digest=work.recipe_digest,
-                environment=environment,
-            )
+    with ThreadPoolExecutor(_ENCODERS) as pool:
+        return commit_shard(
+            shards,
+            temporary,
+            work.name,
+            _encoded(batches, sources, pool, advance),
+            rows_digest=work.rows_digest,
+            recipe_digest=work.recipe_digest,
+            environment=environment,
+        )
 
 
 def _encoded(
@@ -172,6 +164,11 @@ def _sample(
     )
 
 
+def _cpu_kernels() -> str:
+    """The instruction set that torch chooses its kernels by, such as AVX2."""
+    return str(torch.backends.cpu.get_cpu_capability())
+
+
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     """uint8 (H, W, 1 or 3) -> PNG, mode L or RGB."""
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
@@ -180,9 +177,11 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def describe_environment() -> dict[str, str]:
+def describe_environment(device: torch.device) -> dict[str, str]:
     """What bytes may depend on besides the recipe; recorded, never compared for completeness."""
+    cuda = device.type == "cuda"
     return {
+        "device": torch.cuda.get_device_name(device) if cuda else f"cpu {_cpu_kernels()}",
         "python": platform.python_version(),
         "machine": platform.machine(),
         "torch": torch.__version__,

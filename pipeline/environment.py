@@ -1,0 +1,47 @@
+"""What the bytes of a shard depend on besides plan and recipe: libraries and processor.
+
+Recorded in every marker. All shards of a plan are made in one environment, unless the user says
+otherwise: images from another one are as good, but a shard made again would have other bytes.
+"""
+
+from typing import Any
+
+import torch
+
+from ..manifests.errors import ConfigError
+from ..stages.write import describe_environment
+from .ledger import Ledger
+
+_DECIDES = ("device", "torch", "numpy", "pillow", "zlib", "pyarrow", "machine")
+
+
+def here(device: str) -> dict[str, str]:
+    """This process's environment; `device` is cpu or cuda."""
+    return describe_environment(torch.device(device))
+
+
+def of_plan(ledger: Ledger, recipe: dict[str, Any], device: str) -> dict[str, str]:
+    """The environment in which a plan's shards are to be made: where the first plan of its recipe
+    was made, so that a ratio that is raised elsewhere does not go unnoticed."""
+    before = ledger.stages.get("plan", {})
+    known: dict[str, str] | None = before.get("outcome", {}).get("environment")
+    if known is not None and before.get("inputs", {}).get("recipe") == recipe:
+        return known
+    return here(device)
+
+
+def check(ledger: Ledger, device: str, accepted: bool) -> None:
+    """Raises ConfigError if this is not the plan's environment, unless that was accepted."""
+    planned: dict[str, str] | None = ledger.outcome("plan").get("environment")
+    if planned is None or accepted:
+        return
+    found = here(device)
+    differs = [name for name in _DECIDES if planned.get(name) != found.get(name)]
+    if differs:
+        told = "; ".join(f"{name} {planned.get(name)} -> {found.get(name)}" for name in differs)
+        raise ConfigError(
+            f"The plan was made in another environment ({told}). Shards made here would differ in"
+            " their last bits from those made there: pixels within a grey level, files by their"
+            " hashes. Use the plan's environment, or add --accept-environment: every shard's"
+            " marker then says where it was made."
+        )

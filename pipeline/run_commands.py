@@ -1,0 +1,224 @@
+"""The commands that work: `run`, `augment` and `evaluate`."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..manifests.errors import ConfigError
+from .ledger import shards_of_run
+from .signals import stop_on_signal
+
+if TYPE_CHECKING:
+    from .config import Config
+    from .run import Outcome
+
+UNTIL = ("ingest", "train", "plan", "write", "evaluate")
+
+_DEVICE = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    help="Where to compute; auto takes a GPU if there is one.",
+)
+_UNTIL = click.option(
+    "--until", type=click.Choice(UNTIL), default=UNTIL[-1], help="Stop after this stage."
+)
+_SET = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a value, as in generate.ratio=5; may be repeated.",
+)
+_DRY = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Only say how many images and bytes there will be, and how long it will take here.",
+)
+_QUIET = click.option("--quiet", is_flag=True, help="No progress.")
+_WORKER = click.option(
+    "--worker",
+    metavar="I/N",
+    help="Make worker I's share of N (from 0), then help the others; auto: as Slurm, Kubernetes or"
+    " torchrun say. The network must be there: run --until plan first.",
+)
+_ACCEPT = click.option(
+    "--accept-environment",
+    is_flag=True,
+    help="Make shards although torch, another library or the device differ from the plan's.",
+)
+
+
+@dataclass(frozen=True)
+class How:
+    """What the commands that work have in common."""
+
+    device: str
+    quiet: bool
+    until: str = UNTIL[-1]
+    only: str | None = None
+    dry_run: bool = False
+    worker: str | None = None
+    accept_environment: bool = False
+
+
+@click.command()
+@click.argument("stages", type=click.Path(path_type=Path))
+@_UNTIL
+@_SET
+@_DEVICE
+@_WORKER
+@_ACCEPT
+@_DRY
+@_QUIET
+def run(stages: Path, until: str, overrides: tuple[str, ...], **how: Any) -> None:
+    """Run every stage of STAGES (a stages.yaml) that is missing or stale.
+
+    A run that was stopped goes on with the same command.
+    """
+    from .config import load_config
+
+    config = load_config(stages, list(overrides))
+    folder = Path(config.run)
+    _bring_up_to_date(config, folder, shards_of_run(folder), How(until=until, **how))
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the shards.")
+@click.option("--ratio", type=click.IntRange(1, 999), help="mu: augmented images per real one.")
+@click.option(
+    "--data",
+    help="Folder or zip of images, or a bundled set: digits, faces. Default: the stages.yaml here.",
+)
+@click.option(
+    "--run",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Run folder. Default: OUT.run, or the stages.yaml's own where that is used.",
+)
+@_UNTIL
+@_SET
+@_DEVICE
+@_WORKER
+@_ACCEPT
+@_DRY
+@_QUIET
+def augment(
+    out: Path,
+    ratio: int | None,
+    data: str | None,
+    folder: Path | None,
+    until: str,
+    overrides: tuple[str, ...],
+    **how: Any,
+) -> None:
+    """The whole pipeline in one command: images in, shards in OUT.
+
+    Options of stages.yaml are set with --set, as in --set ingest.limit=1000.
+    """
+    from .config import compose, load_config
+
+    wanted = list(overrides) + ([f"generate.ratio={ratio}"] if ratio else [])
+    out = out.absolute()
+    beside = out.with_name(out.name + ".run")
+    if data is None:
+        if not Path("stages.yaml").exists():
+            raise ConfigError(
+                "Neither --data was given nor is there a stages.yaml in this folder. Name your"
+                " images, as in --data photos/, or write a file with `scoremix-pipeline init`."
+            )
+        config = load_config(Path("stages.yaml"), wanted)
+        folder = folder or Path(config.run)
+    else:
+        sections: dict[str, Any] = {"ingest": {"source": data}, "run": str(folder or beside)}
+        if data not in ("digits", "faces"):
+            sections["ingest"]["source"] = str(Path(data).expanduser().absolute())
+        config = compose(sections, wanted, "The command line")
+        folder = folder or beside
+    _bring_up_to_date(config, folder.absolute(), out, How(until=until, **how))
+
+
+@click.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--features", help="auto, pixels, inception, or the path of a TorchScript network.")
+@_SET
+@_DEVICE
+@_QUIET
+def evaluate(folder: Path, features: str | None, overrides: tuple[str, ...], **how: Any) -> None:
+    """Judge the corpus of RUN against held-out images; nothing else is made again."""
+    from .config import load_config
+
+    wanted = list(overrides) + ([f"evaluate.features={features}"] if features else [])
+    config = load_config(folder / "stages.yaml", wanted)
+    shards = shards_of_run(folder)
+    _bring_up_to_date(config, folder, shards, How(only="evaluate", **how))
+
+
+def _bring_up_to_date(config: "Config", folder: Path, shards: Path, how: How) -> None:
+    from .progress import Shown, duration
+    from .run import Job
+    from .run import run as bring
+    from .workers import parse
+
+    progress = Shown(how.quiet)
+    with stop_on_signal() as stopping:
+        job = Job(
+            config,
+            folder.absolute(),
+            shards.absolute(),
+            _device(how.device),
+            progress,
+            stopping,
+            how.until,
+            how.only,
+            parse(how.worker) if how.worker else None,
+            how.accept_environment,
+        )
+        if how.dry_run:
+            from .estimate import estimate
+            from .places import check as check_places
+
+            check_places(job)
+            click.echo(estimate(config, job.folder, job.shards, job.device, progress))
+            return
+        outcome = bring(job)
+    folder, shards = job.folder, job.shards
+    if not outcome.worked:
+        click.echo(f"Nothing to do: every stage of {folder} is up to date.")
+    _show(folder, shards, outcome)
+    progress.note(f"finished in {duration(progress.elapsed())}")
+
+
+def _show(folder: Path, shards: Path, outcome: "Outcome") -> None:
+    """Where everything is, and the verdict."""
+    places = {
+        "shards": shards,
+        "contact sheet": folder / "report" / "contact-sheet.png",
+        "metrics": folder / "report" / "metrics.json",
+    }
+    for name, path in places.items():
+        if path.exists():
+            click.echo(f"{name + ':':<15}{_near(path)}")
+    if outcome.verdict is not None:
+        click.echo(f"verdict:       {outcome.verdict['text']}")
+
+
+def _near(path: Path) -> str:
+    """A path as short as the working folder allows."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "--device cuda was asked for, but this torch sees no GPU. Use --device cpu, or install"
+            " a CUDA build of torch."
+        )
+    return name
