@@ -1,8 +1,25 @@
 """How a device must be set so that equal work gives equal bits."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 import torch
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[int]:
+    """Every operation in the thread that calls it; gives the number of threads there were.
+
+    Split among threads, a sum comes out in another order, so the last bits of an image would
+    depend on the number of processors.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield before
+    finally:
+        torch.set_num_threads(before)
 
 
 def settle(device: torch.device) -> None:

@@ -87,7 +87,7 @@ def _from(environment: Mapping[str, str]) -> Worker:
 _SLURM_COUNT = "SLURM_ARRAY_TASK_COUNT"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Crew:
     """One process among those that make the shards of a run."""
 
@@ -95,6 +95,7 @@ class Crew:
     product: Product
     progress: Shown
     worker: Worker
+    made: int = 0  # shards, by this process
 
     def make_all(self, *, waits: bool) -> bool:
         """Makes what is missing; True once every shard of the plan is finished.
@@ -112,6 +113,8 @@ class Crew:
                     break
                 if left:
                     self._pause()
+        if self.worker.count > 1:
+            self.progress.note(f"write: worker {self.worker} made {self.made} shards")
         return all(self.product.finished(work) for work in planned)
 
     def _mine(self, planned: list[Work]) -> list[Work]:
@@ -129,6 +132,7 @@ class Crew:
                 advance(work.rows.num_rows)
             else:
                 self.product.make(self.making, work, advance)
+                self.made += 1
             return True
 
     def _pause(self) -> None:

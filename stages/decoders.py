@@ -14,9 +14,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import IO, TypeVar
 
@@ -24,6 +23,7 @@ import numpy as np
 
 from .decode import Decoded, Preparation, decode, pillow_limits
 from .duplicates import perceptual_hashes
+from .ordered import ordered
 from .sources.base import Input
 
 MANY = 1000  # inputs from which on starting processes (half a second) pays
@@ -98,13 +98,7 @@ class Decoders:
     def _ordered(
         self, function: Callable[[_Item], _Result], items: Iterable[_Item], ahead: int
     ) -> Iterator[_Result]:
-        waiting: deque[Future[_Result]] = deque()
-        for item in items:
-            waiting.append(self._threads.submit(function, item))
-            if len(waiting) >= ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        return ordered(self._threads, function, items, ahead)
 
     def _process(self) -> "_Process":
         process: _Process | None = getattr(self._local, "process", None)

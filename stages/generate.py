@@ -6,6 +6,7 @@ and its tail is padded, so an image does not depend on which rows are asked for 
 
 import contextlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -18,15 +19,16 @@ from pydantic import BaseModel, Field
 from ..manifests.errors import Interrupted, ScoreMixError
 from ..manifests.streams import stream
 from ..models.checkpoint import TrainedNet
-from ..models.device import settle
+from ..models.device import one_thread, settle
 from ..models.methods import FrozenScore, Noise, ScoreMixOptions, Steps, mixup, scoremix
 from ..models.minimise import score_norm
+from .ordered import ordered
 from .pixels import to_pixels, to_unit
 from .presets import choose, micro_batch
 
 _VISIBLE = 0.25  # of the range: contrast that no denoising takes for noise
 
-ALGORITHM = 1  # raised whenever equal options would make other pixels
+ALGORITHM = 2  # raised whenever equal options would make other pixels
 
 
 class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
@@ -136,6 +138,9 @@ def generate(
 ) -> Iterator[Batch]:
     """Makes the images of `rows` (plan rows of one kind), a micro-batch at a time.
 
+    On a CPU several micro-batches are made at once, each by one thread: their bits then do not
+    depend on the number of processors, and threads that share nothing do not wait for each other.
+
     Raises:
         Interrupted: `stopping()` became true; whole shards that were finished stay.
         ScoreMixError: an image came out not finite or blank, or memory did not suffice.
@@ -146,15 +151,21 @@ def generate(
     if net is not None:
         net.net.trunk_dtype = torch.bfloat16 if recipe["precision"] == "bfloat16" else None
         score = FrozenScore(net.net, net.sigma_1, net.sigma_N)
-    for start in range(0, rows.num_rows, size):
+
+    def make(start: int) -> Batch:
         if stopping():
             raise Interrupted(
                 "Generation stopped; finished shards stay, and the same command resumes."
             )
-        part = rows.slice(start, size)
         with _memory(size, images.shape[1], device):
-            batch = _make(part, images, recipe, score, device)
-        yield batch
+            return _make(rows.slice(start, size), images, recipe, score, device)
+
+    starts = range(0, rows.num_rows, size)
+    if device.type != "cpu":
+        yield from map(make, starts)
+        return
+    with one_thread() as threads, ThreadPoolExecutor(threads, "generate") as pool:
+        yield from ordered(pool, make, starts, ahead=threads)
 
 
 def _make(

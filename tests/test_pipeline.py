@@ -303,6 +303,14 @@ def test_two_processes_train_one_network(data: Path, tmp_path: Path) -> None:
     logs = [tmp_path / name / "score-net" / "train.jsonl" for name in ("run", "one")]
     losses = [[json.loads(line)["loss"] for line in log.read_text().splitlines()] for log in logs]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    # Both made shards, and the bytes are those that one process makes with that network.
+    shards = tmp_path / "run" / "shards"
+    made = tiny.digests(shards)
+    assert all(f"worker {rank}/2 made" in done.stderr for rank in (0, 1))
+    for path in shards.iterdir():
+        path.unlink()
+    assert cli(*arguments, "--quiet") == 0
+    assert tiny.digests(shards) == made
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_update(

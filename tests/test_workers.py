@@ -9,16 +9,23 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import tiny
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.lock import run_lock, shard_lock
+from scoremix.models.checkpoint import TrainedNet
+from scoremix.models.ladder import noise_ladder
+from scoremix.models.score_net import Architecture, ScoreNet
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.workers import Worker, parse
+from scoremix.stages import generate as generating
+from scoremix.stages.generate import GenerateConfig
 from scoremix.stages.write import Work
 
 ROWS = pa.table({"key": ["000000"]})
@@ -212,6 +219,44 @@ def test_another_environment_is_refused_or_recorded(
     assert tiny.digests(run / "shards") == alone  # it is the same one, after all
     # What is finished is not asked for its environment again.
     assert cli(*planned) == 0
+
+
+def test_images_do_not_depend_on_the_number_of_threads() -> None:
+    torch.manual_seed(0)
+    levels = torch.tensor(noise_ladder(4.0), dtype=torch.float32)
+    net = ScoreNet(Architecture(channels=3, resolution=32, width=8), levels)
+    trained = TrainedNet(net, 4.0, 0.01, {})
+    images = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), dtype=np.uint8)
+    plan = pa.table(
+        {
+            "key": [f"{row:06d}-001" for row in range(7)],
+            "kind": ["augmented"] * 7,
+            "row_1": list(range(7)),
+            "row_2": [6 - row for row in range(7)],
+            "lambda": [0.3] * 7,
+            "seed": list(range(7)),
+        }
+    )
+    config = GenerateConfig(steps=2, lr=0.01, t0=0.3, denoise_steps=3, noise_rule="ancestral")
+    config = config.model_copy(update={"batch": 3, "precision": "float32"})
+    model = {"weights_sha256": "", "ladder": {"sigma_1": 4.0, "sigma_N": 0.01}}
+
+    def made(threads: int) -> tuple[bytes, bytes]:
+        torch.set_num_threads(threads)
+        recipe = generating.recipe(config, model, "")
+        batches = list(
+            generating.generate(plan, images, recipe, trained, device=torch.device("cpu"))
+        )
+        assert torch.get_num_threads() == threads
+        norms = [batch.norms.tobytes() for batch in batches if batch.norms is not None]
+        return b"".join(batch.final.tobytes() for batch in batches), b"".join(norms)
+
+    before = torch.get_num_threads()
+    try:
+        one, *others = (made(threads) for threads in (1, 2, 3))
+    finally:
+        torch.set_num_threads(before)
+    assert others == [one, one] and all(one)
 
 
 def test_two_runs_of_one_moment_do_not_share_an_out(
