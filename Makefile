@@ -5,7 +5,7 @@ PIP = .venv/bin/pip --disable-pip-version-check install --quiet -c constraints.t
 TORCH ?= torch==2.13.0
 CONFIG ?= stages.yaml
 
-.PHONY: run test fast lint types docs bench clean
+.PHONY: run test faults fast lint types docs bench clean
 
 run: .venv/.demo
 	.venv/bin/scoremix-pipeline run $(CONFIG)
@@ -13,8 +13,12 @@ run: .venv/.demo
 test: .venv/.dev lint types
 	.venv/bin/python -m pytest -q -n 2 --dist worksteal
 
+# Builds that are killed, refused, cut off: all of them, about half an hour.
+faults: .venv/.dev
+	.venv/bin/python -m pytest -q -rs -m faults tests
+
 fast: .venv/.dev
-	.venv/bin/python -m pytest -q -m "not slow"
+	.venv/bin/python -m pytest -q -m "not slow and not faults"
 
 lint: .venv/.dev
 	.venv/bin/ruff check pipeline stages models manifests tests benchmarks

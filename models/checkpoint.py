@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from .score_net import Architecture, ScoreNet
 
@@ -29,10 +29,11 @@ class TrainedNet:
     facts: dict[str, Any]  # model.json as a whole
 
 
-def save_weights(net: torch.nn.Module, path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Parameters and nothing else, contiguous, on the CPU; `metadata` goes into the header."""
-    state = {name: p.detach().cpu().contiguous() for name, p in net.named_parameters()}
-    save_file(state, path, metadata)
+def weights_bytes(net: torch.nn.Module, metadata: dict[str, str] | None = None) -> bytes:
+    """Parameters and nothing else as safetensors; `metadata` goes into the header."""
+    return save(
+        {name: p.detach().cpu().contiguous() for name, p in net.named_parameters()}, metadata
+    )
 
 
 def load_weights(net: torch.nn.Module, path: Path) -> None:

@@ -137,7 +137,9 @@ def exit_code(command: Callable[[], Any]) -> int:
         return error.exit_code
     except OSError as error:
         storage = error.errno in STORAGE_ERRNOS
-        click.echo(f"error: {error.filename or 'a file'}: {error.strerror or error}", err=True)
+        then = ". Free some space or fix it; the same command resumes." if storage else ""
+        what = f"{error.filename or 'a file'}: {error.strerror or error}{then}"
+        click.echo(f"error: {what}", err=True)
         return StorageError.exit_code if storage else 1
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         click.echo(

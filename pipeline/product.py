@@ -9,7 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from ..manifests.atomic import read_parquet, storage_errors
-from ..manifests.lock import folder_lock
+from ..manifests.lock import folder_lock, forget_shard_locks
 from ..manifests.publish import is_published, unpublish, write_plan
 from ..manifests.shard import Marker, read_marker
 from ..stages.write import Work
@@ -67,6 +67,7 @@ class Folder:
         return str(self.shards)
 
     def clean(self) -> None:
+        forget_shard_locks(self.run)
         if self.shards.is_dir():
             shutil.rmtree(self._temporary(), ignore_errors=True)
 

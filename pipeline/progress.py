@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ..manifests.atomic import storage_errors
 from ..manifests.errors import Interrupted
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -90,9 +91,11 @@ class Shown:
 
     def _record(self, **values: object) -> None:
         if self.log is not None:
-            self.log.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.log, "a") as file:
-                file.write(json.dumps({"seconds": round(self.elapsed(), 3), **values}) + "\n")
+            line = json.dumps({"seconds": round(self.elapsed(), 3), **values})
+            with storage_errors(self.log):
+                self.log.parent.mkdir(parents=True, exist_ok=True)
+                with open(self.log, "a") as file:
+                    file.write(f"{line}\n")
 
 
 class Stoppable:

@@ -20,7 +20,7 @@ from ..manifests.atomic import canonical_digest, sha256_file, write_bytes, write
 from ..manifests.errors import ConfigError, Interrupted, TrainingDiverged
 from ..manifests.faults import at
 from ..manifests.streams import image_seed, stream
-from ..models.checkpoint import FORMAT, build, load_weights, save_weights
+from ..models.checkpoint import FORMAT, build, load_weights, weights_bytes
 from ..models.device import settle
 from ..models.diameter import diameter
 from ..models.ema import Ema
@@ -264,10 +264,7 @@ class _Run:
         chosen = "best held-out loss" if len(self.corpus.reference) else "last"
         if self.accelerator.is_main_process:
             load_weights(self.ema.net, self.out / "last" / "best.safetensors")
-            temporary = self.out / ".model.tmp"
-            save_weights(self.ema.net, temporary)
-            write_bytes(self.out / "model.safetensors", temporary.read_bytes())
-            temporary.unlink()
+            write_bytes(self.out / "model.safetensors", weights_bytes(self.ema.net))
             at("weights-written")
             write_json(self.out / "model.json", self._facts(chosen))
         self.accelerator.wait_for_everyone()

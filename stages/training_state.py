@@ -1,17 +1,16 @@
 """The resumable state of a training run: one safetensors file, replaced atomically."""
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
-from ..manifests.atomic import sync_folder
-from ..models.checkpoint import save_weights
+from ..manifests.atomic import write_bytes
+from ..models.checkpoint import weights_bytes
 from ..models.ema import Ema
 from ..models.score_net import ScoreNet
 
@@ -43,14 +42,9 @@ def save_state(
         tensors[f"adam2.{name}"] = moments["exp_avg_sq"]
     for name, parameter in ema.net.named_parameters():
         tensors[f"ema.{name}"] = parameter
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / ".state.tmp"
-    save_file(
-        {name: tensor.cpu().contiguous() for name, tensor in tensors.items()},
-        temporary,
-        metadata={"progressed": json.dumps(vars(progressed))},
-    )
-    _settle(temporary, folder / "state.safetensors")
+    held = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {"progressed": json.dumps(vars(progressed))}
+    write_bytes(folder / "state.safetensors", save(held, metadata))
 
 
 def load_state(
@@ -91,10 +85,7 @@ def load_state(
 
 def save_best(folder: Path, ema: Ema[ScoreNet], step: int) -> None:
     """folder/best.safetensors: the averages with the best held-out loss so far, of `step`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / ".best.tmp"
-    save_weights(ema.net, temporary, {"step": str(step)})
-    _settle(temporary, folder / "best.safetensors")
+    write_bytes(folder / "best.safetensors", weights_bytes(ema.net, {"step": str(step)}))
 
 
 def _best_step(folder: Path) -> int:
@@ -108,10 +99,3 @@ def _best_step(folder: Path) -> int:
 def _like(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
     """The same device and memory layout as the parameter it belongs to."""
     return torch.empty_like(parameter).copy_(tensor)
-
-
-def _settle(temporary: Path, final: Path) -> None:
-    with open(temporary, "rb+") as file:
-        os.fsync(file.fileno())
-    temporary.replace(final)
-    sync_folder(final.parent)

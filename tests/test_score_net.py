@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from scoremix.models.blocks import resize_bilinear
-from scoremix.models.checkpoint import build, load_net, load_weights, save_weights
+from scoremix.models.checkpoint import build, load_net, load_weights, weights_bytes
 from scoremix.models.ladder import noise_ladder
 from scoremix.models.norm import EPS, Affine, ConditionalNorm
 from scoremix.models.score_net import Architecture, form_for
@@ -120,7 +120,7 @@ def test_precision_against_float64(trunk: torch.dtype | None, error: float, cosi
 
 def test_weights_survive_the_disk_and_a_wrong_shape_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
     net = build(Architecture(1, 8, 4), LADDER, seed=1)
-    save_weights(net, tmp_path / "w.safetensors")
+    (tmp_path / "w.safetensors").write_bytes(weights_bytes(net))
     other = build(Architecture(1, 8, 4), LADDER, seed=2)
     load_weights(other, tmp_path / "w.safetensors")
     x, sigma = torch.rand(1, 1, 8, 8), torch.tensor([0.1])
