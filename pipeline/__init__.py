@@ -1,7 +1,7 @@
 """The spine: one page that tells ingest -> train -> plan -> generate -> write -> evaluate.
 
     cli        the commands; exit codes; the one place that prints
-    export_command  the command `export`
+    export_command, mount_command  `export` and `mount`; what they share is in layout_options
     config     stages.yaml: composed, checked, resolved
     run        the spine itself
     ledger     stages.lock.json: what is done, stale (and why), missing

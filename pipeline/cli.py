@@ -26,6 +26,7 @@ from ..manifests.errors import (
 from .check_command import check
 from .export_command import export
 from .ledger import shards_of, shards_of_run
+from .mount_command import mount
 from .signals import interrupt_on_term, stop_on_signal
 
 if TYPE_CHECKING:
@@ -222,6 +223,7 @@ def evaluate(
 
 commands.add_command(check)
 commands.add_command(export)
+commands.add_command(mount)
 
 
 def _bring_up_to_date(

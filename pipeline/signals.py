@@ -31,8 +31,8 @@ def interrupt_on_term() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def stop_on_signal() -> Iterator[Callable[[], bool]]:
-    """Gives a function that becomes true after SIGTERM, SIGINT or SIGUSR1.
+def stop_on_signal(*more: signal.Signals) -> Iterator[Callable[[], bool]]:
+    """Gives a function that becomes true after SIGTERM, SIGINT, SIGUSR1 or one of `more`.
 
     A second SIGINT interrupts at once: nothing under a final name is torn by that either.
     """
@@ -46,7 +46,7 @@ def stop_on_signal() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         asked.set()
 
-    previous = {number: signal.signal(number, ask) for number in _SIGNALS}
+    previous = {number: signal.signal(number, ask) for number in (*_SIGNALS, *more)}
     try:
         yield asked.is_set
     finally:
