@@ -7,8 +7,7 @@ import os
 import resource
 import shutil
 import stat
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,17 +16,16 @@ import pytest
 from made import make_corpus
 from PIL import Image
 
-from scoremix.manifests.errors import ConfigError, ScoreMixError, VerifyError
+from scoremix.manifests.errors import ConfigError, VerifyError
 from scoremix.manifests.index import read_index
-from scoremix.manifests.layout import Entry, Layout, Slice, read_layout
+from scoremix.manifests.layout import Layout, Slice, read_layout
 from scoremix.manifests.needs import find_preset
 from scoremix.pipeline.cli import commands, exit_code
-from scoremix.stages.mount import MountConfig, mount
-from scoremix.stages.mounts import fuse, images
+from scoremix.stages.mount import MountConfig
+from scoremix.stages.mounts import images
 from scoremix.stages.mounts.files import Files
 from scoremix.stages.mounts.images import Images, open_all
-from scoremix.stages.mounts.place import check_place, place_for
-from scoremix.stages.mounts.tree import Folder, build_tree
+from scoremix.stages.mounts.tree import build_tree
 
 TWELVE = tuple(f"class {index}" for index in range(12))
 
@@ -150,7 +148,6 @@ def test_inode_numbers_differ_and_stay(made: dict[str, Path]) -> None:
                         path = f"{above.rstrip('/')}/{name}"
                         found[path] = attributes["st_ino"]
                         folders += [path] if stat.S_ISDIR(attributes["st_mode"]) else []
-                    attributes = dict(attributes)
             return found
 
     first = inodes()

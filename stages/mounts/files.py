@@ -72,10 +72,8 @@ class Files:
         for name, inner in folder.folders.items():
             yield name, {"st_mode": _FOLDER, "st_ino": inner.inode}, 0
         first = self._tree.inode(0)
-        attributes = {"st_mode": _FILE, "st_ino": 0}  # one for all: it is copied at each yield
         for raw, number in zip(folder.names.tolist(), folder.numbers.tolist(), strict=True):
-            attributes["st_ino"] = first + number
-            yield raw.decode("ascii"), attributes, 0
+            yield raw.decode("ascii"), {"st_mode": _FILE, "st_ino": first + number}, 0
 
     def open(self, path: str, flags: int) -> int:
         raise failure(errno.ENOSYS)
