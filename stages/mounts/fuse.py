@@ -59,7 +59,7 @@ def options(fuse: ModuleType) -> dict[str, Any]:
     """What the loaded library is asked for."""
     version = (fuse.fuse_version_major, fuse.fuse_version_minor)
     # Older ones refuse what they do not know; newer ones complain of a default of their own.
-    return _OPTIONS | ({"max_threads": _THREADS} if version >= (3, 12) else {})
+    return _OPTIONS | ({"max_idle_threads": _THREADS} if version >= (3, 12) else {})
 
 
 def _package() -> ModuleType:
@@ -85,13 +85,12 @@ def _check_device() -> None:
             f"{DEVICE} is not there: the kernel offers no FUSE here. {CONTAINER}; on a machine of "
             f"your own, `modprobe fuse`; {INSTEAD}."
         )
-    if os.geteuid() != 0:
-        return  # fusermount3 opens it, with rights of its own
     try:
         os.close(os.open(DEVICE, os.O_RDWR))
     except OSError as error:
         raise ConfigError(
-            f"{DEVICE} may not be used here ({error.strerror}). {CONTAINER}; {INSTEAD}."
+            f"{DEVICE} may not be used here ({error.strerror}). {CONTAINER}; on a machine of your "
+            f"own, `chmod 666 {DEVICE}` as root is what most systems have; {INSTEAD}."
         ) from error
 
 
