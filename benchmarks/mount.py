@@ -79,7 +79,10 @@ def measure(work: Path, options: argparse.Namespace) -> dict[str, Any]:
 def one(
     shards: Path, out: Path, place: Path, workers: int, *, export_first: bool
 ) -> dict[str, float]:
-    """A new mount, listed and read; then both read, one after the other. Seconds, and images per second."""
+    """A new mount, listed and read; then both read, one after the other.
+
+    Seconds, and images per second.
+    """
     found: dict[str, float] = {}
     begin = time.perf_counter()
     with mounted(shards, place):

@@ -1,4 +1,4 @@
-"""The files of a layout by path, in arrays: some ninety bytes each, so that millions fit.
+"""The files of a layout by path, in arrays: some eighty bytes each, so that millions fit.
 
 A file is a number, a row of `Table`; a folder holds its files' names sorted, and finds one by
 bisection. Nothing here opens a tar.
