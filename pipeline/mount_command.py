@@ -30,7 +30,7 @@ def mount(shards: Path, place: Path, domains: str | None, **options: Any) -> Non
 
     config = MountConfig(**options, domains=pair(domains))
     shards = shards_of(shards)
-    with stop_on_signal(signal.SIGHUP) as stopping:
+    with stop_on_signal(signal.SIGHUP, patient=True) as stopping:
         serve(shards, place, config, ready=_tell, stopping=stopping)
     click.echo(f"{place} is unmounted.", err=True)
 

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -231,6 +232,17 @@ def test_a_signal_unmounts(number: signal.Signals, pets: Path, works: None, tmp_
         code, told = ended(process)
     assert code == 0 and f"{folder} is unmounted." in told and "in use" not in told
     assert not (tmp_path / "new").exists(), "it was not there before"
+
+
+def test_an_impatient_user_is_unmounted_too(pets: Path, works: None, tmp_path: Path) -> None:
+    """A second control-C in the middle of the unmount left a dead mount behind."""
+    for pause in (0.0, 0.005, 0.02, 0.2):
+        with mounted(pets, tmp_path / "in", "--to", "stylegan") as process:
+            for _ in range(4):
+                process.send_signal(signal.SIGINT)
+                time.sleep(pause)
+            process.wait(SECONDS)
+            assert not os.path.lexists(tmp_path / "in")
 
 
 def test_a_folder_that_was_there_stays(pets: Path, works: None, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ CONTAINER = (
 INSTEAD = "or use `scoremix-pipeline export`, which needs no FUSE"
 _YEAR = 365 * 86400
 _THREADS = 8
+_SECONDS = 10.0  # that an unmount may take
 
 # The tree never changes: what the kernel has asked for once, it may keep. use_ino: inode numbers
 # are ours, and so the same in every mount.
@@ -117,12 +118,16 @@ def unmount(place: Path) -> str | None:
     program = tool()
     if program is None:
         return f"{TOOLS[0]} is not installed"
-    done = subprocess.run(
-        [program, "-u", str(place)],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        start_new_session=True,  # control-C at a terminal goes to a whole group
-        env={**os.environ, "LC_ALL": "C"},
-    )
+    try:
+        done = subprocess.run(
+            [program, "-u", str(place)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # control-C at a terminal goes to a whole group
+            env={**os.environ, "LC_ALL": "C"},
+            timeout=_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{program}: {error}"
     return None if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
