@@ -56,15 +56,7 @@ def main() -> None:
 
 
 def measure(work: Path, options: argparse.Namespace) -> dict[str, Any]:
-    shards = make_corpus(
-        work,
-        images=options.images,
-        side=options.resolution,
-        classes=tuple(f"class {index}" for index in range(10)),
-        ratio=options.ratio,
-        shard_size=1000,
-    )
-    subprocess.run(["sync"], check=True)
+    shards = generated(work, options)
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in TARGETS}
     for _ in range(options.repeats):
         for name, words in TARGETS.items():
@@ -77,14 +69,32 @@ def measure(work: Path, options: argparse.Namespace) -> dict[str, Any]:
         "images": options.images * (options.ratio + 1),
         "resolution": options.resolution,
         "repeats": options.repeats,
-        "machine": {
-            "processor": processor(),
-            "cores": os.cpu_count(),
-            "system": platform.platform(),
-            "python": platform.python_version(),
-        },
+        "machine": machine(),
         "targets": targets,
         "runs": runs,
+    }
+
+
+def generated(work: Path, options: argparse.Namespace) -> Path:
+    """The shards of a corpus of ten classes, written out to the disk."""
+    shards = make_corpus(
+        work,
+        images=options.images,
+        side=options.resolution,
+        classes=tuple(f"class {index}" for index in range(10)),
+        ratio=options.ratio,
+        shard_size=1000,
+    )
+    subprocess.run(["sync"], check=True)
+    return shards
+
+
+def machine() -> dict[str, Any]:
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
     }
 
 

@@ -31,9 +31,9 @@ class TrainedNet:
 
 def weights_bytes(net: torch.nn.Module, metadata: dict[str, str] | None = None) -> bytes:
     """Parameters and nothing else as safetensors; `metadata` goes into the header."""
-    return save(
-        {name: p.detach().cpu().contiguous() for name, p in net.named_parameters()}, metadata
-    )
+    state = {name: p.detach().cpu().contiguous() for name, p in net.named_parameters()}
+    data: bytes = save(state, metadata)
+    return data
 
 
 def load_weights(net: torch.nn.Module, path: Path) -> None:

@@ -1,8 +1,11 @@
 """The spine: one page that tells ingest -> train -> plan -> generate -> write -> evaluate.
 
     cli        the commands; exit codes; the one place that prints
-    export_command  the command `export`
+    export_command, mount_command  `export` and `mount`; what they share is in layout_options
+    run_commands  `run`, `augment` and `evaluate`
     making     what shards are made from, at hand
+    product    the place where the shards lie; build: the step that fills it; workers: who makes what
+    environment  what bytes depend on besides the plan
     config     stages.yaml: composed, checked, resolved
     run        the spine itself
     ledger     stages.lock.json: what is done, stale (and why), missing

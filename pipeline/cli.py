@@ -25,6 +25,7 @@ from ..manifests.errors import (
 from .check_command import check
 from .export_command import export
 from .ledger import shards_of
+from .mount_command import mount
 from .run_commands import augment, evaluate, run
 from .signals import interrupt_on_term
 
@@ -107,6 +108,7 @@ commands.add_command(augment)
 commands.add_command(evaluate)
 commands.add_command(check)
 commands.add_command(export)
+commands.add_command(mount)
 
 
 @contextlib.contextmanager

@@ -5,28 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..manifests.errors import ConfigError
+from .layout_options import TARGETS, layout_options, pair, said, show_commands
 
 if TYPE_CHECKING:
     from ..stages.export import Exported
 
-_TARGETS = ("stylegan", "imagefolder", "unpaired", "hdf5", "lmdb")
-
 
 @click.command("export")
 @click.argument("shards", type=click.Path(path_type=Path))
-@click.option("--to", type=click.Choice(_TARGETS), help="The layout; --trainer implies it.")
-@click.option("--trainer", metavar="NAME", help="What will read it; a wrong name lists them all.")
+@layout_options(TARGETS)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder, or .zip.")
-@click.option("--ratio", type=click.IntRange(0), help="Rounds 0 to this one. Default: all.")
-@click.option("--real-only", is_flag=True, help="The real images alone: for evaluation.")
-@click.option("--rgb", is_flag=True, help="Gray images as RGB; a trainer that needs it implies it.")
-@click.option(
-    "--hard-labels",
-    type=click.Choice(["argmax"]),
-    help="Soft labels become the class of the largest weight.",
-)
-@click.option("--domains", metavar="A,B", help="unpaired: the classes of trainA and trainB.")
 @click.option("--overwrite", is_flag=True, help="Replace an export, or a file, that is in the way.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 def export(shards: Path, out: Path, quiet: bool, domains: str | None, **options: Any) -> None:
@@ -40,42 +28,18 @@ def export(shards: Path, out: Path, quiet: bool, domains: str | None, **options:
     from .progress import Shown, Stoppable
     from .signals import stop_on_signal
 
-    config = ExportConfig(**options, domains=_pair(domains))
+    config = ExportConfig(**options, domains=pair(domains))
     shards = shards_of(shards)
     with stop_on_signal() as stopping:
         done = write(shards, out, config, progress=Stoppable(Shown(quiet), stopping))
     _tell(done)
 
 
-def _pair(domains: str | None) -> tuple[str, str] | None:
-    if domains is None:
-        return None
-    names = domains.split(",")
-    if len(names) != 2:
-        raise ConfigError(f"--domains {domains!r} was given; name two classes, as in cats,dogs.")
-    return names[0], names[1]
-
-
 def _tell(done: "Exported") -> None:
     """What is there now, and what to do with it."""
     from .progress import size
 
-    listing = done.listing
-    labels = {"none": "no labels", "hard": "class labels", "soft": "soft labels"}[listing.labels]
     if not done.made:
         click.echo(f"Nothing to do: {done.out} is this export already.")
-    click.echo(
-        f"{done.out}: {listing.count:,} images of {listing.resolution} px, "
-        f"{'RGB' if listing.channels == 3 else 'gray'}, {labels}; "
-        f"{done.files:,} files, {size(done.bytes)}"
-    )
-    commands = {
-        "train": done.commands.train,
-        "the real images alone, for the evaluation": done.commands.real,
-        "evaluate": done.commands.evaluate,
-    }
-    for title, line in commands.items():
-        if line:
-            click.echo(f"{title}:\n  {line}")
-    for note in done.commands.notes:
-        click.echo(f"note: {note}")
+    click.echo(f"{done.out}: {said(done.listing)}; {done.files:,} files, {size(done.bytes)}")
+    show_commands(done.commands)

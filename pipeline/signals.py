@@ -31,10 +31,11 @@ def interrupt_on_term() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def stop_on_signal() -> Iterator[Callable[[], bool]]:
-    """Gives a function that becomes true after SIGTERM, SIGINT or SIGUSR1.
+def stop_on_signal(*more: signal.Signals, patient: bool = False) -> Iterator[Callable[[], bool]]:
+    """Gives a function that becomes true after SIGTERM, SIGINT, SIGUSR1 or one of `more`.
 
-    A second SIGINT interrupts at once: nothing under a final name is torn by that either.
+    A second SIGINT interrupts at once: nothing under a final name is torn by that either. For what
+    must not be left half-way, `patient` takes it as the first.
     """
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -42,11 +43,11 @@ def stop_on_signal() -> Iterator[Callable[[], bool]]:
         return
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if asked.is_set() and number == signal.SIGINT:
+        if asked.is_set() and number == signal.SIGINT and not patient:
             raise KeyboardInterrupt
         asked.set()
 
-    previous = {number: signal.signal(number, ask) for number in _SIGNALS}
+    previous = {number: signal.signal(number, ask) for number in (*_SIGNALS, *more)}
     try:
         yield asked.is_set
     finally:

@@ -5,4 +5,5 @@ generate  plan rows -> pixels       write     pixels -> shards/
 evaluate  shards against held-out images -> report/
 check/    any corpus -> can this trainer read it to the end?
 export    shards -> a trainer's own layout (writers in layouts/)
+mount     the same layouts as a read-only file tree, served from the shards (parts in mounts/)
 """

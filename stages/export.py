@@ -10,21 +10,21 @@ import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow.compute as pc
-from pydantic import BaseModel
 
 from ..manifests.atomic import json_bytes, storage_errors
 from ..manifests.errors import ConfigError, StorageError
 from ..manifests.faults import at
-from ..manifests.layout import Layout, Listing, Target, read_layout
+from ..manifests.layout import Listing, read_layout
 from ..manifests.needs import Commands, check_needs, commands_for, find_preset
 from ..manifests.payload import open_tars
 from ..manifests.preset import Preset
 from ..manifests.staging import clear, measured, record_path, settle, staging
 from .layouts.archive import write_zip
 from .layouts.arrays import write_hdf5
+from .layouts.choice import LayoutChoice
 from .layouts.database import write_lmdb
 from .layouts.tree import write_tree
 from .progress import Advance, Progress
@@ -32,16 +32,9 @@ from .progress import Advance, Progress
 RECORD_FORMAT = "scoremix-export-1"
 
 
-class ExportConfig(BaseModel, frozen=True, extra="forbid"):
-    """What to export; a trainer's name implies its layout."""
+class ExportConfig(LayoutChoice, frozen=True, extra="forbid"):
+    """What to export."""
 
-    to: Target | None = None
-    trainer: str | None = None
-    ratio: int | None = None  # rounds 0..ratio; None: all there are
-    real_only: bool = False
-    rgb: bool = False  # also where the trainer would read gray
-    hard_labels: Literal["argmax"] | None = None
-    domains: tuple[str, str] | None = None  # unpaired: classes of A and B
     overwrite: bool = False
 
 
@@ -69,7 +62,7 @@ def export(shards: Path, out: Path, config: ExportConfig, *, progress: Progress)
     """
     preset = find_preset(config.trainer, config.to)
     out = Path(os.path.abspath(out))
-    listing = read_layout(shards, _layout(preset, config))
+    listing = read_layout(shards, config.layout(preset))
     _check_out(listing, out, preset)
     check_needs(listing, preset)
     request = _request(listing, preset, out)
@@ -86,22 +79,6 @@ def export(shards: Path, out: Path, config: ExportConfig, *, progress: Progress)
             settle(data, out, json_bytes(record | _said(listing)))
     commands = commands_for(preset, listing, out.absolute())
     return Exported(out, preset, listing, files, size, made, commands)
-
-
-def _layout(preset: Preset, config: ExportConfig) -> Layout:
-    if config.domains and preset.target != "unpaired":
-        raise ConfigError(f"--domains is for the unpaired layout, not for {preset.target}.")
-    return Layout(
-        target=preset.target,
-        ratio=config.ratio,
-        real_only=config.real_only,
-        rgb=preset.rgb or config.rgb or preset.target == "hdf5",
-        hard_labels=config.hard_labels is not None,
-        split=preset.split,
-        real_split=preset.real_split,
-        flat=preset.flat,
-        domains=config.domains,
-    )
 
 
 def _check_out(listing: Listing, out: Path, preset: Preset) -> None:

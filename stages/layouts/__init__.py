@@ -2,4 +2,5 @@
 
 tree     imagefolder, unpaired, stylegan as a folder     archive  stylegan as a zip
 arrays   hdf5                                            database lmdb
+choice   the options of a layout, which `mount` shares
 """

@@ -1,0 +1,133 @@
+"""FUSE on this machine: whether it can be used, and what to do where it cannot; unmounting."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ...manifests.errors import ConfigError
+
+DEVICE = Path("/dev/fuse")
+TOOLS = ("fusermount3", "fusermount")  # libfuse 3's, libfuse 2's
+
+CONTAINER = (
+    "In a container it needs `--device /dev/fuse --cap-add SYS_ADMIN` (with AppArmor also "
+    "`--security-opt apparmor:unconfined`)"
+)
+INSTEAD = "or use `scoremix-pipeline export`, which needs no FUSE"
+_YEAR = 365 * 86400
+_THREADS = 8
+_SECONDS = 10.0  # that an unmount may take
+
+# The tree never changes: what the kernel has asked for once, it may keep. use_ino: inode numbers
+# are ours, and so the same in every mount.
+_OPTIONS = {
+    "foreground": True,
+    "ro": True,
+    "use_ino": True,
+    "kernel_cache": True,
+    "attr_timeout": _YEAR,
+    "entry_timeout": _YEAR,
+    "negative_timeout": _YEAR,
+    "fsname": "scoremix-pipeline",
+    "subtype": "scoremix",
+}
+
+
+def load_fuse() -> ModuleType:
+    """mfusepy, where a mount has a chance. Raises ConfigError with the remedy where it has none."""
+    if sys.platform != "linux":
+        raise ConfigError(
+            f"mount works on Linux alone, and this is {sys.platform}. Use `scoremix-pipeline "
+            "export`, which writes the same files."
+        )
+    fuse = _package()
+    _check_device()
+    if os.geteuid() != 0 and tool() is None:
+        raise ConfigError(
+            "Mounting without root's rights needs the program fusermount3, which is not there. "
+            f"Install it (Debian, Ubuntu: `apt install fuse3`; Fedora: `dnf install fuse3`), "
+            f"{INSTEAD}."
+        )
+    return fuse
+
+
+def options(fuse: ModuleType) -> dict[str, Any]:
+    """What the loaded library is asked for."""
+    version = (fuse.fuse_version_major, fuse.fuse_version_minor)
+    # Older ones refuse what they do not know; newer ones complain of a default of their own.
+    return _OPTIONS | ({"max_idle_threads": _THREADS} if version >= (3, 12) else {})
+
+
+def _package() -> ModuleType:
+    try:
+        import mfusepy
+    except ImportError as error:
+        raise ConfigError(
+            'mount needs mfusepy: pip install "scoremix-pipeline[mount]", then the same command '
+            "again."
+        ) from error
+    except (OSError, AttributeError) as error:  # what it raises without libfuse, or with an old one
+        raise ConfigError(
+            f"mount needs the library libfuse, which cannot be loaded ({error}). Install it "
+            f"(Debian, Ubuntu: `apt install fuse3`; Fedora: `dnf install fuse3-libs`), {INSTEAD}."
+        ) from error
+    found: ModuleType = mfusepy
+    return found
+
+
+def _check_device() -> None:
+    if not DEVICE.exists():
+        raise ConfigError(
+            f"{DEVICE} is not there: the kernel offers no FUSE here. {CONTAINER}; on a machine of "
+            f"your own, `modprobe fuse`; {INSTEAD}."
+        )
+    try:
+        os.close(os.open(DEVICE, os.O_RDWR))
+    except OSError as error:
+        raise ConfigError(
+            f"{DEVICE} may not be used here ({error.strerror}). {CONTAINER}; on a machine of your "
+            f"own, `chmod 666 {DEVICE}` as root is what most systems have; {INSTEAD}."
+        ) from error
+
+
+def refused(place: Path) -> ConfigError:
+    """What to say when libfuse could not mount; it has told the system's reason itself."""
+    return ConfigError(
+        f"{place} could not be mounted; the line above says what the system answered. {CONTAINER}; "
+        f"{INSTEAD}."
+    )
+
+
+def tool() -> str | None:
+    """The program that unmounts without root's rights; None where there is none."""
+    return next((name for name in TOOLS if shutil.which(name)), None)
+
+
+def unmount_line(place: Path) -> str:
+    """What a person types to unmount."""
+    return shlex.join([tool() or TOOLS[0], "-u", str(place)])
+
+
+def unmount(place: Path) -> str | None:
+    """Unmounts what nobody uses; returns what the system said where it did not."""
+    program = tool()
+    if program is None:
+        return f"{TOOLS[0]} is not installed"
+    try:
+        done = subprocess.run(
+            [program, "-u", str(place)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # control-C at a terminal goes to a whole group
+            env={**os.environ, "LC_ALL": "C"},
+            timeout=_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{program}: {error}"
+    return None if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
