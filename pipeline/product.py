@@ -9,13 +9,17 @@ from typing import Protocol
 import pyarrow as pa
 
 from ..manifests.atomic import read_parquet, storage_errors
+from ..manifests.errors import StorageError
 from ..manifests.lock import folder_lock, forget_shard_locks
 from ..manifests.publish import is_published, unpublish, write_plan
 from ..manifests.shard import Marker, read_marker
 from ..stages.write import Work
 from .making import Making
+from .progress import size
 
 Advance = Callable[[int], None]
+
+_SURELY = 0.8  # of an estimate: what is refused for less would not have fitted
 
 
 class Product(Protocol):
@@ -32,6 +36,10 @@ class Product(Protocol):
 
         changes: shards are to be made, so from here on the place does not verify.
         """
+        ...
+
+    def check_room(self, wanted: int) -> None:
+        """Raises StorageError where less than `wanted` bytes are free."""
         ...
 
     def finished(self, work: Work) -> bool:
@@ -80,6 +88,15 @@ class Folder:
             if changes:
                 unpublish(self.shards)
                 write_plan(self.shards, making.planned.rows, self._temporary())
+
+    def check_room(self, wanted: int) -> None:
+        free = shutil.disk_usage(self.shards).free
+        if free < _SURELY * wanted:
+            raise StorageError(
+                f"The shards that are missing will take about {size(wanted)}; {self.shards} has"
+                f" {size(free)} left. Nothing was begun. Free some space, or name another folder"
+                " with augment --out; the same command resumes."
+            )
 
     def finished(self, work: Work) -> bool:
         return work.finished(self.shards)
