@@ -14,4 +14,5 @@ denoise    score-based denoising from t0
 methods    scoremix and mixup: a method is one function
 features   images -> feature vectors
 distances  Frechet and kernel distance between two sets of them
+metrics    everything else that is measured over them, and how a number is recorded
 """
