@@ -192,7 +192,7 @@ class ScoreBottleneck:
         assert isinstance(stage, torch.nn.ModuleList)
 
         def keep(module: torch.nn.Module, given: Any, out: Tensor) -> None:
-            parts.append(out.to(torch.float64).mean(dim=(2, 3)).cpu())
+            parts.append(out.to(torch.float64).mean(dim=(2, 3)).to(torch.float32).cpu())
 
         handle = stage[-1].register_forward_hook(keep)
         try:
@@ -203,7 +203,7 @@ class ScoreBottleneck:
                     self._net.residual(x, sigma)
         finally:
             handle.remove()
-        return torch.cat(parts).numpy() if parts else np.zeros((0, 1))
+        return torch.cat(parts).to(torch.float64).numpy() if parts else np.zeros((0, 1))
 
 
 class _Chain:
