@@ -14,7 +14,7 @@ import hashlib
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -31,6 +31,33 @@ _CHUNK = 256  # images between two signs of progress
 Images = NDArray[np.uint8]
 Features = NDArray[np.floating[Any]]
 
+
+class ImageSet(Protocol):
+    """Images (n, H, W, C) that are read some at a time: an array, a memory map, or `Rows`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, some: slice, /) -> Images: ...
+
+
+class Rows:
+    """Some rows of a memory-mapped set, read when they are looked at."""
+
+    def __init__(self, images: Images, rows: NDArray[np.int64]) -> None:
+        self._images, self._rows = images, rows
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self._rows), *self._images.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, some: slice, /) -> Images:
+        return np.asarray(self._images[self._rows[some]])
+
+
 _log = logging.getLogger(__name__)
 
 
@@ -40,7 +67,7 @@ class FeatureCache:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
-    def features(self, extract: Extractor, images: Images, advance: Advance) -> Features:
+    def features(self, extract: Extractor, images: ImageSet, advance: Advance) -> Features:
         """(n, D) of images (n, H, W, C): from the folder, or worked out and kept there.
 
         advance: told of every image, also of those that had been worked out before.
@@ -63,7 +90,7 @@ class FeatureCache:
         return found
 
 
-def _facts(extract: Extractor, images: Images) -> dict[str, Any]:
+def _facts(extract: Extractor, images: ImageSet) -> dict[str, Any]:
     """What the features depend on, and nothing of where or when."""
     content = hashlib.sha256()
     for start in range(0, len(images), _CHUNK):
@@ -76,9 +103,9 @@ def _facts(extract: Extractor, images: Images) -> dict[str, Any]:
     }
 
 
-def _worked_out(extract: Extractor, images: Images, advance: Advance) -> Features:
+def _worked_out(extract: Extractor, images: ImageSet, advance: Advance) -> Features:
     if len(images) == 0:
-        return extract(images)
+        return extract(images[:0])
     parts = []
     for start in range(0, len(images), _CHUNK):
         chunk = images[start : start + _CHUNK]
@@ -88,7 +115,7 @@ def _worked_out(extract: Extractor, images: Images, advance: Advance) -> Feature
 
 
 def _keep(
-    path: Path, facts: dict[str, Any], extract: Extractor, images: Images, advance: Advance
+    path: Path, facts: dict[str, Any], extract: Extractor, images: ImageSet, advance: Advance
 ) -> None:
     """The array first, then the file that vouches for it."""
     with replacing(path) as file:

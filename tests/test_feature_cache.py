@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scoremix.manifests.errors import StorageError
 from scoremix.models.features import FeaturesError, Pixels
 from scoremix.models.metrics.neighbours import nearest
-from scoremix.stages.feature_cache import FeatureCache
+from scoremix.stages.feature_cache import FeatureCache, Rows
 
 Images = NDArray[np.uint8]
 
@@ -72,6 +72,15 @@ def test_other_images_order_weights_are_other_entries(tmp_path: Path) -> None:
     other = Counting(weights_sha256="cd" * 32)
     cache.features(other, images, lambda done: None)
     assert other.seen == 9
+
+
+def test_rows_of_a_set_are_the_set_of_these_rows(tmp_path: Path) -> None:
+    images, rows = random_images(600), np.arange(5, 590, 2)
+    extract, cache = Counting(), FeatureCache(tmp_path)
+    found = cache.features(extract, Rows(images, rows), lambda done: None)
+    np.testing.assert_array_equal(found, Counting()(images[rows]))
+    cache.features(extract, images[rows], lambda done: None)
+    assert extract.seen == len(rows)
 
 
 @pytest.mark.parametrize("damage", ["bit", "cut", "empty", "json", "other json", "no json"])

@@ -42,6 +42,17 @@ def test_subsets_are_seeded_unbiased_and_scatter_as_they_say() -> None:
     assert abs(same.mean) < 4 * same.std / np.sqrt(40)
 
 
+def test_a_subset_is_what_the_distance_of_its_images_gives() -> None:
+    x, y = gaussian(0, 30), gaussian(1, 40, scale=2.0)
+    random = np.random.default_rng(9)
+    drawn = [
+        kernel_distance(x[random.permutation(30)[:12]], y[random.permutation(40)[:12]])
+        for _ in range(5)
+    ]
+    found = kernel_over_subsets(x, y, seed=9, subset_size=12, subsets=5)
+    assert (found.mean, found.std) == pytest.approx((np.mean(drawn), np.std(drawn)), rel=1e-10)
+
+
 def test_kernel_subsets_need_two_images_each() -> None:
     with pytest.raises(ValueError, match="at least one subset of two"):
         kernel_over_subsets(gaussian(0, 1), gaussian(1, 9), seed=0)
