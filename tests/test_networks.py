@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -190,6 +191,18 @@ def test_a_promised_hash_is_kept(tmp_path: Path) -> None:
     assert TorchScript(path, known_sha256=sha256(path)).weights_sha256 == sha256(path)
     with pytest.raises(FeaturesError, match="another network, or damaged"):
         TorchScript(path, known_sha256="0" * 64)
+
+
+def test_the_documented_example_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (Path(__file__).resolve().parents[1] / "docs" / "metrics.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", text, flags=re.S)
+    monkeypatch.chdir(tmp_path)
+    saved(torch.nn.Sequential(torch.nn.Flatten()), tmp_path / "mobilenetv2.pt")
+    exec(block, {"sets": [random_images(60, seed=seed) for seed in range(3)]})
+    told = capsys.readouterr().out
+    assert "precision=" in told and "No copying: 0 of 60 images" in told
 
 
 def score_net(seed: int = 0) -> ScoreBottleneck:

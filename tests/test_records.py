@@ -50,6 +50,13 @@ def test_every_record_says_what_it_takes_to_get_it_again(tmp_path: Path) -> None
     assert coverage["parameters"]["of_one_distribution"] == pytest.approx(expected)
 
 
+def test_every_name_is_documented(tmp_path: Path) -> None:
+    _, metrics = Corpus(real_looking).evaluate(tmp_path)
+    text = (Path(__file__).resolve().parents[1] / "docs" / "metrics.md").read_text()
+    for record in metrics["records"]:
+        assert f"`{record['name'].replace('_pixels', '_NET')}`" in text, record["name"]
+
+
 def test_records_tell_mixup_from_what_looks_real(tmp_path: Path) -> None:
     _, metrics = Corpus(real_looking).evaluate(tmp_path)
     for name in ("precision", "density", "coverage", "mpd"):
