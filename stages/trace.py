@@ -67,7 +67,7 @@ def trace_rows(
     """Features, norms and hashes batch by batch; images are kept for the sheet alone."""
     keys, hashes = (manifest[name].to_pylist() for name in ("key", "pixel_sha256"))
     promised = dict(zip(keys, hashes, strict=True))
-    features: dict[str, list[Floats]] = {step: [] for step in STEPS}
+    features = {step: _Gathered(total) for step in STEPS}
     tables: list[pa.Table] = []
     norms: list[NDArray[np.float32]] = []
     kept: list[Shown] = []
@@ -75,7 +75,7 @@ def trace_rows(
     with progress.task("evaluate", total, "images") as advance:
         for batch in batches:
             for step, vectors in zip(STEPS, _step_features(batch, extract), strict=True):
-                features[step].append(vectors)
+                features[step].add(vectors)
             tables.append(batch.rows)
             norms += [] if batch.norms is None else [batch.norms]
             steps = (batch.mixup, batch.minimised, batch.final)
@@ -88,11 +88,29 @@ def trace_rows(
     return Trace(
         rows=rows,
         folded=fold(rows["lambda"]),
-        features={step: np.concatenate(parts) for step, parts in features.items()},
+        features={step: gathered.whole() for step, gathered in features.items()},
         norms=np.concatenate(norms).astype(np.float64) if norms else None,
         reproduced=reproduced,
         shown=kept,
     )
+
+
+class _Gathered:
+    """Features of `total` images, laid down as they come: never in memory twice."""
+
+    def __init__(self, total: int) -> None:
+        self._vectors = np.zeros((total, 0))
+        self._count = 0
+
+    def add(self, vectors: Floats) -> None:
+        if self._count == 0:
+            self._vectors = np.empty((len(self._vectors), vectors.shape[1]))
+        self._vectors[self._count : self._count + len(vectors)] = vectors
+        self._count += len(vectors)
+
+    def whole(self) -> Floats:
+        assert self._count == len(self._vectors), "every chosen row is made again"
+        return self._vectors
 
 
 def _step_features(batch: Traced, extract: Extractor) -> tuple[Floats, Floats, Floats]:

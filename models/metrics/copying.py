@@ -22,7 +22,6 @@ import numpy as np
 from .neighbours import Floats, Rows, Vectors, nearest
 
 COPY = 0.1  # of a training image's own distance: nearer than that is a copy of it
-SIGNIFICANT = -3.0  # C_T below which Meehan et al. speak of data-copying
 NEEDED = 50  # images, judged and held out, below which shares are not compared
 
 _Z95 = 1.959963984540054
