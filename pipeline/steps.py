@@ -9,11 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from ..manifests.atomic import (
@@ -209,19 +207,13 @@ def evaluate(
             seed=config.seed,
             progress=Stoppable(job.progress, job.stopping),
             train_more=train_more(job.folder, config),
-            reference_ids=_reference_ids(corpus),
+            reference_ids=corpus.reference_ids,
             classes=corpus.classes,
             features=job.folder / ".scoremix" / "features",
         )
         desk.ledger.record("evaluate", inputs)
     verdict: dict[str, Any] = json.loads((out / "metrics.json").read_text())["verdict"]
     return verdict
-
-
-def _reference_ids(corpus: Corpus) -> NDArray[np.int64]:
-    """Class ids of the held-out images, in the order of reference.npy."""
-    held_out = corpus.sources.filter(pc.equal(corpus.sources["status"], "reference"))
-    return np.asarray(held_out.sort_by("row")["class_id"].to_numpy(), dtype=np.int64)
 
 
 def _keep_higher_rounds(shards: Path, planned: Planned) -> None:
