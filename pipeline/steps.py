@@ -186,6 +186,9 @@ def evaluate(desk: Desk, making: Making, manifest: pa.Table) -> dict[str, Any]:
             seed=config.seed,
             progress=Stoppable(job.progress, job.stopping),
             train_more=train_more(job.folder, config),
+            reference_ids=corpus.reference_ids,
+            classes=corpus.classes,
+            features=job.folder / ".scoremix" / "features",
         )
         desk.ledger.record("evaluate", inputs)
         _report(desk)
