@@ -4,7 +4,8 @@
     export_command, mount_command  `export` and `mount`; what they share is in layout_options
     run_commands  `run`, `augment` and `evaluate`
     making     what shards are made from, at hand
-    product    the place where the shards lie; build: the step that fills it; workers: who makes what
+    product    the place where the shards lie (remote_product: in an object store)
+    build      the step that fills it; workers: who makes what
     environment  what bytes depend on besides the plan
     config     stages.yaml: composed, checked, resolved
     run        the spine itself

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..manifests.errors import ConfigError
+from ..manifests.urls import Place
 from ..models.checkpoint import build
 from ..models.ladder import noise_ladder, sigma_at
 from ..models.loss import dsm_loss
@@ -27,7 +28,7 @@ _MEMBERS = 3  # image, json, cls
 _ROWS = 400  # bytes of a sample in its shard's Parquet, in plan and manifest
 
 
-def estimate(config: Config, folder: Path, shards: Path, device: str, progress: Shown) -> str:
+def estimate(config: Config, folder: Path, shards: Place, device: str, progress: Shown) -> str:
     """The text of a dry run; nothing is written."""
     found = survey(config.ingest, seed=config.seed, progress=progress)
     if found.training < 2:

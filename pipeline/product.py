@@ -12,6 +12,8 @@ from ..manifests.atomic import read_parquet, storage_errors
 from ..manifests.lock import folder_lock, forget_shard_locks
 from ..manifests.publish import is_published, unpublish, write_plan
 from ..manifests.shard import Marker, read_marker
+from ..manifests.store import LocalStore
+from ..manifests.urls import Place
 from ..stages.write import Work
 from .making import Making
 
@@ -55,6 +57,15 @@ class Product(Protocol):
     def manifest(self) -> pa.Table: ...
 
 
+def product_at(place: Place, run: Path, stopping: Callable[[], bool]) -> Product:
+    """The product of the run folder `run`, a folder or a prefix of an object store."""
+    if isinstance(place, Path):
+        return Folder(place, run)
+    from .remote_product import Prefix
+
+    return Prefix(place, run, stopping)
+
+
 class Folder:
     """A folder on a file system that every worker sees under the run's locks."""
 
@@ -79,7 +90,7 @@ class Folder:
             own()
             if changes:
                 unpublish(self.shards)
-                write_plan(self.shards, making.planned.rows, self._temporary())
+                write_plan(LocalStore(self.shards, self._temporary()), making.planned.rows)
 
     def finished(self, work: Work) -> bool:
         return work.finished(self.shards)
