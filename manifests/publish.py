@@ -87,7 +87,7 @@ def publish(
 
 def write_plan(store: Store, plan: pa.Table) -> None:
     """The plan as it will be published, ahead of the shards: a claim on the folder."""
-    data = _plan_bytes(plan)
+    data = plan_bytes(plan)
     if not _holds(store, "plan.parquet", data):
         store.write("plan.parquet", data)
 
@@ -175,13 +175,13 @@ def _contents(
         )
     _check_fields(manifest)
     return {
-        "plan.parquet": _plan_bytes(plan),
+        "plan.parquet": plan_bytes(plan),
         "manifest.parquet": parquet_bytes(manifest),
         "README.md": dataset_card(facts, counts_of(plan, manifest)).encode(),
     }
 
 
-def _plan_bytes(plan: pa.Table) -> bytes:
+def plan_bytes(plan: pa.Table) -> bytes:
     rows = plan.select(PLAN.names).cast(PLAN).replace_schema_metadata(None).combine_chunks()
     return parquet_bytes(rows)
 

@@ -16,9 +16,11 @@ from ..models.methods import FrozenScore
 from ..models.minimise import minimise
 from ..models.score_net import Architecture
 from ..stages.pixels import to_unit
+from ..stages.sources.objects import Fetching
 from ..stages.survey import Survey, survey
 from ..stages.write import encode_png
 from .config import Config
+from .places import fetched_of
 from .progress import Shown, duration, size
 
 _PROBE_SECONDS = 2.0
@@ -29,8 +31,9 @@ _ROWS = 400  # bytes of a sample in its shard's Parquet, in plan and manifest
 
 
 def estimate(config: Config, folder: Path, shards: Place, device: str, progress: Shown) -> str:
-    """The text of a dry run; nothing is written."""
-    found = survey(config.ingest, seed=config.seed, progress=progress)
+    """The text of a dry run; nothing is written but what is fetched from URLs, for the run."""
+    fetching = Fetching(fetched_of(folder), progress)
+    found = survey(config.ingest, seed=config.seed, progress=progress, fetching=fetching)
     if found.training < 2:
         raise ConfigError(
             f"ingest.source gives {found.training} training image(s) of"

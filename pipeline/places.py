@@ -59,6 +59,11 @@ def _is_within(inner: Place, outer: Place) -> bool:
     return isinstance(inner, URL) and isinstance(outer, URL) and inner.is_within(outer)
 
 
+def fetched_of(run: Path) -> Path:
+    """What was fetched from URLs, until it is ingested."""
+    return run / ".scoremix" / "fetched"
+
+
 def shards_at(shards: Place, run: Path) -> Store:
     """What lies there, looked at once: a store that does not answer is not waited for long."""
     if isinstance(shards, Path):

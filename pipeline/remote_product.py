@@ -10,7 +10,7 @@ from ..manifests.atomic import read_parquet
 from ..manifests.lock import forget_shard_locks
 from ..manifests.mirror import MirroredStore, mirror_of
 from ..manifests.patience import Patience
-from ..manifests.publish import is_published, unpublish, write_plan
+from ..manifests.publish import is_published, plan_bytes, unpublish, write_plan
 from ..manifests.remote import open_remote
 from ..manifests.shard import Marker, read_marker
 from ..manifests.urls import URL
@@ -40,6 +40,8 @@ class Prefix:
             self.store.remote.abort_unfinished()
 
     def claim(self, making: Making, own: Callable[[], None], changes: bool) -> None:
+        if self._is_of(making):
+            Ledger(self.run).own(self.url)
         own()
         if changes:
             unpublish(self.store)
@@ -78,6 +80,19 @@ class Prefix:
 
     def manifest(self) -> pa.Table:
         return read_parquet(self.store.read("manifest.parquet"))
+
+    def _is_of(self, making: Making) -> bool:
+        """Whether a worker with a copy of the run folder has begun this very corpus there."""
+        planned = {
+            work.name: (work.rows_digest, work.recipe_digest) for work in making.planned.work
+        }
+        names = self.store.names()
+        there = (read_marker(self.store, name) for name in planned if f"{name}.json" in names)
+        markers = [marker for marker in there if marker is not None]
+        if not markers and "plan.parquet" in names:
+            return self.store.read("plan.parquet") == plan_bytes(making.planned.rows)
+        same = (planned[one.shard] == (one.rows_digest, one.recipe_digest) for one in markers)
+        return bool(markers) and all(same)
 
     def _temporary(self) -> Path:
         return self.run / ".scoremix" / "tmp"
