@@ -18,7 +18,7 @@ from .errors import ConfigError
 from .patience import Patience, Unequal
 from .urls import URL
 
-_BLOCK = 4 << 20  # bytes of a read
+_BLOCK = 1 << 20  # bytes of a read
 PART = 16 << 20  # bytes of one part of a larger upload; S3 takes no fewer than 5 MiB
 _AT_ONCE = 4  # parts of one upload: with PART, what an upload holds in memory
 _EXTRAS = {"s3": "s3", "s3a": "s3"}  # protocol -> the extra of ours that has its package

@@ -9,12 +9,14 @@ Names are relative, with "/" between their parts. A file appears under its name 
 
 import os
 import secrets
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Protocol
 
 from .atomic import sha256_file, storage_errors, sync_folder, write_bytes
 from .urls import URL
+
+_BUFFER = 1 << 20  # bytes read at a time: what is read in order lies next to each other
 
 
 class Store(Protocol):
@@ -73,7 +75,7 @@ class LocalStore:
         return {name: size for name, size in found if size is not None}
 
     def open(self, name: str) -> BufferedReader:
-        return open(self.root / name, "rb")
+        return BufferedReader(FileIO(self.root / name), _BUFFER)
 
     def read(self, name: str) -> bytes:
         return (self.root / name).read_bytes()

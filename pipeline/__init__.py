@@ -5,7 +5,7 @@
     run_commands  `run`, `augment` and `evaluate`
     making     what shards are made from, at hand
     product    the place where the shards lie (remote_product: in an object store)
-    build      the step that fills it; workers: who makes what
+    build      the step `write`; workers: who makes which shard
     environment  what bytes depend on besides the plan
     config     stages.yaml: composed, checked, resolved
     run        the spine itself

@@ -29,6 +29,7 @@ from .export_command import export
 from .ledger import shards_of
 from .mount_command import mount
 from .place_option import PLACE
+from .report_command import compare, report
 from .run_commands import augment, evaluate, run
 from .signals import interrupt_on_term
 
@@ -109,6 +110,8 @@ def inspect(shards: Place, key: str | None, image: Path | None) -> None:
 commands.add_command(run)
 commands.add_command(augment)
 commands.add_command(evaluate)
+commands.add_command(report)
+commands.add_command(compare)
 commands.add_command(check)
 commands.add_command(export)
 commands.add_command(mount)

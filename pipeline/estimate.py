@@ -18,16 +18,13 @@ from ..models.score_net import Architecture
 from ..stages.pixels import to_unit
 from ..stages.sources.objects import Fetching
 from ..stages.survey import Survey, survey
-from ..stages.write import encode_png
+from ..stages.write import encode_png, sample_bytes
 from .config import Config
 from .places import fetched_of
 from .progress import Shown, duration, size
 
 _PROBE_SECONDS = 2.0
 _STARTING = 6.0  # imports, the exact sigma_1, publishing, the report: whatever the job
-_TAR_BLOCK = 512
-_MEMBERS = 3  # image, json, cls
-_ROWS = 400  # bytes of a sample in its shard's Parquet, in plan and manifest
 
 
 def estimate(config: Config, folder: Path, shards: Place, device: str, progress: Shown) -> str:
@@ -42,7 +39,7 @@ def estimate(config: Config, folder: Path, shards: Place, device: str, progress:
     config = config.resolved(found.resolution, device)
     ratio = config.generate.ratio
     images = found.training * (ratio + 1)
-    per_image = _sample_bytes(found)
+    per_image = sample_bytes(found.probed)
     seconds = {"ingest": found.seconds_per_image * (found.training + found.reference)}
     if config.generate.method != "mixup":
         seconds |= _probe(config, found, device)
@@ -65,13 +62,6 @@ def estimate(config: Config, folder: Path, shards: Place, device: str, progress:
 
 def _shards(config: Config, training: int) -> int:
     return -(-training // config.write.shard_size) * (config.generate.ratio + 1)
-
-
-def _sample_bytes(found: Survey) -> float:
-    """Bytes of a sample in a tar: headers, padding, and the mean PNG of the probed images."""
-    image = float(np.mean([len(encode_png(pixels)) for pixels in found.probed]))
-    padded = (image // _TAR_BLOCK + 1) * _TAR_BLOCK
-    return _MEMBERS * _TAR_BLOCK + padded + (_MEMBERS - 1) * _TAR_BLOCK + _ROWS
 
 
 def _run_bytes(config: Config, found: Survey) -> float:

@@ -23,6 +23,8 @@ from ..stages.sources.bundled import BUNDLED
 from .config import Config
 from .inputs import Planned
 
+_JUDGED = 32  # images whose size as files is taken for all
+
 
 @dataclass(frozen=True)
 class Making:
@@ -67,6 +69,12 @@ class Making:
             short = generating.shortened(self.planned.recipe)
             for _ in self._generated(rows, short):
                 pass
+
+    def bytes_of(self, todo: list[writing.Work]) -> int:
+        """About how many bytes these shards will take, judged by some training images."""
+        images = self.corpus.images
+        some = images[:: max(1, len(images) // _JUDGED)]
+        return int(sum(work.rows.num_rows for work in todo) * writing.sample_bytes(some))
 
     @cached_property
     def environment(self) -> dict[str, str]:

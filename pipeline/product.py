@@ -9,6 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from ..manifests.atomic import read_parquet, storage_errors
+from ..manifests.errors import StorageError
 from ..manifests.lock import folder_lock, forget_shard_locks
 from ..manifests.publish import is_published, unpublish, write_plan
 from ..manifests.shard import Marker, read_marker
@@ -16,8 +17,11 @@ from ..manifests.store import LocalStore
 from ..manifests.urls import Place
 from ..stages.write import Work
 from .making import Making
+from .progress import size
 
 Advance = Callable[[int], None]
+
+SURELY = 0.8  # of an estimate: what is refused for less would not have fitted
 
 
 class Product(Protocol):
@@ -34,6 +38,10 @@ class Product(Protocol):
 
         changes: shards are to be made, so from here on the place does not verify.
         """
+        ...
+
+    def check_room(self, making: Making, todo: list[Work]) -> None:
+        """Raises StorageError where there is no room for these shards."""
         ...
 
     def finished(self, work: Work) -> bool:
@@ -91,6 +99,16 @@ class Folder:
             if changes:
                 unpublish(self.shards)
                 write_plan(LocalStore(self.shards, self._temporary()), making.planned.rows)
+
+    def check_room(self, making: Making, todo: list[Work]) -> None:
+        wanted = making.bytes_of(todo)
+        free = shutil.disk_usage(self.shards).free
+        if free < SURELY * wanted:
+            raise StorageError(
+                f"The shards that are missing will take about {size(wanted)}; {self.shards} has"
+                f" {size(free)} left. Nothing was begun. Free some space, or name another folder"
+                " with augment --out; the same command resumes."
+            )
 
     def finished(self, work: Work) -> bool:
         return work.finished(self.shards)

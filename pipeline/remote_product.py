@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ..manifests.atomic import read_parquet
+from ..manifests.errors import StorageError
 from ..manifests.lock import forget_shard_locks
 from ..manifests.mirror import MirroredStore, mirror_of
 from ..manifests.patience import Patience
@@ -17,7 +18,8 @@ from ..manifests.urls import URL
 from ..stages.write import Work
 from .ledger import Ledger
 from .making import Making
-from .product import Advance
+from .product import SURELY, Advance
+from .progress import size
 
 
 class Prefix:
@@ -46,6 +48,16 @@ class Prefix:
         if changes:
             unpublish(self.store)
             write_plan(self.store, making.planned.rows)
+
+    def check_room(self, making: Making, todo: list[Work]) -> None:
+        """One shard at a time passes through the run folder; a store is never full."""
+        wanted = max((making.bytes_of([work]) for work in todo), default=0)
+        free = shutil.disk_usage(self.run).free
+        if free < SURELY * wanted:
+            raise StorageError(
+                f"A shard takes about {size(wanted)} before it is uploaded; {self.run} has"
+                f" {size(free)} left. Free some space, or set write.shard_size to fewer images."
+            )
 
     def finished(self, work: Work) -> bool:
         return work.finished(self.store)

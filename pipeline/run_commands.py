@@ -205,6 +205,7 @@ def _show(folder: Path, shards: Place, outcome: "Outcome") -> None:
     """Where everything is, and the verdict."""
     places: dict[str, Place] = {
         "shards": shards,
+        "report": folder / "report" / "index.html",
         "contact sheet": folder / "report" / "contact-sheet.png",
         "metrics": folder / "report" / "metrics.json",
     }

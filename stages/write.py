@@ -29,6 +29,9 @@ from .generate import Batch
 
 _ENCODERS = 4  # threads; Pillow releases the interpreter lock while it compresses
 _COMPRESSION = 6  # zlib level
+_TAR_BLOCK = 512
+_MEMBERS = 3  # image, json, cls
+_ROWS = 400  # bytes of a sample in its shard's Parquet, in plan and manifest
 
 
 class WriteConfig(BaseModel, frozen=True, extra="forbid"):
@@ -168,6 +171,13 @@ def _sample(
 def _cpu_kernels() -> str:
     """The instruction set that torch chooses its kernels by, such as AVX2."""
     return str(torch.backends.cpu.get_cpu_capability())
+
+
+def sample_bytes(images: Iterable[NDArray[np.uint8]]) -> float:
+    """About how many bytes a sample takes: headers, padding, and the mean PNG of some images."""
+    image = float(np.mean([len(encode_png(pixels)) for pixels in images]))
+    padded = (image // _TAR_BLOCK + 1) * _TAR_BLOCK
+    return _MEMBERS * _TAR_BLOCK + padded + (_MEMBERS - 1) * _TAR_BLOCK + _ROWS
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:

@@ -28,8 +28,8 @@ def serving() -> Iterator[str]:
 class CuttingProxy:
     """Forwards TCP to `target`; every connection may be cut at a random moment, and all at once.
 
-    Of every connection it is decided by `seed` after how many bytes it ends, in either direction:
-    with `often` within the first `within` bytes, else never. `down` refuses and cuts all.
+    The seed decides of every connection whether it is cut (of so many: `often`) and after how many
+    bytes, fewer than `within`, counted in both directions. `down` refuses and cuts all.
     """
 
     target: str  # http://host:port
@@ -40,6 +40,11 @@ class CuttingProxy:
     uploads_cut: int = 0  # of these, with some of the bytes on their way to the server
     _open: set[socket.socket] = field(default_factory=set)
     _down: bool = False
+
+    def reset(self, seed: int, often: float, within: int | None = None) -> None:
+        """Another line: what is open stays open, what was counted is forgotten."""
+        self._random, self.often, self.within = random.Random(seed), often, within or self.within
+        self.cuts = self.uploads_cut = 0
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
@@ -71,7 +76,8 @@ class CuttingProxy:
                 if self._down:
                     _close(client)
                     continue
-                server = socket.create_connection(self.target.removeprefix("http://").split(":"))
+                host, port = self.target.removeprefix("http://").split(":")
+                server = socket.create_connection((host, int(port)))
                 cut = self._random.random() < self.often
                 left = [self._random.randrange(self.within) if cut else -1]
                 self._open |= {client, server}

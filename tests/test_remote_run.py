@@ -91,6 +91,31 @@ def test_the_objects_are_the_files_of_a_local_build(
     assert digests(store) == local
 
 
+def test_images_come_from_a_bucket_too(
+    bucket: str,
+    images: Path,
+    local: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data, url, run = open_remote(URL("memory://photos")), f"s3://{bucket}/pets", tmp_path / "run"
+    for path in images.rglob("*.png"):
+        data.write(path.relative_to(images).as_posix(), path.read_bytes())
+    fetched = run / ".scoremix" / "fetched"
+    assert augment("memory://photos", url, "--run", run, "--dry-run") == 0
+    assert f"in {url}" in capsys.readouterr().out and len(tiny.digests(fetched)) == 20
+    (first,) = fetched.iterdir()
+    (first / "00000007").unlink()
+    assert augment("memory://photos", url, "--run", run, "--until", "write") == 0
+    assert digests(store_at(bucket)) == local and not fetched.exists()
+    assert augment("memory://photos", url, "--run", run, "--until", "write") == 0
+    assert "Nothing to do" in capsys.readouterr().out
+    data.remove("left/000.png")
+    assert command("status", run) == 0
+    assert "ingest:   stale, changed: source" in capsys.readouterr().out
+    empty(data)
+
+
 def test_another_machine_goes_on(
     bucket: str, images: Path, local: dict[str, str], tmp_path: Path
 ) -> None:

@@ -64,6 +64,11 @@ class Objects:
     def within(self, names: Iterable[str]) -> "Objects":
         return replace(self, facts={name: self.facts[name] for name in sorted(names)})
 
+    def beside(self, name: str) -> "Objects":
+        """With another file of the same place, if it is there."""
+        found = self.store.facts(name)
+        return self if found is None else replace(self, facts={**self.facts, name: found})
+
 
 def spelled(source: str) -> list[str]:
     """The URLs that a pattern with braces stands for."""
@@ -213,6 +218,7 @@ def _fetch(
         advance(size or 0)
         return
     part = path.with_name(f".{path.name[:200]}.part")
+    before = store.facts(name)  # not as listed: some stores word it otherwise there
     with storage_errors(part):
         part.parent.mkdir(parents=True, exist_ok=True)
         web = store.url.protocol in ("http", "https")
@@ -225,13 +231,13 @@ def _fetch(
                     start = file.tell()
                     file.write(store.read_range(name, start, min(start + _PIECE, size)))
                     advance(file.tell() - start)
-        _unchanged(store, name, facts, part)
+        _unchanged(store, name, before, part)
         os.replace(part, path)
 
 
-def _unchanged(store: RemoteStore, name: str, facts: dict[str, Any], part: Path) -> None:
+def _unchanged(store: RemoteStore, name: str, before: dict[str, Any] | None, part: Path) -> None:
     now = store.facts(name)
-    if now is None or version(now)[1] != version(facts)[1]:
+    if now is None or before is None or version(now) != version(before):
         part.unlink(missing_ok=True)
         raise InputError(
             f"{store.where(name)} changed while it was fetched. Run the same command again."

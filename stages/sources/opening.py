@@ -190,8 +190,11 @@ def _open_url(
             what, inputs = f"the prefix {there.base}", objects.inputs(there, fetching)
             return folders.as_source(what, inputs, asked.classes)
         there = there.within(chosen)
+    names = list(there.facts)
+    if not there.folder and all(name.lower().endswith(tars.SUFFIXES) for name in names):
+        there = there.beside("index.json")  # of a corpus of ours: the names of its classes
     folder = objects.fetch(there, fetching)
-    local = [str(folder / objects.local_name(name)) for name in there.facts]
+    local = [str(folder / objects.local_name(name)) for name in names]
     try:
         if there.folder:
             found = _open_folder(folder, replace(asked, path=None), stack)
