@@ -16,14 +16,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from .atomic import json_bytes, read_parquet, sha256_file
+from .atomic import json_bytes, read_parquet
 from .errors import ScoreMixError
 from .index import INDEX, promised_hashes, shard_entries
 from .index import index_digest as digest_of_index
 from .plan import rows_digest, shards_of
-from .publish import SUMS, files_below, render_sums
+from .publish import SUMS, render_sums
 from .schema import MANIFEST, PLAN
 from .shard import Marker
+from .store import Store, store_of
 from .tars import damaged, walked
 
 _COMPARED = ("shardlist", "plan_digest", "counts", "ratio")  # fields of the index
@@ -41,7 +42,7 @@ class Problem:
 
 @dataclass
 class _Findings:
-    shards: Path
+    shards: Store
     sums: dict[str, str] = field(default_factory=dict)  # as SHA256SUMS says
     promised: dict[str, str] = field(default_factory=dict)  # as a sound index.json says
     found: dict[str, str] = field(default_factory=dict)  # as read
@@ -58,15 +59,15 @@ class _Findings:
         return seen is not None and seen in (self.sums.get(name), self.promised.get(name))
 
 
-def verify(shards: Path) -> list[Problem]:
+def verify(shards: Path | Store) -> list[Problem]:
     """Every problem of a published corpus, sorted by file; an empty list means it is whole.
 
     Never raises for damaged contents. Reads each tar twice: once to hash, once member by member.
     """
-    findings = _Findings(shards)
-    if not shards.is_dir():
+    findings = _Findings(store_of(shards))
+    if isinstance(shards, Path) and not shards.is_dir():
         return [Problem(".", f"{shards} is not a folder")]
-    names = [name for name in files_below(shards) if name != SUMS]
+    names = [name for name in findings.shards.names() if name != SUMS]
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         _hash_all(findings, names, pool)
         _read_index(findings)
@@ -78,12 +79,11 @@ def verify(shards: Path) -> list[Problem]:
 
 def _hash_all(findings: _Findings, names: list[str], pool: ThreadPoolExecutor) -> None:
     def hashed(name: str) -> str | None:
-        path = findings.shards / name
-        if not path.is_file():  # a pipe would wait for ever
+        if findings.shards.size(name) is None:  # a pipe would wait for ever
             findings.report(name, "is not a regular file, or a link to nothing")
             return None
         try:
-            return sha256_file(path)
+            return findings.shards.sha256(name)
         except OSError as error:
             findings.report(name, f"cannot be read: {error.strerror or error}")
             return None
@@ -96,7 +96,7 @@ def _read_index(findings: _Findings) -> None:
     """Takes index.json as a witness if it is in canonical form and agrees with its own digest."""
     if not findings.found.get(INDEX):
         return
-    raw = (findings.shards / INDEX).read_bytes()
+    raw = findings.shards.read(INDEX)
     try:
         index = json.loads(raw)
         if json_bytes(index) == raw and index["index_digest"] == digest_of_index(index):
@@ -110,11 +110,10 @@ def _read_index(findings: _Findings) -> None:
 
 
 def _read_sums(findings: _Findings) -> None:
-    path = findings.shards / SUMS
-    if not path.is_file():
+    if findings.shards.size(SUMS) is None:
         findings.report(SUMS, "is missing: the corpus was not finished or is being changed")
         return
-    raw = path.read_bytes()
+    raw = findings.shards.read(SUMS)
     lines = _LINE.findall(raw)
     findings.sums = {os.fsdecode(name): digest.decode() for digest, name in lines}
     if not raw or render_sums(findings.sums) != raw:
@@ -188,7 +187,7 @@ def _table(findings: _Findings, name: str, schema: pa.Schema) -> pa.Table | None
     if not findings.sound(name):
         return None
     try:
-        table = read_parquet(findings.shards / name)
+        table = read_parquet(findings.shards.read(name))
     except (pa.ArrowException, OSError, ValueError) as error:
         findings.report(name, f"cannot be read as Parquet: {error}")
         return None
@@ -208,8 +207,9 @@ def _check_shard(findings: _Findings, name: str, rows: pa.Table) -> Marker | Non
     if findings.found.get(file):
         check = walked if findings.sound(file) else damaged
         try:
-            for what in check(findings.shards / file, rows.to_pylist()):
-                findings.report(file, what)
+            with findings.shards.open(file) as tar:
+                for what in check(tar, rows.to_pylist()):
+                    findings.report(file, what)
         except (OSError, tarfile.TarError, ValueError, TypeError) as error:
             findings.report(file, f"cannot be read: {error}")
     return marker
@@ -219,7 +219,7 @@ def _check_marker(findings: _Findings, name: str, rows: pa.Table) -> Marker | No
     file = f"{name}.json"
     if not findings.sound(file):
         return None
-    raw = (findings.shards / file).read_bytes()
+    raw = findings.shards.read(file)
     try:
         marker = Marker.parse(raw)
     except ValueError as error:
@@ -242,9 +242,10 @@ def _check_marker(findings: _Findings, name: str, rows: pa.Table) -> Marker | No
     if json_bytes(asdict(marker)) != raw:
         findings.report(file, "is not in the form in which markers are written")
     for extension, facts in (("tar", marker.tar), ("parquet", marker.parquet)):
-        path = findings.shards / f"{name}.{extension}"
-        if path.is_file() and findings.found.get(path.name) != facts.sha256:
-            findings.report(path.name, "is not the file that its marker committed")
-        elif path.is_file() and path.stat().st_size != facts.size:
-            findings.report(file, f"has a wrong size for {path.name}")
+        other = f"{name}.{extension}"
+        size = findings.shards.size(other)
+        if size is not None and findings.found.get(other) != facts.sha256:
+            findings.report(other, "is not the file that its marker committed")
+        elif size is not None and size != facts.size:
+            findings.report(file, f"has a wrong size for {other}")
     return marker

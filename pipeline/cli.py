@@ -22,10 +22,13 @@ from ..manifests.errors import (
     StorageError,
     VerifyError,
 )
+from ..manifests.store import store_of
+from ..manifests.urls import Place
 from .check_command import check
 from .export_command import export
 from .ledger import shards_of
 from .mount_command import mount
+from .place_option import PLACE
 from .report_command import compare, report
 from .run_commands import augment, evaluate, run
 from .signals import interrupt_on_term
@@ -67,13 +70,13 @@ def status(folder: Path) -> None:
 
 
 @commands.command()
-@click.argument("shards", type=click.Path(path_type=Path))
-def verify(shards: Path) -> None:
+@click.argument("shards", type=PLACE)
+def verify(shards: Place) -> None:
     """Check every byte of SHARDS against SHA256SUMS, markers and manifest."""
     from ..manifests.verify import verify as check
 
     shards = shards_of(shards)
-    problems = check(shards)
+    problems = check(shards if isinstance(shards, Path) else store_of(shards))
     if problems:
         for problem in problems:
             click.echo(f"{problem.file}: {problem.what}")
@@ -86,22 +89,22 @@ def verify(shards: Path) -> None:
 
 
 @commands.command()
-@click.argument("shards", type=click.Path(path_type=Path))
+@click.argument("shards", type=PLACE)
 @click.argument("key", required=False)
 @click.option(
     "--image", type=click.Path(path_type=Path), help="Also write KEY's image to this file."
 )
-def inspect(shards: Path, key: str | None, image: Path | None) -> None:
+def inspect(shards: Place, key: str | None, image: Path | None) -> None:
     """Count what SHARDS holds; with KEY, show one image's whole lineage."""
     from ..manifests import inspect as inspecting
 
-    shards = shards_of(shards)
+    store = store_of(shards_of(shards))
     if key is None:
-        click.echo(json.dumps(inspecting.summary(shards), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(inspecting.summary(store), indent=2, ensure_ascii=False))
         return
-    click.echo(json.dumps(inspecting.lineage(shards, key), indent=2, ensure_ascii=False))
+    click.echo(json.dumps(inspecting.lineage(store, key), indent=2, ensure_ascii=False))
     if image is not None:
-        image.write_bytes(inspecting.image_bytes(shards, key))
+        image.write_bytes(inspecting.image_bytes(store, key))
 
 
 commands.add_command(run)
