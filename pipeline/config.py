@@ -146,6 +146,12 @@ def _anchor_paths(values: dict[str, Any], folder: Path) -> None:
         for section in sections:
             holder = holder.get(section) if isinstance(holder, dict) else None
         if isinstance(holder, dict) and key in holder:
+            name = ".".join((*sections, key))
+            if sections != ["ingest"] and is_url(str(holder[key])):
+                raise ConfigError(
+                    f"{name} is {holder[key]}, and must be on a disk. Sources may be at URLs, and"
+                    " so may the shards: scoremix-pipeline augment --out URL."
+                )
             holder[key] = _anchored(holder[key], folder, words)
 
 

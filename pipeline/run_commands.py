@@ -10,7 +10,7 @@ import click
 from ..manifests.errors import ConfigError
 from ..manifests.urls import Place, is_url
 from .ledger import Ledger
-from .place_option import PLACE
+from .place_option import LOCAL, PLACE
 from .signals import stop_on_signal
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def run(stages: Path, until: str, overrides: tuple[str, ...], **how: Any) -> Non
 @click.option(
     "--run",
     "folder",
-    type=click.Path(path_type=Path),
+    type=LOCAL,
     help="Run folder. Default: OUT.run (for a URL, its last part.run in this folder), or the"
     " stages.yaml's own where that is used.",
 )
