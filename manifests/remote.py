@@ -9,13 +9,14 @@ import contextlib
 import errno
 import hashlib
 import io
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from .atomic import sha256_file
 from .errors import ConfigError
-from .patience import Patience, Unequal
+from .patience import Patience, Unequal, worded
 from .urls import URL
 
 _BLOCK = 1 << 20  # bytes of a read
@@ -23,6 +24,7 @@ PART = 16 << 20  # bytes of one part of a larger upload; S3 takes no fewer than 
 _AT_ONCE = 4  # parts of one upload: with PART, what an upload holds in memory
 _EXTRAS = {"s3": "s3", "s3a": "s3"}  # protocol -> the extra of ours that has its package
 _VERSIONS = ("ETag", "etag", "md5Hash", "version_id", "LastModified", "mtime", "updated", "created")
+logger = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 
@@ -184,20 +186,25 @@ class RemoteStore:
         """Takes away the parts of uploads that were cut off, where the store lists them.
 
         They are no objects and nobody sees them, but they are paid for. Only for who is alone.
+        Where that is not allowed, or not known, a warning is all.
         """
         if not hasattr(self.fs, "list_multipart_uploads"):
             return 0
         bucket, _, prefix = self.root.partition("/")
 
-        def aborted() -> int:
+        below = f"{prefix}/" if prefix else ""
+        try:
             listed = self.fs.list_multipart_uploads(bucket)
-            ours = [one for one in listed if one["Key"].startswith(f"{prefix}/" if prefix else "")]
+            ours = [upload for upload in listed if upload["Key"].startswith(below)]
             for upload in ours:
                 with contextlib.suppress(FileNotFoundError):  # gone meanwhile
                     self.fs.abort_mpu(bucket, upload["Key"], upload["UploadId"])
-            return len(ours)
-
-        return self.patience.retry(f"looking for unfinished uploads in {self.url}", aborted)
+        except Exception as error:  # stores and their packages raise what they like
+            logger.warning(
+                "%s: parts of uploads that were cut off, if any, stay (%s)", self.url, worded(error)
+            )
+            return 0
+        return len(ours)
 
     def _path(self, name: str) -> str:
         return f"{self.root}/{name}"

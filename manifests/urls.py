@@ -38,6 +38,11 @@ class URL:
         return self.text.split("://")[0].lower()
 
     @property
+    def is_web(self) -> bool:
+        """Whether it is one of HTTP's, which cannot list."""
+        return self.protocol in ("http", "https")
+
+    @property
     def name(self) -> str:
         """The last part: of a prefix, or the bucket's own."""
         return self.text.split("://")[1].rpartition("/")[2]

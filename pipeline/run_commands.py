@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..manifests.errors import ConfigError
-from ..manifests.urls import Place, is_url
+from ..manifests.urls import Place, place
 from .ledger import Ledger
 from .place_option import LOCAL, PLACE
 from .signals import stop_on_signal
@@ -143,8 +143,11 @@ def augment(
         folder = folder or Path(config.run)
     else:
         sections: dict[str, Any] = {"ingest": {"source": data}, "run": str(folder or beside)}
-        if data not in ("digits", "faces") and not is_url(data):
-            sections["ingest"]["source"] = str(Path(data).expanduser().absolute())
+        if data not in ("digits", "faces"):
+            images = place(data)
+            if isinstance(images, Path):
+                images = images.expanduser().absolute()
+            sections["ingest"]["source"] = str(images)
         config = compose(sections, wanted, "The command line")
         folder = folder or beside
     _bring_up_to_date(config, folder.absolute(), out, How(until=until, **how))

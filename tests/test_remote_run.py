@@ -106,6 +106,8 @@ def test_images_come_from_a_bucket_too(
     assert f"in {url}" in capsys.readouterr().out and len(tiny.digests(fetched)) == 20
     (first,) = fetched.iterdir()
     (first / "00000007").unlink()
+    assert augment(f"file://{images}", "memory://pets", "--run", tmp_path / "f") == 0
+    assert digests(open_remote(URL("memory://pets"))) == local
     assert augment("memory://photos", url, "--run", run, "--until", "write") == 0
     assert digests(store_at(bucket)) == local and not fetched.exists()
     assert augment("memory://photos", url, "--run", run, "--until", "write") == 0
@@ -114,6 +116,7 @@ def test_images_come_from_a_bucket_too(
     assert command("status", run) == 0
     assert "ingest:   stale, changed: source" in capsys.readouterr().out
     empty(data)
+    empty(open_remote(URL("memory://pets")))
 
 
 def test_another_machine_goes_on(

@@ -242,6 +242,20 @@ def test_large_files_go_up_in_parts_and_leave_none_behind(bucket: str, tmp_path:
     assert [upload["Key"] for upload in left] == ["others/cut-off"]  # not ours
 
 
+def test_parts_that_cannot_be_listed_stay(
+    bucket: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = open_remote(URL(f"s3://{bucket}/x"), Patience(3600.0))
+
+    def denied(bucket: str) -> None:
+        raise PermissionError("Access Denied")
+
+    monkeypatch.setattr(store.fs, "list_multipart_uploads", denied)
+    assert store.abort_unfinished() == 0
+    assert "stay (Access Denied)" in caplog.text
+    assert open_remote(URL("memory://x"), SHORT).abort_unfinished() == 0  # knows no parts
+
+
 # --- what fails
 
 

@@ -228,6 +228,8 @@ def test_a_file_over_http(tmp_path: Path) -> None:
     try:
         corpus = take(f"{url}/corpus.zip", tmp_path / "remote")
         assert corpus.digest == take(source, tmp_path / "local").digest
+        signed = f"{url}/corpus.zip?signature={'x' * 300}&path=a/b*"
+        assert take(signed, tmp_path / "signed").digest == corpus.digest
         with pytest.raises(ConfigError, match="there is nothing at that URL"):
             take(f"{url}/other.zip", tmp_path / "none")
     finally:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from ...manifests.atomic import canonical_digest, storage_errors
 from ...manifests.errors import ConfigError, InputError, StorageError
@@ -61,6 +60,10 @@ class Objects:
     def versions(self) -> list[list[Any]]:
         return [[name, *version(facts)] for name, facts in sorted(self.facts.items())]
 
+    def file_of(self, name: str) -> str:
+        """The name as a file's: what HTTP asks for behind a question mark is not part of it."""
+        return name.partition("?")[0] if self.base.is_web else name
+
     def within(self, names: Iterable[str]) -> "Objects":
         return replace(self, facts={name: self.facts[name] for name in sorted(names)})
 
@@ -98,7 +101,7 @@ def look(source: str, path: str | None = None) -> Objects | None:
                 )
             facts = {name: fact for found in files for name, fact in found.facts.items()}
             return replace(files[0], facts=facts)
-    if len(urls) > 1 or urls[0].protocol in ("http", "https"):  # these have no listings
+    if len(urls) > 1 or urls[0].is_web:
         return None
     base = urls[0] / path.strip("/") if path and path.strip("/") else urls[0]
     store = _store(base)
@@ -123,7 +126,7 @@ def fetch(objects: Objects, fetching: Fetching) -> Path:
     Raises StorageError where there is no room, InputError for what changed while it was fetched.
     """
     for name in objects.facts:
-        parts = name.split("/")
+        parts = objects.file_of(name).split("/")
         if any(part in ("", ".", "..") or len(os.fsencode(part)) > _LONGEST for part in parts):
             raise ConfigError(f"{objects.base}/{name} has a name that no file can have. Rename it.")
     folder, store = fetching.place(objects), fetching.patient(objects.store)
@@ -131,7 +134,7 @@ def fetch(objects: Objects, fetching: Fetching) -> Path:
     total = sum(_size(facts) or 0 for facts in objects.facts.values())
     with fetching.progress.task("fetch", total, "bytes") as advance:
         for name, facts in objects.facts.items():
-            _fetch(store, name, facts, folder / local_name(name), advance)
+            _fetch(store, name, facts, folder / objects.file_of(name), advance)
     return folder
 
 
@@ -171,22 +174,19 @@ def _store(url: URL) -> RemoteStore:
 
 def _files(url: URL) -> Objects | None:
     """The file at `url`, or those that a pattern in its last part names."""
-    parent, _, last = str(url).rpartition("/")
+    head, mark, query = str(url).partition("?") if url.is_web else (str(url), "", "")
+    parent, _, last = head.rpartition("/")
     if parent.endswith("/") or not last:  # a bucket
         return None
+    last += mark + query
     base = _url(parent)
     store = _store(base)
-    if set(last) & set("*?[") and url.protocol not in ("http", "https"):
+    if set(last) & set("*?[") and not url.is_web:
         known = store.listing()
         names = [name for name in known if "/" not in name and fnmatch.fnmatchcase(name, last)]
         return Objects(base, store, {n: known[n] for n in names}, False) if names else None
     facts = store.facts(last)
     return None if facts is None else Objects(base, store, {last: facts}, folder=False)
-
-
-def local_name(name: str) -> str:
-    """The name of an object as a file's: what HTTP asks for behind a ? is not part of it."""
-    return urlsplit(name).path if "?" in name else name
 
 
 def _size(facts: dict[str, Any]) -> int | None:
@@ -221,8 +221,7 @@ def _fetch(
     before = store.facts(name)  # not as listed: some stores word it otherwise there
     with storage_errors(part):
         part.parent.mkdir(parents=True, exist_ok=True)
-        web = store.url.protocol in ("http", "https")
-        if size is None or (web and not facts.get("partial")):  # no pieces to be had
+        if size is None or (store.url.is_web and not facts.get("partial")):  # no pieces to be had
             store.fetch(name, part)
         else:
             with open(part, "ab") as file:

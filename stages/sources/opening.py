@@ -194,7 +194,7 @@ def _open_url(
     if not there.folder and all(name.lower().endswith(tars.SUFFIXES) for name in names):
         there = there.beside("index.json")  # of a corpus of ours: the names of its classes
     folder = objects.fetch(there, fetching)
-    local = [str(folder / objects.local_name(name)) for name in names]
+    local = [str(folder / there.file_of(name)) for name in names]
     try:
         if there.folder:
             found = _open_folder(folder, replace(asked, path=None), stack)

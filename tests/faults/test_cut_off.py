@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import hashlib
+import os
 import random
 import signal
 import subprocess
@@ -151,6 +152,39 @@ def test_killed_on_a_bad_line(
     assert digests(store) == tiny.digests(whole(3) / "shards") and verify(store) == []
 
 
+@pytest.mark.slow
+@pytest.mark.faults
+def test_a_stop_while_nothing_answers(
+    whole: Callable[[int], Path], proxy: CuttingProxy, bucket: str, tmp_path: Path
+) -> None:
+    """SIGTERM is noticed between two attempts: 75; without it the patience ends: 6."""
+    url, store = f"s3://{bucket}/pets", open_remote(URL(f"s3://{bucket}/pets"), Patience(5.0))
+    arguments = build(whole(3), 3, url, "--run", tmp_path / "run")
+    run = [sys.executable, "-m", "scoremix.pipeline.cli", *arguments]
+    for patience, stop, code, told in (
+        ("3600", True, 75, "nothing that was done is lost"),
+        ("5", False, 6, "when the store answers again, run the same command"),
+    ):
+        there = len(store.names())
+        environment = {"AWS_ENDPOINT_URL": proxy.address, "SCOREMIX_STORE_PATIENCE": patience}
+        process = subprocess.Popen(
+            run, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+        )
+        while len(store.names()) < there + 3 and process.poll() is None:
+            time.sleep(0.05)
+        proxy.down()
+        if stop:
+            time.sleep(2.0)
+            process.terminate()
+        _, error = process.communicate(timeout=120)
+        assert process.returncode == code and told in error, error
+        proxy.up()
+        assert not judged(store)
+    done = tiny.command(arguments, AWS_ENDPOINT_URL=proxy.address)
+    assert done.returncode == 0, done.stderr
+    assert digests(store) == tiny.digests(whole(3) / "shards") and verify(store) == []
+
+
 @pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=all_of_them) for n in range(2, 11))])
 def test_parts_of_a_large_upload_are_cut(
     seed: int, proxy: CuttingProxy, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -170,8 +204,8 @@ def test_parts_of_a_large_upload_are_cut(
             assert store.put(f"{number}.tar", path, digest) is True
         assert store.put("0.tar", path, digest) is False
     assert proxy.uploads_cut
-    store.abort_unfinished()
     proxy.reset(seed, often=0.0)
+    store.abort_unfinished()
     client = boto3.client("s3")
     assert "Uploads" not in client.list_multipart_uploads(Bucket=bucket)
     assert store.sizes() == {f"{number}.tar": 11 << 20 for number in range(3)}
