@@ -35,12 +35,8 @@ def open_remote(url: URL, patience: Patience | None = None) -> "RemoteStore":
     """
     import fsspec
 
-    # A listing that was kept would hide what other workers did.
-    options: dict[str, Any] = {"use_listings_cache": False}
-    if url.protocol in ("s3", "s3a"):
-        options["max_concurrency"] = _AT_ONCE
     try:
-        fs, root = fsspec.url_to_fs(str(url), **options)
+        fs, root = fsspec.url_to_fs(str(url), **_options(url))
     except ImportError as error:
         extra = _EXTRAS.get(url.protocol)
         wanted = f'pip install "scoremix-pipeline[{extra}]"' if extra else str(error)
@@ -50,7 +46,23 @@ def open_remote(url: URL, patience: Patience | None = None) -> "RemoteStore":
             f"{url} cannot be opened: {error}. Use s3://bucket/prefix or another URL that fsspec"
             " knows, or a folder."
         ) from error
+    if url.is_s3:
+        fs.retries = 1
     return RemoteStore(fs, root.rstrip("/"), url, patience or Patience.asked())
+
+
+def _options(url: URL) -> dict[str, Any]:
+    """Beside what fsspec's own configuration says."""
+    from fsspec.config import conf
+
+    # A listing that was kept would hide what other workers did.
+    options: dict[str, Any] = {"use_listings_cache": False}
+    if url.is_s3:
+        # Botocore tries 5 times and s3fs 5 times that, half a minute in which nobody hears a stop.
+        asked = conf.get(url.protocol, {}).get("config_kwargs", {})
+        options["config_kwargs"] = {"retries": {"total_max_attempts": 1}, **asked}
+        options["max_concurrency"] = _AT_ONCE
+    return options
 
 
 class RemoteStore:
@@ -210,7 +222,7 @@ class RemoteStore:
         return f"{self.root}/{name}"
 
     def _parts(self) -> dict[str, int]:
-        return {"chunksize": self._part} if self.url.protocol in ("s3", "s3a") else {}
+        return {"chunksize": self._part} if self.url.is_s3 else {}
 
     def _retry(self, doing: str, name: str, action: Callable[[], _Result]) -> _Result:
         return self.patience.retry(f"{doing} {self.where(name)}", action)

@@ -38,6 +38,10 @@ class URL:
         return self.text.split("://")[0].lower()
 
     @property
+    def is_s3(self) -> bool:
+        return self.protocol in ("s3", "s3a")
+
+    @property
     def is_web(self) -> bool:
         """Whether it is one of HTTP's, which cannot list."""
         return self.protocol in ("http", "https")
