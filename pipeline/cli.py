@@ -20,7 +20,6 @@ from ..manifests.errors import (
     LockedError,
     ScoreMixError,
     StorageError,
-    VerifyError,
 )
 from .check_command import check
 from .export_command import export
@@ -28,6 +27,7 @@ from .ledger import shards_of
 from .mount_command import mount
 from .run_commands import augment, evaluate, run
 from .signals import interrupt_on_term
+from .verify_command import verify
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -67,25 +67,6 @@ def status(folder: Path) -> None:
 
 @commands.command()
 @click.argument("shards", type=click.Path(path_type=Path))
-def verify(shards: Path) -> None:
-    """Check every byte of SHARDS against SHA256SUMS, markers and manifest."""
-    from ..manifests.verify import verify as check
-
-    shards = shards_of(shards)
-    problems = check(shards)
-    if problems:
-        for problem in problems:
-            click.echo(f"{problem.file}: {problem.what}")
-        raise VerifyError(
-            f"{shards} is not what its manifests promise: {len(problems)} problem(s), listed above."
-            " What is damaged is made again by the run: remove the files that are named, and"
-            " SHA256SUMS, and run the same command as before."
-        )
-    click.echo(f"{shards} is whole: every file agrees with SHA256SUMS, markers and manifest.")
-
-
-@commands.command()
-@click.argument("shards", type=click.Path(path_type=Path))
 @click.argument("key", required=False)
 @click.option(
     "--image", type=click.Path(path_type=Path), help="Also write KEY's image to this file."
@@ -106,6 +87,7 @@ def inspect(shards: Path, key: str | None, image: Path | None) -> None:
 commands.add_command(run)
 commands.add_command(augment)
 commands.add_command(evaluate)
+commands.add_command(verify)
 commands.add_command(check)
 commands.add_command(export)
 commands.add_command(mount)
