@@ -37,6 +37,7 @@ from .shard import NORMS, Marker, is_complete, read_marker
 SUMS = "SHA256SUMS"
 _OURS = re.compile(r"(real|aug)-\d{6,}\.(tar|parquet|json)")
 _POINTS = {"plan.parquet": "plan", "manifest.parquet": "manifest", "README.md": "card"}
+SMALL = (*_POINTS, INDEX)  # what follows from shards, plan and facts; SHA256SUMS comes after
 
 logger = logging.getLogger(__name__)
 
@@ -67,14 +68,11 @@ def publish(
     anything is touched, unless every shard of the plan is complete. Shards that the plan does not
     name (a ratio that was lowered) are removed, since readers take every tar in the folder.
     """
-    markers = _finished(shards, plan, expected)
-    files = _contents(shards, plan, markers, facts)
-    foreign = _foreign(shards)
+    markers = finished_markers(shards, plan, expected)
+    files = small_files(shards, plan, markers, facts)
+    foreign = foreign_files(shards)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()} | foreign
-    entries = shard_entries(shards, markers)
-    files[INDEX] = json_bytes(build_index(rows_digest(plan), entries, facts, hashes))
-    index_hash = hashlib.sha256(files[INDEX]).hexdigest()
-    sums = render_sums(file_hashes(entries, hashes) | {INDEX: index_hash})
+    files[INDEX], sums = index_and_sums(shards, plan, markers, facts, hashes)
     stale = _stale(shards, markers)
     changed = [name for name, data in files.items() if not _holds(shards / name, data)]
     if changed or stale or not _holds(shards / SUMS, sums):
@@ -88,6 +86,20 @@ def publish(
         written=tuple(changed),
         removed=tuple(stale),
     )
+
+
+def index_and_sums(
+    shards: Path,
+    plan: pa.Table,
+    markers: list[Marker],
+    facts: CorpusFacts,
+    hashes: Mapping[str, str],
+) -> tuple[bytes, bytes]:
+    """index.json and SHA256SUMS of these shards and these other files (name -> sha256)."""
+    entries = shard_entries(shards, markers)
+    index = json_bytes(build_index(rows_digest(plan), entries, facts, hashes))
+    own = {INDEX: hashlib.sha256(index).hexdigest()}
+    return index, render_sums(file_hashes(entries, hashes) | own)
 
 
 def write_plan(shards: Path, plan: pa.Table, temporary: Path) -> None:
@@ -109,8 +121,8 @@ def is_published(shards: Path) -> bool:
     promised = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     if not all((shards / name).is_file() for name in promised):
         return False
-    small = [name for name in (*_POINTS, INDEX) if name in promised]
-    return len(small) == len(_POINTS) + 1 and all(
+    small = [name for name in SMALL if name in promised]
+    return len(small) == len(SMALL) and all(
         sha256_file(shards / name) == promised[name] for name in small
     )
 
@@ -151,9 +163,10 @@ def counts_of(plan: pa.Table, manifest: pa.Table) -> Counts:
     )
 
 
-def _finished(
+def finished_markers(
     shards: Path, plan: pa.Table, expected: Mapping[str, tuple[str, str]]
 ) -> list[Marker]:
+    """The plan's shards in order. Raises ScoreMixError unless every one is complete."""
     parts = shards_of(plan)
     if not parts:
         raise ScoreMixError("The plan is empty: there is nothing to publish.")
@@ -175,7 +188,7 @@ def _finished(
     return [marker for marker in markers if marker is not None]
 
 
-def _contents(
+def small_files(
     shards: Path, plan: pa.Table, markers: list[Marker], facts: CorpusFacts
 ) -> dict[str, bytes]:
     """The files that shards, plan and facts determine, in the order in which they are written."""
@@ -211,11 +224,11 @@ def _check_fields(manifest: pa.Table) -> None:
             )
 
 
-def _foreign(shards: Path) -> dict[str, str]:
+def foreign_files(shards: Path) -> dict[str, str]:
     """Hashes of files that are none of ours: they are kept, and SHA256SUMS covers them."""
     hashes = {}
     for name in files_below(shards):
-        if name in (*_POINTS, INDEX, SUMS) or _OURS.fullmatch(name):
+        if name in (*SMALL, SUMS) or _OURS.fullmatch(name):
             continue
         if not name.isprintable() or "\\" in name:
             raise ScoreMixError(f"{shards} holds a file that SHA256SUMS cannot name: {name!r}.")

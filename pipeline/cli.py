@@ -25,6 +25,7 @@ from .check_command import check
 from .export_command import export
 from .ledger import shards_of
 from .mount_command import mount
+from .repair_command import repair
 from .run_commands import augment, evaluate, run
 from .signals import interrupt_on_term
 from .verify_command import verify
@@ -88,6 +89,7 @@ commands.add_command(run)
 commands.add_command(augment)
 commands.add_command(evaluate)
 commands.add_command(verify)
+commands.add_command(repair)
 commands.add_command(check)
 commands.add_command(export)
 commands.add_command(mount)

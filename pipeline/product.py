@@ -77,7 +77,7 @@ class Folder:
     def clean(self) -> None:
         forget_shard_locks(self.run)
         if self.shards.is_dir():
-            shutil.rmtree(self._temporary(), ignore_errors=True)
+            shutil.rmtree(self.temporary(), ignore_errors=True)
 
     def claim(self, making: Making, own: Callable[[], None], changes: bool) -> None:
         """The plan is written first, so that another run of the same moment finds it there."""
@@ -87,7 +87,7 @@ class Folder:
             own()
             if changes:
                 unpublish(self.shards)
-                write_plan(self.shards, making.planned.rows, self._temporary())
+                write_plan(self.shards, making.planned.rows, self.temporary())
 
     def check_room(self, wanted: int) -> None:
         free = shutil.disk_usage(self.shards).free
@@ -110,10 +110,10 @@ class Folder:
         return is_published(self.shards)
 
     def make(self, making: Making, work: Work, advance: Advance) -> None:
-        making.write(work, self.shards, self._temporary(), advance)
+        making.write(work, self.shards, self.temporary(), advance)
 
     def publish(self, making: Making) -> None:
-        temporary = self._temporary()
+        temporary = self.temporary()
         shutil.rmtree(temporary, ignore_errors=True)  # of workers that died
         making.publish(self.shards, temporary)
         shutil.rmtree(temporary, ignore_errors=True)
@@ -121,7 +121,7 @@ class Folder:
     def manifest(self) -> pa.Table:
         return read_parquet(self.shards / "manifest.parquet")
 
-    def _temporary(self) -> Path:
+    def temporary(self) -> Path:
         """For unfinished files: on the file system of the shards, not among them if it can."""
         shards, run = self.shards, self.run
         with storage_errors(shards):

@@ -169,7 +169,7 @@ def _bring_up_to_date(config: "Config", folder: Path, shards: Path, how: How) ->
             config,
             folder.absolute(),
             shards.absolute(),
-            _device(how.device),
+            device_of(how.device),
             progress,
             stopping,
             how.until,
@@ -211,7 +211,8 @@ def _near(path: Path) -> str:
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def _device(name: str) -> str:
+def device_of(name: str) -> str:
+    """cpu or cuda; raises ConfigError for a GPU that is not there."""
     import torch
 
     if name == "auto":
