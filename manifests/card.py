@@ -1,5 +1,7 @@
 """README.md of a corpus: a dataset card that people read and `load_dataset` finds the tars by."""
 
+import html
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +13,8 @@ _HUB_LICENCES = {
     "apache-2.0", "mit", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0",
     "cc-by-nc-sa-4.0", "cc-by-3.0", "cc-by-sa-3.0", "pddl", "odbl", "cdla-permissive-2.0",
 }  # fmt: skip
+
+_MARKUP = re.compile(r"[\\`*_\[\]|!]")
 
 
 @dataclass(frozen=True)
@@ -197,7 +201,7 @@ def _warnings(counts: Counts) -> str:
 
 
 def _licences(facts: CorpusFacts) -> str:
-    known = "\n".join(f"* {licence}" for licence in facts.licences)
+    known = "\n".join(f"* {_as_text(licence)}" for licence in facts.licences)
     return "## Licences\n\n" + (
         "The sources' licences hold for the real images; an augmented image is a work made from\n"
         "both parents and is under both their licences (`license` in `manifest.parquet`).\n\n"
@@ -205,6 +209,11 @@ def _licences(facts: CorpusFacts) -> str:
         if known
         else "The licences of the sources are not known to this corpus. Ask where they came from."
     )
+
+
+def _as_text(given: str) -> str:
+    """What somebody else wrote, as Markdown that shows it and does nothing else."""
+    return _MARKUP.sub(r"\\\g<0>", html.escape(" ".join(given.split()), quote=False))
 
 
 def _recipe(facts: CorpusFacts) -> str:

@@ -13,5 +13,7 @@ minimise   Algorithm 1: x* = argmin ||S(x, sigma_N)||^2
 denoise    score-based denoising from t0
 methods    scoremix and mixup: a method is one function
 features   images -> feature vectors
+networks   images -> classes, feature maps, the score network's own features
 distances  Frechet and kernel distance between two sets of them
+metrics    everything else that is measured over them, and how a number is recorded
 """

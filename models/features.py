@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 Images = NDArray[np.uint8]
 Vectors = NDArray[np.float64]
@@ -60,27 +61,45 @@ class TorchScript:
     Loading a TorchScript file runs what it holds, so this opens a path that the user gave and
     nothing else; its sha256 is part of the report.
 
+    side: images are resized to it first, in pixels; None: the network takes them as they are.
+    known_sha256: another file than this is refused; None: any.
+
     Raises:
-        FeaturesError: no such file, or not a TorchScript archive.
+        FeaturesError: no such file, not the one that was promised, or not a TorchScript archive.
     """
 
-    def __init__(self, path: Path) -> None:
+    kind = "torchscript"
+
+    def __init__(
+        self, path: Path, side: int | None = None, known_sha256: str | None = None
+    ) -> None:
         self.name = re.sub(r"[^A-Za-z0-9_]+", "_", path.stem)
         self.kd, self.fd = f"kd_{self.name}", f"fd_{self.name}"
-        self.weights_sha256: str | None = _sha256(path)
-        try:
-            self._net = _jit.load(str(path), map_location="cpu").eval()
-        except RuntimeError as error:
+        self.weights_sha256: str | None = file_sha256(path)
+        if known_sha256 not in (None, self.weights_sha256):
             raise FeaturesError(
-                f"{path} is not a TorchScript file: {str(error).splitlines()[0]} Give one that"
-                " torch.jit.save wrote, or evaluate.features: pixels."
-            ) from error
+                f"{path} was to have sha256 {known_sha256}, but has {self.weights_sha256}: it is"
+                " another network, or damaged. Fetch it again, or give its own sha256."
+            )
+        self._side = side
+        self._net = load_torchscript(path)
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "torchscript", "name": self.name, "weights_sha256": self.weights_sha256}
+        resize = "the network's own"
+        if self._side is not None:
+            resize = f"Pillow bicubic to {self._side} px, not quantised"
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "weights_sha256": self.weights_sha256,
+            "resize": resize,
+        }
 
     def __call__(self, images: Images) -> Vectors:
-        return _through(self._net, images, lambda batch: batch, self.name)
+        return through(self._net, images, self._resized, self.name)
+
+    def _resized(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        return batch if self._side is None else resized(batch, self._side)
 
 
 class Inception:
@@ -100,7 +119,7 @@ class Inception:
                 f"clean-fid opens its weights by the name {INCEPTION_FILE}; found {path.name}."
                 " Rename the file if it is that network."
             )
-        self.weights_sha256: str | None = _sha256(path)
+        self.weights_sha256: str | None = file_sha256(path)
         try:  # these two import without torchvision; cleanfid.fid would not
             from cleanfid.inception_torchscript import InceptionV3W
             from cleanfid.resize import build_resizer
@@ -125,7 +144,7 @@ class Inception:
         }
 
     def __call__(self, images: Images) -> Vectors:
-        return _through(self._net, images, self._resized, self.name)
+        return through(self._net, images, self._resized, self.name)
 
     def _resized(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.stack([self._resize(image) for image in batch]).astype(np.float32)
@@ -173,6 +192,7 @@ class Pixels:
             "name": self.name,
             "label": "pixels: last resort",
             "weights_sha256": None,
+            "resize": f"mean to at most {_PIXEL_SIDE} px",
             "components": len(self._components),
             "variance_kept": self.variance_kept,
             "scale": self.scale,
@@ -210,13 +230,20 @@ def open_extractor(features: str, inception_weights: str | None, reference: Imag
     return Inception(Path(inception_weights))
 
 
-def _through(
+def through(
     net: Callable[[torch.Tensor], torch.Tensor],
     images: Images,
     prepare: Callable[[NDArray[np.float32]], NDArray[np.float32]],
     name: str,
+    axes: int = 2,
 ) -> Vectors:
-    """Batches through a network: float32 (B, 3, H, W) in [0, 255] -> (B, D)."""
+    """Batches through a network: float32 (B, 3, H, W) in [0, 255] -> (B, D), or `axes` axes.
+
+    prepare: float32 (B, H, W, 3) to the same of the size that the network takes.
+
+    Raises:
+        FeaturesError: the network does not take them, or gives something else.
+    """
     parts: list[Vectors] = []
     for start in range(0, len(images), _BATCH):
         rgb = np.asarray(images[start : start + _BATCH], dtype=np.float32)
@@ -231,13 +258,43 @@ def _through(
                 f"The network {name} does not take images of shape {tuple(batch.shape)}:"
                 f" {str(error).strip().splitlines()[-1]}"
             ) from error
-        if vectors.ndim != 2 or len(vectors) != len(batch) or not vectors.isfinite().all():
+        if vectors.ndim != axes or len(vectors) != len(batch) or not vectors.isfinite().all():
+            shape = "(B, D)" if axes == 2 else "(B, D, H, W)"
             raise FeaturesError(
                 f"The network {name} gave {tuple(vectors.shape)} for {len(batch)} images, or values"
-                " that are not finite; features are finite numbers of shape (B, D)."
+                f" that are not finite; features are finite numbers of shape {shape}."
             )
         parts.append(vectors.to(torch.float64).numpy())
-    return np.concatenate(parts) if parts else np.zeros((0, 1))
+    return np.concatenate(parts) if parts else np.zeros((0, *[1] * (axes - 1)))
+
+
+def resized(batch: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Pillow's antialiased bicubic, channel by channel in float32; (B, side, side, 3).
+
+    As clean-fid does, and for its reason: what libraries call bicubic mostly aliases.
+    """
+    found = np.empty((len(batch), side, side, batch.shape[3]), dtype=np.float32)
+    for i, image in enumerate(batch):
+        for channel in range(batch.shape[3]):
+            plane = Image.fromarray(np.ascontiguousarray(image[:, :, channel]))
+            plane = plane.resize((side, side), Image.Resampling.BICUBIC)
+            found[i, :, :, channel] = np.asarray(plane)
+    return found.clip(0.0, 255.0)
+
+
+def load_torchscript(path: Path) -> Any:
+    """The network of a TorchScript file, on the CPU.
+
+    Raises:
+        FeaturesError: it is not one.
+    """
+    try:
+        return _jit.load(str(path), map_location="cpu").eval()
+    except RuntimeError as error:
+        raise FeaturesError(
+            f"{path} is not a TorchScript file: {str(error).splitlines()[0]} Give one that"
+            " torch.jit.save wrote, or evaluate.features: pixels."
+        ) from error
 
 
 def _flat_pixels(images: Images) -> Vectors:
@@ -250,7 +307,8 @@ def _flat_pixels(images: Images) -> Vectors:
     return flat
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Raises FeaturesError where there is no such file."""
     if not path.is_file():
         raise FeaturesError(
             f"{path} was to give features, but there is no such file. Give the path of a"

@@ -26,6 +26,7 @@ from .export_command import export
 from .ledger import shards_of
 from .mount_command import mount
 from .repair_command import repair
+from .report_command import compare, report
 from .run_commands import augment, evaluate, run
 from .signals import interrupt_on_term
 from .verify_command import verify
@@ -90,6 +91,8 @@ commands.add_command(augment)
 commands.add_command(evaluate)
 commands.add_command(verify)
 commands.add_command(repair)
+commands.add_command(report)
+commands.add_command(compare)
 commands.add_command(check)
 commands.add_command(export)
 commands.add_command(mount)

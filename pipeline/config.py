@@ -16,6 +16,7 @@ from ..stages.train import TrainConfig
 from ..stages.write import WriteConfig
 
 FEATURE_WORDS = ("auto", "pixels", "inception")
+_MOST_VALUES = 10_000
 DEFAULT_FILE = Path(__file__).with_name("default.yaml")
 
 
@@ -61,11 +62,27 @@ def load_config(path: Path, overrides: list[str]) -> Config:
         values = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if _size(values) > _MOST_VALUES:
+        raise ConfigError(
+            f"{path} holds more than {_MOST_VALUES} values, or one that contains itself, once its"
+            " aliases (*name) are filled in. Write out the few that a stages.yaml has."
+        )
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold sections (ingest:, train:, ...); found {values!r}.")
     values = {key: {} if value is None else value for key, value in values.items()}
     _anchor_paths(values, path.resolve().parent)
     return compose(values, overrides, str(path))
+
+
+def _size(values: Any) -> int:
+    """How many values there are with every alias filled in, up to a little over the most."""
+    waiting, count = [values], 0
+    while waiting and count <= _MOST_VALUES:
+        value = waiting.pop()
+        count += 1
+        if isinstance(value, dict | list):
+            waiting += value.values() if isinstance(value, dict) else value
+    return count
 
 
 def compose(values: dict[str, Any], overrides: list[str], where: str) -> Config:

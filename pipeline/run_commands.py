@@ -196,6 +196,7 @@ def _show(folder: Path, shards: Path, outcome: "Outcome") -> None:
     """Where everything is, and the verdict."""
     places = {
         "shards": shards,
+        "report": folder / "report" / "index.html",
         "contact sheet": folder / "report" / "contact-sheet.png",
         "metrics": folder / "report" / "metrics.json",
     }

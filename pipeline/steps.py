@@ -20,7 +20,7 @@ from ..stages import ingest as ingesting
 from ..stages import train as training
 from ..stages.corpus import Corpus, check_pixels, open_corpus
 from ..stages.held_out import real_norms
-from . import environment, ranks
+from . import environment, ranks, report_command
 from .config import Config
 from .inputs import (
     Planned,
@@ -176,7 +176,19 @@ def evaluate(desk: Desk, making: Making, manifest: pa.Table) -> dict[str, Any]:
             seed=config.seed,
             progress=Stoppable(job.progress, job.stopping),
             train_more=train_more(job.folder, config),
+            reference_ids=corpus.reference_ids,
+            classes=corpus.classes,
+            features=job.folder / ".scoremix" / "features",
         )
         desk.ledger.record("evaluate", inputs)
+        _report(desk)
     verdict: dict[str, Any] = json.loads((out / "metrics.json").read_text())["verdict"]
     return verdict
+
+
+def _report(desk: Desk) -> None:
+    """The page, where what draws it is installed; without it the metrics are no less done."""
+    try:
+        report_command.write(desk.job.folder)
+    except ConfigError as error:
+        desk.job.progress.note(f"report: {error}")

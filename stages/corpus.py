@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ..manifests.atomic import (
@@ -56,6 +57,12 @@ class Corpus:
         """How many inputs have which status."""
         found = Counter(self.sources["status"].to_pylist())
         return {status: found[status] for status in _STATUSES}
+
+    @property
+    def reference_ids(self) -> NDArray[np.int64]:
+        """(M,) class ids of the held-out images, -1 without a class."""
+        held_out = self.sources.filter(pc.equal(self.sources["status"], "reference"))
+        return np.asarray(held_out.sort_by("row")["class_id"].to_numpy(), dtype=np.int64)
 
 
 def open_corpus(folder: Path) -> Corpus:

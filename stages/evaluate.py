@@ -4,12 +4,11 @@ Some plan rows are made again with their intermediate steps, so that mixup, mini
 denoising are judged on the same rows. Folded lambda = min(lambda, 1 - lambda) throughout.
 """
 
-import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,17 +21,17 @@ from ..manifests.errors import ConfigError
 from ..manifests.streams import image_seed, stream
 from ..models.distances import Comparison, Reference, compare, is_biased
 from ..models.features import Extractor, FeaturesError, open_extractor
-from .contact_sheet import Shown, choose_shown, draw_shown
-from .progress import Advance, Progress
-from .verdict import Findings, Verdict, as_metrics, judge, norm_quantiles
+from .contact_sheet import choose_shown, draw_shown
+from .feature_cache import FeatureCache, Features, Rows
+from .progress import Progress
+from .records import Looked, Measured, measure
+from .trace import STEPS, Trace, Traced, fold, trace_rows
+from .verdict import Findings, Verdict, as_metrics, judge, norm_quantiles, rounded
 
-ALGORITHM = 1  # raised whenever equal inputs would give other metrics
+ALGORITHM = 2  # raised whenever equal inputs would give other metrics
 
-STEPS = ("mixup", "minimised", "final")
 BANDS = (("< .01", 0.0, 0.01), (".01-.1", 0.01, 0.1), (".1-.3", 0.1, 0.3), (".3-.5", 0.3, 0.51))
 HEAVY = 0.1  # folded lambda from which an image is a mixture to the eye; the verdict is on these
-
-_CHUNK = 256  # images between two signs of progress
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -47,24 +46,6 @@ class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
     sheet_rows: int = Field(default=24, ge=1)  # of the contact sheet
 
 
-class Traced(Protocol):
-    """Some plan rows with their images, step by step: uint8 (B, H, W, C).
-
-    norms: (B, 3), ||sigma_N S||^2 / D of the three steps; None without a score network.
-    """
-
-    @property
-    def rows(self) -> pa.Table: ...
-    @property
-    def mixup(self) -> Images: ...
-    @property
-    def minimised(self) -> Images: ...
-    @property
-    def final(self) -> Images: ...
-    @property
-    def norms(self) -> NDArray[np.float32] | None: ...
-
-
 @dataclass(frozen=True)
 class _Real:
     """The real images that distances are taken to, and what the distances are called."""
@@ -72,10 +53,11 @@ class _Real:
     extract: Extractor
     held_out: int  # 0: these are training images
     reference: Reference
+    training: Features  # of the parents of judged images, and a choice of others
     kd: str
     fd: str
 
-    def distances(self, x: Floats) -> dict[str, Any]:
+    def distances(self, x: Features) -> dict[str, Any]:
         """Both distances of one set, None for fewer than two images."""
         if len(x) < 2:
             return {self.kd: None, self.fd: None, "fd_biased": True}
@@ -84,18 +66,6 @@ class _Real:
             self.fd: self.reference.frechet(x),
             "fd_biased": is_biased(len(x), *self.reference.vectors.shape),
         }
-
-
-@dataclass(frozen=True)
-class _Trace:
-    """The chosen rows, made again: everything per row, in plan order."""
-
-    rows: pa.Table
-    folded: Floats  # (n,)
-    features: dict[str, Floats]  # per step (n, D)
-    norms: Floats | None  # (n, 3)
-    reproduced: int  # rows with the pixels that the manifest promises
-    shown: list[Shown]
 
 
 def evaluate(
@@ -111,6 +81,9 @@ def evaluate(
     seed: int,
     progress: Progress,
     train_more: str,
+    reference_ids: NDArray[np.int64] | None = None,
+    classes: Sequence[str] = (),
+    features: Path | None = None,
 ) -> Verdict:
     """Writes contact-sheet.png, verdict.txt and, last of all, metrics.json into `out`.
 
@@ -119,6 +92,8 @@ def evaluate(
     execute: plan rows -> micro-batches with their steps, the images that the shards hold.
     reference_norms: ||sigma_N S||^2 / D of held-out images; None without a score network.
     train_more: the command line that would train longer, for the verdict to quote.
+    reference_ids: (M,) places in `classes` of the held-out images, -1 without a class.
+    features: a folder where features of real images are kept; None: they are not.
 
     Equal arguments give the same bytes of metrics.json.
 
@@ -128,27 +103,25 @@ def evaluate(
     """
     rows = choose_rows(plan, config.rows, seed)
     try:
-        real, floor = _real_images(config, images, reference, seed, progress)
+        cache = FeatureCache(features)
+        real, floor = _real_images(config, images, reference, rows, seed, progress, cache)
         order = stream(image_seed(seed, "evaluate"), "sheet").permutation(rows.num_rows)
         places = choose_shown(fold(rows["lambda"]), config.sheet_rows, order)
         shown = set(rows["key"].take(places).to_pylist())
-        trace = _trace(execute(rows), rows.num_rows, manifest, real.extract, shown, progress)
+        trace = trace_rows(execute(rows), rows.num_rows, manifest, real.extract, shown, progress)
     except FeaturesError as error:
         raise ConfigError(str(error)) from error
     findings = _findings(trace, real, floor, plan, reference_norms, seed, train_more)
     verdict = judge(findings)
+    measured = _measured(trace, real, findings, len(images), reference_ids, classes, seed)
     metrics = {"algorithm": ALGORITHM, "seed": seed} | as_metrics(findings, verdict)
+    metrics |= measured.as_metrics()
+    copying = measured.copying
+    warning = f"\n{copying.text}\n" if copying and copying.kind == "copying" else ""
     draw_shown(trace.shown, images, out / "contact-sheet.png", findings.method)
-    write_bytes(out / "verdict.txt", (verdict.text + "\n").encode())
-    write_json(out / "metrics.json", metrics)
+    write_bytes(out / "verdict.txt", (verdict.text + "\n" + warning).encode())
+    write_json(out / "metrics.json", rounded(metrics))
     return verdict
-
-
-def fold(lambdas: pa.ChunkedArray) -> Floats:
-    """min(lambda, 1 - lambda): both parents' names may be swapped."""
-    values = lambdas.to_numpy()
-    folded: Floats = np.minimum(values, 1.0 - values)
-    return folded
 
 
 def choose_rows(plan: pa.Table, count: int, seed: int) -> pa.Table:
@@ -172,82 +145,42 @@ def choose_rows(plan: pa.Table, count: int, seed: int) -> pa.Table:
 
 
 def _real_images(
-    config: EvaluateConfig, images: Images, reference: Images, seed: int, progress: Progress
+    config: EvaluateConfig,
+    images: Images,
+    reference: Images,
+    rows: pa.Table,
+    seed: int,
+    progress: Progress,
+    cache: FeatureCache,
 ) -> tuple[_Real, dict[str, Any] | None]:
     """What distances are taken to, and how far training images are from it: the floor."""
     order = stream(image_seed(seed, "evaluate"), "training").permutation(len(images))
-    training = np.asarray(images[np.sort(order[: config.rows])])
+    chosen = np.sort(order[: config.rows])
+    looked = np.union1d(chosen, _parents(rows))
     held_out = len(reference)
-    against = reference if held_out else training
+    against = reference if held_out else np.asarray(images[chosen])
     if len(against) < 2:
         raise FeaturesError(f"{len(against)} real image is not enough to compare with.")
     extract = open_extractor(config.features, config.inception_weights, against)
     suffix = "" if held_out else "_vs_train"
-    with progress.task("features", len(training) + held_out, "images") as advance:
-        target = Reference(_features(extract, against, advance))
-        real = _Real(extract, held_out, target, extract.kd + suffix, extract.fd + suffix)
-        floor = real.distances(_features(extract, training, advance)) if held_out else None
+    with progress.task("features", len(looked) + held_out, "images") as advance:
+        training = cache.features(extract, Rows(images, looked), advance)
+        some = training[np.isin(looked, chosen)]
+        target = Reference(cache.features(extract, reference, advance) if held_out else some)
+        real = _Real(extract, held_out, target, training, extract.kd + suffix, extract.fd + suffix)
+        floor = real.distances(some) if held_out else None
     return real, floor
 
 
-def _features(extract: Extractor, images: Images, advance: Advance) -> Floats:
-    parts = []
-    for start in range(0, len(images), _CHUNK):
-        chunk = images[start : start + _CHUNK]
-        parts.append(extract(chunk))
-        advance(len(chunk))
-    return np.concatenate(parts)
-
-
-def _trace(
-    batches: Iterator[Traced],
-    total: int,
-    manifest: pa.Table,
-    extract: Extractor,
-    shown: set[str],
-    progress: Progress,
-) -> _Trace:
-    """Features, norms and hashes batch by batch; images are kept for the sheet alone."""
-    keys, hashes = (manifest[name].to_pylist() for name in ("key", "pixel_sha256"))
-    promised = dict(zip(keys, hashes, strict=True))
-    features: dict[str, list[Floats]] = {step: [] for step in STEPS}
-    tables: list[pa.Table] = []
-    norms: list[NDArray[np.float32]] = []
-    kept: list[Shown] = []
-    reproduced = 0
-    with progress.task("evaluate", total, "images") as advance:
-        for batch in batches:
-            for step, vectors in zip(STEPS, _step_features(batch, extract), strict=True):
-                features[step].append(vectors)
-            tables.append(batch.rows)
-            norms += [] if batch.norms is None else [batch.norms]
-            steps = (batch.mixup, batch.minimised, batch.final)
-            for item in zip(batch.rows.to_pylist(), *steps, strict=True):
-                key, final = item[0]["key"], item[3]
-                reproduced += hashlib.sha256(final.tobytes()).hexdigest() == promised.get(key)
-                kept += [item] if key in shown else []
-            advance(batch.rows.num_rows)
-    rows = pa.concat_tables(tables)
-    return _Trace(
-        rows=rows,
-        folded=fold(rows["lambda"]),
-        features={step: np.concatenate(parts) for step, parts in features.items()},
-        norms=np.concatenate(norms).astype(np.float64) if norms else None,
-        reproduced=reproduced,
-        shown=kept,
-    )
-
-
-def _step_features(batch: Traced, extract: Extractor) -> tuple[Floats, Floats, Floats]:
-    """Features of the three steps; equal images (method mixup) go through the network once."""
-    mixup = extract(batch.mixup)
-    minimised = mixup if np.array_equal(batch.minimised, batch.mixup) else extract(batch.minimised)
-    same = np.array_equal(batch.final, batch.minimised)
-    return mixup, minimised, minimised if same else extract(batch.final)
+def _parents(rows: pa.Table) -> NDArray[np.int64]:
+    """Training images that rows with folded lambda >= .1 were made from: what they could copy."""
+    heavy = fold(rows["lambda"]) >= HEAVY
+    found = [rows[name].to_numpy()[heavy] for name in ("row_1", "row_2")]
+    return np.unique(np.concatenate(found)).astype(np.int64)
 
 
 def _findings(
-    trace: _Trace,
+    trace: Trace,
     real: _Real,
     floor: dict[str, Any] | None,
     plan: pa.Table,
@@ -277,7 +210,34 @@ def _findings(
     )
 
 
-def _comparisons(trace: _Trace, real: _Real, seed: int) -> dict[str, Comparison]:
+def _measured(
+    trace: Trace,
+    real: _Real,
+    findings: Findings,
+    training_of: int,
+    reference_ids: NDArray[np.int64] | None,
+    classes: Sequence[str],
+    seed: int,
+) -> Measured:
+    """The records beside the verdict."""
+    looked = Looked(
+        extractor=findings.features,
+        reference=real.reference.vectors,
+        held_out=real.held_out > 0,
+        training=real.training,
+        training_of=training_of,
+        steps=trace.features,
+        folded=trace.folded,
+        class_ids=trace.rows["class_id"].to_numpy(),
+        reference_ids=np.full(real.held_out, -1) if reference_ids is None else reference_ids,
+        classes=tuple(classes) if real.held_out else (),
+        mixtures=findings.method == "mixup",
+    )
+    bands = {name: (low, high) for name, low, high in BANDS}
+    return measure(looked, bands, HEAVY, image_seed(seed, "records"))
+
+
+def _comparisons(trace: Trace, real: _Real, seed: int) -> dict[str, Comparison]:
     heavy = trace.folded >= HEAVY
     if heavy.sum() < 2:
         return {}
@@ -289,7 +249,7 @@ def _comparisons(trace: _Trace, real: _Real, seed: int) -> dict[str, Comparison]
 
 
 def _band(
-    trace: _Trace, real: _Real, plan: pa.Table, name: str, low: float, high: float
+    trace: Trace, real: _Real, plan: pa.Table, name: str, low: float, high: float
 ) -> dict[str, Any]:
     """Rows with low <= folded lambda < high: how many, their share of the corpus, distances."""
     every = fold(plan.filter(pc.equal(plan["kind"], "augmented"))["lambda"])

@@ -103,7 +103,7 @@ def as_metrics(findings: Findings, verdict: Verdict) -> dict[str, Any]:
             "torch": torch.__version__,
         },
     }
-    plain: dict[str, Any] = _plain(metrics)
+    plain: dict[str, Any] = rounded(metrics)
     return plain
 
 
@@ -276,12 +276,12 @@ def _short(value: float) -> str:
     return text.replace("-", "") if float(text.replace(",", "")) == 0 else text
 
 
-def _plain(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     """For JSON: floats at eight digits, None for what is not a number."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [rounded(item) for item in value]
     if isinstance(value, float):
         return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
     return value

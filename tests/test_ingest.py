@@ -347,6 +347,16 @@ def test_holdout_leaves_two_of_every_class(take: Take, tmp_path: Path) -> None:
     ]
 
 
+def test_class_ids_of_held_out_images_are_in_the_order_of_their_pixels(
+    take: Take, tmp_path: Path
+) -> None:
+    corpus = take(folder(tmp_path / "in", classed(a=6, b=9, c=7)), holdout=0.4)
+    told = {row["pixel_sha256"]: row["class_id"] for row in corpus.sources.to_pylist()}
+    found = [told[hashlib.sha256(image.tobytes()).hexdigest()] for image in corpus.reference]
+    assert corpus.reference_ids.tolist() == found
+    assert set(found) == {0, 1, 2}
+
+
 def test_holdout_of_a_limit_leaves_the_rest_unused(take: Take, tmp_path: Path) -> None:
     corpus = take(folder(tmp_path / "in", flat(20)), limit=10, holdout=0.2)
     assert corpus.counts == {

@@ -58,6 +58,7 @@ def test_it_leaves_exactly_these_files(done: Path) -> None:
         "corpus/reference.npy",
         "corpus/sources.parquet",
         "report/contact-sheet.png",
+        "report/index.html",
         "report/metrics.json",
         "report/verdict.txt",
         "score-net/last/best.safetensors",

@@ -100,7 +100,7 @@ def invalid(shards: Path) -> list[str]:
 
 def results(work: Path) -> dict[str, str]:
     """Every file that builds must leave alike, with its sha256; logs tell times."""
-    logs = (".jsonl", "/lock")
+    logs = (".jsonl", "/lock", "report/index.html")
     return {name: digest for name, digest in tiny.digests(work).items() if not name.endswith(logs)}
 
 

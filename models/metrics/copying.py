@@ -1,0 +1,203 @@
+"""Are the images copies of training images? Two answers, and what each is worth.
+
+`copies`: an image is a copy where it lies nearer to a training image than a tenth of that image's
+own distance to its nearest other training image. Where mixing is linear, lambda x1 +
+(1 - lambda) x2 lies f |x1 - x2| from its nearer parent, f = min(lambda, 1 - lambda), and |x1 - x2|
+is no less than the parent's own distance: a mixture with f >= .1 is no copy of its parents,
+however many there are, and one with f < .1 may be, as the eye would say. `judge_copying` compares
+the share of copies with that among held-out images.
+
+`copying_test`: C_T of Meehan, Chaudhuri, Dasgupta 2020, "A Non-Parametric Test to Detect
+Data-Copying in Generative Models". Far below 0 where images lie nearer to the training set than
+unseen real images do. Healthy mixtures do, because their parents ARE training images: for them it
+is a figure to report beside mixup's, never a verdict.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from .neighbours import Floats, Rows, Vectors, nearest
+
+COPY = 0.1  # of a training image's own distance: nearer than that is a copy of it
+NEEDED = 50  # images, judged and held out, below which shares are not compared
+
+_Z95 = 1.959963984540054
+_TOLERATED = 0.05  # share of copies that is let pass where nothing is held out
+_CELLS = 5  # of the test, at most
+_PER_CELL = 20  # held-out images that a cell has on average, and judged ones that it needs
+_ROUNDS = 50  # of k-means, at most
+
+
+@dataclass(frozen=True, eq=False)
+class Copies:
+    """The nearest training image of each of n images."""
+
+    ratios: Floats  # (n,) distance to it, over its own distance to its nearest other one
+    distances: Floats  # (n,)
+    rows: Rows  # (n,) which training image
+
+    @property
+    def n(self) -> int:
+        return len(self.ratios)
+
+    @property
+    def count(self) -> int:
+        return int(np.sum(self.ratios < COPY))
+
+    @property
+    def share(self) -> float:
+        return self.count / self.n
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % of the share, after Wilson: right for none and for all of them, too."""
+        n, p, z = self.n, self.share, _Z95
+        centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+        return max(centre - half, 0.0), min(centre + half, 1.0)
+
+
+@dataclass(frozen=True)
+class CopyVerdict:
+    kind: Literal["copying", "not copying", "too few"]
+    text: str  # one sentence
+
+
+@dataclass(frozen=True)
+class CopyTest:
+    """C_T and the cells that it was taken over."""
+
+    c_t: float  # 0 in expectation for unseen images, below -3 data-copying, above 3 far away
+    z: tuple[float, ...]  # of each cell, Mann-Whitney
+    cells: int  # asked for
+    share: float  # of the held-out images that lie in the cells that count
+    seed: int
+
+
+def own_distances(training: Vectors) -> Floats:
+    """Every training image's distance to the nearest other one; (N,).
+
+    Not below a tenth of their mean: twins in the training set say nothing of what a copy is.
+
+    Raises:
+        ValueError: fewer than two training images, or all of them equal.
+    """
+    found = nearest(training, training, 1, leave_own_out=True).distances[:, 0]
+    if found.max() == 0:
+        raise ValueError(
+            f"all {len(training)} training images have a twin and give equal features: what is a"
+            " copy of which cannot be told; use a network's features or drop the duplicates"
+        )
+    floored: Floats = np.maximum(found, COPY * found.mean())
+    return floored
+
+
+def copies(x: Vectors, training: Vectors, own: Floats | None = None) -> Copies:
+    """x (n, D), training (N, D); own: own_distances(training), where several sets are judged.
+
+    Raises:
+        ValueError: no images, fewer than two training images, or all of them equal.
+    """
+    own = own_distances(training) if own is None else own
+    found = nearest(x, training)
+    rows, distances = found.rows[:, 0], found.distances[:, 0]
+    return Copies(distances / own[rows], distances, rows)
+
+
+def judge_copying(judged: Copies, held_out: Copies | None) -> CopyVerdict:
+    """Is the share of copies more than held-out images have by chance?
+
+    judged: of the images with folded lambda >= .1 where the corpus is one of mixtures. held_out:
+        None where there are none; then a twentieth is let pass.
+    """
+    short = [
+        f"{each.n} {name} images"
+        for name, each in (("judged", judged), ("held-out", held_out))
+        if each is not None and each.n < NEEDED
+    ]
+    if short:
+        return CopyVerdict(
+            "too few", f"Copying is not judged: {' and '.join(short)}, {NEEDED} are needed."
+        )
+    told = f"{judged.count:,} of {judged.n:,} images ({judged.share:.1%}) are copies of training"
+    told += f" images (nearer than {COPY:g} of that image's distance to its own nearest)"
+    tolerated = _TOLERATED if held_out is None else held_out.interval[1]
+    if held_out is not None:
+        told += f"; of {held_out.n:,} held-out images {held_out.count:,} are"
+    if judged.interval[0] > tolerated:
+        return CopyVerdict("copying", f"COPYING: {told}.")
+    return CopyVerdict("not copying", f"No copying: {told}.")
+
+
+def copying_test(
+    judged: Vectors, held_out: Vectors, training: Vectors, seed: int, cells: int | None = None
+) -> CopyTest:
+    """C_T of judged (n, D) images, against held-out (m, D) ones, near training (N, D) ones.
+
+    cells: of k-means over the training images; None: one per twenty held-out images, five at
+        most. C_T is the mean of the cells' z, weighted by their share of the held-out images; a
+        cell counts where it has two held-out and twenty judged images (or half of an even share
+        of the judged ones, where that is less).
+
+    Raises:
+        ValueError: fewer than two images in a set, or no cell has enough of both.
+    """
+    if min(len(judged), len(held_out), len(training)) < 2:
+        raise ValueError(
+            f"the copying test needs two images of each set, got {len(judged)} judged,"
+            f" {len(held_out)} held out, {len(training)} training images"
+        )
+    wanted = cells or max(1, min(_CELLS, len(held_out) // _PER_CELL))
+    centres = _centres(training, min(wanted, len(training)), seed)
+    sets = [(nearest(x, centres).rows[:, 0], nearest(x, training).squared[:, 0])
+            for x in (held_out, judged)]  # fmt: skip
+    needed = max(2, min(_PER_CELL, len(judged) // (2 * len(centres))))
+    scores, weights = [], []
+    for cell in range(len(centres)):
+        real, fake = (squared[cells_of == cell] for cells_of, squared in sets)
+        if len(real) >= 2 and len(fake) >= needed:
+            scores.append(mann_whitney_z(real, fake))
+            weights.append(len(real))
+    if not scores:
+        raise ValueError(
+            f"none of {len(centres)} cells has 2 held-out and {needed} judged images; ask for fewer"
+        )
+    c_t = float(np.average(scores, weights=weights))
+    share = sum(weights) / len(held_out)
+    return CopyTest(c_t, tuple(scores), wanted, share, seed)
+
+
+def mann_whitney_z(real: Floats, fake: Floats) -> float:
+    """Z_U of Meehan et al.: (U - nm/2) / sqrt(nm (n + m + 1) / 12), U the pairs with fake > real.
+
+    Ties count one half. Negative where the fake ones' distances are the smaller.
+    """
+    ordered = np.sort(real)
+    below = np.searchsorted(ordered, fake, side="left")
+    not_above = np.searchsorted(ordered, fake, side="right")
+    u = float(np.sum(below + not_above)) / 2.0
+    n, m = len(real), len(fake)
+    return (u - n * m / 2.0) / math.sqrt(n * m * (n + m + 1) / 12.0)
+
+
+def _centres(x: Vectors, k: int, seed: int) -> Floats:
+    """Means of k clusters of x: k-means++ and Lloyd's rounds; equal arguments, equal centres."""
+    random = np.random.default_rng(seed)
+    chosen = [int(random.integers(len(x)))]
+    squared = nearest(x, x[chosen]).squared[:, 0]
+    while len(chosen) < k and squared.max() > 0:
+        chosen.append(int(random.choice(len(x), p=squared / squared.sum())))
+        squared = np.minimum(squared, nearest(x, x[chosen[-1:]]).squared[:, 0])
+    centres = np.asarray(x[chosen], dtype=np.float64)
+    before = np.full(len(x), -1)
+    for _ in range(_ROUNDS):
+        cells = nearest(x, centres).rows[:, 0]
+        if np.array_equal(cells, before):
+            break
+        before = cells
+        for cell in np.unique(cells):  # a cell that lost its last image keeps its centre
+            centres[cell] = np.mean(x[cells == cell], axis=0, dtype=np.float64)
+    return centres

@@ -1,0 +1,7 @@
+"""report/index.html: one page that opens anywhere, prints, and asks nothing of a network.
+
+facts     what a run folder says of itself, read and counted
+pictures  images of the corpus as data: strips, neighbours
+charts    curves and histograms as SVG
+page      all of it through one template (page.html; compare.html puts runs side by side)
+"""

@@ -1,0 +1,104 @@
+"""Curves and histograms as SVG text: the same numbers give the same bytes."""
+
+import io
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...manifests.errors import ConfigError
+
+Floats = NDArray[np.float64]
+
+_INK = "#1c2733"
+_COLOURS = {"real": "#3b7d3a", "mixup": "#b5651d", "minimised": "#7a5ea8", "final": "#1f6fb2"}
+_BANDS = ("#0b3c5d", "#1f6fb2", "#4d9de0", "#b5651d", "#d98e4a", "#7d7d7d", "#444444")
+
+
+def training_curves(lines: list[dict[str, Any]]) -> str:
+    """Loss on held-out images (or training ones) per noise band against steps."""
+    which = "held_out" if lines[-1]["bands"].get("held_out") else "train"
+    steps = [line["step"] for line in lines]
+    figure, axes = _axes("Denoising loss per band of sigma, " + which.replace("_", "-"))
+    for colour, band in zip(_BANDS, lines[-1]["bands"][which], strict=False):
+        values = [line["bands"][which][band] for line in lines]
+        axes.plot(steps, values, color=colour, label=f"sigma {band}", linewidth=1.8)
+    axes.set_xlabel("updates")
+    axes.set_ylabel("loss (1: predicts nothing)")
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=8, ncols=2)
+    return _svg(figure)
+
+
+def norm_histograms(norms: dict[str, Floats]) -> str:
+    """Where the score norms of real, mixup, minimised and final images lie."""
+    figure, axes = _axes("Score norm of images with lambda >= .1")
+    everything = np.concatenate(list(norms.values()))
+    low, high = np.quantile(everything[everything > 0], [0.002, 0.998])
+    edges = np.geomspace(low, max(high, low * 1.01), 41)
+    for name, values in norms.items():
+        counts, _ = np.histogram(np.clip(values, low, high), edges)
+        axes.stairs(
+            counts / max(counts.sum(), 1),
+            edges,
+            label=f"{name} ({len(values):,})",
+            color=_COLOURS.get(name, _INK),
+            linewidth=1.8,
+            fill=name == "real",
+            alpha=0.35 if name == "real" else 1.0,
+        )
+    axes.set_xscale("log")
+    axes.set_xlabel("‖σ_N S‖² / D")
+    axes.set_ylabel("share of images")
+    axes.legend(frameon=False, fontsize=8)
+    return _svg(figure)
+
+
+def band_bars(
+    bands: list[dict[str, Any]], floor: float | None, name: str, factor: float = 1
+) -> str:
+    """The distance `name` of each step, times `factor`, by band of folded lambda; and the floor."""
+    times = f" × {factor:g}" if factor != 1 else ""
+    figure, axes = _axes(f"{name}{times} by band of lambda (lower is better)")
+    steps = [step for step in ("mixup", "minimised", "final") if step in bands[0]]
+    for offset, step in enumerate(steps):
+        values = [band[step].get(name) for band in bands]
+        places = np.arange(len(bands)) + (offset - (len(steps) - 1) / 2) * 0.26
+        heights = [np.nan if value is None else factor * value for value in values]
+        axes.bar(places, heights, 0.24, label=step, color=_COLOURS[step])
+    if floor is not None:
+        axes.axhline(
+            factor * floor, color=_COLOURS["real"], linestyle="--", label="real: the floor"
+        )
+    axes.margins(y=0.3)  # room for the legend
+    axes.set_xticks(range(len(bands)), [f"{band['lambda']}\n{band['n']} images" for band in bands])
+    axes.legend(frameon=False, fontsize=8, ncols=4, loc="upper left")
+    return _svg(figure)
+
+
+def _axes(title: str) -> tuple[Any, Any]:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ConfigError(
+            'The report needs matplotlib: pip install "scoremix-pipeline[report]".'
+        ) from error
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=10, color=_INK, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
+    return figure, axes
+
+
+def _svg(figure: Any) -> str:
+    import matplotlib
+
+    # One salt for all charts of a page would give two clip paths one name.
+    salt = figure.axes[0].get_title(loc="left")
+    with matplotlib.rc_context({"svg.hashsalt": salt, "svg.fonttype": "none"}):
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    return re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text[text.index("<svg") :], count=1)

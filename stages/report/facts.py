@@ -1,0 +1,167 @@
+"""What a run folder says of itself, read and counted; a part that is not there is left out."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from ...manifests.atomic import read_parquet, sha256_file
+from ...manifests.errors import ConfigError
+from ...manifests.index import INDEX, read_index
+from ...manifests.publish import SUMS
+from ...manifests.shard import NORMS
+
+Floats = NDArray[np.float64]
+
+HEAVY = 0.1  # folded lambda from which an image is a mixture to the eye
+_STAGES = ("ingest", "train", "plan", "write", "evaluate")
+_MOST_REJECTS = 40  # that the page lists; the count is of all
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything the page tells, but for the pictures."""
+
+    run: Path
+    shards: Path
+    metrics: dict[str, Any]  # report/metrics.json
+    index: dict[str, Any]  # shards/index.json
+    manifest: pa.Table
+    config: str  # stages.yaml as resolved
+    inputs: dict[str, int]  # sources by status
+    rejects: list[tuple[str, str, str]]  # name, status, reason
+    training: list[dict[str, Any]]  # train.jsonl, the last pass alone
+    seconds: dict[str, float]  # per stage, over all launches
+    images: dict[str, float]  # images per second of training and generation, as last shown
+    digests: dict[str, str]
+    environments: list[str]  # of the shards, as their markers say
+
+    @property
+    def folded(self) -> Floats:
+        """min(lambda, 1 - lambda) of every row of the manifest."""
+        lambdas = self.manifest["lambda"].to_numpy()
+        folded: Floats = np.minimum(lambdas, 1.0 - lambdas)
+        return folded
+
+    @property
+    def augmented(self) -> NDArray[np.bool_]:
+        mask: NDArray[np.bool_] = pc.equal(self.manifest["kind"], "augmented").to_numpy()
+        return mask
+
+
+def read_facts(run: Path, shards: Path) -> Facts:
+    """Reads a run whose evaluation is done.
+
+    Raises:
+        ConfigError: there is no evaluation, or no published corpus, to report on.
+    """
+    metrics = run / "report" / "metrics.json"
+    if not metrics.exists():
+        raise ConfigError(
+            f"{run} has no evaluation yet, which the report is of. Run"
+            f" `scoremix-pipeline run {run / 'stages.yaml'}` first."
+        )
+    if not (shards / SUMS).exists():
+        raise ConfigError(
+            f"{shards} is not a finished corpus ({SUMS} is missing). Run"
+            f" `scoremix-pipeline run {run / 'stages.yaml'}` first."
+        )
+    sources = read_parquet(run / "corpus" / "sources.parquet")
+    index = read_index(shards)
+    return Facts(
+        run=run,
+        shards=shards,
+        metrics=json.loads(metrics.read_text()),
+        index=index,
+        manifest=read_parquet(shards / "manifest.parquet"),
+        config=(run / "stages.yaml").read_text(),
+        inputs=_counts(sources),
+        rejects=_rejects(sources),
+        training=_training(run / "score-net" / "train.jsonl"),
+        **_cost(run / ".scoremix" / "progress.jsonl"),
+        digests={
+            "plan": index["plan_digest"],
+            "index": sha256_file(shards / INDEX),
+            "corpus": _corpus_digest(run),
+            "network": str(index["recipe"].get("model_sha256", "none")),
+        },
+        environments=_environments(shards, index),
+    )
+
+
+def norms_of(facts: Facts) -> dict[str, Floats]:
+    """||sigma_N S||^2 / D of real images, and of each step where folded lambda is >= .1."""
+    if facts.manifest[NORMS[-1]].null_count:
+        return {}
+    mixed = facts.augmented & (facts.folded >= HEAVY)
+    found = {"real": facts.manifest[NORMS[-1]].to_numpy()[~facts.augmented]}
+    for name in NORMS:
+        found[name.removeprefix("norm_")] = facts.manifest[name].to_numpy()[mixed]
+    return {name: values for name, values in found.items() if len(values)}
+
+
+def _counts(sources: pa.Table) -> dict[str, int]:
+    status = sources["status"].to_pylist()
+    return {word: status.count(word) for word in sorted(set(status))}
+
+
+def _rejects(sources: pa.Table) -> list[tuple[str, str, str]]:
+    bad = sources.filter(pc.is_in(sources["status"], pa.array(["rejected", "duplicate"])))
+    rows = bad.select(["name", "status", "reason"]).slice(0, _MOST_REJECTS).to_pylist()
+    return [(row["name"], row["status"], row["reason"] or "") for row in rows]
+
+
+def _training(path: Path) -> list[dict[str, Any]]:
+    """The lines of the pass that made the network: steps that rise to the end."""
+    if not path.exists():
+        return []
+    lines: list[dict[str, Any]] = []
+    for text in path.read_text().splitlines():
+        try:
+            line = json.loads(text)
+        except ValueError:  # a line that a killed run did not finish
+            continue
+        while lines and lines[-1]["step"] >= line["step"]:
+            lines.pop()
+        lines.append(line)
+    return lines
+
+
+def _cost(path: Path) -> dict[str, dict[str, float]]:
+    """Seconds spent in each stage and the rates last shown, from the log of progress."""
+    seconds: dict[str, float] = {}
+    images: dict[str, float] = {}
+    stage, before = None, 0.0
+    for text in path.read_text().splitlines() if path.exists() else []:
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if line["seconds"] < before:  # another launch
+            stage, before = None, 0.0
+        if stage is not None:
+            seconds[stage] = seconds.get(stage, 0.0) + line["seconds"] - before
+        before = line["seconds"]
+        word = str(line.get("note", "")).partition(":")[0]
+        stage = word if word in _STAGES else stage
+        if "task" in line:
+            images[line["task"]] = line["rate"]
+    return {"seconds": seconds, "images": images}
+
+
+def _corpus_digest(run: Path) -> str:
+    facts = json.loads((run / "corpus" / "corpus.json").read_text())
+    return str(facts["digest"])
+
+
+def _environments(shards: Path, index: dict[str, Any]) -> list[str]:
+    found = set()
+    for entry in index["shardlist"]:
+        marker = json.loads((shards / entry["url"].replace(".tar", ".json")).read_text())
+        found.add(", ".join(f"{k} {v}" for k, v in sorted(marker["environment"].items())))
+    return sorted(found)

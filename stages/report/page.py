@@ -1,0 +1,278 @@
+"""The page: facts, charts and pictures through one template; and several runs side by side."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...manifests.atomic import write_bytes
+from ...manifests.errors import ConfigError
+from . import charts, pictures
+from .facts import HEAVY, Facts, norms_of
+
+_STEPS = ("mixup", "minimised", "final")
+_KINDS = {
+    "better": ("#3b7d3a", "Better than mixup"),
+    "worse": ("#a83232", "Worse than mixup"),
+    "no different": ("#8a6d1d", "Not clearly different from mixup"),
+    "none": ("#5d6b7a", "No verdict"),
+}
+
+
+def write_page(facts: Facts, training: NDArray[np.uint8], out: Path) -> None:
+    """Writes report/index.html. training: uint8 (N, H, W, C), as plan rows number it.
+
+    Raises:
+        ConfigError: jinja2 or matplotlib is missing.
+        StorageError: the file cannot be written.
+    """
+    values = {**_head(facts), **_distances(facts), **_network(facts), **_rest(facts)}
+    sheet = facts.run / "report" / "contact-sheet.png"
+    values["sheet"] = pictures.file_uri(sheet) if sheet.exists() else None
+    values["pairs"] = pictures.neighbours(facts, training)
+    mixed = facts.augmented & (facts.folded >= HEAVY)
+    values["compared"] = min(pictures.COMPARED, int(mixed.sum()))
+    strips = pictures.extremes(facts)
+    values["strips"] = [
+        (f"The {name} norms of all images with folded lambda ≥ .1:", some)
+        for name, some in strips.items()
+    ]
+    write_bytes(out, render("page.html", values))
+
+
+def render(template: str, values: dict[str, Any]) -> bytes:
+    """A template of this folder with everything escaped that it does not mark as made by us."""
+    try:
+        import jinja2
+    except ImportError as error:
+        raise ConfigError(
+            'The report needs jinja2: pip install "scoremix-pipeline[report]".'
+        ) from error
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    return (environment.get_template(template).render(values) + "\n").encode()
+
+
+def names_of(metrics: dict[str, Any]) -> tuple[str, str]:
+    """What the kernel and the Frechet distance are called in this evaluation."""
+    keys = metrics["real_floor"] or metrics["bands"][0]["mixup"]
+    kd = next(name for name in keys if name.startswith("k"))
+    fd = next(name for name in keys if name.startswith("f") and name != "fd_biased")
+    return kd, fd
+
+
+def _head(facts: Facts) -> dict[str, Any]:
+    index, verdict = facts.index, facts.metrics["verdict"]
+    counts, side = index["counts"], index["resolution"]
+    colour, headline = _KINDS.get(verdict["kind"], _KINDS["none"])
+    size = sum(entry["filesize"] for entry in index["shardlist"])
+    return {
+        "title": f"{index['name']}: {counts['real']:,} real, {counts['augmented']:,} made",
+        "subtitle": f"{facts.metrics['method']}, ratio {index['ratio']}, {side} px,"
+        f" run {facts.run.name}",
+        "colour": colour,
+        "headline": headline,
+        "verdict": verdict["text"],
+        "numbers": [
+            ("real images", f"{counts['real']:,}"),
+            ("augmented images", f"{counts['augmented']:,}"),
+            ("held out", f"{facts.inputs.get('reference', 0):,}"),
+            ("classes", f"{len(index['classes']) or 'none'}"),
+            ("shards", f"{counts['shards']:,}"),
+            ("in shards", _size(size)),
+        ],
+        "inputs": ", ".join(f"{count:,} {word}" for word, count in facts.inputs.items()) + ".",
+    }
+
+
+def _distances(facts: Facts) -> dict[str, Any]:
+    metrics = facts.metrics
+    kd, fd = names_of(metrics)
+    floor = metrics["real_floor"]
+    steps = [step for step in _STEPS if step in metrics["bands"][0]]
+    rows = [_band(band, steps, kd, fd) for band in [*metrics["bands"], metrics["lambda_from_0.1"]]]
+    if floor:
+        empty = ["", "", ""][: len(steps) - 1]
+        cells = [_number(floor[kd], 1000), *empty, _frechet(floor, fd), *empty]
+        rows.append({"name": "real images", "n": "", "share": "", "cells": cells})
+    extractor = metrics["features"]
+    shown = [band for band in metrics["bands"] if band["n"] >= 2]
+    return {
+        "columns": [f"{kd} × 1000, {step}" for step in steps] + [f"{fd}, {step}" for step in steps],
+        "bands": rows,
+        "distance_charts": [
+            charts.band_bars(shown, floor[name] if floor else None, name, factor)
+            for name, factor in ((kd, 1000), (fd, 1))
+        ]
+        if shown
+        else [],
+        "differences": _differences(metrics["lambda_from_0.1"], kd),
+        "features": f"Features: {extractor.get('label', extractor['name'])}.",
+        "records": [_record(record) for record in metrics.get("records", [])],
+    }
+
+
+def _band(band: dict[str, Any], steps: list[str], kd: str, fd: str) -> dict[str, Any]:
+    cells = [_number(band[step][kd], 1000) for step in steps]
+    cells += [_frechet(band[step], fd) for step in steps]
+    share = f"{100 * band['share_of_corpus']:.0f} %"
+    return {"name": band["lambda"], "n": f"{band['n']:,}", "share": share, "cells": cells}
+
+
+def _differences(heavy: dict[str, Any], kd: str) -> list[str]:
+    told = []
+    for key, what in (
+        ("final_minus_mixup", "The whole method against mixup"),
+        ("minimised_minus_mixup", "The minimisation alone against mixup"),
+        ("final_minus_minimised", "The denoising on top of it"),
+    ):
+        found = (heavy.get(key) or {}).get(kd)
+        if found:
+            low, high = (1000 * end for end in found["interval_95"])
+            told.append(
+                f"{what}, lambda ≥ .1: {1000 * found['difference']:+.3g} in {kd} × 1000"
+                f" (95 % interval {low:+.3g} to {high:+.3g}; below 0 is nearer to real images)."
+            )
+    return told
+
+
+def _network(facts: Facts) -> dict[str, Any]:
+    drawn, told = [], []
+    if len(facts.training) > 1:
+        drawn.append(charts.training_curves(facts.training))
+        last = facts.training[-1]
+        told.append(f"Trained for {last['step']:,} updates, {last['images']:,} images.")
+    norms = norms_of(facts)
+    if norms:
+        drawn.append(charts.norm_histograms(norms))
+        median = {name: float(np.median(values)) for name, values in norms.items()}
+        listed = ", ".join(f"{name} {value:.3g}" for name, value in median.items())
+        told.append(f"Median score norms per dimension: {listed}.")
+    return {"network_charts": drawn, "network": told}
+
+
+def _rest(facts: Facts) -> dict[str, Any]:
+    tasks = {"ingest": "ingest", "train": "train", "write": "generate"}
+    cost = []
+    for stage, seconds in facts.seconds.items():
+        rate = facts.images.get(tasks.get(stage, ""))
+        cost.append(
+            {
+                "name": stage,
+                "time": _duration(seconds),
+                "rate": f"{rate:,.1f} images/s" if rate else "",
+            }
+        )
+    bad = sum(facts.inputs.get(word, 0) for word in ("rejected", "duplicate"))
+    return {
+        "cost": cost,
+        "environments": facts.environments,
+        "rejects": facts.rejects,
+        "more_rejects": bad - len(facts.rejects),
+        "digests": sorted(facts.digests.items()),
+        "config": facts.config,
+    }
+
+
+def write_comparison(runs: Sequence[Facts], out: Path) -> None:
+    """Writes a page with a column for each run."""
+    rows: dict[str, list[str]] = {}
+
+    def add(name: str, value: str) -> None:
+        rows.setdefault(name, []).append(value)
+
+    for facts in runs:
+        head, heavy = _head(facts), facts.metrics["lambda_from_0.1"]
+        kd, fd = names_of(facts.metrics)
+        add("method", facts.metrics["method"])
+        for name, value in head["numbers"]:
+            add(name, value)
+        add("verdict", head["headline"])
+        add("features", facts.metrics["features"]["name"])
+        for step in _STEPS:
+            add(f"kernel distance × 1000, {step}", _number(heavy.get(step, {}).get(kd), 1000))
+        for step in _STEPS:
+            add(f"Fréchet distance, {step}", _frechet(heavy.get(step, {}), fd))
+        floor = facts.metrics["real_floor"] or {}
+        add("kernel distance × 1000, real", _number(floor.get(kd), 1000))
+        for stage in ("train", "write"):
+            seconds = facts.seconds.get(stage)
+            add(f"time of {stage}", _duration(seconds) if seconds else "")
+        last = facts.training[-1] if facts.training else {}
+        add("updates", f"{last['step']:,}" if last else "")
+    options = [_options(facts.config) for facts in runs]
+    changed = {
+        key: [str(found.get(key, "")) for found in options]
+        for key in sorted(set().union(*options))
+        if len({str(found.get(key)) for found in options}) > 1
+    }
+    sheets = [facts.run / "report" / "contact-sheet.png" for facts in runs]
+    values = {
+        "runs": [facts.run.name for facts in runs],
+        "rows": rows,
+        "changed": changed,
+        "verdicts": [facts.metrics["verdict"]["text"] for facts in runs],
+        "sheets": [pictures.file_uri(path) if path.exists() else None for path in sheets],
+        "comparable": len({facts.digests["corpus"] for facts in runs}) == 1
+        and len({facts.metrics["features"]["name"] for facts in runs}) == 1,
+    }
+    write_bytes(out, render("compare.html", values))
+
+
+def _options(config: str) -> dict[str, Any]:
+    """ "train.steps" -> 600 for every leaf of a stages.yaml."""
+    import yaml
+
+    found: dict[str, Any] = {}
+    for section, values in (yaml.safe_load(config) or {}).items():
+        if isinstance(values, dict):
+            found |= {f"{section}.{key}": value for key, value in values.items()}
+        else:
+            found[section] = values
+    return found
+
+
+def _record(record: dict[str, Any]) -> dict[str, str]:
+    value = record.get("value")
+    spread = record.get("std") or record.get("interval")
+    notes = record.get("notes") or ""
+    return {
+        "name": str(record.get("name", "")),
+        "value": _number(value, 1) + (f" ({spread})" if spread else ""),
+        "n": str(record.get("n", "")),
+        "of": str(record.get("of", record.get("set", ""))),
+        "notes": "; ".join(notes) if isinstance(notes, list) else str(notes),
+    }
+
+
+def _number(value: float | None, factor: float) -> str:
+    if value is None:
+        return "–"
+    value *= factor
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _frechet(found: dict[str, Any], name: str) -> str:
+    star = " *" if found.get("fd_biased") else ""
+    return _number(found.get(name), 1) + star
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

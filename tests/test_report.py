@@ -1,0 +1,146 @@
+"""The page: whole in itself, true to the metrics, harmless whatever the inputs are called."""
+
+import builtins
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+
+from scoremix.pipeline.cli import commands, exit_code
+
+pytest.importorskip("jinja2", reason="the extra `report` is not installed")
+pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
+
+
+def cli(*arguments: str | Path) -> int:
+    words = [str(argument) for argument in arguments]
+    return exit_code(lambda: commands.main(words, standalone_mode=False))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two runs of one folder, ScoreMix and mixup, with an input whose name is markup."""
+    root = tmp_path_factory.mktemp("report")
+    images = tiny.make_images(root / "images")
+    (images / "left" / "<script>alert(1)<!--.png").write_bytes(b"no image")
+    for name, method in (("first", "scoremix"), ("second", "mixup")):
+        out = root / name / "shards"
+        changed = tiny.options(generate__method=method, evaluate__rows=40)
+        run = ["--run", root / name / "run", "--quiet"]
+        assert cli("augment", "--data", images, "--out", out, *run, *changed) == 0
+    return [root / name / "run" for name in ("first", "second")]
+
+
+class Page(HTMLParser):
+    """Tags that are open at the end, addresses, and the text."""
+
+    VOID = {"meta", "img", "br", "path", "use", "rect", "stop"}
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.names: set[str] = set()
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        named = ("src", "href", "xlink:href", "action", "data", "srcset")
+        self.addresses += [value or "" for name, value in attrs if name in named]
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_a_run_leaves_a_page_that_needs_nothing_else(runs: list[Path]) -> None:
+    for run in runs:
+        text = (run / "report" / "index.html").read_text()
+        page = Page(text)
+        assert not page.open and not page.names & {"script", "iframe", "object", "link", "form"}
+        assert page.addresses
+        assert all(address.startswith(("data:image/png", "#")) for address in page.addresses)
+        assert "url(" not in re.sub(r"url\(#[\w-]+\)", "", text) and "@import" not in text
+        ids = re.findall(r'\bid="([^"]+)"', text)
+        verdict = (run / "report" / "verdict.txt").read_text().strip()
+        assert " ".join(verdict.split()) in " ".join(page.text.split())
+        assert len(ids) == len(re.findall(r"<(?:[\w:-]+)[^>]*\bid=", text))
+
+
+def test_it_has_every_part(runs: list[Path]) -> None:
+    scoremix, mixup = (Page((run / "report" / "index.html").read_text()) for run in runs)
+    parts = ("step by step", "How far from real", "Nearest training", "Cost", "Inputs", "Digests")
+    for part in parts:
+        assert part in scoremix.text and part in mixup.text
+    for part in ("Best and worst", "The score network", "Denoising loss", "Score norm of images"):
+        assert part in scoremix.text
+    assert "Best and worst" not in mixup.text and "The score network" not in mixup.text
+    assert "<script>alert(1)<!--.png" in scoremix.text  # as text, not as markup
+    assert scoremix.text.count("a parent") > 0
+
+
+def test_again_gives_the_same_bytes(runs: list[Path]) -> None:
+    page = runs[0] / "report" / "index.html"
+    assert cli("report", runs[0]) == 0
+    once = page.read_bytes()
+    page.unlink()
+    assert cli("report", runs[0]) == 0
+    assert page.read_bytes() == once
+
+
+def test_runs_side_by_side(runs: list[Path], tmp_path: Path) -> None:
+    assert cli("compare", *runs, "--out", tmp_path / "both.html") == 0
+    page = Page((tmp_path / "both.html").read_text())
+    assert not page.open
+    assert all(address.startswith("data:image/png") for address in page.addresses)
+    assert "generate.method" in page.text and "not comparable" not in page.text
+    assert page.text.count("scoremix") >= 2 and page.text.count("mixup") >= 2
+
+
+def test_what_cannot_be_reported_is_explained(
+    runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli("report", tmp_path) == 2
+    assert "is not a run folder" in capsys.readouterr().err
+    assert cli("compare", runs[0]) == 2
+    assert "two run folders" in capsys.readouterr().err
+    (tmp_path / "stages.yaml").write_text(f"run: run\ningest: {{source: {tmp_path / 'images'}}}\n")
+    tiny.make_images(tmp_path / "images")
+    assert cli("run", tmp_path / "stages.yaml", "--until", "ingest", *tiny.options()) == 0
+    assert cli("report", tmp_path / "run") == 2
+    assert "has no evaluation yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", ["jinja2", "matplotlib.figure"])
+def test_a_missing_package_is_named_and_stops_no_run(
+    missing: str,
+    runs: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *rest: Any, **more: Any) -> Any:
+        if name == missing:
+            raise ImportError(name)
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    assert cli("report", runs[0]) == 2
+    assert 'pip install "scoremix-pipeline[report]"' in capsys.readouterr().err
+    assert cli("evaluate", runs[0], "--set", f"evaluate.sheet_rows={len(missing)}") == 0
+    assert "scoremix-pipeline[report]" in capsys.readouterr().err

@@ -1,0 +1,108 @@
+"""What others wrote stays data: a stages.yaml, names, licences, checkpoints, label files."""
+
+import ast
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import tiny
+
+from scoremix.manifests.card import CorpusFacts, Counts, dataset_card
+from scoremix.pipeline.cli import commands, exit_code
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("manifests", "models", "stages", "pipeline")
+
+
+def cli(*arguments: str | Path) -> int:
+    words = [str(argument) for argument in arguments]
+    return exit_code(lambda: commands.main(words, standalone_mode=False))
+
+
+def calls() -> list[tuple[str, str, ast.Call]]:
+    """Every call in the package: (file, dotted name, node)."""
+    found = []
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call):
+                    found.append((str(path.relative_to(ROOT)), ast.unparse(node.func), node))
+    return found
+
+
+def test_nothing_that_is_read_can_run_code() -> None:
+    """No pickle (but from the decoders' own children), no torch.load, no eval, no unsafe YAML."""
+    runs = ("pickle.load", "pickle.loads", "torch.load", "yaml.load", "yaml.unsafe_load")
+    runs += ("eval", "exec", "os.system", "os.popen", "marshal.loads", "shelve.open")
+    found = {(file, name) for file, name, _ in calls() if name in runs}
+    assert found <= {("stages/decoders.py", "pickle.load")}
+    for file, name, node in calls():
+        keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        if name in ("np.load", "numpy.load"):
+            assert keywords.get("allow_pickle") == "False", file
+        if name.endswith(("Popen", "subprocess.run", "check_call", "check_output")):
+            assert keywords.get("shell", "False") == "False", file
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "run: !!python/object/apply:os.system ['touch MARK']",
+        "run: r\ningest: {source: !!python/object/new:pathlib.Path [MARK]}",
+        "run: &a [*a]",
+        "run: r\ningest: {source: '`touch MARK`'}",
+        "run: r\ningest: {source: '$(touch MARK)'}",
+        "run: r\ningest: {source: '; touch MARK'}",
+        "a: &a [1,1,1,1,1,1,1,1,1]\n"
+        + "\n".join(f"{n}: &{n} [{','.join(['*' + m] * 9)}]" for m, n in pairwise("abcdefghi")),
+    ],
+)
+def test_a_hostile_stages_yaml_is_only_refused(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mark = tmp_path / "mark"
+    (tmp_path / "stages.yaml").write_text(text.replace("MARK", str(mark)))
+    code = cli("run", tmp_path / "stages.yaml", "--quiet")
+    assert code in (1, 2) and not mark.exists()
+    told = capsys.readouterr().err
+    assert told.startswith("error: ") and "Traceback" not in told
+
+
+def test_a_card_shows_what_others_wrote_and_does_nothing_with_it() -> None:
+    licence = (
+        "<script>alert(1)</script> [free](javascript:x) ![x](http://tracker/x.png) | a |\n# CC"
+    )
+    facts = CorpusFacts("images", ("<b>x</b>",), 8, 3, {"method": "mixup"}, (licence,))
+    card = dataset_card(facts, Counts(2, 2, 1, 2, True, False, False, ("mixup",), 0))
+    front, _, body = card.removeprefix("---\n").partition("\n---\n")
+    assert "<script" not in body and not re.search(r"(?<!\\)\]\(", body.split("## Licences")[1])
+    assert "\n# CC" not in body and "alert(1)" in body
+    assert "license_name" in front
+
+
+def test_names_of_inputs_never_become_paths(tmp_path: Path) -> None:
+    """Class folders and files with names that a shell, a browser or a path would take amiss."""
+    images = tiny.make_images(tmp_path / "images")
+    (images / "left").rename(images / "$(touch x)")
+    (images / "right").rename(images / "<img src=x onerror=alert(1)>")
+    first = next((images / "$(touch x)").iterdir())
+    first.rename(first.with_name("..%2f..%2fescape .png"))
+    out = tmp_path / "out" / "shards"
+    before = {path for path in tmp_path.iterdir()} | {tmp_path / "out"}
+    method = tiny.options(generate__method="mixup", generate__ratio=1)
+    assert cli("augment", "--data", images, "--out", out, "--quiet", *method) == 0
+    assert set(tmp_path.iterdir()) == before and not Path("x").exists()
+    assert json.loads((out / "index.json").read_text())["classes"] == [
+        "$(touch x)",
+        "<img src=x onerror=alert(1)>",
+    ]
+    for name in ("imagefolder", "stylegan"):
+        target = tmp_path / "exported" / name
+        assert cli("export", out, "--to", name, "--out", target, "--quiet") == 0
+        assert all(path.resolve().is_relative_to(target) for path in target.rglob("*"))
+    assert set((tmp_path / "exported").iterdir()) == {
+        *(tmp_path / "exported" / name for name in ("imagefolder", "stylegan")),
+        *(tmp_path / "exported" / f"{name}.export.json" for name in ("imagefolder", "stylegan")),
+    }
