@@ -19,7 +19,9 @@ EXPORT_POINTS = (
     "export-recorded",
     "export-named",
 )
-POINTS = TRAIN_POINTS + SHARD_POINTS + PUBLISH_POINTS + EXPORT_POINTS
+INSTALL_POINTS = ("install-begun", "installed-tar", "installed-parquet", "installed-json")
+REPAIR_POINTS = ("shards-repaired", *INSTALL_POINTS)
+POINTS = TRAIN_POINTS + SHARD_POINTS + PUBLISH_POINTS + EXPORT_POINTS + REPAIR_POINTS
 
 _arrivals: Counter[str] = Counter()
 

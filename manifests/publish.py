@@ -29,6 +29,7 @@ from .store import LocalStore, Store, store_of
 SUMS = "SHA256SUMS"
 _OURS = re.compile(r"(real|aug)-\d{6,}\.(tar|parquet|json)")
 _POINTS = {"plan.parquet": "plan", "manifest.parquet": "manifest", "README.md": "card"}
+SMALL = (*_POINTS, INDEX)  # what follows from shards, plan and facts; SHA256SUMS comes after
 
 logger = logging.getLogger(__name__)
 
@@ -62,14 +63,11 @@ def publish(
     name (a ratio that was lowered) are removed, since readers take every tar in the folder.
     """
     store = LocalStore(shards, temporary) if isinstance(shards, Path) else shards
-    markers = _finished(store, plan, expected)
-    files = _contents(store, plan, markers, facts)
-    foreign = _foreign(store)
+    markers = finished_markers(store, plan, expected)
+    files = small_files(store, plan, markers, facts)
+    foreign = foreign_files(store)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()} | foreign
-    entries = shard_entries(store, markers)
-    files[INDEX] = json_bytes(build_index(rows_digest(plan), entries, facts, hashes))
-    index_hash = hashlib.sha256(files[INDEX]).hexdigest()
-    sums = render_sums(file_hashes(entries, hashes) | {INDEX: index_hash})
+    files[INDEX], sums = index_and_sums(store, plan, markers, facts, hashes)
     stale = _stale(store, markers)
     changed = [name for name, data in files.items() if not _holds(store, name, data)]
     if changed or stale or not _holds(store, SUMS, sums):
@@ -83,6 +81,20 @@ def publish(
         written=tuple(changed),
         removed=tuple(stale),
     )
+
+
+def index_and_sums(
+    shards: Path | Store,
+    plan: pa.Table,
+    markers: list[Marker],
+    facts: CorpusFacts,
+    hashes: Mapping[str, str],
+) -> tuple[bytes, bytes]:
+    """index.json and SHA256SUMS of these shards and these other files (name -> sha256)."""
+    entries = shard_entries(store_of(shards), markers)
+    index = json_bytes(build_index(rows_digest(plan), entries, facts, hashes))
+    own = {INDEX: hashlib.sha256(index).hexdigest()}
+    return index, render_sums(file_hashes(entries, hashes) | own)
 
 
 def write_plan(store: Store, plan: pa.Table) -> None:
@@ -105,10 +117,8 @@ def is_published(shards: Path | Store) -> bool:
     promised = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     if any(store.size(name) is None for name in promised):
         return False
-    small = [name for name in (*_POINTS, INDEX) if name in promised]
-    return len(small) == len(_POINTS) + 1 and all(
-        store.sha256(name) == promised[name] for name in small
-    )
+    small = [name for name in SMALL if name in promised]
+    return len(small) == len(SMALL) and all(store.sha256(name) == promised[name] for name in small)
 
 
 def unpublish(shards: Path | Store) -> None:
@@ -138,9 +148,11 @@ def counts_of(plan: pa.Table, manifest: pa.Table) -> Counts:
     )
 
 
-def _finished(
-    store: Store, plan: pa.Table, expected: Mapping[str, tuple[str, str]]
+def finished_markers(
+    shards: Path | Store, plan: pa.Table, expected: Mapping[str, tuple[str, str]]
 ) -> list[Marker]:
+    """The plan's shards in order. Raises ScoreMixError unless every one is complete."""
+    store = store_of(shards)
     parts = shards_of(plan)
     if not parts:
         raise ScoreMixError("The plan is empty: there is nothing to publish.")
@@ -162,10 +174,11 @@ def _finished(
     return [marker for marker in markers if marker is not None]
 
 
-def _contents(
-    store: Store, plan: pa.Table, markers: list[Marker], facts: CorpusFacts
+def small_files(
+    shards: Path | Store, plan: pa.Table, markers: list[Marker], facts: CorpusFacts
 ) -> dict[str, bytes]:
     """The files that shards, plan and facts determine, in the order in which they are written."""
+    store = store_of(shards)
     tables = [read_parquet(store.read(f"{marker.shard}.parquet")) for marker in markers]
     manifest = pa.concat_tables(tables).cast(MANIFEST).combine_chunks()
     if rows_digest(manifest) != rows_digest(plan):
@@ -198,11 +211,12 @@ def _check_fields(manifest: pa.Table) -> None:
             )
 
 
-def _foreign(store: Store) -> dict[str, str]:
+def foreign_files(shards: Path | Store) -> dict[str, str]:
     """Hashes of files that are none of ours: they are kept, and SHA256SUMS covers them."""
     hashes = {}
+    store = store_of(shards)
     for name in store.names():
-        if name in (*_POINTS, INDEX, SUMS) or _OURS.fullmatch(name):
+        if name in (*SMALL, SUMS) or _OURS.fullmatch(name):
             continue
         if not name.isprintable() or "\\" in name:
             raise ScoreMixError(f"{store} holds a file that SHA256SUMS cannot name: {name!r}.")

@@ -124,15 +124,10 @@ def commit_shard(
     with replacing(parquet_path, Path(f"{stem}.parquet.tmp")) as file:
         file.write(data)
     at("parquet-renamed")
-    marker = Marker(
-        shard=name,
-        round=rows[0]["round"],
-        kind=rows[0]["kind"],
-        samples=len(rows),
-        first_key=rows[0]["key"],
-        last_key=rows[-1]["key"],
-        tar=FileFacts(tar.digest.hexdigest(), tar.size),
-        parquet=FileFacts(hashlib.sha256(data).hexdigest(), len(data)),
+    marker = marker_for(
+        table,
+        FileFacts(tar.digest.hexdigest(), tar.size),
+        FileFacts(hashlib.sha256(data).hexdigest(), len(data)),
         rows_digest=rows_digest,
         recipe_digest=recipe_digest,
         environment=environment,
@@ -140,6 +135,32 @@ def commit_shard(
     write_json(folder / f"{name}.json", asdict(marker), Path(f"{stem}.json.tmp"))
     at("marker-renamed")
     return marker
+
+
+def marker_for(
+    rows: pa.Table,
+    tar: FileFacts,
+    parquet: FileFacts,
+    *,
+    rows_digest: str,
+    recipe_digest: str,
+    environment: dict[str, str],
+) -> Marker:
+    """The marker of a shard with these rows (of the plan, or of its Parquet) and these files."""
+    first, last = rows.slice(0, 1).to_pylist()[0], rows.slice(rows.num_rows - 1).to_pylist()[0]
+    return Marker(
+        shard=first["shard"],
+        round=first["round"],
+        kind=first["kind"],
+        samples=rows.num_rows,
+        first_key=first["key"],
+        last_key=last["key"],
+        tar=tar,
+        parquet=parquet,
+        rows_digest=rows_digest,
+        recipe_digest=recipe_digest,
+        environment=environment,
+    )
 
 
 def read_marker(shards: Path | Store, name: str) -> Marker | None:

@@ -3,6 +3,9 @@
 Three witnesses know every file's hash: SHA256SUMS; index.json (for all but itself, and it has a
 digest of itself); the markers, for tar and Parquet. So a damaged file is told from a damaged
 witness. A file's contents are parsed only if a witness vouches for its bytes.
+
+`deep` also decodes every image. A `Part` reads the tars and Parquet files of some of the shards;
+all parts together read everything, and each reads every small file.
 """
 
 import json
@@ -17,9 +20,11 @@ from typing import Any
 import pyarrow as pa
 
 from .atomic import json_bytes, read_parquet
+from .deep import wrong_pixels
 from .errors import ScoreMixError
 from .index import INDEX, promised_hashes, shard_entries
 from .index import index_digest as digest_of_index
+from .part import Part
 from .plan import rows_digest, shards_of
 from .publish import SUMS, render_sums
 from .schema import MANIFEST, PLAN
@@ -43,6 +48,8 @@ class Problem:
 @dataclass
 class _Findings:
     shards: Store
+    deep: bool = False
+    unread: set[str] = field(default_factory=set)  # of other parts; they are there
     sums: dict[str, str] = field(default_factory=dict)  # as SHA256SUMS says
     promised: dict[str, str] = field(default_factory=dict)  # as a sound index.json says
     found: dict[str, str] = field(default_factory=dict)  # as read
@@ -59,15 +66,21 @@ class _Findings:
         return seen is not None and seen in (self.sums.get(name), self.promised.get(name))
 
 
-def verify(shards: Path | Store) -> list[Problem]:
+def verify(shards: Path | Store, *, deep: bool = False, part: Part | None = None) -> list[Problem]:
     """Every problem of a published corpus, sorted by file; an empty list means it is whole.
 
     Never raises for damaged contents. Reads each tar twice: once to hash, once member by member.
+    part: read these tars and Parquet files alone; of the others, whether they are there and have
+        the size that their marker says.
     """
-    findings = _Findings(store_of(shards))
+    findings = _Findings(store_of(shards), deep)
     if isinstance(shards, Path) and not shards.is_dir():
         return [Problem(".", f"{shards} is not a folder")]
     names = [name for name in findings.shards.names() if name != SUMS]
+    if part is not None:
+        sizes = findings.shards.sizes()
+        findings.unread = {name for name in part.left_out(names) if name in sizes}
+        names = [name for name in names if name not in findings.unread]
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         _hash_all(findings, names, pool)
         _read_index(findings)
@@ -122,8 +135,10 @@ def _read_sums(findings: _Findings) -> None:
 
 def _compare(findings: _Findings) -> None:
     """Every file that is there or that a witness names, against the witnesses."""
-    everything = findings.found.keys() | findings.sums.keys() | findings.promised.keys()
-    for name in everything - {SUMS}:
+    known = findings.sums.keys() | findings.promised.keys()
+    for name in findings.unread - known if known else ():
+        findings.report(name, f"is extra: neither {SUMS} nor {INDEX} names it")
+    for name in (findings.found.keys() | known) - findings.unread - {SUMS}:
         seen = findings.found.get(name)
         listed, promised = findings.sums.get(name), findings.promised.get(name)
         vouched = (seen is not None and seen == promised) or (
@@ -210,6 +225,9 @@ def _check_shard(findings: _Findings, name: str, rows: pa.Table) -> Marker | Non
             with findings.shards.open(file) as tar:
                 for what in check(tar, rows.to_pylist()):
                     findings.report(file, what)
+                if findings.deep and findings.sound(file):
+                    for what in wrong_pixels(tar, rows.to_pylist()):
+                        findings.report(file, what)
         except (OSError, tarfile.TarError, ValueError, TypeError) as error:
             findings.report(file, f"cannot be read: {error}")
     return marker
@@ -243,9 +261,12 @@ def _check_marker(findings: _Findings, name: str, rows: pa.Table) -> Marker | No
         findings.report(file, "is not in the form in which markers are written")
     for extension, facts in (("tar", marker.tar), ("parquet", marker.parquet)):
         other = f"{name}.{extension}"
-        size = findings.shards.size(other)
-        if size is not None and findings.found.get(other) != facts.sha256:
+        size, unread = findings.shards.size(other), other in findings.unread
+        if size is not None and not unread and findings.found.get(other) != facts.sha256:
             findings.report(other, "is not the file that its marker committed")
         elif size is not None and size != facts.size:
-            findings.report(file, f"has a wrong size for {other}")
+            if unread:
+                findings.report(other, f"has another size than {file} says")
+            else:
+                findings.report(file, f"has a wrong size for {other}")
     return marker

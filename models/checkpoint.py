@@ -66,18 +66,31 @@ def build(architecture: Architecture, ladder: NDArray[np.float64], seed: int = 0
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
+def read_facts(folder: Path) -> dict[str, Any]:
+    """model.json of score-net/. Raises ValueError where it is damaged or of another format."""
+    try:
+        facts = json.loads((folder / "model.json").read_text())
+        found = facts.get("format")
+    except (ValueError, AttributeError) as error:
+        raise ValueError(
+            f"{folder}/model.json cannot be read ({error}). Restore it, or delete it and run again:"
+            " the network is then trained again."
+        ) from error
+    if found != FORMAT:
+        raise ValueError(
+            f"{folder}/model.json has format {found}; this version reads {FORMAT}."
+            " Train again, or use the version that wrote it."
+        )
+    return dict(facts)
+
+
 def load_net(folder: Path, device: torch.device) -> TrainedNet:
     """Opens score-net/: model.json and model.safetensors.
 
     Raises:
-        ValueError: another format, or weights that are not those that model.json names.
+        ValueError: damaged, another format, or weights that are not those that model.json names.
     """
-    facts = json.loads((folder / "model.json").read_text())
-    if facts.get("format") != FORMAT:
-        raise ValueError(
-            f"{folder}/model.json has format {facts.get('format')}; this version reads {FORMAT}."
-            " Train again, or use the version that wrote it."
-        )
+    facts = read_facts(folder)
     with open(folder / "model.safetensors", "rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != facts["weights_sha256"]:

@@ -20,7 +20,6 @@ from ..manifests.errors import (
     LockedError,
     ScoreMixError,
     StorageError,
-    VerifyError,
 )
 from ..manifests.store import store_of
 from ..manifests.urls import Place
@@ -29,9 +28,11 @@ from .export_command import export
 from .ledger import shards_of
 from .mount_command import mount
 from .place_option import PLACE
+from .repair_command import repair
 from .report_command import compare, report
 from .run_commands import augment, evaluate, run
 from .signals import interrupt_on_term
+from .verify_command import verify
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -71,25 +72,6 @@ def status(folder: Path) -> None:
 
 @commands.command()
 @click.argument("shards", type=PLACE)
-def verify(shards: Place) -> None:
-    """Check every byte of SHARDS against SHA256SUMS, markers and manifest."""
-    from ..manifests.verify import verify as check
-
-    shards = shards_of(shards)
-    problems = check(shards if isinstance(shards, Path) else store_of(shards))
-    if problems:
-        for problem in problems:
-            click.echo(f"{problem.file}: {problem.what}")
-        raise VerifyError(
-            f"{shards} is not what its manifests promise: {len(problems)} problem(s), listed above."
-            " What is damaged is made again by the run: remove the files that are named, and"
-            " SHA256SUMS, and run the same command as before."
-        )
-    click.echo(f"{shards} is whole: every file agrees with SHA256SUMS, markers and manifest.")
-
-
-@commands.command()
-@click.argument("shards", type=PLACE)
 @click.argument("key", required=False)
 @click.option(
     "--image", type=click.Path(path_type=Path), help="Also write KEY's image to this file."
@@ -110,6 +92,8 @@ def inspect(shards: Place, key: str | None, image: Path | None) -> None:
 commands.add_command(run)
 commands.add_command(augment)
 commands.add_command(evaluate)
+commands.add_command(verify)
+commands.add_command(repair)
 commands.add_command(report)
 commands.add_command(compare)
 commands.add_command(check)

@@ -88,7 +88,7 @@ class Folder:
     def clean(self) -> None:
         forget_shard_locks(self.run)
         if self.shards.is_dir():
-            shutil.rmtree(self._temporary(), ignore_errors=True)
+            shutil.rmtree(self.temporary(), ignore_errors=True)
 
     def claim(self, making: Making, own: Callable[[], None], changes: bool) -> None:
         """The plan is written first, so that another run of the same moment finds it there."""
@@ -98,7 +98,7 @@ class Folder:
             own()
             if changes:
                 unpublish(self.shards)
-                write_plan(LocalStore(self.shards, self._temporary()), making.planned.rows)
+                write_plan(LocalStore(self.shards, self.temporary()), making.planned.rows)
 
     def check_room(self, making: Making, todo: list[Work]) -> None:
         wanted = making.bytes_of(todo)
@@ -122,10 +122,10 @@ class Folder:
         return is_published(self.shards)
 
     def make(self, making: Making, work: Work, advance: Advance) -> None:
-        making.write(work, self.shards, self._temporary(), advance)
+        making.write(work, self.shards, self.temporary(), advance)
 
     def publish(self, making: Making) -> None:
-        temporary = self._temporary()
+        temporary = self.temporary()
         shutil.rmtree(temporary, ignore_errors=True)  # of workers that died
         making.publish(self.shards, temporary)
         shutil.rmtree(temporary, ignore_errors=True)
@@ -133,7 +133,7 @@ class Folder:
     def manifest(self) -> pa.Table:
         return read_parquet(self.shards / "manifest.parquet")
 
-    def _temporary(self) -> Path:
+    def temporary(self) -> Path:
         """For unfinished files: on the file system of the shards, not among them if it can."""
         shards, run = self.shards, self.run
         with storage_errors(shards):

@@ -181,7 +181,7 @@ def _bring_up_to_date(config: "Config", folder: Path, shards: Place, how: How) -
             config,
             folder.absolute(),
             shards.absolute() if isinstance(shards, Path) else shards,
-            _device(how.device),
+            device_of(how.device),
             progress,
             stopping,
             how.until,
@@ -226,7 +226,8 @@ def _near(path: Path) -> str:
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def _device(name: str) -> str:
+def device_of(name: str) -> str:
+    """cpu or cuda; raises ConfigError for a GPU that is not there."""
     import torch
 
     if name == "auto":

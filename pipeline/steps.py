@@ -8,22 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import torch
-from safetensors import SafetensorError
 
 from ..manifests.atomic import (
-    canonical_digest,
-    read_parquet,
     sha256_file,
     write_parquet,
 )
 from ..manifests.errors import ConfigError, Interrupted, ScoreMixError
 from ..manifests.plan import build_plan, rows_digest
-from ..models.checkpoint import TrainedNet, load_net
+from ..models.checkpoint import TrainedNet
 from ..stages import evaluate as evaluating
-from ..stages import generate as generating
 from ..stages import ingest as ingesting
 from ..stages import train as training
-from ..stages import write as writing
 from ..stages.corpus import Corpus, check_pixels, open_corpus
 from ..stages.held_out import real_norms
 from ..stages.sources.objects import Fetching
@@ -43,6 +38,7 @@ from .ledger import Ledger
 from .making import Making
 from .places import fetched_of
 from .progress import Stoppable
+from .reopen import open_net, plan_path, planned_from, read_plan
 
 if TYPE_CHECKING:
     from .run import Job
@@ -148,27 +144,21 @@ def train(desk: Desk, config: Config, corpus: Corpus) -> TrainedNet | None:
         if ranks.rank() == 0:
             weights = sha256_file(out / "model.safetensors")
             desk.ledger.record("train", inputs, weights_sha256=weights)
-    try:
-        return load_net(out, torch.device(job.device))
-    except (ValueError, OSError, SafetensorError) as error:
-        raise ScoreMixError(str(error)) from error
+    return open_net(out, torch.device(job.device))
 
 
 def plan(desk: Desk, config: Config, corpus: Corpus, net: TrainedNet | None) -> Planned:
     recipe = recipe_of(config, net.facts if net else None, corpus.digest)
     inputs = inputs_of_plan(config, recipe)
     job = desk.job
-    path = job.folder / ".scoremix" / "plan.parquet"
-    if desk.decide("plan", inputs, path.exists()):
+    rows = read_plan(job.folder, desk.ledger.outcome("plan").get("digest"))
+    if desk.decide("plan", inputs, rows is not None) or rows is None:
         rows = build_plan(corpus.sources, plan_options(config), config.seed)
-        write_parquet(path, rows)
+        write_parquet(plan_path(job.folder), rows)
         digest = rows_digest(rows)
         where = environment.of_plan(desk.ledger, recipe, job.device)
         desk.ledger.record("plan", inputs, digest=digest, rows=rows.num_rows, environment=where)
-    rows = read_parquet(path)
-    real = canonical_digest(generating.recipe_of_real(recipe))
-    work = writing.plan_work(rows, real, canonical_digest(recipe))
-    return Planned(rows, desk.ledger.outcome("plan")["digest"], recipe, work)
+    return planned_from(rows, desk.ledger.outcome("plan")["digest"], recipe)
 
 
 def evaluate(desk: Desk, making: Making, manifest: pa.Table) -> dict[str, Any]:

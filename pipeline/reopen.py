@@ -1,0 +1,142 @@
+"""A finished run opened again, to mend or to change what it made; nothing is trained or planned."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+from safetensors import SafetensorError
+
+from ..manifests.atomic import canonical_digest, read_parquet
+from ..manifests.errors import ConfigError, ScoreMixError, VerifyError
+from ..manifests.plan import build_plan, rows_digest
+from ..models.checkpoint import TrainedNet, load_net, read_facts
+from ..stages import generate as generating
+from ..stages import write as writing
+from ..stages.corpus import Corpus, check_pixels, open_corpus
+from .config import Config, load_config
+from .inputs import Planned, inputs_of_plan, inputs_of_train, inputs_of_write, plan_options
+from .inputs import recipe_of as recipe_of_run
+from .ledger import Ledger
+from .making import Making
+
+
+@dataclass(frozen=True)
+class Reopened:
+    """What a run folder says that its shards were made from."""
+
+    folder: Path
+    config: Config  # resolved
+    ledger: Ledger
+    corpus: Corpus
+    planned: Planned
+
+    def making(self, device: str) -> Making:
+        """Everything that facts and small files need, and no network."""
+        return Making(self.folder, self.config, self.corpus, None, self.planned, device)
+
+    def with_network(self, making: Making) -> Making:
+        """Ready to make shards. Raises ScoreMixError where pixels or network are not those."""
+        check_pixels(self.corpus)
+        if self.config.generate.method == "mixup":
+            return making
+        return replace(making, net=open_net(self.folder / "score-net", torch.device(making.device)))
+
+
+def open_net(folder: Path, device: torch.device) -> TrainedNet:
+    """score-net/, or what is wrong with it and what to do."""
+    try:
+        return load_net(folder, device)
+    except FileNotFoundError as error:
+        raise ScoreMixError(
+            f"{error.filename} is missing, without which no image can be made. Restore it, or run"
+            " the same command as before: the network is then trained again."
+        ) from error
+    except (ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
+        raise ScoreMixError(f"The network in {folder} cannot be used: {error}") from error
+
+
+def reopen(folder: Path) -> Reopened:
+    """Opens the run in `folder`. The caller holds its lock.
+
+    Raises:
+        ConfigError: it is no run, or its shards were not finished with what it holds now.
+        VerifyError: its corpus or plan is damaged beyond being made again.
+    """
+    if not (folder / "stages.yaml").is_file():
+        raise ConfigError(
+            f"{folder} is not a run folder: it has no stages.yaml. Name the folder that made the"
+            " shards, as in --run runs/digits."
+        )
+    config, ledger = load_config(folder / "stages.yaml", []), Ledger(folder)
+    corpus = open_corpus(folder / "corpus")
+    device = ledger.outcome("ingest").get("device_type", "cpu")
+    config = config.resolved(corpus.images.shape[1], device)
+    recipe = recipe_of_run(config, _model(folder, config), corpus.digest)
+    planned = open_plan(folder, config, corpus, ledger, recipe)
+    wanted: dict[str, dict[str, Any]] = {"plan": inputs_of_plan(config, recipe)}
+    if config.generate.method != "mixup":
+        wanted["train"] = inputs_of_train(config, corpus.digest)
+    wanted["write"] = inputs_of_write(planned)
+    for stage, inputs in wanted.items():
+        why = ledger.why(stage, inputs)
+        if why is not None:
+            raise ConfigError(
+                f"The shards of {folder} are not what it would make now: {stage} is {why}. Run"
+                f" `scoremix-pipeline run {folder / 'stages.yaml'}` to finish them first."
+            )
+    return Reopened(folder, config, ledger, corpus, planned)
+
+
+def open_plan(
+    folder: Path, config: Config, corpus: Corpus, ledger: Ledger, recipe: dict[str, Any]
+) -> Planned:
+    """The plan that the ledger names; made again from corpus and options where its file is gone.
+
+    Raises VerifyError where these give another one.
+    """
+    digest: str = ledger.outcome("plan").get("digest", "")
+    rows = read_plan(folder, digest)
+    if rows is None:
+        rows = build_plan(corpus.sources, plan_options(config), config.seed)
+        if rows_digest(rows) != digest:
+            raise VerifyError(
+                f"{plan_path(folder)} is gone or damaged, and {folder} now gives another plan."
+                f" Restore it, or run `scoremix-pipeline run {folder / 'stages.yaml'}`."
+            )
+    return planned_from(rows, digest, recipe)
+
+
+def planned_from(rows: pa.Table, digest: str, recipe: dict[str, Any]) -> Planned:
+    """The plan with the shards that it asks for."""
+    real = canonical_digest(generating.recipe_of_real(recipe))
+    work = writing.plan_work(rows, real, canonical_digest(recipe))
+    return Planned(rows, digest, recipe, work)
+
+
+def plan_path(folder: Path) -> Path:
+    return folder / ".scoremix" / "plan.parquet"
+
+
+def read_plan(folder: Path, digest: str | None) -> pa.Table | None:
+    """The run's plan, or None where its file is gone, damaged, or not the one of this digest."""
+    try:
+        rows = read_parquet(plan_path(folder))
+        return rows if rows_digest(rows) == digest else None
+    except (pa.ArrowException, OSError, ValueError, KeyError):
+        return None
+
+
+def _model(folder: Path, config: Config) -> dict[str, Any] | None:
+    """model.json's content; the weights are not looked at."""
+    if config.generate.method == "mixup":
+        return None
+    try:
+        return read_facts(folder / "score-net")
+    except (OSError, ValueError) as error:
+        raise ScoreMixError(
+            f"{folder / 'score-net' / 'model.json'} is gone or damaged ({error}), and with it what"
+            " the shards were made from. Restore it, or run the same command as before: the"
+            " network is then trained again, and the shards made anew."
+        ) from error

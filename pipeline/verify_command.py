@@ -1,0 +1,55 @@
+"""The command `verify`."""
+
+import click
+
+from ..manifests.errors import VerifyError
+from ..manifests.store import store_of
+from ..manifests.urls import URL, Place
+from .ledger import shards_of
+from .place_option import PLACE
+
+
+@click.command()
+@click.argument("shards", type=PLACE)
+@click.option("--deep", is_flag=True, help="Also decode every image and compare its pixels.")
+@click.option(
+    "--subset",
+    metavar="N/T",
+    help="Read the N-th of T parts of the shards, and every small file: 1/7 on Monday, 2/7 on"
+    " Tuesday, ...; all T together read everything.",
+)
+def verify(shards: Place, deep: bool, subset: str | None) -> None:
+    """Check every byte of SHARDS against SHA256SUMS, index, markers and manifest.
+
+    Exit code 3 where a file is changed, missing or extra; each is named. `repair` mends them.
+    """
+    from ..manifests.part import Part
+    from ..manifests.verify import verify as check
+
+    part = Part.parse(subset) if subset else None
+    shards = shards_of(shards)
+    problems = check(store_of(shards) if isinstance(shards, URL) else shards, deep=deep, part=part)
+    if problems:
+        for problem in problems:
+            click.echo(str(problem))
+        raise VerifyError(
+            f"{shards} is not what its manifests promise: {len(problems)} problem(s), listed above."
+            + _remedy(shards)
+        )
+    read = f"every file of part {subset}" if subset else "every file"
+    pixels = ", and every image decodes to its pixels" if deep else ""
+    click.echo(
+        f"{shards} is whole: {read} agrees with SHA256SUMS, index, markers and manifest{pixels}."
+    )
+
+
+def _remedy(shards: Place) -> str:
+    if isinstance(shards, URL):
+        return (
+            " Remove the objects that are named, and SHA256SUMS, and run the same command as"
+            " before: what is missing is made again."
+        )
+    return (
+        f" `scoremix-pipeline repair {shards}` makes again what is damaged, from the run that made"
+        " it, and nothing else."
+    )
