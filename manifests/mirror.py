@@ -16,6 +16,8 @@ from typing import Any
 
 from .atomic import sha256_file, write_bytes
 from .errors import ScoreMixError
+from .index import INDEX
+from .install import upload
 from .remote import RemoteStore, version
 from .shard import Marker, read_marker
 
@@ -26,6 +28,11 @@ _AT_ONCE = 16  # markers
 
 def mirror_of(run: Path) -> Path:
     return run / ".scoremix" / "mirror"
+
+
+def index_in(mirror: Path) -> Path:
+    """index.json as it was last published."""
+    return mirror / INDEX
 
 
 class MirroredStore:
@@ -91,13 +98,7 @@ class MirroredStore:
         if marker is None:
             raise ScoreMixError(f"{self.mirror} holds no finished shard {name}. Run again.")
         self._listed = None
-        contents = (self.mirror / f"{name}.json").read_bytes()
-        if self.remote.size(f"{name}.json") is not None:  # of an earlier recipe
-            self.remote.remove(f"{name}.json")
-        for extension, facts in (("tar", marker.tar), ("parquet", marker.parquet)):
-            file = f"{name}.{extension}"
-            self.remote.put(file, self.mirror / file, facts.sha256)
-        self.remote.write(f"{name}.json", contents)
+        upload(self.mirror, self.remote, marker, new=self.remote.size(f"{name}.json") is not None)
         self.drop(name)
         return marker
 
@@ -106,10 +107,14 @@ class MirroredStore:
         (self.mirror / f"{name}.tar").unlink(missing_ok=True)
 
     def keep(self, shards: set[str]) -> None:
-        """Takes from the mirror what belongs to other shards, such as those of an earlier plan."""
+        """Takes from the mirror what belongs to other shards, such as those of an earlier plan.
+
+        The index is remembered: a bucket that was emptied has no other witness.
+        """
         for path in self.mirror.glob("*"):
             if path.name.partition(".")[0] not in shards:
                 path.unlink(missing_ok=True)
+        write_bytes(index_in(self.mirror), self.remote.read(INDEX))
 
     def _look(self, age: float) -> dict[str, dict[str, Any]]:
         """A listing that is at most `age` seconds old; markers that are new in it are read."""

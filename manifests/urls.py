@@ -72,3 +72,9 @@ def place(text: str) -> Place:
     if not rest.strip("/"):
         raise ConfigError(f"{text} names no place. Use a bucket, as in {protocol}://bucket/prefix.")
     return URL(f"{protocol}://{rest.strip('/')}")
+
+
+def same_place(one: Place, other: Place) -> bool:
+    if isinstance(one, Path) and isinstance(other, Path):
+        return one.resolve() == other.resolve()
+    return one == other

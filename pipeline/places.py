@@ -10,7 +10,7 @@ from ..manifests.mirror import MirroredStore, mirror_of
 from ..manifests.patience import Patience
 from ..manifests.remote import open_remote
 from ..manifests.store import LocalStore, Store
-from ..manifests.urls import URL, Place, place
+from ..manifests.urls import URL, Place, place, same_place
 from .inputs import named_path
 from .ledger import Ledger
 
@@ -85,7 +85,7 @@ def check_owner(job: "Job") -> None:
     else:
         there = shards_at(shards, job.folder).names()  # also if it is ours: a bucket may be gone
     ledger = Ledger(job.folder)
-    if ledger.shards is not None and _same(ledger.place(), shards):
+    if ledger.shards is not None and same_place(ledger.place(), shards):
         return
     found = [name for name in there if _OURS.fullmatch(name)]
     if found:
@@ -94,9 +94,3 @@ def check_owner(job: "Job") -> None:
             f" the run {job.folder} did not make; nothing was changed. Choose another folder, or"
             " name the run that made them with --run."
         )
-
-
-def _same(one: Place, other: Place) -> bool:
-    if isinstance(one, Path) and isinstance(other, Path):
-        return one.resolve() == other.resolve()
-    return one == other

@@ -1,10 +1,12 @@
 """The command `verify`."""
 
+from pathlib import Path
+
 import click
 
 from ..manifests.errors import VerifyError
 from ..manifests.store import store_of
-from ..manifests.urls import URL, Place
+from ..manifests.urls import Place
 from .ledger import shards_of
 from .place_option import PLACE
 
@@ -28,28 +30,17 @@ def verify(shards: Place, deep: bool, subset: str | None) -> None:
 
     part = Part.parse(subset) if subset else None
     shards = shards_of(shards)
-    problems = check(store_of(shards) if isinstance(shards, URL) else shards, deep=deep, part=part)
+    problems = check(shards if isinstance(shards, Path) else store_of(shards), deep=deep, part=part)
     if problems:
         for problem in problems:
             click.echo(str(problem))
         raise VerifyError(
             f"{shards} is not what its manifests promise: {len(problems)} problem(s), listed above."
-            + _remedy(shards)
+            f" `scoremix-pipeline repair {shards}` makes again what is damaged, from the run that"
+            " made it, and nothing else."
         )
     read = f"every file of part {subset}" if subset else "every file"
     pixels = ", and every image decodes to its pixels" if deep else ""
     click.echo(
         f"{shards} is whole: {read} agrees with SHA256SUMS, index, markers and manifest{pixels}."
-    )
-
-
-def _remedy(shards: Place) -> str:
-    if isinstance(shards, URL):
-        return (
-            " Remove the objects that are named, and SHA256SUMS, and run the same command as"
-            " before: what is missing is made again."
-        )
-    return (
-        f" `scoremix-pipeline repair {shards}` makes again what is damaged, from the run that made"
-        " it, and nothing else."
     )
