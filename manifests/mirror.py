@@ -112,7 +112,7 @@ class MirroredStore:
         The index is remembered: a bucket that was emptied has no other witness.
         """
         for path in self.mirror.glob("*"):
-            if path.name.partition(".")[0] not in shards:
+            if path.name.partition(".")[0] not in shards and path != index_in(self.mirror):
                 path.unlink(missing_ok=True)
         write_bytes(index_in(self.mirror), self.remote.read(INDEX))
 

@@ -11,7 +11,7 @@ import tiny
 from PIL import Image
 
 from scoremix.manifests.errors import ScoreMixError, StorageError
-from scoremix.manifests.mirror import MirroredStore
+from scoremix.manifests.mirror import MirroredStore, index_in
 from scoremix.manifests.patience import Patience
 from scoremix.manifests.publish import SUMS
 from scoremix.manifests.remote import RemoteStore, open_remote
@@ -332,5 +332,7 @@ def test_a_listing_is_old_for_a_moment_only(
 
 
 def test_shards_of_an_earlier_plan_leave_the_mirror(broken: Broken, mirror: Path) -> None:
+    broken.fs.pipe_file(f"{broken.root}/index.json", b"as it was published")
     MirroredStore(broken, mirror).keep({NAME})
-    assert {path.stem for path in mirror.iterdir()} == {NAME}
+    assert {path.stem for path in mirror.iterdir()} == {NAME, "index"}
+    assert index_in(mirror).read_bytes() == b"as it was published"  # a witness for repair
