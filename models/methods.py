@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .bridge import bridge
 from .denoise import Denoise, NoiseRule, denoise
 from .ladder import sigma_at
 from .minimise import minimise, score_norm
@@ -88,6 +89,17 @@ def scoremix(
     )
     norms = [score_norm(x, score, sigma_N) for x in (mixed, minimised, final)]
     return Steps(mixed, minimised, final, torch.stack(norms, dim=1))
+
+
+def bridged(
+    x1: Tensor, x2: Tensor, lambda_: Tensor, score: "FrozenScore", *, t0: float, levels: int
+) -> Steps:
+    """Mixed in the space that is noised up to sigma(t0): not the published method."""
+    sigma, sigma_N = sigma_at(t0, score.sigma_1, score.sigma_N), score.sigma_N
+    mixed = mix(x1, x2, lambda_)
+    final = bridge(x1, x2, lambda_, score, sigma, sigma_N, levels)
+    before, after = (score_norm(x, score, sigma_N) for x in (mixed, final))
+    return Steps(mixed, mixed, final, torch.stack((before, before, after), dim=1))
 
 
 class FrozenScore:

@@ -101,6 +101,8 @@ def _probe(config: Config, found: Survey, device: str) -> dict[str, float]:
         one_level = _timed(lambda: score(x[: generate.batch], sigma), device)
     levels = {"off": 0, "tweedie": 1}.get(generate.denoise, generate.denoise_steps)
     per_image = (one_step * generate.steps + one_level * (levels + 3)) / generate.batch
+    if generate.method == "bridge":  # two levels a step of Heun's, three ways, and two norms
+        per_image = one_level * (6 * (generate.denoise_steps - 1) + 2) / generate.batch
     made = _padded(found.training, config) * generate.ratio
     judged = min(config.evaluate.rows, found.training * generate.ratio)
     score.net.requires_grad_(True).train()

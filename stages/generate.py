@@ -20,11 +20,11 @@ from ..manifests.errors import Interrupted, ScoreMixError
 from ..manifests.streams import stream
 from ..models.checkpoint import TrainedNet
 from ..models.device import one_thread, settle
-from ..models.methods import FrozenScore, Noise, ScoreMixOptions, Steps, mixup, scoremix
+from ..models.methods import FrozenScore, Noise, ScoreMixOptions, Steps, bridged, mixup, scoremix
 from ..models.minimise import score_norm
 from .ordered import ordered
 from .pixels import to_pixels, to_unit
-from .presets import choose, micro_batch
+from .presets import BRIDGE_T0, choose, micro_batch
 
 _VISIBLE = 0.25  # of the range: contrast that no denoising takes for noise
 
@@ -34,7 +34,7 @@ ALGORITHM = 2  # raised whenever equal options would make other pixels
 class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     """Section `generate`. An unset value comes from the row of `train.preset`."""
 
-    method: Literal["scoremix", "mixup"] = "scoremix"
+    method: Literal["scoremix", "mixup", "bridge"] = "scoremix"  # bridge: our own, a candidate
     ratio: int = Field(default=10, ge=1, le=999)  # mu: augmented images per real one
     alpha: float = Field(default=0.2, gt=0, allow_inf_nan=False)  # lambda ~ Beta(alpha, alpha)
     steps: int | None = Field(default=None, ge=0)  # of Algorithm 1
@@ -59,7 +59,7 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
         defaults = {
             "steps": row.minimise_steps,
             "lr": row.minimise_lr,
-            "t0": row.t0,
+            "t0": BRIDGE_T0 if self.method == "bridge" else row.t0,
             "denoise_steps": row.denoise_steps,
             "noise_rule": row.noise_rule,
         }
@@ -87,10 +87,14 @@ def recipe(
     }
     if model is None:
         return common
-    return common | {
+    common |= {
         "model_sha256": model["weights_sha256"],
         "sigma_1": model["ladder"]["sigma_1"],
         "sigma_N": model["ladder"]["sigma_N"],
+    }
+    if config.method == "bridge":
+        return common | {"t0": config.t0, "denoise_steps": config.denoise_steps}
+    return common | {
         "steps": config.steps,
         "lr": config.lr,
         "stop_norm": model["norm_real"]["median"] if config.stop == "real" else None,
@@ -185,6 +189,8 @@ def _make(
     lambda_ = torch.from_numpy(part["lambda"].to_numpy()[padded]).to(device, torch.float32)
     if score is None:
         steps = mixup(x1, x2, lambda_)
+    elif recipe["method"] == "bridge":
+        steps = bridged(x1, x2, lambda_, score, t0=recipe["t0"], levels=recipe["denoise_steps"])
     else:
         noise = _streams(part["seed"].to_numpy()[padded], tuple(x1.shape[1:]), device)
         steps = scoremix(x1, x2, lambda_, score, noise, options(recipe))

@@ -29,6 +29,8 @@ class Preset:
 
 _ANY = 4096
 
+BRIDGE_T0 = 0.5  # how far up method `bridge` encodes, whatever the preset
+
 PRESETS: dict[PresetName, tuple[Preset, ...]] = {
     "paper": (
         Preset(64, 128, 200_000, 32, 1e-4, "uniform", 5_000, 100, 0.005, 0.25, 25, "ancestral"),

@@ -22,7 +22,7 @@ Kind = Literal["better", "worse", "no different", "none"]
 _DIGITS = 8  # significant ones in metrics.json; more depend on the number of threads
 NEEDED = 50  # images with lambda >= .1, and reference images, below which there is no verdict
 
-_TITLES = {"scoremix": "ScoreMix", "mixup": "mixup"}
+_TITLES = {"scoremix": "ScoreMix", "mixup": "mixup", "bridge": "Bridge"}
 _HEADLINES = {
     "better": "are BETTER than mixup",
     "worse": "are WORSE than mixup",
@@ -192,7 +192,7 @@ def _floor(findings: Findings) -> str:
 
 def _steps(findings: Findings) -> str:
     minimised, final = findings.minimised, findings.final
-    if minimised is None or final is None or findings.method == "mixup":
+    if minimised is None or final is None or findings.method != "scoremix":
         return ""
     low, high = minimised.kd_interval
     word = "lowered" if high < 0 else "raised" if low > 0 else "did not clearly change"
@@ -229,13 +229,13 @@ def _norms(findings: Findings) -> str:
     medians = {name: found["median"] for name, found in findings.norms.items() if found}
     if "mixup" not in medians or findings.method == "mixup":
         return ""
+    steps = {"minimised": "the minimisation", "final": "the denoising"}
+    if findings.method != "scoremix":  # there is one step
+        del medians["minimised"], steps["minimised"]
+        steps["final"] = "the method"
     told = ", ".join(f"{name} {_short(value)}" for name, value in medians.items())
     text = f"Median score norm ||sigma_N S||^2 per dimension: {told}.".replace("held_out", "real")
-    low = [
-        name
-        for step, name in (("minimised", "the minimisation"), ("final", "the denoising"))
-        if medians[step] < medians.get("held_out", 0.0) / 2
-    ]
+    low = [name for step, name in steps.items() if medians[step] < medians.get("held_out", 0.0) / 2]
     if low:
         text += (
             f" After {' and after '.join(low)} it is less than half that of real images: a sign"
