@@ -13,7 +13,6 @@ import argparse
 import json
 import platform
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,26 +25,29 @@ from scoremix.manifests.plan import PlanOptions, build_plan
 from scoremix.models.checkpoint import TrainedNet, load_net
 from scoremix.models.distances import Comparison, compare, kernel_distance
 from scoremix.models.features import open_extractor
-from scoremix.models.methods import ScoreMixOptions
 from scoremix.stages.corpus import Corpus, open_corpus
-from scoremix.stages.generate import generate
+from scoremix.stages.generate import GenerateConfig, generate, recipe
 from scoremix.stages.held_out import real_norms
 from scoremix.stages.ingest import IngestConfig, ingest
 from scoremix.stages.progress import Silent
 from scoremix.stages.train import TrainConfig, train
 
-PUBLISHED = ScoreMixOptions()
-VARIANTS: dict[str, ScoreMixOptions] = {
-    "published: 100 steps, lr .005, t0 .25": PUBLISHED,
-    "stop at the real median: 100 steps, lr .005": replace(PUBLISHED, denoise="off"),
-    "gentle: 10 steps, lr .002, t0 .15": replace(PUBLISHED, steps=10, lr=0.002, t0=0.15),
-    "gentle: 10 steps, lr .002, t0 .25": replace(PUBLISHED, steps=10, lr=0.002),
-    "gentle: 10 steps, lr .002, t0 .35": replace(PUBLISHED, steps=10, lr=0.002, t0=0.35),
-    "denoising alone, t0 .05": replace(PUBLISHED, steps=0, t0=0.05),
-    "denoising alone, t0 .15": replace(PUBLISHED, steps=0, t0=0.15),
-    "denoising alone, t0 .25": replace(PUBLISHED, steps=0),
-    "denoising alone, t0 .35": replace(PUBLISHED, steps=0, t0=0.35),
-    "probability flow alone, t0 .25": replace(PUBLISHED, steps=0, denoise="ode"),
+PUBLISHED = GenerateConfig(steps=100, lr=0.005, t0=0.25, denoise_steps=25, noise_rule="ancestral")
+VARIANTS: dict[str, dict[str, Any]] = {
+    "published: 100 steps, lr .005, t0 .25": {},
+    "stop at the real median: 100 steps, lr .005": {"stop": "real", "denoise": "off"},
+    "gentle: 20 steps, lr .001, t0 .05": {"steps": 20, "lr": 0.001, "t0": 0.05},
+    "gentle: 20 steps, lr .001, t0 .15": {"steps": 20, "lr": 0.001, "t0": 0.15},
+    "gentle: 10 steps, lr .002, t0 .15": {"steps": 10, "lr": 0.002, "t0": 0.15},
+    "gentle: 10 steps, lr .002, t0 .25": {"steps": 10, "lr": 0.002},
+    "gentle: 10 steps, lr .002, t0 .35": {"steps": 10, "lr": 0.002, "t0": 0.35},
+    "denoising alone, t0 .05": {"steps": 0, "t0": 0.05},
+    "denoising alone, t0 .15": {"steps": 0, "t0": 0.15},
+    "denoising alone, t0 .25": {"steps": 0},
+    "denoising alone, t0 .35": {"steps": 0, "t0": 0.35},
+    "probability flow alone, t0 .25": {"steps": 0, "denoise": "ode"},
+    "bridge, t0 .35": {"method": "bridge", "t0": 0.35},
+    "bridge, t0 .5": {"method": "bridge", "t0": 0.5},
 }
 
 
@@ -78,8 +80,8 @@ def main() -> None:
             net = _trained(options, corpus, work / "score-net", length, device)
         spent = time.monotonic() - begin
         judged = {
-            name: _judge(variant, name, rows, corpus, net, extract, real, options, device)
-            for name, variant in VARIANTS.items()
+            name: _judge(changes, rows, corpus, net, extract, real, options, device)
+            for name, changes in VARIANTS.items()
             if options.variants is None or any(word in name for word in options.variants)
         }
         norms = real_norms(net.net, net.sigma_1, corpus.reference[:256], torch.device(device))
@@ -155,8 +157,7 @@ def _trained(
 
 
 def _judge(
-    variant: ScoreMixOptions,
-    name: str,
+    changes: dict[str, Any],
     rows: Any,
     corpus: Corpus,
     net: TrainedNet,
@@ -165,21 +166,11 @@ def _judge(
     options: argparse.Namespace,
     device: str,
 ) -> dict[str, Any]:
-    median = net.facts["norm_real"]["median"]
-    recipe = {
-        "micro_batch": options.micro_batch,
-        "precision": options.precision,
-        "steps": variant.steps,
-        "lr": variant.lr,
-        "stop_norm": median if name.startswith("stop") else None,
-        "score_noise": "none",
-        "t0": variant.t0,
-        "denoise": variant.denoise,
-        "denoise_steps": variant.denoise_steps,
-        "noise_rule": variant.noise_rule,
-    }
+    given = {"batch": options.micro_batch, "precision": options.precision}
+    config = PUBLISHED.model_copy(update=given | changes)
+    wanted = recipe(config, net.facts, corpus.digest)
     begin = time.monotonic()
-    batches = list(generate(rows, corpus.images, recipe, net, device=torch.device(device)))
+    batches = list(generate(rows, corpus.images, wanted, net, device=torch.device(device)))
     seconds = time.monotonic() - begin
     mixup, minimised, final = (
         extract(np.concatenate([getattr(batch, step) for batch in batches]))
@@ -189,7 +180,7 @@ def _judge(
     return {
         "minimised": _compared(compare(real, mixup, minimised, seed=options.seed)),
         "final": _compared(compare(real, mixup, final, seed=options.seed)),
-        "kd_real_through": _real_through(rows, recipe, corpus, net, extract, real, device),
+        "kd_real_through": _real_through(rows, wanted, corpus, net, extract, real, device),
         "norm_medians": np.median(norms, axis=0).tolist(),
         "images_per_second": rows.num_rows / seconds,
     }
@@ -197,7 +188,7 @@ def _judge(
 
 def _real_through(
     rows: Any,
-    recipe: dict[str, Any],
+    wanted: dict[str, Any],
     corpus: Corpus,
     net: TrainedNet,
     extract: Any,
@@ -205,11 +196,11 @@ def _real_through(
     device: str,
 ) -> float | None:
     """Kernel distance of unmixed images after the same denoising: what the network costs."""
-    if recipe["steps"]:
+    if wanted.get("steps"):
         return None
     place = rows.column_names.index("lambda")
     unmixed = rows.set_column(place, "lambda", pa.array(np.ones(rows.num_rows)))
-    batches = generate(unmixed, corpus.images, recipe, net, device=torch.device(device))
+    batches = generate(unmixed, corpus.images, wanted, net, device=torch.device(device))
     passed = extract(np.concatenate([batch.final for batch in batches]))
     return float(kernel_distance(passed, real))
 

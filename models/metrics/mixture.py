@@ -1,0 +1,74 @@
+"""Distances of a mixture of several sets in given shares, without putting it together.
+
+A corpus at ratio r holds real and augmented images 1 : r; samples of each, taken at any rate, tell
+how far every such mixture is. Legend: sets k of (n_k, D), shares (R, k), rows sum to 1.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..distances import (
+    Floats,
+    Moments,
+    Reference,
+    frechet_between,
+    kernel_between,
+    kernel_within,
+    moments,
+)
+
+
+def kernel_of_mixtures(sets: Sequence[ArrayLike], shares: Floats, reference: Reference) -> Floats:
+    """Unbiased squared MMD of each mixture to the reference; (R,).
+
+    E k(P, P) of a mixture P = sum w_k P_k is sum w_j w_k E k(P_j, P_k), each term unbiased by
+    itself: pairs of different images within a set, all pairs between two.
+
+    Raises:
+        ValueError: shares that do not sum to 1, or a set of fewer than two vectors.
+    """
+    _check(sets, shares)
+    count = len(sets)
+    between = np.empty((count, count))
+    for i in range(count):
+        between[i, i] = kernel_within(sets[i])[0]
+        for j in range(i):
+            between[i, j] = between[j, i] = kernel_between(sets[i], sets[j])[0]
+    towards = np.array([kernel_between(each, reference.vectors)[0] for each in sets])
+    own = np.einsum("ri,ij,rj->r", shares, between, shares)
+    distances: Floats = own - 2.0 * shares @ towards + reference.within
+    return distances
+
+
+def frechet_of_mixtures(sets: Sequence[ArrayLike], shares: Floats, reference: Reference) -> Floats:
+    """Frechet distance of each mixture's mean and covariance to the reference's; (R,).
+
+    A mixture's covariance is the mean of the sets' own and of their means' spread.
+
+    Raises:
+        ValueError: shares that do not sum to 1, or a set of fewer than two vectors.
+    """
+    _check(sets, shares)
+    parts = [moments(each) for each in sets]
+    means = np.stack([part.mean for part in parts])
+    distances = []
+    for share in shares:
+        mean = share @ means
+        factors = [np.sqrt(w) * part.factor for w, part in zip(share, parts, strict=True) if w]
+        spread = np.sqrt(share)[:, None] * (means - mean)
+        factor: Floats = np.concatenate([*factors, spread])
+        if factor.shape[0] > factor.shape[1]:
+            factor = np.asarray(np.linalg.qr(factor, mode="r"))
+        distances.append(frechet_between(Moments(mean, factor), reference.moments))
+    return np.array(distances)
+
+
+def _check(sets: Sequence[ArrayLike], shares: Floats) -> None:
+    whole = np.allclose(shares.sum(axis=1), 1.0) and (shares >= 0).all()
+    if shares.shape[1] != len(sets) or not whole:
+        raise ValueError(
+            f"shares of {len(sets)} sets, not negative, with rows that sum to 1 are needed, got"
+            f" {shares.tolist()}"
+        )
