@@ -20,6 +20,8 @@ from ..stages import generate as generating
 from ..stages import write as writing
 from ..stages.corpus import Corpus
 from ..stages.sources.bundled import BUNDLED
+from ..stages.variant_list import Changes
+from ..stages.variants import Variation
 from .config import Config
 from .inputs import Planned
 
@@ -41,6 +43,18 @@ class Making:
     def batches(self, rows: pa.Table) -> Iterator[generating.Batch]:
         """Plan rows -> finished images, a micro-batch at a time."""
         return self._generated(rows, self.planned.recipe)
+
+    def variation(self) -> Variation | None:
+        """How rows are made otherwise; None without a score network."""
+        if self.net is None:
+            return None
+        generate, net, corpus = self.config.generate, self.net, self.corpus
+
+        def execute(rows: pa.Table, changes: Changes) -> Iterator[generating.Batch]:
+            changed = generate.model_copy(update=dict(changes))
+            return self._generated(rows, generating.recipe(changed, net.facts, corpus.digest))
+
+        return Variation(generate, execute)
 
     def _generated(self, rows: pa.Table, recipe: dict[str, Any]) -> Iterator[generating.Batch]:
         return generating.generate(

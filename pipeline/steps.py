@@ -185,6 +185,7 @@ def evaluate(desk: Desk, making: Making, manifest: pa.Table) -> dict[str, Any]:
             reference_ids=corpus.reference_ids,
             classes=corpus.classes,
             features=job.folder / ".scoremix" / "features",
+            variation=making.variation(),
         )
         desk.ledger.record("evaluate", inputs)
         _report(desk)

@@ -21,14 +21,17 @@ from ..manifests.errors import ConfigError
 from ..manifests.streams import image_seed, stream
 from ..models.distances import Comparison, Reference, compare, is_biased
 from ..models.features import Extractor, FeaturesError, open_extractor
+from .by_ratio import by_ratio
 from .contact_sheet import choose_shown, draw_shown
 from .feature_cache import FeatureCache, Features, Rows
 from .progress import Progress
 from .records import Looked, Measured, measure
 from .trace import STEPS, Trace, Traced, fold, trace_rows
+from .variant_list import Which
+from .variants import Variation, as_configured, try_variants
 from .verdict import Findings, Verdict, as_metrics, judge, norm_quantiles, rounded
 
-ALGORITHM = 2  # raised whenever equal inputs would give other metrics
+ALGORITHM = 3  # raised whenever equal inputs would give other metrics
 
 BANDS = (("< .01", 0.0, 0.01), (".01-.1", 0.01, 0.1), (".1-.3", 0.1, 0.3), (".3-.5", 0.3, 0.51))
 HEAVY = 0.1  # folded lambda from which an image is a mixture to the eye; the verdict is on these
@@ -44,6 +47,10 @@ class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
     inception_weights: str | None = None  # path of inception-2015-12-05.pt; never downloaded
     rows: int = Field(default=1200, ge=1)  # plan rows that are made again with their steps
     sheet_rows: int = Field(default=24, ge=1)  # of the contact sheet
+    # What each step and option is worth on the same rows: the steps; every variant that is known;
+    # or a mapping, name -> options of section `generate`.
+    variants: Which | dict[str, dict[str, Any]] = "steps"
+    variant_rows: int = Field(default=300, ge=1)  # plan rows that each variant is tried on
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,7 @@ class _Real:
     held_out: int  # 0: these are training images
     reference: Reference
     training: Features  # of the parents of judged images, and a choice of others
+    some: Features  # of that choice alone
     kd: str
     fd: str
 
@@ -84,6 +92,7 @@ def evaluate(
     reference_ids: NDArray[np.int64] | None = None,
     classes: Sequence[str] = (),
     features: Path | None = None,
+    variation: Variation | None = None,
 ) -> Verdict:
     """Writes contact-sheet.png, verdict.txt and, last of all, metrics.json into `out`.
 
@@ -94,6 +103,7 @@ def evaluate(
     train_more: the command line that would train longer, for the verdict to quote.
     reference_ids: (M,) places in `classes` of the held-out images, -1 without a class.
     features: a folder where features of real images are kept; None: they are not.
+    variation: how rows are made in another way; None: no variants.
 
     Equal arguments give the same bytes of metrics.json.
 
@@ -116,6 +126,8 @@ def evaluate(
     measured = _measured(trace, real, findings, len(images), reference_ids, classes, seed)
     metrics = {"algorithm": ALGORITHM, "seed": seed} | as_metrics(findings, verdict)
     metrics |= measured.as_metrics()
+    metrics["by_ratio"] = _by_ratio(plan, trace, real)
+    metrics["variants"] = _variants(config, variation, trace, real, seed, progress)
     copying = measured.copying
     warning = f"\n{copying.text}\n" if copying and copying.kind == "copying" else ""
     draw_shown(trace.shown, images, out / "contact-sheet.png", findings.method)
@@ -167,7 +179,8 @@ def _real_images(
         training = cache.features(extract, Rows(images, looked), advance)
         some = training[np.isin(looked, chosen)]
         target = Reference(cache.features(extract, reference, advance) if held_out else some)
-        real = _Real(extract, held_out, target, training, extract.kd + suffix, extract.fd + suffix)
+        names = extract.kd + suffix, extract.fd + suffix
+        real = _Real(extract, held_out, target, training, some, *names)
         floor = real.distances(some) if held_out else None
     return real, floor
 
@@ -235,6 +248,33 @@ def _measured(
     )
     bands = {name: (low, high) for name, low, high in BANDS}
     return measure(looked, bands, HEAVY, image_seed(seed, "records"))
+
+
+def _by_ratio(plan: pa.Table, trace: Trace, real: _Real) -> list[dict[str, Any]]:
+    if not real.held_out:
+        return []
+    steps = {step: trace.features[step] for step in ("mixup", "final")}
+    names = (real.kd, real.fd)
+    return by_ratio(plan, real.some, steps, trace.folded, HEAVY, real.reference, names)
+
+
+def _variants(
+    config: EvaluateConfig,
+    variation: Variation | None,
+    trace: Trace,
+    real: _Real,
+    seed: int,
+    progress: Progress,
+) -> dict[str, Any] | None:
+    """Each step alone and, if asked for, every option, on rows with folded lambda >= .1."""
+    if variation is None:
+        return None
+    heavy = np.flatnonzero(trace.folded >= HEAVY)
+    chosen = heavy[np.linspace(0, len(heavy) - 1, min(config.variant_rows, len(heavy))).astype(int)]
+    steps = {step: trace.features[step][chosen] for step in STEPS}
+    norms = None if trace.norms is None else trace.norms[chosen]
+    of = as_configured(variation, trace.rows.take(chosen), steps, norms, real.reference, seed)
+    return try_variants(config.variants, variation, of, real.extract, progress)
 
 
 def _comparisons(trace: Trace, real: _Real, seed: int) -> dict[str, Comparison]:

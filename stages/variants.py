@@ -6,40 +6,29 @@ same noise, and compared with mixup and with what was configured, row by row.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..manifests.errors import Interrupted, ScoreMixError
+from ..manifests.streams import image_seed
 from ..models.distances import Comparison, Reference, compare
 from ..models.features import Extractor
 from ..models.metrics.prdc import prdc
 from .generate import GenerateConfig
-from .presets import BRIDGE_T0
 from .progress import Progress
-from .trace import Traced
+from .trace import STEPS, Traced
+from .variant_list import DENOISING, Changes, Which, changes_of, evaluations
 
 Floats = NDArray[np.float64]
-Changes = Mapping[str, Any]  # options of section `generate`
 Execute = Callable[[pa.Table, Changes], Iterator[Traced]]
-Which = Literal["off", "steps", "all"]
 
+CONFIGURED = "as configured"
 UNMIXED = "real images, denoised"  # lambda = 1: what the network alone costs
-MINIMISATION, DENOISING = "minimisation alone", "denoising alone"
-_FEWEST = 50  # rows below which nothing is told apart
-_T0 = (0.05, 0.15, 0.25, 0.35)
-_PUBLISHED: Changes = {
-    "steps": 100,
-    "lr": 0.005,
-    "stop": "none",
-    "score_noise": "none",
-    "t0": 0.25,
-    "denoise": "stochastic",
-    "denoise_steps": 25,
-    "noise_rule": "ancestral",
-}
+MINIMISATION = "minimisation alone"
+_FEWEST = 50  # rows, or held-out images, below which nothing is told apart
 
 
 @dataclass(frozen=True)
@@ -82,130 +71,111 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class Variation:
+    """How the images of plan rows are made, as configured or otherwise."""
+
+    config: GenerateConfig  # resolved
+    execute: Execute
+
+
+@dataclass(frozen=True)
 class Bench:
     """The rows that variants are tried on, and what they are compared with."""
 
-    config: GenerateConfig  # resolved, as configured
+    config: GenerateConfig  # as configured
     rows: pa.Table  # plan rows with folded lambda >= .1
     reference: Reference
-    mixup: Floats  # (n, D) features of those rows
-    configured: Floats
+    steps: Mapping[str, Floats]  # mixup, minimised, final as configured: (n, D) features
+    norms: Floats | None  # (n, 3)
     seed: int
+
+    def known(self) -> Iterator[Judged]:
+        """What the configured run shows of itself."""
+        yield self._known("mixup", {"method": "mixup"}, 0)
+        if self.config.method == "scoremix" and self.config.denoise != "off":
+            yield self._known(MINIMISATION, {"denoise": "off"}, 1)
+        yield self._known(CONFIGURED, {}, 2)
+
+    def _known(self, name: str, changes: Changes, step: int) -> Judged:
+        norms = None if self.norms is None else self.norms[:, step]
+        return self.judge(name, changes, self.steps[STEPS[step]], norms)
 
     def judge(self, name: str, changes: Changes, features: Floats, norms: Floats | None) -> Judged:
         """features (n, D) of the variant's images, in the order of the rows; norms (n,)."""
         found = prdc(self.reference.vectors, features)
-        mixed = name != UNMIXED
-        before, now = self.mixup[: len(features)], self.configured[: len(features)]
-        same = np.array_equal(now, features)
         config = self.config.model_copy(update=dict(changes))
         return Judged(
             name=name,
-            changes=dict(changes),
+            changes=changes,
             n=len(features),
             kd=self.reference.kernel(features),
             fd=self.reference.frechet(features),
-            against_mixup=self._compare(before, features) if mixed else None,
-            against_configured=self._compare(now, features) if mixed and not same else None,
+            against_mixup=self._against("mixup", name, features),
+            against_configured=self._against("final", name, features),
             precision=found.precision,
             coverage=found.coverage,
             norm=None if norms is None else float(np.median(norms)),
-            evaluations=evaluations(config) if mixed else evaluations(config, minimises=False),
+            evaluations=evaluations(config, minimises=name != UNMIXED),
         )
 
-    def _compare(self, before: Floats, after: Floats) -> Comparison:
-        return compare(self.reference, before, after, self.seed)
+    def _against(self, step: str, name: str, features: Floats) -> Comparison | None:
+        other = self.steps[step]
+        if name == UNMIXED or np.array_equal(other, features):
+            return None
+        return compare(self.reference, other, features, self.seed)
 
 
-def changes_of(which: Which | Mapping[str, Changes], config: GenerateConfig) -> dict[str, Changes]:
-    """Name -> changed options, without those that are as configured already."""
-    if which == "off" or config.method == "mixup":
-        return {}
-    chosen = dict(which) if isinstance(which, Mapping) else _named(config, every=which == "all")
-    return {
-        name: changes
-        for name, changes in chosen.items()
-        if any(getattr(config, key) != value for key, value in changes.items())
-    }
-
-
-def _named(config: GenerateConfig, *, every: bool) -> dict[str, Changes]:
-    scoremix: Changes = {"method": "scoremix"} if config.method != "scoremix" else {}
-    if config.method == "bridge":
-        scoremix = {"method": "scoremix", "t0": _PUBLISHED["t0"]}
-    steps: dict[str, Changes] = {DENOISING: {**scoremix, "steps": 0}}
-    if not every:
-        return {} if scoremix else steps
-    assert config.steps is not None and config.lr is not None
-    steps |= {
-        MINIMISATION: {**scoremix, "denoise": "off"},
-        "as published": {**scoremix, **_PUBLISHED},
-        "gentle minimisation": {**scoremix, "steps": 20, "lr": 0.001},
-        "twice the steps": {**scoremix, "steps": 2 * config.steps},
-        "a fifth of the step size": {**scoremix, "lr": config.lr / 5},
-        "stop at real norms": {**scoremix, "stop": "real"},
-        "fresh noise in the score": {**scoremix, "score_noise": "fresh"},
-    }
-    steps |= {f"t0 {t0:g}": {**scoremix, "t0": t0} for t0 in _T0}
-    steps |= {f"{DENOISING}, t0 {t0:g}": {**scoremix, "steps": 0, "t0": t0} for t0 in _T0}
-    steps |= {
-        f"{kind} instead": {**scoremix, "denoise": kind}
-        for kind in ("stochastic", "drift", "ode", "tweedie")
-    }
-    steps |= {
-        f"noise rule {rule}": {**scoremix, "noise_rule": rule}
-        for rule in ("ancestral", "reverse-sde")
-    }
-    steps |= {
-        f"bridge, t0 {t0:g}": {"method": "bridge", "t0": t0} for t0 in (0.35, BRIDGE_T0, 0.65)
-    }
-    return steps
-
-
-def evaluations(config: GenerateConfig, *, minimises: bool = True) -> tuple[int, int]:
-    """Of the network for an image, norms apart: forward alone, and with the gradient."""
-    assert config.steps is not None and config.denoise_steps is not None
-    if config.method == "mixup":
-        return 0, 0
-    if config.method == "bridge":
-        return 6 * (config.denoise_steps - 1), 0
-    levels = {"off": 0, "tweedie": 1}.get(config.denoise, config.denoise_steps)
-    return levels, config.steps if minimises else 0
+def as_configured(
+    variation: Variation,
+    rows: pa.Table,
+    steps: Mapping[str, Floats],
+    norms: Floats | None,
+    reference: Reference,
+    seed: int,
+) -> Bench:
+    return Bench(variation.config, rows, reference, steps, norms, image_seed(seed, "variants"))
 
 
 def try_variants(
-    chosen: Mapping[str, Changes],
+    which: Which | Mapping[str, Changes],
+    variation: Variation,
     bench: Bench,
     extract: Extractor,
-    execute: Execute,
     progress: Progress,
-) -> list[Judged | Failed]:
-    """Makes and judges each; first of all, unmixed images through the configured denoising.
+) -> dict[str, Any] | None:
+    """`variants` of metrics.json: what was known already, then each variant, made and judged.
 
     A variant that makes no images (not finite, blank, out of memory) is told as such.
 
     Raises:
+        ConfigError: options that section `generate` does not have.
         Interrupted: a stop was asked for.
     """
-    if not chosen or bench.rows.num_rows < _FEWEST:
-        return []
-    done: list[Judged | Failed] = []
-    unmixed: list[tuple[str, Changes]] = []
-    if bench.config.method == "scoremix" and bench.config.denoise != "off":
-        unmixed = [(UNMIXED, {"steps": 0})]
-    total = bench.rows.num_rows * (len(chosen) + len(unmixed))
+    config = variation.config
+    fewest = min(bench.rows.num_rows, len(bench.reference.vectors))
+    if which == "off" or config.method == "mixup" or fewest < _FEWEST:
+        return None
+    judged: list[Judged | Failed] = list(bench.known())
+    chosen = changes_of(which, config)
+    if config.method == "scoremix" and config.denoise != "off":
+        chosen = {UNMIXED: {"steps": 0}, **chosen}
+    total = bench.rows.num_rows * len(chosen)
     with progress.task("variants", total, "images") as advance:
-        for name, changes in [*unmixed, *chosen.items()]:
+        for name, changes in chosen.items():
             rows = _unmixed(bench.rows) if name == UNMIXED else bench.rows
             try:
-                made = _made(execute(rows, changes), extract, advance)
+                made = _made(variation.execute(rows, changes), extract, advance)
             except Interrupted:
                 raise
             except ScoreMixError as error:
-                done.append(Failed(name, dict(changes), str(error)))
+                judged.append(Failed(name, changes, str(error)))
             else:
-                done.append(bench.judge(name, changes, *made))
-    return done
+                judged.append(bench.judge(name, changes, *made))
+    return {
+        "rows": bench.rows.num_rows,
+        "text": told(judged),
+        "table": [item.as_metrics() for item in judged],
+    }
 
 
 def _made(
@@ -228,11 +198,11 @@ def _unmixed(rows: pa.Table) -> pa.Table:
 def told(judged: Sequence[Judged | Failed], unit: float = 1000.0) -> str:
     """What the minimisation and the denoising add, each alone and together, in plain words."""
     found = {item.name: item for item in judged if isinstance(item, Judged)}
-    parts = []
+    parts = [_network(found[UNMIXED], found["mixup"], unit)] if UNMIXED in found else []
     for name, what in (
         (MINIMISATION, "The minimisation alone"),
         (DENOISING, "The denoising alone"),
-        ("as configured", "The method as configured"),
+        (CONFIGURED, "The method as configured"),
     ):
         item = found.get(name)
         if item is not None and item.against_mixup is not None:
@@ -242,9 +212,26 @@ def told(judged: Sequence[Judged | Failed], unit: float = 1000.0) -> str:
         key=lambda item: item.kd,
         default=None,
     )
-    if best is not None and len(found) > 4:
-        parts.append(f"Nearest to the held-out images of all that was tried: {best.name}.")
+    if best is not None and set(found) - {"mixup", MINIMISATION, CONFIGURED, UNMIXED, DENOISING}:
+        parts.append(f"Nearest to the held-out images of all that was tried: {_best(best, unit)}.")
     return " ".join(parts)
+
+
+def _network(unmixed: Judged, mixup: Judged, unit: float) -> str:
+    return (
+        f"Real images that go through the denoising unmixed come out at a kernel distance of"
+        f" {unit * unmixed.kd:.3g}, which is what the network alone costs; mixtures start from"
+        f" {unit * mixup.kd:.3g}."
+    )
+
+
+def _best(best: Judged, unit: float) -> str:
+    found = best.against_configured
+    if found is None:
+        return best.name
+    low, high = (unit * end for end in found.kd_interval)
+    told = "" if high < 0 else ", which may be chance"
+    return f"{best.name}, by {unit * found.kd_difference:+.3g} ({low:+.3g} to {high:+.3g}){told}"
 
 
 def _sentence(what: str, found: Comparison, unit: float) -> str:

@@ -77,6 +77,22 @@ def band_bars(
     return _svg(figure)
 
 
+def ratio_curves(entries: list[dict[str, Any]], name: str, factor: float = 1) -> str:
+    """The distance `name` of the whole corpus, times `factor`, at each ratio."""
+    times = f" × {factor:g}" if factor != 1 else ""
+    figure, axes = _axes(f"{name}{times} of the whole corpus by ratio (lower is better)")
+    ratios = [entry["ratio"] for entry in entries]
+    for step in ("mixup", "final"):
+        values = [factor * entry[step][name] for entry in entries]
+        axes.plot(ratios, values, "o-", color=_COLOURS[step], label=step, markersize=4)
+    real = factor * entries[0]["final"][name]
+    axes.axhline(real, color=_COLOURS["real"], linestyle="--", label="real images alone")
+    axes.set_xlabel("augmented images per real one")
+    axes.set_xticks(ratios if len(ratios) <= 12 else ratios[:: -(-len(ratios) // 12)])
+    axes.legend(frameon=False, fontsize=8)
+    return _svg(figure)
+
+
 def _axes(title: str) -> tuple[Any, Any]:
     try:
         from matplotlib.figure import Figure

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...manifests.atomic import write_bytes
 from ...manifests.errors import ConfigError
-from . import charts, pictures
+from . import charts, pictures, variants
 from .facts import HEAVY, Facts, norms_of
 from .measures import table
 
@@ -114,6 +114,13 @@ def _distances(facts: Facts) -> dict[str, Any]:
         "differences": _differences(metrics["lambda_from_0.1"], kd),
         "features": f"Features: {extractor.get('label', extractor['name'])}.",
         "measures": table(metrics["records"]),
+        "variants": variants.table(metrics.get("variants")),
+        "ratio_charts": [
+            charts.ratio_curves(metrics["by_ratio"], name, factor)
+            for name, factor in ((kd, 1000), (fd, 1))
+        ]
+        if metrics.get("by_ratio")
+        else [],
         "copying": (metrics["copying"] or {}).get("text"),
     }
 
