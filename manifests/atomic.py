@@ -5,6 +5,7 @@ A full or read-only disk becomes a StorageError: exit code 6, and the same comma
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -26,9 +27,12 @@ def storage_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in STORAGE_ERRNOS:
             raise
+        remedy = "free some space or fix the permissions, then run the same command again."
+        if error.errno == errno.EROFS:
+            remedy = "name a place that can be written to."
         raise StorageError(
             f"Writing {path} failed: {error.strerror or error}. Nothing that was finished is lost: "
-            "free some space or fix the permissions, then run the same command again."
+            f"{remedy}"
         ) from error
 
 

@@ -190,8 +190,9 @@ def _has_classes(sources: pa.Table) -> bool:
     empty = [named[id_] for id_ in sorted(named.keys() - set(ids))]
     if empty:
         raise ConfigError(
-            f"No training image is left in class {_listed(empty)}. Raise ingest's limits, add "
-            "images to it, or take the class out of the input."
+            f"No training image is left in class {_listed(empty)}. Raise ingest's limits "
+            "(ingest.per_class takes so many of every class), add images to it, or take the class "
+            "out of the input."
         )
     return True
 

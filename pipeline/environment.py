@@ -36,7 +36,9 @@ def check(ledger: Ledger, device: str, accepted: bool) -> None:
     if planned is None or accepted:
         return
     found = here(device)
-    differs = [name for name in _DECIDES if planned.get(name) != found.get(name)]
+    recipe = ledger.stages["plan"]["inputs"].get("recipe", {})
+    decides = [*_DECIDES, "isal"] if recipe.get("encoder") == "isal" else _DECIDES
+    differs = [name for name in decides if planned.get(name) != found.get(name)]
     if differs:
         told = "; ".join(f"{name} {planned.get(name)} -> {found.get(name)}" for name in differs)
         raise ConfigError(

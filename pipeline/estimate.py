@@ -15,10 +15,13 @@ from ..models.loss import dsm_loss
 from ..models.methods import FrozenScore
 from ..models.minimise import minimise
 from ..models.score_net import Architecture
+from ..stages.generate import GenerateConfig
 from ..stages.pixels import to_unit
+from ..stages.png import encoder_of
 from ..stages.sources.objects import Fetching
 from ..stages.survey import Survey, survey
-from ..stages.write import encode_png, sample_bytes
+from ..stages.variant_list import changes_of, evaluations
+from ..stages.write import sample_bytes
 from .config import Config
 from .places import fetched_of
 from .progress import Shown, duration, size
@@ -39,11 +42,11 @@ def estimate(config: Config, folder: Path, shards: Place, device: str, progress:
     config = config.resolved(found.resolution, device)
     ratio = config.generate.ratio
     images = found.training * (ratio + 1)
-    per_image = sample_bytes(found.probed)
+    per_image = sample_bytes(found.probed, encoder_of(config.write.encoder))
     seconds = {"ingest": found.seconds_per_image * (found.training + found.reference)}
     if config.generate.method != "mixup":
         seconds |= _probe(config, found, device)
-    seconds["write"] = images * _encode_seconds(found)
+    seconds["write"] = images * _encode_seconds(config, found)
     seconds["the rest"] = _STARTING
     lines = [
         f"inputs:        {found.inputs:,}, of which {found.training:,} are trained on and"
@@ -99,10 +102,17 @@ def _probe(config: Config, found: Survey, device: str) -> dict[str, float]:
     sigma = sigma_at(generate.t0, score.sigma_1)
     with torch.no_grad():
         one_level = _timed(lambda: score(x[: generate.batch], sigma), device)
-    levels = {"off": 0, "tweedie": 1}.get(generate.denoise, generate.denoise_steps)
-    per_image = (one_step * generate.steps + one_level * (levels + 3)) / generate.batch
-    if generate.method == "bridge":  # two levels a step of Heun's, three ways, and two norms
-        per_image = one_level * (6 * (generate.denoise_steps - 1) + 2) / generate.batch
+
+    def seconds(config: GenerateConfig) -> float:
+        """Of an image, with its three norms."""
+        forward, gradient = evaluations(config)
+        return (one_step * gradient + one_level * (forward + 3)) / int(generate.batch)
+
+    per_image = seconds(generate)
+    tried = [
+        seconds(generate.model_copy(update=dict(changes)))
+        for changes in changes_of(config.evaluate.variants, generate).values()
+    ]
     made = _padded(found.training, config) * generate.ratio
     judged = min(config.evaluate.rows, found.training * generate.ratio)
     score.net.requires_grad_(True).train()
@@ -119,7 +129,8 @@ def _probe(config: Config, found: Survey, device: str) -> dict[str, float]:
     return {
         "train": _timed(update, device) * train.steps + measured * one_level / generate.batch,
         "generate": per_image * made,
-        "evaluate": per_image * _up(judged, generate.batch),
+        "evaluate": per_image * _up(judged, generate.batch)
+        + sum(tried) * min(config.evaluate.variant_rows, judged),
     }
 
 
@@ -152,9 +163,10 @@ def _timed(work: Callable[[], object], device: str) -> float:
     return float(np.median(times))
 
 
-def _encode_seconds(found: Survey) -> float:
+def _encode_seconds(config: Config, found: Survey) -> float:
+    encode = encoder_of(config.write.encoder)
     begin = time.perf_counter()
     for pixels in found.probed:
-        encode_png(pixels)
+        encode(pixels)
     # Beside the encoding, a sample costs its headers, hashes and rows.
     return (time.perf_counter() - begin) / len(found.probed) + 1.5e-4

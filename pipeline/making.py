@@ -19,6 +19,7 @@ from ..models.checkpoint import TrainedNet
 from ..stages import generate as generating
 from ..stages import write as writing
 from ..stages.corpus import Corpus
+from ..stages.png import encoder_of
 from ..stages.sources.bundled import BUNDLED
 from ..stages.variant_list import Changes
 from ..stages.variants import Variation
@@ -72,7 +73,14 @@ class Making:
         """Makes the shard and commits it in the folder `shards`."""
         batches = self.batches(work.rows)
         return writing.write(
-            work, batches, self.parents, shards, temporary, advance, self.environment
+            work,
+            batches,
+            self.parents,
+            shards,
+            temporary,
+            advance,
+            self.environment,
+            encoder_of(self.config.write.encoder),
         )
 
     def probe(self) -> None:
@@ -88,7 +96,8 @@ class Making:
         """About how many bytes these shards will take, judged by some training images."""
         images = self.corpus.images
         some = images[:: max(1, len(images) // _JUDGED)]
-        return int(sum(work.rows.num_rows for work in todo) * writing.sample_bytes(some))
+        each = writing.sample_bytes(some, encoder_of(self.config.write.encoder))
+        return int(sum(work.rows.num_rows for work in todo) * each)
 
     @cached_property
     def environment(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from ..manifests.patience import Patience
 from ..manifests.remote import open_remote
 from ..manifests.store import LocalStore, Store
 from ..manifests.urls import URL, Place, place, same_place
+from ..stages.png import encoder_of
 from .inputs import named_path
 from .ledger import Ledger
 
@@ -25,7 +26,8 @@ _FIRST_LOOK = 20.0  # seconds
 
 
 def check(job: "Job") -> None:
-    """Refuses outputs inside the source, foreign files under our names, missing features.
+    """Refuses what would be found out late: outputs inside the source, foreign files under our
+    names, missing features, a missing encoder.
 
     Raises:
         ConfigError: with the place and what to do.
@@ -36,6 +38,7 @@ def check(job: "Job") -> None:
         if asked is not None:
             _check_apart(f"ingest.{key}", place(asked.source), job)
     check_owner(job)
+    encoder_of(job.config.write.encoder)
     features = named_path(job.config.evaluate.features)
     if features is not None and not Path(features).is_file():
         raise ConfigError(

@@ -41,7 +41,7 @@ class Product(Protocol):
         ...
 
     def check_room(self, making: Making, todo: list[Work]) -> None:
-        """Raises StorageError where there is no room for these shards."""
+        """Raises StorageError where there is no room for these shards; changes nothing."""
         ...
 
     def finished(self, work: Work) -> bool:
@@ -102,7 +102,8 @@ class Folder:
 
     def check_room(self, making: Making, todo: list[Work]) -> None:
         wanted = making.bytes_of(todo)
-        free = shutil.disk_usage(self.shards).free
+        there = next(path for path in (self.shards, *self.shards.parents) if path.exists())
+        free = shutil.disk_usage(there).free
         if free < SURELY * wanted:
             raise StorageError(
                 f"The shards that are missing will take about {size(wanted)}; {self.shards} has"

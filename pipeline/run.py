@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..manifests.atomic import write_bytes
+from ..manifests.errors import ConfigError
 from ..manifests.lock import run_lock
 from ..manifests.urls import Place
 from ..stages.corpus import open_corpus
@@ -129,6 +130,11 @@ def follow(job: Job, outcome: Outcome) -> Outcome:
 
 def work(job: Job) -> Outcome:
     """One of many workers on a run whose corpus, network and plan are there: makes shards."""
+    if job.until not in ("write", STAGES[-1]):
+        raise ConfigError(
+            f"--worker {job.worker} makes shards alone; --until {job.until} asks for what"
+            " comes before. Run the command once without --worker, then start the workers."
+        )
     outcome = Outcome()
     job = replace(job, only="write")
     with build.joined(job):

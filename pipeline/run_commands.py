@@ -189,6 +189,8 @@ def _bring_up_to_date(config: "Config", folder: Path, shards: Place, how: How) -
             parse(how.worker) if how.worker else None,
             how.accept_environment,
         )
+        if how.dry_run and how.worker:
+            raise ConfigError("A dry run is of the whole run. Leave out --worker.")
         if how.dry_run:
             from .estimate import estimate
             from .places import check as check_places

@@ -47,7 +47,9 @@ def stop_on_signal(*more: signal.Signals, patient: bool = False) -> Iterator[Cal
             raise KeyboardInterrupt
         asked.set()
 
-    previous = {number: signal.signal(number, ask) for number in (*_SIGNALS, *more)}
+    # What was to be ignored from the start (nohup does so with SIGHUP) is ignored.
+    heard = [number for number in more if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, ask) for number in (*_SIGNALS, *heard)}
     try:
         yield asked.is_set
     finally:

@@ -73,7 +73,13 @@ class Desk:
     def not_ready(self, stage: str, why: str) -> ScoreMixError:
         """What to say where a stage is wanted that needs another one first."""
         first = f"scoremix-pipeline run {self.job.folder / 'stages.yaml'}"
-        if self.job.worker is None or self.ledger.outcome(stage):
+        if self.job.worker is not None and self.ledger.outcome(stage):
+            return ConfigError(
+                f"Worker {self.job.worker} was given other options than {self.job.folder} was"
+                f" planned with: its {stage} is stale ({why}). Give it the options of the plan, or"
+                " run the same command, --set and all, once with --until plan in place of --worker."
+            )
+        if self.job.worker is None:
             return ConfigError(
                 f"{self.job.only} of {self.job.folder} was asked for, but its {stage} is stale"
                 f" ({why}). Run `{first}` first."

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from ..manifests.atomic import write_bytes, write_json
 from ..manifests.errors import ConfigError
@@ -27,7 +27,7 @@ from .feature_cache import FeatureCache, Features, Rows
 from .progress import Progress
 from .records import Looked, Measured, measure
 from .trace import STEPS, Trace, Traced, fold, trace_rows
-from .variant_list import Which
+from .variant_list import Which, check
 from .variants import Variation, as_configured, try_variants
 from .verdict import Findings, Verdict, as_metrics, judge, norm_quantiles, rounded
 
@@ -51,6 +51,13 @@ class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
     # or a mapping, name -> options of section `generate`.
     variants: Which | dict[str, dict[str, Any]] = "steps"
     variant_rows: int = Field(default=300, ge=1)  # plan rows that each variant is tried on
+
+    @field_validator("variants")
+    @classmethod
+    def _options_of_generate(cls, value: Any) -> Any:
+        for name, changes in value.items() if isinstance(value, dict) else ():
+            check(name, changes)
+        return value
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from ..manifests.errors import ConfigError
 from .generate import GenerateConfig
 from .presets import BRIDGE_T0
 
@@ -31,11 +30,7 @@ _PUBLISHED: Changes = {
 
 def changes_of(which: Which | Mapping[str, Changes], config: GenerateConfig) -> dict[str, Changes]:
     """Name -> changed options, without what is as configured or as one before."""
-    named = isinstance(which, Mapping)
     chosen = dict(which) if isinstance(which, Mapping) else _named(config, every=which == "all")
-    for name, changes in chosen.items():
-        if named:
-            _check(name, changes)
     known = [config]
     different: dict[str, Changes] = {}
     for name, changes in chosen.items():
@@ -46,15 +41,16 @@ def changes_of(which: Which | Mapping[str, Changes], config: GenerateConfig) -> 
     return different
 
 
-def _check(name: str, changes: Changes) -> None:
+def check(name: str, changes: Changes) -> None:
+    """Raises ValueError for what no variant can change, or change so."""
     wrong = [key for key in changes if key not in _OPTIONS]
     try:
         GenerateConfig.model_validate(dict(changes))
     except ValidationError as error:
         wrong += [str(problem["loc"][0]) for problem in error.errors()]
     if wrong:
-        raise ConfigError(
-            f"evaluate.variants, {name}: {', '.join(dict.fromkeys(wrong))} cannot be changed or set"
+        raise ValueError(
+            f"{name}: {', '.join(dict.fromkeys(wrong))} cannot be changed or set"
             f" so. A variant may change {', '.join(_OPTIONS)}, with values as in section generate."
         )
 

@@ -147,9 +147,7 @@ def try_variants(
 
     A variant that makes no images (not finite, blank, out of memory) is told as such.
 
-    Raises:
-        ConfigError: options that section `generate` does not have.
-        Interrupted: a stop was asked for.
+    Raises Interrupted if a stop was asked for.
     """
     config = variation.config
     fewest = min(bench.rows.num_rows, len(bench.reference.vectors))

@@ -5,7 +5,6 @@ marker agrees with its plan rows and recipe.
 """
 
 import hashlib
-import io
 import platform
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -19,26 +18,28 @@ import PIL
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from PIL import Image, features
 from pydantic import BaseModel, Field
 
 from ..manifests.plan import rows_digest, shards_of, soft_label
 from ..manifests.shard import Marker, Sample, commit_shard, is_complete
 from ..manifests.store import Store
 from .generate import Batch
+from .png import by_pillow, version_of
 
 _ENCODERS = 4  # threads; Pillow releases the interpreter lock while it compresses
-_COMPRESSION = 6  # zlib level
 _TAR_BLOCK = 512
 _MEMBERS = 3  # image, json, cls
 _ROWS = 400  # bytes of a sample in its shard's Parquet, in plan and manifest
+
+
+Encode = Callable[[NDArray[np.uint8]], bytes]
 
 
 class WriteConfig(BaseModel, frozen=True, extra="forbid"):
     """Section `write`."""
 
     format: Literal["png"] = "png"
-    encoder: Literal["auto", "pillow"] = "auto"
+    encoder: Literal["auto", "pillow", "isal"] = "auto"  # isal: faster, files a little larger
     shard_size: int = Field(default=1000, ge=1)  # images a shard
 
     def resolved(self) -> "WriteConfig":
@@ -91,6 +92,7 @@ def write(
     temporary: Path,
     advance: Callable[[int], None],
     environment: dict[str, str],
+    encode: Encode = by_pillow,
 ) -> Marker:
     """Encodes and commits one shard.
 
@@ -101,7 +103,7 @@ def write(
             shards,
             temporary,
             work.name,
-            _encoded(batches, sources, pool, advance),
+            _encoded(batches, sources, pool, advance, encode),
             rows_digest=work.rows_digest,
             recipe_digest=work.recipe_digest,
             environment=environment,
@@ -113,11 +115,12 @@ def _encoded(
     sources: Sources,
     pool: ThreadPoolExecutor,
     advance: Callable[[int], None],
+    encode: Encode,
 ) -> Iterator[Sample]:
     """Samples in plan order; the pool is a batch ahead of the writer, the device of the pool."""
     waiting: deque[list[Future[Sample]]] = deque()
     for batch in batches:
-        waiting.append([pool.submit(_sample, *item, sources) for item in _items(batch)])
+        waiting.append([pool.submit(_sample, *item, sources, encode) for item in _items(batch)])
         while len(waiting) > 1:
             yield from _results(waiting.popleft(), advance)
     while waiting:
@@ -147,6 +150,7 @@ def _sample(
     pixels: NDArray[np.uint8],
     norms: tuple[float, float, float] | None,
     sources: Sources,
+    encode: Encode,
 ) -> Sample:
     first, second = row["row_1"], row["row_2"]
     licences = sorted({name for name in (sources.license[first], sources.license[second]) if name})
@@ -157,7 +161,7 @@ def _sample(
         )
     return Sample(
         row=row,
-        image=encode_png(pixels),
+        image=encode(pixels),
         pixel_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
         width=pixels.shape[1],
         height=pixels.shape[0],
@@ -173,19 +177,11 @@ def _cpu_kernels() -> str:
     return str(torch.backends.cpu.get_cpu_capability())
 
 
-def sample_bytes(images: Iterable[NDArray[np.uint8]]) -> float:
+def sample_bytes(images: Iterable[NDArray[np.uint8]], encode: Encode = by_pillow) -> float:
     """About how many bytes a sample takes: headers, padding, and the mean PNG of some images."""
-    image = float(np.mean([len(encode_png(pixels)) for pixels in images]))
+    image = float(np.mean([len(encode(pixels)) for pixels in images]))
     padded = (image // _TAR_BLOCK + 1) * _TAR_BLOCK
     return _MEMBERS * _TAR_BLOCK + padded + (_MEMBERS - 1) * _TAR_BLOCK + _ROWS
-
-
-def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """uint8 (H, W, 1 or 3) -> PNG, mode L or RGB."""
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=_COMPRESSION)
-    return buffer.getvalue()
 
 
 def describe_environment(device: torch.device) -> dict[str, str]:
@@ -198,6 +194,7 @@ def describe_environment(device: torch.device) -> dict[str, str]:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "pillow": PIL.__version__,
-        "zlib": str(features.version("zlib")),
+        "zlib": version_of("pillow"),
+        "isal": version_of("isal"),
         "pyarrow": pa.__version__,
     }

@@ -86,13 +86,16 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def mounted(shards: Path, folder: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+def mounted(
+    shards: Path, folder: Path, *more: str, before: Callable[[], object] | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """A mount that can be read; whatever is left of it afterwards is cleared away."""
     process = subprocess.Popen(
         [sys.executable, "-m", "scoremix.pipeline.cli", "mount", shards, folder, *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=before,
     )
     try:
         assert process.stdout is not None and process.stderr is not None
@@ -232,6 +235,20 @@ def test_a_signal_unmounts(number: signal.Signals, pets: Path, works: None, tmp_
         code, told = ended(process)
     assert code == 0 and f"{folder} is unmounted." in told and "in use" not in told
     assert not (tmp_path / "new").exists(), "it was not there before"
+
+
+def test_what_nohup_started_outlives_the_session(pets: Path, works: None, tmp_path: Path) -> None:
+    def as_nohup() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    with mounted(pets, tmp_path / "in", "--to", "stylegan", before=as_nohup) as process:
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.7)
+        assert (tmp_path / "in" / "dataset.json").read_bytes()
+        process.terminate()
+        assert ended(process)[0] == 0
 
 
 def test_an_impatient_user_is_unmounted_too(pets: Path, works: None, tmp_path: Path) -> None:
@@ -403,6 +420,16 @@ def test_places_that_are_refused(pets: Path, tmp_path: Path) -> None:
     empty.mkdir()
     check_place(empty, pets)
     check_place(tmp_path / "a" / "b", pets)
+
+
+def test_of_two_at_one_moment_one_is_refused(pets: Path, tmp_path: Path) -> None:
+    place = tmp_path / "in"
+    with place_for(place):
+        assert "just now" in refusal(lambda: place_for(place).__enter__())
+        assert place.is_dir()
+    assert not place.exists()
+    with place_for(place):
+        assert place.is_dir()
 
 
 def test_a_stale_mount_is_told_by_what_the_system_says(

@@ -12,11 +12,13 @@ import pytest
 import tiny
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import ValidationError
 
-from scoremix.manifests.errors import ConfigError, Interrupted, ScoreMixError
+from scoremix.manifests.errors import Interrupted, ScoreMixError
 from scoremix.models.distances import Reference
 from scoremix.models.features import Pixels
 from scoremix.pipeline.cli import commands, exit_code
+from scoremix.stages.evaluate import EvaluateConfig
 from scoremix.stages.generate import GenerateConfig
 from scoremix.stages.progress import Silent
 from scoremix.stages.variant_list import DENOISING, changes_of, evaluations
@@ -71,8 +73,8 @@ def test_every_variant_is_another(method: str) -> None:
     [({"ratio": 3}, "ratio"), ({"steps": -1}, "steps"), ({"stop": "soon", "lr": 1}, "stop")],
 )
 def test_options_that_no_variant_can_have(changes: dict[str, Any], named: str) -> None:
-    with pytest.raises(ConfigError, match=f"evaluate.variants, mine: {named} cannot"):
-        changes_of({"mine": changes}, CONFIG)
+    with pytest.raises(ValidationError, match=f"mine: {named} cannot"):
+        EvaluateConfig(variants={"mine": changes})
 
 
 @dataclass(frozen=True)

@@ -259,6 +259,22 @@ def test_images_do_not_depend_on_the_number_of_threads() -> None:
     assert others == [one, one] and all(one)
 
 
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--set", "generate.ratio=3"], "other options"),
+        (["--until", "plan"], "makes shards alone"),
+        (["--dry-run"], "Leave out --worker"),
+    ],
+)
+def test_what_a_worker_cannot_be_asked(
+    more: list[str], told: str, planned: list[str | Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli(*planned, *more, "--worker", "0/2") == 2
+    assert told in capsys.readouterr().err
+    assert not list((Path(planned[1]).parent / "run").glob("shards/*.tar"))
+
+
 def test_two_runs_of_one_moment_do_not_share_an_out(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

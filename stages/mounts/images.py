@@ -130,6 +130,7 @@ class Images:
     def __init__(self, table: Table, tars: OpenTars) -> None:
         self._table, self._tars = table, tars
         self._verified = bytearray(len(table))
+        self._told: set[int] = set()  # damaged ones, each told once
         # Of images as RGB, which have no size before they are encoded.
         self._sizes = array("q", [-1]) * len(table) if table.to_rgb else table.size
         self._encoded: OrderedDict[int, bytes] = OrderedDict()
@@ -166,7 +167,8 @@ class Images:
     def _whole(self, number: int) -> bytes:
         data = self._stored(number, 0, self._table.size[number])
         if hashlib.sha256(data).digest() != self._table.sha256(number):
-            if self._verified[number] == 0:
+            if number not in self._told:
+                self._told.add(number)
                 name = self._tars.names[self._table.shard[number]]
                 logger.error(
                     "An image in %s.tar, at byte %d, is damaged: it cannot be read. "

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,13 +55,29 @@ def _check_alive(place: Path) -> None:
 
 
 @contextlib.contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """Of two that would mount on one folder at the same moment, one is refused."""
+    folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise ConfigError(
+            f"Somebody is mounting on {place} just now. Name another folder."
+        ) from error
+    finally:
+        os.close(folder)
+
+
+@contextlib.contextmanager
 def place_for(place: Path) -> Iterator[None]:
     """Makes the folder, and those above it, where they are missing; removes again what it made."""
     made = [path for path in (place, *place.parents) if not path.exists()]
     with storage_errors(place):
         place.mkdir(parents=True, exist_ok=True)
     try:
-        yield
+        with _alone(place):
+            yield
     finally:
         for path in made:
             with contextlib.suppress(OSError):  # in use, or filled by somebody: then it stays

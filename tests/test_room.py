@@ -1,0 +1,34 @@
+"""No room: nothing is begun, and what was published before stays so."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import tiny
+
+from scoremix.pipeline.cli import commands, exit_code
+
+
+def cli(*arguments: str | Path) -> int:
+    words = [str(argument) for argument in arguments]
+    return exit_code(lambda: commands.main(words, standalone_mode=False))
+
+
+def test_a_published_corpus_outlives_a_ratio_that_does_not_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.make_images(tmp_path / "images")
+    out = tmp_path / "shards"
+    command = ["augment", "--data", tmp_path / "images", "--out", out, "--quiet"]
+    command += [*tiny.options(generate__method="mixup"), "--ratio"]
+    assert cli(*command, "1") == 0
+    before = tiny.digests(out)
+    usage = shutil.disk_usage(tmp_path)
+    with monkeypatch.context() as full:
+        full.setattr(shutil, "disk_usage", lambda path: usage._replace(free=20_000))
+        assert cli(*command, "30") == 6
+    assert "Nothing was begun" in capsys.readouterr().err
+    assert tiny.digests(out) == before
+    assert cli("verify", out) == 0
+    assert cli(*command, "2") == 0
+    assert cli("verify", out) == 0
