@@ -192,7 +192,7 @@ def _make(
     elif recipe["method"] == "bridge":
         steps = bridged(x1, x2, lambda_, score, t0=recipe["t0"], levels=recipe["denoise_steps"])
     else:
-        noise = _streams(part["seed"].to_numpy()[padded], tuple(x1.shape[1:]), device)
+        noise = streams(part["seed"].to_numpy()[padded], tuple(x1.shape[1:]), device)
         steps = scoremix(x1, x2, lambda_, score, noise, options(recipe))
     _check_finite(steps, part)
     _check_spread(steps, part)
@@ -234,7 +234,7 @@ def options(recipe: dict[str, Any]) -> ScoreMixOptions:
     )
 
 
-def _streams(seeds: NDArray[np.int64], shape: tuple[int, ...], device: torch.device) -> Noise:
+def streams(seeds: NDArray[np.int64], shape: tuple[int, ...], device: torch.device) -> Noise:
     """Draws (B, C, H, W) noise, each image from its own stream for each purpose."""
     open_streams: dict[str, list[np.random.Generator]] = {}
 
