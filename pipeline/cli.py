@@ -23,6 +23,7 @@ from ..manifests.errors import (
 )
 from .check_command import check
 from .export_command import export
+from .forget_command import forget
 from .ledger import shards_of
 from .mount_command import mount
 from .repair_command import repair
@@ -91,6 +92,7 @@ commands.add_command(augment)
 commands.add_command(evaluate)
 commands.add_command(verify)
 commands.add_command(repair)
+commands.add_command(forget)
 commands.add_command(report)
 commands.add_command(compare)
 commands.add_command(check)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from safetensors import SafetensorError
 
@@ -57,8 +58,10 @@ def open_net(folder: Path, device: torch.device) -> TrainedNet:
         raise ScoreMixError(f"The network in {folder} cannot be used: {error}") from error
 
 
-def reopen(folder: Path) -> Reopened:
+def reopen(folder: Path, *, finished: bool = True) -> Reopened:
     """Opens the run in `folder`. The caller holds its lock.
+
+    finished: its shards must be what it would make now; else only their plan must be.
 
     Raises:
         ConfigError: it is no run, or its shards were not finished with what it holds now.
@@ -78,7 +81,8 @@ def reopen(folder: Path) -> Reopened:
     wanted: dict[str, dict[str, Any]] = {"plan": inputs_of_plan(config, recipe)}
     if config.generate.method != "mixup":
         wanted["train"] = inputs_of_train(config, corpus.digest)
-    wanted["write"] = inputs_of_write(planned)
+    if finished:
+        wanted["write"] = inputs_of_write(planned)
     for stage, inputs in wanted.items():
         why = ledger.why(stage, inputs)
         if why is not None:
@@ -99,20 +103,31 @@ def open_plan(
     digest: str = ledger.outcome("plan").get("digest", "")
     rows = read_plan(folder, digest)
     if rows is None:
-        rows = build_plan(corpus.sources, plan_options(config), config.seed)
+        rows = build_plan(corpus.planned_sources, plan_options(config), config.seed)
         if rows_digest(rows) != digest:
             raise VerifyError(
                 f"{plan_path(folder)} is gone or damaged, and {folder} now gives another plan."
                 f" Restore it, or run `scoremix-pipeline run {folder / 'stages.yaml'}`."
             )
-    return planned_from(rows, digest, recipe)
+    return planned_from(rows, digest, recipe, corpus.forgotten)
 
 
-def planned_from(rows: pa.Table, digest: str, recipe: dict[str, Any]) -> Planned:
-    """The plan with the shards that it asks for."""
+def planned_from(
+    rows: pa.Table, digest: str, recipe: dict[str, Any], forgotten: frozenset[str]
+) -> Planned:
+    """The plan with the shards that it asks for, without what was made of forgotten images."""
+    if forgotten:
+        rows, digest = (kept := without(rows, forgotten)), rows_digest(kept)
     real = canonical_digest(generating.recipe_of_real(recipe))
     work = writing.plan_work(rows, real, canonical_digest(recipe))
     return Planned(rows, digest, recipe, work)
+
+
+def without(rows: pa.Table, keys: frozenset[str]) -> pa.Table:
+    """Plan or manifest rows that have no parent among `keys`."""
+    gone = pa.array(sorted(keys), pa.string())
+    either = pc.or_(pc.is_in(rows["source_1"], gone), pc.is_in(rows["source_2"], gone))
+    return rows.filter(pc.invert(either))
 
 
 def plan_path(folder: Path) -> Path:

@@ -83,7 +83,7 @@ def run(stages: Path, until: str, overrides: tuple[str, ...], **how: Any) -> Non
 
     config = load_config(stages, list(overrides))
     folder = Path(config.run)
-    _bring_up_to_date(config, folder, shards_of_run(folder), How(until=until, **how))
+    bring_up_to_date(config, folder, shards_of_run(folder), How(until=until, **how))
 
 
 @click.command()
@@ -138,7 +138,7 @@ def augment(
             sections["ingest"]["source"] = str(Path(data).expanduser().absolute())
         config = compose(sections, wanted, "The command line")
         folder = folder or beside
-    _bring_up_to_date(config, folder.absolute(), out, How(until=until, **how))
+    bring_up_to_date(config, folder.absolute(), out, How(until=until, **how))
 
 
 @click.command()
@@ -154,10 +154,11 @@ def evaluate(folder: Path, features: str | None, overrides: tuple[str, ...], **h
     wanted = list(overrides) + ([f"evaluate.features={features}"] if features else [])
     config = load_config(folder / "stages.yaml", wanted)
     shards = shards_of_run(folder)
-    _bring_up_to_date(config, folder, shards, How(only="evaluate", **how))
+    bring_up_to_date(config, folder, shards, How(only="evaluate", **how))
 
 
-def _bring_up_to_date(config: "Config", folder: Path, shards: Path, how: How) -> None:
+def bring_up_to_date(config: "Config", folder: Path, shards: Path, how: How) -> None:
+    """Runs what is missing or stale, and says where everything is."""
     from .progress import Shown, duration
     from .run import Job
     from .run import run as bring

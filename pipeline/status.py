@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..manifests.atomic import canonical_digest, read_parquet
+from ..manifests.atomic import read_parquet
 from ..manifests.errors import ConfigError
 from ..manifests.publish import SUMS
-from ..stages.generate import recipe_of_real
-from ..stages.write import plan_work
+from ..stages.corpus import forgotten_keys
 from .config import Config, load_config
 from .inputs import (
     Planned,
@@ -21,6 +20,7 @@ from .inputs import (
 )
 from .ledger import Ledger
 from .progress import duration
+from .reopen import planned_from, read_plan
 
 
 def describe(folder: Path) -> str:
@@ -67,10 +67,12 @@ def _stages(config: Config, folder: Path, ledger: Ledger) -> list[tuple[str, str
     path = folder / ".scoremix" / "plan.parquet"
     if why or not path.exists():
         return [*found, ("plan", f"missing ({why or 'its file is gone'})")]
-    rows = read_parquet(path)
-    found.append(("plan", f"done, {rows.num_rows:,} rows"))
-    work = plan_work(rows, canonical_digest(recipe_of_real(recipe)), canonical_digest(recipe))
-    planned = Planned(rows, ledger.outcome("plan")["digest"], recipe, work)
+    rows = read_plan(folder, ledger.outcome("plan").get("digest"))
+    if rows is None:
+        return [*found, ("plan", "missing (its file is damaged)")]
+    gone = forgotten_keys(read_parquet(folder / "corpus" / "sources.parquet"))
+    planned = planned_from(rows, ledger.outcome("plan")["digest"], recipe, gone)
+    found.append(("plan", f"done, {planned.rows.num_rows:,} rows"))
     return found + _products(config, folder, ledger, planned)
 
 

@@ -14,6 +14,7 @@ from ..manifests.atomic import (
 )
 from ..manifests.errors import ConfigError, Interrupted, ScoreMixError
 from ..manifests.plan import build_plan, rows_digest
+from ..manifests.tombstones import read_tombstones
 from ..models.checkpoint import TrainedNet
 from ..stages import evaluate as evaluating
 from ..stages import ingest as ingesting
@@ -22,6 +23,7 @@ from ..stages.corpus import Corpus, check_pixels, open_corpus
 from ..stages.held_out import real_norms
 from . import environment, ranks, report_command
 from .config import Config
+from .forgetting import settle
 from .inputs import (
     Planned,
     inputs_of_evaluate,
@@ -93,7 +95,8 @@ def ingest(desk: Desk) -> Corpus:
         device = desk.ledger.outcome("ingest").get("device_type", job.device)
         options, seed = job.config.ingest, job.config.seed
         watched = Stoppable(job.progress, job.stopping)
-        corpus = ingesting.ingest(options, out, seed=seed, progress=watched)
+        refused = read_tombstones(job.folder).hashes
+        corpus = ingesting.ingest(options, out, seed=seed, progress=watched, refused=refused)
         desk.ledger.record("ingest", inputs, digest=corpus.digest, device_type=device)
         return corpus
     return open_corpus(out)
@@ -107,10 +110,26 @@ def _is_corpus(folder: Path) -> bool:
     return True
 
 
+def without_forgotten(desk: Desk, config: Config, corpus: Corpus) -> Corpus:
+    """Where a network will be trained, forgotten images leave the corpus and the plan first."""
+    if not corpus.forgotten or config.generate.method == "mixup" or desk.job.only is not None:
+        return corpus
+    why = desk.ledger.why("train", inputs_of_train(config, corpus.digest))
+    if why is None and all(path.exists() for path in _network(desk.job.folder)):
+        return corpus
+    settle(desk.job.folder)
+    desk.ledger.reload()
+    return open_corpus(corpus.folder)
+
+
+def _network(folder: Path) -> tuple[Path, Path]:
+    return folder / "score-net" / "model.json", folder / "score-net" / "model.safetensors"
+
+
 def check_plan(config: Config, corpus: Corpus) -> None:
     """Finds what no plan can meet, such as a class with one image, before a network is trained."""
     options = plan_options(config)
-    build_plan(corpus.sources, replace(options, ratio=min(options.ratio, 1)), config.seed)
+    build_plan(corpus.planned_sources, replace(options, ratio=min(options.ratio, 1)), config.seed)
 
 
 def train(desk: Desk, config: Config, corpus: Corpus) -> TrainedNet | None:
@@ -120,8 +139,7 @@ def train(desk: Desk, config: Config, corpus: Corpus) -> TrainedNet | None:
         job.progress.note("train: skipped, mixup needs no score network")
         return None
     inputs = inputs_of_train(config, corpus.digest)
-    files = (out / "model.json", out / "model.safetensors")
-    if desk.decide("train", inputs, all(path.exists() for path in files)):
+    if desk.decide("train", inputs, all(path.exists() for path in _network(job.folder))):
         assert config.generate.t0
         check_plan(config, corpus)
         check_pixels(corpus)
@@ -147,12 +165,13 @@ def plan(desk: Desk, config: Config, corpus: Corpus, net: TrainedNet | None) -> 
     job = desk.job
     rows = read_plan(job.folder, desk.ledger.outcome("plan").get("digest"))
     if desk.decide("plan", inputs, rows is not None) or rows is None:
-        rows = build_plan(corpus.sources, plan_options(config), config.seed)
+        rows = build_plan(corpus.planned_sources, plan_options(config), config.seed)
         write_parquet(plan_path(job.folder), rows)
         digest = rows_digest(rows)
         where = environment.of_plan(desk.ledger, recipe, job.device)
         desk.ledger.record("plan", inputs, digest=digest, rows=rows.num_rows, environment=where)
-    return planned_from(rows, desk.ledger.outcome("plan")["digest"], recipe)
+    digest = desk.ledger.outcome("plan")["digest"]
+    return planned_from(rows, digest, recipe, corpus.forgotten)
 
 
 def evaluate(desk: Desk, making: Making, manifest: pa.Table) -> dict[str, Any]:
