@@ -18,6 +18,10 @@ needs    what a trainer needs of a corpus
 staging  a file or tree that appears whole or not at all
 subset   the shards of a smaller ratio, for trainers that stream
 verify   reads all of it back and says what is wrong
+urls     a place: a path, or a URL of an object store
+store    the files below a place, local or (remote) in an object store, read back when written
+patience what to do when a store does not answer
+mirror   a corpus in a store with a local copy of what publishing reads again
 inspect  counts, and the lineage of one image
 lock     who works on a run
 faults   named points at which a test may kill the process

@@ -89,8 +89,10 @@ def write_parquet(path: Path, table: pa.Table, temporary: Path | None = None) ->
     write_bytes(path, parquet_bytes(table), temporary)
 
 
-def read_parquet(path: Path) -> pa.Table:
-    return pq.read_table(path, page_checksum_verification=True)
+def read_parquet(source: Path | bytes) -> pa.Table:
+    """A Parquet file, or the bytes of one."""
+    found = pa.BufferReader(source) if isinstance(source, bytes) else source
+    return pq.read_table(found, page_checksum_verification=True)
 
 
 def sha256_file(path: Path) -> str:

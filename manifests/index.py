@@ -1,14 +1,16 @@
 """index.json: the shards of a corpus, compatible with WIDS, and the hash of every other file."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .atomic import canonical_digest, sha256_file
+from .atomic import canonical_digest
 from .card import CorpusFacts
 from .errors import VerifyError
 from .shard import Marker
+from .store import Store, store_of
 
 INDEX = "index.json"
 
@@ -41,7 +43,7 @@ def build_index(
     return index
 
 
-def shard_entries(shards: Path, markers: Iterable[Marker]) -> list[dict[str, Any]]:
+def shard_entries(store: Store, markers: Iterable[Marker]) -> list[dict[str, Any]]:
     """The index's shardlist: what WIDS reads (url, nsamples, filesize), and the hashes."""
     return [
         {
@@ -50,7 +52,7 @@ def shard_entries(shards: Path, markers: Iterable[Marker]) -> list[dict[str, Any
             "filesize": marker.tar.size,
             "sha256": marker.tar.sha256,
             "parquet_sha256": marker.parquet.sha256,
-            "marker_sha256": sha256_file(shards / f"{marker.shard}.json"),
+            "marker_sha256": hashlib.sha256(store.read(f"{marker.shard}.json")).hexdigest(),
             "round": marker.round,
             "kind": marker.kind,
         }
@@ -68,15 +70,16 @@ def promised_hashes(index: Mapping[str, Any]) -> dict[str, str]:
     return file_hashes(index["shardlist"], index["files"])
 
 
-def read_index(shards: Path) -> dict[str, Any]:
+def read_index(shards: Path | Store) -> dict[str, Any]:
     """index.json as written. Raises VerifyError if it cannot be read as one."""
+    store = store_of(shards)
     try:
-        index = json.loads((shards / INDEX).read_bytes())
+        index = json.loads(store.read(INDEX))
         if index["__kind__"] == "wids-shard-index-v1":
             return dict(index)
     except (ValueError, KeyError, TypeError) as error:
-        raise VerifyError(f"{shards / INDEX} cannot be read: {error}. Run verify.") from error
-    raise VerifyError(f"{shards / INDEX} is of kind {index['__kind__']!r}. Run verify.")
+        raise VerifyError(f"{store.where(INDEX)} cannot be read: {error}. Run verify.") from error
+    raise VerifyError(f"{store.where(INDEX)} is of kind {index['__kind__']!r}. Run verify.")
 
 
 def file_hashes(entries: list[dict[str, Any]], hashes: Mapping[str, str]) -> dict[str, str]:

@@ -10,17 +10,19 @@ import pyarrow.compute as pc
 from .atomic import read_parquet
 from .errors import ConfigError, VerifyError
 from .index import INDEX, read_index
+from .store import Store, store_of
 
 _BINS = 10
 
 
-def summary(shards: Path) -> dict[str, Any]:
+def summary(shards: Path | Store) -> dict[str, Any]:
     """Counts of a corpus, JSON-able: by kind, round, class and method; lambdas; ratio; bytes.
 
     `lambda_histogram` holds the augmented images only: ten equal bins over [0, 1]. Classes go by
     name; samples without one class are under None.
     """
-    manifest, index = _manifest(shards), read_index(shards)
+    store = store_of(shards)
+    manifest, index = _manifest(store), read_index(store)
     augmented = manifest.filter(pc.equal(manifest["kind"], "augmented"))
     counts, edges = np.histogram(augmented["lambda"].to_numpy(), bins=_BINS, range=(0.0, 1.0))
     names = dict(enumerate(index["classes"]))
@@ -38,31 +40,34 @@ def summary(shards: Path) -> dict[str, Any]:
         "bytes": {
             "images": pc.sum(manifest["size"]).as_py(),
             "tars": sum(entry["filesize"] for entry in index["shardlist"]),
-            "folder": sum(path.stat().st_size for path in shards.rglob("*") if path.is_file()),
+            "folder": sum(store.sizes().values()),
         },
     }
 
 
-def lineage(shards: Path, key: str) -> dict[str, Any]:
+def lineage(shards: Path | Store, key: str) -> dict[str, Any]:
     """{"sample": its manifest row, "parents": [rows of parent 1 and 2]}; a real image has none.
 
     A parent that is not in the corpus is None. Raises ConfigError for an unknown key.
     """
-    manifest = _manifest(shards)
-    row = _row(manifest, key, shards)
+    store = store_of(shards)
+    manifest = _manifest(store)
+    row = _row(manifest, key, store)
     if row["kind"] == "real":
         return {"sample": row, "parents": []}
     parents = [_find(manifest, row[name]) for name in ("source_1", "source_2")]
     return {"sample": row, "parents": parents}
 
 
-def image_bytes(shards: Path, key: str) -> bytes:
+def image_bytes(shards: Path | Store, key: str) -> bytes:
     """The image file of a sample, read by its offset: one seek. Raises ConfigError, VerifyError."""
-    row = _row(_manifest(shards), key, shards)
-    path = shards / f"{row['shard']}.tar"
-    if not path.is_file():
+    store = store_of(shards)
+    row = _row(_manifest(store), key, store)
+    name = f"{row['shard']}.tar"
+    path = store.where(name)
+    if store.size(name) is None:
         raise VerifyError(f"{path} is missing, but the manifest names it. Run verify, then repair.")
-    with open(path, "rb") as tar:
+    with store.open(name) as tar:
         tar.seek(row["offset"])
         data = tar.read(row["size"])
     if len(data) != row["size"]:
@@ -70,14 +75,14 @@ def image_bytes(shards: Path, key: str) -> bytes:
     return data
 
 
-def _manifest(shards: Path) -> pa.Table:
-    path = shards / "manifest.parquet"
-    if not path.is_file() or not (shards / INDEX).is_file():
+def _manifest(store: Store) -> pa.Table:
+    name = "manifest.parquet"
+    if store.size(name) is None or store.size(INDEX) is None:
         raise ConfigError(
-            f"{shards} is no published corpus: it needs manifest.parquet and {INDEX}. Name the "
+            f"{store} is no published corpus: it needs manifest.parquet and {INDEX}. Name the "
             "shards folder of a finished run, or run the same command again to finish it."
         )
-    return read_parquet(path)
+    return read_parquet(store.read(name))
 
 
 def _find(manifest: pa.Table, key: str) -> dict[str, Any] | None:
@@ -85,12 +90,12 @@ def _find(manifest: pa.Table, key: str) -> dict[str, Any] | None:
     return rows[0] if rows else None
 
 
-def _row(manifest: pa.Table, key: str, shards: Path) -> dict[str, Any]:
+def _row(manifest: pa.Table, key: str, store: Store) -> dict[str, Any]:
     row = _find(manifest, key)
     if row is None:
         first = manifest["key"][0].as_py()
         raise ConfigError(
-            f"No sample {key!r} among the {manifest.num_rows} of {shards}. Keys look like {first}."
+            f"No sample {key!r} among the {manifest.num_rows} of {store}. Keys look like {first}."
         )
     return row
 

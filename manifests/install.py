@@ -6,10 +6,29 @@ are new, the old marker goes first.
 """
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
-from .atomic import storage_errors, sync_folder
+from .atomic import json_bytes, storage_errors, sync_folder
 from .faults import at
+from .remote import RemoteStore
+from .shard import Marker
+
+
+def upload(made: Path, store: RemoteStore, marker: Marker, *, new: bool) -> None:
+    """The same in an object store: NAME.tar and NAME.parquet of `made` and, both checked, `marker`.
+
+    new: other bytes than before, so the old marker goes first.
+    """
+    name = marker.shard
+    if new:
+        store.remove(f"{name}.json")
+    for extension, facts in (("tar", marker.tar), ("parquet", marker.parquet)):
+        file = f"{name}.{extension}"
+        store.put(file, made / file, facts.sha256)
+        at(f"installed-{extension}")
+    store.write(f"{name}.json", json_bytes(asdict(marker)))
+    at("installed-json")
 
 
 def install(made: Path, shards: Path, name: str, *, new: bool) -> None:

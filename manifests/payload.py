@@ -11,33 +11,34 @@ from PIL import Image
 
 from .errors import VerifyError
 from .layout import Slice
+from .store import Store, store_of
 
-_BUFFER = 1 << 20  # bytes read from a tar at a time; images in shard order lie next to each other
 _COMPRESSION = 6  # zlib level of the pipeline's own PNGs
 
 
 class Tars:
     """The tars of one corpus, one open at a time; not for several threads at once."""
 
-    def __init__(self, shards: Path) -> None:
-        self.shards = shards
+    def __init__(self, shards: Path | Store) -> None:
+        self.shards = store_of(shards)
         self._name: str | None = None
         self._file: BinaryIO | None = None
 
     def read(self, key: str, image: Slice) -> bytes:
         """The image file of sample `key`. Raises VerifyError unless it has the manifest's hash."""
+        tar = self.shards.where(f"{image.shard}.tar")
         try:
             file = self._opened(image.shard)
             file.seek(image.offset)
             data = file.read(image.size)
         except OSError as error:
             raise VerifyError(
-                f"{self.shards / image.shard}.tar cannot be read ({error.strerror or error}). "
+                f"{tar} cannot be read ({error.strerror or error}). "
                 f"`scoremix-pipeline verify {self.shards}` names everything that is wrong."
             ) from error
         if hashlib.sha256(data).hexdigest() != image.sha256:
             raise VerifyError(
-                f"Image {key} in {self.shards / image.shard}.tar is damaged: its bytes are not "
+                f"Image {key} in {tar} is damaged: its bytes are not "
                 "those that the manifest promises. "
                 f"`scoremix-pipeline verify {self.shards}` names everything that is wrong."
             )
@@ -51,13 +52,13 @@ class Tars:
     def _opened(self, name: str) -> BinaryIO:
         if self._file is None or self._name != name:
             self.close()
-            self._file = open(self.shards / f"{name}.tar", "rb", buffering=_BUFFER)
+            self._file = self.shards.open(f"{name}.tar")
             self._name = name
         return self._file
 
 
 @contextmanager
-def open_tars(shards: Path) -> Iterator[Tars]:
+def open_tars(shards: Path | Store) -> Iterator[Tars]:
     tars = Tars(shards)
     try:
         yield tars

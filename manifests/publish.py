@@ -9,7 +9,6 @@ import hashlib
 import logging
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .atomic import (
-    json_bytes,
-    parquet_bytes,
-    read_parquet,
-    sha256_file,
-    storage_errors,
-    sync_folder,
-    write_bytes,
-)
+from .atomic import json_bytes, parquet_bytes, read_parquet
 from .card import CorpusFacts, Counts, dataset_card
 from .errors import ScoreMixError
 from .faults import at
@@ -33,6 +24,7 @@ from .index import INDEX, build_index, file_hashes, shard_entries
 from .plan import rows_digest, shards_of
 from .schema import MANIFEST, PLAN
 from .shard import NORMS, Marker, is_complete, read_marker
+from .store import LocalStore, Store, store_of
 
 SUMS = "SHA256SUMS"
 _OURS = re.compile(r"(real|aug)-\d{6,}\.(tar|parquet|json)")
@@ -55,28 +47,31 @@ class Published:
 
 
 def publish(
-    shards: Path,
+    shards: Path | Store,
     plan: pa.Table,
     *,
     expected: Mapping[str, tuple[str, str]],
     facts: CorpusFacts,
-    temporary: Path,
+    temporary: Path | None = None,
 ) -> Published:
     """Makes the folder of finished shards a corpus that holds exactly the plan's shards.
+
+    temporary: for unfinished files of a local folder, on its file system.
 
     `expected` gives every shard's (rows_digest, recipe_digest). Raises ScoreMixError, before
     anything is touched, unless every shard of the plan is complete. Shards that the plan does not
     name (a ratio that was lowered) are removed, since readers take every tar in the folder.
     """
-    markers = finished_markers(shards, plan, expected)
-    files = small_files(shards, plan, markers, facts)
-    foreign = foreign_files(shards)
+    store = LocalStore(shards, temporary) if isinstance(shards, Path) else shards
+    markers = finished_markers(store, plan, expected)
+    files = small_files(store, plan, markers, facts)
+    foreign = foreign_files(store)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()} | foreign
-    files[INDEX], sums = index_and_sums(shards, plan, markers, facts, hashes)
-    stale = _stale(shards, markers)
-    changed = [name for name, data in files.items() if not _holds(shards / name, data)]
-    if changed or stale or not _holds(shards / SUMS, sums):
-        _replace(shards, temporary, {name: files[name] for name in changed}, stale, sums)
+    files[INDEX], sums = index_and_sums(store, plan, markers, facts, hashes)
+    stale = _stale(store, markers)
+    changed = [name for name, data in files.items() if not _holds(store, name, data)]
+    if changed or stale or not _holds(store, SUMS, sums):
+        _replace(store, {name: files[name] for name in changed}, stale, sums)
         changed.append(SUMS)
     return Published(
         shards=len(markers),
@@ -89,62 +84,52 @@ def publish(
 
 
 def index_and_sums(
-    shards: Path,
+    shards: Path | Store,
     plan: pa.Table,
     markers: list[Marker],
     facts: CorpusFacts,
     hashes: Mapping[str, str],
 ) -> tuple[bytes, bytes]:
     """index.json and SHA256SUMS of these shards and these other files (name -> sha256)."""
-    entries = shard_entries(shards, markers)
+    entries = shard_entries(store_of(shards), markers)
     index = json_bytes(build_index(rows_digest(plan), entries, facts, hashes))
     own = {INDEX: hashlib.sha256(index).hexdigest()}
     return index, render_sums(file_hashes(entries, hashes) | own)
 
 
-def write_plan(shards: Path, plan: pa.Table, temporary: Path) -> None:
+def write_plan(store: Store, plan: pa.Table) -> None:
     """The plan as it will be published, ahead of the shards: a claim on the folder."""
-    data = _plan_bytes(plan)
-    if not _holds(shards / "plan.parquet", data):
-        write_bytes(shards / "plan.parquet", data, temporary / "plan.parquet.tmp")
+    data = plan_bytes(plan)
+    if not _holds(store, "plan.parquet", data):
+        store.write("plan.parquet", data)
 
 
-def is_published(shards: Path) -> bool:
+def is_published(shards: Path | Store) -> bool:
     """Whether SHA256SUMS is there, every file it names too, and the small ones are unchanged.
 
     Shards are told by their markers; `verify` reads every byte.
     """
+    store = store_of(shards)
     try:
-        lines = (shards / SUMS).read_text().splitlines()
+        lines = store.read(SUMS).decode().splitlines()
     except (OSError, UnicodeDecodeError):
         return False
     promised = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    if not all((shards / name).is_file() for name in promised):
+    if any(store.size(name) is None for name in promised):
         return False
     small = [name for name in SMALL if name in promised]
-    return len(small) == len(SMALL) and all(
-        sha256_file(shards / name) == promised[name] for name in small
-    )
+    return len(small) == len(SMALL) and all(store.sha256(name) == promised[name] for name in small)
 
 
-def unpublish(shards: Path) -> None:
+def unpublish(shards: Path | Store) -> None:
     """Takes SHA256SUMS away, durably: from here on the folder does not verify."""
-    with storage_errors(shards / SUMS):
-        if os.path.lexists(shards / SUMS):
-            (shards / SUMS).unlink(missing_ok=True)  # another publisher may have been faster
-            sync_folder(shards)
+    store_of(shards).remove(SUMS)
     at("unpublished")
 
 
 def render_sums(hashes: Mapping[str, str]) -> bytes:
     """SHA256SUMS as `sha256sum -c` reads it, sorted by name."""
     return b"".join(os.fsencode(f"{hashes[name]}  {name}\n") for name in sorted(hashes))
-
-
-def files_below(shards: Path) -> list[str]:
-    """Every file in the folder as a relative name, sorted; anything that is no folder counts."""
-    paths = (path for path in shards.rglob("*") if path.is_symlink() or not path.is_dir())
-    return sorted(path.relative_to(shards).as_posix() for path in paths)
 
 
 def counts_of(plan: pa.Table, manifest: pa.Table) -> Counts:
@@ -164,9 +149,10 @@ def counts_of(plan: pa.Table, manifest: pa.Table) -> Counts:
 
 
 def finished_markers(
-    shards: Path, plan: pa.Table, expected: Mapping[str, tuple[str, str]]
+    shards: Path | Store, plan: pa.Table, expected: Mapping[str, tuple[str, str]]
 ) -> list[Marker]:
     """The plan's shards in order. Raises ScoreMixError unless every one is complete."""
+    store = store_of(shards)
     parts = shards_of(plan)
     if not parts:
         raise ScoreMixError("The plan is empty: there is nothing to publish.")
@@ -177,22 +163,23 @@ def finished_markers(
     for name, rows in parts.items():
         planned, recipe = expected[name]
         assert rows_digest(rows) == planned, f"expected digest of {name} is not the plan's"
-        if not is_complete(shards, name, rows_digest=planned, recipe_digest=recipe):
+        if not is_complete(store, name, rows_digest=planned, recipe_digest=recipe):
             missing.append(name)
     if missing:
         raise ScoreMixError(
             f"{len(missing)} of {len(parts)} shards are not finished: {', '.join(missing[:5])}"
             f"{', ...' if len(missing) > 5 else ''}. Run the same command again to make them."
         )
-    markers = [read_marker(shards, name) for name in parts]
+    markers = [read_marker(store, name) for name in parts]
     return [marker for marker in markers if marker is not None]
 
 
 def small_files(
-    shards: Path, plan: pa.Table, markers: list[Marker], facts: CorpusFacts
+    shards: Path | Store, plan: pa.Table, markers: list[Marker], facts: CorpusFacts
 ) -> dict[str, bytes]:
     """The files that shards, plan and facts determine, in the order in which they are written."""
-    tables = [read_parquet(shards / f"{marker.shard}.parquet") for marker in markers]
+    store = store_of(shards)
+    tables = [read_parquet(store.read(f"{marker.shard}.parquet")) for marker in markers]
     manifest = pa.concat_tables(tables).cast(MANIFEST).combine_chunks()
     if rows_digest(manifest) != rows_digest(plan):
         raise ScoreMixError(
@@ -201,13 +188,13 @@ def small_files(
         )
     _check_fields(manifest)
     return {
-        "plan.parquet": _plan_bytes(plan),
+        "plan.parquet": plan_bytes(plan),
         "manifest.parquet": parquet_bytes(manifest),
         "README.md": dataset_card(facts, counts_of(plan, manifest)).encode(),
     }
 
 
-def _plan_bytes(plan: pa.Table) -> bytes:
+def plan_bytes(plan: pa.Table) -> bytes:
     rows = plan.select(PLAN.names).cast(PLAN).replace_schema_metadata(None).combine_chunks()
     return parquet_bytes(rows)
 
@@ -224,35 +211,36 @@ def _check_fields(manifest: pa.Table) -> None:
             )
 
 
-def foreign_files(shards: Path) -> dict[str, str]:
+def foreign_files(shards: Path | Store) -> dict[str, str]:
     """Hashes of files that are none of ours: they are kept, and SHA256SUMS covers them."""
     hashes = {}
-    for name in files_below(shards):
+    store = store_of(shards)
+    for name in store.names():
         if name in (*SMALL, SUMS) or _OURS.fullmatch(name):
             continue
         if not name.isprintable() or "\\" in name:
-            raise ScoreMixError(f"{shards} holds a file that SHA256SUMS cannot name: {name!r}.")
-        if not (shards / name).is_file():
-            raise ScoreMixError(f"{shards / name} is no regular file. Remove it from the corpus.")
-        hashes[name] = sha256_file(shards / name)
+            raise ScoreMixError(f"{store} holds a file that SHA256SUMS cannot name: {name!r}.")
+        if store.size(name) is None:
+            raise ScoreMixError(
+                f"{store.where(name)} is no regular file. Remove it from the corpus."
+            )
+        hashes[name] = store.sha256(name)
     return hashes
 
 
-def _stale(shards: Path, markers: list[Marker]) -> list[str]:
+def _stale(store: Store, markers: list[Marker]) -> list[str]:
     planned = {marker.shard for marker in markers}
-    ours = [name for name in files_below(shards) if _OURS.fullmatch(name)]
+    ours = [name for name in store.names() if _OURS.fullmatch(name)]
     return [name for name in ours if name.partition(".")[0] not in planned]
 
 
-def _holds(path: Path, data: bytes) -> bool:
-    return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
+def _holds(store: Store, name: str, data: bytes) -> bool:
+    return store.size(name) == len(data) and store.read(name) == data
 
 
-def _replace(
-    shards: Path, temporary: Path, files: Mapping[str, bytes], stale: list[str], sums: bytes
-) -> None:
+def _replace(store: Store, files: Mapping[str, bytes], stale: list[str], sums: bytes) -> None:
     """SHA256SUMS away, stale shards away (marker first), the files, SHA256SUMS back."""
-    unpublish(shards)
+    unpublish(store)
     if stale:
         logger.warning(
             "Removing %d files of shards that the plan no longer names: %s%s",
@@ -260,14 +248,11 @@ def _replace(
             ", ".join(stale[:6]),
             ", ..." if len(stale) > 6 else "",
         )
-        with storage_errors(shards):
-            for name in sorted(stale, key=lambda name: (not name.endswith(".json"), name)):
-                (shards / name).unlink(missing_ok=True)
-            sync_folder(shards)
+        for name in sorted(stale, key=lambda name: (not name.endswith(".json"), name)):
+            store.remove(name)
         at("stale-removed")
-    token = secrets.token_hex(4)
     for name, data in files.items():
-        write_bytes(shards / name, data, temporary / f"{name}.{token}.tmp")
+        store.write(name, data)
         at(_POINTS.get(name, "index"))
-    write_bytes(shards / SUMS, sums, temporary / f"{SUMS}.{token}.tmp")
+    store.write(SUMS, sums)
     at("sums")

@@ -21,11 +21,12 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from .atomic import parquet_bytes, replacing, sha256_file, storage_errors, sync_folder, write_json
+from .atomic import parquet_bytes, replacing, storage_errors, sync_folder, write_json
 from .errors import ScoreMixError
 from .faults import at
 from .plan import rows_digest as digest_of
 from .schema import MANIFEST, PLAN, SAMPLE_FIELDS
+from .store import Store, store_of
 from .tars import TarWriter
 
 MARKER_FORMAT = "scoremix-shard-1"
@@ -188,29 +189,30 @@ def marker_for(
     )
 
 
-def read_marker(folder: Path, name: str) -> Marker | None:
+def read_marker(shards: Path | Store, name: str) -> Marker | None:
     """The marker of a shard, or None where there is none that can be read as one."""
     try:
-        marker = Marker.parse((folder / f"{name}.json").read_bytes())
+        marker = Marker.parse(store_of(shards).read(f"{name}.json"))
     except (FileNotFoundError, ValueError):
         return None
     return marker if marker.shard == name else None
 
 
 def is_complete(
-    folder: Path, name: str, *, rows_digest: str, recipe_digest: str, thorough: bool = False
+    shards: Path | Store, name: str, *, rows_digest: str, recipe_digest: str, thorough: bool = False
 ) -> bool:
     """Whether the shard is there and is the planned one; `thorough` reads every byte again."""
-    marker = read_marker(folder, name)
+    store = store_of(shards)
+    marker = read_marker(store, name)
     if marker is None:
         return False
     if (marker.rows_digest, marker.recipe_digest) != (rows_digest, recipe_digest):
         return False
     for extension, facts in (("tar", marker.tar), ("parquet", marker.parquet)):
-        path = folder / f"{name}.{extension}"
-        if not path.is_file() or path.stat().st_size != facts.size:
+        file = f"{name}.{extension}"
+        if store.size(file) != facts.size:
             return False
-        if thorough and sha256_file(path) != facts.sha256:
+        if thorough and store.sha256(file) != facts.sha256:
             return False
     return True
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import tarfile
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -50,10 +51,10 @@ class TarWriter:
         self.size += len(data)
 
 
-def damaged(path: Path, rows: list[dict[str, Any]]) -> Iterator[str]:
+def damaged(source: Path | BinaryIO, rows: list[dict[str, Any]]) -> Iterator[str]:
     """Of a tar that is not what it was: the samples whose image bytes are hit."""
     hit = []
-    with open(path, "rb") as tar:
+    with _opened(source) as tar:
         for row in rows:
             tar.seek(row["offset"])
             if hashlib.sha256(tar.read(row["size"])).hexdigest() != row["sha256"]:
@@ -62,10 +63,10 @@ def damaged(path: Path, rows: list[dict[str, Any]]) -> Iterator[str]:
     yield f"has damage in {len(hit)} of {len(rows)} images: {', '.join(hit[:_NAMED])}{more}"
 
 
-def walked(path: Path, rows: list[dict[str, Any]]) -> Iterator[str]:
+def walked(source: Path | BinaryIO, rows: list[dict[str, Any]]) -> Iterator[str]:
     """Every member of a tar against the manifest's rows."""
     samples: list[tuple[str, dict[str, tarfile.TarInfo]]] = []
-    with tarfile.open(path, "r:") as tar:
+    with _opened(source) as file, tarfile.open(fileobj=file, mode="r:") as tar:
         for member in tar:
             key, _, extension = member.name.partition(".")
             if not samples or samples[-1][0] != key:
@@ -78,6 +79,11 @@ def walked(path: Path, rows: list[dict[str, Any]]) -> Iterator[str]:
             wrong = _sample_faults(tar, members, row)
             if wrong:
                 yield f"sample {key} does not agree with the manifest: {', '.join(wrong)}"
+
+
+def _opened(source: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
+    """The file itself is closed with the block; one that was open stays so."""
+    return open(source, "rb") if isinstance(source, Path) else nullcontext(source)
 
 
 def _sample_faults(

@@ -19,16 +19,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from .atomic import json_bytes, read_parquet, sha256_file
+from .atomic import json_bytes, read_parquet
 from .deep import wrong_pixels
 from .errors import ScoreMixError
 from .index import INDEX, promised_hashes, shard_entries
 from .index import index_digest as digest_of_index
 from .part import Part
 from .plan import rows_digest, shards_of
-from .publish import SUMS, files_below, render_sums
+from .publish import SUMS, render_sums
 from .schema import MANIFEST, PLAN
 from .shard import Marker
+from .store import Store, store_of
 from .tars import damaged, walked
 
 _COMPARED = ("shardlist", "plan_digest", "counts", "ratio")  # fields of the index
@@ -46,7 +47,7 @@ class Problem:
 
 @dataclass
 class _Findings:
-    shards: Path
+    shards: Store
     deep: bool = False
     unread: set[str] = field(default_factory=set)  # of other parts; they are there
     sums: dict[str, str] = field(default_factory=dict)  # as SHA256SUMS says
@@ -65,19 +66,20 @@ class _Findings:
         return seen is not None and seen in (self.sums.get(name), self.promised.get(name))
 
 
-def verify(shards: Path, *, deep: bool = False, part: Part | None = None) -> list[Problem]:
+def verify(shards: Path | Store, *, deep: bool = False, part: Part | None = None) -> list[Problem]:
     """Every problem of a published corpus, sorted by file; an empty list means it is whole.
 
     Never raises for damaged contents. Reads each tar twice: once to hash, once member by member.
     part: read these tars and Parquet files alone; of the others, whether they are there and have
         the size that their marker says.
     """
-    findings = _Findings(shards, deep)
-    if not shards.is_dir():
+    findings = _Findings(store_of(shards), deep)
+    if isinstance(shards, Path) and not shards.is_dir():
         return [Problem(".", f"{shards} is not a folder")]
-    names = [name for name in files_below(shards) if name != SUMS]
+    names = [name for name in findings.shards.names() if name != SUMS]
     if part is not None:
-        findings.unread = {name for name in part.left_out(names) if (shards / name).is_file()}
+        sizes = findings.shards.sizes()
+        findings.unread = {name for name in part.left_out(names) if name in sizes}
         names = [name for name in names if name not in findings.unread]
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         _hash_all(findings, names, pool)
@@ -90,12 +92,11 @@ def verify(shards: Path, *, deep: bool = False, part: Part | None = None) -> lis
 
 def _hash_all(findings: _Findings, names: list[str], pool: ThreadPoolExecutor) -> None:
     def hashed(name: str) -> str | None:
-        path = findings.shards / name
-        if not path.is_file():  # a pipe would wait for ever
+        if findings.shards.size(name) is None:  # a pipe would wait for ever
             findings.report(name, "is not a regular file, or a link to nothing")
             return None
         try:
-            return sha256_file(path)
+            return findings.shards.sha256(name)
         except OSError as error:
             findings.report(name, f"cannot be read: {error.strerror or error}")
             return None
@@ -108,7 +109,7 @@ def _read_index(findings: _Findings) -> None:
     """Takes index.json as a witness if it is in canonical form and agrees with its own digest."""
     if not findings.found.get(INDEX):
         return
-    raw = (findings.shards / INDEX).read_bytes()
+    raw = findings.shards.read(INDEX)
     try:
         index = json.loads(raw)
         if json_bytes(index) == raw and index["index_digest"] == digest_of_index(index):
@@ -122,11 +123,10 @@ def _read_index(findings: _Findings) -> None:
 
 
 def _read_sums(findings: _Findings) -> None:
-    path = findings.shards / SUMS
-    if not path.is_file():
+    if findings.shards.size(SUMS) is None:
         findings.report(SUMS, "is missing: the corpus was not finished or is being changed")
         return
-    raw = path.read_bytes()
+    raw = findings.shards.read(SUMS)
     lines = _LINE.findall(raw)
     findings.sums = {os.fsdecode(name): digest.decode() for digest, name in lines}
     if not raw or render_sums(findings.sums) != raw:
@@ -203,7 +203,7 @@ def _table(findings: _Findings, name: str, schema: pa.Schema) -> pa.Table | None
     if not findings.sound(name):
         return None
     try:
-        table = read_parquet(findings.shards / name)
+        table = read_parquet(findings.shards.read(name))
     except (pa.ArrowException, OSError, ValueError) as error:
         findings.report(name, f"cannot be read as Parquet: {error}")
         return None
@@ -223,10 +223,10 @@ def _check_shard(findings: _Findings, name: str, rows: pa.Table) -> Marker | Non
     if findings.found.get(file):
         check = walked if findings.sound(file) else damaged
         try:
-            for what in check(findings.shards / file, rows.to_pylist()):
-                findings.report(file, what)
-            if findings.deep and findings.sound(file):
-                with open(findings.shards / file, "rb") as tar:
+            with findings.shards.open(file) as tar:
+                for what in check(tar, rows.to_pylist()):
+                    findings.report(file, what)
+                if findings.deep and findings.sound(file):
                     for what in wrong_pixels(tar, rows.to_pylist()):
                         findings.report(file, what)
         except (OSError, tarfile.TarError, ValueError, TypeError) as error:
@@ -238,7 +238,7 @@ def _check_marker(findings: _Findings, name: str, rows: pa.Table) -> Marker | No
     file = f"{name}.json"
     if not findings.sound(file):
         return None
-    raw = (findings.shards / file).read_bytes()
+    raw = findings.shards.read(file)
     try:
         marker = Marker.parse(raw)
     except ValueError as error:
@@ -261,13 +261,13 @@ def _check_marker(findings: _Findings, name: str, rows: pa.Table) -> Marker | No
     if json_bytes(asdict(marker)) != raw:
         findings.report(file, "is not in the form in which markers are written")
     for extension, facts in (("tar", marker.tar), ("parquet", marker.parquet)):
-        path = findings.shards / f"{name}.{extension}"
-        unread = path.name in findings.unread
-        if path.is_file() and not unread and findings.found.get(path.name) != facts.sha256:
-            findings.report(path.name, "is not the file that its marker committed")
-        elif path.is_file() and path.stat().st_size != facts.size:
+        other = f"{name}.{extension}"
+        size, unread = findings.shards.size(other), other in findings.unread
+        if size is not None and not unread and findings.found.get(other) != facts.sha256:
+            findings.report(other, "is not the file that its marker committed")
+        elif size is not None and size != facts.size:
             if unread:
-                findings.report(path.name, f"has another size than {file} says")
+                findings.report(other, f"has another size than {file} says")
             else:
-                findings.report(file, f"has a wrong size for {path.name}")
+                findings.report(file, f"has a wrong size for {other}")
     return marker

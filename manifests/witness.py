@@ -14,10 +14,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .atomic import json_bytes, sha256_file
+from .atomic import json_bytes
 from .index import INDEX, index_digest, promised_hashes
-from .publish import SMALL, SUMS, files_below
+from .publish import SMALL, SUMS
 from .shard import Marker
+from .store import Store, store_of
 
 LINE = re.compile(rb"([0-9a-f]{64})  ([^\r\n\\]+)\n")
 EXTENSIONS = ("tar", "parquet", "json")
@@ -25,7 +26,7 @@ EXTENSIONS = ("tar", "parquet", "json")
 
 @dataclass(frozen=True)
 class Witnesses:
-    """Of one folder, as it was read."""
+    """Of one corpus, as it was read."""
 
     found: dict[str, str]  # file -> sha256 of what is there; "" where it cannot be read
     sums: dict[str, str]  # file -> sha256 in SHA256SUMS
@@ -93,30 +94,39 @@ def marker_digest(marker: Marker) -> str:
     return hashlib.sha256(json_bytes(asdict(marker))).hexdigest()
 
 
-def read_witnesses(shards: Path, names: Iterable[str]) -> Witnesses:
-    """Reads and hashes every file in `shards`; names: of the shards that should be there."""
-    found = {name: _hash(shards / name) for name in files_below(shards)} if shards.is_dir() else {}
-    found.pop(SUMS, None)
+def read_witnesses(
+    shards: Path | Store, names: Iterable[str], remembered: Path | None = None
+) -> Witnesses:
+    """Reads and hashes every file in `shards`.
+
+    names: of the shards that should be there.
+    remembered: the index.json of the last publishing, kept elsewhere; it speaks where neither the
+        corpus's own nor SHA256SUMS is left.
+    """
+    store = store_of(shards)
+    found = {name: _hash(store, name) for name in store.names()}
+    summed = found.pop(SUMS, "")
     sums: dict[str, str] = {}
-    if (shards / SUMS).is_file():
-        lines = LINE.findall((shards / SUMS).read_bytes())
+    if summed:
+        lines = LINE.findall(store.read(SUMS))
         sums = {os.fsdecode(name): digest.decode() for digest, name in lines}
-    index = _sound_index(shards / INDEX) if found.get(INDEX) else None
+    index = _sound_index(store.read(INDEX)) if found.get(INDEX) else None
+    if INDEX not in found and not summed and remembered is not None and remembered.is_file():
+        index = _sound_index(remembered.read_bytes())
     promised = promised_hashes(index) if index is not None else {}
-    markers = {name: _marker(shards, name) for name in names if found.get(f"{name}.json")}
+    markers = {name: _marker(store, name) for name in names if found.get(f"{name}.json")}
     known = {name: marker for name, marker in markers.items() if marker is not None}
     return Witnesses(found, sums, promised, index, known)
 
 
-def _hash(path: Path) -> str:
+def _hash(store: Store, name: str) -> str:
     try:
-        return sha256_file(path) if path.is_file() else ""
+        return "" if store.size(name) is None else store.sha256(name)
     except OSError:
         return ""
 
 
-def _sound_index(path: Path) -> dict[str, Any] | None:
-    raw = path.read_bytes()
+def _sound_index(raw: bytes) -> dict[str, Any] | None:
     try:
         index = json.loads(raw)
         if json_bytes(index) == raw and index["index_digest"] == index_digest(index):
@@ -127,8 +137,8 @@ def _sound_index(path: Path) -> dict[str, Any] | None:
     return None
 
 
-def _marker(shards: Path, name: str) -> Marker | None:
-    raw = (shards / f"{name}.json").read_bytes()
+def _marker(store: Store, name: str) -> Marker | None:
+    raw = store.read(f"{name}.json")
     try:
         marker = Marker.parse(raw)
     except ValueError:

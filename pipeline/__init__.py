@@ -4,7 +4,7 @@
     export_command, mount_command  `export` and `mount`; what they share is in layout_options
     run_commands  `run`, `augment` and `evaluate`
     making     what shards are made from, at hand
-    product    the place where the shards lie
+    product    the place where the shards lie (remote_product: in an object store)
     build      the step `write`; workers: who makes which shard
     environment  what bytes depend on besides the plan
     config     stages.yaml: composed, checked, resolved

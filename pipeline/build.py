@@ -34,7 +34,7 @@ def prepare(desk: "Desk", making: Making, product: Product) -> bool:
         check_pixels(making.corpus)
         making.probe()
     product.claim(making, lambda: _own(desk), changes=bool(todo))
-    product.check_room(making.bytes_of(todo))
+    product.check_room(making, todo)
     if todo and len(todo) < len(planned.work):
         finished = len(planned.work) - len(todo)
         job.progress.note(f"write: {finished} of {len(planned.work)} shards are finished already")

@@ -21,11 +21,14 @@ from ..manifests.errors import (
     ScoreMixError,
     StorageError,
 )
+from ..manifests.store import store_of
+from ..manifests.urls import Place
 from .check_command import check
 from .export_command import export
 from .forget_command import forget
 from .ledger import shards_of
 from .mount_command import mount
+from .place_option import PLACE
 from .repair_command import repair
 from .report_command import compare, report
 from .run_commands import augment, evaluate, run
@@ -69,22 +72,22 @@ def status(folder: Path) -> None:
 
 
 @commands.command()
-@click.argument("shards", type=click.Path(path_type=Path))
+@click.argument("shards", type=PLACE)
 @click.argument("key", required=False)
 @click.option(
     "--image", type=click.Path(path_type=Path), help="Also write KEY's image to this file."
 )
-def inspect(shards: Path, key: str | None, image: Path | None) -> None:
+def inspect(shards: Place, key: str | None, image: Path | None) -> None:
     """Count what SHARDS holds; with KEY, show one image's whole lineage."""
     from ..manifests import inspect as inspecting
 
-    shards = shards_of(shards)
+    store = store_of(shards_of(shards))
     if key is None:
-        click.echo(json.dumps(inspecting.summary(shards), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(inspecting.summary(store), indent=2, ensure_ascii=False))
         return
-    click.echo(json.dumps(inspecting.lineage(shards, key), indent=2, ensure_ascii=False))
+    click.echo(json.dumps(inspecting.lineage(store, key), indent=2, ensure_ascii=False))
     if image is not None:
-        image.write_bytes(inspecting.image_bytes(shards, key))
+        image.write_bytes(inspecting.image_bytes(store, key))
 
 
 commands.add_command(run)

@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from ..manifests.errors import ConfigError
+from ..manifests.urls import is_url, place
 from ..stages.evaluate import EvaluateConfig
 from ..stages.generate import GenerateConfig
 from ..stages.ingest import IngestConfig
@@ -145,13 +146,21 @@ def _anchor_paths(values: dict[str, Any], folder: Path) -> None:
         for section in sections:
             holder = holder.get(section) if isinstance(holder, dict) else None
         if isinstance(holder, dict) and key in holder:
+            name = ".".join((*sections, key))
+            if sections != ["ingest"] and is_url(str(holder[key])):
+                raise ConfigError(
+                    f"{name} is {holder[key]}, and must be on a disk. Sources may be at URLs, and"
+                    " so may the shards: scoremix-pipeline augment --out URL."
+                )
             holder[key] = _anchored(holder[key], folder, words)
 
 
 def _anchored(value: Any, folder: Path, words: tuple[str, ...]) -> Any:
     if isinstance(value, str):
-        plain = value in words or not value
-        return value if plain else str(folder / Path(value).expanduser())
+        if value in words or not value or is_url(value):
+            return value
+        path = place(value)
+        return str(folder / path.expanduser() if isinstance(path, Path) else path)
     if isinstance(value, list):
         return [_anchored(item, folder, words) for item in value]
     if isinstance(value, dict) and "source" in value:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..manifests.errors import ConfigError
+from ..manifests.urls import Place
 from ..models.checkpoint import build
 from ..models.ladder import noise_ladder, sigma_at
 from ..models.loss import dsm_loss
@@ -15,18 +16,21 @@ from ..models.methods import FrozenScore
 from ..models.minimise import minimise
 from ..models.score_net import Architecture
 from ..stages.pixels import to_unit
+from ..stages.sources.objects import Fetching
 from ..stages.survey import Survey, survey
 from ..stages.write import encode_png, sample_bytes
 from .config import Config
+from .places import fetched_of
 from .progress import Shown, duration, size
 
 _PROBE_SECONDS = 2.0
 _STARTING = 6.0  # imports, the exact sigma_1, publishing, the report: whatever the job
 
 
-def estimate(config: Config, folder: Path, shards: Path, device: str, progress: Shown) -> str:
-    """The text of a dry run; nothing is written."""
-    found = survey(config.ingest, seed=config.seed, progress=progress)
+def estimate(config: Config, folder: Path, shards: Place, device: str, progress: Shown) -> str:
+    """The text of a dry run; nothing is written but what is fetched from URLs, for the run."""
+    fetching = Fetching(fetched_of(folder), progress)
+    found = survey(config.ingest, seed=config.seed, progress=progress, fetching=fetching)
     if found.training < 2:
         raise ConfigError(
             f"ingest.source gives {found.training} training image(s) of"

@@ -5,33 +5,35 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..manifests.urls import Place
 from .layout_options import TARGETS, layout_options, pair, said, show_commands
+from .place_option import PLACE
 
 if TYPE_CHECKING:
     from ..stages.export import Exported
 
 
 @click.command("export")
-@click.argument("shards", type=click.Path(path_type=Path))
+@click.argument("shards", type=PLACE)
 @layout_options(TARGETS)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder, or .zip.")
 @click.option("--overwrite", is_flag=True, help="Replace an export, or a file, that is in the way.")
 @click.option("--quiet", is_flag=True, help="No progress.")
-def export(shards: Path, out: Path, quiet: bool, domains: str | None, **options: Any) -> None:
+def export(shards: Place, out: Path, quiet: bool, domains: str | None, **options: Any) -> None:
     """Write SHARDS in the layout that an existing GAN trainer reads, without a changed line there.
 
     Prints the trainer's own commands at the end; docs/trainers.md says what to switch off.
     """
     from ..stages.export import ExportConfig
     from ..stages.export import export as write
-    from .ledger import shards_of
+    from .ledger import local_shards_of
     from .progress import Shown, Stoppable
     from .signals import stop_on_signal
 
     config = ExportConfig(**options, domains=pair(domains))
-    shards = shards_of(shards)
+    folder = local_shards_of(shards)
     with stop_on_signal() as stopping:
-        done = write(shards, out, config, progress=Stoppable(Shown(quiet), stopping))
+        done = write(folder, out, config, progress=Stoppable(Shown(quiet), stopping))
     _tell(done)
 
 

@@ -11,10 +11,12 @@ import pyarrow as pa
 
 from ..manifests.atomic import canonical_digest
 from ..manifests.plan import PlanOptions
+from ..manifests.urls import is_url
 from ..stages import evaluate as evaluating
 from ..stages import generate as generating
 from ..stages import ingest as ingesting
 from ..stages import train as training
+from ..stages.sources import objects
 from ..stages.sources.bundled import BUNDLED, PACKAGES
 from ..stages.sources.opening import expand
 from ..stages.write import Work
@@ -112,6 +114,8 @@ def fingerprint(source: str | None) -> Any:
             return f"{package} {metadata.version(package)}"
         except metadata.PackageNotFoundError:
             return None
+    if is_url(source):
+        return objects.fingerprint(source)
     paths = [Path(path) for path in expand(source)]
     if len(paths) == 1 and paths[0].is_dir():
         return canonical_digest(sorted(_files(paths[0])))

@@ -8,6 +8,7 @@ from typing import Any
 from ..manifests.atomic import write_json
 from ..manifests.errors import ConfigError, ScoreMixError
 from ..manifests.lock import folder_lock
+from ..manifests.urls import Place, is_url, place
 
 _FORMAT = 1
 STAGES = ("ingest", "train", "plan", "write", "evaluate")
@@ -19,7 +20,7 @@ class Ledger:
     def __init__(self, run: Path) -> None:
         self.run, self.path = run, run / "stages.lock.json"
         self.stages: dict[str, dict[str, Any]] = {}
-        self.shards: str | None = None  # where the product lies, relative to the run folder
+        self.shards: str | None = None  # where the product lies: a URL, or relative to the run
         self.reload()
 
     def reload(self) -> None:
@@ -51,12 +52,21 @@ class Ledger:
             self.stages[stage] = {"inputs": inputs, "outcome": outcome}
             self._save()
 
-    def own(self, shards: Path) -> None:
+    def own(self, shards: Place) -> None:
         """Remembers where the product lies."""
         with folder_lock(self.run):
             self.reload()
-            self.shards = os.path.relpath(shards, self.run)
+            if isinstance(shards, Path):
+                self.shards = os.path.relpath(shards, self.run)
+            else:
+                self.shards = str(shards)
             self._save()
+
+    def place(self) -> Place:
+        """Where the shards lie: where they were put before, or in the run's own folder."""
+        if self.shards is not None and is_url(self.shards):
+            return place(self.shards)
+        return Path(os.path.normpath(self.run / (self.shards or "shards")))
 
     def outcome(self, stage: str) -> dict[str, Any]:
         found: dict[str, Any] = self.stages.get(stage, {}).get("outcome", {})
@@ -67,19 +77,27 @@ class Ledger:
         write_json(self.path, content)
 
 
-def shards_of(path: Path) -> Path:
-    """The shards' folder: `path` itself, or the one of a run folder.
+def shards_of(asked: Place) -> Place:
+    """Where the shards lie: at `asked` itself, or where the run folder `asked` put them.
 
     Raises ConfigError where there is no folder.
     """
-    if not path.is_dir():
-        raise ConfigError(f"{path} is not a folder. Name a folder of shards, or a run folder.")
-    return shards_of_run(path) if (path / "stages.lock.json").exists() else path
+    if not isinstance(asked, Path):
+        return asked
+    if not asked.is_dir():
+        raise ConfigError(f"{asked} is not a folder. Name a folder of shards, or a run folder.")
+    return Ledger(asked).place() if (asked / "stages.lock.json").exists() else asked
 
 
-def shards_of_run(run: Path) -> Path:
-    """Where the shards of a run lie: where it put them before, or in its own folder."""
-    return Path(os.path.normpath(run / (Ledger(run).shards or "shards")))
+def local_shards_of(asked: Place) -> Path:
+    """The same for those who need a folder. Raises ConfigError where the shards lie elsewhere."""
+    found = shards_of(asked)
+    if not isinstance(found, Path):
+        raise ConfigError(
+            f"The shards lie in {found}, and this command reads a folder. Copy them to a disk first"
+            f" (as with `aws s3 sync {found} shards`) and name that folder."
+        )
+    return found
 
 
 def _changes(old: Any, new: Any, place: str = "") -> list[str]:

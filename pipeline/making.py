@@ -14,6 +14,7 @@ from ..manifests.card import CorpusFacts
 from ..manifests.plan import uses_soft_labels
 from ..manifests.publish import Published, publish
 from ..manifests.shard import Marker
+from ..manifests.store import Store
 from ..models.checkpoint import TrainedNet
 from ..stages import generate as generating
 from ..stages import write as writing
@@ -80,7 +81,7 @@ class Making:
         """What this process's bytes may depend on besides the plan; markers record it."""
         return writing.describe_environment(torch.device(self.device))
 
-    def publish(self, shards: Path, temporary: Path) -> Published:
+    def publish(self, shards: Path | Store, temporary: Path | None = None) -> Published:
         """Makes the finished shards a corpus: see manifests.publish."""
         work = self.planned.work
         expected = {item.name: (item.rows_digest, item.recipe_digest) for item in work}

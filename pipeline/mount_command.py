@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..manifests.urls import Place
 from .layout_options import layout_options, pair, said, show_commands
+from .place_option import PLACE
 
 if TYPE_CHECKING:
     from ..stages.mount import Mounted
 
 
 @click.command("mount")
-@click.argument("shards", type=click.Path(path_type=Path))
+@click.argument("shards", type=PLACE)
 @click.argument("place", metavar="DIR", type=click.Path(path_type=Path))
 @layout_options(("stylegan", "imagefolder", "unpaired"))
-def mount(shards: Path, place: Path, domains: str | None, **options: Any) -> None:
+def mount(shards: Place, place: Path, domains: str | None, **options: Any) -> None:
     """Show SHARDS at DIR as the files that `export` would write, without a copy (Linux, FUSE).
 
     DIR is an empty folder, or none yet. Serves until control-C, SIGTERM or an unmount from
@@ -25,13 +27,13 @@ def mount(shards: Path, place: Path, domains: str | None, **options: Any) -> Non
     """
     from ..stages.mount import MountConfig
     from ..stages.mount import mount as serve
-    from .ledger import shards_of
+    from .ledger import local_shards_of
     from .signals import stop_on_signal
 
     config = MountConfig(**options, domains=pair(domains))
-    shards = shards_of(shards)
+    folder = local_shards_of(shards)
     with stop_on_signal(signal.SIGHUP, patient=True) as stopping:
-        serve(shards, place, config, ready=_tell, stopping=stopping)
+        serve(folder, place, config, ready=_tell, stopping=stopping)
     click.echo(f"{place} is unmounted.", err=True)
 
 

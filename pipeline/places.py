@@ -1,10 +1,16 @@
 """Where a run may work: what can be refused is refused before anything is made."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..manifests.errors import ConfigError
+from ..manifests.mirror import MirroredStore, mirror_of
+from ..manifests.patience import Patience
+from ..manifests.remote import open_remote
+from ..manifests.store import LocalStore, Store
+from ..manifests.urls import URL, Place, place, same_place
 from .inputs import named_path
 from .ledger import Ledger
 
@@ -15,6 +21,8 @@ _OURS = re.compile(
     r"((real|aug)-\d+\.(tar|parquet|json)|README\.md|(plan|manifest)\.parquet|index\.json|SHA256SUMS)"
 )
 
+_FIRST_LOOK = 20.0  # seconds
+
 
 def check(job: "Job") -> None:
     """Refuses outputs inside the source, foreign files under our names, missing features.
@@ -23,16 +31,10 @@ def check(job: "Job") -> None:
         ConfigError: with the place and what to do.
     """
     ingest = job.config.ingest
-    for key, asked in [("source", item) for item in ingest.sources] + [
-        ("reference", ingest.beside)
-    ]:
-        if asked is not None and Path(asked.source).is_dir():
-            for place in (job.folder, job.shards):
-                if place.resolve().is_relative_to(Path(asked.source).resolve()):
-                    raise ConfigError(
-                        f"{place} lies inside ingest.{key} {asked.source}: what is made would"
-                        " become an input of the next run. Choose an output folder outside it."
-                    )
+    named = [("source", item) for item in ingest.sources] + [("reference", ingest.beside)]
+    for key, asked in named:
+        if asked is not None:
+            _check_apart(f"ingest.{key}", place(asked.source), job)
     check_owner(job)
     features = named_path(job.config.evaluate.features)
     if features is not None and not Path(features).is_file():
@@ -42,19 +44,53 @@ def check(job: "Job") -> None:
         )
 
 
+def _check_apart(key: str, source: Place, job: "Job") -> None:
+    for output in (job.folder, job.shards):
+        if _is_within(output, source):
+            raise ConfigError(
+                f"{output} lies inside {key} {source}: what is made would become an input of the"
+                " next run. Choose an output folder outside it."
+            )
+
+
+def _is_within(inner: Place, outer: Place) -> bool:
+    if isinstance(inner, Path) and isinstance(outer, Path):
+        return outer.is_dir() and inner.resolve().is_relative_to(outer.resolve())
+    return isinstance(inner, URL) and isinstance(outer, URL) and inner.is_within(outer)
+
+
+def fetched_of(run: Path) -> Path:
+    """What was fetched from URLs, until it is ingested."""
+    return run / ".scoremix" / "fetched"
+
+
+def shards_at(shards: Place, run: Path) -> Store:
+    """What lies there, looked at once: a store that does not answer is not waited for long."""
+    if isinstance(shards, Path):
+        return LocalStore(shards)
+    asked = Patience.asked()
+    remote = open_remote(shards, replace(asked, seconds=min(asked.seconds, _FIRST_LOOK)))
+    return MirroredStore(remote, mirror_of(run))
+
+
 def check_owner(job: "Job") -> None:
     """A folder of shards belongs to the run that made them: others never write into it."""
-    if job.shards.exists() and not job.shards.is_dir():
-        raise ConfigError(f"{job.shards} is a file. Name a folder for the shards.")
-    if job.folder in job.shards.parents or not job.shards.is_dir():
+    shards = job.shards
+    if isinstance(shards, Path):
+        if shards.exists() and not shards.is_dir():
+            raise ConfigError(f"{shards} is a file. Name a folder for the shards.")
+        if job.folder in shards.parents or not shards.is_dir():
+            return
+        there = sorted(path.name for path in shards.iterdir())
+    else:
+        there = shards_at(shards, job.folder).names()  # also if it is ours: a bucket may be gone
+    ledger = Ledger(job.folder)
+    if ledger.shards is not None and same_place(ledger.place(), shards):
         return
-    recorded = Ledger(job.folder).shards
-    if recorded is not None and (job.folder / recorded).resolve() == job.shards.resolve():
-        return
-    found = sorted(path.name for path in job.shards.iterdir() if _OURS.fullmatch(path.name))
+    found = [name for name in there if _OURS.fullmatch(name)]
     if found:
         raise ConfigError(
-            f"{job.shards} holds {', '.join(found[:3])}{', ...' if len(found) > 3 else ''}, which"
+            f"{shards} holds {', '.join(found[:3])}{', ...' if len(found) > 3 else ''}, which"
             f" the run {job.folder} did not make; nothing was changed. Choose another folder, or"
             " name the run that made them with --run."
         )

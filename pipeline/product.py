@@ -13,13 +13,15 @@ from ..manifests.errors import StorageError
 from ..manifests.lock import folder_lock, forget_shard_locks
 from ..manifests.publish import is_published, unpublish, write_plan
 from ..manifests.shard import Marker, read_marker
+from ..manifests.store import LocalStore
+from ..manifests.urls import Place
 from ..stages.write import Work
 from .making import Making
 from .progress import size
 
 Advance = Callable[[int], None]
 
-_SURELY = 0.8  # of an estimate: what is refused for less would not have fitted
+SURELY = 0.8  # of an estimate: what is refused for less would not have fitted
 
 
 class Product(Protocol):
@@ -38,8 +40,8 @@ class Product(Protocol):
         """
         ...
 
-    def check_room(self, wanted: int) -> None:
-        """Raises StorageError where less than `wanted` bytes are free."""
+    def check_room(self, making: Making, todo: list[Work]) -> None:
+        """Raises StorageError where there is no room for these shards."""
         ...
 
     def finished(self, work: Work) -> bool:
@@ -61,6 +63,15 @@ class Product(Protocol):
         ...
 
     def manifest(self) -> pa.Table: ...
+
+
+def product_at(place: Place, run: Path, stopping: Callable[[], bool]) -> Product:
+    """The product of the run folder `run`, a folder or a prefix of an object store."""
+    if isinstance(place, Path):
+        return Folder(place, run)
+    from .remote_product import Prefix
+
+    return Prefix(place, run, stopping)
 
 
 class Folder:
@@ -87,11 +98,12 @@ class Folder:
             own()
             if changes:
                 unpublish(self.shards)
-                write_plan(self.shards, making.planned.rows, self.temporary())
+                write_plan(LocalStore(self.shards, self.temporary()), making.planned.rows)
 
-    def check_room(self, wanted: int) -> None:
+    def check_room(self, making: Making, todo: list[Work]) -> None:
+        wanted = making.bytes_of(todo)
         free = shutil.disk_usage(self.shards).free
-        if free < _SURELY * wanted:
+        if free < SURELY * wanted:
             raise StorageError(
                 f"The shards that are missing will take about {size(wanted)}; {self.shards} has"
                 f" {size(free)} left. Nothing was begun. Free some space, or name another folder"

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 import click
 
 from ..manifests.errors import ConfigError, VerifyError
+from ..manifests.urls import Place, same_place
 from .ledger import Ledger
+from .place_option import PLACE
 
 if TYPE_CHECKING:
     from .repairing import Repaired
 
 
 @click.command()
-@click.argument("shards", type=click.Path(path_type=Path))
+@click.argument("shards", type=PLACE)
 @click.option(
     "--run",
     "folder",
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     help="Where to compute; auto takes a GPU if there is one.",
 )
 @click.option("--quiet", is_flag=True, help="No progress.")
-def repair(shards: Path, folder: Path | None, accept_new: bool, device: str, quiet: bool) -> None:
+def repair(shards: Place, folder: Path | None, accept_new: bool, device: str, quiet: bool) -> None:
     """Make the damaged or missing files of SHARDS again, from the run that made them.
 
     What is made is compared with its old digest before it replaces anything; what is sound is not
@@ -45,12 +47,12 @@ def repair(shards: Path, folder: Path | None, accept_new: bool, device: str, qui
     from .run_commands import device_of
 
     run = _run_of(shards, folder)
-    if (shards / "stages.lock.json").exists():
-        shards = run / (Ledger(run).shards or "shards")
+    if isinstance(shards, Path) and (shards / "stages.lock.json").exists():
+        shards = Ledger(run).place()
     with run_lock(run):
         report = mend(
             reopen(run),
-            shards.absolute(),
+            shards.absolute() if isinstance(shards, Path) else shards,
             device=device_of(device),
             accept_new=accept_new,
             progress=Shown(quiet),
@@ -58,16 +60,24 @@ def repair(shards: Path, folder: Path | None, accept_new: bool, device: str, qui
     _tell(shards, report)
 
 
-def _run_of(shards: Path, folder: Path | None) -> Path:
+def _run_of(shards: Place, folder: Path | None) -> Path:
     """The run that made the shards: named, or the one that they lie in or beside."""
     if folder is not None:
         return folder.absolute()
+    if not isinstance(shards, Path):
+        run = Path.cwd() / f"{shards.name}.run"  # where augment puts it
+        if (run / "stages.lock.json").exists() and Ledger(run).place() == shards:
+            return run
+        raise ConfigError(
+            f"No run was found that made {shards}: looked for {run.name} in this folder. Images are"
+            " made again from a run's corpus and network: name its folder with --run."
+        )
     place = shards.absolute()
     if (place / "stages.lock.json").exists():
         return place
     for run in (place.parent, place.with_name(f"{place.name}.run")):
         if (run / "stages.lock.json").exists():
-            if (run / (Ledger(run).shards or "shards")).resolve() == place.resolve():
+            if same_place(Ledger(run).place(), place):
                 return run
     raise ConfigError(
         f"No run was found that made {shards}: looked in {place.parent} and {place.name}.run beside"
@@ -75,7 +85,7 @@ def _run_of(shards: Path, folder: Path | None) -> Path:
     )
 
 
-def _tell(shards: Path, report: "Repaired") -> None:
+def _tell(shards: Place, report: "Repaired") -> None:
     for name, what in report.done.items():
         click.echo(f"{name}: {what}")
     for name, why in report.refused.items():

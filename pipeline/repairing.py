@@ -14,7 +14,8 @@ from ..manifests.atomic import canonical_digest, json_bytes, write_bytes
 from ..manifests.errors import ConfigError, ScoreMixError
 from ..manifests.faults import at
 from ..manifests.index import INDEX
-from ..manifests.install import install
+from ..manifests.install import install, upload
+from ..manifests.mirror import index_in, mirror_of
 from ..manifests.publish import (
     SMALL,
     SUMS,
@@ -25,7 +26,10 @@ from ..manifests.publish import (
     small_files,
     unpublish,
 )
+from ..manifests.remote import RemoteStore
 from ..manifests.shard import FileFacts, Marker, marker_for
+from ..manifests.store import LocalStore, Store, store_of
+from ..manifests.urls import URL, Place, same_place
 from ..manifests.verify import Problem, verify
 from ..manifests.witness import EXTENSIONS, Witnesses, marker_digest, read_witnesses
 from ..stages.write import Work
@@ -47,7 +51,7 @@ class Repaired:
 @dataclass
 class _Repair:
     run: Reopened
-    shards: Path
+    shards: Store
     witnesses: Witnesses
     accept_new: bool
     progress: Shown
@@ -64,9 +68,9 @@ class _Repair:
 
 
 def repair(
-    run: Reopened, shards: Path, *, device: str, accept_new: bool, progress: Shown
+    run: Reopened, place: Place, *, device: str, accept_new: bool, progress: Shown
 ) -> Repaired:
-    """Mends the corpus in `shards`, which this run made. The caller holds the run's lock.
+    """Mends the corpus at `place`, which this run made. The caller holds the run's lock.
 
     accept_new: where the old hashes cannot be met, or nobody knows them any more, record new ones.
 
@@ -75,8 +79,10 @@ def repair(
         StorageError: the disk refuses; the same command resumes.
     """
     names = [work.name for work in run.planned.work]
-    witnesses = _of_this_run(run, shards, read_witnesses(shards, names))
-    temporary = Folder(shards, run.folder).temporary()
+    temporary, remembered = _temporary(place, run.folder), index_in(mirror_of(run.folder))
+    shards = LocalStore(place, temporary / "repair") if isinstance(place, Path) else store_of(place)
+    last = remembered if isinstance(place, URL) else None
+    witnesses = _of_this_run(run, place, read_witnesses(shards, names, last))
     shutil.rmtree(temporary, ignore_errors=True)
     job = _Repair(
         run, shards, witnesses, accept_new, progress, run.making(device), temporary / "repair"
@@ -89,16 +95,22 @@ def repair(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     job.report.left = verify(shards)
+    if isinstance(place, URL) and not job.report.left:
+        write_bytes(remembered, shards.read(INDEX))
     return job.report
 
 
-def _of_this_run(run: Reopened, shards: Path, witnesses: Witnesses) -> Witnesses:
+def _temporary(place: Place, run: Path) -> Path:
+    return Folder(place, run).temporary() if isinstance(place, Path) else run / ".scoremix" / "tmp"
+
+
+def _of_this_run(run: Reopened, shards: Place, witnesses: Witnesses) -> Witnesses:
     """Refuses shards that another run made, or this one from another plan or network.
 
     An index of another plan among this run's own shards is damage: it is no witness then.
     """
     planned, index = run.planned, witnesses.index
-    recorded = (run.folder / (run.ledger.shards or "shards")).resolve() == shards.resolve()
+    recorded = same_place(run.ledger.place(), shards)
     agreeing = [
         work
         for work in planned.work
@@ -149,9 +161,7 @@ def _marker_alone(job: _Repair, work: Work) -> bool:
     files = [f"{name}.tar", f"{name}.parquet"]
     if not all(map(witnesses.vouched, files)):
         return False
-    tar, parquet = (
-        FileFacts(witnesses.found[file], (job.shards / file).stat().st_size) for file in files
-    )
+    tar, parquet = (FileFacts(witnesses.found[file], job.shards.size(file) or 0) for file in files)
     likely = marker_for(
         work.rows,
         tar,
@@ -164,7 +174,7 @@ def _marker_alone(job: _Repair, work: Work) -> bool:
     if marker is None or marker_digest(marker) == witnesses.found.get(f"{name}.json"):
         return False
     data = json_bytes(asdict(marker))
-    write_bytes(job.shards / f"{name}.json", data, job.temporary / f"{name}.tmp")
+    job.shards.write(f"{name}.json", data)
     job.report.done[name] = "its marker was written again, equal to the old one"
     return True
 
@@ -180,7 +190,7 @@ def _compare(job: _Repair, name: str, made: Marker) -> None:
     same[f"{name}.json"] = marker is not None
     if all(same.values()) and marker is not None:
         write_bytes(job.temporary / f"{name}.json", json_bytes(asdict(marker)))
-        install(job.temporary, job.shards, name, new=False)
+        _install(job, marker, new=False)
         job.report.done[name] = "made again, equal to the old one"
         return
     known = any(witnesses.claims(f"{name}.{extension}") for extension in EXTENSIONS)
@@ -194,9 +204,19 @@ def _compare(job: _Repair, name: str, made: Marker) -> None:
         job.report.refused[name] = f"{why}. --accept-new records the new digests"
         return
     unpublish(job.shards)
-    install(job.temporary, job.shards, name, new=True)
+    _install(job, made, new=True)
     job.has_new = True
     job.report.done[name] = f"{why}: the new digests are recorded"
+
+
+def _install(job: _Repair, marker: Marker, *, new: bool) -> None:
+    if isinstance(job.shards, LocalStore):
+        install(job.temporary, job.shards.root, marker.shard, new=new)
+        return
+    assert isinstance(job.shards, RemoteStore)
+    upload(job.temporary, job.shards, marker, new=new)
+    for path in job.temporary.glob(f"{marker.shard}.*"):
+        path.unlink()
 
 
 def _mend_small(job: _Repair) -> None:
@@ -211,7 +231,7 @@ def _mend_small(job: _Repair) -> None:
         for name, data in files.items()
     } | _foreign(job)
     write = {name: data for name, data in files.items() if name not in kept}
-    if job.witnesses.index is not None and not job.has_new:
+    if INDEX in job.witnesses.found and job.witnesses.index is not None and not job.has_new:
         own = {INDEX: job.witnesses.found[INDEX]}
         write[SUMS] = render_sums(job.witnesses.promised | own)
     else:
@@ -225,9 +245,8 @@ def _mend_small(job: _Repair) -> None:
         )
         return
     for name, data in write.items():
-        path = shards / name
-        if not path.is_file() or path.read_bytes() != data:
-            write_bytes(path, data, job.temporary / f"{name}.tmp")
+        if shards.size(name) != len(data) or shards.read(name) != data:
+            shards.write(name, data)
             job.report.done[name] = "written again"
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from ..manifests.errors import ConfigError
-from .ledger import shards_of_run
+from ..manifests.store import Store, store_of
+from .ledger import Ledger
 
 
 @click.command()
@@ -24,7 +25,7 @@ def write(folder: Path) -> Path:
     _check(folder)
     out = folder / "report" / "index.html"
     corpus = open_corpus(folder / "corpus")
-    write_page(read_facts(folder, shards_of_run(folder)), corpus.images, out)
+    write_page(read_facts(folder, _shards(folder)), corpus.images, out)
     return out
 
 
@@ -48,8 +49,12 @@ def compare(folders: tuple[Path, ...], out: Path) -> None:
         _check(folder)
     if out.is_dir():
         out = out / "comparison.html"
-    write_comparison([read_facts(path, shards_of_run(path)) for path in folders], out)
+    write_comparison([read_facts(path, _shards(path)) for path in folders], out)
     click.echo(out)
+
+
+def _shards(run: Path) -> Store:
+    return store_of(Ledger(run).place())
 
 
 def _check(folder: Path) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 from ..manifests.atomic import write_bytes
 from ..manifests.lock import run_lock
+from ..manifests.urls import Place
 from ..stages.corpus import open_corpus
 from . import build, forgetting, places, ranks, steps
 from .config import Config, dump_config
 from .ledger import STAGES, Ledger
 from .making import Making
-from .product import Folder
+from .product import product_at
 from .progress import Shown
 from .workers import Worker
 
@@ -26,7 +27,7 @@ class Job:
 
     config: Config
     folder: Path  # the run folder
-    shards: Path  # the product
+    shards: Place  # the product
     device: str  # cpu | cuda
     progress: Shown
     stopping: Callable[[], bool] = lambda: False
@@ -87,7 +88,7 @@ def run(job: Job) -> Outcome:
 
         # generate -> write: rows -> mixup, x* = argmin ||S||^2, denoised -> committed shards
         making = Making(job.folder, config, corpus, net, planned, job.device, job.stopping)
-        product = Folder(job.shards, job.folder)
+        product = product_at(job.shards, job.folder, job.stopping)
         product.clean()
         wanted_shards = build.prepare(desk, making, product)
         held.share()  # workers may join
@@ -124,7 +125,7 @@ def follow(job: Job, outcome: Outcome) -> Outcome:
     desk.ledger.reload()
     planned = steps.plan(desk, config, corpus, net)
     making = Making(job.folder, config, corpus, net, planned, job.device, job.stopping)
-    build.help_out(job, making, Folder(job.shards, job.folder))
+    build.help_out(job, making, product_at(job.shards, job.folder, job.stopping))
     return outcome
 
 
@@ -140,7 +141,7 @@ def work(job: Job) -> Outcome:
         net = steps.train(desk, config, corpus)
         planned = steps.plan(desk, config, corpus, net)
         making = Making(job.folder, config, corpus, net, planned, job.device, job.stopping)
-        product = Folder(job.shards, job.folder)
+        product = product_at(job.shards, job.folder, job.stopping)
         ranks.settle(job.device)
         if build.prepare(desk, making, product) and not build.finish(desk, making, product):
             job.progress.note(

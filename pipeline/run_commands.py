@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..manifests.errors import ConfigError
-from .ledger import shards_of_run
+from ..manifests.urls import Place, place
+from .ledger import Ledger
+from .place_option import LOCAL, PLACE
 from .signals import stop_on_signal
 
 if TYPE_CHECKING:
@@ -83,21 +85,25 @@ def run(stages: Path, until: str, overrides: tuple[str, ...], **how: Any) -> Non
 
     config = load_config(stages, list(overrides))
     folder = Path(config.run)
-    bring_up_to_date(config, folder, shards_of_run(folder), How(until=until, **how))
+    bring_up_to_date(config, folder, Ledger(folder).place(), How(until=until, **how))
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the shards.")
+@click.option(
+    "--out", type=PLACE, required=True, help="Folder of the shards, or a URL as s3://bucket/prefix."
+)
 @click.option("--ratio", type=click.IntRange(1, 999), help="mu: augmented images per real one.")
 @click.option(
     "--data",
-    help="Folder or zip of images, or a bundled set: digits, faces. Default: the stages.yaml here.",
+    help="Folder or zip of images, a URL of one, or a bundled set: digits, faces. Default: the"
+    " stages.yaml here.",
 )
 @click.option(
     "--run",
     "folder",
-    type=click.Path(path_type=Path),
-    help="Run folder. Default: OUT.run, or the stages.yaml's own where that is used.",
+    type=LOCAL,
+    help="Run folder. Default: OUT.run (for a URL, its last part.run in this folder), or the"
+    " stages.yaml's own where that is used.",
 )
 @_UNTIL
 @_SET
@@ -107,7 +113,7 @@ def run(stages: Path, until: str, overrides: tuple[str, ...], **how: Any) -> Non
 @_DRY
 @_QUIET
 def augment(
-    out: Path,
+    out: Place,
     ratio: int | None,
     data: str | None,
     folder: Path | None,
@@ -122,8 +128,11 @@ def augment(
     from .config import compose, load_config
 
     wanted = list(overrides) + ([f"generate.ratio={ratio}"] if ratio else [])
-    out = out.absolute()
-    beside = out.with_name(out.name + ".run")
+    if isinstance(out, Path):
+        out = out.absolute()
+        beside = out.with_name(out.name + ".run")
+    else:
+        beside = Path.cwd() / f"{out.name}.run"
     if data is None:
         if not Path("stages.yaml").exists():
             raise ConfigError(
@@ -135,7 +144,10 @@ def augment(
     else:
         sections: dict[str, Any] = {"ingest": {"source": data}, "run": str(folder or beside)}
         if data not in ("digits", "faces"):
-            sections["ingest"]["source"] = str(Path(data).expanduser().absolute())
+            images = place(data)
+            if isinstance(images, Path):
+                images = images.expanduser().absolute()
+            sections["ingest"]["source"] = str(images)
         config = compose(sections, wanted, "The command line")
         folder = folder or beside
     bring_up_to_date(config, folder.absolute(), out, How(until=until, **how))
@@ -153,11 +165,11 @@ def evaluate(folder: Path, features: str | None, overrides: tuple[str, ...], **h
 
     wanted = list(overrides) + ([f"evaluate.features={features}"] if features else [])
     config = load_config(folder / "stages.yaml", wanted)
-    shards = shards_of_run(folder)
+    shards = Ledger(folder).place()
     bring_up_to_date(config, folder, shards, How(only="evaluate", **how))
 
 
-def bring_up_to_date(config: "Config", folder: Path, shards: Path, how: How) -> None:
+def bring_up_to_date(config: "Config", folder: Path, shards: Place, how: How) -> None:
     """Runs what is missing or stale, and says where everything is."""
     from .progress import Shown, duration
     from .run import Job
@@ -169,7 +181,7 @@ def bring_up_to_date(config: "Config", folder: Path, shards: Path, how: How) -> 
         job = Job(
             config,
             folder.absolute(),
-            shards.absolute(),
+            shards.absolute() if isinstance(shards, Path) else shards,
             device_of(how.device),
             progress,
             stopping,
@@ -193,16 +205,18 @@ def bring_up_to_date(config: "Config", folder: Path, shards: Path, how: How) -> 
     progress.note(f"finished in {duration(progress.elapsed())}")
 
 
-def _show(folder: Path, shards: Path, outcome: "Outcome") -> None:
+def _show(folder: Path, shards: Place, outcome: "Outcome") -> None:
     """Where everything is, and the verdict."""
-    places = {
+    places: dict[str, Place] = {
         "shards": shards,
         "report": folder / "report" / "index.html",
         "contact sheet": folder / "report" / "contact-sheet.png",
         "metrics": folder / "report" / "metrics.json",
     }
     for name, path in places.items():
-        if path.exists():
+        if not isinstance(path, Path):
+            click.echo(f"{name + ':':<15}{path}")
+        elif path.exists():
             click.echo(f"{name + ':':<15}{_near(path)}")
     if outcome.verdict is not None:
         click.echo(f"verdict:       {outcome.verdict['text']}")

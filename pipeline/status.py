@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..manifests.atomic import read_parquet
-from ..manifests.errors import ConfigError
+from ..manifests.errors import ConfigError, StorageError
 from ..manifests.publish import SUMS
 from ..stages.corpus import forgotten_keys
 from .config import Config, load_config
@@ -19,6 +19,7 @@ from .inputs import (
     recipe_of,
 )
 from .ledger import Ledger
+from .places import shards_at
 from .progress import duration
 from .reopen import planned_from, read_plan
 
@@ -79,12 +80,16 @@ def _stages(config: Config, folder: Path, ledger: Ledger) -> list[tuple[str, str
 def _products(
     config: Config, folder: Path, ledger: Ledger, planned: Planned
 ) -> list[tuple[str, str]]:
-    shards = folder / (ledger.shards or "shards")
-    finished = [work for work in planned.work if work.finished(shards)]
+    try:
+        store = shards_at(ledger.place(), folder)
+        finished = [work for work in planned.work if work.finished(store)]
+        summed = store.size(SUMS) is not None
+    except StorageError as error:
+        return [("write", f"not known: {error}")]
     made = sum(work.rows.num_rows for work in finished)
     word = f"{len(finished)} of {len(planned.work)} shards, {made:,} of {planned.rows.num_rows:,}"
     why = ledger.why("write", inputs_of_write(planned))
-    if len(finished) < len(planned.work) or why or not (shards / SUMS).exists():
+    if len(finished) < len(planned.work) or why or not summed:
         return [("write", f"{word} images ({why or 'files are gone or not finished'})")]
     why = ledger.why("evaluate", inputs_of_evaluate(config, planned))
     metrics = _json(folder / "report" / "metrics.json")

@@ -1,6 +1,7 @@
 """The steps of the spine: is it stale, do it, write down what it was made from."""
 
 import json
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from ..stages import ingest as ingesting
 from ..stages import train as training
 from ..stages.corpus import Corpus, check_pixels, open_corpus
 from ..stages.held_out import real_norms
+from ..stages.sources.objects import Fetching
 from . import environment, ranks, report_command
 from .config import Config
 from .forgetting import settle
@@ -36,6 +38,7 @@ from .inputs import (
 )
 from .ledger import Ledger
 from .making import Making
+from .places import fetched_of
 from .progress import Stoppable
 from .reopen import open_net, plan_path, planned_from, read_plan
 
@@ -95,8 +98,16 @@ def ingest(desk: Desk) -> Corpus:
         device = desk.ledger.outcome("ingest").get("device_type", job.device)
         options, seed = job.config.ingest, job.config.seed
         watched = Stoppable(job.progress, job.stopping)
-        refused = read_tombstones(job.folder).hashes
-        corpus = ingesting.ingest(options, out, seed=seed, progress=watched, refused=refused)
+        fetched = fetched_of(job.folder)
+        corpus = ingesting.ingest(
+            options,
+            out,
+            seed=seed,
+            progress=watched,
+            fetching=Fetching(fetched, watched, job.stopping),
+            refused=read_tombstones(job.folder).hashes,
+        )
+        shutil.rmtree(fetched, ignore_errors=True)
         desk.ledger.record("ingest", inputs, digest=corpus.digest, device_type=device)
         return corpus
     return open_corpus(out)

@@ -5,11 +5,14 @@ from pathlib import Path
 import click
 
 from ..manifests.errors import VerifyError
+from ..manifests.store import store_of
+from ..manifests.urls import Place
 from .ledger import shards_of
+from .place_option import PLACE
 
 
 @click.command()
-@click.argument("shards", type=click.Path(path_type=Path))
+@click.argument("shards", type=PLACE)
 @click.option("--deep", is_flag=True, help="Also decode every image and compare its pixels.")
 @click.option(
     "--subset",
@@ -17,7 +20,7 @@ from .ledger import shards_of
     help="Read the N-th of T parts of the shards, and every small file: 1/7 on Monday, 2/7 on"
     " Tuesday, ...; all T together read everything.",
 )
-def verify(shards: Path, deep: bool, subset: str | None) -> None:
+def verify(shards: Place, deep: bool, subset: str | None) -> None:
     """Check every byte of SHARDS against SHA256SUMS, index, markers and manifest.
 
     Exit code 3 where a file is changed, missing or extra; each is named. `repair` mends them.
@@ -27,7 +30,7 @@ def verify(shards: Path, deep: bool, subset: str | None) -> None:
 
     part = Part.parse(subset) if subset else None
     shards = shards_of(shards)
-    problems = check(shards, deep=deep, part=part)
+    problems = check(shards if isinstance(shards, Path) else store_of(shards), deep=deep, part=part)
     if problems:
         for problem in problems:
             click.echo(str(problem))

@@ -17,6 +17,7 @@ from .listing import Found, hold_out_share, keep_apart, looking, spares
 from .progress import Progress
 from .reading import Reader, Tally, no_images
 from .selection import Group, Record, shuffled
+from .sources.objects import Fetching
 
 __all__ = ["IngestConfig", "MaxBad", "SourceConfig", "ingest"]
 
@@ -32,6 +33,7 @@ def ingest(
     seed: int,
     progress: Progress,
     workers: int | None = None,
+    fetching: Fetching | None = None,
     refused: frozenset[str] = frozenset(),
 ) -> Corpus:
     """Reads the sources that `config` names into the corpus folder `out`, and opens it.
@@ -39,14 +41,15 @@ def ingest(
     out: replaced once everything is decoded; until then an earlier corpus in it stays.
     workers: decoding threads or processes; by default one per core that this process may use, at
     most 16.
+    fetching: where to sources at URLs are fetched; by default a temporary folder.
 
     Raises:
         ConfigError: a source or path that is not there, images with a class and without,
             `per_class` without classes, a missing package.
         InputError: no image, fewer than two to train on, or more bad ones than `max_bad` allows.
-        StorageError: the disk is full or cannot be written.
+        StorageError: the disk is full or cannot be written, or a source's store does not answer.
     """
-    with looking(config, seed, workers) as found:
+    with looking(config, seed, workers, fetching=fetching) as found:
         keep_apart(found, out)
 
         # Bytes become pixels, in parallel and in order.

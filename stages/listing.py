@@ -14,6 +14,7 @@ from .ingest_config import SIDES, IngestConfig
 from .reading import cut_up, list_records, median_side, no_images
 from .selection import Group, Record, choose, classify, hold_out, spelled
 from .sources.base import Source
+from .sources.objects import Fetching
 from .sources.opening import open_source
 
 _HOLDOUT = 0.1  # where nothing else gives held-out images ...
@@ -36,11 +37,17 @@ class Found:
 
 @contextlib.contextmanager
 def looking(
-    config: IngestConfig, seed: int, workers: int | None, *, reading: bool = True
+    config: IngestConfig,
+    seed: int,
+    workers: int | None,
+    *,
+    reading: bool = True,
+    fetching: Fetching | None = None,
 ) -> Iterator[Found]:
     """Opens the sources and lists what is in them; they can be read as long as it is open.
 
     reading: all of them will be; otherwise no decoding process is started ahead.
+    fetching: where to sources at URLs are fetched.
     """
     workers = workers or min(16, len(os.sched_getaffinity(0)))
     with (
@@ -51,7 +58,7 @@ def looking(
         asked = config.sources
         key = "ingest.source" if len(asked) == 1 else "ingest.source[{}]"
         sources = [
-            stack.enter_context(open_source(item, key.format(place)))
+            stack.enter_context(open_source(item, key.format(place), fetching))
             for place, item in enumerate(asked)
         ]
         what = sources[0].what if len(sources) == 1 else f"ingest.source ({len(sources)} sources)"
@@ -72,7 +79,7 @@ def looking(
         classes = classify(parts, lambda record: not prepare([record.input], how)[0].reason)
         choice = partial(choose, limit=config.limit, per_class=config.per_class)
         groups = choice(records, what, fraction=config.fraction, seed=seed)
-        others = _reference(config, stack, first, pool, classes)
+        others = _reference(config, stack, first, pool, classes, fetching)
         yield Found(what, sources, pool, records, others, how, classes, groups)
 
 
@@ -82,11 +89,12 @@ def _reference(
     first: int,
     pool: Decoders,
     classes: list[str],
+    fetching: Fetching | None,
 ) -> list[Record]:
     """The inputs of ingest.reference, with a class where the training images have it too."""
     if config.beside is None:
         return []
-    source = stack.enter_context(open_source(config.beside, "ingest.reference"))
+    source = stack.enter_context(open_source(config.beside, "ingest.reference", fetching))
     records = list_records(source, -1, first, pool)
     digits = len(classes[-1]) if classes and classes[-1].isdecimal() else 0
     for record in records:

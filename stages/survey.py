@@ -10,6 +10,7 @@ from .ingest_config import IngestConfig
 from .listing import hold_out_share, looking, spares
 from .progress import Progress
 from .reading import no_images
+from .sources.objects import Fetching
 
 _PROBED = 32  # images that a survey decodes
 
@@ -28,13 +29,20 @@ class Survey:
 
 
 def survey(
-    config: IngestConfig, *, seed: int, progress: Progress, workers: int | None = None
+    config: IngestConfig,
+    *,
+    seed: int,
+    progress: Progress,
+    workers: int | None = None,
+    fetching: Fetching | None = None,
 ) -> Survey:
     """Looks at the sources as `ingest` would, decodes a few images, writes nothing.
 
+    But sources at URLs are fetched: into a temporary folder, or where `ingest` then finds them.
+
     Raises what `ingest` raises, but for images that only decoding shows to be bad.
     """
-    with looking(config, seed, workers, reading=False) as found:
+    with looking(config, seed, workers, reading=False, fetching=fetching) as found:
         train = [record for group in found.groups for record in group.take()]
         left = spares(config, found)[: config.reference_limit]
         train, reference = hold_out_share(config, train, left, seed)

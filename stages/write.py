@@ -24,6 +24,7 @@ from pydantic import BaseModel, Field
 
 from ..manifests.plan import rows_digest, shards_of, soft_label
 from ..manifests.shard import Marker, Sample, commit_shard, is_complete
+from ..manifests.store import Store
 from .generate import Batch
 
 _ENCODERS = 4  # threads; Pillow releases the interpreter lock while it compresses
@@ -63,7 +64,7 @@ class Work:
     rows_digest: str
     recipe_digest: str
 
-    def finished(self, shards: Path) -> bool:
+    def finished(self, shards: Path | Store) -> bool:
         return is_complete(
             shards, self.name, rows_digest=self.rows_digest, recipe_digest=self.recipe_digest
         )

@@ -1,6 +1,8 @@
 """Shared by all tests: one thread each, because several test processes share the cores."""
 
+import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before torch loads: two processes with a thread per core each spend their time waiting.
@@ -24,3 +26,31 @@ def test_data() -> Path:
     if not Path(folder, "data").is_dir():
         pytest.skip(f"SCOREMIX_TEST_DATA={folder} has no data/ folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an S3 server on the loopback; skips where moto or s3fs is not installed."""
+    for package in ("moto", "s3fs", "flask"):
+        pytest.importorskip(package, reason=f"the S3 server of the tests needs {package}")
+    import s3
+
+    with s3.serving() as address:
+        yield address
+
+
+@pytest.fixture
+def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """A new bucket of that server, and the environment in which clients find it."""
+    import boto3
+    from s3fs import S3FileSystem
+
+    S3FileSystem.clear_instance_cache()  # those of another test know another address
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tester")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-no-use")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("SCOREMIX_STORE_PATIENCE", "30")
+    name = "b-" + hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]
+    boto3.client("s3").create_bucket(Bucket=name)
+    return name

@@ -2,6 +2,7 @@
 
 facts     what a run folder says of itself, read and counted
 pictures  images of the corpus as data: strips, neighbours
+measures  the records of an evaluation as a table
 charts    curves and histograms as SVG
 page      all of it through one template (page.html; compare.html puts runs side by side)
 """

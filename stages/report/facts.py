@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ...manifests.atomic import read_parquet, sha256_file
+from ...manifests.atomic import read_parquet
 from ...manifests.errors import ConfigError
 from ...manifests.index import INDEX, read_index
 from ...manifests.publish import SUMS
 from ...manifests.shard import NORMS
+from ...manifests.store import Store
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +29,7 @@ class Facts:
     """Everything the page tells, but for the pictures."""
 
     run: Path
-    shards: Path
+    shards: Store
     metrics: dict[str, Any]  # report/metrics.json
     index: dict[str, Any]  # shards/index.json
     manifest: pa.Table
@@ -54,7 +55,7 @@ class Facts:
         return mask
 
 
-def read_facts(run: Path, shards: Path) -> Facts:
+def read_facts(run: Path, shards: Store) -> Facts:
     """Reads a run whose evaluation is done.
 
     Raises:
@@ -66,7 +67,7 @@ def read_facts(run: Path, shards: Path) -> Facts:
             f"{run} has no evaluation yet, which the report is of. Run"
             f" `scoremix-pipeline run {run / 'stages.yaml'}` first."
         )
-    if not (shards / SUMS).exists():
+    if shards.size(SUMS) is None:
         raise ConfigError(
             f"{shards} is not a finished corpus ({SUMS} is missing). Run"
             f" `scoremix-pipeline run {run / 'stages.yaml'}` first."
@@ -78,7 +79,7 @@ def read_facts(run: Path, shards: Path) -> Facts:
         shards=shards,
         metrics=json.loads(metrics.read_text()),
         index=index,
-        manifest=read_parquet(shards / "manifest.parquet"),
+        manifest=read_parquet(shards.read("manifest.parquet")),
         config=(run / "stages.yaml").read_text(),
         inputs=_counts(sources),
         rejects=_rejects(sources),
@@ -86,7 +87,7 @@ def read_facts(run: Path, shards: Path) -> Facts:
         **_cost(run / ".scoremix" / "progress.jsonl"),
         digests={
             "plan": index["plan_digest"],
-            "index": sha256_file(shards / INDEX),
+            "index": shards.sha256(INDEX),
             "corpus": _corpus_digest(run),
             "network": str(index["recipe"].get("model_sha256", "none")),
         },
@@ -159,9 +160,9 @@ def _corpus_digest(run: Path) -> str:
     return str(facts["digest"])
 
 
-def _environments(shards: Path, index: dict[str, Any]) -> list[str]:
+def _environments(shards: Store, index: dict[str, Any]) -> list[str]:
     found = set()
     for entry in index["shardlist"]:
-        marker = json.loads((shards / entry["url"].replace(".tar", ".json")).read_text())
+        marker = json.loads(shards.read(entry["url"].replace(".tar", ".json")))
         found.add(", ".join(f"{k} {v}" for k, v in sorted(marker["environment"].items())))
     return sorted(found)

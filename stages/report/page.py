@@ -11,6 +11,7 @@ from ...manifests.atomic import write_bytes
 from ...manifests.errors import ConfigError
 from . import charts, pictures
 from .facts import HEAVY, Facts, norms_of
+from .measures import table
 
 _STEPS = ("mixup", "minimised", "final")
 _KINDS = {
@@ -112,7 +113,8 @@ def _distances(facts: Facts) -> dict[str, Any]:
         else [],
         "differences": _differences(metrics["lambda_from_0.1"], kd),
         "features": f"Features: {extractor.get('label', extractor['name'])}.",
-        "records": [_record(record) for record in metrics.get("records", [])],
+        "measures": table(metrics["records"]),
+        "copying": (metrics["copying"] or {}).get("text"),
     }
 
 
@@ -234,19 +236,6 @@ def _options(config: str) -> dict[str, Any]:
         else:
             found[section] = values
     return found
-
-
-def _record(record: dict[str, Any]) -> dict[str, str]:
-    value = record.get("value")
-    spread = record.get("std") or record.get("interval")
-    notes = record.get("notes") or ""
-    return {
-        "name": str(record.get("name", "")),
-        "value": _number(value, 1) + (f" ({spread})" if spread else ""),
-        "n": str(record.get("n", "")),
-        "of": str(record.get("of", record.get("set", ""))),
-        "notes": "; ".join(notes) if isinstance(notes, list) else str(notes),
-    }
 
 
 def _number(value: float | None, factor: float) -> str:

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from .base import (
     relative,
     sort,
 )
-from .labels import LABELS, has_labels, labelled
+from .labels import LABELS, has_labels, labelled, read_table
 
 
 def find_folder(top: Path, path: str | None) -> Path:
@@ -34,13 +35,17 @@ def find_folder(top: Path, path: str | None) -> Path:
 
 def open_folder(root: Path, fence: Path, classes: bool) -> Source:
     """Every file below `root`; links count only if they stay inside `fence`."""
-    what, inputs = f"the folder {root}", sort(_walk(root, str(fence)))
     table = read_file(str(root / LABELS)) if (root / LABELS).is_file() else b""
-    if classes and has_labels(table):
-        inputs = labelled(inputs, table, what)
-    elif classes:
-        inputs = by_folder(inputs)
-    return Source(what, inputs, folder=root)
+    found = as_source(f"the folder {root}", sort(_walk(root, str(fence))), classes, table)
+    return replace(found, folder=root)
+
+
+def as_source(what: str, inputs: list[Input], classes: bool, table: bytes | None = None) -> Source:
+    """Files that lie in folders, with the classes that dataset.json (`table`) or these give."""
+    if classes:
+        table = read_table(inputs, what) if table is None else table
+        inputs = labelled(inputs, table, what) if has_labels(table) else by_folder(inputs)
+    return Source(what, inputs)
 
 
 def _walk(root: Path, fence: str) -> Iterator[Input]:

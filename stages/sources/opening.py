@@ -1,17 +1,21 @@
 """Which kind a source is, told by what is there."""
 
 import contextlib
+import fnmatch
 import glob
 import os
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from ...manifests.errors import ConfigError
-from . import arrays, bundled, folders, tables, tars, zips
-from .base import SPLITS, Input, Source
+from ...manifests.errors import ConfigError, InputError
+from ...manifests.urls import is_url
+from ..progress import Silent
+from . import arrays, bundled, folders, objects, tables, tars, zips
+from .base import SPLITS, Input, Source, no_such_path
 from .labels import LABELS
 
 _KINDS = (
@@ -34,19 +38,28 @@ class Asked:
 
 
 @contextlib.contextmanager
-def open_source(asked: Asked, key: str) -> Iterator[Source]:
+def open_source(
+    asked: Asked, key: str, fetching: objects.Fetching | None = None
+) -> Iterator[Source]:
     """Opens a source; its inputs can be read as long as it is open.
 
     key: its name in stages.yaml, for messages.
+    fetching: where to what lies at a URL is fetched; a temporary folder by default.
 
     Raises:
         ConfigError: nothing there, of no known kind, no such `path` or column in it, labels that
             do not say which class, a package that is not installed.
         InputError: a damaged archive.
-        StorageError: no room to unpack a compressed tar.
+        StorageError: no room to unpack a compressed tar or to fetch, or no answer from a store.
     """
     with contextlib.ExitStack() as stack:
-        found = _open(asked, key, stack)
+        if is_url(asked.source):
+            if fetching is None:
+                temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="scoremix-"))
+                fetching = objects.Fetching(Path(temporary), Silent())
+            found = _open_url(asked, key, stack, fetching)
+        else:
+            found = _open(asked, key, stack)
         yield replace(found, inputs=[_marked(item, asked) for item in found.inputs])
 
 
@@ -151,6 +164,60 @@ def _no_path(asked: Asked, kind: str) -> None:
             f"ingest.path is {asked.path!r}, but {asked.source} is {kind}, which has no folders."
             " Leave it out."
         )
+
+
+# --- at a URL
+
+
+def _open_url(
+    asked: Asked, key: str, stack: contextlib.ExitStack, fetching: objects.Fetching
+) -> Source:
+    there = objects.look(asked.source)
+    if there is None:
+        raise ConfigError(
+            f"{key} is {asked.source}, and there is nothing at that URL. Correct it: a file, a"
+            " pattern of files, or a prefix that holds images (not over http, which cannot list)."
+        )
+    if there.folder and asked.path is not None:
+        inside = objects.look(asked.source, asked.path)
+        if inside is None:
+            tops = (name.split("/")[0] for name in there.facts if "/" in name)
+            raise no_such_path(asked.path, asked.source, tops)
+        there = inside
+    if there.folder:
+        chosen = _archives(there, asked)
+        if not chosen:
+            what, inputs = f"the prefix {there.base}", objects.inputs(there, fetching)
+            return folders.as_source(what, inputs, asked.classes)
+        there = there.within(chosen)
+    names = list(there.facts)
+    if not there.folder and all(name.lower().endswith(tars.SUFFIXES) for name in names):
+        there = there.beside("index.json")  # of a corpus of ours: the names of its classes
+    folder = objects.fetch(there, fetching)
+    local = [str(folder / there.file_of(name)) for name in names]
+    try:
+        if there.folder:
+            found = _open_folder(folder, replace(asked, path=None), stack)
+        else:
+            one = asked if len(local) > 1 else replace(asked, source=local[0])
+            found = _open_files(local, one, key, stack)
+    except (ConfigError, InputError) as error:
+        raise type(error)(str(error).replace(str(folder), str(there.base))) from error
+    return replace(found, what=found.what.replace(str(folder), str(there.base)), folder=None)
+
+
+def _archives(there: objects.Objects, asked: Asked) -> list[str]:
+    """Files of a prefix that hold the images, with what belongs to them; [] for images alone."""
+    top = [name for name in there.facts if "/" not in name and not name.startswith(".")]
+    if any(Input(name, bytes).claims_image for name in top) or LABELS in top:
+        return []
+    if "data.mdb" in top:
+        raise ConfigError(f"{asked.source} is an LMDB folder. Copy it to a disk and name it there.")
+    for suffixes, beside in ((tars.SUFFIXES, "index.json"), (tables.SUFFIXES, "state.json")):
+        found = [name for name in top if name.lower().endswith(suffixes)]
+        if found:
+            return found + [name for name in top if name == beside]
+    return [name for name in there.facts if fnmatch.fnmatchcase(name, "data/*.parquet")]
 
 
 def _existing_parent(path: Path) -> Path:
