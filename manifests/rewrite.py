@@ -12,8 +12,12 @@ from .shard import Marker, committed
 from .tars import TarWriter
 
 
-def rewrite(shards: Path, made: Path, marker: Marker, kept: pa.Table, rows_digest: str) -> Marker:
+def rewrite(
+    shards: Path, made: Path, temporary: Path, marker: Marker, kept: pa.Table, rows_digest: str
+) -> Marker:
     """Writes the shard of `marker` with the samples of `kept` (plan rows) into the folder `made`.
+
+    temporary: for unfinished files, on the file system of `made`.
 
     Raises VerifyError, before anything is written, where tar or Parquet are not those that the
     marker committed.
@@ -37,7 +41,7 @@ def rewrite(shards: Path, made: Path, marker: Marker, kept: pa.Table, rows_diges
 
     return committed(
         made,
-        made / "tmp",
+        temporary,
         name,
         copied,
         rows_digest=rows_digest,

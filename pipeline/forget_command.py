@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..manifests.errors import ConfigError
-from .ledger import shards_of_run
+from .ledger import Ledger
 
 if TYPE_CHECKING:
     from .forgetting import Forgotten
@@ -69,10 +69,11 @@ def _tell(folder: Path, done: "Forgotten") -> None:
         click.echo("Nothing to do: they were forgotten before.")
         return
     others = f" ({', '.join(done.keys[:8])}{', ...' if len(done.keys) > 8 else ''})"
+    place = Ledger(folder).place()
     click.echo(
         f"{done.inputs} inputs are forgotten, {len(done.keys)} of them real images in the shards"
         f"{others if done.keys else ''}: {done.samples} samples were taken out of {done.shards}"
-        f" shards in {shards_of_run(folder)}; all other samples keep their bytes. Their pixels left"
+        f" shards in {place}; all other samples keep their bytes. Their pixels left"
         " corpus/. report/ and the caches in .scoremix/ were removed: the next run judges again."
     )
     click.echo(
@@ -92,4 +93,4 @@ def _train_again(run: Path, device: str, quiet: bool) -> None:
     from .run_commands import How, bring_up_to_date
 
     config = load_config(run / "stages.yaml", [])
-    bring_up_to_date(config, run, shards_of_run(run), How(device=device, quiet=quiet))
+    bring_up_to_date(config, run, Ledger(run).place(), How(device=device, quiet=quiet))

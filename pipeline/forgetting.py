@@ -12,25 +12,23 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from ..manifests.atomic import storage_errors, sync_folder
+from ..manifests.atomic import storage_errors
 from ..manifests.errors import ConfigError, Interrupted, ScoreMixError
 from ..manifests.faults import at
-from ..manifests.install import install
 from ..manifests.plan import build_plan
-from ..manifests.publish import unpublish
-from ..manifests.rewrite import rewrite
-from ..manifests.shard import is_complete, read_marker
+from ..manifests.shard import is_complete
 from ..manifests.tombstones import NAME, Tombstone, read_tombstones
 from ..stages.burial import bury
 from ..stages.corpus import FORGOTTEN, Corpus, open_corpus
-from ..stages.write import Work
-from .inputs import inputs_of_write, plan_options
+from .clearing import clear_shards
+from .inputs import plan_options
 from .ledger import Ledger
+from .places import shards_at
 from .product import Folder
 from .reopen import Reopened, reopen, without
 
 _LEAST = 2  # real images that must be left: fewer cannot be mixed
-_KEPT_BY_RUN = ("lock", "plan.parquet")  # of .scoremix
+_KEPT_BY_RUN = ("lock", "plan.parquet", "mirror")  # of .scoremix; the mirror was cleared
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def complete(run: Path) -> None:
     if stones.settling:
         _record_corpus(ledger, open_corpus(run / "corpus"))
     else:
-        _clear_shards(reopen(run, finished=False))
+        clear_shards(reopen(run, finished=False))
     _remove_traces(run, ledger)
     at("traces-removed")
     stones.done().write(run)
@@ -189,7 +187,8 @@ def _check_left(opened: Reopened, keys: frozenset[str]) -> None:
 
 def _check_whole(opened: Reopened, names: set[str]) -> None:
     """What is to be cut out of a shard must be found in it."""
-    shards = _place(opened)
+    place = opened.ledger.place()
+    shards = shards_at(place, opened.folder)
     damaged = [
         work.name
         for work in opened.planned.work
@@ -203,50 +202,9 @@ def _check_whole(opened: Reopened, names: set[str]) -> None:
     ]
     if damaged:
         raise ScoreMixError(
-            f"{', '.join(damaged[:5])} in {shards} are damaged or missing. Nothing was changed. Run"
-            f" `scoremix-pipeline repair {shards}` first."
+            f"{', '.join(damaged[:5])} in {place} are damaged or missing. Nothing was changed. Run"
+            f" `scoremix-pipeline repair {opened.folder}` first."
         )
-
-
-def _place(opened: Reopened) -> Path:
-    return (opened.folder / (opened.ledger.shards or "shards")).resolve()
-
-
-def _clear_shards(opened: Reopened) -> None:
-    """Shards as the plan without the forgotten asks for, and published so."""
-    shards, work = _place(opened), opened.planned.work
-    folder = Folder(shards, opened.folder)
-    unpublish(shards)
-    for item in work:
-        _clear(shards, folder.temporary() / "forget", item, opened.corpus.forgotten)
-    if all(item.finished(shards) for item in work):
-        folder.publish(opened.making("cpu"))
-        opened.ledger.record("write", inputs_of_write(opened.planned), shards=len(work))
-    at("forgotten-published")
-
-
-def _clear(shards: Path, made: Path, work: Work, forgotten: frozenset[str]) -> None:
-    """One shard: finished, or its rewriting begun, or still with everything, or beyond help."""
-    name = work.name
-    if (made / f"{name}.json").exists():  # written whole; a killed process was moving it
-        install(made, shards, name, new=True)
-        return
-    if work.finished(shards):
-        return
-    marker = read_marker(shards, name)
-    try:
-        if marker is None:
-            raise ScoreMixError(f"{name} has no marker")
-        rewrite(shards, made, marker, work.rows, work.rows_digest)
-        at("shard-rewritten")
-    except ScoreMixError:
-        # Its bytes may hold what is to go: away with them, the run makes it again.
-        with storage_errors(shards):
-            for extension in ("json", "tar", "parquet"):
-                (shards / f"{name}.{extension}").unlink(missing_ok=True)
-            sync_folder(shards)
-        return
-    install(made, shards, name, new=True)
 
 
 def _record_corpus(ledger: Ledger, corpus: Corpus) -> None:
@@ -259,7 +217,7 @@ def _record_corpus(ledger: Ledger, corpus: Corpus) -> None:
 
 def _remove_traces(run: Path, ledger: Ledger) -> None:
     """The report, whose pictures show images, and what can be made again in .scoremix."""
-    shards = run / (ledger.shards or "shards")
+    shards = ledger.place()
     with storage_errors(run):
         shutil.rmtree(run / "report", ignore_errors=True)
         for path in (run / ".scoremix").iterdir():
@@ -269,5 +227,5 @@ def _remove_traces(run: Path, ledger: Ledger) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
-        if shards.is_dir():
-            shutil.rmtree(Folder(shards.resolve(), run).temporary(), ignore_errors=True)
+        if isinstance(shards, Path) and shards.is_dir():
+            shutil.rmtree(Folder(shards, run).temporary(), ignore_errors=True)
