@@ -28,7 +28,7 @@ from .product import Folder
 from .reopen import Reopened, reopen, without
 
 _LEAST = 2  # real images that must be left: fewer cannot be mixed
-_KEPT_BY_RUN = ("lock", "plan.parquet", "mirror")  # of .scoremix; the mirror was cleared
+_KEPT_BY_RUN = ("lock", "plan.parquet", "stages.lock.json", "mirror")  # of .scoremix
 
 
 @dataclass(frozen=True)

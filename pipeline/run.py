@@ -64,6 +64,7 @@ def run(job: Job) -> Outcome:
         forgetting.complete(job.folder)  # a `forget` that was killed
         job.progress.log = job.folder / ".scoremix" / "progress.jsonl"
         ledger = Ledger(job.folder)
+        ledger.restore()
         desk = steps.Desk(job, ledger, outcome.stages)
 
         # ingest: sources -> corpus/images.npy, reference.npy, and a row for every input

@@ -1,13 +1,13 @@
 """What a run folder holds: done, stale (and why), missing, and how long is left."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
-from ..manifests.atomic import read_parquet
-from ..manifests.errors import ConfigError, StorageError
+from ..manifests.errors import ConfigError, ScoreMixError, StorageError
 from ..manifests.publish import SUMS
-from ..stages.corpus import forgotten_keys
+from ..stages.corpus import forgotten_keys, open_corpus
 from .config import Config, load_config
 from .inputs import (
     Planned,
@@ -50,7 +50,7 @@ def _stages(config: Config, folder: Path, ledger: Ledger) -> list[tuple[str, str
     why = ledger.why("ingest", inputs_of_ingest(config))
     counts = _json(folder / "corpus" / "corpus.json")
     if counts is None or not ledger.outcome("ingest"):
-        return [("ingest", f"missing ({why or 'its files are gone'})")]
+        return [("ingest", f"missing ({why or 'its files are gone or damaged'})")]
     found = [("ingest", f"stale, {why}" if why else f"done, {_counted(counts)}")]
     digest = ledger.outcome("ingest")["digest"]
     model = None
@@ -60,7 +60,10 @@ def _stages(config: Config, folder: Path, ledger: Ledger) -> list[tuple[str, str
         why = ledger.why("train", inputs_of_train(config, digest))
         model = _json(folder / "score-net" / "model.json")
         if why or model is None:
-            return [*found, ("train", f"{_training(config, folder)} ({why or 'files are gone'})")]
+            return [
+                *found,
+                ("train", f"{_training(config, folder)} ({why or 'files are gone or damaged'})"),
+            ]
         chosen = model["training"]
         found.append(("train", f"done, {chosen['steps']:,} steps, {chosen['images']:,} images"))
     recipe = recipe_of(config, model, digest)
@@ -71,7 +74,10 @@ def _stages(config: Config, folder: Path, ledger: Ledger) -> list[tuple[str, str
     rows = read_plan(folder, ledger.outcome("plan").get("digest"))
     if rows is None:
         return [*found, ("plan", "missing (its file is damaged)")]
-    gone = forgotten_keys(read_parquet(folder / "corpus" / "sources.parquet"))
+    try:
+        gone = forgotten_keys(open_corpus(folder / "corpus").sources)
+    except ScoreMixError as error:
+        return [("ingest", f"missing ({error})"), *found[1:]]
     planned = planned_from(rows, ledger.outcome("plan")["digest"], recipe, gone)
     found.append(("plan", f"done, {planned.rows.num_rows:,} rows"))
     return found + _products(config, folder, ledger, planned)
@@ -93,7 +99,7 @@ def _products(
         return [("write", f"{word} images ({why or 'files are gone or not finished'})")]
     why = ledger.why("evaluate", inputs_of_evaluate(config, planned))
     metrics = _json(folder / "report" / "metrics.json")
-    judged = f"missing ({why or 'its files are gone'})"
+    judged = f"missing ({why or 'its files are gone or damaged'})"
     if metrics is not None and why is None:
         judged = f"done, {metrics['verdict']['kind']}"
     return [("write", f"done, {word} images"), ("evaluate", judged)]
@@ -105,11 +111,10 @@ def _counted(counts: dict[str, Any]) -> str:
 
 def _training(config: Config, folder: Path) -> str:
     """How far training is, and how long it takes from there at its last rate."""
-    path = folder / "score-net" / "train.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = _lines(folder / "score-net" / "train.jsonl")
     if not lines:
         return "missing"
-    last = json.loads(lines[-1])
+    last = lines[-1]
     assert config.train.steps is not None and config.train.batch
     left = (config.train.steps - last["step"]) * config.train.batch / max(last["rate"], 1e-9)
     return f"at step {last['step']:,} of {config.train.steps:,}, {duration(max(left, 0))} left"
@@ -117,9 +122,8 @@ def _training(config: Config, folder: Path) -> str:
 
 def _last(folder: Path) -> str:
     """The last progress that a running or stopped command wrote down."""
-    path = folder / ".scoremix" / "progress.jsonl"
-    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-    tasks = [json.loads(line) for line in lines[-50:] if '"task"' in line]
+    lines = _lines(folder / ".scoremix" / "progress.jsonl")
+    tasks = [line for line in lines[-50:] if "task" in line]
     if not tasks or tasks[-1]["done"] >= tasks[-1]["total"]:
         return ""
     task = tasks[-1]
@@ -130,7 +134,18 @@ def _last(folder: Path) -> str:
 
 
 def _json(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
+    """None where the file is gone or damaged: the next run makes it again, or says what to do."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
         return None
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content
+    return content if isinstance(content, dict) else None
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file of lines; not what a killed process left half written."""
+    found = []
+    for line in path.read_bytes().splitlines() if path.exists() else []:
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return [entry for entry in found if isinstance(entry, dict)]

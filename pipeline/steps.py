@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import torch
 
-from ..manifests.atomic import (
-    sha256_file,
-    write_parquet,
-)
-from ..manifests.errors import ConfigError, Interrupted, ScoreMixError
+from ..manifests.atomic import sha256_file, write_parquet
+from ..manifests.errors import ConfigError, Interrupted, ScoreMixError, VerifyError
 from ..manifests.plan import build_plan, rows_digest
 from ..manifests.tombstones import read_tombstones
 from ..models.checkpoint import TrainedNet
@@ -94,7 +91,7 @@ def ingest(desk: Desk) -> Corpus:
     if job.only is not None:  # the source may be elsewhere by now
         return open_corpus(out)
     inputs = inputs_of_ingest(job.config)
-    if desk.decide("ingest", inputs, _is_corpus(out)):
+    if desk.decide("ingest", inputs, _is_corpus(out, desk.ledger.outcome("ingest").get("digest"))):
         device = desk.ledger.outcome("ingest").get("device_type", job.device)
         options, seed = job.config.ingest, job.config.seed
         watched = Stoppable(job.progress, job.stopping)
@@ -113,12 +110,13 @@ def ingest(desk: Desk) -> Corpus:
     return open_corpus(out)
 
 
-def _is_corpus(folder: Path) -> bool:
+def _is_corpus(folder: Path, digest: str | None = None) -> bool:
+    """Whether there is a sound one; digest: the one that the ledger knows."""
     try:
-        open_corpus(folder)
+        found = open_corpus(folder).digest
     except ScoreMixError:
         return False
-    return True
+    return digest in (None, found)
 
 
 def without_forgotten(desk: Desk, config: Config, corpus: Corpus) -> Corpus:
@@ -166,8 +164,21 @@ def train(desk: Desk, config: Config, corpus: Corpus) -> TrainedNet | None:
         )
         if ranks.rank() == 0:
             weights = sha256_file(out / "model.safetensors")
-            desk.ledger.record("train", inputs, weights_sha256=weights)
+            facts = sha256_file(out / "model.json")
+            desk.ledger.record("train", inputs, weights_sha256=weights, facts_sha256=facts)
+    else:
+        _check_facts(desk, out / "model.json")
     return open_net(out, torch.device(job.device))
+
+
+def _check_facts(desk: Desk, path: Path) -> None:
+    """Every shard depends on what it says: a flipped bit would have all of them made again."""
+    known = desk.ledger.outcome("train").get("facts_sha256")
+    if known is not None and sha256_file(path) != known:
+        raise VerifyError(
+            f"{path} was changed after it was written. Restore it; or delete it and run the same"
+            " command again: the network is then trained again, and the shards made anew."
+        )
 
 
 def plan(desk: Desk, config: Config, corpus: Corpus, net: TrainedNet | None) -> Planned:
@@ -189,7 +200,8 @@ def evaluate(desk: Desk, making: Making, manifest: pa.Table) -> dict[str, Any]:
     job, out = desk.job, desk.job.folder / "report"
     config, corpus, net, planned = making.config, making.corpus, making.net, making.planned
     inputs = inputs_of_evaluate(config, planned)
-    if desk.decide("evaluate", inputs, (out / "metrics.json").exists()):
+    path = out / "metrics.json"
+    if desk.decide("evaluate", inputs, _is_sound(path, desk.ledger.outcome("evaluate"))):
         norms = None
         if net is not None and len(corpus.reference):
             device = torch.device(job.device)
@@ -210,10 +222,14 @@ def evaluate(desk: Desk, making: Making, manifest: pa.Table) -> dict[str, Any]:
             classes=corpus.classes,
             features=job.folder / ".scoremix" / "features",
         )
-        desk.ledger.record("evaluate", inputs)
+        desk.ledger.record("evaluate", inputs, metrics_sha256=sha256_file(path))
         _report(desk)
-    verdict: dict[str, Any] = json.loads((out / "metrics.json").read_text())["verdict"]
+    verdict: dict[str, Any] = json.loads(path.read_text())["verdict"]
     return verdict
+
+
+def _is_sound(metrics: Path, outcome: dict[str, Any]) -> bool:
+    return metrics.is_file() and outcome.get("metrics_sha256") == sha256_file(metrics)
 
 
 def _report(desk: Desk) -> None:

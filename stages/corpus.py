@@ -37,6 +37,7 @@ from ..manifests.schema import SOURCES
 _FORMAT = 2
 _BLOCK = 4 << 20  # bytes copied at a time
 FILES = ("images.npy", "reference.npy", "sources.parquet", "classes.json")
+_SMALL = FILES[2:]  # checked whenever a corpus is opened; pixels before work is based on them
 _Rows = list[dict[str, Any]]  # of sources.parquet
 _STATUSES = ("train", "reference", "duplicate", "rejected", "unused")
 FORGOTTEN = "forgotten"  # the status of an input that was removed on request
@@ -103,6 +104,7 @@ def open_corpus(folder: Path) -> Corpus:
     try:
         facts = json.loads(commit.read_bytes())
         files = {name: facts["files"][name]["bytes"] for name in FILES}
+        shas = {name: facts["files"][name]["sha256"] for name in _SMALL}
         digest = str(facts["digest"])
     except FileNotFoundError as error:
         raise ConfigError(f"There is no finished corpus in {folder}. Run ingest first.") from error
@@ -119,6 +121,9 @@ def open_corpus(folder: Path) -> Corpus:
                 + ("is missing" if found is None else f"has {found:,}")
                 + f". Delete {commit} and run ingest again."
             )
+    for name, sha in shas.items():
+        if sha256_file(folder / name) != sha:
+            raise _changed(folder / name)
     return Corpus(
         folder=folder,
         images=_mapped(folder / "images.npy"),
@@ -256,10 +261,14 @@ def check_pixels(corpus: Corpus) -> None:
     for name in ("images.npy", "reference.npy"):
         path = corpus.folder / name
         if sha256_file(path) != facts["files"][name]["sha256"]:
-            raise VerifyError(
-                f"{path} was changed after it was written. Delete {corpus.folder / 'corpus.json'}"
-                " and run the same command again: the images are then read afresh."
-            )
+            raise _changed(path)
+
+
+def _changed(path: Path) -> VerifyError:
+    return VerifyError(
+        f"{path} was changed after it was written. Delete {path.with_name('corpus.json')} and run"
+        " the same command again: the images are then read afresh."
+    )
 
 
 def _write_images(path: Path, images: NDArray[np.uint8], slots: list[int]) -> str:
