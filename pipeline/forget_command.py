@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.argument("keys", metavar="KEY...", nargs=-1)
+@click.argument("keys", metavar="[KEY]...", nargs=-1)
 @click.option(
     "--retrain",
     is_flag=True,

@@ -13,11 +13,11 @@ from typing import Any
 import pyarrow.compute as pc
 
 from ..manifests.atomic import storage_errors
-from ..manifests.errors import ConfigError, Interrupted, ScoreMixError
+from ..manifests.errors import ConfigError, ScoreMixError
 from ..manifests.faults import at
 from ..manifests.plan import build_plan
 from ..manifests.shard import is_complete
-from ..manifests.tombstones import NAME, Tombstone, read_tombstones
+from ..manifests.tombstones import Tombstone, read_tombstones
 from ..stages.burial import bury
 from ..stages.corpus import FORGOTTEN, Corpus, open_corpus
 from .clearing import clear_shards
@@ -108,15 +108,6 @@ def settle(run: Path) -> None:
         _check_plan_without(run, opened_corpus)
         read_tombstones(run).all_retrained().write(run)
         complete(run)
-
-
-def refuse_pending(run: Path) -> None:
-    """What a worker says, who may not end it."""
-    if read_tombstones(run).pending:
-        raise Interrupted(
-            f"{run / NAME} says that images are being forgotten, and not all is done. Run"
-            f" `scoremix-pipeline forget {run}` or the run itself once, then start the workers."
-        )
 
 
 def _check_plan_without(run: Path, corpus: Corpus) -> None:

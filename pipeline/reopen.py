@@ -10,8 +10,10 @@ import torch
 from safetensors import SafetensorError
 
 from ..manifests.atomic import canonical_digest, read_parquet
-from ..manifests.errors import ConfigError, ScoreMixError, VerifyError
+from ..manifests.errors import ConfigError, Interrupted, ScoreMixError, VerifyError
 from ..manifests.plan import build_plan, rows_digest
+from ..manifests.tombstones import NAME as TOMBSTONES
+from ..manifests.tombstones import read_tombstones
 from ..models.checkpoint import TrainedNet, load_net, read_facts
 from ..stages import generate as generating
 from ..stages import write as writing
@@ -65,6 +67,7 @@ def reopen(folder: Path, *, finished: bool = True) -> Reopened:
 
     Raises:
         ConfigError: it is no run, or its shards were not finished with what it holds now.
+        Interrupted: images are being forgotten, and not all is done.
         VerifyError: its corpus or plan is damaged beyond being made again.
     """
     if not (folder / "stages.yaml").is_file():
@@ -72,6 +75,8 @@ def reopen(folder: Path, *, finished: bool = True) -> Reopened:
             f"{folder} is not a run folder: it has no stages.yaml. Name the folder that made the"
             " shards, as in --run runs/digits."
         )
+    if finished:
+        refuse_pending(folder)
     config, ledger = load_config(folder / "stages.yaml", []), Ledger(folder)
     corpus = open_corpus(folder / "corpus")
     device = ledger.outcome("ingest").get("device_type", "cpu")
@@ -91,6 +96,15 @@ def reopen(folder: Path, *, finished: bool = True) -> Reopened:
                 f" `scoremix-pipeline run {folder / 'stages.yaml'}` to finish them first."
             )
     return Reopened(folder, config, ledger, corpus, planned)
+
+
+def refuse_pending(folder: Path) -> None:
+    """Raises Interrupted where a `forget` was killed: what it leaves is to be ended first."""
+    if read_tombstones(folder).pending:
+        raise Interrupted(
+            f"{folder / TOMBSTONES} says that images are being forgotten, and not all is done. Run"
+            f" `scoremix-pipeline forget {folder}` once, then this command again."
+        )
 
 
 def open_plan(

@@ -18,6 +18,7 @@ from .ledger import STAGES, Ledger
 from .making import Making
 from .product import product_at
 from .progress import Shown
+from .reopen import refuse_pending
 from .workers import Worker
 
 
@@ -135,7 +136,7 @@ def work(job: Job) -> Outcome:
     outcome = Outcome()
     job = replace(job, only="write")
     with build.joined(job):
-        forgetting.refuse_pending(job.folder)
+        refuse_pending(job.folder)
         desk = steps.Desk(job, Ledger(job.folder), outcome.stages)
         corpus = steps.ingest(desk)
         config = desk.resolve(corpus)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import tiny
 
+from scoremix.manifests.errors import StorageError
 from scoremix.manifests.faults import FORGET_POINTS, INSTALL_POINTS
 from scoremix.manifests.lock import run_lock
 from scoremix.pipeline.cli import commands, exit_code
@@ -269,6 +270,38 @@ def test_nothing_begins_where_it_could_not_end(
     (run / "tombstones.json").write_text("{")
     assert cli("run", run / "stages.yaml", "--quiet") == 3
     assert "must not come back" in capsys.readouterr().err
+
+
+def test_half_done_nobody_works_on_it(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shards, run = root / "shards", root / "shards.run"
+    killed = tiny.command(["forget", run, KEY, "--quiet"], SCOREMIX_FAULT="kill:buried-rows")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    before = tiny.digests(shards)
+    for command in (
+        ["repair", shards, "--quiet"],
+        ["run", run / "stages.yaml", "--worker", "0/1", "--quiet"],
+    ):
+        assert cli(*command) == 75
+        assert f"forget {run}` once" in capsys.readouterr().err
+    assert tiny.digests(shards) == before and cli("status", run) == 0
+    assert cli("forget", run, "--quiet") == 0
+    assert cli("verify", shards) == 0 and cli("repair", shards, "--quiet") == 0
+
+
+def test_a_full_disk_takes_no_shard_away(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shards, run = root / "shards", root / "shards.run"
+
+    def full(*arguments: object) -> None:
+        raise StorageError("Writing failed: No space left on device.")
+
+    names = {path.name for path in shards.iterdir()}
+    with monkeypatch.context() as patched:
+        patched.setattr("scoremix.pipeline.clearing.rewrite", full)
+        assert cli("forget", run, KEY, "--quiet") == 6
+    assert {path.name for path in shards.iterdir()} == names - {"SHA256SUMS"}
+    assert cli("forget", run, KEY, "--quiet") == 0 and cli("verify", shards, "--deep") == 0
 
 
 POINTS = [p for p in FORGET_POINTS + INSTALL_POINTS if p != "buried-closed"]
