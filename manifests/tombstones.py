@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .atomic import write_json
+from .atomic import canonical_digest, write_json
 from .errors import VerifyError
 
 NAME = "tombstones.json"
@@ -54,8 +54,13 @@ class Tombstones:
         return Tombstones(False, False, self.stones)
 
     def write(self, run: Path) -> None:
-        content = {"format": _FORMAT, "pending": self.pending, "settling": self.settling}
-        write_json(run / NAME, content | {"forgotten": [asdict(stone) for stone in self.stones]})
+        content: dict[str, Any] = {
+            "format": _FORMAT,
+            "pending": self.pending,
+            "settling": self.settling,
+        }
+        content["forgotten"] = [asdict(stone) for stone in self.stones]
+        write_json(run / NAME, content | {"digest": canonical_digest(content)})
 
 
 def read_tombstones(run: Path) -> Tombstones:
@@ -68,9 +73,12 @@ def read_tombstones(run: Path) -> Tombstones:
         return Tombstones()
     try:
         content: dict[str, Any] = json.loads(path.read_bytes())
+        written = content.pop("digest")
+        if written != canonical_digest(content):
+            raise ValueError("its content is not what its digest says")
         stones = tuple(Tombstone(**entry) for entry in content["forgotten"])
         return Tombstones(bool(content["pending"]), bool(content["settling"]), stones)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise VerifyError(
             f"{path} cannot be read ({error!r}): it says which images must not come back. Restore"
             " it from a backup, or forget these images again after deleting it."

@@ -5,9 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..manifests.atomic import sha256_file
 from ..manifests.errors import ConfigError, ScoreMixError, StorageError
 from ..manifests.publish import SUMS
-from ..stages.corpus import forgotten_keys, open_corpus
+from ..stages.corpus import open_corpus
 from .config import Config, load_config
 from .inputs import (
     Planned,
@@ -48,17 +49,23 @@ def describe(folder: Path) -> str:
 
 def _stages(config: Config, folder: Path, ledger: Ledger) -> list[tuple[str, str]]:
     why = ledger.why("ingest", inputs_of_ingest(config))
-    counts = _json(folder / "corpus" / "corpus.json")
-    if counts is None or not ledger.outcome("ingest"):
-        return [("ingest", f"missing ({why or 'its files are gone or damaged'})")]
-    found = [("ingest", f"stale, {why}" if why else f"done, {_counted(counts)}")]
+    if not ledger.outcome("ingest"):
+        return [("ingest", f"missing ({why or 'not done yet'})")]
     digest = ledger.outcome("ingest")["digest"]
+    try:
+        corpus = open_corpus(folder / "corpus")
+    except ScoreMixError as error:
+        return [("ingest", f"missing ({error})")]
+    if corpus.digest != digest:
+        return [("ingest", f"missing ({folder / 'corpus' / 'corpus.json'} is damaged)")]
+    found = [("ingest", f"stale, {why}" if why else f"done, {_counted(corpus.counts)}")]
     model = None
     if config.generate.method == "mixup":
         found.append(("train", "skipped, mixup needs no score network"))
     else:
         why = ledger.why("train", inputs_of_train(config, digest))
-        model = _json(folder / "score-net" / "model.json")
+        outcome = ledger.outcome("train")
+        model = _json(folder / "score-net" / "model.json", outcome.get("facts_sha256"))
         if why or model is None:
             return [
                 *found,
@@ -74,11 +81,7 @@ def _stages(config: Config, folder: Path, ledger: Ledger) -> list[tuple[str, str
     rows = read_plan(folder, ledger.outcome("plan").get("digest"))
     if rows is None:
         return [*found, ("plan", "missing (its file is damaged)")]
-    try:
-        gone = forgotten_keys(open_corpus(folder / "corpus").sources)
-    except ScoreMixError as error:
-        return [("ingest", f"missing ({error})"), *found[1:]]
-    planned = planned_from(rows, ledger.outcome("plan")["digest"], recipe, gone)
+    planned = planned_from(rows, ledger.outcome("plan")["digest"], recipe, corpus.forgotten)
     found.append(("plan", f"done, {planned.rows.num_rows:,} rows"))
     return found + _products(config, folder, ledger, planned)
 
@@ -98,20 +101,21 @@ def _products(
     if len(finished) < len(planned.work) or why or not summed:
         return [("write", f"{word} images ({why or 'files are gone or not finished'})")]
     why = ledger.why("evaluate", inputs_of_evaluate(config, planned))
-    metrics = _json(folder / "report" / "metrics.json")
+    written = ledger.outcome("evaluate").get("metrics_sha256")
+    metrics = _json(folder / "report" / "metrics.json", written)
     judged = f"missing ({why or 'its files are gone or damaged'})"
     if metrics is not None and why is None:
         judged = f"done, {metrics['verdict']['kind']}"
     return [("write", f"done, {word} images"), ("evaluate", judged)]
 
 
-def _counted(counts: dict[str, Any]) -> str:
-    return ", ".join(f"{number:,} {word}" for word, number in counts["counts"].items())
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number:,} {word}" for word, number in sorted(counts.items()))
 
 
 def _training(config: Config, folder: Path) -> str:
     """How far training is, and how long it takes from there at its last rate."""
-    lines = _lines(folder / "score-net" / "train.jsonl")
+    lines = _lines(folder / "score-net" / "train.jsonl", {"step", "rate"})
     if not lines:
         return "missing"
     last = lines[-1]
@@ -122,8 +126,8 @@ def _training(config: Config, folder: Path) -> str:
 
 def _last(folder: Path) -> str:
     """The last progress that a running or stopped command wrote down."""
-    lines = _lines(folder / ".scoremix" / "progress.jsonl")
-    tasks = [line for line in lines[-50:] if "task" in line]
+    wanted = {"task", "done", "total", "rate", "left"}
+    tasks = _lines(folder / ".scoremix" / "progress.jsonl", wanted)
     if not tasks or tasks[-1]["done"] >= tasks[-1]["total"]:
         return ""
     task = tasks[-1]
@@ -133,19 +137,18 @@ def _last(folder: Path) -> str:
     )
 
 
-def _json(path: Path) -> dict[str, Any] | None:
+def _json(path: Path, sha256: str | None) -> dict[str, Any] | None:
     """None where the file is gone or damaged: the next run makes it again, or says what to do."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+    if not path.is_file() or sha256_file(path) != sha256:
         return None
-    return content if isinstance(content, dict) else None
+    content: dict[str, Any] = json.loads(path.read_bytes())
+    return content
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a file of lines; not what a killed process left half written."""
+def _lines(path: Path, wanted: set[str]) -> list[dict[str, Any]]:
+    """The objects of a file of lines that have these; not what a killed process left half done."""
     found = []
     for line in path.read_bytes().splitlines() if path.exists() else []:
         with contextlib.suppress(ValueError):
             found.append(json.loads(line))
-    return [entry for entry in found if isinstance(entry, dict)]
+    return [entry for entry in found if isinstance(entry, dict) and wanted <= entry.keys()]

@@ -91,7 +91,10 @@ def ingest(desk: Desk) -> Corpus:
     if job.only is not None:  # the source may be elsewhere by now
         return open_corpus(out)
     inputs = inputs_of_ingest(job.config)
-    if desk.decide("ingest", inputs, _is_corpus(out, desk.ledger.outcome("ingest").get("digest"))):
+    sound = _is_corpus(out, desk.ledger.outcome("ingest").get("digest"))
+    if not sound and (out / "corpus.json").exists():
+        _refuse_renumbering(job.folder, out)
+    if desk.decide("ingest", inputs, sound):
         device = desk.ledger.outcome("ingest").get("device_type", job.device)
         options, seed = job.config.ingest, job.config.seed
         watched = Stoppable(job.progress, job.stopping)
@@ -117,6 +120,16 @@ def _is_corpus(folder: Path, digest: str | None = None) -> bool:
     except ScoreMixError:
         return False
     return digest in (None, found)
+
+
+def _refuse_renumbering(run: Path, corpus: Path) -> None:
+    """A damaged corpus is read again, unless that makes another one and costs a training."""
+    if read_tombstones(run).files(retrained=False):
+        raise VerifyError(
+            f"A file in {corpus} is damaged, and images of it were forgotten: read again, the"
+            " others are numbered anew, and the network is trained again. Restore the folder; or"
+            f" delete {corpus / 'corpus.json'} and run the same command again, which does that."
+        )
 
 
 def without_forgotten(desk: Desk, config: Config, corpus: Corpus) -> Corpus:

@@ -267,7 +267,20 @@ def test_nothing_begins_where_it_could_not_end(
     assert cli("forget", run, KEY, "--quiet") == 0
     assert cli("forget", run, KEY, "--quiet") == 0
     assert "forgotten before" in capsys.readouterr().out
-    (run / "tombstones.json").write_text("{")
+    stones, whole = run / "tombstones.json", (run / "tombstones.json").read_bytes()
+    damaging.flip(stones, whole.index(b"sha256") + 20)
+    assert cli("run", run / "stages.yaml", "--quiet") == 3
+    assert "must not come back" in capsys.readouterr().err
+    stones.write_bytes(whole)
+    # Reading a damaged corpus again would number the images anew and train again: not unasked.
+    rows = run / "corpus" / "sources.parquet"
+    kept = rows.read_bytes()
+    damaging.flip(rows, 300)
+    assert cli("run", run / "stages.yaml", "--quiet") == 3
+    assert "trained again" in capsys.readouterr().err
+    rows.write_bytes(kept)
+    assert cli("run", run / "stages.yaml", "--until", "write", "--quiet") == 0
+    stones.write_text("{")
     assert cli("run", run / "stages.yaml", "--quiet") == 3
     assert "must not come back" in capsys.readouterr().err
 
