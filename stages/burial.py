@@ -23,13 +23,13 @@ from ..manifests.atomic import (
     sha256_file,
     storage_errors,
     sync_folder,
-    write_json,
     write_parquet,
 )
+from ..manifests.errors import VerifyError
 from ..manifests.faults import at
 from ..manifests.schema import SOURCES
 from ..manifests.tombstones import Tombstones
-from .corpus import FILES, FORGOTTEN, content_digest, counted
+from .corpus import FILES, FORGOTTEN, content_digest, counted, write_facts
 
 REASON = "removed on request"
 _USED = ("train", "reference", "duplicate")
@@ -43,10 +43,17 @@ _Rows = list[dict[str, Any]]
 def bury(folder: Path, stones: Tombstones) -> None:
     """Removes every trace of the forgotten from the corpus in `folder` but for hashes and places.
 
-    Raises StorageError where the disk refuses; the same call goes on from there.
+    Raises StorageError where the disk refuses, and the same call goes on from there; VerifyError
+    where the corpus is damaged.
     """
-    facts = json.loads((folder / "corpus.json").read_bytes())
-    rows: _Rows = read_parquet(folder / "sources.parquet").to_pylist()
+    try:
+        facts = dict(json.loads((folder / "corpus.json").read_bytes()))
+        rows: _Rows = read_parquet(folder / "sources.parquet").to_pylist()
+    except (OSError, ValueError, TypeError) as error:
+        raise VerifyError(
+            f"{folder} is damaged ({error}), and images of it are being forgotten. Restore"
+            " corpus.json and sources.parquet, then run the same command again."
+        ) from error
     marked = marked_rows(rows, stones)
     _blank(folder / "images.npy", [r["row"] for r in marked if _blank_row(r, stones)])
     at("buried-pixels")
@@ -67,7 +74,7 @@ def bury(folder: Path, stones: Tombstones) -> None:
         keys = [row["key"] for row in final if row["status"] == "train"]
         digest = canonical_digest({"content": content_digest(files, final), "keys": keys})
     counts = counted([row["status"] for row in final])
-    write_json(folder / "corpus.json", facts | {"digest": digest, "files": files, "counts": counts})
+    write_facts(folder, facts | {"digest": digest, "files": files, "counts": counts})
     with storage_errors(folder):
         for path in folder.iterdir():  # what a killed ingest left
             if path.name not in (*FILES, "corpus.json") and path.is_file():

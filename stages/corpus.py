@@ -103,12 +103,14 @@ def open_corpus(folder: Path) -> Corpus:
     commit = folder / "corpus.json"
     try:
         facts = json.loads(commit.read_bytes())
+        if facts.pop("facts_digest") != canonical_digest(facts):
+            raise ValueError("its content is not what its digest says")
         files = {name: facts["files"][name]["bytes"] for name in FILES}
         shas = {name: facts["files"][name]["sha256"] for name in _SMALL}
         digest = str(facts["digest"])
     except FileNotFoundError as error:
         raise ConfigError(f"There is no finished corpus in {folder}. Run ingest first.") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise VerifyError(
             f"{commit} is damaged ({error!r}). Delete it and run ingest again."
         ) from error
@@ -232,8 +234,14 @@ def write_corpus(
         "resolution": images.shape[1],
         "channels": images.shape[3],
     }
-    write_json(commit, facts)
+    write_facts(folder, facts)
     return open_corpus(folder)
+
+
+def write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """corpus.json, the commit, with a digest of itself."""
+    own = {name: value for name, value in facts.items() if name != "facts_digest"}
+    write_json(folder / "corpus.json", own | {"facts_digest": canonical_digest(own)})
 
 
 def counted(statuses: list[str]) -> dict[str, int]:

@@ -289,7 +289,12 @@ def test_half_done_nobody_works_on_it(root: Path, capsys: pytest.CaptureFixture[
     shards, run = root / "shards", root / "shards.run"
     killed = tiny.command(["forget", run, KEY, "--quiet"], SCOREMIX_FAULT="kill:buried-rows")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
+    kept = shutil.copytree(run / "corpus", root / "kept")
     before = tiny.digests(shards)
+    damaging.cut("corpus/sources.parquet", 0.5)(shards.with_name("shards.run"))
+    assert cli("forget", run, "--quiet") == 3
+    assert "sources.parquet, then run" in capsys.readouterr().err
+    shutil.copytree(kept, run / "corpus", dirs_exist_ok=True)
     for command in (
         ["repair", shards, "--quiet"],
         ["run", run / "stages.yaml", "--worker", "0/1", "--quiet"],
