@@ -21,7 +21,19 @@ EXPORT_POINTS = (
 )
 INSTALL_POINTS = ("install-begun", "installed-tar", "installed-parquet", "installed-json")
 REPAIR_POINTS = ("shards-repaired", *INSTALL_POINTS)
-POINTS = TRAIN_POINTS + SHARD_POINTS + PUBLISH_POINTS + EXPORT_POINTS + REPAIR_POINTS
+FORGET_POINTS = (
+    "tombstones",
+    "buried-pixels",
+    "buried-closed",
+    "buried-rows",
+    "buried",
+    "shard-rewritten",
+    "forgotten-published",
+    "traces-removed",
+)
+POINTS = (
+    TRAIN_POINTS + SHARD_POINTS + PUBLISH_POINTS + EXPORT_POINTS + REPAIR_POINTS + FORGET_POINTS
+)
 
 _arrivals: Counter[str] = Counter()
 

@@ -206,10 +206,16 @@ def _read_corpus(sources: pa.Table, pairing: str) -> _Corpus:
         )
     rows = training["row"].to_pylist()
     keys = training["key"].to_pylist()
-    if len(set(rows)) != len(rows) or keys != [f"{row:06d}" for row in rows]:
+    # A key is the row that its image was given by ingest; rows move up where others are forgotten.
+    given = [int(key) if key and key.isdecimal() else -1 for key in keys]
+    as_given = keys == [f"{row:06d}" for row in given]
+    moved_down = any(key < row for key, row in zip(given, rows, strict=True))
+    repeated = len(set(rows)) != len(rows) or given != sorted(set(given))
+    if not as_given or moved_down or repeated:
         raise ScoreMixError(
             "sources.parquet is inconsistent: the key of a training image must be its row in "
-            "images.npy with six digits, and rows must not repeat. Run ingest again."
+            "images.npy with six digits, as ingest gave it, in the order of the rows, and these "
+            "must not repeat. Run ingest again."
         )
     classes = np.array([-1 if id_ is None else id_ for id_ in training["class_id"].to_pylist()])
     any_ = np.full(len(rows), -1)

@@ -27,7 +27,7 @@ from .shard import NORMS, Marker, is_complete, read_marker
 from .store import LocalStore, Store, store_of
 
 SUMS = "SHA256SUMS"
-_OURS = re.compile(r"(real|aug)-\d{6,}\.(tar|parquet|json)")
+SHARD_FILE = re.compile(r"(real|aug)-\d{6,}\.(tar|parquet|json)")
 _POINTS = {"plan.parquet": "plan", "manifest.parquet": "manifest", "README.md": "card"}
 SMALL = (*_POINTS, INDEX)  # what follows from shards, plan and facts; SHA256SUMS comes after
 
@@ -216,7 +216,7 @@ def foreign_files(shards: Path | Store) -> dict[str, str]:
     hashes = {}
     store = store_of(shards)
     for name in store.names():
-        if name in (*SMALL, SUMS) or _OURS.fullmatch(name):
+        if name in (*SMALL, SUMS) or SHARD_FILE.fullmatch(name):
             continue
         if not name.isprintable() or "\\" in name:
             raise ScoreMixError(f"{store} holds a file that SHA256SUMS cannot name: {name!r}.")
@@ -230,7 +230,7 @@ def foreign_files(shards: Path | Store) -> dict[str, str]:
 
 def _stale(store: Store, markers: list[Marker]) -> list[str]:
     planned = {marker.shard for marker in markers}
-    ours = [name for name in store.names() if _OURS.fullmatch(name)]
+    ours = [name for name in store.names() if SHARD_FILE.fullmatch(name)]
     return [name for name in ours if name.partition(".")[0] not in planned]
 
 

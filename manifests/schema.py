@@ -9,8 +9,8 @@ SOURCES = pa.schema(
     [
         ("index", pa.int64()),  # position of the input: source by source, in name order
         ("source", pa.int32()),  # place in ingest.source, -1 for ingest.reference
-        ("name", pa.string()),  # its name as found, below the source's root; never used as a key
-        ("status", pa.string()),  # train | reference | duplicate | rejected | unused (by a limit)
+        ("name", pa.string()),  # as found, below the source's root; never a key; null if forgotten
+        ("status", pa.string()),  # train | reference | duplicate | rejected | unused | forgotten
         ("reason", pa.string()),  # why it was rejected or left out, null otherwise
         ("row", pa.int64()),  # its row in images.npy (train) or reference.npy, null otherwise
         ("key", pa.string()),  # its key in the shards ("000123"), null unless status is train
@@ -37,7 +37,7 @@ PLAN = pa.schema(
         ("kind", pa.string()),  # real | augmented
         ("round", pa.int32()),  # 0 real, 1..mu augmented; a shard never straddles rounds
         ("shard", pa.string()),  # "real-000000", "aug-000000", ...
-        ("position", pa.int32()),  # place within the shard
+        ("position", pa.int32()),  # place within the shard, as planned
         ("row_1", pa.int64()),  # row of parent 1 (the base) in corpus/images.npy
         ("row_2", pa.int64()),  # row of parent 2 (the partner)
         ("source_1", pa.string()),  # key of parent 1

@@ -14,7 +14,7 @@ import math
 import os
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -109,14 +109,40 @@ def commit_shard(
     Raises ScoreMixError if they are not the planned ones (`rows_digest`) or differ in fields, and
     StorageError if the disk refuses; then the shard has no marker and the same call makes it.
     """
+
+    def written(tar: TarWriter) -> pa.Table:
+        rows = _write_samples(tar, name, samples, recipe_digest)
+        return pa.Table.from_pylist(rows, schema=MANIFEST)
+
+    return committed(
+        folder,
+        temporary,
+        name,
+        written,
+        rows_digest=rows_digest,
+        recipe_digest=recipe_digest,
+        environment=environment,
+    )
+
+
+def committed(
+    folder: Path,
+    temporary: Path,
+    name: str,
+    fill: Callable[[TarWriter], pa.Table],
+    *,
+    rows_digest: str,
+    recipe_digest: str,
+    environment: dict[str, str],
+) -> Marker:
+    """The protocol itself: `fill` writes the members and gives the rows of the Parquet."""
     _prepare(folder, temporary, name)
     stem = temporary / f"{name}.{secrets.token_hex(4)}"
     tar_path, parquet_path = folder / f"{name}.tar", folder / f"{name}.parquet"
     with replacing(tar_path, Path(f"{stem}.tar.tmp")) as file:
         tar = TarWriter(file)
-        rows = _write_samples(tar, name, samples, recipe_digest)
+        table = fill(tar)
         tar.finish()
-        table = pa.Table.from_pylist(rows, schema=MANIFEST)
         _check_planned(name, table, rows_digest)
         at("tar-written")
     at("tar-renamed")

@@ -154,7 +154,8 @@ def _compare(findings: _Findings) -> None:
             findings.report(name, f"is not what {INDEX} promises: sha256 is {seen}, not {promised}")
         elif findings.index is not None and promised is None and name != INDEX:
             findings.report(name, f"is extra: {INDEX} does not name it")
-        if findings.sums and vouched and listed != seen:
+        wrong = listed != promised if promised is not None else vouched and listed != seen
+        if findings.sums and wrong:
             findings.report(SUMS, f"has a wrong line for {name}, or none")
     if findings.index is not None:
         for name in findings.sums.keys() - findings.promised.keys() - {INDEX}:

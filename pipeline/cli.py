@@ -25,6 +25,7 @@ from ..manifests.store import store_of
 from ..manifests.urls import Place
 from .check_command import check
 from .export_command import export
+from .forget_command import forget
 from .ledger import shards_of
 from .mount_command import mount
 from .place_option import PLACE
@@ -94,6 +95,7 @@ commands.add_command(augment)
 commands.add_command(evaluate)
 commands.add_command(verify)
 commands.add_command(repair)
+commands.add_command(forget)
 commands.add_command(report)
 commands.add_command(compare)
 commands.add_command(check)

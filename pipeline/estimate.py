@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..manifests.errors import ConfigError
+from ..manifests.tombstones import read_tombstones
 from ..manifests.urls import Place
 from ..models.checkpoint import build
 from ..models.ladder import noise_ladder, sigma_at
@@ -32,7 +33,9 @@ _STARTING = 6.0  # imports, the exact sigma_1, publishing, the report: whatever 
 
 def estimate(config: Config, folder: Path, shards: Place, device: str, progress: Shown) -> str:
     """The text of a dry run; nothing is written but what is fetched from URLs, for the run."""
-    fetching = Fetching(fetched_of(folder), progress)
+    # What was forgotten may still lie at a URL: then nothing that is fetched stays here.
+    forgotten = read_tombstones(folder).stones
+    fetching = None if forgotten else Fetching(fetched_of(folder), progress)
     found = survey(config.ingest, seed=config.seed, progress=progress, fetching=fetching)
     if found.training < 2:
         raise ConfigError(

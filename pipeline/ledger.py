@@ -1,17 +1,23 @@
-"""stages.lock.json: per stage, what it was made from. A stage is stale by content."""
+"""stages.lock.json: per stage, what it was made from. A stage is stale by content.
+
+It carries its own digest, so that a flipped bit is damage and not a stale stage, and has a twin in
+.scoremix, which speaks where the file itself is damaged.
+"""
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
 
-from ..manifests.atomic import write_json
+from ..manifests.atomic import canonical_digest, write_json
 from ..manifests.errors import ConfigError, ScoreMixError
 from ..manifests.lock import folder_lock
 from ..manifests.urls import Place, is_url, place
 
 _FORMAT = 1
 STAGES = ("ingest", "train", "plan", "write", "evaluate")
+logger = logging.getLogger(__name__)
 
 
 class Ledger:
@@ -25,15 +31,24 @@ class Ledger:
 
     def reload(self) -> None:
         """What other processes have written since."""
-        if self.path.exists():
+        if not self.path.exists() and not twin_of(self.run).exists():
+            return
+        try:
+            self.stages, self.shards = _read(self.path)
+        except (ValueError, FileNotFoundError) as error:
             try:
-                content = json.loads(self.path.read_text())
-                self.stages, self.shards = content["stages"], content.get("shards")
-            except (ValueError, KeyError, TypeError) as error:
+                self.stages, self.shards = _read(twin_of(self.run))
+            except (ValueError, OSError):
                 raise ScoreMixError(
-                    f"{self.path} cannot be read as a stages.lock.json ({error}). Remove it: the"
-                    " next run then looks at every stage again, and finished shards are kept."
+                    f"{self.path} is damaged ({error}), and so is its twin {twin_of(self.run)}."
+                    " Restore one of them from a backup. Without them nothing says what was made"
+                    " from what: remove the run folder and its shards, and build again."
                 ) from error
+            logger.warning(
+                "%s is damaged or gone (%s); its twin in .scoremix is read instead.",
+                self.path,
+                error,
+            )
 
     def why(self, stage: str, inputs: dict[str, Any]) -> str | None:
         """Why `stage` must run with these inputs; None if it is done."""
@@ -74,7 +89,35 @@ class Ledger:
 
     def _save(self) -> None:
         content = {"format": _FORMAT, "stages": self.stages, "shards": self.shards}
+        content["digest"] = canonical_digest(content)
         write_json(self.path, content)
+        write_json(twin_of(self.run), content)
+
+    def restore(self) -> None:
+        """Writes a damaged file again as it was read, from the twin. The caller holds the run."""
+        try:
+            _read(self.path)
+        except ValueError:
+            self._save()
+        except FileNotFoundError:
+            if self.stages:
+                self._save()
+
+
+def twin_of(run: Path) -> Path:
+    return run / ".scoremix" / "stages.lock.json"
+
+
+def _read(path: Path) -> tuple[dict[str, dict[str, Any]], str | None]:
+    """Stages and place. Raises ValueError unless they are as they were written."""
+    content = json.loads(path.read_bytes())
+    try:
+        written = content.pop("digest", None)
+        if written is not None and written != canonical_digest(content):
+            raise ValueError("its content is not what its digest says")
+        return dict(content["stages"]), content.get("shards")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no stages.lock.json: {error!r}") from error
 
 
 def shards_of(asked: Place) -> Place:

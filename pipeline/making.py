@@ -114,7 +114,7 @@ class Making:
     @cached_property
     def parents(self) -> writing.Sources:
         """What samples say of their parents."""
-        sources = self.corpus.sources
+        sources = self.corpus.planned_sources
         trained = sources.filter(pc.equal(sources["status"], "train")).sort_by("row")
         soft = uses_soft_labels(sources, self.config.generate.pairing)
         return writing.Sources(

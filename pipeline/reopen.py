@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from safetensors import SafetensorError
 
 from ..manifests.atomic import canonical_digest, read_parquet
-from ..manifests.errors import ConfigError, ScoreMixError, VerifyError
+from ..manifests.errors import ConfigError, Interrupted, ScoreMixError, VerifyError
 from ..manifests.plan import build_plan, rows_digest
+from ..manifests.tombstones import NAME as TOMBSTONES
+from ..manifests.tombstones import read_tombstones
 from ..models.checkpoint import TrainedNet, load_net, read_facts
 from ..stages import generate as generating
 from ..stages import write as writing
@@ -57,11 +60,14 @@ def open_net(folder: Path, device: torch.device) -> TrainedNet:
         raise ScoreMixError(f"The network in {folder} cannot be used: {error}") from error
 
 
-def reopen(folder: Path) -> Reopened:
+def reopen(folder: Path, *, finished: bool = True) -> Reopened:
     """Opens the run in `folder`. The caller holds its lock.
+
+    finished: its shards must be what it would make now; else only their plan must be.
 
     Raises:
         ConfigError: it is no run, or its shards were not finished with what it holds now.
+        Interrupted: images are being forgotten, and not all is done.
         VerifyError: its corpus or plan is damaged beyond being made again.
     """
     if not (folder / "stages.yaml").is_file():
@@ -69,6 +75,8 @@ def reopen(folder: Path) -> Reopened:
             f"{folder} is not a run folder: it has no stages.yaml. Name the folder that made the"
             " shards, as in --run runs/digits."
         )
+    if finished:
+        refuse_pending(folder)
     config, ledger = load_config(folder / "stages.yaml", []), Ledger(folder)
     corpus = open_corpus(folder / "corpus")
     device = ledger.outcome("ingest").get("device_type", "cpu")
@@ -78,7 +86,8 @@ def reopen(folder: Path) -> Reopened:
     wanted: dict[str, dict[str, Any]] = {"plan": inputs_of_plan(config, recipe)}
     if config.generate.method != "mixup":
         wanted["train"] = inputs_of_train(config, corpus.digest)
-    wanted["write"] = inputs_of_write(planned)
+    if finished:
+        wanted["write"] = inputs_of_write(planned)
     for stage, inputs in wanted.items():
         why = ledger.why(stage, inputs)
         if why is not None:
@@ -87,6 +96,15 @@ def reopen(folder: Path) -> Reopened:
                 f" `scoremix-pipeline run {folder / 'stages.yaml'}` to finish them first."
             )
     return Reopened(folder, config, ledger, corpus, planned)
+
+
+def refuse_pending(folder: Path) -> None:
+    """Raises Interrupted where a `forget` was killed: what it leaves is to be ended first."""
+    if read_tombstones(folder).pending:
+        raise Interrupted(
+            f"{folder / TOMBSTONES} says that images are being forgotten, and not all is done. Run"
+            f" `scoremix-pipeline forget {folder}` once, then this command again."
+        )
 
 
 def open_plan(
@@ -99,20 +117,31 @@ def open_plan(
     digest: str = ledger.outcome("plan").get("digest", "")
     rows = read_plan(folder, digest)
     if rows is None:
-        rows = build_plan(corpus.sources, plan_options(config), config.seed)
+        rows = build_plan(corpus.planned_sources, plan_options(config), config.seed)
         if rows_digest(rows) != digest:
             raise VerifyError(
                 f"{plan_path(folder)} is gone or damaged, and {folder} now gives another plan."
                 f" Restore it, or run `scoremix-pipeline run {folder / 'stages.yaml'}`."
             )
-    return planned_from(rows, digest, recipe)
+    return planned_from(rows, digest, recipe, corpus.forgotten)
 
 
-def planned_from(rows: pa.Table, digest: str, recipe: dict[str, Any]) -> Planned:
-    """The plan with the shards that it asks for."""
+def planned_from(
+    rows: pa.Table, digest: str, recipe: dict[str, Any], forgotten: frozenset[str]
+) -> Planned:
+    """The plan with the shards that it asks for, without what was made of forgotten images."""
+    if forgotten:
+        rows, digest = (kept := without(rows, forgotten)), rows_digest(kept)
     real = canonical_digest(generating.recipe_of_real(recipe))
     work = writing.plan_work(rows, real, canonical_digest(recipe))
     return Planned(rows, digest, recipe, work)
+
+
+def without(rows: pa.Table, keys: frozenset[str]) -> pa.Table:
+    """Plan or manifest rows that have no parent among `keys`."""
+    gone = pa.array(sorted(keys), pa.string())
+    either = pc.or_(pc.is_in(rows["source_1"], gone), pc.is_in(rows["source_2"], gone))
+    return rows.filter(pc.invert(either))
 
 
 def plan_path(folder: Path) -> Path:

@@ -13,12 +13,13 @@ from ..manifests.errors import ConfigError
 from ..manifests.lock import run_lock
 from ..manifests.urls import Place
 from ..stages.corpus import open_corpus
-from . import build, places, ranks, steps
+from . import build, forgetting, places, ranks, steps
 from .config import Config, dump_config
 from .ledger import STAGES, Ledger
 from .making import Making
 from .product import product_at
 from .progress import Shown
+from .reopen import refuse_pending
 from .workers import Worker
 
 
@@ -62,13 +63,16 @@ def run(job: Job) -> Outcome:
     wanted = STAGES[: STAGES.index(job.until) + 1]
     places.check(job)
     with run_lock(job.folder) as held:
+        forgetting.complete(job.folder)  # a `forget` that was killed
         job.progress.log = job.folder / ".scoremix" / "progress.jsonl"
         ledger = Ledger(job.folder)
+        ledger.restore()
         desk = steps.Desk(job, ledger, outcome.stages)
 
         # ingest: sources -> corpus/images.npy, reference.npy, and a row for every input
         corpus = steps.ingest(desk)
         config = desk.resolve(corpus)
+        corpus = steps.without_forgotten(desk, config, corpus)
         if job.only is None:
             _save(config, job.folder)
         if "train" not in wanted:
@@ -138,6 +142,7 @@ def work(job: Job) -> Outcome:
     outcome = Outcome()
     job = replace(job, only="write")
     with build.joined(job):
+        refuse_pending(job.folder)
         desk = steps.Desk(job, Ledger(job.folder), outcome.stages)
         corpus = steps.ingest(desk)
         config = desk.resolve(corpus)

@@ -85,7 +85,7 @@ def run(stages: Path, until: str, overrides: tuple[str, ...], **how: Any) -> Non
 
     config = load_config(stages, list(overrides))
     folder = Path(config.run)
-    _bring_up_to_date(config, folder, Ledger(folder).place(), How(until=until, **how))
+    bring_up_to_date(config, folder, Ledger(folder).place(), How(until=until, **how))
 
 
 @click.command()
@@ -150,7 +150,7 @@ def augment(
             sections["ingest"]["source"] = str(images)
         config = compose(sections, wanted, "The command line")
         folder = folder or beside
-    _bring_up_to_date(config, folder.absolute(), out, How(until=until, **how))
+    bring_up_to_date(config, folder.absolute(), out, How(until=until, **how))
 
 
 @click.command()
@@ -166,10 +166,11 @@ def evaluate(folder: Path, features: str | None, overrides: tuple[str, ...], **h
     wanted = list(overrides) + ([f"evaluate.features={features}"] if features else [])
     config = load_config(folder / "stages.yaml", wanted)
     shards = Ledger(folder).place()
-    _bring_up_to_date(config, folder, shards, How(only="evaluate", **how))
+    bring_up_to_date(config, folder, shards, How(only="evaluate", **how))
 
 
-def _bring_up_to_date(config: "Config", folder: Path, shards: Place, how: How) -> None:
+def bring_up_to_date(config: "Config", folder: Path, shards: Place, how: How) -> None:
+    """Runs what is missing or stale, and says where everything is."""
     from .progress import Shown, duration
     from .run import Job
     from .run import run as bring

@@ -1,14 +1,14 @@
 """What a run folder holds: done, stale (and why), missing, and how long is left."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
-from ..manifests.atomic import canonical_digest, read_parquet
-from ..manifests.errors import ConfigError, StorageError
+from ..manifests.atomic import sha256_file
+from ..manifests.errors import ConfigError, ScoreMixError, StorageError
 from ..manifests.publish import SUMS
-from ..stages.generate import recipe_of_real
-from ..stages.write import plan_work
+from ..stages.corpus import open_corpus
 from .config import Config, load_config
 from .inputs import (
     Planned,
@@ -22,6 +22,7 @@ from .inputs import (
 from .ledger import Ledger
 from .places import shards_at
 from .progress import duration
+from .reopen import planned_from, read_plan
 
 
 def describe(folder: Path) -> str:
@@ -48,19 +49,28 @@ def describe(folder: Path) -> str:
 
 def _stages(config: Config, folder: Path, ledger: Ledger) -> list[tuple[str, str]]:
     why = ledger.why("ingest", inputs_of_ingest(config))
-    counts = _json(folder / "corpus" / "corpus.json")
-    if counts is None or not ledger.outcome("ingest"):
-        return [("ingest", f"missing ({why or 'its files are gone'})")]
-    found = [("ingest", f"stale, {why}" if why else f"done, {_counted(counts)}")]
+    if not ledger.outcome("ingest"):
+        return [("ingest", f"missing ({why or 'not done yet'})")]
     digest = ledger.outcome("ingest")["digest"]
+    try:
+        corpus = open_corpus(folder / "corpus")
+    except ScoreMixError as error:
+        return [("ingest", f"missing ({error})")]
+    if corpus.digest != digest:
+        return [("ingest", f"missing ({folder / 'corpus' / 'corpus.json'} is damaged)")]
+    found = [("ingest", f"stale, {why}" if why else f"done, {_counted(corpus.counts)}")]
     model = None
     if config.generate.method == "mixup":
         found.append(("train", "skipped, mixup needs no score network"))
     else:
         why = ledger.why("train", inputs_of_train(config, digest))
-        model = _json(folder / "score-net" / "model.json")
+        outcome = ledger.outcome("train")
+        model = _json(folder / "score-net" / "model.json", outcome.get("facts_sha256"))
         if why or model is None:
-            return [*found, ("train", f"{_training(config, folder)} ({why or 'files are gone'})")]
+            return [
+                *found,
+                ("train", f"{_training(config, folder)} ({why or 'files are gone or damaged'})"),
+            ]
         chosen = model["training"]
         found.append(("train", f"done, {chosen['steps']:,} steps, {chosen['images']:,} images"))
     recipe = recipe_of(config, model, digest)
@@ -68,10 +78,11 @@ def _stages(config: Config, folder: Path, ledger: Ledger) -> list[tuple[str, str
     path = folder / ".scoremix" / "plan.parquet"
     if why or not path.exists():
         return [*found, ("plan", f"missing ({why or 'its file is gone'})")]
-    rows = read_parquet(path)
-    found.append(("plan", f"done, {rows.num_rows:,} rows"))
-    work = plan_work(rows, canonical_digest(recipe_of_real(recipe)), canonical_digest(recipe))
-    planned = Planned(rows, ledger.outcome("plan")["digest"], recipe, work)
+    rows = read_plan(folder, ledger.outcome("plan").get("digest"))
+    if rows is None:
+        return [*found, ("plan", "missing (its file is damaged)")]
+    planned = planned_from(rows, ledger.outcome("plan")["digest"], recipe, corpus.forgotten)
+    found.append(("plan", f"done, {planned.rows.num_rows:,} rows"))
     return found + _products(config, folder, ledger, planned)
 
 
@@ -90,24 +101,24 @@ def _products(
     if len(finished) < len(planned.work) or why or not summed:
         return [("write", f"{word} images ({why or 'files are gone or not finished'})")]
     why = ledger.why("evaluate", inputs_of_evaluate(config, planned))
-    metrics = _json(folder / "report" / "metrics.json")
-    judged = f"missing ({why or 'its files are gone'})"
+    written = ledger.outcome("evaluate").get("metrics_sha256")
+    metrics = _json(folder / "report" / "metrics.json", written)
+    judged = f"missing ({why or 'its files are gone or damaged'})"
     if metrics is not None and why is None:
         judged = f"done, {metrics['verdict']['kind']}"
     return [("write", f"done, {word} images"), ("evaluate", judged)]
 
 
-def _counted(counts: dict[str, Any]) -> str:
-    return ", ".join(f"{number:,} {word}" for word, number in counts["counts"].items())
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number:,} {word}" for word, number in sorted(counts.items()))
 
 
 def _training(config: Config, folder: Path) -> str:
     """How far training is, and how long it takes from there at its last rate."""
-    path = folder / "score-net" / "train.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = _lines(folder / "score-net" / "train.jsonl", {"step", "rate"})
     if not lines:
         return "missing"
-    last = json.loads(lines[-1])
+    last = lines[-1]
     assert config.train.steps is not None and config.train.batch
     left = (config.train.steps - last["step"]) * config.train.batch / max(last["rate"], 1e-9)
     return f"at step {last['step']:,} of {config.train.steps:,}, {duration(max(left, 0))} left"
@@ -115,9 +126,8 @@ def _training(config: Config, folder: Path) -> str:
 
 def _last(folder: Path) -> str:
     """The last progress that a running or stopped command wrote down."""
-    path = folder / ".scoremix" / "progress.jsonl"
-    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-    tasks = [json.loads(line) for line in lines[-50:] if '"task"' in line]
+    wanted = {"task", "done", "total", "rate", "left"}
+    tasks = _lines(folder / ".scoremix" / "progress.jsonl", wanted)
     if not tasks or tasks[-1]["done"] >= tasks[-1]["total"]:
         return ""
     task = tasks[-1]
@@ -127,8 +137,18 @@ def _last(folder: Path) -> str:
     )
 
 
-def _json(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
+def _json(path: Path, sha256: str | None) -> dict[str, Any] | None:
+    """None where the file is gone or damaged: the next run makes it again, or says what to do."""
+    if not path.is_file() or sha256_file(path) != sha256:
         return None
-    content: dict[str, Any] = json.loads(path.read_text())
+    content: dict[str, Any] = json.loads(path.read_bytes())
     return content
+
+
+def _lines(path: Path, wanted: set[str]) -> list[dict[str, Any]]:
+    """The objects of a file of lines that have these; not what a killed process left half done."""
+    found = []
+    for line in path.read_bytes().splitlines() if path.exists() else []:
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return [entry for entry in found if isinstance(entry, dict) and wanted <= entry.keys()]

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import torch
 
-from ..manifests.atomic import (
-    sha256_file,
-    write_parquet,
-)
-from ..manifests.errors import ConfigError, Interrupted, ScoreMixError
+from ..manifests.atomic import sha256_file, write_parquet
+from ..manifests.errors import ConfigError, Interrupted, ScoreMixError, VerifyError
 from ..manifests.plan import build_plan, rows_digest
+from ..manifests.tombstones import read_tombstones
 from ..models.checkpoint import TrainedNet
 from ..stages import evaluate as evaluating
 from ..stages import ingest as ingesting
@@ -24,6 +22,7 @@ from ..stages.held_out import real_norms
 from ..stages.sources.objects import Fetching
 from . import environment, ranks, report_command
 from .config import Config
+from .forgetting import settle
 from .inputs import (
     Planned,
     inputs_of_evaluate,
@@ -98,31 +97,67 @@ def ingest(desk: Desk) -> Corpus:
     if job.only is not None:  # the source may be elsewhere by now
         return open_corpus(out)
     inputs = inputs_of_ingest(job.config)
-    if desk.decide("ingest", inputs, _is_corpus(out)):
+    sound = _is_corpus(out, desk.ledger.outcome("ingest").get("digest"))
+    if not sound and (out / "corpus.json").exists():
+        _refuse_renumbering(job.folder, out)
+    if desk.decide("ingest", inputs, sound):
         device = desk.ledger.outcome("ingest").get("device_type", job.device)
         options, seed = job.config.ingest, job.config.seed
         watched = Stoppable(job.progress, job.stopping)
         fetched = fetched_of(job.folder)
-        fetching = Fetching(fetched, watched, job.stopping)
-        corpus = ingesting.ingest(options, out, seed=seed, progress=watched, fetching=fetching)
+        corpus = ingesting.ingest(
+            options,
+            out,
+            seed=seed,
+            progress=watched,
+            fetching=Fetching(fetched, watched, job.stopping),
+            refused=read_tombstones(job.folder).hashes,
+        )
         shutil.rmtree(fetched, ignore_errors=True)
         desk.ledger.record("ingest", inputs, digest=corpus.digest, device_type=device)
         return corpus
     return open_corpus(out)
 
 
-def _is_corpus(folder: Path) -> bool:
+def _is_corpus(folder: Path, digest: str | None = None) -> bool:
+    """Whether there is a sound one; digest: the one that the ledger knows."""
     try:
-        open_corpus(folder)
+        found = open_corpus(folder).digest
     except ScoreMixError:
         return False
-    return True
+    return digest in (None, found)
+
+
+def _refuse_renumbering(run: Path, corpus: Path) -> None:
+    """A damaged corpus is read again, unless that makes another one and costs a training."""
+    if read_tombstones(run).files(retrained=False):
+        raise VerifyError(
+            f"A file in {corpus} is damaged, and images of it were forgotten: read again, the"
+            " others are numbered anew, and the network is trained again. Restore the folder; or"
+            f" delete {corpus / 'corpus.json'} and run the same command again, which does that."
+        )
+
+
+def without_forgotten(desk: Desk, config: Config, corpus: Corpus) -> Corpus:
+    """Where a network will be trained, forgotten images leave the corpus and the plan first."""
+    if not corpus.forgotten or config.generate.method == "mixup" or desk.job.only is not None:
+        return corpus
+    why = desk.ledger.why("train", inputs_of_train(config, corpus.digest))
+    if why is None and all(path.exists() for path in _network(desk.job.folder)):
+        return corpus
+    settle(desk.job.folder)
+    desk.ledger.reload()
+    return open_corpus(corpus.folder)
+
+
+def _network(folder: Path) -> tuple[Path, Path]:
+    return folder / "score-net" / "model.json", folder / "score-net" / "model.safetensors"
 
 
 def check_plan(config: Config, corpus: Corpus) -> None:
     """Finds what no plan can meet, such as a class with one image, before a network is trained."""
     options = plan_options(config)
-    build_plan(corpus.sources, replace(options, ratio=min(options.ratio, 1)), config.seed)
+    build_plan(corpus.planned_sources, replace(options, ratio=min(options.ratio, 1)), config.seed)
 
 
 def train(desk: Desk, config: Config, corpus: Corpus) -> TrainedNet | None:
@@ -132,8 +167,7 @@ def train(desk: Desk, config: Config, corpus: Corpus) -> TrainedNet | None:
         job.progress.note("train: skipped, mixup needs no score network")
         return None
     inputs = inputs_of_train(config, corpus.digest)
-    files = (out / "model.json", out / "model.safetensors")
-    if desk.decide("train", inputs, all(path.exists() for path in files)):
+    if desk.decide("train", inputs, all(path.exists() for path in _network(job.folder))):
         assert config.generate.t0
         check_plan(config, corpus)
         check_pixels(corpus)
@@ -149,8 +183,21 @@ def train(desk: Desk, config: Config, corpus: Corpus) -> TrainedNet | None:
         )
         if ranks.rank() == 0:
             weights = sha256_file(out / "model.safetensors")
-            desk.ledger.record("train", inputs, weights_sha256=weights)
+            facts = sha256_file(out / "model.json")
+            desk.ledger.record("train", inputs, weights_sha256=weights, facts_sha256=facts)
+    else:
+        _check_facts(desk, out / "model.json")
     return open_net(out, torch.device(job.device))
+
+
+def _check_facts(desk: Desk, path: Path) -> None:
+    """Every shard depends on what it says: a flipped bit would have all of them made again."""
+    known = desk.ledger.outcome("train").get("facts_sha256")
+    if known is not None and sha256_file(path) != known:
+        raise VerifyError(
+            f"{path} was changed after it was written. Restore it; or delete it and run the same"
+            " command again: the network is then trained again, and the shards made anew."
+        )
 
 
 def plan(desk: Desk, config: Config, corpus: Corpus, net: TrainedNet | None) -> Planned:
@@ -159,19 +206,21 @@ def plan(desk: Desk, config: Config, corpus: Corpus, net: TrainedNet | None) -> 
     job = desk.job
     rows = read_plan(job.folder, desk.ledger.outcome("plan").get("digest"))
     if desk.decide("plan", inputs, rows is not None) or rows is None:
-        rows = build_plan(corpus.sources, plan_options(config), config.seed)
+        rows = build_plan(corpus.planned_sources, plan_options(config), config.seed)
         write_parquet(plan_path(job.folder), rows)
         digest = rows_digest(rows)
         where = environment.of_plan(desk.ledger, recipe, job.device)
         desk.ledger.record("plan", inputs, digest=digest, rows=rows.num_rows, environment=where)
-    return planned_from(rows, desk.ledger.outcome("plan")["digest"], recipe)
+    digest = desk.ledger.outcome("plan")["digest"]
+    return planned_from(rows, digest, recipe, corpus.forgotten)
 
 
 def evaluate(desk: Desk, making: Making, manifest: pa.Table) -> dict[str, Any]:
     job, out = desk.job, desk.job.folder / "report"
     config, corpus, net, planned = making.config, making.corpus, making.net, making.planned
     inputs = inputs_of_evaluate(config, planned)
-    if desk.decide("evaluate", inputs, (out / "metrics.json").exists()):
+    path = out / "metrics.json"
+    if desk.decide("evaluate", inputs, _is_sound(path, desk.ledger.outcome("evaluate"))):
         norms = None
         if net is not None and len(corpus.reference):
             device = torch.device(job.device)
@@ -193,10 +242,14 @@ def evaluate(desk: Desk, making: Making, manifest: pa.Table) -> dict[str, Any]:
             features=job.folder / ".scoremix" / "features",
             variation=making.variation(),
         )
-        desk.ledger.record("evaluate", inputs)
+        desk.ledger.record("evaluate", inputs, metrics_sha256=sha256_file(path))
         _report(desk)
-    verdict: dict[str, Any] = json.loads((out / "metrics.json").read_text())["verdict"]
+    verdict: dict[str, Any] = json.loads(path.read_text())["verdict"]
     return verdict
+
+
+def _is_sound(metrics: Path, outcome: dict[str, Any]) -> bool:
+    return metrics.is_file() and outcome.get("metrics_sha256") == sha256_file(metrics)
 
 
 def _report(desk: Desk) -> None:

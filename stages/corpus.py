@@ -36,9 +36,11 @@ from ..manifests.schema import SOURCES
 
 _FORMAT = 2
 _BLOCK = 4 << 20  # bytes copied at a time
-_FILES = ("images.npy", "reference.npy", "sources.parquet", "classes.json")
+FILES = ("images.npy", "reference.npy", "sources.parquet", "classes.json")
+_SMALL = FILES[2:]  # checked whenever a corpus is opened; pixels before work is based on them
 _Rows = list[dict[str, Any]]  # of sources.parquet
 _STATUSES = ("train", "reference", "duplicate", "rejected", "unused")
+FORGOTTEN = "forgotten"  # the status of an input that was removed on request
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,40 @@ class Corpus:
     @property
     def counts(self) -> dict[str, int]:
         """How many inputs have which status."""
-        found = Counter(self.sources["status"].to_pylist())
-        return {status: found[status] for status in _STATUSES}
+        return counted(self.sources["status"].to_pylist())
+
+    @property
+    def forgotten(self) -> frozenset[str]:
+        """Keys of images that were forgotten and that the plan still names: their rows are zero."""
+        return forgotten_keys(self.sources)
+
+    @property
+    def planned_sources(self) -> pa.Table:
+        """`sources` as plans are made from: who was forgotten after training keeps its place."""
+        return as_planned(self.sources)
 
     @property
     def reference_ids(self) -> NDArray[np.int64]:
         """(M,) class ids of the held-out images, -1 without a class."""
         held_out = self.sources.filter(pc.equal(self.sources["status"], "reference"))
         return np.asarray(held_out.sort_by("row")["class_id"].to_numpy(), dtype=np.int64)
+
+
+def forgotten_keys(sources: pa.Table) -> frozenset[str]:
+    """Of sources.parquet: the keys of forgotten training images that are still in the plan."""
+    gone = sources.filter(pc.equal(sources["status"], FORGOTTEN))
+    return frozenset(gone["key"].drop_null().to_pylist())
+
+
+def as_planned(sources: pa.Table) -> pa.Table:
+    """Forgotten images with a key count as training images, those without are not there."""
+    gone = pc.equal(sources["status"], FORGOTTEN)
+    if not pc.any(gone).as_py():
+        return sources
+    kept = sources.filter(pc.or_(pc.invert(gone), pc.is_valid(sources["key"])))
+    place = kept.schema.get_field_index("status")
+    status = pc.if_else(pc.equal(kept["status"], FORGOTTEN), "train", kept["status"])
+    return kept.set_column(place, "status", status)
 
 
 def open_corpus(folder: Path) -> Corpus:
@@ -75,11 +103,14 @@ def open_corpus(folder: Path) -> Corpus:
     commit = folder / "corpus.json"
     try:
         facts = json.loads(commit.read_bytes())
-        files = {name: facts["files"][name]["bytes"] for name in _FILES}
+        if facts.pop("facts_digest") != canonical_digest(facts):
+            raise ValueError("its content is not what its digest says")
+        files = {name: facts["files"][name]["bytes"] for name in FILES}
+        shas = {name: facts["files"][name]["sha256"] for name in _SMALL}
         digest = str(facts["digest"])
     except FileNotFoundError as error:
         raise ConfigError(f"There is no finished corpus in {folder}. Run ingest first.") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise VerifyError(
             f"{commit} is damaged ({error!r}). Delete it and run ingest again."
         ) from error
@@ -92,6 +123,9 @@ def open_corpus(folder: Path) -> Corpus:
                 + ("is missing" if found is None else f"has {found:,}")
                 + f". Delete {commit} and run ingest again."
             )
+    for name, sha in shas.items():
+        if sha256_file(folder / name) != sha:
+            raise _changed(folder / name)
     return Corpus(
         folder=folder,
         images=_mapped(folder / "images.npy"),
@@ -190,27 +224,38 @@ def write_corpus(
             "bytes": (folder / name).stat().st_size,
             "sha256": shas.get(name) or sha256_file(folder / name),
         }
-        for name in _FILES
+        for name in FILES
     }
-    found = Counter(row["status"] for row in rows)
     facts = {
         "format": _FORMAT,
-        "digest": _content_digest(files, rows),
+        "digest": content_digest(files, rows),
         "files": files,
-        "counts": {status: found[status] for status in _STATUSES},
+        "counts": counted([row["status"] for row in rows]),
         "resolution": images.shape[1],
         "channels": images.shape[3],
     }
-    write_json(commit, facts)
+    write_facts(folder, facts)
     return open_corpus(folder)
 
 
-def _content_digest(files: dict[str, dict[str, Any]], rows: list[dict[str, Any]]) -> str:
+def write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """corpus.json, the commit, with a digest of itself."""
+    own = {name: value for name, value in facts.items() if name != "facts_digest"}
+    write_json(folder / "corpus.json", own | {"facts_digest": canonical_digest(own)})
+
+
+def counted(statuses: list[str]) -> dict[str, int]:
+    """How many inputs have which status; forgotten ones only where there are any."""
+    found = Counter(statuses)
+    return {name: found[name] for name in _STATUSES + ((FORGOTTEN,) if found[FORGOTTEN] else ())}
+
+
+def content_digest(files: dict[str, dict[str, Any]], rows: list[dict[str, Any]]) -> str:
     """Of pixels, classes and what samples say of their sources: not of inputs that are not used."""
     used = [
         [row["class_id"], row["sha256"], row["license"]] for row in rows if row["status"] == "train"
     ]
-    pixels = {name: files[name]["sha256"] for name in _FILES if name != "sources.parquet"}
+    pixels = {name: files[name]["sha256"] for name in FILES if name != "sources.parquet"}
     return canonical_digest({"files": pixels, "train": used})
 
 
@@ -224,10 +269,14 @@ def check_pixels(corpus: Corpus) -> None:
     for name in ("images.npy", "reference.npy"):
         path = corpus.folder / name
         if sha256_file(path) != facts["files"][name]["sha256"]:
-            raise VerifyError(
-                f"{path} was changed after it was written. Delete {corpus.folder / 'corpus.json'}"
-                " and run the same command again: the images are then read afresh."
-            )
+            raise _changed(path)
+
+
+def _changed(path: Path) -> VerifyError:
+    return VerifyError(
+        f"{path} was changed after it was written. Delete {path.with_name('corpus.json')} and run"
+        " the same command again: the images are then read afresh."
+    )
 
 
 def _write_images(path: Path, images: NDArray[np.uint8], slots: list[int]) -> str:

@@ -121,7 +121,8 @@ def evaluate(
     rows = choose_rows(plan, config.rows, seed)
     try:
         cache = FeatureCache(features)
-        real, floor = _real_images(config, images, reference, rows, seed, progress, cache)
+        alive = plan.filter(pc.equal(plan["kind"], "real"))["row_1"].to_numpy()
+        real, floor = _real_images(config, images, alive, reference, rows, seed, progress, cache)
         order = stream(image_seed(seed, "evaluate"), "sheet").permutation(rows.num_rows)
         places = choose_shown(fold(rows["lambda"]), config.sheet_rows, order)
         shown = set(rows["key"].take(places).to_pylist())
@@ -130,7 +131,7 @@ def evaluate(
         raise ConfigError(str(error)) from error
     findings = _findings(trace, real, floor, plan, reference_norms, seed, train_more)
     verdict = judge(findings)
-    measured = _measured(trace, real, findings, len(images), reference_ids, classes, seed)
+    measured = _measured(trace, real, findings, len(alive), reference_ids, classes, seed)
     metrics = {"algorithm": ALGORITHM, "seed": seed} | as_metrics(findings, verdict)
     metrics |= measured.as_metrics()
     metrics["by_ratio"] = _by_ratio(plan, trace, real)
@@ -166,15 +167,19 @@ def choose_rows(plan: pa.Table, count: int, seed: int) -> pa.Table:
 def _real_images(
     config: EvaluateConfig,
     images: Images,
+    alive: NDArray[np.int64],
     reference: Images,
     rows: pa.Table,
     seed: int,
     progress: Progress,
     cache: FeatureCache,
 ) -> tuple[_Real, dict[str, Any] | None]:
-    """What distances are taken to, and how far training images are from it: the floor."""
+    """What distances are taken to, and how far training images are from it: the floor.
+
+    alive: rows of `images` that are in the plan; those of forgotten images are blank.
+    """
     order = stream(image_seed(seed, "evaluate"), "training").permutation(len(images))
-    chosen = np.sort(order[: config.rows])
+    chosen = np.sort(order[np.isin(order, alive)][: config.rows])
     looked = np.union1d(chosen, _parents(rows))
     held_out = len(reference)
     against = reference if held_out else np.asarray(images[chosen])

@@ -34,6 +34,7 @@ def ingest(
     progress: Progress,
     workers: int | None = None,
     fetching: Fetching | None = None,
+    refused: frozenset[str] = frozenset(),
 ) -> Corpus:
     """Reads the sources that `config` names into the corpus folder `out`, and opens it.
 
@@ -53,7 +54,7 @@ def ingest(
 
         # Bytes become pixels, in parallel and in order.
         with Staging(out, found.how.resolution, 1 if found.how.gray else 3) as staging:
-            reader = Reader(found.pool, found.how, staging, config.duplicates == "keep")
+            reader = Reader(found.pool, found.how, staging, config.duplicates == "keep", refused)
             train, reference = _read(config, reader, found, seed, progress)
             train, reference = hold_out_share(config, train, reference, seed)
             found = _without_empty_classes(found, progress)

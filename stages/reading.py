@@ -1,9 +1,13 @@
 """reading: inputs are looked at and decoded, what is bad or double is told apart."""
 
+import hashlib
 import os
 import statistics
 from dataclasses import dataclass, field, replace
 from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..manifests.errors import InputError
 from ..manifests.streams import image_seed, stream
@@ -135,6 +139,7 @@ class Reader:
     how: Preparation
     staging: Staging
     keep_duplicates: bool
+    refused: frozenset[str] = frozenset()  # hashes of files and pixels that were forgotten
     seen: dict[str, Record] = field(default_factory=dict)  # the first record of every pixel hash
 
     def read(
@@ -157,7 +162,8 @@ class Reader:
             results = self.pool.prepare([record.input for record, _ in batch], self.how)
             for (record, group), decoded in zip(batch, results, strict=True):
                 is_good = self._settle(record, decoded, trained)
-                tally.add(record, is_good or record.twin is not None or decoded.policy)
+                was_read = is_good or record.twin is not None or record.forgotten
+                tally.add(record, was_read or decoded.policy)
                 if is_good:
                     good.append(record)
                     group.wanted -= 1
@@ -172,12 +178,21 @@ class Reader:
         pixels, decoded.pixels = decoded.pixels, None
         if pixels is None or decoded.pixel_sha256 is None:
             return False
+        if self.refused and self.refused & _hashes(decoded, pixels):
+            record.forgotten = True
+            return False
         first = self.seen.setdefault(decoded.pixel_sha256, record)
         if first is not record and (decoded.pixel_sha256 in trained or not self.keep_duplicates):
             record.twin = first.input.name
             return False
         record.slot = self.staging.append(pixels)
         return True
+
+
+def _hashes(decoded: Decoded, pixels: NDArray[np.uint8]) -> set[str | None]:
+    """Of the file, of the pixels, and of one channel: a corpus that is all gray keeps one."""
+    gray = hashlib.sha256(pixels[..., :1].tobytes()).hexdigest() if decoded.gray else None
+    return {decoded.sha256, decoded.pixel_sha256, gray}
 
 
 def no_images(what: str, records: list[Record]) -> InputError:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..manifests.errors import ConfigError
+from ..manifests.schema import SOURCES
 from ..manifests.streams import image_seed, stream
 from .decode import Decoded
 from .sources.base import SPLITS, Input, Label, Source
@@ -30,6 +31,7 @@ class Record:
     slot: int | None = None  # place in the staging file, if it is good
     reason: str | None = None  # why it is rejected
     twin: str | None = None  # the name of an earlier image with the same pixels
+    forgotten: bool = False  # removed on request: it leaves a row without a name
 
     @property
     def why_not(self) -> str | None:
@@ -44,6 +46,8 @@ class Record:
 
         left_out: the reason of a good one.
         """
+        if self.forgotten:
+            return self._tombstone()
         facts = self.decoded or Decoded()
         status, reason = "unused", left_out
         if self.why_not:
@@ -68,6 +72,19 @@ class Record:
             "note": facts.note,
             "phash": None if facts.phash is None else f"{facts.phash:016x}",
             "license": self.input.license,
+        }
+
+    def _tombstone(self) -> dict[str, Any]:
+        """Hashes alone, so that it is known again."""
+        assert self.decoded is not None
+        return dict.fromkeys(SOURCES.names) | {
+            "index": self.index,
+            "source": self.source,
+            "status": "forgotten",
+            "reason": "removed on request",
+            "class_id": -1,
+            "sha256": self.decoded.sha256,
+            "pixel_sha256": self.decoded.pixel_sha256,
         }
 
 

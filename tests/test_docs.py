@@ -81,3 +81,11 @@ def test_shell_blocks_use_commands_and_options_that_exist() -> None:
 def test_documents_speak_of_the_project_alone() -> None:
     for document in DOCUMENTS:
         assert not re.search(r"(?<![\w.)])/(home|root|tmp|mnt|work)/", document.read_text())
+
+
+def test_promises_name_tests_that_exist() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text()
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", text)
+    assert len(named) >= 40
+    for file, test in named:
+        assert f"def {test}(" in (ROOT / "tests" / file).read_text(), f"{file}::{test}"

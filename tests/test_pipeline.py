@@ -52,6 +52,7 @@ def test_it_leaves_exactly_these_files(done: Path) -> None:
         ".scoremix/lock",
         ".scoremix/plan.parquet",
         ".scoremix/progress.jsonl",
+        ".scoremix/stages.lock.json",
         "corpus/classes.json",
         "corpus/corpus.json",
         "corpus/images.npy",

@@ -271,7 +271,11 @@ def test_sources_without_images_or_with_wrong_keys() -> None:
     with pytest.raises(InputError, match="None of the 3 inputs"):
         build_plan(sources([], rejected=3), options(), 0)
     rows = sources([-1, -1]).to_pylist()
-    rows[1]["key"] = "000007"
+    for wrong in ("000000", "7", "0000007", None):  # a gap may be an image that was forgotten
+        rows[1]["key"] = wrong
+        with pytest.raises(ScoreMixError, match="inconsistent"):
+            build_plan(pa.Table.from_pylist(rows, schema=SOURCES), options(), 0)
+    rows[1] |= {"key": "000001", "row": 2}
     with pytest.raises(ScoreMixError, match="inconsistent"):
         build_plan(pa.Table.from_pylist(rows, schema=SOURCES), options(), 0)
 

@@ -1,6 +1,7 @@
 """What a run folder says of itself, read and counted; a part that is not there is left out."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ...manifests.atomic import read_parquet
-from ...manifests.errors import ConfigError
+from ...manifests.errors import ConfigError, VerifyError
 from ...manifests.index import INDEX, read_index
 from ...manifests.publish import SUMS
 from ...manifests.shard import NORMS
 from ...manifests.store import Store
+from ..corpus import open_corpus
 
 Floats = NDArray[np.float64]
 
@@ -72,23 +74,23 @@ def read_facts(run: Path, shards: Store) -> Facts:
             f"{shards} is not a finished corpus ({SUMS} is missing). Run"
             f" `scoremix-pipeline run {run / 'stages.yaml'}` first."
         )
-    sources = read_parquet(run / "corpus" / "sources.parquet")
+    corpus = open_corpus(run / "corpus")
     index = read_index(shards)
     return Facts(
         run=run,
         shards=shards,
-        metrics=json.loads(metrics.read_text()),
+        metrics=_metrics(metrics),
         index=index,
         manifest=read_parquet(shards.read("manifest.parquet")),
         config=(run / "stages.yaml").read_text(),
-        inputs=_counts(sources),
-        rejects=_rejects(sources),
+        inputs=_counts(corpus.sources),
+        rejects=_rejects(corpus.sources),
         training=_training(run / "score-net" / "train.jsonl"),
         **_cost(run / ".scoremix" / "progress.jsonl"),
         digests={
             "plan": index["plan_digest"],
             "index": shards.sha256(INDEX),
-            "corpus": _corpus_digest(run),
+            "corpus": corpus.digest,
             "network": str(index["recipe"].get("model_sha256", "none")),
         },
         environments=_environments(shards, index),
@@ -106,6 +108,16 @@ def norms_of(facts: Facts) -> dict[str, Floats]:
     return {name: values for name, values in found.items() if len(values)}
 
 
+def _metrics(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise VerifyError(
+            f"{path} is damaged ({error}). Run `scoremix-pipeline evaluate {path.parents[1]}`: it"
+            " is then made again."
+        ) from error
+
+
 def _counts(sources: pa.Table) -> dict[str, int]:
     status = sources["status"].to_pylist()
     return {word: status.count(word) for word in sorted(set(status))}
@@ -119,18 +131,23 @@ def _rejects(sources: pa.Table) -> list[tuple[str, str, str]]:
 
 def _training(path: Path) -> list[dict[str, Any]]:
     """The lines of the pass that made the network: steps that rise to the end."""
-    if not path.exists():
-        return []
     lines: list[dict[str, Any]] = []
-    for text in path.read_text().splitlines():
-        try:
-            line = json.loads(text)
-        except ValueError:  # a line that a killed run did not finish
-            continue
+    for line in _lines(path, "step"):
         while lines and lines[-1]["step"] >= line["step"]:
             lines.pop()
         lines.append(line)
     return lines
+
+
+def _lines(path: Path, wanted: str) -> Iterator[dict[str, Any]]:
+    """Objects that have the field, a line each; not what a killed run did not finish."""
+    for text in path.read_bytes().splitlines() if path.exists() else []:
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict) and wanted in line:
+            yield line
 
 
 def _cost(path: Path) -> dict[str, dict[str, float]]:
@@ -138,11 +155,7 @@ def _cost(path: Path) -> dict[str, dict[str, float]]:
     seconds: dict[str, float] = {}
     images: dict[str, float] = {}
     stage, before = None, 0.0
-    for text in path.read_text().splitlines() if path.exists() else []:
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
+    for line in _lines(path, "seconds"):
         if line["seconds"] < before:  # another launch
             stage, before = None, 0.0
         if stage is not None:
@@ -153,11 +166,6 @@ def _cost(path: Path) -> dict[str, dict[str, float]]:
         if "task" in line:
             images[line["task"]] = line["rate"]
     return {"seconds": seconds, "images": images}
-
-
-def _corpus_digest(run: Path) -> str:
-    facts = json.loads((run / "corpus" / "corpus.json").read_text())
-    return str(facts["digest"])
 
 
 def _environments(shards: Store, index: dict[str, Any]) -> list[str]:
