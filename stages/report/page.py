@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...manifests.atomic import write_bytes
 from ...manifests.errors import ConfigError
-from . import charts, pictures
+from . import charts, generated, pictures
 from .facts import HEAVY, Facts, norms_of
 from .measures import table
 
@@ -40,6 +40,7 @@ def write_page(facts: Facts, training: NDArray[np.uint8], out: Path) -> None:
         (f"The {name} norms of all images with folded lambda ≥ .1:", some)
         for name, some in strips.items()
     ]
+    values["generated"] = generated.sections(facts.run)
     write_bytes(out, render("page.html", values))
 
 
