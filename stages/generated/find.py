@@ -67,7 +67,7 @@ def _parts(folder: Path) -> list[Asking]:
         if path.is_dir() and any(map(is_image, open_folder(path, folder, False).inputs)):
             found.append(Asking(path.name, path))
         elif path.is_file() and path.suffix.lower() in _ARCHIVES:
-            found.append(Asking(path.name, path))
+            found.append(Asking(path.stem, path))
     return sorted(found, key=lambda asking: (natural(asking.name), asking.name))
 
 
