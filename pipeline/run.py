@@ -14,6 +14,7 @@ from ..manifests.urls import Place
 from ..stages.corpus import open_corpus
 from . import build, places, ranks, steps
 from .config import Config, dump_config
+from .energy import open_meter
 from .ledger import STAGES, Ledger
 from .making import Making
 from .product import product_at
@@ -62,6 +63,7 @@ def run(job: Job) -> Outcome:
     places.check(job)
     with run_lock(job.folder) as held:
         job.progress.log = job.folder / ".scoremix" / "progress.jsonl"
+        job.progress.meter = open_meter(job.device)
         ledger = Ledger(job.folder)
         desk = steps.Desk(job, ledger, outcome.stages)
 
