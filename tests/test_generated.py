@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from scoremix.manifests.errors import ConfigError, InputError
+from scoremix.models.features import FeaturesError
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.corpus import open_corpus
 from scoremix.stages.generated.best import choose_best
@@ -352,3 +353,37 @@ def test_a_network_and_its_classifier_score(run: Path, tmp_path: Path) -> None:
     assert list((run / ".scoremix" / "features").glob("*.npy"))
     shutil.rmtree(run / ".scoremix" / "features")
     assert judged(run, folder, *more, name="scored") == report
+
+
+class Stub:
+    """In place of LPIPS, whose package not every environment has: mean differences."""
+
+    name = "pd_alex"
+
+    def __init__(self, trunk: Path) -> None:
+        self.trunk = trunk
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "lpips", "name": "alex"}
+
+    def __call__(self, a: Images, b: Images) -> NDArray[np.float64]:
+        if a.shape[1] < 12:
+            raise RuntimeError("Kernel size can't be greater than actual input size\nmore")
+        found: NDArray[np.float64] = np.abs(a.astype(float) - b).mean(axis=(1, 2, 3))
+        return found
+
+
+def test_lpips_where_its_weights_are_named(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scoremix.stages.evaluate import EvaluateConfig
+    from scoremix.stages.generated import extras
+
+    monkeypatch.setattr(extras, "Lpips", Stub)
+    folder = save(scenes(60, 21), tmp_path / "some")
+    report = judged(run, folder, "--lpips", tmp_path / "alexnet.pth")
+    assert value(report["sets"][0]["records"], "pd_alex") > 0
+    assert value(report["real"], "pd_alex") > 0
+    small = extras.Extras(tmp_path, None, EvaluateConfig(), 0)
+    with pytest.raises(FeaturesError, match="does not take images of 8 px"):
+        list(small.of(scenes(5, 1)[:, :8, :8], "small"))
