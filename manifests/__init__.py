@@ -10,6 +10,7 @@ tars     the tar itself: written so that its bytes depend on the samples alone, 
 publish  finished shards become a corpus: manifest, index, card, SHA256SUMS last of all
 index    index.json: the shards, and the hash of every file
 card     README.md: the dataset card
+croissant croissant.json: the same for catalogues and loaders
 layout   what a trainer's folder holds, file by file, as data
 payload  an image's bytes out of its shard, verified
 preset   one row of the table of trainers

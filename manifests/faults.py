@@ -11,7 +11,16 @@ from collections import Counter
 
 TRAIN_POINTS = ("train-step", "best-saved", "state-saved", "weights-written")
 SHARD_POINTS = ("tar-written", "tar-renamed", "parquet-renamed", "marker-renamed")
-PUBLISH_POINTS = ("unpublished", "stale-removed", "plan", "manifest", "card", "index", "sums")
+PUBLISH_POINTS = (
+    "unpublished",
+    "stale-removed",
+    "plan",
+    "manifest",
+    "card",
+    "croissant",
+    "index",
+    "sums",
+)
 EXPORT_POINTS = (
     "export-image",
     "export-synced",

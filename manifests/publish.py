@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from .atomic import json_bytes, parquet_bytes, read_parquet
 from .card import CorpusFacts, Counts, dataset_card
+from .croissant import CROISSANT, croissant_bytes, digest_of_sources
 from .errors import ScoreMixError
 from .faults import at
 from .index import INDEX, build_index, file_hashes, shard_entries
@@ -28,8 +29,14 @@ from .store import LocalStore, Store, store_of
 
 SUMS = "SHA256SUMS"
 SHARD_FILE = re.compile(r"(real|aug)-\d{6,}\.(tar|parquet|json)")
-_POINTS = {"plan.parquet": "plan", "manifest.parquet": "manifest", "README.md": "card"}
+_POINTS = {
+    "plan.parquet": "plan",
+    "manifest.parquet": "manifest",
+    "README.md": "card",
+    CROISSANT: "croissant",
+}
 SMALL = (*_POINTS, INDEX)  # what follows from shards, plan and facts; SHA256SUMS comes after
+_LATER = {CROISSANT}  # corpora that were published before there were such files are whole, too
 
 logger = logging.getLogger(__name__)
 
@@ -117,8 +124,10 @@ def is_published(shards: Path | Store) -> bool:
     promised = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     if any(store.size(name) is None for name in promised):
         return False
+    if not promised.keys() >= set(SMALL) - _LATER:
+        return False
     small = [name for name in SMALL if name in promised]
-    return len(small) == len(SMALL) and all(store.sha256(name) == promised[name] for name in small)
+    return all(store.sha256(name) == promised[name] for name in small)
 
 
 def unpublish(shards: Path | Store) -> None:
@@ -175,9 +184,16 @@ def finished_markers(
 
 
 def small_files(
-    shards: Path | Store, plan: pa.Table, markers: list[Marker], facts: CorpusFacts
+    shards: Path | Store,
+    plan: pa.Table,
+    markers: list[Marker],
+    facts: CorpusFacts,
+    kept: Mapping[str, tuple[int, str]] | None = None,
 ) -> dict[str, bytes]:
-    """The files that shards, plan and facts determine, in the order in which they are written."""
+    """The files that shards, plan and facts determine, in the order in which they are written.
+
+    kept: size and sha256 of those that stay as they are, though another pyarrow wrote them.
+    """
     store = store_of(shards)
     tables = [read_parquet(store.read(f"{marker.shard}.parquet")) for marker in markers]
     manifest = pa.concat_tables(tables).cast(MANIFEST).combine_chunks()
@@ -187,11 +203,22 @@ def small_files(
             "agree with it: they were changed after they were written. Run verify, then repair."
         )
     _check_fields(manifest)
-    return {
+    counts = counts_of(plan, manifest)
+    files = {
         "plan.parquet": plan_bytes(plan),
         "manifest.parquet": parquet_bytes(manifest),
-        "README.md": dataset_card(facts, counts_of(plan, manifest)).encode(),
+        "README.md": dataset_card(facts, counts).encode(),
     }
+    told = {name: (len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items()}
+    files[CROISSANT] = croissant_bytes(
+        facts,
+        counts,
+        markers,
+        told | dict(kept or {}),
+        digest_of_sources(manifest),
+        rows_digest(plan),
+    )
+    return files
 
 
 def plan_bytes(plan: pa.Table) -> bytes:

@@ -51,6 +51,11 @@ class Witnesses:
             return seen is not None and seen == self.promised.get(file)
         return seen is not None and seen == self.sums.get(file)
 
+    def lacks(self, file: str) -> bool:
+        """Whether what was published is known, and `file` was no part of it."""
+        published = self.promised if self.index is not None else self.sums
+        return any(name in published for name in SMALL) and file not in published
+
     def proves(self, file: str, digest: str) -> bool:
         """Whether bytes made anew are the old ones: a witness says so or, without one, the eye."""
         claims = self.claims(file)

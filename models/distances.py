@@ -213,6 +213,30 @@ def compare(
     )
 
 
+def resampled_kernel(reference: Reference, x: ArrayLike, seed: int, resamples: int = 200) -> Floats:
+    """Kernel distance of x (n, D), of the whole set first and then of each resample; (1 + R,).
+
+    Sets of one size are resampled alike, and so is the reference: the difference of two results is
+    a paired bootstrap where the i-th images of both belong together (as samples of one latent do),
+    and an unpaired one where they do not. Reference images' share of the spread cancels in it.
+
+    Raises:
+        ValueError: fewer than two vectors, or values that are not finite.
+    """
+    vectors, y = _vectors(x), reference.vectors
+    images = _multiplicities(len(y), resamples, np.random.default_rng([seed, 0]))
+    rows = _multiplicities(len(vectors), resamples, np.random.default_rng([seed, 1]))
+    found: Floats = _towards(vectors, y, rows, images)
+    found[0] += reference.within
+    found[1:] += kernel_within(y, images)
+    return found
+
+
+def interval_95(values: Floats) -> tuple[float, float]:
+    """Holds 95 % of the resamples' values."""
+    return _interval(values)
+
+
 def _towards(x: Floats, y: Floats, rows: Floats, images: Floats) -> Floats:
     """MMD^2 less the reference's own term: of the whole sets, then of every resample; (1 + R,)."""
     rows = np.concatenate([np.ones((1, len(x))), rows])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .run import Job
 
 _OURS = re.compile(
-    r"((real|aug)-\d+\.(tar|parquet|json)|README\.md|(plan|manifest)\.parquet|index\.json|SHA256SUMS)"
+    r"((real|aug)-\d+\.(tar|parquet|json)|README\.md|croissant\.json|(plan|manifest)\.parquet|index\.json|SHA256SUMS)"
 )
 
 _FIRST_LOOK = 20.0  # seconds

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ..manifests.atomic import storage_errors
 from ..manifests.errors import Interrupted
+from .energy import Meter
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -22,6 +23,7 @@ class Shown:
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self.quiet = quiet
         self.log: Path | None = None
+        self.meter: Meter | None = None  # of energy, where that can be read
         self.started = time.monotonic()
 
     def elapsed(self) -> float:
@@ -91,6 +93,9 @@ class Shown:
 
     def _record(self, **values: object) -> None:
         if self.log is not None:
+            drawn = self.meter.joules() if self.meter is not None else {}
+            if drawn:
+                values["joules"] = {kind: round(value, 1) for kind, value in drawn.items()}
             line = json.dumps({"seconds": round(self.elapsed(), 3), **values})
             with storage_errors(self.log):
                 self.log.parent.mkdir(parents=True, exist_ok=True)

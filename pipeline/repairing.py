@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ..manifests.atomic import canonical_digest, json_bytes, write_bytes
+from ..manifests.croissant import CROISSANT
 from ..manifests.errors import ConfigError, ScoreMixError
 from ..manifests.faults import at
 from ..manifests.index import INDEX
@@ -224,7 +225,12 @@ def _mend_small(job: _Repair) -> None:
     planned, shards, facts = job.run.planned, job.shards, job.making.facts()
     expected = {work.name: (work.rows_digest, work.recipe_digest) for work in planned.work}
     markers = finished_markers(shards, planned.rows, expected)
-    files = small_files(shards, planned.rows, markers, facts)
+    tables = ("plan.parquet", "manifest.parquet")
+    whole = [name for name in tables if job.witnesses.vouched(name) and not job.has_new]
+    sound = {name: (shards.size(name) or 0, job.witnesses.found[name]) for name in whole}
+    files = small_files(shards, planned.rows, markers, facts, sound)
+    if job.witnesses.lacks(CROISSANT):  # published before there were such files
+        del files[CROISSANT]
     kept = {name for name in files if job.witnesses.vouched(name) and not job.has_new}
     hashes = {
         name: job.witnesses.found[name] if name in kept else _digest(data)

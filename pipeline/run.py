@@ -15,6 +15,7 @@ from ..manifests.urls import Place
 from ..stages.corpus import open_corpus
 from . import build, forgetting, places, ranks, steps
 from .config import Config, dump_config
+from .energy import open_meter
 from .ledger import STAGES, Ledger
 from .making import Making
 from .product import product_at
@@ -65,6 +66,7 @@ def run(job: Job) -> Outcome:
     with run_lock(job.folder) as held:
         forgetting.complete(job.folder)  # a `forget` that was killed
         job.progress.log = job.folder / ".scoremix" / "progress.jsonl"
+        job.progress.meter = open_meter(job.device)
         ledger = Ledger(job.folder)
         ledger.restore()
         desk = steps.Desk(job, ledger, outcome.stages)

@@ -9,6 +9,7 @@ import click
 
 from ..manifests.errors import ConfigError
 from ..manifests.urls import Place, place
+from .generated_command import Wanted, generated_options, judge_generated, refuse_alone
 from .ledger import Ledger
 from .place_option import LOCAL, PLACE
 from .signals import stop_on_signal
@@ -156,17 +157,33 @@ def augment(
 @click.command()
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--features", help="auto, pixels, inception, or the path of a TorchScript network.")
+@generated_options
 @_SET
 @_DEVICE
 @_QUIET
-def evaluate(folder: Path, features: str | None, overrides: tuple[str, ...], **how: Any) -> None:
-    """Judge the corpus of RUN against held-out images; nothing else is made again."""
+def evaluate(
+    folder: Path,
+    features: str | None,
+    overrides: tuple[str, ...],
+    device: str,
+    quiet: bool,
+    **generated: Any,
+) -> None:
+    """Judge the corpus of RUN against held-out images; nothing else is made again.
+
+    With --generated: judge the images of a GAN that was trained on it instead.
+    """
     from .config import load_config
 
     wanted = list(overrides) + ([f"evaluate.features={features}"] if features else [])
     config = load_config(folder / "stages.yaml", wanted)
+    asked = Wanted(**generated)
+    if asked.generated is not None:
+        judge_generated(folder, asked, config, overrides, quiet)
+        return
+    refuse_alone(asked)
     shards = Ledger(folder).place()
-    bring_up_to_date(config, folder, shards, How(only="evaluate", **how))
+    bring_up_to_date(config, folder, shards, How(device, quiet, only="evaluate"))
 
 
 def bring_up_to_date(config: "Config", folder: Path, shards: Place, how: How) -> None:

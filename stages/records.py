@@ -24,11 +24,13 @@ from ..models.metrics.copying import (
 )
 from ..models.metrics.diversity import mean_pairwise_distance
 from ..models.metrics.kernel import SUBSET_SIZE, kernel_over_subsets
-from ..models.metrics.prdc import expected_coverage, prdc
+from ..models.metrics.prdc import K, expected_coverage, prdc
 from ..models.metrics.record import Record, metric_name
 
 Features = NDArray[np.floating[Any]]
 Floats = NDArray[np.float64]
+
+_PAIRS = 4  # images of a set of which two halves have a pair each: subsets of them can be drawn
 
 _BIASED_FD = "mostly bias: {n} images in {dimensions} dimensions, five per dimension are needed"
 _NUMBERS = "depends on n and reference_n: compare records of equal ones, and with real images'"
@@ -37,14 +39,20 @@ _OF_ALL = "the nearest of {of:,} training images, among them the parents, out of
 
 
 @dataclass(frozen=True)
-class Looked:
-    """What evaluate has features of. Features are (n, D), images of one set in one order."""
+class Real:
+    """The real images that sets are compared with. Features are (n, D)."""
 
     extractor: Mapping[str, Any]  # its description
     reference: Features  # held-out images; where there are none, training images
     held_out: bool
-    training: Features  # the parents of the judged images, and a choice of others
+    training: Features  # all of them; or the parents of the judged images, and a choice of others
     training_of: int  # training images in all
+
+
+@dataclass(frozen=True)
+class Looked(Real):
+    """What evaluate has features of: images of one set in one order."""
+
     steps: Mapping[str, Features]  # mixup, minimised, final: of the judged rows
     folded: Floats  # (n,) min(lambda, 1 - lambda)
     class_ids: NDArray[np.int64]  # (n,) of the judged rows, -1 without one class
@@ -74,7 +82,7 @@ def measure(
 
     bands: name -> low and high folded lambda. Sets of fewer than fifty images are left out.
     """
-    desk = _Desk(looked, seed)
+    desk = Desk(looked, seed, notes_of_test=(_MIXTURES,))
     judged = looked.folded >= heavy
     final = looked.steps["final"]
     records: list[Record] = []
@@ -91,11 +99,14 @@ def measure(
     return Measured(tuple(records), desk.verdict(final[judged]))
 
 
-class _Desk:
-    """The sets that everything is compared with, and what is worked out of them once."""
+class Desk:
+    """The sets that everything is compared with, and what is worked out of them once.
 
-    def __init__(self, looked: Looked, seed: int) -> None:
-        self.looked, self.seed = looked, seed
+    notes_of_test: what a reader of C_T must know of the judged images.
+    """
+
+    def __init__(self, looked: Real, seed: int, notes_of_test: tuple[str, ...] = ()) -> None:
+        self.looked, self.seed, self.notes_of_test = looked, seed, notes_of_test
         self.name = str(looked.extractor["name"])
         self.to = "held-out images" if looked.held_out else "training images"
         self.suffix = "" if looked.held_out else "_vs_train"
@@ -108,6 +119,10 @@ class _Desk:
             return own_distances(self.looked.training)
         except ValueError:  # one image, or all with a twin: what a copy is cannot be told
             return None
+
+    def copies_in(self, x: Features) -> Copies | None:
+        """The nearest training image of each; None where what a copy is cannot be told."""
+        return None if self.own is None else self._copies(x)
 
     def _copies(self, x: Features) -> Copies:
         return copies(x, self.looked.training, self.own)
@@ -159,6 +174,8 @@ class _Desk:
     def _distances(
         self, x: Features, real: Features, subset: str, of: str = ""
     ) -> Iterator[Record]:
+        if min(len(x), len(real)) < _PAIRS:
+            return
         facts = {"reference": f"{self.to} {of}".strip(), "reference_n": len(real)}
         kernel = kernel_over_subsets(
             x, real, self.seed, subset_size=min(SUBSET_SIZE, len(x) // 2, len(real) // 2)
@@ -185,6 +202,8 @@ class _Desk:
         )
 
     def _prdc(self, x: Features, real: Features, subset: str, of: str = "") -> Iterator[Record]:
+        if min(len(x), len(real)) <= K:
+            return
         found = prdc(real, x)
         expected = {"coverage": {"of_one_distribution": expected_coverage(len(real), len(x))}}
         for name in ("precision", "recall", "density", "coverage"):
@@ -242,7 +261,7 @@ class _Desk:
             reference_n=len(self.looked.reference),
             seed=self.seed,
             parameters={"cells": found.cells, "share_of_held_out": found.share},
-            notes=(_MIXTURES, *self._some()),
+            notes=(*self.notes_of_test, *self._some()),
         )
 
     def _some(self) -> tuple[str, ...]:

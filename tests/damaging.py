@@ -1,15 +1,27 @@
 """Damage of every kind to a finished run's shards, for the tests of verify and repair."""
 
 import hashlib
+import json
 import os
 import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from scoremix.manifests.atomic import json_bytes
+from scoremix.manifests.index import index_digest, promised_hashes
+from scoremix.manifests.publish import render_sums
+
 Damage = Callable[[Path], None]
 
-SMALL = ("README.md", "plan.parquet", "manifest.parquet", "index.json", "SHA256SUMS")
+SMALL = (
+    "README.md",
+    "plan.parquet",
+    "manifest.parquet",
+    "croissant.json",
+    "index.json",
+    "SHA256SUMS",
+)
 
 
 def flip(path: Path, position: int, bit: int = 1) -> None:
@@ -92,3 +104,14 @@ def random_flips(shards: Path, count: int, seed: int) -> list[tuple[str, int, in
         place = chooser.randrange((shards / name).stat().st_size)
         found.append((name, place, 1 << chooser.randrange(8)))
     return found
+
+
+def without_croissant(shards: Path) -> None:
+    """The corpus as it was published before there was a croissant.json: sound, and without one."""
+    (shards / "croissant.json").unlink()
+    index = json.loads((shards / "index.json").read_text())
+    del index["files"]["croissant.json"]
+    (shards / "index.json").write_bytes(json_bytes(index | {"index_digest": index_digest(index)}))
+    sums = promised_hashes(index)
+    sums["index.json"] = hashlib.sha256((shards / "index.json").read_bytes()).hexdigest()
+    (shards / "SHA256SUMS").write_bytes(render_sums(sums))

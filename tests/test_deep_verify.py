@@ -93,7 +93,8 @@ def test_all_parts_together_find_everything_and_each_only_its_own(parts: int, co
 def test_every_part_finds_damaged_small_files_and_what_is_gone_or_cut_or_extra(
     corpus: Path,
 ) -> None:
-    small = ["SHA256SUMS", "index.json", "README.md", "plan.parquet", "manifest.parquet"]
+    small = ["SHA256SUMS", "index.json", "README.md", "croissant.json"]
+    small += ["plan.parquet", "manifest.parquet"]
     for name in [*small, "real-000001.json", "aug-000002.json"]:
         whole = flip(corpus / name, 70)
         for number in (1, 2, 3):

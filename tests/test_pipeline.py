@@ -45,7 +45,8 @@ def done(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_leaves_exactly_these_files(done: Path) -> None:
     stems = [f"real-{i:06d}" for i in range(3)] + [f"aug-{i:06d}" for i in range(6)]
     parts = [f"{stem}.{end}" for stem in stems for end in ("json", "parquet", "tar")]
-    fixed = ["README.md", "SHA256SUMS", "index.json", "manifest.parquet", "plan.parquet"]
+    fixed = ["README.md", "SHA256SUMS", "croissant.json", "index.json"]
+    fixed += ["manifest.parquet", "plan.parquet"]
     assert sorted(os.listdir(done)) == sorted(parts + fixed)
     run = done.with_name("shards.run")
     assert sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()) == [
@@ -463,7 +464,9 @@ def test_a_lone_class_is_named_before_training(
     assert augment(photos, tmp_path / "shards", generate__lone_class="self") == 0
 
 
-@pytest.mark.parametrize("name", ["index.json", "README.md", "plan.parquet", "manifest.parquet"])
+@pytest.mark.parametrize(
+    "name", ["index.json", "README.md", "croissant.json", "plan.parquet", "manifest.parquet"]
+)
 def test_a_published_file_that_is_gone_or_changed_is_made_again(
     name: str, done: Path, data: Path, tmp_path: Path
 ) -> None:

@@ -151,7 +151,8 @@ def test_the_list_of_files(pristine: Path) -> None:
     expected = [
         f"{name}.{extension}" for name in shards for extension in ("json", "parquet", "tar")
     ]
-    expected += ["README.md", "SHA256SUMS", "index.json", "manifest.parquet", "plan.parquet"]
+    expected += ["README.md", "SHA256SUMS", "croissant.json", "index.json"]
+    expected += ["manifest.parquet", "plan.parquet"]
     assert sorted(path.name for path in pristine.iterdir()) == sorted(expected)
     assert verify(pristine) == []
     subprocess.run(
@@ -269,7 +270,7 @@ def test_code_in_the_card_runs(pristine: Path) -> None:
 def test_publishing_again_writes_nothing(tmp_path: Path) -> None:
     first = make(tmp_path)
     assert first and (first.shards, first.samples, first.removed) == (6, 18, ())
-    assert first.written[-1] == "SHA256SUMS" and len(first.written) == 5
+    assert first.written[-1] == "SHA256SUMS" and len(first.written) == 6
     stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "shards").iterdir()}
     again = make(tmp_path)
     assert again and again.written == () and again.plan_digest == first.plan_digest

@@ -73,7 +73,7 @@ def comes_back(damage: Damage, shards: Path, done: Path, *more: str) -> None:
     for name in shard_files:
         if name.partition(".")[0] not in damaged:
             assert before[name] == after[name], f"{name} was sound and was touched"
-    for name in damaging.SMALL[:3]:
+    for name in damaging.SMALL[:4]:
         assert now.get(name) != wanted[name] or before[name] == after[name], name
     assert not [path.name for path in shards.parent.iterdir() if path.name.startswith(".")]
     assert cli("repair", shards, "--quiet") == 0, "a second time there is nothing to do"
@@ -131,7 +131,7 @@ def test_every_kind_of_damage(kind: str, shards: Path, done: Path) -> None:
 
 @pytest.mark.parametrize("again", [False, True], ids=["plain", "summed again"])
 @pytest.mark.parametrize(
-    "names", [("index.json",), ("manifest.parquet", "plan.parquet"), damaging.SMALL[:4]], ids=str
+    "names", [("index.json",), ("manifest.parquet", "plan.parquet"), damaging.SMALL[:5]], ids=str
 )
 def test_stale_manifests(
     names: tuple[str, ...], again: bool, shards: Path, done: Path, lower: Path
@@ -222,6 +222,7 @@ def test_another_environment_is_refused_until_it_is_accepted(
     changed = {name for name in now if now[name] != before[name]}
     assert changed == {f"aug-000003.{end}" for end in ALL} | {
         "SHA256SUMS",
+        "croissant.json",
         "index.json",
         "manifest.parquet",
     }
@@ -331,3 +332,19 @@ def test_killed_on_the_way_and_repaired_again(
     assert cli("verify", shards) == (0 if point == "shards-repaired" and not accept else 3)
     assert cli(*arguments) == 0
     assert tiny.digests(shards) == tiny.digests(done)
+
+
+@pytest.mark.parametrize("lost", [("README.md",), ("index.json",), ("SHA256SUMS", "plan.parquet")])
+def test_a_corpus_from_before_croissant_comes_back_as_it_was(
+    lost: tuple[str, ...], shards: Path, done: Path
+) -> None:
+    damaging.without_croissant(shards)
+    older = tiny.digests(shards)
+    assert "croissant.json" not in older and cli("verify", shards) == 0
+    for name in lost:
+        (shards / name).unlink()
+    assert cli("repair", shards, "--quiet") == 0
+    assert tiny.digests(shards) == older and cli("verify", shards) == 0
+    damaging.flip(shards / "aug-000002.tar", 4000)
+    assert cli("repair", shards, "--quiet") == 0
+    assert tiny.digests(shards) == older

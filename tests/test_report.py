@@ -1,6 +1,7 @@
 """The page: whole in itself, true to the metrics, harmless whatever the inputs are called."""
 
 import builtins
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -144,3 +145,20 @@ def test_a_missing_package_is_named_and_stops_no_run(
     assert 'pip install "scoremix-pipeline[report]"' in capsys.readouterr().err
     assert cli("evaluate", runs[0], "--set", f"evaluate.sheet_rows={len(missing)}") == 0
     assert "scoremix-pipeline[report]" in capsys.readouterr().err
+
+
+def test_energy_is_told_where_it_was_read(runs: list[Path]) -> None:
+    run = runs[1]
+    log = run / ".scoremix" / "progress.jsonl"
+    before = log.read_text()
+    assert "Wh" not in Page((run / "report" / "index.html").read_text()).text
+    lines = [json.loads(line) for line in before.splitlines()]
+    drawn = [line | {"joules": {"cpu": 3600.0 * place}} for place, line in enumerate(lines)]
+    log.write_text("".join(json.dumps(line) + "\n" for line in drawn))
+    try:
+        assert cli("report", run) == 0
+        assert "Wh (processors" in Page((run / "report" / "index.html").read_text()).text
+    finally:
+        log.write_text(before)
+    assert cli("report", run) == 0
+    assert "Wh" not in Page((run / "report" / "index.html").read_text()).text

@@ -13,6 +13,7 @@ Floats = NDArray[np.float64]
 
 _INK = "#1c2733"
 _COLOURS = {"real": "#3b7d3a", "mixup": "#b5651d", "minimised": "#7a5ea8", "final": "#1f6fb2"}
+_MOST_NAMES = 12  # that an axis can hold
 _BANDS = ("#0b3c5d", "#1f6fb2", "#4d9de0", "#b5651d", "#d98e4a", "#7d7d7d", "#444444")
 
 
@@ -89,6 +90,24 @@ def ratio_curves(entries: list[dict[str, Any]], name: str, factor: float = 1) ->
     axes.axhline(real, color=_COLOURS["real"], linestyle="--", label="real images alone")
     axes.set_xlabel("augmented images per real one")
     axes.set_xticks(ratios if len(ratios) <= 12 else ratios[:: -(-len(ratios) // 12)])
+    axes.legend(frameon=False, fontsize=8)
+    return _svg(figure)
+
+
+def snapshot_curve(report: dict[str, Any]) -> str:
+    """Kernel distances of snapshots with their standard errors, the best marked."""
+    sets = report["sets"]
+    names = [one["name"] for one in sets]
+    values = np.array([1000 * one["kernel"]["value"] for one in sets])
+    errors = [1000 * one["kernel"]["standard_error"] for one in sets]
+    figure, axes = _axes(f"{report['name']}: {report['kd']} × 1000 of snapshots (lower is better)")
+    places = np.arange(len(sets))
+    colour = _COLOURS["final"]
+    axes.errorbar(places, values, errors, color=colour, marker="o", markersize=4, capsize=2)
+    best = names.index(report["best"]["name"])
+    axes.plot(best, values[best], "o", color=_COLOURS["real"], markersize=10, label="best")
+    step = -(-len(sets) // _MOST_NAMES)
+    axes.set_xticks(places[::step], names[::step], rotation=30, ha="right")
     axes.legend(frameon=False, fontsize=8)
     return _svg(figure)
 

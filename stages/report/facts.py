@@ -41,6 +41,7 @@ class Facts:
     training: list[dict[str, Any]]  # train.jsonl, the last pass alone
     seconds: dict[str, float]  # per stage, over all launches
     images: dict[str, float]  # images per second of training and generation, as last shown
+    joules: dict[str, dict[str, float]]  # per stage: cpu, gpu; empty where not readable
     digests: dict[str, str]
     environments: list[str]  # of the shards, as their markers say
 
@@ -150,22 +151,28 @@ def _lines(path: Path, wanted: str) -> Iterator[dict[str, Any]]:
             yield line
 
 
-def _cost(path: Path) -> dict[str, dict[str, float]]:
-    """Seconds spent in each stage and the rates last shown, from the log of progress."""
+def _cost(path: Path) -> dict[str, dict[str, Any]]:
+    """Seconds and joules spent in each stage and the rates last shown, from the log of progress."""
     seconds: dict[str, float] = {}
     images: dict[str, float] = {}
+    joules: dict[str, dict[str, float]] = {}
     stage, before = None, 0.0
+    drawn: dict[str, float] = {}  # by the launch that the line is of
     for line in _lines(path, "seconds"):
         if line["seconds"] < before:  # another launch
-            stage, before = None, 0.0
+            stage, before, drawn = None, 0.0, {}
+        now = line.get("joules", {})
         if stage is not None:
             seconds[stage] = seconds.get(stage, 0.0) + line["seconds"] - before
-        before = line["seconds"]
+            spent = joules.setdefault(stage, {})
+            for kind, value in now.items():
+                spent[kind] = spent.get(kind, 0.0) + value - drawn.get(kind, 0.0)
+        before, drawn = line["seconds"], now
         word = str(line.get("note", "")).partition(":")[0]
         stage = word if word in _STAGES else stage
         if "task" in line:
             images[line["task"]] = line["rate"]
-    return {"seconds": seconds, "images": images}
+    return {"seconds": seconds, "images": images, "joules": joules}
 
 
 def _environments(shards: Store, index: dict[str, Any]) -> list[str]:

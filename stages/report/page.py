@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...manifests.atomic import write_bytes
 from ...manifests.errors import ConfigError
-from . import charts, pictures, variants
+from . import charts, generated, pictures, variants
 from .facts import HEAVY, Facts, norms_of
 from .measures import table
 
@@ -40,6 +40,7 @@ def write_page(facts: Facts, training: NDArray[np.uint8], out: Path) -> None:
         (f"The {name} norms of all images with folded lambda ≥ .1:", some)
         for name, some in strips.items()
     ]
+    values["generated"] = generated.sections(facts.run)
     write_bytes(out, render("page.html", values))
 
 
@@ -174,11 +175,13 @@ def _rest(facts: Facts) -> dict[str, Any]:
                 "name": stage,
                 "time": _duration(seconds),
                 "rate": f"{rate:,.1f} images/s" if rate else "",
+                "energy": _energy(facts.joules.get(stage, {})),
             }
         )
     bad = sum(facts.inputs.get(word, 0) for word in ("rejected", "duplicate"))
     return {
         "cost": cost,
+        "measured_energy": any(row["energy"] for row in cost),
         "environments": facts.environments,
         "rejects": facts.rejects,
         "more_rejects": bad - len(facts.rejects),
@@ -263,6 +266,15 @@ def _size(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} GB"
+
+
+def _energy(joules: dict[str, float]) -> str:
+    """ "12.3 Wh (processors 2.3, GPUs 10)"; empty where it was not readable."""
+    if not joules:
+        return ""
+    names = {"cpu": "processors", "gpu": "GPUs"}
+    parts = ", ".join(f"{names[kind]} {value / 3600:.3g}" for kind, value in sorted(joules.items()))
+    return f"{sum(joules.values()) / 3600:.3g} Wh ({parts})"
 
 
 def _duration(seconds: float) -> str:

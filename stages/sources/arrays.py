@@ -57,10 +57,10 @@ def _hdf5_row(identity: tuple[str, int, int], row: int) -> bytes:
         pixels = _hdf5(*identity)[_IMAGES][row]
     if pixels.shape[-1] not in (1, 3):
         pixels = np.ascontiguousarray(pixels.transpose(1, 2, 0))
-    return _as_netpbm(pixels)
+    return as_netpbm(pixels)
 
 
-def _as_netpbm(pixels: Any) -> bytes:
+def as_netpbm(pixels: Any) -> bytes:
     """uint8 (H, W, 1 or 3) -> a binary PGM or PPM: the bytes of an image that had no file."""
     height, width, channels = pixels.shape
     kind = "P6" if channels == 3 else "P5"
