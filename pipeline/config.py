@@ -136,6 +136,9 @@ _PATHS = {
     ("ingest", "reference"): BUNDLED,
     ("evaluate", "features"): FEATURE_WORDS,
     ("evaluate", "inception_weights"): (),
+    ("evaluate", "lpips"): (),
+    ("evaluate", "classifier"): (),
+    ("evaluate", "maps"): (),
 }
 
 

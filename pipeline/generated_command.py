@@ -45,6 +45,12 @@ OPTIONS = (
         type=click.Path(path_type=Path),
         help="Of --generated: a TorchScript network that gives logits, for the classifier score.",
     ),
+    click.option(
+        "--target",
+        type=click.Path(path_type=Path),
+        help="Of --generated, in the one-shot case: the one image that all should look like, for"
+        " the Frechet distance of single images (evaluate.maps, or Inception's weights).",
+    ),
 )
 
 
@@ -58,6 +64,7 @@ class Wanted:
     most: int | None
     lpips: Path | None
     classifier: Path | None
+    target: Path | None
 
 
 def generated_options(command: Any) -> Any:
@@ -94,16 +101,18 @@ def judge_generated(
         path=wanted.generated,
         name=report_name(wanted),
         snapshots=wanted.snapshots,
-        lpips=wanted.lpips,
-        classifier=wanted.classifier,
+        target=wanted.target,
         **most,
     )
+    named = {"lpips": wanted.lpips, "classifier": wanted.classifier}
+    update = {name: str(path) for name, path in named.items() if path is not None}
+    judging = config.evaluate.model_copy(update=update)
     shown = Shown(quiet)
     folder = folder.absolute()
     with stop_on_signal() as stopping:
         report = judge(
             asked,
-            config.evaluate,
+            judging,
             config.ingest,
             open_corpus(folder / "corpus"),
             run=folder,

@@ -68,6 +68,7 @@ def inputs_of_evaluate(config: Config, planned: Planned) -> dict[str, Any]:
         "options": config.evaluate.model_dump(mode="json"),
         "features": fingerprint(named_path(config.evaluate.features)),
         "weights": fingerprint(config.evaluate.inception_weights),
+        "extras": [fingerprint(config.evaluate.lpips), fingerprint(config.evaluate.classifier)],
         "seed": config.seed,
         "plan": planned.digest,
         "recipe": planned.recipe,

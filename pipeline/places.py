@@ -45,6 +45,10 @@ def check(job: "Job") -> None:
             f"evaluate.features names {features}, which is not a file. Use auto, pixels, inception"
             " or the path of a TorchScript network."
         )
+    for name in ("inception_weights", "lpips", "classifier"):
+        path = getattr(job.config.evaluate, name)
+        if path is not None and not Path(path).is_file():
+            raise ConfigError(f"evaluate.{name} names {path}, which is not a file.")
 
 
 def _check_apart(key: str, source: Place, job: "Job") -> None:

@@ -23,6 +23,7 @@ from ..models.distances import Comparison, Reference, compare, is_biased
 from ..models.features import Extractor, FeaturesError, open_extractor
 from .by_ratio import by_ratio
 from .contact_sheet import choose_shown, draw_shown
+from .extras import Extras, Weights, mixed_keys
 from .feature_cache import FeatureCache, Features, Rows
 from .progress import Progress
 from .records import Looked, Measured, measure
@@ -45,6 +46,9 @@ class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
 
     features: str = "auto"  # auto | pixels | inception | the path of a TorchScript file
     inception_weights: str | None = None  # path of inception-2015-12-05.pt; never downloaded
+    lpips: str | None = None  # path of AlexNet's weights, alexnet-owt-7be5be79.pth: LPIPS
+    classifier: str | None = None  # path of a TorchScript file that gives logits
+    maps: str | None = None  # FILE or FILE#SEQUENCE:LENGTH, for evaluate --generated --target
     rows: int = Field(default=1200, ge=1)  # plan rows that are made again with their steps
     sheet_rows: int = Field(default=24, ge=1)  # of the contact sheet
     # What each step and option is worth on the same rows: the steps; every variant that is known;
@@ -126,7 +130,11 @@ def evaluate(
         order = stream(image_seed(seed, "evaluate"), "sheet").permutation(rows.num_rows)
         places = choose_shown(fold(rows["lambda"]), config.sheet_rows, order)
         shown = set(rows["key"].take(places).to_pylist())
-        trace = trace_rows(execute(rows), rows.num_rows, manifest, real.extract, shown, progress)
+        weights = _weights(config)
+        extras = Extras(weights, image_seed(seed, "extras")) if weights.asks else None
+        kept = shown | (mixed_keys(rows, HEAVY) if extras else set())
+        trace = trace_rows(execute(rows), rows.num_rows, manifest, real.extract, kept, progress)
+        pictured = extras.of_run(trace.shown, reference, HEAVY) if extras else []
     except FeaturesError as error:
         raise ConfigError(str(error)) from error
     findings = _findings(trace, real, floor, plan, reference_norms, seed, train_more)
@@ -134,11 +142,13 @@ def evaluate(
     measured = _measured(trace, real, findings, len(alive), reference_ids, classes, seed)
     metrics = {"algorithm": ALGORITHM, "seed": seed} | as_metrics(findings, verdict)
     metrics |= measured.as_metrics()
+    metrics["records"] += [record.as_json() for record in pictured]
     metrics["by_ratio"] = _by_ratio(plan, trace, real)
     metrics["variants"] = _variants(config, variation, trace, real, seed, progress)
     copying = measured.copying
     warning = f"\n{copying.text}\n" if copying and copying.kind == "copying" else ""
-    draw_shown(trace.shown, images, out / "contact-sheet.png", findings.method)
+    drawn = [item for item in trace.shown if item[0]["key"] in shown]
+    draw_shown(drawn, images, out / "contact-sheet.png", findings.method)
     write_bytes(out / "verdict.txt", (verdict.text + "\n" + warning).encode())
     write_json(out / "metrics.json", rounded(metrics))
     return verdict
@@ -260,6 +270,12 @@ def _measured(
     )
     bands = {name: (low, high) for name, low, high in BANDS}
     return measure(looked, bands, HEAVY, image_seed(seed, "records"))
+
+
+def _weights(config: EvaluateConfig) -> Weights:
+    """Inception's classes where its features are looked at, too."""
+    inception = config.inception_weights if config.features in ("auto", "inception") else None
+    return Weights(config.lpips, config.classifier, None, inception)
 
 
 def _by_ratio(plan: pa.Table, trace: Trace, real: _Real) -> list[dict[str, Any]]:

@@ -271,6 +271,49 @@ def test_features_that_cannot_be_had_are_a_config_error_before_work_begins(tmp_p
     assert corpus.executed == 0
 
 
+def test_a_classifier_and_lpips_look_at_pictures_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from scoremix.stages import extras
+
+    class Distance:
+        """In place of LPIPS, whose package not every environment has: mean differences."""
+
+        name = "pd_alex"
+
+        def __init__(self, trunk: Path) -> None:
+            assert trunk == tmp_path / "alexnet.pth"
+
+        def describe(self) -> dict[str, Any]:
+            return {"kind": "lpips", "name": "alex"}
+
+        def __call__(self, a: Images, b: Images) -> NDArray[np.float64]:
+            apart: NDArray[np.float64] = np.abs(a.astype(float) - b).mean(axis=(1, 2, 3))
+            return apart
+
+    torch.manual_seed(0)
+    layers = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 4))
+    torch.jit.save(torch.jit.script(layers.eval()), tmp_path / "four.pt")
+    monkeypatch.setattr(extras, "Lpips", Distance)
+    config = EvaluateConfig(
+        rows=600, classifier=str(tmp_path / "four.pt"), lpips=str(tmp_path / "alexnet.pth")
+    )
+    _, metrics = Corpus(same).evaluate(tmp_path, config=config)
+    found = {(record["name"], record["subset"]): record for record in metrics["records"]}
+    for subset in ("mixup, lambda >= 0.1", "final, lambda >= 0.1", "held-out images"):
+        assert 1 <= found["cs_four", subset]["value"] <= 4
+        assert found["pd_alex", subset]["value"] > 0
+    assert (
+        found["pd_alex", "mixup, lambda >= 0.1"]["value"]
+        == found["pd_alex", "final, lambda >= 0.1"]["value"]
+        < found["pd_alex", "held-out images"]["value"]
+    )
+    _, plain = Corpus(same).evaluate(tmp_path, config=EvaluateConfig(rows=600))
+    assert metrics["verdict"] == plain["verdict"]  # the sheet and the figures are as without
+
+
 def test_a_plan_without_augmented_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no augmented images"):
         Corpus(same).evaluate(tmp_path, plan=make_plan(150, rounds=0))

@@ -355,6 +355,29 @@ def test_a_network_and_its_classifier_score(run: Path, tmp_path: Path) -> None:
     assert judged(run, folder, *more, name="scored") == report
 
 
+def test_single_images_against_the_one_they_should_look_like(run: Path, tmp_path: Path) -> None:
+    import torch
+
+    torch.manual_seed(0)
+    layers = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 6, 3), torch.nn.ReLU(), torch.nn.Conv2d(6, 2, 1)
+    )
+    torch.jit.save(torch.jit.script(layers.eval()), tmp_path / "maps.pt")
+    images = scenes(60, 30)
+    target = tmp_path / "target.png"
+    Image.fromarray(images[0]).save(target)
+    maps = ("--target", target, "--set", f"evaluate.maps={tmp_path / 'maps.pt'}")
+    same = np.repeat(images[:1], 60, axis=0)
+    near = judged(run, save(same, tmp_path / "same"), *maps, name="same")["sets"][0]["records"]
+    far = judged(run, save(images, tmp_path / "far"), *maps, name="far")["sets"][0]["records"]
+    assert value(near, "sfd_maps") < 1e-9 < 1e-3 < value(far, "sfd_maps")
+    words = ("evaluate", run, "--generated", tmp_path / "far", "--quiet", "--target")
+    assert cli(*words, target) == 2  # between which maps?
+    assert cli(*words, tmp_path / "maps.pt", *maps[2:]) == 2  # no image
+    assert cli(*words, tmp_path / "absent.png", *maps[2:]) == 2
+    assert cli(*words, target, "--set", f"evaluate.maps={tmp_path / 'maps.pt'}#net") == 2
+
+
 class Stub:
     """In place of LPIPS, whose package not every environment has: mean differences."""
 
@@ -376,14 +399,13 @@ class Stub:
 def test_lpips_where_its_weights_are_named(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scoremix.stages.evaluate import EvaluateConfig
-    from scoremix.stages.generated import extras
+    from scoremix.stages import extras
 
     monkeypatch.setattr(extras, "Lpips", Stub)
     folder = save(scenes(60, 21), tmp_path / "some")
     report = judged(run, folder, "--lpips", tmp_path / "alexnet.pth")
     assert value(report["sets"][0]["records"], "pd_alex") > 0
     assert value(report["real"], "pd_alex") > 0
-    small = extras.Extras(tmp_path, None, EvaluateConfig(), 0)
+    small = extras.Extras(extras.Weights(lpips=tmp_path), 0)
     with pytest.raises(FeaturesError, match="does not take images of 8 px"):
         list(small.of(scenes(5, 1)[:, :8, :8], "small"))

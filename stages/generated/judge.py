@@ -21,15 +21,15 @@ from ...models.features import Extractor, FeaturesError, open_extractor
 from ...models.metrics.copying import NEEDED
 from ...models.metrics.prdc import K
 from ..corpus import Corpus
-from ..decode import Preparation
+from ..decode import Preparation, decode
 from ..evaluate import EvaluateConfig
+from ..extras import Extras, Weights
 from ..feature_cache import FeatureCache
 from ..ingest_config import IngestConfig
 from ..progress import Progress
 from ..records import Desk, Real
 from ..verdict import rounded
 from .best import choose_best
-from .extras import Extras
 from .find import find_sets
 from .samples import Samples, open_samples
 from .sheet import draw_pairs
@@ -52,8 +52,7 @@ class Asked:
     name: str  # of the report
     snapshots: bool | None = None  # None: as the folder looks
     most: int = 10_000  # images of a set that are judged: of more, a seeded choice
-    lpips: Path | None = None  # AlexNet's weights
-    classifier: Path | None = None  # a TorchScript network that gives logits
+    target: Path | None = None  # the one image that all of them should look like
 
 
 @dataclass
@@ -103,7 +102,9 @@ def judge(
     """
     sets = find_sets(asked.path, asked.snapshots, tuple(corpus.classes))
     try:
-        bench = _bench(asked, config, corpus, run / ".scoremix" / "features", seed, progress)
+        target = _target(asked.target, _preparation(ingest, corpus))
+        kept = run / ".scoremix" / "features"
+        bench = _bench(asked, config, corpus, target, kept, seed, progress)
         found: list[_Set] = []
         for asking in sets:
             with open_samples(
@@ -138,10 +139,31 @@ def _preparation(ingest: IngestConfig, corpus: Corpus) -> Preparation:
     )
 
 
+def _weights(config: EvaluateConfig, target: Images | None) -> Weights:
+    """Inception's where its features are looked at, too."""
+    inception = config.inception_weights if config.features in ("auto", "inception") else None
+    return Weights(config.lpips, config.classifier, config.maps, inception, target)
+
+
+def _target(path: Path | None, how: Preparation) -> Images | None:
+    """The target, prepared as the samples are."""
+    if path is None:
+        return None
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"--target {path} cannot be read ({error.strerror}).") from error
+    found = decode(lambda: data, how)
+    if found.pixels is None:
+        raise ConfigError(f"--target {path} is no image that can be used: {found.reason}.")
+    return found.pixels
+
+
 def _bench(
     asked: Asked,
     config: EvaluateConfig,
     corpus: Corpus,
+    target: Images | None,
     features: Path,
     seed: int,
     progress: Progress,
@@ -169,7 +191,7 @@ def _bench(
         extract=extract,
         desk=Desk(looked, stage_seed),
         reference=Reference(reference),
-        extras=Extras(asked.lpips, asked.classifier, config, stage_seed),
+        extras=Extras(_weights(config, target), stage_seed),
         training={row["pixel_sha256"]: row["key"] for row in hashes if row["status"] == "train"},
         held_out={row["pixel_sha256"] for row in hashes if row["status"] == "reference"},
         seed=stage_seed,
