@@ -1,6 +1,7 @@
 """What is to be judged: one set of images, or the snapshots of a training in their order."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +69,9 @@ def _parts(folder: Path) -> list[Asking]:
             found.append(Asking(path.name, path))
         elif path.is_file() and path.suffix.lower() in _ARCHIVES:
             found.append(Asking(path.stem, path))
-    return sorted(found, key=lambda asking: (natural(asking.name), asking.name))
+    names = Counter(asking.name for asking in found)
+    told = [one if names[one.name] == 1 else Asking(one.path.name, one.path) for one in found]
+    return sorted(told, key=lambda asking: (natural(asking.name), asking.name))
 
 
 def _look_like_snapshots(folder: Path, parts: list[Asking], classes: tuple[str, ...]) -> bool:
