@@ -11,12 +11,12 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .errors import STORAGE_ERRNOS, StorageError
+
+if TYPE_CHECKING:  # the command line's help needs no pyarrow
+    import pyarrow as pa
 
 
 @contextlib.contextmanager
@@ -82,19 +82,25 @@ def write_json(path: Path, value: Any, temporary: Path | None = None) -> None:
     write_bytes(path, json_bytes(value), temporary)
 
 
-def parquet_bytes(table: pa.Table) -> bytes:
+def parquet_bytes(table: "pa.Table") -> bytes:
     """Parquet with page checksums; equal tables give equal bytes under one pyarrow version."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     return bytes(sink.getvalue())
 
 
-def write_parquet(path: Path, table: pa.Table, temporary: Path | None = None) -> None:
+def write_parquet(path: Path, table: "pa.Table", temporary: Path | None = None) -> None:
     write_bytes(path, parquet_bytes(table), temporary)
 
 
-def read_parquet(source: Path | bytes) -> pa.Table:
+def read_parquet(source: Path | bytes) -> "pa.Table":
     """A Parquet file, or the bytes of one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     found = pa.BufferReader(source) if isinstance(source, bytes) else source
     return pq.read_table(found, page_checksum_verification=True)
 

@@ -87,7 +87,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def mounted(
-    shards: Path, folder: Path, *more: str, before: Callable[[], object] | None = None
+    shards: Path, folder: Path, *more: str, hangup: signal.Handlers = signal.SIG_DFL
 ) -> Iterator[subprocess.Popen[str]]:
     """A mount that can be read; whatever is left of it afterwards is cleared away."""
     process = subprocess.Popen(
@@ -95,7 +95,7 @@ def mounted(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=before,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, hangup),  # whatever the tests' own is
     )
     try:
         assert process.stdout is not None and process.stderr is not None
@@ -238,10 +238,7 @@ def test_a_signal_unmounts(number: signal.Signals, pets: Path, works: None, tmp_
 
 
 def test_what_nohup_started_outlives_the_session(pets: Path, works: None, tmp_path: Path) -> None:
-    def as_nohup() -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-    with mounted(pets, tmp_path / "in", "--to", "stylegan", before=as_nohup) as process:
+    with mounted(pets, tmp_path / "in", "--to", "stylegan", hangup=signal.SIG_IGN) as process:
         process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGHUP)
         with pytest.raises(subprocess.TimeoutExpired):
