@@ -30,6 +30,7 @@ class Tombstones:
     pending: bool = False  # whether something of them may still be there
     settling: bool = False  # whether they are leaving the plan too, and every row moves up
     stones: tuple[Tombstone, ...] = ()
+    asked: tuple[str, ...] = ()  # hashes of the words of the last request, to know it again
 
     @property
     def hashes(self) -> frozenset[str]:
@@ -41,17 +42,23 @@ class Tombstones:
         chosen = (s for s in self.stones if retrained is None or s.retrained == retrained)
         return frozenset(stone.sha256 for stone in chosen)
 
-    def added(self, stones: list[Tombstone]) -> "Tombstones":
+    def knows(self, word: str) -> bool:
+        """Whether the last request named this: a key, or a name that nothing else remembers."""
+        return canonical_digest(word) in self.asked
+
+    def added(self, stones: list[Tombstone], words: tuple[str, ...]) -> "Tombstones":
         known = {(stone.sha256, stone.pixel_sha256): stone for stone in self.stones}
         new = {(stone.sha256, stone.pixel_sha256): stone for stone in stones}
-        return Tombstones(True, False, tuple(sorted((new | known).values())))
+        asked = tuple(sorted({canonical_digest(word) for word in words}))
+        return Tombstones(True, False, tuple(sorted((new | known).values())), asked)
 
     def all_retrained(self) -> "Tombstones":
         """As they are to be before a network is trained that must not see them."""
-        return Tombstones(True, True, tuple(replace(s, retrained=True) for s in self.stones))
+        stones = tuple(replace(s, retrained=True) for s in self.stones)
+        return Tombstones(True, True, stones, self.asked)
 
     def done(self) -> "Tombstones":
-        return Tombstones(False, False, self.stones)
+        return Tombstones(False, False, self.stones, self.asked)
 
     def write(self, run: Path) -> None:
         content: dict[str, Any] = {
@@ -59,7 +66,7 @@ class Tombstones:
             "pending": self.pending,
             "settling": self.settling,
         }
-        content["forgotten"] = [asdict(stone) for stone in self.stones]
+        content |= {"asked": self.asked, "forgotten": [asdict(stone) for stone in self.stones]}
         write_json(run / NAME, content | {"digest": canonical_digest(content)})
 
 
@@ -77,7 +84,8 @@ def read_tombstones(run: Path) -> Tombstones:
         if written != canonical_digest(content):
             raise ValueError("its content is not what its digest says")
         stones = tuple(Tombstone(**entry) for entry in content["forgotten"])
-        return Tombstones(bool(content["pending"]), bool(content["settling"]), stones)
+        states = bool(content["pending"]), bool(content["settling"])
+        return Tombstones(*states, stones, tuple(content["asked"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise VerifyError(
             f"{path} cannot be read ({error!r}): it says which images must not come back. Restore"

@@ -17,9 +17,9 @@ from ..manifests.errors import ConfigError, ScoreMixError
 from ..manifests.faults import at
 from ..manifests.plan import build_plan
 from ..manifests.shard import is_complete
-from ..manifests.tombstones import Tombstone, read_tombstones
+from ..manifests.tombstones import Tombstone, Tombstones, read_tombstones
 from ..stages.burial import bury
-from ..stages.corpus import FORGOTTEN, Corpus, open_corpus
+from ..stages.corpus import FORGOTTEN, Corpus, check_pixels, open_corpus
 from .clearing import clear_shards
 from .inputs import plan_options
 from .ledger import Ledger
@@ -49,14 +49,17 @@ def forget(run: Path, asked: tuple[str, ...]) -> Forgotten:
 
     Raises:
         ConfigError: an unknown key or name; too little would be left; the run is not finished.
-        VerifyError: a shard is damaged: it is repaired first.
+        VerifyError: the corpus is damaged, or a shard, which is then repaired first.
     """
     complete(run)
     opened = reopen(run)
-    rows = _chosen(opened.corpus.sources.to_pylist(), asked)
-    stones = read_tombstones(run).added(
-        [Tombstone(row["sha256"], row["pixel_sha256"], False) for row in rows]
-    )
+    check_pixels(opened.corpus)  # what is written again is promised again
+    before = read_tombstones(run)
+    rows = _chosen(opened.corpus.sources.to_pylist(), asked, before)
+    if not rows:
+        return Forgotten(0, (), 0, 0, ())
+    gone = [Tombstone(row["sha256"], row["pixel_sha256"], False) for row in rows]
+    stones = before.added(gone, asked)
     keys = frozenset(row["key"] for row in rows if row["key"] is not None)
     planned = opened.planned.rows
     left = without(planned, keys)
@@ -104,6 +107,7 @@ def settle(run: Path) -> None:
     """
     complete(run)
     opened_corpus = open_corpus(run / "corpus")
+    check_pixels(opened_corpus)
     if any(not stone.retrained for stone in read_tombstones(run).stones):
         _check_plan_without(run, opened_corpus)
         read_tombstones(run).all_retrained().write(run)
@@ -118,9 +122,13 @@ def _check_plan_without(run: Path, corpus: Corpus) -> None:
     build_plan(corpus.sources.filter(pc.invert(gone)), options, opened.config.seed)
 
 
-def _chosen(sources: list[dict[str, Any]], asked: tuple[str, ...]) -> list[dict[str, Any]]:
+def _chosen(
+    sources: list[dict[str, Any]], asked: tuple[str, ...], before: Tombstones
+) -> list[dict[str, Any]]:
     """The rows that are named, and all that are of the same file or have the same pixels."""
-    named = [row for word in asked for row in _named(sources, word)]
+    known = {value for row in sources for value in (row["key"], row["name"])}
+    words = [word for word in asked if word in known or not before.knows(word)]
+    named = [row for word in words for row in _named(sources, word)]
     if any(row["sha256"] is None for row in named):
         raise ConfigError("A row of sources.parquet has no hash. Run ingest again.")
     files = {row["sha256"] for row in named}

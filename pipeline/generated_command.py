@@ -87,7 +87,7 @@ def judge_generated(
 ) -> None:
     """Judges, writes report/generated/NAME.json and says what came of it. Takes no lock: the
     corpus is only read, and files appear whole."""
-    from ..stages.corpus import open_corpus
+    from ..stages.corpus import check_pixels, open_corpus
     from ..stages.generated.judge import Asked, judge
     from ..stages.generated.told import text_table
     from . import report_command
@@ -109,12 +109,14 @@ def judge_generated(
     judging = config.evaluate.model_copy(update=update)
     shown = Shown(quiet)
     folder = folder.absolute()
+    corpus = open_corpus(folder / "corpus")
+    check_pixels(corpus)
     with stop_on_signal() as stopping:
         report = judge(
             asked,
             judging,
             config.ingest,
-            open_corpus(folder / "corpus"),
+            corpus,
             run=folder,
             seed=config.seed,
             progress=Stoppable(shown, stopping),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 from ..manifests.atomic import sha256_file, write_parquet
@@ -17,7 +18,7 @@ from ..models.checkpoint import TrainedNet
 from ..stages import evaluate as evaluating
 from ..stages import ingest as ingesting
 from ..stages import train as training
-from ..stages.corpus import Corpus, check_pixels, open_corpus
+from ..stages.corpus import FORGOTTEN, Corpus, check_pixels, open_corpus
 from ..stages.held_out import real_norms
 from ..stages.sources.objects import Fetching
 from . import environment, ranks, report_command
@@ -101,6 +102,8 @@ def ingest(desk: Desk) -> Corpus:
     if not sound and (out / "corpus.json").exists():
         _refuse_renumbering(job.folder, out)
     if desk.decide("ingest", inputs, sound):
+        if sound:
+            _check_without_forgotten(job.config, out)
         device = desk.ledger.outcome("ingest").get("device_type", job.device)
         options, seed = job.config.ingest, job.config.seed
         watched = Stoppable(job.progress, job.stopping)
@@ -117,6 +120,16 @@ def ingest(desk: Desk) -> Corpus:
         desk.ledger.record("ingest", inputs, digest=corpus.digest, device_type=device)
         return corpus
     return open_corpus(out)
+
+
+def _check_without_forgotten(config: Config, folder: Path) -> None:
+    """Other options give another corpus, which takes no forgotten image again: where no plan can
+    be made of the rest, that is told before anything is changed."""
+    corpus = open_corpus(folder)
+    if corpus.forgotten:
+        gone = pc.equal(corpus.sources["status"], FORGOTTEN)
+        rest = replace(corpus, sources=corpus.sources.filter(pc.invert(gone)))
+        check_plan(config, rest)
 
 
 def _is_corpus(folder: Path, digest: str | None = None) -> bool:
@@ -221,6 +234,7 @@ def evaluate(desk: Desk, making: Making, manifest: pa.Table) -> dict[str, Any]:
     inputs = inputs_of_evaluate(config, planned)
     path = out / "metrics.json"
     if desk.decide("evaluate", inputs, _is_sound(path, desk.ledger.outcome("evaluate"))):
+        check_pixels(corpus)
         norms = None
         if net is not None and len(corpus.reference):
             device = torch.device(job.device)

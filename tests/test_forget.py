@@ -170,6 +170,56 @@ def test_its_copies_go_with_it_and_a_later_ingest_refuses_all_of_them(
     assert len([row for row in after if row["status"] == "train"]) == 15
 
 
+def test_the_same_command_again_ends_with_0(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also by name, which nothing remembers, and where another command has ended it."""
+    run = root / "shards.run"
+    words = ["forget", run, "left/002.png", "--quiet"]
+    killed = tiny.command(words, SCOREMIX_FAULT="kill:buried")
+    assert killed.returncode == -signal.SIGKILL
+    assert cli(*words) == 0
+    assert "forgotten before" in capsys.readouterr().out
+    assert cli("run", run / "stages.yaml", "--quiet") == 0
+    assert cli(*words) == 0
+    assert "left/002.png" not in (run / "tombstones.json").read_text()
+    assert cli("forget", run, "left/003.png", "left/002.png", "--quiet") == 0
+    assert cli("forget", run, "left/002.png", "left/003.png", "--quiet") == 0
+    assert cli("forget", run, "left/absent.png", "--quiet") == 2
+
+
+@pytest.mark.parametrize("name", ["images.npy", "reference.npy"])
+def test_damaged_pixels_are_never_promised_anew(
+    name: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = root / "shards.run"
+    before = tiny.digests(root / "shards")
+    damaging.flip(run / "corpus" / name, 300)
+    commands = [["forget", run, KEY], ["evaluate", run, "--set", "evaluate.rows=10"]]
+    for command in [*commands, ["evaluate", run, "--generated", root / "images"]]:
+        assert cli(*command, "--quiet") == 3
+        assert f"{name} was changed" in capsys.readouterr().err
+    assert not (run / "tombstones.json").exists()
+    assert tiny.digests(root / "shards") == before
+
+
+def test_options_without_a_plan_leave_the_corpus_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = tiny.make_images(tmp_path / "images")
+    for path in sorted((images / "left").iterdir())[2:]:
+        path.unlink()
+    options = {"ingest__holdout": 0, "generate__method": "mixup"}
+    assert build(tmp_path, **options) == 0
+    run = tmp_path / "shards.run"
+    assert cli("forget", run, "000001", "--quiet") == 0
+    before = tiny.digests(run / "corpus")
+    assert cli("run", run / "stages.yaml", "--set", "seed=3", "--quiet") == 2
+    assert "class" in capsys.readouterr().err
+    assert tiny.digests(run / "corpus") == before
+    assert cli("run", run / "stages.yaml", "--quiet") == 0
+    assert cli("verify", tmp_path / "shards") == 0
+    assert cli("repair", tmp_path / "shards", "--quiet") == 0
+
+
 def test_held_out_images_are_forgotten_too(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shards, run = root / "shards", root / "shards.run"
     held = [row for row in sources(root) if row["status"] == "reference"]
