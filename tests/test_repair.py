@@ -206,9 +206,9 @@ def test_another_environment_is_refused_until_it_is_accepted(
     shards: Path, done: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Another zlib: the same pixels, other PNG bytes."""
-    from scoremix.stages import write
+    from scoremix.stages import png
 
-    monkeypatch.setattr(write, "_COMPRESSION", 1)
+    monkeypatch.setattr(png, "_ZLIB_LEVEL", 1)
     damaging.flip(shards / "aug-000003.tar", 5000)
     damaged = tiny.digests(shards)
     assert cli("repair", shards, "--quiet") == 3
@@ -234,9 +234,9 @@ def test_a_lost_marker_is_written_again_without_making_images(
     shards: Path, done: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where images would come out otherwise: tar and Parquet are vouched for."""
-    from scoremix.stages import write
+    from scoremix.stages import png
 
-    monkeypatch.setattr(write, "_COMPRESSION", 1)
+    monkeypatch.setattr(png, "_ZLIB_LEVEL", 1)
     monkeypatch.setattr(write.platform, "python_version", lambda: "3.99")
     (shards / "aug-000003.json").unlink()
     damaging.flip(shards / "real-000000.json", 300)

@@ -151,7 +151,7 @@ def test_energy_is_told_where_it_was_read(runs: list[Path]) -> None:
     run = runs[1]
     log = run / ".scoremix" / "progress.jsonl"
     before = log.read_text()
-    assert "Wh" not in Page((run / "report" / "index.html").read_text()).text
+    assert "Wh (" not in Page((run / "report" / "index.html").read_text()).text
     lines = [json.loads(line) for line in before.splitlines()]
     drawn = [line | {"joules": {"cpu": 3600.0 * place}} for place, line in enumerate(lines)]
     log.write_text("".join(json.dumps(line) + "\n" for line in drawn))
@@ -161,4 +161,4 @@ def test_energy_is_told_where_it_was_read(runs: list[Path]) -> None:
     finally:
         log.write_text(before)
     assert cli("report", run) == 0
-    assert "Wh" not in Page((run / "report" / "index.html").read_text()).text
+    assert "Wh (" not in Page((run / "report" / "index.html").read_text()).text
