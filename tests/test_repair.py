@@ -234,7 +234,7 @@ def test_a_lost_marker_is_written_again_without_making_images(
     shards: Path, done: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where images would come out otherwise: tar and Parquet are vouched for."""
-    from scoremix.stages import png
+    from scoremix.stages import png, write
 
     monkeypatch.setattr(png, "_ZLIB_LEVEL", 1)
     monkeypatch.setattr(write.platform, "python_version", lambda: "3.99")
