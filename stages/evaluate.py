@@ -56,6 +56,11 @@ class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
     variants: Which | dict[str, dict[str, Any]] = "steps"
     variant_rows: int = Field(default=300, ge=1)  # plan rows that each variant is tried on
 
+    @field_validator("variants", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return "off" if value is False else value  # as YAML reads the word
+
     @field_validator("variants")
     @classmethod
     def _options_of_generate(cls, value: Any) -> Any:

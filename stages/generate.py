@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from ..manifests.errors import Interrupted, ScoreMixError
 from ..manifests.streams import stream
@@ -49,6 +49,11 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     lone_class: Literal["refuse", "self"] = "refuse"  # a class with one image
     batch: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"  # micro-batch; part of the recipe
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    @field_validator("denoise", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return "off" if value is False else value  # as YAML reads the word
 
     def resolved(
         self, preset: str, resolution: int, width: int, device_type: str

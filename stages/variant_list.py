@@ -11,7 +11,10 @@ from .presets import BRIDGE_T0
 Changes = Mapping[str, Any]  # options of section `generate`
 Which = Literal["off", "steps", "all"]
 
-DENOISING = "denoising alone"
+CONFIGURED = "as configured"
+UNMIXED = "real images, denoised"  # lambda = 1: what the network alone does
+MINIMISATION, DENOISING = "minimisation alone", "denoising alone"
+_TAKEN = ("mixup", MINIMISATION, CONFIGURED, UNMIXED)
 _T0 = (0.05, 0.15, 0.25, 0.35)
 _OPTIONS = (
     "method", "steps", "lr", "stop", "score_noise", "t0", "denoise", "denoise_steps", "noise_rule"
@@ -43,6 +46,8 @@ def changes_of(which: Which | Mapping[str, Changes], config: GenerateConfig) -> 
 
 def check(name: str, changes: Changes) -> None:
     """Raises ValueError for what no variant can change, or change so."""
+    if name in _TAKEN:
+        raise ValueError(f"{name!r} is a row of its own already. Give the variant another name.")
     wrong = [key for key in changes if key not in _OPTIONS]
     try:
         GenerateConfig.model_validate(dict(changes))

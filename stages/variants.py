@@ -20,14 +20,20 @@ from ..models.metrics.prdc import prdc
 from .generate import GenerateConfig
 from .progress import Progress
 from .trace import STEPS, Traced
-from .variant_list import DENOISING, Changes, Which, changes_of, evaluations
+from .variant_list import (
+    CONFIGURED,
+    DENOISING,
+    MINIMISATION,
+    UNMIXED,
+    Changes,
+    Which,
+    changes_of,
+    evaluations,
+)
 
 Floats = NDArray[np.float64]
 Execute = Callable[[pa.Table, Changes], Iterator[Traced]]
 
-CONFIGURED = "as configured"
-UNMIXED = "real images, denoised"  # lambda = 1: what the network alone costs
-MINIMISATION = "minimisation alone"
 _FEWEST = 50  # rows, or held-out images, below which nothing is told apart
 
 
@@ -171,7 +177,7 @@ def try_variants(
                 judged.append(bench.judge(name, changes, *made))
     return {
         "rows": bench.rows.num_rows,
-        "text": told(judged),
+        "text": f"On {bench.rows.num_rows:,} rows: {told(judged)}",
         "table": [item.as_metrics() for item in judged],
     }
 
@@ -206,7 +212,7 @@ def told(judged: Sequence[Judged | Failed], unit: float = 1000.0) -> str:
         if item is not None and item.against_mixup is not None:
             parts.append(_sentence(what, item.against_mixup, unit))
     best = min(
-        (item for item in found.values() if item.against_mixup is not None),
+        (item for item in found.values() if item.name != UNMIXED),
         key=lambda item: item.kd,
         default=None,
     )
@@ -218,7 +224,7 @@ def told(judged: Sequence[Judged | Failed], unit: float = 1000.0) -> str:
 def _network(unmixed: Judged, mixup: Judged, unit: float) -> str:
     return (
         f"Real images that go through the denoising unmixed come out at a kernel distance of"
-        f" {unit * unmixed.kd:.3g}, which is what the network alone costs; mixtures start from"
+        f" {unit * unmixed.kd:.3g}, with what the network alone does to them; mixtures start from"
         f" {unit * mixup.kd:.3g}."
     )
 

@@ -216,7 +216,8 @@ def _frechet(findings: Findings) -> str:
     if final.fd_interval is not None:
         low, high = final.fd_interval
         text += f" (95 % interval of the difference {_short(low)} to {_short(high)})"
-        if low * final.kd_difference < 0 and low * high > 0:
+        kd_low, kd_high = final.kd_interval
+        if low * kd_low < 0 and low * high > 0 and kd_low * kd_high > 0:
             text += ", which contradicts the kernel distance"
     if final.fd_biased:
         least = min(final.n, final.reference_n)

@@ -21,7 +21,7 @@ from ...models.features import Extractor, FeaturesError, open_extractor
 from ...models.metrics.copying import NEEDED
 from ...models.metrics.prdc import K
 from ..corpus import Corpus
-from ..decode import Preparation, decode
+from ..decode import Preparation, decode, pillow_limits
 from ..evaluate import EvaluateConfig
 from ..extras import Extras, Weights
 from ..feature_cache import FeatureCache
@@ -153,7 +153,8 @@ def _target(path: Path | None, how: Preparation) -> Images | None:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"--target {path} cannot be read ({error.strerror}).") from error
-    found = decode(lambda: data, how)
+    with pillow_limits(how.max_pixels):
+        found = decode(lambda: data, how)
     if found.pixels is None:
         raise ConfigError(f"--target {path} is no image that can be used: {found.reason}.")
     return found.pixels

@@ -4,6 +4,7 @@ from typing import Any
 
 _SHORT = ("precision", "recall", "density", "coverage")  # columns after both distances
 _NEEDS_WEIGHTS = ("cs_", "is", "lpips", "pd_")
+_COPYING = -3.0  # of C_T, as its authors have it
 _LISTED = 3  # names in a sentence
 
 Report = dict[str, Any]
@@ -12,7 +13,7 @@ Report = dict[str, Any]
 def table(report: Report) -> tuple[list[str], list[list[str]]]:
     """Column heads, and a row for each set and for the real images."""
     measures = _measures(report)
-    heads = ["set", "images", f"{report['kd']} x 1000", report["fd"], *_SHORT, "copies"]
+    heads = ["set", "images", f"{report['kd']} x 1000", report["fd"], *_SHORT, "copies", "C_T"]
     heads += measures
     rows = []
     for one in report["sets"]:
@@ -51,6 +52,7 @@ def _row(
     cells += [_number(kinds.get(kind)) for kind in _SHORT]
     copies = kinds.get("copies")
     cells.append("" if copies is None else f"{copies['value']:.1%}")
+    cells.append(_number(kinds.get("ct")))
     return cells + [_number(found.get(name)) for name in measures]
 
 
@@ -132,6 +134,13 @@ def _of_set(one: Report) -> list[str]:
     name, lines = one["name"], []
     if one["copying"] and one["copying"]["kind"] == "copying":
         lines.append(f"{name}: {one['copying']['text']}")
+    c_t = next((r["value"] for r in one["records"] if r["name"].startswith("ct_")), None)
+    if c_t is not None and c_t < _COPYING:
+        lines.append(
+            f"{name}: C_T is {c_t:.3g}: these images lie nearer to training images than unseen ones"
+            " do, as mirrored, recompressed or slightly changed copies would. Below -3 the test's"
+            " authors speak of data-copying; a GAN that was trained on mixtures lies nearer, too."
+        )
     exact = one["exact_copies"]
     if exact["count"]:
         first = exact["first"][0]
