@@ -94,14 +94,15 @@ class Ledger:
         write_json(twin_of(self.run), content)
 
     def restore(self) -> None:
-        """Writes a damaged file again as it was read, from the twin. The caller holds the run."""
+        """Writes file and twin again as they were read, unless both are whole and equal: one was
+        damaged, or a launch ended between the two. The caller holds the run."""
         try:
             _read(self.path)
-        except ValueError:
+            is_whole = self.path.read_bytes() == twin_of(self.run).read_bytes()
+        except (ValueError, FileNotFoundError):
+            is_whole = False
+        if self.stages and not is_whole:
             self._save()
-        except FileNotFoundError:
-            if self.stages:
-                self._save()
 
 
 def twin_of(run: Path) -> Path:

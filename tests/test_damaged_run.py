@@ -22,6 +22,7 @@ MENDED = (
     "corpus/classes.json",
     "corpus/corpus.json",
     LEDGER,
+    TWIN,
     METRICS,
 )
 # What it names: a network is not trained again unasked.
