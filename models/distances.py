@@ -9,6 +9,7 @@ squared MMD with a cubic kernel). Which network gave the vectors decides what th
 called: models.features names them.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -289,12 +290,32 @@ def _resampled_frechet(sets: list[_Resampled], target: _Resampled) -> list[Float
     return distances
 
 
+class KernelSums(NamedTuple):
+    """Sums of k(x_i, y_j) over j, (n,), and over i, (m,)."""
+
+    rows: Floats
+    columns: Floats
+
+
+def kernel_to(x: Floats, y: Floats) -> KernelSums:
+    """Of the kernel between x (n, D) and y (m, D), without holding it."""
+    rows, columns = np.empty(len(x)), np.zeros(len(y))
+    for block, kernel in _kernel_blocks(x, y):
+        rows[block] = kernel.sum(axis=1)
+        columns += kernel.sum(axis=0)
+    return KernelSums(rows, columns)
+
+
+def _kernel_blocks(x: Floats, y: Floats) -> Iterator[tuple[slice, Floats]]:
+    for start in range(0, len(x), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        yield block, (x[block] @ y.T / x.shape[1] + 1.0) ** 3
+
+
 def _weighted_sums(x: Floats, y: Floats, weights_x: Floats, weights_y: Floats) -> Floats:
     """sum_ij w_i k(x_i, y_j) v_j per row of weights; (R,). Never holds more than a block of k."""
     sums = np.zeros(len(weights_x))
-    for start in range(0, len(x), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        kernel = (x[block] @ y.T / x.shape[1] + 1.0) ** 3
+    for block, kernel in _kernel_blocks(x, y):
         sums += np.sum((weights_x[:, block] @ kernel) * weights_y, axis=1)
     return sums
 

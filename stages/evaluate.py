@@ -6,7 +6,7 @@ denoising are judged on the same rows. Folded lambda = min(lambda, 1 - lambda) t
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..manifests.errors import ConfigError
 from ..manifests.streams import image_seed, stream
 from ..models.distances import Comparison, Reference, compare, is_biased
 from ..models.features import Extractor, FeaturesError, open_extractor
+from ..models.metrics.dyads import interval_with_parents
 from .by_ratio import by_ratio
 from .contact_sheet import choose_shown, draw_shown
 from .extras import Extras, Weights, mixed_keys
@@ -32,7 +33,7 @@ from .variant_list import Which, check
 from .variants import Variation, as_configured, try_variants
 from .verdict import Findings, Verdict, as_metrics, judge, norm_quantiles, rounded
 
-ALGORITHM = 3  # raised whenever equal inputs would give other metrics
+ALGORITHM = 4  # raised whenever equal inputs would give other metrics
 
 BANDS = (("< .01", 0.0, 0.01), (".01-.1", 0.01, 0.1), (".1-.3", 0.1, 0.3), (".3-.5", 0.3, 0.51))
 HEAVY = 0.1  # folded lambda from which an image is a mixture to the eye; the verdict is on these
@@ -76,10 +77,15 @@ class _Real:
     extract: Extractor
     held_out: int  # 0: these are training images
     reference: Reference
-    training: Features  # of the parents of judged images, and a choice of others
+    looked: NDArray[np.int64]  # rows of the training images that were looked at
+    training: Features  # of those: parents of judged images, and a choice of others
     some: Features  # of that choice alone
     kd: str
     fd: str
+
+    def copies(self, rows: pa.Table) -> Features:
+        """Of the nearer parent of each row: what exact copies of training images would have."""
+        return self.training[np.searchsorted(self.looked, _nearer_parents(rows))]
 
     def distances(self, x: Features) -> dict[str, Any]:
         """Both distances of one set, None for fewer than two images."""
@@ -143,8 +149,9 @@ def evaluate(
     except FeaturesError as error:
         raise ConfigError(str(error)) from error
     findings = _findings(trace, real, floor, plan, reference_norms, seed, train_more)
-    verdict = judge(findings)
     measured = _measured(trace, real, findings, len(alive), reference_ids, classes, seed)
+    findings = replace(findings, beside=measured.of_steps(("mixup", "final"), HEAVY))
+    verdict = judge(findings)
     metrics = {"algorithm": ALGORITHM, "seed": seed} | as_metrics(findings, verdict)
     metrics |= measured.as_metrics()
     metrics["records"] += [record.as_json() for record in pictured]
@@ -207,16 +214,25 @@ def _real_images(
         some = training[np.isin(looked, chosen)]
         target = Reference(cache.features(extract, reference, advance) if held_out else some)
         names = extract.kd + suffix, extract.fd + suffix
-        real = _Real(extract, held_out, target, training, some, *names)
+        real = _Real(extract, held_out, target, looked, training, some, *names)
         floor = real.distances(some) if held_out else None
     return real, floor
 
 
 def _parents(rows: pa.Table) -> NDArray[np.int64]:
-    """Training images that rows with folded lambda >= .1 were made from: what they could copy."""
+    """Training images that are looked at for the judged rows: what those could copy, and what they
+    are compared with as copies."""
     heavy = fold(rows["lambda"]) >= HEAVY
     found = [rows[name].to_numpy()[heavy] for name in ("row_1", "row_2")]
-    return np.unique(np.concatenate(found)).astype(np.int64)
+    parents: NDArray[np.int64] = np.unique(np.concatenate([*found, _nearer_parents(rows)]))
+    return parents
+
+
+def _nearer_parents(rows: pa.Table) -> NDArray[np.int64]:
+    """The parent with the greater share of each row; (n,)."""
+    lambdas, first, second = (rows[name].to_numpy() for name in ("lambda", "row_1", "row_2"))
+    nearer: NDArray[np.int64] = np.where(lambdas >= 0.5, first, second).astype(np.int64)
+    return nearer
 
 
 def _findings(
@@ -243,7 +259,9 @@ def _findings(
         bands=[_band(trace, real, plan, *band) for band in BANDS],
         heavy=_band(trace, real, plan, ">= .1", HEAVY, BANDS[-1][2]),
         minimised=compared.get("minimised"),
+        denoised=compared.get("denoised"),
         final=compared.get("final"),
+        other_parents=_with_other_parents(trace, real),
         floor=floor,
         norms=norms,
         train_more=train_more,
@@ -286,7 +304,8 @@ def _weights(config: EvaluateConfig) -> Weights:
 def _by_ratio(plan: pa.Table, trace: Trace, real: _Real) -> list[dict[str, Any]]:
     if not real.held_out:
         return []
-    steps = {step: trace.features[step] for step in ("mixup", "final")}
+    steps: dict[str, Features] = {step: trace.features[step] for step in ("mixup", "final")}
+    steps["copies"] = real.copies(trace.rows)
     names = (real.kd, real.fd)
     return by_ratio(plan, real.some, steps, trace.folded, HEAVY, real.reference, names)
 
@@ -314,11 +333,26 @@ def _comparisons(trace: Trace, real: _Real, seed: int) -> dict[str, Comparison]:
     heavy = trace.folded >= HEAVY
     if heavy.sum() < 2:
         return {}
-    mixup = trace.features["mixup"][heavy]
-    return {
-        step: compare(real.reference, mixup, trace.features[step][heavy], seed)
-        for step in STEPS[1:]
+    steps = {step: features[heavy] for step, features in trace.features.items()}
+    pairs = {
+        "minimised": ("mixup", "minimised"),
+        "denoised": ("minimised", "final"),
+        "final": ("mixup", "final"),
     }
+    return {
+        name: compare(real.reference, steps[before], steps[after], seed)
+        for name, (before, after) in pairs.items()
+    }
+
+
+def _with_other_parents(trace: Trace, real: _Real) -> tuple[float, float] | None:
+    """Of final less mixup, were the training images drawn again; None without held-out images."""
+    heavy = trace.folded >= HEAVY
+    if heavy.sum() < 2 or not real.held_out:
+        return None
+    parents = np.stack([trace.rows[name].to_numpy()[heavy] for name in ("row_1", "row_2")], axis=1)
+    mixup, final = (trace.features[step][heavy] for step in ("mixup", "final"))
+    return interval_with_parents(real.reference, mixup, final, parents)
 
 
 def _band(
@@ -329,4 +363,6 @@ def _band(
     inside = (trace.folded >= low) & (trace.folded < high)
     share = float(np.mean((every >= low) & (every < high)))
     steps = {step: real.distances(trace.features[step][inside]) for step in STEPS}
+    if real.held_out:
+        steps["copies"] = real.distances(real.copies(trace.rows.filter(pa.array(inside))))
     return {"lambda": name, "n": int(inside.sum()), "share_of_corpus": share} | steps

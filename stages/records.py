@@ -4,7 +4,7 @@ Beside the verdict, which they do not touch: per step and band of lambda, per cl
 enough images, and of held-out and training images as the yardstick.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -70,6 +70,19 @@ class Measured:
         """Its part of metrics.json."""
         copying = None if self.copying is None else asdict(self.copying)
         return {"copying": copying, "records": [record.as_json() for record in self.records]}
+
+    def of_steps(
+        self, steps: Sequence[str], heavy: float
+    ) -> Mapping[str, tuple[float | None, ...]]:
+        """ "precision" -> its value after each of `steps`, for what tells quality from variety."""
+        found = {(record.name, record.subset): record.value for record in self.records}
+        return {
+            name.partition("_")[0]: tuple(
+                found.get((name, f"{step}, lambda >= {heavy:g}")) for step in steps
+            )
+            for name in dict.fromkeys(record.name for record in self.records)
+            if name.partition("_")[0] in ("precision", "recall", "density", "coverage")
+        }
 
 
 def measure(

@@ -7,7 +7,7 @@ it, because on few images it is mostly bias.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -49,10 +49,14 @@ class Findings:
     bands: Sequence[Mapping[str, Any]]  # n, share of the corpus, distances per step
     heavy: Mapping[str, Any]  # the same for all rows with lambda >= .1
     minimised: Comparison | None  # with mixup, lambda >= .1; None with fewer than two images
+    denoised: Comparison | None  # final with minimised
     final: Comparison | None
+    other_parents: tuple[float, float] | None  # the kernel's interval, training images drawn anew
     floor: Mapping[str, Any] | None  # distances of training images to the held-out ones
     norms: Mapping[str, Mapping[str, float] | None]  # quantiles, held out and per step, >= .1
     train_more: str  # a command that trains longer
+    # "precision", "recall", ... -> its values for mixup and final, lambda >= .1
+    beside: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
 
 
 def norm_quantiles(values: NDArray[Any] | None) -> dict[str, float] | None:
@@ -69,9 +73,11 @@ def judge(findings: Findings) -> Verdict:
     parts = [
         _reproduction(findings),
         _headline(findings, kind),
+        _other_parents(findings),
         _floor(findings),
         _steps(findings),
         _frechet(findings),
+        _beside(findings),
         _norms(findings),
         _label(findings),
         _advice(findings, kind),
@@ -83,9 +89,16 @@ def as_metrics(findings: Findings, verdict: Verdict) -> dict[str, Any]:
     """metrics.json. Kernel distances are raw here; the text gives them times 1,000."""
     equal, rows = findings.reproduced
     heavy = dict(findings.heavy)
-    for step, comparison in (("minimised", findings.minimised), ("final", findings.final)):
+    for name, comparison in (
+        ("minimised_minus_mixup", findings.minimised),
+        ("final_minus_minimised", findings.denoised),
+        ("final_minus_mixup", findings.final),
+    ):
         if comparison is not None:
-            heavy[f"{step}_minus_mixup"] = _difference(findings, comparison)
+            heavy[name] = _difference(findings, comparison)
+    if findings.other_parents is not None:
+        distance = heavy["final_minus_mixup"][findings.kd]
+        distance["interval_95_other_training_images"] = findings.other_parents
     metrics = {
         "method": findings.method,
         "features": findings.features,
@@ -183,11 +196,25 @@ def _missing(findings: Findings) -> str:
     )
 
 
+def _other_parents(findings: Findings) -> str:
+    if findings.other_parents is None or findings.method == "mixup" or findings.final is None:
+        return ""
+    low, high = findings.other_parents
+    return (
+        "That interval is over the choice of images from this corpus and of held-out ones; were"
+        f" the training images drawn anew as well, it would be {_kd(low)} to {_kd(high)}."
+    )
+
+
 def _floor(findings: Findings) -> str:
     floor = findings.floor[findings.kd] if findings.floor else None
+    copies = findings.heavy.get("copies", {}).get(findings.kd)
     if floor is None:
         return ""
-    return f"Real training images are at {_kd(floor)}, for comparison."
+    text = f"Real training images are at {_kd(floor)}"
+    if copies is not None:
+        text += f", and at {_kd(copies)} if each counts as often as these images were made from it"
+    return f"{text}."
 
 
 def _steps(findings: Findings) -> str:
@@ -195,14 +222,23 @@ def _steps(findings: Findings) -> str:
     if minimised is None or final is None or findings.method != "scoremix":
         return ""
     low, high = minimised.kd_interval
-    word = "lowered" if high < 0 else "raised" if low > 0 else "did not clearly change"
-    change = final.kd_after - minimised.kd_after
-    onward = "lowered" if change < 0 else "raised" if change > 0 else "left"
-    return (
-        f"The minimisation {word} it, from {_kd(minimised.kd_before)} to"
-        f" {_kd(minimised.kd_after)} (95 % interval of the difference {_kd(low)} to {_kd(high)});"
-        f" the denoising {onward} it from there to {_kd(final.kd_after)}."
+    text = (
+        f"The minimisation {_changed(minimised)} it, from {_kd(minimised.kd_before)} to"
+        f" {_kd(minimised.kd_after)} (95 % interval of the difference {_kd(low)} to {_kd(high)})"
     )
+    denoised = findings.denoised
+    if denoised is None or denoised.kd_before == denoised.kd_after:
+        return f"{text}."
+    low, high = denoised.kd_interval
+    return (
+        f"{text}; the denoising {_changed(denoised)} it from there to {_kd(final.kd_after)}"
+        f" ({_kd(low)} to {_kd(high)})."
+    )
+
+
+def _changed(found: Comparison) -> str:
+    low, high = found.kd_interval
+    return "lowered" if high < 0 else "raised" if low > 0 else "did not clearly change"
 
 
 def _frechet(findings: Findings) -> str:
@@ -223,6 +259,20 @@ def _frechet(findings: Findings) -> str:
         least = min(final.n, final.reference_n)
         text += f", mostly bias with {least:,} images in {final.dimensions:,} dimensions"
     return text + "."
+
+
+def _beside(findings: Findings) -> str:
+    """What one distance does not tell apart: fidelity and variety."""
+    if findings.method == "mixup":
+        return ""
+    told = [
+        f"{name} {before:.2f} to {after:.2f}"
+        for name, (before, after) in findings.beside.items()
+        if before is not None and after is not None
+    ]
+    if not told:
+        return ""
+    return f"Beside it, from mixup to these images: {', '.join(told)}."
 
 
 def _norms(findings: Findings) -> str:
@@ -250,8 +300,8 @@ def _label(findings: Findings) -> str:
     if label is None:
         return ""
     return (
-        f"Features: {label}. They see layout, contrast and ghosts, but neither blur nor grain;"
-        " evaluate.features takes a network (a TorchScript file) instead."
+        f"Features: {label}. They see layout, contrast and ghosts; of blur and grain the less the"
+        " larger the images are; evaluate.features takes a network (a TorchScript file) instead."
     )
 
 

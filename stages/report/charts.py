@@ -12,7 +12,13 @@ from ...manifests.errors import ConfigError
 Floats = NDArray[np.float64]
 
 _INK = "#1c2733"
-_COLOURS = {"real": "#3b7d3a", "mixup": "#b5651d", "minimised": "#7a5ea8", "final": "#1f6fb2"}
+_COLOURS = {
+    "real": "#3b7d3a",
+    "mixup": "#b5651d",
+    "minimised": "#7a5ea8",
+    "final": "#1f6fb2",
+    "copies": "#8fbf8d",
+}
 _MOST_NAMES = 12  # that an axis can hold
 _BANDS = ("#0b3c5d", "#1f6fb2", "#4d9de0", "#b5651d", "#d98e4a", "#7d7d7d", "#444444")
 
@@ -59,22 +65,23 @@ def norm_histograms(norms: dict[str, Floats]) -> str:
 def band_bars(
     bands: list[dict[str, Any]], floor: float | None, name: str, factor: float = 1
 ) -> str:
-    """The distance `name` of each step, times `factor`, by band of folded lambda; and the floor."""
+    """The distance `name` of each step, times `factor`, by band of folded lambda; floor: of real
+    training images, each once."""
     times = f" × {factor:g}" if factor != 1 else ""
     figure, axes = _axes(f"{name}{times} by band of lambda (lower is better)")
-    steps = [step for step in ("mixup", "minimised", "final") if step in bands[0]]
+    steps = [step for step in ("mixup", "minimised", "final", "copies") if step in bands[0]]
     for offset, step in enumerate(steps):
         values = [band[step].get(name) for band in bands]
-        places = np.arange(len(bands)) + (offset - (len(steps) - 1) / 2) * 0.26
+        places = np.arange(len(bands)) + (offset - (len(steps) - 1) / 2) * 0.21
         heights = [np.nan if value is None else factor * value for value in values]
-        axes.bar(places, heights, 0.24, label=step, color=_COLOURS[step])
+        axes.bar(places, heights, 0.19, label=step, color=_COLOURS[step])
     if floor is not None:
         axes.axhline(
-            factor * floor, color=_COLOURS["real"], linestyle="--", label="real: the floor"
+            factor * floor, color=_COLOURS["real"], linestyle="--", label="real, each once"
         )
     axes.margins(y=0.3)  # room for the legend
     axes.set_xticks(range(len(bands)), [f"{band['lambda']}\n{band['n']} images" for band in bands])
-    axes.legend(frameon=False, fontsize=8, ncols=4, loc="upper left")
+    axes.legend(frameon=False, fontsize=8, ncols=5, loc="upper left")
     return _svg(figure)
 
 
@@ -83,7 +90,7 @@ def ratio_curves(entries: list[dict[str, Any]], name: str, factor: float = 1) ->
     times = f" × {factor:g}" if factor != 1 else ""
     figure, axes = _axes(f"{name}{times} of the whole corpus by ratio (lower is better)")
     ratios = [entry["ratio"] for entry in entries]
-    for step in ("mixup", "final"):
+    for step in ("mixup", "final", "copies"):
         values = [factor * entry[step][name] for entry in entries]
         axes.plot(ratios, values, "o-", color=_COLOURS[step], label=step, markersize=4)
     real = factor * entries[0]["final"][name]

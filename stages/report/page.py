@@ -96,11 +96,9 @@ def _distances(facts: Facts) -> dict[str, Any]:
     kd, fd = names_of(metrics)
     floor = metrics["real_floor"]
     steps = [step for step in _STEPS if step in metrics["bands"][0]]
+    if "copies" in metrics["bands"][0]:
+        steps.append("copies")
     rows = [_band(band, steps, kd, fd) for band in [*metrics["bands"], metrics["lambda_from_0.1"]]]
-    if floor:
-        empty = ["", "", ""][: len(steps) - 1]
-        cells = [_number(floor[kd], 1000), *empty, _frechet(floor, fd), *empty]
-        rows.append({"name": "real images", "n": "", "share": "", "cells": cells})
     extractor = metrics["features"]
     shown = [band for band in metrics["bands"] if band["n"] >= 2]
     return {
@@ -112,6 +110,11 @@ def _distances(facts: Facts) -> dict[str, Any]:
         ]
         if shown
         else [],
+        "real": ""
+        if not floor
+        else f"Real training images, each once: {_number(floor[kd], 1000)} in {kd} × 1000,"
+        f" {_frechet(floor, fd)} in {fd}. Copies: of each image's nearer parent, so real images"
+        " taken as often as these were made from them.",
         "differences": _differences(metrics["lambda_from_0.1"], kd),
         "features": f"Features: {extractor.get('label', extractor['name'])}.",
         "measures": table(metrics["records"]),
@@ -203,7 +206,8 @@ def write_comparison(runs: Sequence[Facts], out: Path) -> None:
         add("method", facts.metrics["method"])
         for name, value in head["numbers"]:
             add(name, value)
-        add("verdict", head["headline"])
+        is_mixup = facts.metrics["method"] == "mixup"
+        add("verdict", "It is mixup" if is_mixup else head["headline"])
         add("features", facts.metrics["features"]["name"])
         for step in _STEPS:
             add(f"kernel distance × 1000, {step}", _number(heavy.get(step, {}).get(kd), 1000))
