@@ -34,7 +34,8 @@ from scoremix.models.ladder import noise_ladder, sigma_at
 from scoremix.models.loss import draw_levels, dsm_loss
 from scoremix.models.methods import mix
 from scoremix.models.score_net import Architecture, ScoreNet
-from scoremix.stages.generate import GenerateConfig, generate, recipe, streams
+from scoremix.stages.generate import GenerateConfig, generate, recipe
+from scoremix.stages.noise import Streams
 from scoremix.stages.pixels import to_pixels, to_unit
 from scoremix.stages.presets import choose, micro_batch
 
@@ -214,7 +215,7 @@ def by_yardstick(
     """The final images of some plan rows, from the same parents and the same noise."""
     x1, x2 = (to_unit(images[rows[name].to_numpy()], device) for name in ("row_1", "row_2"))
     lambda_ = torch.from_numpy(rows["lambda"].to_numpy()).to(device, torch.float32)
-    noise = streams(rows["seed"].to_numpy(), tuple(x1.shape[1:]), device)
+    noise = Streams(rows["seed"].to_numpy(), tuple(x1.shape[1:]), device)
     assert config.steps is not None and config.lr and config.t0 and config.denoise_steps
     made = yardstick.augment(
         plain,

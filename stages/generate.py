@@ -6,8 +6,9 @@ and its tail is padded, so an image does not depend on which rows are asked for 
 
 import contextlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -17,15 +18,16 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, field_validator
 
 from ..manifests.errors import Interrupted, ScoreMixError
-from ..manifests.streams import stream
 from ..models.checkpoint import TrainedNet
 from ..models.device import one_thread, settle
-from ..models.methods import FrozenScore, Noise, ScoreMixOptions, Steps, bridged, mixup, scoremix
+from ..models.methods import FrozenScore, ScoreMixOptions, Steps, bridged, mixup, scoremix
 from ..models.minimise import score_norm
+from .noise import Streams
 from .ordered import ordered
 from .pixels import to_pixels, to_unit
 from .presets import BRIDGE_T0, choose, micro_batch
 
+_DRAWERS = 4  # threads that draw a GPU's next noise
 _VISIBLE = 0.25  # of the range: contrast that no denoising takes for noise
 
 ALGORITHM = 2  # raised whenever equal options would make other pixels
@@ -161,17 +163,18 @@ def generate(
         net.net.trunk_dtype = torch.bfloat16 if recipe["precision"] == "bfloat16" else None
         score = FrozenScore(net.net, net.sigma_1, net.sigma_N)
 
-    def make(start: int) -> Batch:
+    def make(start: int, ahead: Executor | None = None) -> Batch:
         if stopping():
             raise Interrupted(
                 "Generation stopped; finished shards stay, and the same command resumes."
             )
         with _memory(size, images.shape[1], device):
-            return _make(rows.slice(start, size), images, recipe, score, device)
+            return _make(rows.slice(start, size), images, recipe, score, device, ahead)
 
     starts = range(0, rows.num_rows, size)
     if device.type != "cpu":
-        yield from map(make, starts)
+        with ThreadPoolExecutor(_DRAWERS, "noise") as ahead:
+            yield from map(partial(make, ahead=ahead), starts)
         return
     with one_thread() as threads, ThreadPoolExecutor(threads, "generate") as pool:
         yield from ordered(pool, make, starts, ahead=threads)
@@ -183,6 +186,7 @@ def _make(
     recipe: dict[str, Any],
     score: FrozenScore | None,
     device: torch.device,
+    ahead: Executor | None = None,
 ) -> Batch:
     count, size = part.num_rows, recipe["micro_batch"]
     # The tail is padded with its own last row: every batch has one shape, the plan's.
@@ -197,7 +201,7 @@ def _make(
     elif recipe["method"] == "bridge":
         steps = bridged(x1, x2, lambda_, score, t0=recipe["t0"], levels=recipe["denoise_steps"])
     else:
-        noise = streams(part["seed"].to_numpy()[padded], tuple(x1.shape[1:]), device)
+        noise = Streams(part["seed"].to_numpy()[padded], tuple(x1.shape[1:]), device, ahead)
         steps = scoremix(x1, x2, lambda_, score, noise, options(recipe))
     _check_finite(steps, part)
     _check_spread(steps, part)
@@ -237,22 +241,6 @@ def options(recipe: dict[str, Any]) -> ScoreMixOptions:
         denoise_steps=recipe["denoise_steps"],
         noise_rule=recipe["noise_rule"],
     )
-
-
-def streams(seeds: NDArray[np.int64], shape: tuple[int, ...], device: torch.device) -> Noise:
-    """Draws (B, C, H, W) noise, each image from its own stream for each purpose."""
-    open_streams: dict[str, list[np.random.Generator]] = {}
-
-    def draw(purpose: str) -> torch.Tensor:
-        if purpose not in open_streams:
-            open_streams[purpose] = [stream(int(seed), purpose) for seed in seeds]
-        block = np.empty((len(seeds), *shape), dtype=np.float32)
-        for image, random in zip(block, open_streams[purpose], strict=True):
-            random.standard_normal(out=image, dtype=np.float32)
-        noise = torch.from_numpy(block).to(device)
-        return noise.contiguous(memory_format=torch.channels_last)
-
-    return draw
 
 
 @contextlib.contextmanager
