@@ -40,7 +40,7 @@ from scoremix.stages.pixels import to_pixels, to_unit
 from scoremix.stages.presets import choose, micro_batch
 
 WARM = 60  # updates before anything is measured
-STEPS, LEVELS = 4, 5  # of Algorithm 1 and of the chain, where rates are measured
+PUBLISHED = 100, 25  # steps of Algorithm 1 and levels of the chain
 
 
 def main() -> None:
@@ -62,7 +62,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--batches", type=int, default=4, help="micro-batches a measurement")
+    parser.add_argument("--steps", type=int, default=4, help="of Algorithm 1, for the rates")
+    parser.add_argument("--levels", type=int, default=5, help="of the chain, for the rates")
     parser.add_argument("--pixels", action="store_true", help="compare pixels too")
+    parser.add_argument(
+        "--steady", type=float, default=0, help="seconds of generation at the published settings"
+    )
     parser.add_argument("--out", default="benchmarks/results/speed")
     options = parser.parse_args()
     options.sizes = options.sizes or [8, 16, 32, 64]
@@ -84,7 +89,8 @@ def measure(side: int, options: argparse.Namespace, device: torch.device) -> dic
     flops = network_flops(net, side, channels, device)
     best = convolution_rate(net, side, batch, options, device)
     made = generation_rates(trained, images, batch, options, device)
-    calls = 2 * STEPS + LEVELS + 3  # forward alone, and with the gradient on x; three norms
+    matrix = matrix_rate(options, device)
+    calls = network_calls(options.steps, options.levels)
     found = {
         "side": side,
         "width": width,
@@ -93,14 +99,30 @@ def measure(side: int, options: argparse.Namespace, device: torch.device) -> dic
         "micro_batch": batch,
         "gflop_forward": flops / 1e9,
         "convolution_gflops": best / 1e9,
-        "training": training | {"of_convolution_rate": 3 * flops * training["ours"] / best},
-        "generation": made | {"of_convolution_rate": calls * flops * made["ours"] / best},
+        "matrix_gflops": matrix / 1e9,
+        "training": training | shares(3 * flops * training["ours"], best, matrix),
+        "generation": made
+        | shares(calls * flops * made["ours"], best, matrix)
+        | {"steps": options.steps, "levels": options.levels},
     }
     if device.type == "cuda":
         found["peak_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
+    if device.type == "cuda":
+        found["idle"] = idle_share(trained, images, batch, options, device)
+    if options.steady:
+        found["steady"] = steady(trained, images, batch, options, device)
     if options.pixels:
         found["pixels"] = same_pixels(trained, images, batch, device)
     return found
+
+
+def network_calls(steps: int, levels: int) -> int:
+    """In forward passes of an image: a step's gradient on x costs one more; three norms."""
+    return 2 * steps + levels + 3
+
+
+def shares(flops: float, convolution: float, matrix: float) -> dict[str, float]:
+    return {"of_convolution_rate": flops / convolution, "of_matrix_rate": flops / matrix}
 
 
 def smooth_images(count: int, side: int, channels: int) -> np.ndarray[Any, Any]:
@@ -185,7 +207,7 @@ def generation_rates(
     device: torch.device,
 ) -> dict[str, Any]:
     rows = plan_rows(options.batches * batch, len(images))
-    config = _config(batch, options.precision, STEPS, LEVELS)
+    config = _config(batch, options.precision, options.steps, options.levels)
     wanted = recipe(config, trained.facts, "")
     plain = yardstick.stock(trained.net)
 
@@ -235,12 +257,64 @@ def same_pixels(
 ) -> dict[str, Any]:
     """How many pixels are within a grey level after the published 100 steps and 25 levels."""
     rows = plan_rows(batch, len(images))
-    config = _config(batch, "float32", 100, 25)
+    config = _config(batch, "float32", *PUBLISHED)
     (made,) = generate(rows, images, recipe(config, trained.facts, ""), trained, device=device)
     plain = yardstick.stock(trained.net)
     other = by_yardstick(plain, trained, rows, images, config, device)
     apart = np.abs(made.final.astype(int) - other.astype(int))
     return {"within_one": float((apart <= 1).mean()), "most": int(apart.max())}
+
+
+def steady(
+    trained: TrainedNet,
+    images: np.ndarray[Any, Any],
+    batch: int,
+    options: argparse.Namespace,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Whole micro-batches at the published settings for some time; and what 10,000 would take."""
+    config = _config(batch, options.precision, *PUBLISHED)
+    rows = plan_rows(1000 * batch, len(images))
+    made = generate(rows, images, recipe(config, trained.facts, ""), trained, device=device)
+    len(next(made).final)
+    begin, done = time.perf_counter(), 0
+    while time.perf_counter() - begin < options.steady:
+        done += len(next(made).final)
+    seconds = time.perf_counter() - begin
+    made.close()  # type: ignore[attr-defined]
+    hours = 10_000 * seconds / done / 3600
+    return {"images": done, "seconds": seconds, "hours_of_10000_extrapolated": hours}
+
+
+def idle_share(
+    trained: TrainedNet,
+    images: np.ndarray[Any, Any],
+    batch: int,
+    options: argparse.Namespace,
+    device: torch.device,
+) -> float:
+    """The share of the wall time of generation in which the GPU runs no kernel and no copy."""
+    from torch.profiler import ProfilerActivity, profile
+
+    config = _config(batch, options.precision, options.steps, options.levels)
+    rows, wanted = plan_rows(3 * batch, len(images)), recipe(config, trained.facts, "")
+    list(generate(rows.slice(0, batch), images, wanted, trained, device=device))
+    torch.cuda.synchronize()
+    with profile(activities=[ProfilerActivity.CUDA]) as seen:
+        begin = time.perf_counter()
+        list(generate(rows, images, wanted, trained, device=device))
+        torch.cuda.synchronize()
+        wall = 1e6 * (time.perf_counter() - begin)
+    busy, end = 0.0, 0.0
+    times = [
+        (event.time_range.start, event.time_range.end)
+        for event in seen.events()
+        if event.device_type == torch.autograd.DeviceType.CUDA
+    ]
+    for start, stop in sorted(times):
+        busy += max(0.0, stop - max(start, end))
+        end = max(end, stop)
+    return 1.0 - busy / wall
 
 
 def plan_rows(count: int, images: int) -> pa.Table:
@@ -310,6 +384,22 @@ def convolution_rate(
     return best
 
 
+def matrix_rate(options: argparse.Namespace, device: torch.device) -> float:
+    """The best rate of a product of large square matrices, floating-point operations a second."""
+    dtype = torch.bfloat16 if options.precision == "bfloat16" else torch.float32
+    side = 8192 if device.type == "cuda" else 2048
+    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    times = 20 if device.type == "cuda" else 2
+
+    def work() -> int:
+        for _ in range(times):
+            a @ b
+        return times
+
+    rate(work, device)
+    return 2.0 * side**3 * max(rate(work, device) for _ in range(options.repeats))
+
+
 def machine(device: torch.device) -> dict[str, Any]:
     name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor()
     return {
@@ -326,8 +416,9 @@ def table(result: dict[str, Any]) -> str:
         f"{result['machine']}, medians of {result['repeats']}; shares are of the best rate of the"
         " network's own convolutions, measured in the same run.",
         "",
-        "| side, g | what | images/s | yardstick | ratio (range) | share of convolution rate |",
-        "|---|---|---|---|---|---|",
+        "| side, g | what | images/s | yardstick | ratio (range) | share of convolution rate |"
+        " share of matrix rate |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in result["sizes"]:
         for what in ("training", "generation"):
@@ -338,7 +429,21 @@ def table(result: dict[str, Any]) -> str:
                 f" {found['ours']:.3g} | {found['yardstick']:.3g} |"
                 f" {found['ratio']:.2f} ({low:.2f}-{high:.2f}) |"
                 f" {100 * found['of_convolution_rate']:.0f} % of {row['convolution_gflops']:.0f}"
+                f" GFLOP/s | {100 * found['of_matrix_rate']:.0f} % of {row['matrix_gflops']:.0f}"
                 " GFLOP/s |"
+            )
+    for row in result["sizes"]:
+        lines += [""] if {"idle", "steady", "peak_memory_gb"} & row.keys() else []
+        if "idle" in row:
+            lines.append(f"{row['side']} px: the GPU is idle for {100 * row['idle']:.1f} %.")
+        if "peak_memory_gb" in row:
+            lines.append(f"{row['side']} px: peak memory {row['peak_memory_gb']:.2f} GB.")
+        if "steady" in row:
+            found = row["steady"]
+            lines.append(
+                f"{row['side']} px, published settings: {found['images']:,} images in"
+                f" {found['seconds']:.0f} s; 10,000 would take"
+                f" {found['hours_of_10000_extrapolated']:.2f} h (extrapolated)."
             )
     pixels = [row for row in result["sizes"] if "pixels" in row]
     for row in pixels:
