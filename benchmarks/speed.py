@@ -185,7 +185,7 @@ def train_rates(
             loss.backward()
             optimiser.step()
             average.update(net, step + 1000)
-            float(loss)
+            float(loss.detach())
         return options.batches * batch
 
     def other() -> int:
@@ -236,7 +236,7 @@ def by_yardstick(
 ) -> np.ndarray[Any, Any]:
     """The final images of some plan rows, from the same parents and the same noise."""
     x1, x2 = (to_unit(images[rows[name].to_numpy()], device) for name in ("row_1", "row_2"))
-    lambda_ = torch.from_numpy(rows["lambda"].to_numpy()).to(device, torch.float32)
+    lambda_ = torch.tensor(rows["lambda"].to_pylist()).to(device, torch.float32)
     noise = Streams(rows["seed"].to_numpy(), tuple(x1.shape[1:]), device)
     assert config.steps is not None and config.lr and config.t0 and config.denoise_steps
     made = yardstick.augment(

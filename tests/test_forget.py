@@ -377,7 +377,7 @@ POINTS = [p for p in FORGET_POINTS + INSTALL_POINTS if p != "buried-closed"]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("resumed", ["forget", "run"])
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", tiny.mostly_in_faults(POINTS, POINTS[1::2]))
 def test_killed_on_the_way(point: str, resumed: str, root: Path, done: Path) -> None:
     shards, run = root / "shards", root / "shards.run"
     pixels = np.load(run / "corpus" / "images.npy")[int(KEY)].copy()
@@ -398,7 +398,12 @@ def test_killed_on_the_way(point: str, resumed: str, root: Path, done: Path) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", ["buried-closed", "buried-rows", "buried", "traces-removed"])
+@pytest.mark.parametrize(
+    "point",
+    tiny.mostly_in_faults(
+        ["buried-closed", "buried-rows", "buried", "traces-removed"], ["buried-rows"]
+    ),
+)
 def test_killed_while_it_leaves_the_plan(point: str, root: Path, done: Path) -> None:
     run = root / "shards.run"
     assert cli("forget", run, KEY, "--quiet") == 0

@@ -112,7 +112,10 @@ LATER = ("installed-json", "index", "forgotten-published", "traces-removed")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", POINTS + LATER)
+@pytest.mark.parametrize(
+    "point",
+    tiny.mostly_in_faults(POINTS + LATER, ["shard-rewritten", "installed-parquet", "index"]),
+)
 def test_killed_on_the_way(point: str, bucket: str, run: Path, undisturbed: dict[str, str]) -> None:
     store = store_at(bucket)
     wanted = needles(run, store)

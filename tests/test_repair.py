@@ -317,7 +317,7 @@ def test_the_runs_lock_is_held(shards: Path, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize("accept", [False, True], ids=["old bytes", "new bytes"])
-@pytest.mark.parametrize("point", REPAIR_POINTS)
+@pytest.mark.parametrize("point", tiny.mostly_in_faults(REPAIR_POINTS, REPAIR_POINTS[::2]))
 def test_killed_on_the_way_and_repaired_again(
     point: str, accept: bool, shards: Path, done: Path
 ) -> None:

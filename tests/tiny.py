@@ -7,8 +7,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 QUICK = {
@@ -26,6 +28,13 @@ QUICK = {
     "evaluate.rows": 12,
     "evaluate.sheet_rows": 4,
 }
+
+
+def mostly_in_faults(values: Sequence[Any], here: Sequence[Any]) -> list[Any]:
+    """Parameters for all `values`: `here` are of the default run, the others of `make faults`."""
+    marks = [pytest.mark.slow, pytest.mark.faults]
+    assert set(here) <= set(values), f"{set(here) - set(values)} are no values"
+    return [value if value in here else pytest.param(value, marks=marks) for value in values]
 
 
 def make_images(folder: Path) -> Path:

@@ -1,6 +1,7 @@
 """Disturbs builds in forked children, and compares what the same command then leaves.
 
-    drive.py FOLDER refuse KIND ERRNO STEP   every STEP-th write, fsync or rename fails, one a build
+    drive.py FOLDER refuse KIND ERRNO STEP   every STEP-th write, fsync or rename fails, one each,
+                                             the first half a STEP from the start
     drive.py FOLDER kill COUNT SEED          SIGKILL at COUNT random moments, one a build
     drive.py FOLDER points                   SIGKILL at every arrival at every named point
 
@@ -137,7 +138,7 @@ def refuse(work: Path, kind: str, number: str, step: str) -> Iterator[Answer]:
     counted = armed(0)
     assert counted["code"] == 0, counted
     whole = results(work)
-    for n in range(1, counted["count"] + 1, int(step)):
+    for n in range(max(1, int(step) // 2), counted["count"] + 1, int(step)):
         shutil.rmtree(work)
         yield {"n": n, **judged(work, arguments, whole, armed(n))}
 
