@@ -9,6 +9,7 @@ loss       denoising score matching, the levels it draws, its noise bands
 ema        the averaged weights that generation uses
 checkpoint safetensors and JSON, no pickle
 device     deterministic kernels
+compiled   the network's trunk through torch.compile
 minimise   Algorithm 1: x* = argmin ||S(x, sigma_N)||^2
 denoise    score-based denoising from t0
 methods    scoremix and mixup: a method is one function

@@ -17,8 +17,9 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, field_validator
 
-from ..manifests.errors import Interrupted, ScoreMixError
+from ..manifests.errors import ConfigError, Interrupted, ScoreMixError
 from ..models.checkpoint import TrainedNet
+from ..models.compiled import Compile, compile_trunk, missing, named
 from ..models.device import one_thread, settle
 from ..models.methods import FrozenScore, ScoreMixOptions, Steps, bridged, mixup, scoremix
 from ..models.minimise import score_norm
@@ -51,6 +52,9 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     lone_class: Literal["refuse", "self"] = "refuse"  # a class with one image
     batch: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"  # micro-batch; part of the recipe
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: Compile = "off"  # torch.compile; graphs: captured as CUDA graphs too
+
+    _named = field_validator("compile", mode="before")(named)
 
     @field_validator("denoise", mode="before")
     @classmethod
@@ -94,6 +98,8 @@ def recipe(
     }
     if model is None:
         return common
+    if config.compile != "off":
+        common["compile"] = config.compile
     common |= {
         "model_sha256": model["weights_sha256"],
         "sigma_1": model["ladder"]["sigma_1"],
@@ -115,7 +121,15 @@ def recipe(
 
 def recipe_of_real(augmented: dict[str, Any]) -> dict[str, Any]:
     """What the real images' shards depend on: the corpus, and the network that gives norms."""
-    kept = ("algorithm", "corpus_digest", "micro_batch", "precision", "model_sha256", "encoder")
+    kept = (
+        "algorithm",
+        "corpus_digest",
+        "micro_batch",
+        "precision",
+        "compile",
+        "model_sha256",
+        "encoder",
+    )
     return {key: augmented[key] for key in kept if key in augmented} | {"method": "real"}
 
 
@@ -161,6 +175,10 @@ def generate(
     score = None
     if net is not None:
         net.net.trunk_dtype = torch.bfloat16 if recipe["precision"] == "bfloat16" else None
+        how = recipe.get("compile", "off")
+        if lack := missing(how, device):
+            raise ConfigError(f"generate.compile: {how} needs {lack}. Set generate.compile: off.")
+        compile_trunk(net.net, how)
         score = FrozenScore(net.net, net.sigma_1, net.sigma_N)
 
     def make(start: int, ahead: Executor | None = None) -> Batch:

@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from ..manifests.atomic import canonical_digest, sha256_file, write_bytes, write_json
 from ..manifests.errors import ConfigError, Interrupted, TrainingDiverged
 from ..manifests.faults import at
 from ..manifests.streams import image_seed, stream
 from ..models.checkpoint import FORMAT, build, load_weights, weights_bytes
+from ..models.compiled import Compile, compile_trunk, missing, named
 from ..models.device import settle
 from ..models.diameter import diameter
 from ..models.ema import Ema
@@ -50,7 +51,10 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     ema: float = Field(default=0.999, ge=0, lt=1)
     flip: bool = False  # horizontal flips enlarge the distribution: the user's to say
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of the network's trunk
+    compile: Compile = "off"  # torch.compile; graphs: captured as CUDA graphs too
     checkpoint_every: int | None = Field(default=None, ge=1)  # updates
+
+    _named = field_validator("compile", mode="before")(named)
 
     def resolved(self, resolution: int, device_type: str) -> "TrainConfig":
         """Every unset value filled in from the preset table."""
@@ -121,6 +125,9 @@ class _Run:
         net.trunk_dtype = torch.bfloat16 if config.precision == "bfloat16" else None
         self.plain = net
         self.ema = Ema(net, config.ema)
+        if lack := missing(config.compile, self.device):
+            raise ConfigError(f"train.compile: {config.compile} needs {lack}. Set it to off.")
+        compile_trunk(net, config.compile)
         optimiser = torch.optim.Adam(net.parameters(), lr=config.lr, fused=True)
         # Only a state of this very training may be continued, to whatever number of steps.
         free = config.model_dump(exclude={"steps", "preset"})

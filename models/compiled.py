@@ -1,0 +1,48 @@
+"""The network's trunk through torch.compile: what stands between its convolutions becomes few
+kernels. The same method with other last bits, so it is part of what identifies pixels and weights.
+"""
+
+import shutil
+from importlib import util
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from .norm import Affine
+from .score_net import ScoreNet
+
+Compile = Literal["off", "on", "graphs"]  # graphs: captured as CUDA graphs, too
+
+_COMPILERS = ("c++", "g++", "clang++")  # torch.compile builds C++ for a processor
+
+
+def named(value: Any) -> Any:
+    """YAML reads on and off as true and false."""
+    return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+
+
+def missing(how: Compile, device: torch.device) -> str | None:
+    """What this machine lacks for it, in words; None if nothing."""
+    if how == "off":
+        return None
+    if device.type == "cpu":
+        if how == "graphs":
+            return "a CUDA device: there are no CUDA graphs on a processor"
+        return None if any(map(shutil.which, _COMPILERS)) else "a C++ compiler (as g++)"
+    return None if util.find_spec("triton") else "the package triton"
+
+
+def compile_trunk(net: ScoreNet, how: Compile) -> None:
+    """From now on `net` computes in compiled code; built at the first call for each shape, which
+    takes a minute or more. Nothing is compiled twice."""
+    if how == "off" or "residual_given" in net.__dict__:
+        return
+    mode = "reduce-overhead" if how == "graphs" else None
+    compiled = torch.compile(net.residual_given, mode=mode, fullgraph=True, dynamic=False)
+
+    def residual_given(x: Tensor, affines: list[Affine]) -> Tensor:
+        out: Tensor = compiled(x, affines)
+        return out.clone() if how == "graphs" else out  # a graph's output is its next one's too
+
+    net.residual_given = residual_given  # type: ignore[method-assign]

@@ -1,0 +1,94 @@
+"""generate.compile and train.compile: what they are part of, and what they need."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from scoremix.manifests.errors import ConfigError
+from scoremix.models import compiled
+from scoremix.models.checkpoint import TrainedNet, build
+from scoremix.models.ladder import noise_ladder
+from scoremix.models.score_net import Architecture
+from scoremix.stages.generate import GenerateConfig, generate, recipe, recipe_of_real
+from scoremix.stages.train import TrainConfig
+
+CPU = torch.device("cpu")
+FACTS = {"weights_sha256": "00", "ladder": {"sigma_1": 3.0, "sigma_N": 0.01}}
+QUICK = {"steps": 3, "lr": 0.002, "t0": 0.25, "denoise_steps": 4, "noise_rule": "ancestral"}
+
+
+def trained() -> TrainedNet:
+    net = build(Architecture(1, 8, 4), noise_ladder(3.0), seed=2).requires_grad_(False).eval()
+    return TrainedNet(net, 3.0, 0.01, FACTS)
+
+
+def made(net: TrainedNet, **options: Any) -> np.ndarray[Any, Any]:
+    config = GenerateConfig.model_validate({**QUICK, "batch": 4, "precision": "float32", **options})
+    images = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 1), dtype=np.uint8)
+    rows = pa.table(
+        {
+            "key": [f"{number:06d}-001" for number in range(6)],
+            "kind": ["augmented"] * 6,
+            "row_1": np.arange(6),
+            "row_2": np.arange(6)[::-1],
+            "lambda": np.linspace(0.2, 0.8, 6),
+            "seed": np.arange(6),
+        }
+    )
+    wanted = recipe(config, net.facts, "")
+    return np.concatenate([b.final for b in generate(rows, images, wanted, net, device=CPU)])
+
+
+def test_it_is_part_of_the_recipe_only_where_it_is_on() -> None:
+    off = recipe(GenerateConfig(), FACTS, "")
+    assert "compile" not in off
+    on = recipe(GenerateConfig(compile="on"), FACTS, "")
+    assert on == off | {"compile": "on"}
+    assert recipe_of_real(on)["compile"] == "on"  # their norms are of that code too
+    assert "compile" not in recipe(GenerateConfig(compile="on", method="mixup"), None, "")
+
+
+@pytest.mark.parametrize("section", [GenerateConfig, TrainConfig])
+@pytest.mark.parametrize(
+    ("written", "meant"), [(True, "on"), (False, "off"), ("on", "on"), ("graphs", "graphs")]
+)
+def test_yamls_words_are_understood(section: Any, written: object, meant: str) -> None:
+    assert section.model_validate({"compile": written}).compile == meant
+
+
+def test_the_trunk_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    modes = []
+
+    def compile_(function: Any, *, mode: str | None, **options: Any) -> Any:
+        modes.append(mode)
+        return function
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    plain, net = made(trained()), trained()
+    assert modes == []
+    for _ in range(2):
+        assert np.array_equal(made(net, compile="on"), plain)
+    assert modes == [None]
+    compiled.compile_trunk(trained().net, "graphs")
+    assert modes == [None, "reduce-overhead"]
+
+
+def test_what_a_machine_lacks_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="generate.compile: graphs needs a CUDA device"):
+        made(trained(), compile="graphs")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match=r"needs a C\+\+ compiler.*Set generate.compile: off"):
+        made(trained(), compile="on")
+
+
+@pytest.mark.slow
+@pytest.mark.faults  # minutes of compilation
+def test_compiled_code_makes_the_same_images() -> None:
+    if compiled.missing("on", CPU):
+        pytest.skip("needs a C++ compiler")
+    apart = np.abs(made(trained(), compile="on").astype(int) - made(trained()).astype(int))
+    assert apart.max() <= 1 and (apart > 0).mean() < 0.05
