@@ -40,6 +40,7 @@ from scoremix.stages.pixels import to_pixels, to_unit
 from scoremix.stages.presets import choose, micro_batch
 
 WARM = 60  # updates before anything is measured
+_COMPARED = 16  # images whose pixels are compared
 PUBLISHED = 100, 25  # steps of Algorithm 1 and levels of the chain
 
 
@@ -256,6 +257,7 @@ def same_pixels(
     trained: TrainedNet, images: np.ndarray[Any, Any], batch: int, device: torch.device
 ) -> dict[str, Any]:
     """How many pixels are within a grey level after the published 100 steps and 25 levels."""
+    batch = min(batch, _COMPARED)
     rows = plan_rows(batch, len(images))
     config = _config(batch, "float32", *PUBLISHED)
     (made,) = generate(rows, images, recipe(config, trained.facts, ""), trained, device=device)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 EPS = 1e-5
+_LOG2_E = math.log2(math.e)
 
 
 class Affine(NamedTuple):
@@ -42,7 +43,7 @@ class _NormElu(torch.autograd.Function):
     """Norm and ELU with one hand-written backward pass; all arithmetic in float32 or wider.
 
     The stock operations cost more than the convolutions between them on a CPU: `var_mean` is some
-    ten times slower than two means, `elu` three times slower than its parts.
+    ten times slower than two means, `exp` and `elu` three times slower than `exp2`.
     With d = x - m, r = (var + eps)^-1/2, everything of size (B, C, H, W) is d, the output and two
     multiply-adds; the rest is (B, C).
     """
@@ -60,7 +61,7 @@ class _NormElu(torch.autograd.Function):
         contrast = across * across_inverse
         out = torch.addcmul(torch.addcmul(beta, gamma * alpha, contrast), centred, gamma * inverse)
         if elu:
-            out = torch.maximum(out, out.clamp(max=0).exp_().sub_(1.0))
+            out = torch.maximum(out, out.clamp(max=0).mul_(_LOG2_E).exp2_().sub_(1.0))
         ctx.elu = elu
         out = out.to(x.dtype)
         ctx.save_for_backward(centred, inverse, contrast, across_inverse, gamma, alpha, out)

@@ -31,7 +31,7 @@ from .presets import BRIDGE_T0, choose, micro_batch
 _DRAWERS = 4  # threads that draw a GPU's next noise
 _VISIBLE = 0.25  # of the range: contrast that no denoising takes for noise
 
-ALGORITHM = 2  # raised whenever equal options would make other pixels
+ALGORITHM = 3  # raised whenever equal options would make other pixels
 
 
 class GenerateConfig(BaseModel, frozen=True, extra="forbid"):

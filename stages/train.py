@@ -35,7 +35,7 @@ from .presets import choose
 from .progress import Progress
 from .training_state import load_state, save_best, save_state
 
-ALGORITHM = 1  # raised whenever equal options would train another network
+ALGORITHM = 2  # raised whenever equal options would train another network
 
 
 class TrainConfig(BaseModel, frozen=True, extra="forbid"):

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from scoremix.models.blocks import resize_bilinear
+from scoremix.models.blocks import mean_pool, resize_bilinear
 from scoremix.models.checkpoint import build, load_net, load_weights, weights_bytes
 from scoremix.models.ladder import noise_ladder
 from scoremix.models.norm import EPS, Affine, ConditionalNorm
@@ -84,6 +84,17 @@ def test_resize_is_bilinear_with_aligned_corners() -> None:
     expected = F.interpolate(x, size=(9, 11), mode="bilinear", align_corners=True)
     assert torch.allclose(resize_bilinear(x, 9, 11), expected, atol=1e-12)
     assert resize_bilinear(x, 5, 4) is x
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_mean_pooling_is_the_stock_one(dtype: torch.dtype) -> None:
+    x = torch.randn(2, 5, 7, 6, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    x.requires_grad_()
+    outs = [mean_pool(x), F.avg_pool2d(x, 5, stride=1, padding=2)]
+    into = torch.randn_like(outs[0])
+    grads = [torch.autograd.grad(out, x, into)[0] for out in outs]
+    tolerance = 1e-12 if dtype is torch.float64 else 1e-6
+    assert torch.allclose(*outs, atol=tolerance) and torch.allclose(*grads, atol=tolerance)
 
 
 def test_the_table_snaps_to_the_nearest_level() -> None:
