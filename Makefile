@@ -5,7 +5,10 @@ PIP = .venv/bin/pip --disable-pip-version-check install --quiet -c constraints.t
 TORCH ?= torch==2.13.0
 CONFIG ?= stages.yaml
 
-.PHONY: run test faults fast lint types docs bench clean
+RESULTS ?= benchmarks/results
+RUN = $(if $(wildcard .venv/bin/python),.venv/bin/python,$(PYTHON))
+
+.PHONY: run test faults fast lint types docs bench bench-gpu bench-method clean
 
 run: .venv/.demo
 	.venv/bin/scoremix-pipeline run $(CONFIG)
@@ -35,8 +38,22 @@ types: .venv/.dev
 docs: .venv/.dev
 	.venv/bin/python -m scoremix.pipeline.derived docs
 
-# The method's table on the bundled digits: training length against every variant (about 40 min).
+# Speed against the yardstick, and what is around the network (about 45 min on two idle cores).
 bench: .venv/.dev
+	.venv/bin/python benchmarks/speed.py --pixels --out $(RESULTS)/speed-cpu
+	.venv/bin/python benchmarks/around.py --out $(RESULTS)/around
+
+# The same on a GPU, with the full-size network; PYTHON's own torch is used where there is no .venv.
+bench-gpu:
+	$(RUN) benchmarks/speed.py --sizes 64,256 --width 128 --steps 10 --levels 5 --pixels \
+	    --out $(RESULTS)/speed-gpu
+	$(RUN) benchmarks/speed.py --sizes 64,256 --width 128 --steps 10 --levels 5 --steady 300 \
+	    --precision bfloat16 --out $(RESULTS)/speed-gpu-bfloat16
+	$(RUN) benchmarks/speed.py --sizes 64,256 --width 128 --steps 10 --levels 5 --steady 300 \
+	    --precision bfloat16 --compile graphs --out $(RESULTS)/speed-gpu-graphs
+
+# The method's table on the bundled digits: training length against every variant (about 40 min).
+bench-method: .venv/.dev
 	.venv/bin/python benchmarks/method_table.py --source digits --fraction 0.167 \
 	    --lengths 0,100,300,600,1200 --rows 300 --out benchmarks/results/digits
 

@@ -61,6 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", type=lambda text: [int(n) for n in text.split(",")])
     parser.add_argument("--width", type=int, help="g; default: the preset's")
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--compile", default="off", choices=["off", "on", "graphs"])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--batches", type=int, default=4, help="micro-batches a measurement")
     parser.add_argument("--steps", type=int, default=4, help="of Algorithm 1, for the rates")
@@ -96,6 +97,7 @@ def measure(side: int, options: argparse.Namespace, device: torch.device) -> dic
         "side": side,
         "width": width,
         "precision": options.precision,
+        "compile": options.compile,
         "train_batch": preset.batch,
         "micro_batch": batch,
         "gflop_forward": flops / 1e9,
@@ -208,7 +210,7 @@ def generation_rates(
     device: torch.device,
 ) -> dict[str, Any]:
     rows = plan_rows(options.batches * batch, len(images))
-    config = _config(batch, options.precision, options.steps, options.levels)
+    config = _config(batch, options.precision, options.steps, options.levels, options.compile)
     wanted = recipe(config, trained.facts, "")
     plain = yardstick.stock(trained.net)
 
@@ -275,7 +277,7 @@ def steady(
     device: torch.device,
 ) -> dict[str, Any]:
     """Whole micro-batches at the published settings for some time; and what 10,000 would take."""
-    config = _config(batch, options.precision, *PUBLISHED)
+    config = _config(batch, options.precision, *PUBLISHED, options.compile)
     rows = plan_rows(1000 * batch, len(images))
     made = generate(rows, images, recipe(config, trained.facts, ""), trained, device=device)
     len(next(made).final)
@@ -298,7 +300,7 @@ def idle_share(
     """The share of the wall time of generation in which the GPU runs no kernel and no copy."""
     from torch.profiler import ProfilerActivity, profile
 
-    config = _config(batch, options.precision, options.steps, options.levels)
+    config = _config(batch, options.precision, options.steps, options.levels, options.compile)
     rows, wanted = plan_rows(3 * batch, len(images)), recipe(config, trained.facts, "")
     list(generate(rows.slice(0, batch), images, wanted, trained, device=device))
     torch.cuda.synchronize()
@@ -333,7 +335,9 @@ def plan_rows(count: int, images: int) -> pa.Table:
     )
 
 
-def _config(batch: int, precision: str, steps: int, levels: int) -> GenerateConfig:
+def _config(
+    batch: int, precision: str, steps: int, levels: int, compiled: str = "off"
+) -> GenerateConfig:
     return GenerateConfig(
         steps=steps,
         lr=0.005,
@@ -342,6 +346,7 @@ def _config(batch: int, precision: str, steps: int, levels: int) -> GenerateConf
         noise_rule="ancestral",
         batch=batch,
         precision=precision,  # type: ignore[arg-type]
+        compile=compiled,  # type: ignore[arg-type]
     )
 
 

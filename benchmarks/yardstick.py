@@ -56,6 +56,7 @@ class StockRefine(RefineBlock):
 def stock(net: ScoreNet) -> ScoreNet:
     """A copy with the same weights, every part of it stock, contiguous."""
     plain = copy.deepcopy(net).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    plain.__dict__.pop("residual_given", None)  # compiled code, if any
     for module in list(plain.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, ConditionalNorm):
