@@ -33,11 +33,21 @@ def missing(how: Compile, device: torch.device) -> str | None:
     return None if util.find_spec("triton") else "the package triton"
 
 
+@torch.no_grad()
+def _once(net: ScoreNet) -> None:
+    """A pass in plain code: fixed weights that are made at first use are no part of a graph."""
+    shape = net.architecture
+    device = next(net.parameters()).device
+    x = torch.zeros(1, shape.channels, shape.resolution, shape.resolution, device=device)
+    net.residual(x, torch.ones(1, device=device))
+
+
 def compile_trunk(net: ScoreNet, how: Compile) -> None:
     """From now on `net` computes in compiled code; built at the first call for each shape, which
     takes a minute or more. Nothing is compiled twice."""
     if how == "off" or "residual_given" in net.__dict__:
         return
+    _once(net)
     mode = "reduce-overhead" if how == "graphs" else None
     compiled = torch.compile(net.residual_given, mode=mode, fullgraph=True, dynamic=False)
 
