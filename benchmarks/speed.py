@@ -63,8 +63,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--compile", default="off", choices=["off", "on", "graphs"])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--batches", type=int, default=4, help="micro-batches a measurement")
-    parser.add_argument("--steps", type=int, default=4, help="of Algorithm 1, for the rates")
+    parser.add_argument("--batches", type=int, default=2, help="micro-batches a measurement")
+    parser.add_argument("--steps", type=int, default=10, help="of Algorithm 1, for the rates")
     parser.add_argument("--levels", type=int, default=5, help="of the chain, for the rates")
     parser.add_argument("--pixels", action="store_true", help="compare pixels too")
     parser.add_argument(
