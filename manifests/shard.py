@@ -49,6 +49,7 @@ class Sample:
     source_sha256: tuple[str, str]  # of the parents' files as ingested
     license: str | None
     extension: str = "png"
+    sha256: str | None = None  # of `image`; None: worked out when it is written
 
 
 @dataclass(frozen=True)
@@ -302,7 +303,7 @@ def _manifest_row(sample: Sample, offset: int, recipe_digest: str) -> dict[str, 
         **plan_row,
         "offset": offset,
         "size": len(sample.image),
-        "sha256": hashlib.sha256(sample.image).hexdigest(),
+        "sha256": sample.sha256 or hashlib.sha256(sample.image).hexdigest(),
         "pixel_sha256": sample.pixel_sha256,
         "source_1_sha256": sample.source_sha256[0],
         "source_2_sha256": sample.source_sha256[1],

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from .schema import MANIFEST, SAMPLE_FIELDS
 
+_AT_ONCE = 1 << 20  # bytes of a tar that are written and hashed together
 _NAMED = 5  # damaged samples named per shard
 _SINGLE = (pa.float32(), pa.list_(pa.float32()))  # columns with less precision than JSON's numbers
 
@@ -29,26 +30,64 @@ class TarWriter:
     file: BinaryIO
     digest: Any = field(default_factory=hashlib.sha256)
     size: int = 0  # bytes so far
+    _held: list[bytes] = field(default_factory=list)  # not written yet
+    _held_size: int = 0
 
     def add(self, name: str, data: bytes) -> int:
         """Appends a member; returns the offset of its data."""
-        header = tarfile.TarInfo(name)
-        header.size = len(data)
-        header.mode = 0o644
-        self._write(header.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict"))
+        self._write(header(name, len(data)))
         offset = self.size
-        self._write(data + bytes(-len(data) % tarfile.BLOCKSIZE))
+        self._write(data)
+        self._write(bytes(-len(data) % tarfile.BLOCKSIZE))
         return offset
 
     def finish(self) -> None:
         """Two empty blocks, filled up to a whole record as tar(1) does."""
         end = 2 * tarfile.BLOCKSIZE
         self._write(bytes(end + -(self.size + end) % tarfile.RECORDSIZE))
+        self._flush()
 
     def _write(self, data: bytes) -> None:
+        self._held.append(data)
+        self._held_size += len(data)
+        self.size += len(data)
+        if self._held_size >= _AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Much at once: each hash and write lets the encoders' threads in, and waits for them."""
+        data = b"".join(self._held)
+        self._held, self._held_size = [], 0
         self.file.write(data)
         self.digest.update(data)
-        self.size += len(data)
+
+
+def header(name: str, size: int) -> bytes:
+    """USTAR header of a file: what tarfile makes of it, at a tenth of the time.
+
+    Raises:
+        ValueError: a name of more than 100 bytes, or too large a file.
+    """
+    encoded = name.encode("ascii")
+    if len(encoded) > _NAME or size >= 8**11:
+        raise ValueError(f"{name!r} of {size} bytes does not fit into a USTAR header")
+    filled = bytearray(_TEMPLATE)
+    filled[: len(encoded)] = encoded
+    filled[_SIZE] = b"%011o\0" % size
+    filled[_CHECKSUM] = b" " * 8
+    filled[_CHECKSUM] = b"%06o\0 " % sum(filled)
+    return bytes(filled)
+
+
+def _template() -> bytes:
+    member = tarfile.TarInfo("")
+    member.mode = 0o644
+    return member.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
+
+
+_TEMPLATE = _template()
+_NAME = 100  # bytes; POSIX.1-1988
+_SIZE, _CHECKSUM = slice(124, 136), slice(148, 156)
 
 
 def damaged(source: Path | BinaryIO, rows: list[dict[str, Any]]) -> Iterator[str]:

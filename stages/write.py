@@ -27,6 +27,7 @@ from .generate import Batch
 from .png import by_pillow, version_of
 
 _ENCODERS = 4  # threads; Pillow releases the interpreter lock while it compresses
+_TASK = 16  # images that a thread encodes at a time
 _TAR_BLOCK = 512
 _MEMBERS = 3  # image, json, cls
 _ROWS = 400  # bytes of a sample in its shard's Parquet, in plan and manifest
@@ -118,19 +119,30 @@ def _encoded(
     encode: Encode,
 ) -> Iterator[Sample]:
     """Samples in plan order; the pool is a batch ahead of the writer, the device of the pool."""
-    waiting: deque[list[Future[Sample]]] = deque()
+    waiting: deque[list[Future[list[Sample]]]] = deque()
+
+    def samples(items: list[_Item]) -> list[Sample]:
+        return [_sample(*item, sources, encode) for item in items]
+
     for batch in batches:
-        waiting.append([pool.submit(_sample, *item, sources, encode) for item in _items(batch)])
+        items = list(_items(batch))
+        parts = [items[start : start + _TASK] for start in range(0, len(items), _TASK)]
+        waiting.append([pool.submit(samples, part) for part in parts])
         while len(waiting) > 1:
             yield from _results(waiting.popleft(), advance)
     while waiting:
         yield from _results(waiting.popleft(), advance)
 
 
-def _results(futures: list[Future[Sample]], advance: Callable[[int], None]) -> Iterator[Sample]:
+def _results(
+    futures: list[Future[list[Sample]]], advance: Callable[[int], None]
+) -> Iterator[Sample]:
+    done = 0
     for future in futures:
-        yield future.result()
-    advance(len(futures))
+        some = future.result()
+        yield from some
+        done += len(some)
+    advance(done)
 
 
 _Item = tuple[dict[str, Any], NDArray[np.uint8], tuple[float, float, float] | None]
@@ -159,9 +171,11 @@ def _sample(
         label = soft_label(
             sources.class_id[first], sources.class_id[second], row["lambda"], sources.classes
         )
+    image = encode(pixels)
     return Sample(
         row=row,
-        image=encode(pixels),
+        image=image,
+        sha256=hashlib.sha256(image).hexdigest(),
         pixel_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
         width=pixels.shape[1],
         height=pixels.shape[0],

@@ -23,7 +23,7 @@ from scoremix.manifests.faults import SHARD_POINTS
 from scoremix.manifests.plan import PlanOptions, build_plan, rows_digest, shards_of
 from scoremix.manifests.schema import MANIFEST, PLAN, SAMPLE_FIELDS, SOURCES
 from scoremix.manifests.shard import Marker, Sample, commit_shard, is_complete, read_marker
-from scoremix.manifests.tars import damaged, walked
+from scoremix.manifests.tars import damaged, header, walked
 
 NAME = "aug-000000"
 
@@ -192,17 +192,17 @@ def test_same_samples_give_same_bytes(tmp_path: Path) -> None:
 
 
 def test_samples_are_streamed(tmp_path: Path) -> None:
-    """A sample is in the tar before the next one is asked for."""
+    """A sample is in the tar before the next one is asked for, but for a mebibyte in all."""
     sizes: list[int] = []
 
     def watched() -> Iterator[Sample]:
-        big = os.urandom(1 << 18)
+        big = os.urandom(1 << 21)
         for sample in samples_of(plan_rows()):
             sizes.append(sum(path.stat().st_size for path in (tmp_path / "tmp").iterdir()))
             yield dataclasses.replace(sample, image=big)
 
     commit(tmp_path, watched())
-    assert [size >= place << 18 for place, size in enumerate(sizes)] == [True] * 4
+    assert [size >= place << 21 for place, size in enumerate(sizes)] == [True] * 4
 
 
 def test_complete_means_that_marker_and_files_agree(tmp_path: Path) -> None:
@@ -369,3 +369,18 @@ if __name__ == "__main__":
             commit(Path(root))
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, argument
+
+
+@pytest.mark.parametrize("size", [0, 1, 511, 512, 12_345_678, 8**11 - 1])
+@pytest.mark.parametrize("name", ["a.png", "000123-007.json", "x" * 80 + ".extensio"])
+def test_headers_are_those_of_tarfile(name: str, size: int) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = size, 0o644
+    assert header(name, size) == member.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
+
+
+def test_what_does_not_fit_into_a_header_is_refused() -> None:
+    with pytest.raises(ValueError, match="does not fit"):
+        header("x" * 101, 1)
+    with pytest.raises(ValueError, match="does not fit"):
+        header("a.png", 8**11)
