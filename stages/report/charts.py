@@ -90,7 +90,7 @@ def ratio_curves(entries: list[dict[str, Any]], name: str, factor: float = 1) ->
     times = f" × {factor:g}" if factor != 1 else ""
     figure, axes = _axes(f"{name}{times} of the whole corpus by ratio (lower is better)")
     ratios = [entry["ratio"] for entry in entries]
-    for step in ("mixup", "final", "copies"):
+    for step in (step for step in ("mixup", "final", "copies") if step in entries[0]):
         values = [factor * entry[step][name] for entry in entries]
         axes.plot(ratios, values, "o-", color=_COLOURS[step], label=step, markersize=4)
     real = factor * entries[0]["final"][name]
