@@ -120,8 +120,9 @@ def measure(side: int, options: argparse.Namespace, device: torch.device) -> dic
 
 
 def network_calls(steps: int, levels: int) -> int:
-    """In forward passes of an image: a step's gradient on x costs one more; three norms."""
-    return 2 * steps + levels + 3
+    """In forward passes of an image: a step's gradient on x costs one more; two norms more than
+    the steps work out anyway."""
+    return 2 * steps + levels + 2
 
 
 def shares(flops: float, convolution: float, matrix: float) -> dict[str, float]:

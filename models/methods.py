@@ -68,6 +68,7 @@ def scoremix(
     """Mix, minimise the score norm (Algorithm 1), denoise from t0."""
     sigma_N = score.sigma_N
     mixed = mix(x1, x2, lambda_)
+    norms: list[Tensor] = []
     minimised = minimise(
         mixed,
         score,
@@ -76,6 +77,7 @@ def scoremix(
         lr=options.lr,
         noise=partial(noise, "score-noise") if options.fresh_score_noise else None,
         stop_norm=options.stop_norm,
+        on_first=norms.append,
     )
     final = denoise(
         minimised,
@@ -87,7 +89,8 @@ def scoremix(
         noise_rule=options.noise_rule,
         noise=partial(noise, "denoise"),
     )
-    norms = [score_norm(x, score, sigma_N) for x in (mixed, minimised, final)]
+    left = (minimised, final) if norms else (mixed, minimised, final)
+    norms += [score_norm(x, score, sigma_N) for x in left]
     return Steps(mixed, minimised, final, torch.stack(norms, dim=1))
 
 

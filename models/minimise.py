@@ -29,6 +29,7 @@ def minimise(
     lr: float,
     noise: Callable[[], Tensor] | None = None,
     stop_norm: float | None = None,
+    on_first: Callable[[Tensor], None] = lambda norm: None,
 ) -> Tensor:
     """x* after `steps` steps of Adam from `lr`, decayed linearly to 0.
 
@@ -38,12 +39,16 @@ def minimise(
     noise: draws z like x for each step, and S is then taken at x + sigma_N z
         (`score_noise: fresh`); None takes it at x itself.
     stop_norm: an image stops moving once its ||sigma_N S||^2 / D is not above this.
+    on_first: hears that norm (B,) of the mixed images, which the first step works out anyway;
+        nothing with `noise`, where it is another one, or without steps.
     """
     x = x.detach().clone()
     first, second = torch.zeros_like(x), torch.zeros_like(x)
     moving = torch.ones(len(x), 1, 1, 1, dtype=torch.bool, device=x.device)
     for step in range(steps):
         gradient, norm = _gradient(x, residual, sigma_N, noise() if noise else None)
+        if step == 0 and noise is None:
+            on_first(norm)
         if stop_norm is not None:
             moving &= (norm > stop_norm).reshape(-1, 1, 1, 1)
             if not moving.any():
@@ -65,6 +70,6 @@ def _gradient(
     with torch.enable_grad():
         at = (x if noise is None else x + sigma_N * noise).detach().requires_grad_()
         scaled_score = residual(at, sigma_N)
-        objective = scaled_score.square().flatten(1).sum(dim=1)
+        objective = scaled_score.square().sum(dim=(1, 2, 3))
         (gradient,) = torch.autograd.grad(objective.sum(), at)
     return gradient, objective.detach() / x[0].numel()

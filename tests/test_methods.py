@@ -1,6 +1,9 @@
 """Mixing, and that an image depends on nothing but itself."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 
 from scoremix.models.checkpoint import build
@@ -54,10 +57,15 @@ def test_alone_in_a_batch_or_in_another_agree_within_tolerance() -> None:
         assert float((make([row])[0] - together[row]).abs().max()) * 255 < 0.1
 
 
-def test_norms_are_those_of_the_three_images() -> None:
+@pytest.mark.parametrize(
+    "options",
+    [OPTIONS, replace(OPTIONS, fresh_score_noise=False), replace(OPTIONS, steps=0)],
+    ids=["fresh", "plain", "no steps"],
+)
+def test_norms_are_those_of_the_three_images(options: ScoreMixOptions) -> None:
     x1, x2 = torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8)
     frozen = score()
-    steps = scoremix(x1, x2, torch.tensor([0.3, 0.6]), frozen, noise_of([1, 2]), OPTIONS)
+    steps = scoremix(x1, x2, torch.tensor([0.3, 0.6]), frozen, noise_of([1, 2]), options)
     assert steps.norms is not None and steps.norms.shape == (2, 3)
     for column, x in enumerate((steps.mixup, steps.minimised, steps.final)):
         expected = frozen(x, 0.01).detach().square().mean(dim=(1, 2, 3))
