@@ -16,7 +16,7 @@ run: .venv/.demo
 test: .venv/.dev lint types
 	.venv/bin/python -m pytest -q -n 2 --dist worksteal
 
-# Builds that are killed, refused, cut off: all of them, about half an hour.
+# Builds that are killed, refused, cut off: all of them, about 35 minutes on two cores.
 faults: .venv/.dev
 	.venv/bin/python -m pytest -q -rs -m faults tests
 

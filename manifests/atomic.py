@@ -9,6 +9,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -17,6 +18,9 @@ from .errors import STORAGE_ERRNOS, StorageError
 
 if TYPE_CHECKING:  # the command line's help needs no pyarrow
     import pyarrow as pa
+
+
+_TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")
 
 
 @contextlib.contextmanager
@@ -65,6 +69,24 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def sweep(folder: Path) -> None:
+    """Removes what `replacing` left half written in `folder` where its process was killed."""
+    for path in folder.glob(".*.tmp"):
+        found = _TEMPORARY.fullmatch(path.name)
+        if found and not _is_alive(int(found[1])):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def write_bytes(path: Path, data: bytes, temporary: Path | None = None) -> None:

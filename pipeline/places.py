@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..manifests import atomic
 from ..manifests.errors import ConfigError
 from ..manifests.mirror import MirroredStore, mirror_of
 from ..manifests.patience import Patience
@@ -23,6 +24,8 @@ _OURS = re.compile(
 )
 
 _FIRST_LOOK = 20.0  # seconds
+_NET, _OWN = "score-net", ".scoremix"
+_PARTS = ("", "corpus", _NET, f"{_NET}/last", "report", _OWN, f"{_OWN}/features")  # of a run
 
 
 def check(job: "Job") -> None:
@@ -101,3 +104,9 @@ def check_owner(job: "Job") -> None:
             f" the run {job.folder} did not make; nothing was changed. Choose another folder, or"
             " name the run that made them with --run."
         )
+
+
+def sweep(run: Path) -> None:
+    """Removes what launches of this run that were killed left half written. The caller holds it."""
+    for part in _PARTS:
+        atomic.sweep(run / part)

@@ -64,6 +64,7 @@ def run(job: Job) -> Outcome:
     wanted = STAGES[: STAGES.index(job.until) + 1]
     places.check(job)
     with run_lock(job.folder) as held:
+        places.sweep(job.folder)  # what a killed launch left half written
         forgetting.complete(job.folder)  # a `forget` that was killed
         job.progress.log = job.folder / ".scoremix" / "progress.jsonl"
         job.progress.meter = open_meter(job.device)

@@ -1,5 +1,6 @@
 """A run folder whose own files are damaged: made again, or named with what to do. No traceback."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -150,3 +151,19 @@ def test_a_flipped_bit_anywhere_is_mended(name: str, root: Path, done: Path) -> 
         flipped_at(place / 16)(path)
         assert again(root) == 0
         assert_as_before(root, done)
+
+
+def test_what_a_killed_launch_left_half_written_goes(root: Path, done: Path) -> None:
+    run, gone = root / "shards.run", 2**22 + 17  # more than a Linux process can be called
+    left = [
+        run / "score-net/last" / f".state.safetensors.{gone}.tmp",
+        run / "report" / f".metrics.json.{gone}.tmp",
+        run / f".stages.lock.json.{gone}.tmp",
+    ]
+    kept = [run / "report" / f".index.html.{os.getpid()}.tmp", run / "report/.notes.tmp"]
+    for path in left + kept:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half")
+    assert again(root) == 0
+    assert [path.exists() for path in left + kept] == [False] * 3 + [True] * 2
+    assert_as_before(root, done)
