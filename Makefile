@@ -16,9 +16,9 @@ run: .venv/.demo
 test: .venv/.dev lint types
 	.venv/bin/python -m pytest -q -n 2 --dist worksteal
 
-# Builds that are killed, refused, cut off: all of them, about 35 minutes on two cores.
+# Builds that are killed, refused, cut off: all of them, two at a time; most of an hour on two cores.
 faults: .venv/.dev
-	.venv/bin/python -m pytest -q -rs -m faults tests
+	.venv/bin/python -m pytest -q -rs -n 2 --dist worksteal -m faults tests
 
 fast: .venv/.dev
 	.venv/bin/python -m pytest -q -m "not slow and not faults"
@@ -38,7 +38,7 @@ types: .venv/.dev
 docs: .venv/.dev
 	.venv/bin/python -m scoremix.pipeline.derived docs
 
-# Speed against the yardstick, and what is around the network (about 45 min on two idle cores).
+# Speed against the yardstick, and what is around the network (an hour or so; nothing else should run).
 bench: .venv/.dev
 	.venv/bin/python benchmarks/speed.py --pixels --out $(RESULTS)/speed-cpu
 	.venv/bin/python benchmarks/around.py --out $(RESULTS)/around

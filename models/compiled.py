@@ -22,11 +22,11 @@ def named(value: Any) -> Any:
     return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
-def missing(how: Compile, device: torch.device) -> str | None:
+def missing(how: Compile, device_type: str) -> str | None:
     """What this machine lacks for it, in words; None if nothing."""
     if how == "off":
         return None
-    if device.type == "cpu":
+    if device_type == "cpu":
         if how == "graphs":
             return "a CUDA device: there are no CUDA graphs on a processor"
         return None if any(map(shutil.which, _COMPILERS)) else "a C++ compiler (as g++)"

@@ -12,6 +12,7 @@ from ..manifests.patience import Patience
 from ..manifests.remote import open_remote
 from ..manifests.store import LocalStore, Store
 from ..manifests.urls import URL, Place, place, same_place
+from ..models.compiled import missing
 from ..stages.png import encoder_of
 from .inputs import named_path
 from .ledger import Ledger
@@ -30,7 +31,7 @@ _PARTS = ("", "corpus", _NET, f"{_NET}/last", "report", _OWN, f"{_OWN}/features"
 
 def check(job: "Job") -> None:
     """Refuses what would be found out late: outputs inside the source, foreign files under our
-    names, missing features, a missing encoder.
+    names, missing features, a missing encoder or compiler.
 
     Raises:
         ConfigError: with the place and what to do.
@@ -42,6 +43,12 @@ def check(job: "Job") -> None:
             _check_apart(f"ingest.{key}", place(asked.source), job)
     check_owner(job)
     encoder_of(job.config.write.encoder)
+    for section, how in (
+        ("train", job.config.train.compile),
+        ("generate", job.config.generate.compile),
+    ):
+        if lack := missing(how, job.device):
+            raise ConfigError(f"{section}.compile: {how} needs {lack}. Set {section}.compile: off.")
     features = named_path(job.config.evaluate.features)
     if features is not None and not Path(features).is_file():
         raise ConfigError(

@@ -176,7 +176,7 @@ def generate(
     if net is not None:
         net.net.trunk_dtype = torch.bfloat16 if recipe["precision"] == "bfloat16" else None
         how = recipe.get("compile", "off")
-        if lack := missing(how, device):
+        if lack := missing(how, device.type):
             raise ConfigError(f"generate.compile: {how} needs {lack}. Set generate.compile: off.")
         compile_trunk(net.net, how)
         score = FrozenScore(net.net, net.sigma_1, net.sigma_N)

@@ -125,7 +125,7 @@ class _Run:
         net.trunk_dtype = torch.bfloat16 if config.precision == "bfloat16" else None
         self.plain = net
         self.ema = Ema(net, config.ema)
-        if lack := missing(config.compile, self.device):
+        if lack := missing(config.compile, self.device.type):
             raise ConfigError(f"train.compile: {config.compile} needs {lack}. Set it to off.")
         compile_trunk(net, config.compile)
         optimiser = torch.optim.Adam(net.parameters(), lr=config.lr, fused=True)

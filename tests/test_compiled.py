@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import tiny
 import torch
 
 from scoremix.manifests.errors import ConfigError
@@ -13,6 +14,7 @@ from scoremix.models import compiled
 from scoremix.models.checkpoint import TrainedNet, build
 from scoremix.models.ladder import noise_ladder
 from scoremix.models.score_net import Architecture
+from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.generate import GenerateConfig, generate, recipe, recipe_of_real
 from scoremix.stages.train import TrainConfig
 
@@ -85,10 +87,23 @@ def test_what_a_machine_lacks_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path:
         made(trained(), compile="on")
 
 
+@pytest.mark.parametrize("section", ["train", "generate"])
+def test_it_is_refused_before_anything_is_made(
+    section: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.make_images(tmp_path / "images")
+    places = ["--data", tmp_path / "images", "--out", tmp_path / "shards", "--quiet"]
+    words = [*map(str, places), *tiny.options(), "--set", f"{section}.compile=graphs"]
+    command = ["augment", *words]
+    assert exit_code(lambda: commands.main(command, standalone_mode=False)) == 2
+    assert f"{section}.compile: graphs needs a CUDA device" in capsys.readouterr().err
+    assert not (tmp_path / "shards.run" / "corpus").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.faults  # minutes of compilation
 def test_compiled_code_makes_the_same_images() -> None:
-    if compiled.missing("on", CPU):
+    if compiled.missing("on", "cpu"):
         pytest.skip("needs a C++ compiler")
     apart = np.abs(made(trained(), compile="on").astype(int) - made(trained()).astype(int))
     assert apart.max() <= 1 and (apart > 0).mean() < 0.05
