@@ -38,6 +38,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "stop at the real median: 100 steps, lr .005": {"stop": "real", "denoise": "off"},
     "gentle: 20 steps, lr .001, t0 .05": {"steps": 20, "lr": 0.001, "t0": 0.05},
     "gentle: 20 steps, lr .001, t0 .15": {"steps": 20, "lr": 0.001, "t0": 0.15},
+    "gentle: 10 steps, lr .002, t0 .05": {"steps": 10, "lr": 0.002, "t0": 0.05},
     "gentle: 10 steps, lr .002, t0 .15": {"steps": 10, "lr": 0.002, "t0": 0.15},
     "gentle: 10 steps, lr .002, t0 .25": {"steps": 10, "lr": 0.002},
     "gentle: 10 steps, lr .002, t0 .35": {"steps": 10, "lr": 0.002, "t0": 0.35},

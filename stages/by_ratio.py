@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..models.distances import Reference
 from ..models.metrics.mixture import frechet_of_mixtures, kernel_of_mixtures
-from .trace import fold
+from .judged_rows import fold
 
 Features = NDArray[np.floating[Any]]
 

@@ -24,7 +24,7 @@ from ..models.networks import (
     TorchScriptMaps,
 )
 from .contact_sheet import Shown
-from .trace import fold
+from .judged_rows import fold
 
 _PAIRS = 500  # of images whose LPIPS distance is taken
 _FEW = "too few images in a split to know how often each class occurs: the score is too low"

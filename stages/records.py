@@ -66,6 +66,12 @@ class Measured:
     records: tuple[Record, ...]
     copying: CopyVerdict | None  # None where there are too few images to look
 
+    @property
+    def warning(self) -> str:
+        """A paragraph for verdict.txt where training images were copied, else nothing."""
+        found = self.copying
+        return f"\n{found.text}\n" if found and found.kind == "copying" else ""
+
     def as_metrics(self) -> dict[str, Any]:
         """Its part of metrics.json."""
         copying = None if self.copying is None else asdict(self.copying)

@@ -1,7 +1,7 @@
 """Plan rows made again with their steps: what evaluate keeps of every image as it passes."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..models.features import Extractor
 from .contact_sheet import Shown
+from .judged_rows import fold
 from .progress import Progress
 
 STEPS = ("mixup", "minimised", "final")
@@ -49,13 +50,6 @@ class Trace:
     shown: list[Shown]
 
 
-def fold(lambdas: pa.ChunkedArray) -> Floats:
-    """min(lambda, 1 - lambda): both parents' names may be swapped."""
-    values = lambdas.to_numpy()
-    folded: Floats = np.minimum(values, 1.0 - values)
-    return folded
-
-
 def trace_rows(
     batches: Iterator[Traced],
     total: int,
@@ -67,15 +61,14 @@ def trace_rows(
     """Features, norms and hashes batch by batch; images are kept for the sheet alone."""
     keys, hashes = (manifest[name].to_pylist() for name in ("key", "pixel_sha256"))
     promised = dict(zip(keys, hashes, strict=True))
-    features = {step: _Gathered(total) for step in STEPS}
+    features = _Gathered(total)
     tables: list[pa.Table] = []
     norms: list[NDArray[np.float32]] = []
     kept: list[Shown] = []
     reproduced = 0
     with progress.task("evaluate", total, "images") as advance:
         for batch in batches:
-            for step, vectors in zip(STEPS, _step_features(batch, extract), strict=True):
-                features[step].add(vectors)
+            features.add(_step_features(batch, extract))
             tables.append(batch.rows)
             norms += [] if batch.norms is None else [batch.norms]
             steps = (batch.mixup, batch.minimised, batch.final)
@@ -88,7 +81,7 @@ def trace_rows(
     return Trace(
         rows=rows,
         folded=fold(rows["lambda"]),
-        features={step: gathered.whole() for step, gathered in features.items()},
+        features=dict(zip(STEPS, features.whole(), strict=True)),
         norms=np.concatenate(norms).astype(np.float64) if norms else None,
         reproduced=reproduced,
         shown=kept,
@@ -96,21 +89,36 @@ def trace_rows(
 
 
 class _Gathered:
-    """Features of `total` images, laid down as they come: never in memory twice."""
+    """Features of `total` images, laid down as they come: never in memory twice. Steps that
+    changed nothing share one array."""
 
     def __init__(self, total: int) -> None:
-        self._vectors = np.zeros((total, 0))
-        self._count = 0
+        self._total, self._count = total, 0
+        self._steps: list[Floats] = []
 
-    def add(self, vectors: Floats) -> None:
-        if self._count == 0:
-            self._vectors = np.empty((len(self._vectors), vectors.shape[1]))
-        self._vectors[self._count : self._count + len(vectors)] = vectors
-        self._count += len(vectors)
+    def add(self, batch: Sequence[Floats]) -> None:
+        """Of each step (b, D): the very array of the step before where nothing was changed."""
+        if not self._steps:
+            self._steps = [np.empty((self._total, batch[0].shape[1]))] * len(batch)
+        for i, vectors in enumerate(batch):
+            if i and self._steps[i] is self._steps[i - 1]:
+                if vectors is batch[i - 1]:
+                    continue
+                self._part_from(i)
+            self._steps[i][self._count : self._count + len(vectors)] = vectors
+        self._count += len(batch[0])
 
-    def whole(self) -> Floats:
-        assert self._count == len(self._vectors), "every chosen row is made again"
-        return self._vectors
+    def _part_from(self, first: int) -> None:
+        """Step `first`, and those after it that were like it, get an array of their own."""
+        shared = self._steps[first]
+        own = np.empty_like(shared)
+        own[: self._count] = shared[: self._count]
+        after = [own if each is shared else each for each in self._steps[first:]]
+        self._steps[first:] = after
+
+    def whole(self) -> list[Floats]:
+        assert self._count == self._total, "every chosen row is made again"
+        return self._steps
 
 
 def _step_features(batch: Traced, extract: Extractor) -> tuple[Floats, Floats, Floats]:

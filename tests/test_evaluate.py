@@ -17,7 +17,8 @@ from PIL import Image
 from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.schema import PLAN
 from scoremix.models.distances import Comparison
-from scoremix.stages.evaluate import EvaluateConfig, choose_rows, evaluate, fold
+from scoremix.stages.evaluate import EvaluateConfig, evaluate
+from scoremix.stages.judged_rows import choose_rows, fold
 from scoremix.stages.progress import Silent
 from scoremix.stages.verdict import Findings, Verdict, judge
 

@@ -18,10 +18,10 @@ from ...manifests.publish import SUMS
 from ...manifests.shard import NORMS
 from ...manifests.store import Store
 from ..corpus import open_corpus
+from ..judged_rows import HEAVY, fold
 
 Floats = NDArray[np.float64]
 
-HEAVY = 0.1  # folded lambda from which an image is a mixture to the eye
 _STAGES = ("ingest", "train", "plan", "write", "evaluate")
 _MOST_REJECTS = 40  # that the page lists; the count is of all
 
@@ -48,9 +48,7 @@ class Facts:
     @property
     def folded(self) -> Floats:
         """min(lambda, 1 - lambda) of every row of the manifest."""
-        lambdas = self.manifest["lambda"].to_numpy()
-        folded: Floats = np.minimum(lambdas, 1.0 - lambdas)
-        return folded
+        return fold(self.manifest["lambda"])
 
     @property
     def augmented(self) -> NDArray[np.bool_]:

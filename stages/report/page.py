@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from ...manifests.atomic import write_bytes
 from ...manifests.errors import ConfigError
+from ..judged_rows import HEAVY
 from . import charts, generated, pictures, variants
-from .facts import HEAVY, Facts, norms_of
+from .facts import Facts, norms_of
 from .measures import table
 
 _STEPS = ("mixup", "minimised", "final")

@@ -14,7 +14,8 @@ from PIL import Image
 from ...manifests.layout import Slice
 from ...manifests.payload import open_tars
 from ...manifests.shard import NORMS
-from .facts import HEAVY, Facts
+from ..judged_rows import HEAVY
+from .facts import Facts
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float64]
