@@ -46,9 +46,9 @@ def inputs_of_ingest(config: Config) -> dict[str, Any]:
 
 def inputs_of_train(config: Config, corpus_digest: str) -> dict[str, Any]:
     return {
-        "options": config.train.model_dump(mode="json", exclude={"preset"}),
+        "options": config.train.model_dump(mode="json", exclude={"preset", "focus_t0"}),
         "seed": config.seed,
-        "t0": config.generate.t0 if config.train.levels == "focus" else None,
+        "t0": config.train.focused_on(config.generate.t0),
         "corpus": corpus_digest,
         "algorithm": training.ALGORITHM,
     }

@@ -47,6 +47,9 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     batch: int | None = Field(default=None, ge=1)  # images per update over all processes
     lr: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     levels: Literal["uniform", "focus"] | None = None
+    # Of levels: focus, which draws mostly below 2 sigma(focus_t0). Unset: generate.t0, so that
+    # another t0 trains another network; named: t0 is free.
+    focus_t0: float | None = Field(default=None, gt=0, lt=1)
     conditioning: Literal["fourier", "table"] = "fourier"
     ema: float = Field(default=0.999, ge=0, lt=1)
     flip: bool = False  # horizontal flips enlarge the distribution: the user's to say
@@ -55,6 +58,10 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     checkpoint_every: int | None = Field(default=None, ge=1)  # updates
 
     _named = field_validator("compile", mode="before")(named)
+
+    def focused_on(self, t0: float | None) -> float | None:
+        """The t0 that training depends on, where generation's is `t0`; None: on none."""
+        return (self.focus_t0 or t0) if self.levels == "focus" else None
 
     def resolved(self, resolution: int, device_type: str) -> "TrainConfig":
         """Every unset value filled in from the preset table."""
@@ -80,8 +87,8 @@ def train(
     """Trains the network that `config` (resolved) describes; gives model.json's content.
 
     t0: of the generation to come; `levels: focus` and the choice of the best state look below
-        2 sigma(t0). stopping: asked at every step; when true, the state is saved and
-        Interrupted raised. The same call goes on from there.
+        2 sigma of it, or of `focus_t0` where that is named. stopping: asked at every step; when
+        true, the state is saved and Interrupted raised. The same call goes on from there.
 
     Raises:
         TrainingDiverged: the loss is not finite; nothing was updated with it.
@@ -118,7 +125,8 @@ class _Run:
         self.sigma_1 = _sigma_1(corpus, progress)
         self.ladder = noise_ladder(self.sigma_1)
         # Where generation works; of no account where all levels are drawn alike.
-        self.focus = 2 * sigma_at(t0, self.sigma_1) if config.levels == "focus" else None
+        focused = config.focused_on(t0)
+        self.focus = None if focused is None else 2 * sigma_at(focused, self.sigma_1)
         side, channels = corpus.images.shape[1], corpus.images.shape[3]
         architecture = Architecture(channels, side, config.width, config.conditioning)
         net = build(architecture, self.ladder, image_seed(seed, "weights")).to(self.device)
@@ -130,7 +138,7 @@ class _Run:
         compile_trunk(net, config.compile)
         optimiser = torch.optim.Adam(net.parameters(), lr=config.lr, fused=True)
         # Only a state of this very training may be continued, to whatever number of steps.
-        free = config.model_dump(exclude={"steps", "preset"})
+        free = config.model_dump(exclude={"steps", "preset", "focus_t0"})
         identity = canonical_digest(
             [ALGORITHM, free, corpus.digest, seed, self.focus, self.accelerator.num_processes]
         )

@@ -370,14 +370,33 @@ def test_an_untrained_network_is_offered_as_a_control(data: Path, tmp_path: Path
     assert facts["training"]["steps"] == 0
 
 
-def test_t0_matters_to_training_only_where_levels_focus(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [{"train__levels": "uniform"}, {"train__focus_t0": 0.3}],
+    ids=lambda given: [*given][0],
+)
+def test_generations_t0_is_free_of_training(
+    options: dict[str, str | float], data: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "shards"
     weights = tmp_path / "shards.run" / "score-net" / "model.safetensors"
-    assert augment(data, out, train__levels="uniform") == 0
+    assert augment(data, out, **options) == 0
     before = weights.stat().st_mtime_ns
-    assert augment(data, out, train__levels="uniform", generate__t0=0.2) == 0
+    assert augment(data, out, **options, generate__t0=0.2) == 0
     assert weights.stat().st_mtime_ns == before
     assert cli("verify", out) == 0
+
+
+def test_t0_is_what_training_focuses_on_unless_another_is_named(data: Path, tmp_path: Path) -> None:
+    """So a network can be kept by naming the t0 that it was trained for."""
+    out = tmp_path / "shards"
+    weights = tmp_path / "shards.run" / "score-net" / "model.safetensors"
+    assert augment(data, out, generate__t0=0.3) == 0
+    before = weights.read_bytes()
+    assert augment(data, out, generate__t0=0.2, train__focus_t0=0.3) == 0
+    assert weights.read_bytes() == before
+    assert augment(data, out, generate__t0=0.2) == 0
+    assert weights.read_bytes() != before
 
 
 def test_the_command_that_a_verdict_quotes_works_on_the_same_corpus(
