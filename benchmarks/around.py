@@ -32,8 +32,8 @@ import numpy as np
 import pyarrow as pa
 import torch
 import webdataset
+from material import plan_rows, smooth_images
 from PIL import Image
-from speed import plan_rows, smooth_images
 
 from scoremix.manifests.plan import rows_digest
 from scoremix.manifests.schema import PLAN

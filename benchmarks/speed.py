@@ -11,37 +11,33 @@ gradient is what it is in use. Equal weights, plan rows, noise, precision and ba
 
 import argparse
 import json
-import os
-import platform
 import statistics
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
-import torch.nn.functional as F
 import yardstick
-from torch.utils.flop_counter import FlopCounterMode
+from limits import convolution_rate, machine, matrix_rate, network_flops, rate
+from long_runs import idle_share, steady
+from material import PUBLISHED, options_of, plan_rows, smooth_images
 
 from scoremix.models.checkpoint import TrainedNet, build
-from scoremix.models.device import one_thread
 from scoremix.models.ema import Ema
 from scoremix.models.ladder import noise_ladder, sigma_at
 from scoremix.models.loss import draw_levels, dsm_loss
 from scoremix.models.methods import mix
 from scoremix.models.score_net import Architecture, ScoreNet
 from scoremix.stages.generate import GenerateConfig, generate, recipe
+from scoremix.stages.loss_watch import LossWatch
 from scoremix.stages.noise import Streams
 from scoremix.stages.pixels import to_pixels, to_unit
 from scoremix.stages.presets import choose, micro_batch
 
 WARM = 60  # updates before anything is measured
 _COMPARED = 16  # images whose pixels are compared
-PUBLISHED = 100, 25  # steps of Algorithm 1 and levels of the chain
 
 
 def main() -> None:
@@ -129,16 +125,6 @@ def shares(flops: float, convolution: float, matrix: float) -> dict[str, float]:
     return {"of_convolution_rate": flops / convolution, "of_matrix_rate": flops / matrix}
 
 
-def smooth_images(count: int, side: int, channels: int) -> np.ndarray[Any, Any]:
-    """Random images with the spectrum of natural ones, about 1 / frequency."""
-    random = np.random.default_rng(0)
-    noise = np.fft.fft2(random.standard_normal((count, channels, side, side)))
-    across = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.fftfreq(side)))
-    images = np.fft.ifft2(noise / (across + 0.5 / side)).real
-    images = 128 + 50 * images / images.std(axis=(2, 3), keepdims=True)
-    return np.ascontiguousarray(images.clip(0, 255).astype(np.uint8).transpose(0, 2, 3, 1))
-
-
 def pairs(ours: Callable[[], float], other: Callable[[], float], repeats: int) -> dict[str, Any]:
     """Rates of both, in turn; the ratio is the median of the pairs'."""
     ours(), other()
@@ -150,16 +136,6 @@ def pairs(ours: Callable[[], float], other: Callable[[], float], repeats: int) -
         "ratio": statistics.median(ratios),
         "ratios": [ratios[0], ratios[-1]],
     }
-
-
-def rate(work: Callable[[], int], device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    begin = time.perf_counter()
-    count = work()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return count / (time.perf_counter() - begin)
 
 
 def train_rates(
@@ -175,6 +151,7 @@ def train_rates(
     plain = yardstick.Trainer(yardstick.stock(net), 1e-4)
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-4, fused=True)
     average = Ema(net, 0.999)
+    losses = LossWatch(optimiser, late=device.type == "cuda")
 
     def drawn() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         x = to_unit(images[random.integers(0, len(images), batch)], device)
@@ -184,12 +161,13 @@ def train_rates(
     def ours() -> int:
         for step in range(options.batches):
             x, sigma, noise = drawn()
-            loss = dsm_loss(net, x, sigma, noise).mean()
+            each = dsm_loss(net, x, sigma, noise)
+            loss = each.mean()
+            losses.look(step, np.arange(batch), each.detach(), loss.detach())
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             average.update(net, step + 1000)
-            float(loss.detach())
         return options.batches * batch
 
     def other() -> int:
@@ -211,7 +189,7 @@ def generation_rates(
     device: torch.device,
 ) -> dict[str, Any]:
     rows = plan_rows(options.batches * batch, len(images))
-    config = _config(batch, options.precision, options.steps, options.levels, options.compile)
+    config = options_of(batch, options.precision, options.steps, options.levels, options.compile)
     wanted = recipe(config, trained.facts, "")
     plain = yardstick.stock(trained.net)
 
@@ -262,161 +240,12 @@ def same_pixels(
     """How many pixels are within a grey level after the published 100 steps and 25 levels."""
     batch = min(batch, _COMPARED)
     rows = plan_rows(batch, len(images))
-    config = _config(batch, "float32", *PUBLISHED)
+    config = options_of(batch, "float32", *PUBLISHED)
     (made,) = generate(rows, images, recipe(config, trained.facts, ""), trained, device=device)
     plain = yardstick.stock(trained.net)
     other = by_yardstick(plain, trained, rows, images, config, device)
     apart = np.abs(made.final.astype(int) - other.astype(int))
     return {"within_one": float((apart <= 1).mean()), "most": int(apart.max())}
-
-
-def steady(
-    trained: TrainedNet,
-    images: np.ndarray[Any, Any],
-    batch: int,
-    options: argparse.Namespace,
-    device: torch.device,
-) -> dict[str, Any]:
-    """Whole micro-batches at the published settings for some time; and what 10,000 would take."""
-    config = _config(batch, options.precision, *PUBLISHED, options.compile)
-    rows = plan_rows(1000 * batch, len(images))
-    made = generate(rows, images, recipe(config, trained.facts, ""), trained, device=device)
-    len(next(made).final)
-    begin, done = time.perf_counter(), 0
-    while time.perf_counter() - begin < options.steady:
-        done += len(next(made).final)
-    seconds = time.perf_counter() - begin
-    made.close()  # type: ignore[attr-defined]
-    hours = 10_000 * seconds / done / 3600
-    return {"images": done, "seconds": seconds, "hours_of_10000_extrapolated": hours}
-
-
-def idle_share(
-    trained: TrainedNet,
-    images: np.ndarray[Any, Any],
-    batch: int,
-    options: argparse.Namespace,
-    device: torch.device,
-) -> float:
-    """The share of the wall time of generation in which the GPU runs no kernel and no copy."""
-    from torch.profiler import ProfilerActivity, profile
-
-    config = _config(batch, options.precision, options.steps, options.levels, options.compile)
-    rows, wanted = plan_rows(3 * batch, len(images)), recipe(config, trained.facts, "")
-    list(generate(rows.slice(0, batch), images, wanted, trained, device=device))
-    torch.cuda.synchronize()
-    with profile(activities=[ProfilerActivity.CUDA]) as seen:
-        begin = time.perf_counter()
-        list(generate(rows, images, wanted, trained, device=device))
-        torch.cuda.synchronize()
-        wall = 1e6 * (time.perf_counter() - begin)
-    busy, end = 0.0, 0.0
-    times = [
-        (event.time_range.start, event.time_range.end)
-        for event in seen.events()
-        if event.device_type == torch.autograd.DeviceType.CUDA
-    ]
-    for start, stop in sorted(times):
-        busy += max(0.0, stop - max(start, end))
-        end = max(end, stop)
-    return 1.0 - busy / wall
-
-
-def plan_rows(count: int, images: int) -> pa.Table:
-    random = np.random.default_rng(2)
-    return pa.table(
-        {
-            "key": [f"{number:06d}-001" for number in range(count)],
-            "kind": ["augmented"] * count,
-            "row_1": random.integers(0, images, count),
-            "row_2": random.integers(0, images, count),
-            "lambda": random.uniform(0.1, 0.9, count),
-            "seed": random.integers(0, 2**62, count),
-        }
-    )
-
-
-def _config(
-    batch: int, precision: str, steps: int, levels: int, compiled: str = "off"
-) -> GenerateConfig:
-    return GenerateConfig(
-        steps=steps,
-        lr=0.005,
-        t0=0.25,
-        denoise_steps=levels,
-        noise_rule="ancestral",
-        batch=batch,
-        precision=precision,  # type: ignore[arg-type]
-        compile=compiled,  # type: ignore[arg-type]
-    )
-
-
-def network_flops(net: ScoreNet, side: int, channels: int, device: torch.device) -> float:
-    """Of one image forward; a multiply-add is two."""
-    x = torch.zeros(1, channels, side, side, device=device)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net(x, torch.ones(1, device=device))
-    return float(counter.get_total_flops())
-
-
-def convolution_rate(
-    net: ScoreNet, side: int, batch: int, options: argparse.Namespace, device: torch.device
-) -> float:
-    """The best rate of a 3x3 convolution of the network's own widths, floating-point operations
-    a second: all threads in one, or one thread a convolution and several at once."""
-    dtype = torch.bfloat16 if options.precision == "bfloat16" else torch.float32
-    best = 0.0
-    for channels, at in ((net.architecture.width, side), (2 * net.architecture.width, side // 2)):
-        x = torch.randn(batch, channels, at, at, device=device, dtype=dtype)
-        x = x.to(memory_format=torch.channels_last)
-        weight = torch.randn(channels, channels, 3, 3, device=device, dtype=dtype)
-        weight = weight.to(memory_format=torch.channels_last)
-        flops = 2.0 * 9 * channels * channels * at * at * batch
-        times = max(1, int(2e10 / flops)) * (20 if device.type == "cuda" else 1)
-
-        def work(x: torch.Tensor = x, weight: torch.Tensor = weight, times: int = times) -> int:
-            with torch.no_grad():
-                for _ in range(times):
-                    F.conv2d(x, weight, padding=1)
-            return times
-
-        best = max(best, *(flops * rate(work, device) for _ in range(options.repeats)))
-        if device.type != "cpu":
-            continue
-        with one_thread() as threads, ThreadPoolExecutor(threads) as pool:
-
-            def together(work: Callable[[], int] = work, threads: int = threads) -> int:
-                return sum(pool.map(lambda _: work(), range(threads)))
-
-            best = max(best, *(flops * rate(together, device) for _ in range(options.repeats)))
-    return best
-
-
-def matrix_rate(options: argparse.Namespace, device: torch.device) -> float:
-    """The best rate of a product of large square matrices, floating-point operations a second."""
-    dtype = torch.bfloat16 if options.precision == "bfloat16" else torch.float32
-    side = 8192 if device.type == "cuda" else 2048
-    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
-    times = 20 if device.type == "cuda" else 2
-
-    def work() -> int:
-        for _ in range(times):
-            a @ b
-        return times
-
-    rate(work, device)
-    return 2.0 * side**3 * max(rate(work, device) for _ in range(options.repeats))
-
-
-def machine(device: torch.device) -> dict[str, Any]:
-    name = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor()
-    return {
-        "device": name or platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "load_before": os.getloadavg()[0],
-    }
 
 
 def table(result: dict[str, Any]) -> str:

@@ -118,4 +118,4 @@ class Trainer:
         with torch.no_grad():
             for mean, current in zip(self.average.parameters(), self.net.parameters(), strict=True):
                 mean.mul_(0.999).add_(current, alpha=0.001)
-        return float(loss)
+        return float(loss.detach())

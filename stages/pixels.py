@@ -7,8 +7,12 @@ from numpy.typing import NDArray
 
 def to_unit(pixels: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
     """uint8 (B, H, W, C) -> float32 (B, C, H, W) in [0, 1], channels last in memory."""
-    tensor = torch.from_numpy(np.array(pixels)).to(device)  # a copy: the map is read-only
-    return tensor.permute(0, 3, 1, 2).to(torch.float32).div_(255.0)
+    return as_unit(torch.from_numpy(np.array(pixels)).to(device))  # a copy: the map is read-only
+
+
+def as_unit(pixels: torch.Tensor) -> torch.Tensor:
+    """The same of a tensor, where it lies."""
+    return pixels.permute(0, 3, 1, 2).to(torch.float32).div_(255.0)
 
 
 def to_pixels(x: torch.Tensor) -> NDArray[np.uint8]:

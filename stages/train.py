@@ -17,20 +17,21 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, field_validator
 
 from ..manifests.atomic import canonical_digest, sha256_file, write_bytes, write_json
-from ..manifests.errors import ConfigError, Interrupted, TrainingDiverged
+from ..manifests.errors import ConfigError, Interrupted
 from ..manifests.faults import at
-from ..manifests.streams import image_seed, stream
+from ..manifests.streams import image_seed
 from ..models.checkpoint import FORMAT, build, load_weights, weights_bytes
 from ..models.compiled import Compile, compile_trunk, missing, named
 from ..models.device import settle
 from ..models.diameter import diameter
 from ..models.ema import Ema
 from ..models.ladder import SIGMA_N, noise_ladder, sigma_at
-from ..models.loss import BAND_EDGES, draw_levels, dsm_loss
+from ..models.loss import BAND_EDGES, dsm_loss
 from ..models.score_net import Architecture
+from .batches import Batches, Share
 from .corpus import Corpus
 from .held_out import HELD_IMAGES, band_losses, real_norms
-from .pixels import to_unit
+from .loss_watch import LossWatch
 from .presets import choose
 from .progress import Progress
 from .training_state import load_state, save_best, save_state
@@ -149,6 +150,17 @@ class _Run:
             progress.note(f"train: going on from step {self.progressed.step:,}")
         self.net, self.optimiser = self.accelerator.prepare(net, optimiser)
         self.raw_optimiser = optimiser
+        self.losses = LossWatch(optimiser, late=self.device.type == "cuda")
+        self.batches = Batches(
+            corpus.images,
+            self.ladder,
+            self.focus,
+            self.batch,
+            flip=config.flip,
+            seed=seed,
+            device=self.device,
+            share=Share(self.accelerator.process_index, self.accelerator.num_processes),
+        )
         self.log = _Log(out / "train.jsonl", self.progressed.step)
 
     def _check_world(self) -> None:
@@ -166,78 +178,47 @@ class _Run:
         first = self.progressed.step
         end = min((first // every + 1) * every, self.steps)
         started = time.monotonic()
-        losses: list[float] = []
         with self.progress.task("train", self.steps * self.batch, "images") as advance:
             advance(first * self.batch)
             for step in range(first, end):
-                losses.append(self._update(step))
+                self._update(step)
                 self.progressed.step = step + 1
                 at("train-step")
                 advance(self.batch)
                 if self._any(stopping()):
+                    self.losses.settle()
                     self._save()
                     raise Interrupted(
                         f"Training stopped at step {step + 1:,} of {self.steps:,}; the same command"
                         " goes on from there."
                     )
-        seconds = time.monotonic() - started
-        self.measure(sum(losses) / len(losses), (end - first) * self.batch / seconds)
+        loss = self.losses.mean()
+        self.measure(loss, (end - first) * self.batch / (time.monotonic() - started))
         self._save()
 
-    def _update(self, step: int) -> float:
-        """One update; gives the loss. Order, levels and noise come from (seed, step, index)."""
-        chosen, x, sigma, noise = self._draw(step)
-        loss = dsm_loss(self.net, x, sigma, noise)
-        mean = loss.mean()
-        value = self._everyones(mean.detach())
-        if not np.isfinite(value):
-            keys = [f"{row:06d}" for row in chosen[~loss.detach().isfinite().cpu().numpy()]]
-            keys = keys or ["images of another process"]
-            raise TrainingDiverged(
-                f"The loss at step {step} is {value}; it came from {', '.join(keys[:8])}. The"
-                f" network was not updated with it and step {self.progressed.step} is the last"
-                " good one. Look at those images, or lower train.lr, and run again."
-            )
+    def _update(self, step: int) -> None:
+        """One update of weights and averages."""
+        batch = self.batches.draw(step)
+        each = dsm_loss(self.net, batch.x, batch.sigma, batch.noise)
+        mean = each.mean()
+        self.losses.look(step, batch.rows, each.detach(), self._everyones(mean.detach()))
         self.optimiser.zero_grad()
         self.accelerator.backward(mean)
         self.optimiser.step()
         self.ema.update(self.plain, step + 1)
-        return value
 
-    def _everyones(self, value: torch.Tensor) -> float:
+    def _everyones(self, value: torch.Tensor) -> torch.Tensor:
         """The mean over all processes, so that all of them stop where one has to."""
-        if self.accelerator.num_processes > 1:
-            value = self.accelerator.reduce(value, "mean")
-        return float(value)
+        if self.accelerator.num_processes == 1:
+            return value
+        mean: torch.Tensor = self.accelerator.reduce(value, "mean")
+        return mean
 
     def _any(self, flag: bool) -> bool:
         """Whether any process says so."""
         if self.accelerator.num_processes == 1:
             return flag
-        return self._everyones(torch.tensor(float(flag), device=self.device)) > 0
-
-    def _draw(
-        self, step: int
-    ) -> tuple[NDArray[np.int64], torch.Tensor, torch.Tensor, torch.Tensor]:
-        """This process's share of the global batch: rows, images, levels, noise."""
-        random = stream(image_seed(self.seed, f"step-{step}"), "train")
-        rows = _batch_rows(len(self.corpus.images), self.batch, step, self.seed)
-        levels = draw_levels(self.ladder, self.batch, random, self.focus)
-        flips = random.random(self.batch) < 0.5
-        share = self.batch // self.accelerator.num_processes
-        mine = slice(
-            share * self.accelerator.process_index, share * (self.accelerator.process_index + 1)
-        )
-        pixels = self.corpus.images[rows[mine]]
-        x = to_unit(pixels, self.device)
-        if self.config.flip:
-            flip = torch.from_numpy(flips[mine]).to(self.device).reshape(-1, 1, 1, 1)
-            x = torch.where(flip, x.flip(3), x)
-        generator = torch.Generator(self.device).manual_seed(image_seed(self.seed, f"noise-{step}"))
-        shape = (self.batch, *x.shape[1:])
-        noise = torch.randn(shape, generator=generator, device=self.device)[mine]
-        sigma = torch.from_numpy(levels[mine]).to(self.device, torch.float32)
-        return rows[mine], x, sigma, noise.contiguous(memory_format=torch.channels_last)
+        return float(self._everyones(torch.tensor(float(flag), device=self.device))) > 0
 
     def measure(self, loss: float, rate: float) -> None:
         """The loss per noise band on training and held-out images; keeps the best average."""
@@ -337,17 +318,6 @@ class _Log:
     def write(self, **values: Any) -> None:
         with open(self.path, "a") as file:
             file.write(json.dumps(values) + "\n")
-
-
-def _batch_rows(count: int, batch: int, step: int, seed: int) -> NDArray[np.int64]:
-    """Rows of the global batch at `step`: epochs are seeded permutations laid end to end."""
-    places = np.arange(step * batch, (step + 1) * batch)
-    rows = np.empty(batch, dtype=np.int64)
-    for epoch in np.unique(places // count):
-        order = stream(image_seed(seed, f"epoch-{epoch}"), "train").permutation(count)
-        inside = places // count == epoch
-        rows[inside] = order[places[inside] % count]
-    return rows
 
 
 def _sigma_1(corpus: Corpus, progress: Progress) -> float:
