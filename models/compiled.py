@@ -14,6 +14,8 @@ from .score_net import ScoreNet
 
 Compile = Literal["off", "on", "graphs"]  # graphs: captured as CUDA graphs, too
 
+BEFOREHAND = "the network is compiled first, for minutes, in which no request to stop is heard"
+
 _COMPILERS = ("c++", "g++", "clang++")  # torch.compile builds C++ for a processor
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..manifests.errors import ConfigError, Interrupted, LockedError
 from ..manifests.lock import forget_shard_locks, run_lock, shard_lock
+from ..models.compiled import BEFOREHAND
 from ..stages.corpus import check_pixels
 from . import environment, places, ranks
 from .inputs import inputs_of_write
@@ -32,6 +33,8 @@ def prepare(desk: "Desk", making: Making, product: Product) -> bool:
     if todo:
         environment.check(desk.ledger, job.device, job.accept_environment)
         check_pixels(making.corpus)
+        if planned.recipe.get("compile", "off") != "off":
+            job.progress.note(f"write: {BEFOREHAND}")
         making.probe()
     product.check_room(making, todo)
     product.claim(making, lambda: _own(desk), changes=bool(todo))

@@ -181,7 +181,8 @@ def _explain(error: ValidationError, where: str) -> str:
             hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}."
             lines.append(f"{place}: unknown key; {hint}")
         else:
-            lines.append(f"{place}: {problem['msg']}; found {problem['input']!r}.")
+            told = problem["msg"].removeprefix("Value error, ").rstrip(".")
+            lines.append(f"{place}: {told}; found {problem['input']!r}.")
     return f"{where} has {len(lines)} problem(s):\n  " + "\n  ".join(lines)
 
 

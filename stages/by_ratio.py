@@ -2,7 +2,8 @@
 
 One build serves any ratio up to its own, so this is what there is to choose from. The images of
 every round are alike, so one sample of them stands for each ratio; real ones, visible mixtures and
-near-copies of a parent count by their shares of the corpus, not of the sample.
+near-copies of a parent count by their shares of the corpus, not of the sample. The corpus is taken
+as what a trainer draws from, again and again: images that are in it twice change nothing.
 """
 
 from collections.abc import Mapping
@@ -43,12 +44,14 @@ def by_ratio(
     ratios = np.arange(int(pc.max(made["round"]).as_py()) + 1)
     augmented = ratios / (1.0 + ratios)
     shares = np.stack([1.0 - augmented, *(augmented * share for _, share in parts)], axis=1)
+    originals = plan.num_rows - made.num_rows
+    counts = originals * (1.0 + ratios)[:, None] * shares
     entries: list[dict[str, Any]] = [
         {"ratio": int(ratio), "mixtures_per_real_image": float(ratio * visible)} for ratio in ratios
     ]
     for step, features in steps.items():
         sets = [real, *(features[mask] for mask, _ in parts)]
-        kernel = kernel_of_mixtures(sets, shares, reference)
+        kernel = kernel_of_mixtures(sets, shares, reference, counts)
         frechet = frechet_of_mixtures(sets, shares, reference)
         for entry, kd, fd in zip(entries, kernel, frechet, strict=True):
             entry[step] = dict(zip(names, (float(kd), float(fd)), strict=True))

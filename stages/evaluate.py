@@ -22,6 +22,7 @@ from ..models.features import FeaturesError
 from .contact_sheet import choose_shown, draw_shown
 from .extras import Extras, Weights, mixed_keys
 from .feature_cache import FeatureCache
+from .figures import rounded
 from .findings import find, find_by_ratio
 from .judged_rows import BANDS, HEAVY, choose_rows, fold
 from .progress import Progress
@@ -30,9 +31,9 @@ from .records import Looked, Measured, measure
 from .trace import STEPS, Trace, Traced, trace_rows
 from .variant_list import Which, check
 from .variants import Variation, as_configured, try_variants
-from .verdict import Findings, Verdict, as_metrics, judge, rounded
+from .verdict import Findings, Verdict, as_metrics, judge
 
-ALGORITHM = 4  # raised whenever equal inputs would give other metrics
+ALGORITHM = 5  # raised whenever equal inputs would give other metrics
 
 Images = NDArray[np.uint8]
 

@@ -45,7 +45,7 @@ def find(
         minimised=compared.get("minimised"),
         denoised=compared.get("denoised"),
         final=compared.get("final"),
-        other_parents=_with_other_parents(trace, real),
+        other_parents=_with_other_parents(trace, real, compared.get("final")),
         floor=real.distances(real.some) if real.held_out else None,
         norms=norms,
         train_more=train_more,
@@ -78,14 +78,18 @@ def _comparisons(trace: Trace, real: RealImages, seed: int) -> dict[str, Compari
     }
 
 
-def _with_other_parents(trace: Trace, real: RealImages) -> tuple[float, float] | None:
-    """Of final less mixup, were the training images drawn again; None without held-out images."""
-    heavy = trace.folded >= HEAVY
-    if heavy.sum() < 2 or not real.held_out:
+def _with_other_parents(
+    trace: Trace, real: RealImages, final: Comparison | None
+) -> tuple[float, float] | None:
+    """Of final less mixup, over other training images, too; None without held-out images."""
+    if final is None or not real.held_out:
         return None
+    heavy = trace.folded >= HEAVY
     drawn = np.stack([trace.rows[name].to_numpy()[heavy] for name in ("row_1", "row_2")], axis=1)
-    mixup, final = (trace.features[step][heavy] for step in ("mixup", "final"))
-    return interval_with_parents(real.reference, mixup, final, drawn)
+    before, after = (trace.features[step][heavy] for step in ("mixup", "final"))
+    low, high = interval_with_parents(real.reference, before, after, drawn)
+    # Of another kind than the bootstrap's, so on few images it need not hold that one.
+    return min(low, final.kd_interval[0]), max(high, final.kd_interval[1])
 
 
 def _band(

@@ -57,6 +57,8 @@ def ingest(
             reader = Reader(found.pool, found.how, staging, config.duplicates == "keep", refused)
             train, reference = _read(config, reader, found, seed, progress)
             train, reference = hold_out_share(config, train, reference, seed)
+            if config.holdout and not reference:
+                progress.note(_none_held_out(config.holdout, len(train)))
             found = _without_empty_classes(found, progress)
             if len(train) < 2:
                 raise _too_few(found, train)
@@ -104,6 +106,13 @@ def _read(
             f" pixels of {twin.twin}). Name images that are not trained on, or ingest.holdout."
         )
     return train, reference
+
+
+def _none_held_out(share: float, count: int) -> str:
+    return (
+        f"ingest: nothing is held out: a share of {share:g} of {count:,} images, with two of every"
+        " class left to train on, is none. Take more images or a larger ingest.holdout."
+    )
 
 
 def _without_empty_classes(found: Found, progress: Progress) -> Found:

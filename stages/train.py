@@ -21,7 +21,7 @@ from ..manifests.errors import ConfigError, Interrupted
 from ..manifests.faults import at
 from ..manifests.streams import image_seed
 from ..models.checkpoint import FORMAT, build, load_weights, weights_bytes
-from ..models.compiled import Compile, compile_trunk, missing, named
+from ..models.compiled import BEFOREHAND, Compile, compile_trunk, missing, named
 from ..models.device import settle
 from ..models.diameter import diameter
 from ..models.ema import Ema
@@ -137,6 +137,8 @@ class _Run:
         if lack := missing(config.compile, self.device.type):
             raise ConfigError(f"train.compile: {config.compile} needs {lack}. Set it to off.")
         compile_trunk(net, config.compile)
+        if config.compile != "off":
+            progress.note(f"train: {BEFOREHAND}")
         optimiser = torch.optim.Adam(net.parameters(), lr=config.lr, fused=True)
         # Only a state of this very training may be continued, to whatever number of steps.
         free = config.model_dump(exclude={"steps", "preset", "focus_t0"})

@@ -47,17 +47,22 @@ def changes_of(which: Which | Mapping[str, Changes], config: GenerateConfig) -> 
 def check(name: str, changes: Changes) -> None:
     """Raises ValueError for what no variant can change, or change so."""
     if name in _TAKEN:
-        raise ValueError(f"{name!r} is a row of its own already. Give the variant another name.")
-    wrong = [key for key in changes if key not in _OPTIONS]
+        raise ValueError(
+            f"variant {name!r}: a row of that name is there already. Give it another name."
+        )
+    wrong = {
+        key: f"{key} is not an option that it may change ({', '.join(_OPTIONS)})"
+        for key in changes
+        if key not in _OPTIONS
+    }
     try:
         GenerateConfig.model_validate(dict(changes))
     except ValidationError as error:
-        wrong += [str(problem["loc"][0]) for problem in error.errors()]
+        for problem in error.errors():
+            key = str(problem["loc"][0])
+            wrong.setdefault(key, f"{key} is {changes.get(key)!r}: {problem['msg']}")
     if wrong:
-        raise ValueError(
-            f"{name}: {', '.join(dict.fromkeys(wrong))} cannot be changed or set"
-            f" so. A variant may change {', '.join(_OPTIONS)}, with values as in section generate."
-        )
+        raise ValueError(f"variant {name!r}: {'; '.join(wrong.values())}.")
 
 
 def _named(config: GenerateConfig, *, every: bool) -> dict[str, Changes]:

@@ -5,7 +5,6 @@ its parent whatever the method. The kernel distance decides; the Frechet distanc
 it, because on few images it is mostly bias.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -16,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 
 from ..models.distances import Comparison
+from .figures import kernel, rounded, short
 
 Kind = Literal["better", "worse", "no different", "none"]
 
-_DIGITS = 8  # significant ones in metrics.json; more depend on the number of threads
 NEEDED = 50  # images with lambda >= .1, and reference images, below which there is no verdict
 
 _TITLES = {"scoremix": "ScoreMix", "mixup": "mixup", "bridge": "Bridge"}
@@ -73,9 +72,9 @@ def judge(findings: Findings) -> Verdict:
     parts = [
         _reproduction(findings),
         _headline(findings, kind),
-        _other_parents(findings),
-        _floor(findings),
-        _steps(findings),
+        _other_parents(findings, kind),
+        _floor(findings, kind),
+        _steps(findings, kind),
         _frechet(findings),
         _beside(findings),
         _norms(findings),
@@ -152,7 +151,7 @@ def _reproduction(findings: Findings) -> str:
 def _headline(findings: Findings, kind: Kind) -> str:
     final = findings.final
     if findings.method == "mixup":
-        told = f": kernel distance {_of(findings)} {_kd(final.kd_after)}" if final else ""
+        told = f": kernel distance {_of(findings)} {kernel(final.kd_after)}" if final else ""
         return f"This corpus IS mixup: there is nothing to compare it with{told}."
     if kind == "none":
         told = f" For what it is worth, {_against(findings, final)}." if final else ""
@@ -167,9 +166,9 @@ def _headline(findings: Findings, kind: Kind) -> str:
 def _against(findings: Findings, final: Comparison) -> str:
     low, high = final.kd_interval
     return (
-        f"kernel distance {_of(findings)} {_kd(final.kd_after)} against {_kd(final.kd_before)}"
-        f" (difference {_kd(final.kd_difference)}, 95 % interval {_kd(low)} to {_kd(high)},"
-        f" {final.n:,} images)"
+        f"kernel distance {_of(findings)} {kernel(final.kd_after)} against"
+        f" {kernel(final.kd_before)} (difference {kernel(final.kd_difference)}, 95 % interval"
+        f" {kernel(low)} to {kernel(high)}, {final.n:,} images)"
     )
 
 
@@ -196,43 +195,52 @@ def _missing(findings: Findings) -> str:
     )
 
 
-def _other_parents(findings: Findings) -> str:
-    if findings.other_parents is None or findings.method == "mixup" or findings.final is None:
+def _other_parents(findings: Findings, kind: Kind) -> str:
+    if findings.other_parents is None or findings.method == "mixup" or kind == "none":
         return ""
     low, high = findings.other_parents
     return (
-        "That interval is over the choice of images from this corpus and of held-out ones; were"
-        f" the training images drawn anew as well, it would be {_kd(low)} to {_kd(high)}."
+        "That interval is over the choice of images from this corpus and of held-out ones; over"
+        f" other training images of the same kind, too, it is {kernel(low)} to {kernel(high)}."
     )
 
 
-def _floor(findings: Findings) -> str:
-    floor = findings.floor[findings.kd] if findings.floor else None
-    copies = findings.heavy.get("copies", {}).get(findings.kd)
-    if floor is None:
+def _floor(findings: Findings, kind: Kind) -> str:
+    """What real images would have, counted as these were made; and as fresh ones."""
+    if findings.floor is None or kind == "none":
         return ""
-    text = f"Real training images are at {_kd(floor)}"
+    floor, copies = findings.floor[findings.kd], findings.heavy.get("copies", {}).get(findings.kd)
+    parts = []
     if copies is not None:
-        text += f", and at {_kd(copies)} if each counts as often as these images were made from it"
-    return f"{text}."
+        parts.append(
+            f"Exact copies of the parent that each image is nearer to are at {kernel(copies)}: the"
+            " same few real images again and again, which is what to hold these against."
+        )
+    if floor is not None:
+        parts.append(
+            "Fresh real images would be near 0: the training images, as a sample of their kind, are"
+            f" at {kernel(floor)}."
+        )
+    return " ".join(parts)
 
 
-def _steps(findings: Findings) -> str:
+def _steps(findings: Findings, kind: Kind) -> str:
     minimised, final = findings.minimised, findings.final
-    if minimised is None or final is None or findings.method != "scoremix":
+    if minimised is None or final is None or findings.method != "scoremix" or kind == "none":
         return ""
     low, high = minimised.kd_interval
     text = (
-        f"The minimisation {_changed(minimised)} it, from {_kd(minimised.kd_before)} to"
-        f" {_kd(minimised.kd_after)} (95 % interval of the difference {_kd(low)} to {_kd(high)})"
+        f"The minimisation {_changed(minimised)} it, from {kernel(minimised.kd_before)} to"
+        f" {kernel(minimised.kd_after)} (95 % interval of the difference {kernel(low)} to"
+        f" {kernel(high)})"
     )
     denoised = findings.denoised
     if denoised is None or denoised.kd_before == denoised.kd_after:
         return f"{text}."
     low, high = denoised.kd_interval
     return (
-        f"{text}; the denoising {_changed(denoised)} it from there to {_kd(final.kd_after)}"
-        f" ({_kd(low)} to {_kd(high)})."
+        f"{text}; the denoising {_changed(denoised)} it from there to {kernel(final.kd_after)}"
+        f" ({kernel(low)} to {kernel(high)})."
     )
 
 
@@ -246,12 +254,11 @@ def _frechet(findings: Findings) -> str:
     if final is None or findings.method == "mixup":
         return ""
     text = (
-        f"Frechet distance ({findings.fd}) {_short(final.fd_after)} against"
-        f" {_short(final.fd_before)}"
+        f"Frechet distance ({findings.fd}) {short(final.fd_after)} against {short(final.fd_before)}"
     )
     if final.fd_interval is not None:
         low, high = final.fd_interval
-        text += f" (95 % interval of the difference {_short(low)} to {_short(high)})"
+        text += f" (95 % interval of the difference {short(low)} to {short(high)})"
         kd_low, kd_high = final.kd_interval
         if low * kd_low < 0 and low * high > 0 and kd_low * kd_high > 0:
             text += ", which contradicts the kernel distance"
@@ -284,8 +291,10 @@ def _norms(findings: Findings) -> str:
     if findings.method != "scoremix":  # there is one step
         del medians["minimised"], steps["minimised"]
         steps["final"] = "the method"
-    told = ", ".join(f"{name} {_short(value)}" for name, value in medians.items())
-    text = f"Median score norm ||sigma_N S||^2 per dimension: {told}.".replace("held_out", "real")
+    told = ", ".join(f"{name} {short(value)}" for name, value in medians.items())
+    text = f"Median score norm ||sigma_N S||^2 per dimension: {told}.".replace(
+        "held_out", "held-out"
+    )
     low = [name for step, name in steps.items() if medians[step] < medians.get("held_out", 0.0) / 2]
     if low:
         text += (
@@ -312,27 +321,3 @@ def _advice(findings: Findings, kind: Kind) -> str:
         "A weak score network is the usual reason. To train it longer and make the images again:"
         f" {findings.train_more}"
     )
-
-
-def _kd(value: float) -> str:
-    """A kernel distance times 1,000, as is customary."""
-    return _short(1000.0 * value)
-
-
-def _short(value: float) -> str:
-    """About three significant digits, no exponents."""
-    size = abs(value)
-    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
-    text = f"{value:,.{digits}f}"
-    return text.replace("-", "") if float(text.replace(",", "")) == 0 else text
-
-
-def rounded(value: Any) -> Any:
-    """For JSON: floats at eight digits, None for what is not a number."""
-    if isinstance(value, dict):
-        return {key: rounded(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(item) for item in value]
-    if isinstance(value, float):
-        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
-    return value

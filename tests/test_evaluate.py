@@ -18,6 +18,7 @@ from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.schema import PLAN
 from scoremix.models.distances import Comparison
 from scoremix.stages.evaluate import EvaluateConfig, evaluate
+from scoremix.stages.figures import short
 from scoremix.stages.judged_rows import choose_rows, fold
 from scoremix.stages.progress import Silent
 from scoremix.stages.verdict import Findings, Verdict, judge
@@ -263,6 +264,27 @@ def test_too_few_images_give_no_verdict(tmp_path: Path, changes: dict[str, int])
     verdict, _ = corpus.evaluate(tmp_path, config=config)
     assert verdict.kind == "none"
     assert "are too few, 50 are needed" in verdict.text
+    for claim in ("other training images", "The minimisation", "Exact copies", "Fresh real"):
+        assert claim not in verdict.text
+
+
+def test_the_interval_over_other_training_images_holds_the_shorter_one(tmp_path: Path) -> None:
+    """Also with eleven held-out images, where the one of first order is narrower by itself."""
+    _, metrics = Corpus(swapped, held_out=11).evaluate(tmp_path)
+    found = metrics["lambda_from_0.1"]["final_minus_mixup"]["kd_pixels"]
+    (low, high), (lower, higher) = (
+        found[name] for name in ("interval_95", "interval_95_other_training_images")
+    )
+    assert lower <= low < high <= higher
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0.000"), (-0.00049, "-0.0005"), (0.00005, "0.00005"), (-1e-9, "0.000000"),
+     (0.0349, "0.035"), (-7.016, "-7.02"), (28.44, "28.4"), (1234.5, "1,234")],
+)  # fmt: skip
+def test_a_number_in_words_keeps_its_sign(value: float, text: str) -> None:
+    assert short(value) == text
 
 
 def test_a_single_row_is_survived(tmp_path: Path) -> None:
@@ -410,9 +432,11 @@ def test_the_paragraph_in_full() -> None:
         "ScoreMix images with lambda >= .1 are BETTER than mixup: kernel distance to 1,497"
         " held-out images (kd_net x 1000) 10.6 against 45.6 (difference -35.0, 95 % interval -40.0"
         " to -30.0, 812 images). That interval is over the choice of images from this corpus and of"
-        " held-out ones; were the training images drawn anew as well, it would be -50.0 to 1.00."
-        " Real training images are at -0.100, and at 5.00 if each counts as often as these images"
-        " were made from it. The minimisation did not clearly change it, from 45.6 to 40.6 (95 %"
+        " held-out ones; over other training images of the same kind, too, it is -50.0 to 1.00."
+        " Exact copies of the parent that each image is nearer to are at 5.00: the same few real"
+        " images again and again, which is what to hold these against. Fresh real images would be"
+        " near 0: the training images, as a sample of their kind, are at -0.100. The minimisation"
+        " did not clearly change it, from 45.6 to 40.6 (95 %"
         " interval of the difference -20.0 to 10.0); the denoising lowered it from there to 10.6"
         " (-20.0 to -10.0). Frechet distance (fd_net) 1.50 against 2.00 (95 % interval of the"
         " difference 0.200 to 0.300), which contradicts the kernel distance. Beside it, from mixup"

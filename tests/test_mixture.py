@@ -59,6 +59,24 @@ def test_the_kernel_distance_is_unbiased() -> None:
     assert error < 0.2 * (kernel_between(b, b) - kernel_between(a, b))[0]  # it could have failed
 
 
+def test_of_a_finite_corpus_repeating_images_changes_nothing() -> None:
+    """And it is the mean over all pairs, an image with itself among them."""
+    x, reference = normal(1, 40, 0.3), Reference(normal(2, 70, 0.0))
+    ratios = np.arange(4.0)
+    shares = np.stack([1 / (1 + ratios), ratios / (1 + ratios)], axis=1)
+    counts = 40 * (1 + ratios)[:, None] * shares
+    # One round of copies is a sample of two or three: pairs of one parent come across rounds.
+    found = [
+        kernel_of_mixtures([x, np.tile(x, (int(ratio), 1))], share[None], reference, count[None])
+        for ratio, share, count in zip(ratios[1:], shares[1:], counts[1:], strict=True)
+    ]
+    every = float(kernel_between(x, x)[0] - 2 * kernel_between(x, reference.vectors)[0])
+    assert np.allclose(np.concatenate(found), every + reference.within)
+    alone = kernel_of_mixtures([x, x], np.array([[1.0, 0.0]]), reference, np.array([[40.0, 0.0]]))
+    assert np.allclose(alone, every + reference.within)
+    assert every + reference.within > reference.kernel(x) + 0.01  # few images are no distribution
+
+
 @pytest.mark.parametrize("shares", [[[0.5, 0.4]], [[1.5, -0.5]], [[1.0]]])
 def test_shares_that_are_none(shares: list[list[float]]) -> None:
     sets = [normal(1, 10, 0.0), normal(2, 10, 1.0)]

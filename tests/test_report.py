@@ -126,6 +126,27 @@ def test_what_cannot_be_reported_is_explained(
     assert "has no evaluation yet" in capsys.readouterr().err
 
 
+def test_metrics_of_another_version_are_told_as_such(
+    runs: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = runs[0] / "report" / "metrics.json"
+    before = path.read_bytes()
+    whole = json.loads(before)
+    try:
+        for name in whole:
+            path.write_text(json.dumps({key: whole[key] for key in whole if key != name}))
+            code, told = cli("report", runs[0]), capsys.readouterr().err
+            assert (code == 3 and f"has no {name}" in told and "evaluate" in told) or code == 0
+    finally:
+        path.write_bytes(before)
+
+
+def test_what_a_method_does_not_do_is_not_told(runs: list[Path], tmp_path: Path) -> None:
+    scoremix, mixup = (Page((run / "report" / "index.html").read_text()).text for run in runs)
+    assert "The minimisation alone against mixup" in scoremix and ", minimised" in scoremix
+    assert "against mixup, lambda" not in mixup and ", minimised" not in mixup
+
+
 @pytest.mark.parametrize("missing", ["jinja2", "matplotlib.figure"])
 def test_a_missing_package_is_named_and_stops_no_run(
     missing: str,

@@ -20,25 +20,40 @@ from ..distances import (
 )
 
 
-def kernel_of_mixtures(sets: Sequence[ArrayLike], shares: Floats, reference: Reference) -> Floats:
-    """Unbiased squared MMD of each mixture to the reference; (R,).
+def kernel_of_mixtures(
+    sets: Sequence[ArrayLike],
+    shares: Floats,
+    reference: Reference,
+    counts: Floats | None = None,
+) -> Floats:
+    """Squared MMD of each mixture to the reference; (R,).
 
     E k(P, P) of a mixture P = sum w_k P_k is sum w_j w_k E k(P_j, P_k), each term unbiased by
     itself: pairs of different images within a set, all pairs between two.
+
+    counts (R, k): how many images of each set the mixture has; the sets given are samples of them.
+    An image is then paired with itself, too, as often as one draws it twice from so many: the
+    distance is that of the finite corpus as a distribution, which repeating images leaves where it
+    is. None: of the distributions that the sets are samples of.
 
     Raises:
         ValueError: shares that do not sum to 1, or a set of fewer than two vectors.
     """
     _check(sets, shares)
-    count = len(sets)
-    between = np.empty((count, count))
-    for i in range(count):
-        between[i, i] = kernel_within(sets[i])[0]
+    number = len(sets)
+    between, own = np.empty((number, number)), np.empty(number)
+    for i, each in enumerate(sets):
+        between[i, i] = kernel_within(each)[0]
+        x = np.asarray(each, dtype=np.float64)
+        own[i] = np.mean((np.sum(x**2, axis=1) / x.shape[1] + 1.0) ** 3)
         for j in range(i):
-            between[i, j] = between[j, i] = kernel_between(sets[i], sets[j])[0]
+            between[i, j] = between[j, i] = kernel_between(each, sets[j])[0]
     towards = np.array([kernel_between(each, reference.vectors)[0] for each in sets])
-    own = np.einsum("ri,ij,rj->r", shares, between, shares)
-    distances: Floats = own - 2.0 * shares @ towards + reference.within
+    within = np.einsum("ri,ij,rj->r", shares, between, shares)
+    if counts is not None:
+        twice = np.divide(shares**2, counts, out=np.zeros_like(shares), where=shares > 0)
+        within += twice @ (own - np.diag(between))
+    distances: Floats = within - 2.0 * shares @ towards + reference.within
     return distances
 
 

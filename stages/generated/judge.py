@@ -25,10 +25,10 @@ from ..decode import Preparation, decode, pillow_limits
 from ..evaluate import EvaluateConfig
 from ..extras import Extras, Weights
 from ..feature_cache import FeatureCache
+from ..figures import rounded
 from ..ingest_config import IngestConfig
 from ..progress import Progress
 from ..records import Desk, Real
-from ..verdict import rounded
 from .best import choose_best
 from .find import find_sets
 from .samples import Samples, open_samples

@@ -83,8 +83,8 @@ def told(report: Report) -> list[str]:
     label = report["features"].get("label")
     if label is not None:
         lines.append(
-            f"Features: {label}. They see layout, contrast and ghosts, but neither blur nor grain;"
-            " --features takes a network (a TorchScript file) instead."
+            f"Features: {label}. They see layout, contrast and ghosts; of blur and grain the less"
+            " the larger the images are; --features takes a network (a TorchScript file) instead."
         )
     if any(record["notes"] for one in report["sets"] for record in _frechets(one)):
         lines.append(f"A star: {report['fd']} is mostly bias at so few images for its dimensions.")

@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ Floats = NDArray[np.float64]
 _INK = "#1c2733"
 _COLOURS = {
     "real": "#3b7d3a",
+    "training": "#3b7d3a",
     "mixup": "#b5651d",
     "minimised": "#7a5ea8",
     "final": "#1f6fb2",
@@ -39,7 +41,7 @@ def training_curves(lines: list[dict[str, Any]]) -> str:
 
 
 def norm_histograms(norms: dict[str, Floats]) -> str:
-    """Where the score norms of real, mixup, minimised and final images lie."""
+    """Where the score norms of training, mixup, minimised and final images lie."""
     figure, axes = _axes("Score norm of images with lambda >= .1")
     everything = np.concatenate(list(norms.values()))
     low, high = np.quantile(everything[everything > 0], [0.002, 0.998])
@@ -52,8 +54,8 @@ def norm_histograms(norms: dict[str, Floats]) -> str:
             label=f"{name} ({len(values):,})",
             color=_COLOURS.get(name, _INK),
             linewidth=1.8,
-            fill=name == "real",
-            alpha=0.35 if name == "real" else 1.0,
+            fill=name == "training",
+            alpha=0.35 if name == "training" else 1.0,
         )
     axes.set_xscale("log")
     axes.set_xlabel("‖σ_N S‖² / D")
@@ -63,13 +65,16 @@ def norm_histograms(norms: dict[str, Floats]) -> str:
 
 
 def band_bars(
-    bands: list[dict[str, Any]], floor: float | None, name: str, factor: float = 1
+    bands: list[dict[str, Any]],
+    steps: Sequence[str],
+    floor: float | None,
+    name: str,
+    factor: float = 1,
 ) -> str:
-    """The distance `name` of each step, times `factor`, by band of folded lambda; floor: of real
-    training images, each once."""
+    """The distance `name` of each step, times `factor`, by band of folded lambda; floor: of
+    training images as a sample of their kind."""
     times = f" × {factor:g}" if factor != 1 else ""
     figure, axes = _axes(f"{name}{times} by band of lambda (lower is better)")
-    steps = [step for step in ("mixup", "minimised", "final", "copies") if step in bands[0]]
     for offset, step in enumerate(steps):
         values = [band[step].get(name) for band in bands]
         places = np.arange(len(bands)) + (offset - (len(steps) - 1) / 2) * 0.21
@@ -77,7 +82,7 @@ def band_bars(
         axes.bar(places, heights, 0.19, label=step, color=_COLOURS[step])
     if floor is not None:
         axes.axhline(
-            factor * floor, color=_COLOURS["real"], linestyle="--", label="real, each once"
+            factor * floor, color=_COLOURS["real"], linestyle="--", label="real, as a sample"
         )
     axes.margins(y=0.3)  # room for the legend
     axes.set_xticks(range(len(bands)), [f"{band['lambda']}\n{band['n']} images" for band in bands])
@@ -85,15 +90,17 @@ def band_bars(
     return _svg(figure)
 
 
-def ratio_curves(entries: list[dict[str, Any]], name: str, factor: float = 1) -> str:
+def ratio_curves(
+    entries: list[dict[str, Any]], steps: Sequence[str], name: str, factor: float = 1
+) -> str:
     """The distance `name` of the whole corpus, times `factor`, at each ratio."""
     times = f" × {factor:g}" if factor != 1 else ""
     figure, axes = _axes(f"{name}{times} of the whole corpus by ratio (lower is better)")
     ratios = [entry["ratio"] for entry in entries]
-    for step in (step for step in ("mixup", "final", "copies") if step in entries[0]):
+    for step in (step for step in steps if step in entries[0]):
         values = [factor * entry[step][name] for entry in entries]
         axes.plot(ratios, values, "o-", color=_COLOURS[step], label=step, markersize=4)
-    real = factor * entries[0]["final"][name]
+    real = factor * entries[0]["mixup"][name]
     axes.axhline(real, color=_COLOURS["real"], linestyle="--", label="real images alone")
     axes.set_xlabel("augmented images per real one")
     axes.set_xticks(ratios if len(ratios) <= 12 else ratios[:: -(-len(ratios) // 12)])

@@ -23,6 +23,9 @@ from ..judged_rows import HEAVY, fold
 Floats = NDArray[np.float64]
 
 _STAGES = ("ingest", "train", "plan", "write", "evaluate")
+_NEEDED = (
+    "bands", "copying", "features", "lambda_from_0.1", "method", "real_floor", "records", "verdict"
+)  # fmt: skip
 _MOST_REJECTS = 40  # that the page lists; the count is of all
 
 
@@ -97,24 +100,28 @@ def read_facts(run: Path, shards: Store) -> Facts:
 
 
 def norms_of(facts: Facts) -> dict[str, Floats]:
-    """||sigma_N S||^2 / D of real images, and of each step where folded lambda is >= .1."""
+    """||sigma_N S||^2 / D of training images, and of each step where folded lambda is >= .1."""
     if facts.manifest[NORMS[-1]].null_count:
         return {}
     mixed = facts.augmented & (facts.folded >= HEAVY)
-    found = {"real": facts.manifest[NORMS[-1]].to_numpy()[~facts.augmented]}
+    found = {"training": facts.manifest[NORMS[-1]].to_numpy()[~facts.augmented]}
     for name in NORMS:
         found[name.removeprefix("norm_")] = facts.manifest[name].to_numpy()[mixed]
     return {name: values for name, values in found.items() if len(values)}
 
 
 def _metrics(path: Path) -> dict[str, Any]:
+    again = f"Run `scoremix-pipeline evaluate {path.parents[1]}`: it is then made again."
     try:
-        return dict(json.loads(path.read_bytes()))
+        metrics = dict(json.loads(path.read_bytes()))
     except (ValueError, TypeError) as error:
+        raise VerifyError(f"{path} is damaged ({error}). {again}") from error
+    lacking = [name for name in _NEEDED if name not in metrics]
+    if lacking:
         raise VerifyError(
-            f"{path} is damaged ({error}). Run `scoremix-pipeline evaluate {path.parents[1]}`: it"
-            " is then made again."
-        ) from error
+            f"{path} has no {', '.join(lacking)}: it is of another version, or was edited. {again}"
+        )
+    return metrics
 
 
 def _counts(sources: pa.Table) -> dict[str, int]:

@@ -4,16 +4,16 @@ from collections.abc import Iterable
 from typing import Any
 
 _WORDS = {
-    "kd": "kernel distance over subsets",
+    "kd": "kernel distance of all; ±: the spread of single small subsets",
     "fd": "Fréchet distance",
-    "kid": "kernel Inception distance",
+    "kid": "kernel Inception distance of all; ±: the spread of single small subsets",
     "fid": "Fréchet Inception distance",
     "precision": "precision: share that lies where real images lie",
     "recall": "recall: share of real images that they reach",
     "density": "density: real images around each, 1 as real ones",
     "coverage": "coverage: share of real images with one nearby",
-    "mpd": "mean distance of two of them",
-    "copies": "share of copies of training images",
+    "mpd": "mean distance of two of them; ±: its standard error",
+    "copies": "share of copies of training images (95 % interval)",
     "ct": "data-copying test C_T (below 0: nearer to training images)",
 }
 
@@ -51,6 +51,9 @@ def _cell(record: dict[str, Any] | None) -> str:
         return ""
     if record["std"] is not None:
         return f"{record['value']:.3g} ± {record['std']:.2g}"
+    if record["interval_95"] is not None:
+        low, high = record["interval_95"]
+        return f"{record['value']:.3g} ({low:.2g} to {high:.2g})"
     return f"{record['value']:.3g}"
 
 

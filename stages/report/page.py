@@ -14,7 +14,6 @@ from . import charts, generated, pictures, variants
 from .facts import Facts, norms_of
 from .measures import table
 
-_STEPS = ("mixup", "minimised", "final")
 _KINDS = {
     "better": ("#3b7d3a", "Better than mixup"),
     "worse": ("#a83232", "Worse than mixup"),
@@ -68,6 +67,14 @@ def names_of(metrics: dict[str, Any]) -> tuple[str, str]:
     return kd, fd
 
 
+def _steps_of(metrics: dict[str, Any]) -> tuple[str, ...]:
+    """Those that the method has; mixup is one step, and so is bridge."""
+    method = metrics["method"]
+    if method == "mixup":
+        return ("mixup",)
+    return ("mixup", "minimised", "final") if "scoremix" in method else ("mixup", "final")
+
+
 def _head(facts: Facts) -> dict[str, Any]:
     index, verdict = facts.index, facts.metrics["verdict"]
     counts, side = index["counts"], index["resolution"]
@@ -96,9 +103,7 @@ def _distances(facts: Facts) -> dict[str, Any]:
     metrics = facts.metrics
     kd, fd = names_of(metrics)
     floor = metrics["real_floor"]
-    steps = [step for step in _STEPS if step in metrics["bands"][0]]
-    if "copies" in metrics["bands"][0]:
-        steps.append("copies")
+    steps = [step for step in (*_steps_of(metrics), "copies") if step in metrics["bands"][0]]
     rows = [_band(band, steps, kd, fd) for band in [*metrics["bands"], metrics["lambda_from_0.1"]]]
     extractor = metrics["features"]
     shown = [band for band in metrics["bands"] if band["n"] >= 2]
@@ -106,22 +111,25 @@ def _distances(facts: Facts) -> dict[str, Any]:
         "columns": [f"{kd} × 1000, {step}" for step in steps] + [f"{fd}, {step}" for step in steps],
         "bands": rows,
         "distance_charts": [
-            charts.band_bars(shown, floor[name] if floor else None, name, factor)
+            # Frechet distances depend on the number of images, so real ones are no floor there.
+            charts.band_bars(
+                shown, steps, floor[name] if floor and factor != 1 else None, name, factor
+            )
             for name, factor in ((kd, 1000), (fd, 1))
         ]
         if shown
         else [],
         "real": ""
         if not floor
-        else f"Real training images, each once: {_number(floor[kd], 1000)} in {kd} × 1000,"
-        f" {_frechet(floor, fd)} in {fd}. Copies: of each image's nearer parent, so real images"
-        " taken as often as these were made from them.",
-        "differences": _differences(metrics["lambda_from_0.1"], kd),
+        else f"Training images, as a sample of their kind: {_number(floor[kd], 1000)} in {kd} ×"
+        f" 1000, {_frechet(floor, fd)} in {fd}. Copies: of each image's nearer parent, the same few"
+        " real images again and again, which is what to hold the others against.",
+        "differences": _differences(metrics, kd),
         "features": f"Features: {extractor.get('label', extractor['name'])}.",
         "measures": table(metrics["records"]),
         "variants": variants.table(metrics.get("variants")),
         "ratio_charts": [
-            charts.ratio_curves(metrics["by_ratio"], name, factor)
+            charts.ratio_curves(metrics["by_ratio"], steps, name, factor)
             for name, factor in ((kd, 1000), (fd, 1))
         ]
         if metrics.get("by_ratio")
@@ -137,14 +145,15 @@ def _band(band: dict[str, Any], steps: list[str], kd: str, fd: str) -> dict[str,
     return {"name": band["lambda"], "n": f"{band['n']:,}", "share": share, "cells": cells}
 
 
-def _differences(heavy: dict[str, Any], kd: str) -> list[str]:
+def _differences(metrics: dict[str, Any], kd: str) -> list[str]:
     told = []
-    for key, what in (
-        ("final_minus_mixup", "The whole method against mixup"),
-        ("minimised_minus_mixup", "The minimisation alone against mixup"),
-        ("final_minus_minimised", "The denoising on top of it"),
+    steps = _steps_of(metrics)
+    for key, step, what in (
+        ("final_minus_mixup", "final", "The whole method against mixup"),
+        ("minimised_minus_mixup", "minimised", "The minimisation alone against mixup"),
+        ("final_minus_minimised", "minimised", "The denoising on top of it"),
     ):
-        found = (heavy.get(key) or {}).get(kd)
+        found = (metrics["lambda_from_0.1"].get(key) or {}).get(kd) if step in steps else None
         if found:
             low, high = (1000 * end for end in found["interval_95"])
             told.append(
@@ -210,10 +219,11 @@ def write_comparison(runs: Sequence[Facts], out: Path) -> None:
         is_mixup = facts.metrics["method"] == "mixup"
         add("verdict", "It is mixup" if is_mixup else head["headline"])
         add("features", facts.metrics["features"]["name"])
-        for step in _STEPS:
-            add(f"kernel distance × 1000, {step}", _number(heavy.get(step, {}).get(kd), 1000))
-        for step in _STEPS:
-            add(f"Fréchet distance, {step}", _frechet(heavy.get(step, {}), fd))
+        shown = {step: heavy[step] for step in _steps_of(facts.metrics)}
+        for step in ("mixup", "minimised", "final"):
+            add(f"kernel distance × 1000, {step}", _number(shown.get(step, {}).get(kd), 1000))
+        for step in ("mixup", "minimised", "final"):
+            add(f"Fréchet distance, {step}", _frechet(shown.get(step, {}), fd))
         floor = facts.metrics["real_floor"] or {}
         add("kernel distance × 1000, real", _number(floor.get(kd), 1000))
         for stage in ("train", "write"):

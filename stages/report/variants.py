@@ -2,6 +2,8 @@
 
 from typing import Any
 
+_COMPARED = ("against_mixup", "against_configured")
+
 
 def table(found: dict[str, Any] | None) -> dict[str, Any] | None:
     """Rows of `variants` in metrics.json, nearest to the held-out images first."""
@@ -12,6 +14,7 @@ def table(found: dict[str, Any] | None) -> dict[str, Any] | None:
     return {
         "text": found["text"],
         "images": found["rows"],
+        "comparisons": sum(key in row for row in done for key in _COMPARED),
         "rows": [_row(row) for row in sorted(done, key=lambda row: row["kd"])],
         "failed": [(row["name"], row["reason"]) for row in failed],
     }
