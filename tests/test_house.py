@@ -2,11 +2,14 @@
 
 import ast
 import configparser
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from scoremix.pipeline.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("manifests", "models", "pipeline", "stages")
@@ -72,6 +75,14 @@ def test_help_does_not_wait_for_torch() -> None:
 
 def test_the_default_stages_file_is_the_one_that_init_writes() -> None:
     assert (ROOT / "stages.yaml").read_text() == (ROOT / "pipeline" / "default.yaml").read_text()
+
+
+def test_the_default_stages_file_names_every_option() -> None:
+    text = (ROOT / "pipeline" / "default.yaml").read_text()
+    for section, field in Config.model_fields.items():
+        inside = getattr(field.annotation, "model_fields", {})
+        lacking = [name for name in (section, *inside) if not re.search(rf"\b{name}\b", text)]
+        assert not lacking, (section, lacking)
 
 
 def test_every_module_says_what_it_is() -> None:
