@@ -1,12 +1,15 @@
 """How far the corpus as a whole is from held-out images, at every ratio from 0 to mu.
 
-One build serves any ratio up to its own, so this is what there is to choose from. The images of
-every round are alike, so one sample of them stands for each ratio; real ones, visible mixtures and
-near-copies of a parent count by their shares of the corpus, not of the sample. The corpus is taken
-as what a trainer draws from, again and again: images that are in it twice change nothing.
+One build serves any ratio up to its own, so this is what there is to choose from. The corpus is
+taken as what a trainer draws from, again and again: images that are in it twice change nothing.
+
+Real images, visible mixtures and near-copies of a parent count by their shares of the corpus, and
+one sample over all rounds stands for each. What that sample is off by is known of exact copies of
+the nearer parents, for which no image need be made: the others are set right by as much.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,25 +18,38 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ..models.distances import Reference
-from ..models.metrics.mixture import frechet_of_mixtures, kernel_of_mixtures
-from .judged_rows import fold
+from ..models.metrics.mixture import frechet_of_mixtures, kernel_of_mixtures, of_repeated
+from .judged_rows import fold, nearer_parents
 
 Features = NDArray[np.floating[Any]]
+Floats = NDArray[np.float64]
+
+COPIES = "copies"
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Training images whose features are known: their rows, ascending, and features (n, D)."""
+
+    rows: NDArray[np.int64]
+    features: Features
 
 
 def by_ratio(
     plan: pa.Table,
     real: Features,
     steps: Mapping[str, Features],
-    folded: NDArray[np.float64],
+    folded: Floats,
     heavy: float,
     reference: Reference,
     names: tuple[str, str],
+    looked: Looked,
 ) -> list[dict[str, Any]]:
     """An entry a ratio: the kernel and the Frechet distance of the corpus, per step.
 
-    real (m, D) training images; steps, name -> (n, D) of judged rows with folded lambda (n,);
-    names: of the two distances. Empty where a part of the corpus has no two images to judge by.
+    real (m, D) training images; steps, name -> (n, D) of judged rows with folded lambda (n,),
+    COPIES among them; names: of the two distances. Empty where a part of the corpus has no two
+    images to judge by.
     """
     made = plan.filter(pc.equal(plan["kind"], "augmented"))
     visible = float(np.mean(fold(made["lambda"]) >= heavy))
@@ -44,15 +60,45 @@ def by_ratio(
     ratios = np.arange(int(pc.max(made["round"]).as_py()) + 1)
     augmented = ratios / (1.0 + ratios)
     shares = np.stack([1.0 - augmented, *(augmented * share for _, share in parts)], axis=1)
-    originals = plan.num_rows - made.num_rows
-    counts = originals * (1.0 + ratios)[:, None] * shares
-    entries: list[dict[str, Any]] = [
-        {"ratio": int(ratio), "mixtures_per_real_image": float(ratio * visible)} for ratio in ratios
-    ]
+    counts = (plan.num_rows - made.num_rows) * (1.0 + ratios)[:, None] * shares
+    found: dict[str, tuple[Floats, Floats]] = {}
     for step, features in steps.items():
         sets = [real, *(features[mask] for mask, _ in parts)]
-        kernel = kernel_of_mixtures(sets, shares, reference, counts)
-        frechet = frechet_of_mixtures(sets, shares, reference)
-        for entry, kd, fd in zip(entries, kernel, frechet, strict=True):
-            entry[step] = dict(zip(names, (float(kd), float(fd)), strict=True))
-    return entries
+        found[step] = (
+            kernel_of_mixtures(sets, shares, reference, counts),
+            frechet_of_mixtures(sets, shares, reference),
+        )
+    exact = _exact_copies(plan, made, ratios, looked, reference)
+    if exact is not None:
+        off = [true - sampled for true, sampled in zip(exact, found[COPIES], strict=True)]
+        found = {step: (kd + off[0], fd + off[1]) for step, (kd, fd) in found.items()}
+    return [
+        {"ratio": int(ratio), "mixtures_per_real_image": float(ratio * visible)}
+        | {
+            step: dict(zip(names, (float(kd[place]), float(fd[place])), strict=True))
+            for step, (kd, fd) in found.items()
+        }
+        for place, ratio in enumerate(ratios)
+    ]
+
+
+def _exact_copies(
+    plan: pa.Table,
+    made: pa.Table,
+    ratios: NDArray[np.int64],
+    looked: Looked,
+    reference: Reference,
+) -> tuple[Floats, Floats] | None:
+    """Both distances at each ratio of real images and copies; None where some are not known."""
+    real = plan.filter(pc.equal(plan["kind"], "real"))["row_1"].to_numpy()
+    parents = nearer_parents(made)
+    if not np.isin(np.concatenate([real, parents]), looked.rows).all():
+        return None
+    size = len(looked.rows)
+    counts = np.empty((len(ratios), size))
+    counts[0] = np.bincount(np.searchsorted(looked.rows, real), minlength=size)
+    rounds = made["round"].to_numpy()
+    for ratio in ratios[1:]:
+        of_round = np.searchsorted(looked.rows, parents[rounds == ratio])
+        counts[ratio] = counts[ratio - 1] + np.bincount(of_round, minlength=size)
+    return of_repeated(looked.features, counts, reference)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..manifests.streams import image_seed
 from ..models.distances import Comparison, compare
 from ..models.metrics.dyads import interval_with_parents
-from .by_ratio import by_ratio
+from .by_ratio import COPIES, Looked, by_ratio
 from .feature_cache import Features
 from .judged_rows import BANDS, HEAVY, fold
 from .real_images import RealImages
@@ -57,9 +57,10 @@ def find_by_ratio(plan: pa.Table, trace: Trace, real: RealImages) -> list[dict[s
     if not real.held_out:
         return []
     steps: dict[str, Features] = {step: trace.features[step] for step in ("mixup", "final")}
-    steps["copies"] = real.copies(trace.rows)
+    steps[COPIES] = real.copies(trace.rows)
     names = (real.kd, real.fd)
-    return by_ratio(plan, real.some, steps, trace.folded, HEAVY, real.reference, names)
+    looked = Looked(real.looked, real.training)
+    return by_ratio(plan, real.some, steps, trace.folded, HEAVY, real.reference, names, looked)
 
 
 def _comparisons(trace: Trace, real: RealImages, seed: int) -> dict[str, Comparison]:

@@ -80,6 +80,26 @@ def frechet_of_mixtures(sets: Sequence[ArrayLike], shares: Floats, reference: Re
     return np.array(distances)
 
 
+def of_repeated(x: ArrayLike, counts: Floats, reference: Reference) -> tuple[Floats, Floats]:
+    """Kernel and Frechet distance of corpora that hold x_i (n, D) counts_ri times; (R,) each.
+
+    Of each corpus as a distribution, as `kernel_of_mixtures` with counts: exact, no sample.
+    """
+    vectors = np.asarray(x, dtype=np.float64)
+    within = kernel_between(vectors, vectors, counts, counts)
+    each = np.ones((len(counts), len(reference.vectors)))
+    towards = kernel_between(vectors, reference.vectors, counts, each)
+    kernel: Floats = within - 2.0 * towards + reference.within
+    frechet = []
+    for share in counts / counts.sum(axis=1, keepdims=True):
+        mean = share @ vectors
+        factor: Floats = np.sqrt(share)[:, None] * (vectors - mean)
+        if factor.shape[0] > factor.shape[1]:
+            factor = np.asarray(np.linalg.qr(factor, mode="r"))
+        frechet.append(frechet_between(Moments(mean, factor), reference.moments))
+    return kernel, np.array(frechet)
+
+
 def _check(sets: Sequence[ArrayLike], shares: Floats) -> None:
     whole = np.allclose(shares.sum(axis=1), 1.0) and (shares >= 0).all()
     if shares.shape[1] != len(sets) or not whole:
