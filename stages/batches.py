@@ -11,6 +11,7 @@ from ..models.loss import draw_levels
 from .pixels import as_unit, to_unit
 
 _RESIDENT = 0.25  # of a GPU's free memory that training images may take
+_AT_ONCE = 1024  # images that are copied there
 
 Images = NDArray[np.uint8]
 
@@ -105,4 +106,13 @@ def _resident(images: Images, device: torch.device) -> torch.Tensor | None:
     free, _ = torch.cuda.mem_get_info(device)
     if images.nbytes > _RESIDENT * free:
         return None
-    return torch.from_numpy(np.array(images)).to(device)  # a copy: the map is read-only
+    return on_device(images, device)
+
+
+def on_device(images: Images, device: torch.device) -> torch.Tensor:
+    """A copy of them there, some at a time: a memory map is never in memory as a whole."""
+    there = torch.empty(images.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(images), _AT_ONCE):
+        part = np.array(images[start : start + _AT_ONCE])  # a copy: the map is read-only
+        there[start : start + len(part)] = torch.from_numpy(part)
+    return there

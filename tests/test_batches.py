@@ -41,7 +41,8 @@ def test_processes_share_what_one_would_have_drawn() -> None:
 
 def test_images_that_lie_on_the_device_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = [drawing(flip=flip).draw(2) for flip in (False, True)]
-    monkeypatch.setattr(batches, "_resident", lambda images, device: torch.from_numpy(images))
+    monkeypatch.setattr(batches, "_resident", batches.on_device)
+    monkeypatch.setattr(batches, "_AT_ONCE", 4)
     for flip, before in zip((False, True), plain, strict=True):
         assert torch.equal(drawing(flip=flip).draw(2).x, before.x)
     assert not torch.equal(plain[0].x, plain[1].x)
