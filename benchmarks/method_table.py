@@ -72,7 +72,8 @@ def main() -> None:
     rows = heavy.slice(0, options.rows)
     real = extract(np.asarray(corpus.reference))
     floor = kernel_distance(extract(np.asarray(corpus.images)), real)
-    records: list[dict[str, Any]] = []
+    kept = out.with_suffix(".json")
+    records = json.loads(kept.read_text())["lengths"] if options.append else []
     for length in options.lengths or [None]:
         begin = time.monotonic()
         if length is None:
@@ -123,6 +124,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--variants", type=lambda text: text.split(";"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work")
+    parser.add_argument("--append", action="store_true", help="to the lengths that --out has")
     parser.add_argument("--out", required=True)
     return parser.parse_args()
 
