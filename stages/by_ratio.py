@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ..models.distances import Reference
+from ..models.distances import Reference, is_biased
 from ..models.metrics.mixture import frechet_of_mixtures, kernel_of_mixtures, of_repeated
 from .judged_rows import fold, nearer_parents
 
@@ -48,8 +48,8 @@ def by_ratio(
     """An entry a ratio: the kernel and the Frechet distance of the corpus, per step.
 
     real (m, D) training images; steps, name -> (n, D) of judged rows with folded lambda (n,),
-    COPIES among them; names: of the two distances. Empty where a part of the corpus has no two
-    images to judge by.
+    COPIES among them; names: of the two distances. `fd_biased`: Frechet distances of different
+    ratios cannot be compared. Empty where a part of the corpus has no two images to judge by.
     """
     made = plan.filter(pc.equal(plan["kind"], "augmented"))
     visible = float(np.mean(fold(made["lambda"]) >= heavy))
@@ -72,8 +72,12 @@ def by_ratio(
     if exact is not None:
         off = [true - sampled for true, sampled in zip(exact, found[COPIES], strict=True)]
         found = {step: (kd + off[0], fd + off[1]) for step, (kd, fd) in found.items()}
+    # A Frechet distance of a sample falls with its size, so also with the number of sets in it.
+    few = min(len(real), len(folded))
+    facts = {"fd_biased": exact is None and is_biased(few, few, reference.vectors.shape[1])}
     return [
         {"ratio": int(ratio), "mixtures_per_real_image": float(ratio * visible)}
+        | facts
         | {
             step: dict(zip(names, (float(kd[place]), float(fd[place])), strict=True))
             for step, (kd, fd) in found.items()

@@ -80,6 +80,12 @@ def test_what_a_sample_of_copies_is_off_by_sets_the_others_right() -> None:
     assert abs(right - true) < abs(plain - true)
 
 
+def test_frechet_distances_of_few_images_are_called_biased_unless_set_right() -> None:
+    found = [entries(slice(0, 20), known)[-1]["fd_biased"] for known in (REAL - 1, REAL)]
+    assert found == [True, False]
+    assert entries(slice(None), REAL - 1)[-1]["fd_biased"] is False
+
+
 def test_real_images_alone_are_the_same_whatever_is_made_of_them() -> None:
     first = entries(slice(None))[0]
     assert first["mixup"] == first[COPIES]

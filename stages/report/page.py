@@ -131,6 +131,7 @@ def _distances(facts: Facts) -> dict[str, Any]:
         "ratio_charts": [
             charts.ratio_curves(metrics["by_ratio"], steps, name, factor)
             for name, factor in ((kd, 1000), (fd, 1))
+            if factor != 1 or not metrics["by_ratio"][0].get("fd_biased")
         ]
         if metrics.get("by_ratio")
         else [],
