@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ..models.distances import Reference, is_biased
+from ..models.distances import Reference
 from ..models.metrics.mixture import frechet_of_mixtures, kernel_of_mixtures, of_repeated
 from .judged_rows import fold, nearer_parents
 
@@ -48,8 +48,8 @@ def by_ratio(
     """An entry a ratio: the kernel and the Frechet distance of the corpus, per step.
 
     real (m, D) training images; steps, name -> (n, D) of judged rows with folded lambda (n,),
-    COPIES among them; names: of the two distances. `fd_biased`: Frechet distances of different
-    ratios cannot be compared. Empty where a part of the corpus has no two images to judge by.
+    COPIES among them; names: of the two distances. Without `exact_copies` the ratios are of a
+    sample as it is, too noisy to compare. Empty where a part has no two images to judge by.
     """
     made = plan.filter(pc.equal(plan["kind"], "augmented"))
     visible = float(np.mean(fold(made["lambda"]) >= heavy))
@@ -58,9 +58,11 @@ def by_ratio(
     if len(real) < 2 or any(mask.sum() < 2 for mask, _ in parts):
         return []
     ratios = np.arange(int(pc.max(made["round"]).as_py()) + 1)
-    augmented = ratios / (1.0 + ratios)
-    shares = np.stack([1.0 - augmented, *(augmented * share for _, share in parts)], axis=1)
-    counts = (plan.num_rows - made.num_rows) * (1.0 + ratios)[:, None] * shares
+    # Images of a forgotten parent are gone from their rounds.
+    until = np.cumsum(np.bincount(made["round"].to_numpy(), minlength=len(ratios)))
+    originals = np.full(len(ratios), plan.num_rows - made.num_rows)
+    counts = np.stack([originals, *(until * share for _, share in parts)], axis=1)
+    shares = counts / counts.sum(axis=1, keepdims=True)
     found: dict[str, tuple[Floats, Floats]] = {}
     for step, features in steps.items():
         sets = [real, *(features[mask] for mask, _ in parts)]
@@ -72,12 +74,12 @@ def by_ratio(
     if exact is not None:
         off = [true - sampled for true, sampled in zip(exact, found[COPIES], strict=True)]
         found = {step: (kd + off[0], fd + off[1]) for step, (kd, fd) in found.items()}
-    # A Frechet distance of a sample falls with its size, so also with the number of sets in it.
-    few = min(len(real), len(folded))
-    facts = {"fd_biased": exact is None and is_biased(few, few, reference.vectors.shape[1])}
     return [
-        {"ratio": int(ratio), "mixtures_per_real_image": float(ratio * visible)}
-        | facts
+        {
+            "ratio": int(ratio),
+            "mixtures_per_real_image": float(until[place] * visible / originals[place]),
+            "exact_copies": exact is not None,
+        }
         | {
             step: dict(zip(names, (float(kd[place]), float(fd[place])), strict=True))
             for step, (kd, fd) in found.items()

@@ -90,6 +90,5 @@ def _diverged(told: _Told, value: float) -> TrainingDiverged:
     keys = keys or ["images of another process"]
     return TrainingDiverged(
         f"The loss at step {told.step} is {value}; it came from {', '.join(keys[:_NAMED])}. The"
-        f" network was not updated with it and step {told.step} is the last good one. Look at those"
-        " images, or lower train.lr, and run again."
+        " network was not updated with it. Look at those images, or lower train.lr, and run again."
     )

@@ -187,7 +187,8 @@ class _Run:
                 self.progressed.step = step + 1
                 at("train-step")
                 advance(self.batch)
-                if self._any(stopping()):
+                # At a checkpoint what is due there comes first: a resumed run would not do it.
+                if self._any(stopping()) and step + 1 < end:
                     self.losses.settle()
                     self._save()
                     raise Interrupted(

@@ -218,8 +218,8 @@ def _floor(findings: Findings, kind: Kind) -> str:
         )
     if floor is not None:
         parts.append(
-            "Fresh real images would be near 0: the training images, as a sample of their kind, are"
-            f" at {kernel(floor)}."
+            "Fresh real images of that kind would be about where the training images are as a"
+            f" sample: at {kernel(floor)}."
         )
     return " ".join(parts)
 

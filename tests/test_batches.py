@@ -1,5 +1,8 @@
 """What an update is made of, and what a loss that is not a number may do to the weights."""
 
+import contextlib
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +11,14 @@ import tiny
 import torch
 from numpy.typing import NDArray
 
-from scoremix.manifests.errors import TrainingDiverged
+from scoremix.manifests.errors import Interrupted, TrainingDiverged
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages import batches, loss_watch
 from scoremix.stages.batches import Batches, Share, batch_rows
+from scoremix.stages.ingest import IngestConfig, ingest
 from scoremix.stages.loss_watch import LossWatch
+from scoremix.stages.progress import Silent
+from scoremix.stages.train import TrainConfig, train
 
 LADDER = np.geomspace(10, 0.01, 50)
 CPU = torch.device("cpu")
@@ -110,3 +116,32 @@ def test_reading_late_trains_the_same_network(
 
     monkeypatch.setattr(loss_watch.LossWatch, "__init__", late)
     assert trained("late") == at_once
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3, 4])
+def test_a_stop_at_any_step_ends_in_the_same_network(calls: int, tmp_path: Path) -> None:
+    """Also at a checkpoint's last step, whose measurement decides which state is kept."""
+    images = tiny.make_images(tmp_path / "images")
+    config = IngestConfig(source=str(images), resolution=8)
+    corpus = ingest(config, tmp_path / "corpus", seed=0, progress=Silent())
+    options = TrainConfig(preset="tiny", steps=4, width=8, batch=4, checkpoint_every=2)
+    asked = 0
+
+    def stopping() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == calls
+
+    def trained(name: str, stop: Callable[[], bool]) -> bytes:
+        folder = tmp_path / name
+        resolved = options.resolved(8, "cpu")
+        made = {"seed": 0, "t0": 0.3, "device": "cpu", "progress": Silent()}
+        with contextlib.suppress(Interrupted):
+            train(resolved, corpus, folder, stopping=stop, **made)
+        train(resolved, corpus, folder, **made)
+        facts = json.loads((folder / "model.json").read_text())
+        steps = [json.loads(line)["step"] for line in open(folder / "train.jsonl")]
+        assert steps == [2, 4]
+        return str(facts["weights_sha256"]).encode()
+
+    assert trained("stopped", stopping) == trained("straight", lambda: False)

@@ -80,10 +80,27 @@ def test_what_a_sample_of_copies_is_off_by_sets_the_others_right() -> None:
     assert abs(right - true) < abs(plain - true)
 
 
-def test_frechet_distances_of_few_images_are_called_biased_unless_set_right() -> None:
-    found = [entries(slice(0, 20), known)[-1]["fd_biased"] for known in (REAL - 1, REAL)]
-    assert found == [True, False]
-    assert entries(slice(None), REAL - 1)[-1]["fd_biased"] is False
+def test_it_is_told_whether_the_copies_are_exact() -> None:
+    found = [entries(slice(0, 20), known)[-1]["exact_copies"] for known in (REAL - 1, REAL)]
+    assert found == [False, True]
+
+
+def test_of_a_plan_with_gaps_it_is_still_the_corpus_itself() -> None:
+    """As `forget` leaves it: real images gone, and all that was made of them."""
+    gone = {3, 4, 17, 29}
+    kept = [row for row in PLAN.to_pylist() if not gone & {row["row_1"], row["row_2"]}]
+    plan = pa.Table.from_pylist(kept)
+    made = plan.filter(pa.array([row["kind"] == "augmented" for row in kept]))
+    weights = made["lambda"].to_numpy()[:, None]
+    first, second = (TRAINING[made[name].to_numpy()] for name in ("row_1", "row_2"))
+    steps = {"mixup": weights * first + (1 - weights) * second}
+    steps[COPIES] = TRAINING[nearer_parents(made)]
+    real = TRAINING[[i for i in range(REAL) if i not in gone]]
+    looked = Looked(np.arange(REAL), TRAINING)
+    folded = fold(made["lambda"])
+    last = by_ratio(plan, real, steps, folded, 0.1, REFERENCE, NAMES, looked)[-1]
+    for step, vectors in steps.items():
+        assert last[step]["kd"] == pytest.approx(whole(np.concatenate([real, vectors])))
 
 
 def test_real_images_alone_are_the_same_whatever_is_made_of_them() -> None:

@@ -131,9 +131,8 @@ def _distances(facts: Facts) -> dict[str, Any]:
         "ratio_charts": [
             charts.ratio_curves(metrics["by_ratio"], steps, name, factor)
             for name, factor in ((kd, 1000), (fd, 1))
-            if factor != 1 or not metrics["by_ratio"][0].get("fd_biased")
         ]
-        if metrics.get("by_ratio")
+        if any(entry.get("exact_copies") for entry in metrics.get("by_ratio") or ())
         else [],
         "copying": (metrics["copying"] or {}).get("text"),
     }
