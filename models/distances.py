@@ -22,7 +22,7 @@ _BLOCK = 1024  # rows of a kernel matrix held at once
 _RESAMPLED_DIMENSIONS = 64  # above this, a Frechet distance per resample costs too much
 _ENOUGH_PER_DIMENSION = 5  # images per dimension below which a Frechet distance is mostly bias
 _RESAMPLES = 1000  # of a kernel distance: the ends of an interval hardly depend on the seed
-_FRECHET_RESAMPLES = 200  # each is the roots of a matrix
+FRECHET_RESAMPLES = 200  # of the former, at most: each is the roots of a matrix
 _TAILS = (2.5, 97.5)  # per cent: a 95 % interval
 
 
@@ -202,7 +202,7 @@ def compare(
     kd_before, kd_after = (_towards(x, y, rows, images) for x in (before, after))
     fd_interval = None
     if frechet and y.shape[1] <= _RESAMPLED_DIMENSIONS:
-        rows, images = rows[:_FRECHET_RESAMPLES], images[:_FRECHET_RESAMPLES]
+        rows, images = rows[:FRECHET_RESAMPLES], images[:FRECHET_RESAMPLES]
         sets = [_resampled_moments(x, rows) for x in (before, after)]
         fds = _resampled_frechet(sets, _resampled_moments(y, images))
         fd_interval = _interval(fds[1] - fds[0])

@@ -102,5 +102,5 @@ def _band(
     share = float(np.mean((every >= low) & (every < high)))
     steps = {step: real.distances(trace.features[step][inside]) for step in STEPS}
     if real.held_out:
-        steps["copies"] = real.distances(real.copies(trace.rows.filter(pa.array(inside))))
+        steps[COPIES] = real.distances(real.copies(trace.rows.filter(pa.array(inside))))
     return {"lambda": name, "n": int(inside.sum()), "share_of_corpus": share} | steps

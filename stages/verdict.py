@@ -14,7 +14,7 @@ import PIL
 import torch
 from numpy.typing import NDArray
 
-from ..models.distances import Comparison
+from ..models.distances import FRECHET_RESAMPLES, Comparison
 from .figures import kernel, rounded, short
 
 Kind = Literal["better", "worse", "no different", "none"]
@@ -124,6 +124,7 @@ def _difference(findings: Findings, found: Comparison) -> dict[str, Any]:
     return {
         "n": found.n,
         "resamples": found.resamples,
+        "resamples_fd": min(found.resamples, FRECHET_RESAMPLES),
         findings.kd: {"difference": found.kd_difference, "interval_95": found.kd_interval},
         findings.fd: {"difference": found.fd_difference, "interval_95": found.fd_interval},
     }
