@@ -24,8 +24,11 @@ from ..stages.survey import Survey, survey
 from ..stages.variant_list import changes_of, evaluations
 from ..stages.write import sample_bytes
 from .config import Config
+from .inputs import inputs_of_ingest, inputs_of_train
+from .ledger import Ledger
 from .places import fetched_of
 from .progress import Shown, duration, size
+from .reopen import is_trained
 
 _PROBE_SECONDS = 2.0
 _STARTING = 6.0  # imports, the exact sigma_1, publishing, the report: whatever the job
@@ -61,9 +64,28 @@ def estimate(config: Config, folder: Path, shards: Place, device: str, progress:
         f"run folder:    about {size(_run_bytes(config, found))} in {folder}",
     ]
     lines += [f"{name + ':':<15}about {duration(value)}" for name, value in seconds.items()]
+    if "train" in seconds:
+        why = _why_trained(config, folder)
+        at = len(lines) - len(seconds) + list(seconds).index("train")
+        if why is None:
+            lines[at] = f"{'train:':<15}up to date, the network is kept"
+            seconds["train"] = 0.0
+        elif why.startswith("changed"):
+            lines[at] += f" ({why})"
     total = duration(sum(seconds.values()))
     lines.append(f"total:         about {total} on this machine ({device}), evaluation included")
     return "\n".join(lines)
+
+
+def _why_trained(config: Config, folder: Path) -> str | None:
+    """Why `run` will train; None: it keeps the network that is there."""
+    ledger = Ledger(folder)
+    if (why := ledger.why("ingest", inputs_of_ingest(config))) is not None:
+        return f"its corpus is {why}"
+    inputs = inputs_of_train(config, ledger.outcome("ingest")["digest"])
+    if (why := ledger.why("train", inputs)) is not None:
+        return why
+    return None if is_trained(folder / "score-net") else "its files are gone"
 
 
 def _shards(config: Config, training: int) -> int:

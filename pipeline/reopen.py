@@ -47,6 +47,11 @@ class Reopened:
         return replace(making, net=open_net(self.folder / "score-net", torch.device(making.device)))
 
 
+def is_trained(folder: Path) -> bool:
+    """Whether score-net/ holds a finished network; not whether it is sound."""
+    return (folder / "model.json").exists() and (folder / "model.safetensors").exists()
+
+
 def open_net(folder: Path, device: torch.device) -> TrainedNet:
     """score-net/, or what is wrong with it and what to do."""
     try:

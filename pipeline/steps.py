@@ -38,7 +38,7 @@ from .ledger import Ledger
 from .making import Making
 from .places import fetched_of
 from .progress import Stoppable
-from .reopen import open_net, plan_path, planned_from, read_plan
+from .reopen import is_trained, open_net, plan_path, planned_from, read_plan
 
 if TYPE_CHECKING:
     from .run import Job
@@ -156,15 +156,11 @@ def without_forgotten(desk: Desk, config: Config, corpus: Corpus) -> Corpus:
     if not corpus.forgotten or config.generate.method == "mixup" or desk.job.only is not None:
         return corpus
     why = desk.ledger.why("train", inputs_of_train(config, corpus.digest))
-    if why is None and all(path.exists() for path in _network(desk.job.folder)):
+    if why is None and is_trained(desk.job.folder / "score-net"):
         return corpus
     settle(desk.job.folder)
     desk.ledger.reload()
     return open_corpus(corpus.folder)
-
-
-def _network(folder: Path) -> tuple[Path, Path]:
-    return folder / "score-net" / "model.json", folder / "score-net" / "model.safetensors"
 
 
 def check_plan(config: Config, corpus: Corpus) -> None:
@@ -180,7 +176,7 @@ def train(desk: Desk, config: Config, corpus: Corpus) -> TrainedNet | None:
         job.progress.note("train: skipped, mixup needs no score network")
         return None
     inputs = inputs_of_train(config, corpus.digest)
-    if desk.decide("train", inputs, all(path.exists() for path in _network(job.folder))):
+    if desk.decide("train", inputs, is_trained(out)):
         assert config.generate.t0
         check_plan(config, corpus)
         check_pixels(corpus)

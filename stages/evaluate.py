@@ -33,7 +33,7 @@ from .variant_list import Which, check
 from .variants import Variation, as_configured, try_variants
 from .verdict import Findings, Verdict, as_metrics, judge
 
-ALGORITHM = 5  # raised whenever equal inputs would give other metrics
+ALGORITHM = 6  # raised whenever equal inputs would give other metrics
 
 Images = NDArray[np.uint8]
 
@@ -47,6 +47,9 @@ class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
     classifier: str | None = None  # path of a TorchScript file that gives logits
     maps: str | None = None  # FILE or FILE#SEQUENCE:LENGTH, for evaluate --generated --target
     rows: int = Field(default=1200, ge=1)  # plan rows that are made again with their steps
+    # Training images that are looked at, beside the parents of those rows; never fewer than `rows`.
+    # Ratios are compared where it is all of them.
+    training_rows: int = Field(default=5000, ge=1)
     sheet_rows: int = Field(default=24, ge=1)  # of the contact sheet
     # What each step and option is worth on the same rows: the steps; every variant that is known;
     # or a mapping, name -> options of section `generate`.
@@ -107,7 +110,14 @@ def evaluate(
     try:
         network = Network(config.features, config.inception_weights, FeatureCache(features))
         real = look_at_real(
-            images, alive, reference, rows, config.rows, network, seed=seed, progress=progress
+            images,
+            alive,
+            reference,
+            rows,
+            (config.rows, config.training_rows),
+            network,
+            seed=seed,
+            progress=progress,
         )
         weights = _weights(config)
         extras = Extras(weights, image_seed(seed, "extras")) if weights.asks else None

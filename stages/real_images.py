@@ -26,7 +26,7 @@ class RealImages:
     reference: Reference
     looked: NDArray[np.int64]  # rows of the training images that were looked at
     training: Features  # of those: parents of judged images, and a choice of others
-    some: Features  # of that choice alone
+    some: Features  # of as many as rows are judged: what is compared as one set
     kd: str
     fd: str
 
@@ -59,22 +59,24 @@ def look_at_real(
     alive: NDArray[np.int64],
     reference: Images,
     rows: pa.Table,
-    count: int,
+    counts: tuple[int, int],
     network: Network,
     *,
     seed: int,
     progress: Progress,
 ) -> RealImages:
-    """Features of the held-out images, of the parents of `rows`, and of `count` training images.
+    """Features of the held-out images, of the parents of `rows`, and of other training images.
 
+    counts: training images that are compared as one set, and that are looked at at least.
     alive: rows of `images` that are in the plan; those of forgotten images are blank.
 
     Raises:
         FeaturesError: fewer than two images to compare with, or a network that cannot be had.
     """
     order = stream(image_seed(seed, "evaluate"), "training").permutation(len(images))
-    chosen = np.sort(order[np.isin(order, alive)][:count])
-    looked = np.union1d(chosen, parents(rows))
+    order = order[np.isin(order, alive)]
+    chosen = np.sort(order[: counts[0]])
+    looked = np.union1d(order[: max(counts)], parents(rows))
     held_out = len(reference)
     against = reference if held_out else np.asarray(images[chosen])
     if len(against) < 2:

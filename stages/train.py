@@ -65,12 +65,22 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
         return (self.focus_t0 or t0) if self.levels == "focus" else None
 
     def resolved(self, resolution: int, device_type: str) -> "TrainConfig":
-        """Every unset value filled in from the preset table."""
+        """Every unset value filled in from the preset table.
+
+        Raises:
+            ConfigError: `focus_t0` where the levels are not focused.
+        """
         name, row = choose(self.preset, resolution, device_type)
         wanted = ("steps", "width", "batch", "lr", "levels", "checkpoint_every")
         filled = {key: getattr(row, key) for key in wanted if getattr(self, key) is None}
         if self.precision == "auto":
             filled["precision"] = "float32"
+        if self.focus_t0 and (self.levels or row.levels) != "focus":
+            raise ConfigError(
+                f"train.focus_t0 is {self.focus_t0:g}, and train.levels is"
+                f" {self.levels or row.levels}{'' if self.levels else f', by preset {name}'}: noise"
+                " is drawn alike at every level. Set train.levels to focus, or leave out focus_t0."
+            )
         return self.model_copy(update={"preset": name, **filled})
 
 

@@ -165,6 +165,17 @@ def test_real_looking_images_are_better(tmp_path: Path) -> None:
     assert Image.open(tmp_path / "contact-sheet.png").width > 1000
 
 
+@pytest.mark.parametrize(("training_rows", "exact"), [(150, True), (149, False), (1, False)])
+def test_ratios_are_exact_where_all_training_images_are_looked_at(
+    training_rows: int, exact: bool, tmp_path: Path
+) -> None:
+    config = EvaluateConfig(rows=20, training_rows=training_rows)
+    _, metrics = Corpus(real_looking).evaluate(tmp_path, config=config)
+    assert {entry["exact_copies"] for entry in metrics["by_ratio"]} == {exact}
+    looked = {record.get("reference_n") for record in metrics["records"]}
+    assert (150 in looked) is exact, looked
+
+
 def test_noisy_images_are_worse_and_the_command_is_told(tmp_path: Path) -> None:
     verdict, metrics = Corpus(noisy).evaluate(tmp_path)
     assert verdict.kind == "worse"

@@ -626,6 +626,18 @@ def test_dry_run_counts_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_dry_run_tells_whether_the_network_is_kept(
+    data: Path, done: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(*more: str) -> str:
+        assert augment(data, done, "--dry-run", *more, seed=0) == 0
+        return next(line for line in capsys.readouterr().out.splitlines() if "train:" in line)
+
+    assert told() == "train:         up to date, the network is kept"
+    assert told("--set", "generate.ratio=4") == told()
+    assert "(changed: options.lr" in told("--set", "train.lr=0.5")
+
+
 def config_errors() -> Iterator[tuple[str, str]]:
     yield "ingest.sorce=x", "did you mean 'source'"
     yield "generte.ratio=3", "did you mean 'generate'"
@@ -636,6 +648,7 @@ def config_errors() -> Iterator[tuple[str, str]]:
     yield "train.batch=none_such", "train.batch"
     yield "train.lr=.inf", "train.lr"
     yield "generate.batch=0", "generate.batch"
+    yield "train={levels: uniform, focus_t0: 0.3}", "train.focus_t0 is 0.3"
 
 
 @pytest.mark.parametrize(("override", "told"), list(config_errors()))

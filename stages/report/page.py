@@ -134,6 +134,7 @@ def _distances(facts: Facts) -> dict[str, Any]:
         ]
         if any(entry.get("exact_copies") for entry in metrics.get("by_ratio") or ())
         else [],
+        "ratios_left_out": bool(metrics.get("by_ratio")),
         "copying": (metrics["copying"] or {}).get("text"),
     }
 
