@@ -16,6 +16,14 @@ def conv3(inputs: int, outputs: int, bias: bool, dilation: int = 1) -> nn.Conv2d
     return nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation, bias=bias)
 
 
+def added(h: Tensor, x: Tensor) -> Tensor:
+    """h + x, in h's own memory where that can hold it: fresh memory costs more than the sum.
+
+    h: what no backward pass looks at: the result of a convolution, of `elu` or of a resizing.
+    """
+    return h.add_(x) if h.dtype == torch.result_type(h, x) else h + x
+
+
 class ResidualBlock(nn.Module):
     """norm - ELU - conv3x3 - norm - ELU - conv3x3, plus the shortcut.
 
@@ -44,7 +52,8 @@ class ResidualBlock(nn.Module):
         h = self.conv2(self.norm2(h, affines, elu=True))
         if self.shortcut is not None:
             x = self.shortcut(x)
-        return F.avg_pool2d(h + x, 2) if self.pool else h + x
+        h = added(h, x)
+        return F.avg_pool2d(h, 2) if self.pool else h
 
 
 class ResidualUnits(nn.Module):
@@ -61,7 +70,7 @@ class ResidualUnits(nn.Module):
             h = x
             for i in (2 * unit, 2 * unit + 1):
                 h = self.convs[i](self.norms[i](h, affines, elu=True))
-            x = x + h
+            x = added(h, x)
         return x
 
 
@@ -80,7 +89,7 @@ class ChainedPooling(nn.Module):
         h = x
         for norm, conv in zip(self.norms, self.convs, strict=True):
             h = conv(mean_pool(norm(h, affines)))
-            x = x + h
+            x = added(x, h)
         return x
 
 
@@ -106,7 +115,7 @@ class RefineBlock(nn.Module):
                 resize_bilinear(conv(norm(h, affines)), inputs[0].shape[2], inputs[0].shape[3])
                 for norm, conv, h in zip(self.fuse_norms, self.fuse_convs, adapted, strict=True)
             ]
-            x = fused[0] + fused[1]
+            x = added(fused[0], fused[1])
         out: Tensor = self.output(self.pooling(x, affines), affines)
         return out
 

@@ -45,7 +45,8 @@ class _NormElu(torch.autograd.Function):
     The stock operations cost more than the convolutions between them on a CPU: `var_mean` is some
     ten times slower than two means, `exp` and `elu` three times slower than `exp2`.
     With d = x - m, r = (var + eps)^-1/2, everything of size (B, C, H, W) is d, the output and two
-    multiply-adds; the rest is (B, C).
+    multiply-adds; the rest is (B, C). Memory that is fresh costs more than what is done in it, so
+    intermediate results take the place of those that are done with.
     """
 
     @staticmethod
@@ -55,13 +56,16 @@ class _NormElu(torch.autograd.Function):
         wide = x if x.dtype is torch.float64 else x.float()
         mean = wide.mean(dim=(2, 3), keepdim=True)
         centred = wide - mean
-        inverse = (centred * centred).mean(dim=(2, 3), keepdim=True).add_(EPS).rsqrt_()
+        out = centred * centred
+        inverse = out.mean(dim=(2, 3), keepdim=True).add_(EPS).rsqrt_()
         across = mean - mean.mean(dim=1, keepdim=True)
         across_inverse = (across * across).mean(dim=1, keepdim=True).add_(EPS).rsqrt_()
         contrast = across * across_inverse
-        out = torch.addcmul(torch.addcmul(beta, gamma * alpha, contrast), centred, gamma * inverse)
+        offset = torch.addcmul(beta, gamma * alpha, contrast)
+        torch.addcmul(offset, centred, gamma * inverse, out=out)
         if elu:
-            out = torch.maximum(out, out.clamp(max=0).mul_(_LOG2_E).exp2_().sub_(1.0))
+            below = out.clamp(max=0).mul_(_LOG2_E).exp2_().sub_(1.0)
+            torch.maximum(out, below, out=out)
         ctx.elu = elu
         out = out.to(x.dtype)
         ctx.save_for_backward(centred, inverse, contrast, across_inverse, gamma, alpha, out)
@@ -72,10 +76,12 @@ class _NormElu(torch.autograd.Function):
         centred, inverse, contrast, across_inverse, gamma, alpha, out = ctx.saved_tensors
         grad = grads[0].to(centred.dtype)
         if ctx.elu:  # the slope is 1 above zero and out + 1 below
-            grad = torch.addcmul(grad, grad, out.to(centred.dtype).clamp(max=0))
+            slope = out.to(centred.dtype).clamp(max=0)
+            grad = torch.addcmul(grad, grad, slope, out=slope)
         size = centred.shape[2] * centred.shape[3]
         total = grad.sum(dim=(2, 3), keepdim=True)
-        aligned = (grad * centred).sum(dim=(2, 3), keepdim=True) * inverse
+        to_x = grad * centred
+        aligned = to_x.sum(dim=(2, 3), keepdim=True) * inverse
         # Through m^ = (m - mean_c m) / std_c m, back to the channel's mean.
         to_contrast = gamma * alpha * total
         to_mean = across_inverse * (
@@ -85,9 +91,8 @@ class _NormElu(torch.autograd.Function):
         )
         scale = gamma * inverse
         shift = (to_mean - scale * total) / size
-        to_x = torch.addcmul(
-            torch.addcmul(shift, grad, scale), centred, scale * inverse * aligned / -size
-        )
+        torch.addcmul(shift, grad, scale, out=to_x)
+        to_x.addcmul_(centred, scale * inverse * aligned / -size)
         to_affine: tuple[Tensor | None, ...] = (None, None, None)
         if ctx.needs_input_grad[1]:
             to_affine = (

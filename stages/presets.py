@@ -43,7 +43,7 @@ PRESETS: dict[PresetName, tuple[Preset, ...]] = {
     ),
     "tiny": (
         Preset(16, 16, 600, 128, 1e-3, "focus", 100, 10, 0.002, 0.35, 25, "ancestral"),
-        Preset(32, 24, 3_000, 32, 1e-3, "focus", 500, 10, 0.002, 0.05, 25, "ancestral"),
+        Preset(32, 24, 4_000, 32, 1e-3, "focus", 500, 10, 0.002, 0.05, 25, "ancestral"),
         Preset(_ANY, 24, 3_000, 16, 1e-3, "focus", 500, 10, 0.002, 0.05, 25, "ancestral"),
     ),
 }

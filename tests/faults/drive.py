@@ -13,6 +13,7 @@ once, so that a build takes a second; for `refuse` it must be preloaded with ref
 import contextlib
 import ctypes
 import errno
+import importlib
 import io
 import json
 import os
@@ -39,6 +40,10 @@ from scoremix.pipeline import estimate, run  # noqa: F401  imported once, before
 from scoremix.pipeline.cli import commands, exit_code
 
 Answer = dict[str, Any]
+
+for name in ("torch._dynamo", "matplotlib.figure", "pandas"):  # what a build imports on its way
+    with contextlib.suppress(ImportError):
+        importlib.import_module(name)
 
 
 def build(work: Path, **longer: object) -> list[str]:

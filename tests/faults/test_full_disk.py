@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-SMALL = tiny.options(generate__ratio=1)
+SMALL = [*tiny.options(generate__ratio=1), "--until", "write"]
 
 
 @pytest.fixture(scope="module")
