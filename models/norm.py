@@ -62,10 +62,10 @@ class _NormElu(torch.autograd.Function):
         across_inverse = (across * across).mean(dim=1, keepdim=True).add_(EPS).rsqrt_()
         contrast = across * across_inverse
         offset = torch.addcmul(beta, gamma * alpha, contrast)
-        torch.addcmul(offset, centred, gamma * inverse, out=out)
+        out = torch.addcmul(offset, centred, gamma * inverse, out=_free(out))
         if elu:
             below = out.clamp(max=0).mul_(_LOG2_E).exp2_().sub_(1.0)
-            torch.maximum(out, below, out=out)
+            out = torch.maximum(out, below, out=_free(below))
         ctx.elu = elu
         out = out.to(x.dtype)
         ctx.save_for_backward(centred, inverse, contrast, across_inverse, gamma, alpha, out)
@@ -77,7 +77,7 @@ class _NormElu(torch.autograd.Function):
         grad = grads[0].to(centred.dtype)
         if ctx.elu:  # the slope is 1 above zero and out + 1 below
             slope = out.to(centred.dtype).clamp(max=0)
-            grad = torch.addcmul(grad, grad, slope, out=slope)
+            grad = torch.addcmul(grad, grad, slope, out=_free(slope))
         size = centred.shape[2] * centred.shape[3]
         total = grad.sum(dim=(2, 3), keepdim=True)
         to_x = grad * centred
@@ -91,8 +91,8 @@ class _NormElu(torch.autograd.Function):
         )
         scale = gamma * inverse
         shift = (to_mean - scale * total) / size
-        torch.addcmul(shift, grad, scale, out=to_x)
-        to_x.addcmul_(centred, scale * inverse * aligned / -size)
+        to_x = torch.addcmul(shift, grad, scale, out=_free(to_x))
+        to_x = torch.addcmul(to_x, centred, scale * inverse * aligned / -size, out=_free(to_x))
         to_affine: tuple[Tensor | None, ...] = (None, None, None)
         if ctx.needs_input_grad[1]:
             to_affine = (
@@ -101,6 +101,12 @@ class _NormElu(torch.autograd.Function):
                 _like(total, gamma),
             )
         return to_x.to(grads[0].dtype), *to_affine, None
+
+
+def _free(memory: Tensor) -> Tensor | None:
+    """Where a result may go: into `memory`, whose content is done with. A compiler does as much by
+    itself, and a gradient of the gradient needs what was there."""
+    return None if torch.compiler.is_compiling() or torch.is_grad_enabled() else memory
 
 
 def _like(grad: Tensor, parameter: Tensor) -> Tensor:

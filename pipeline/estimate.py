@@ -45,7 +45,10 @@ def estimate(config: Config, folder: Path, shards: Place, device: str, progress:
             f"ingest.source gives {found.training} training image(s) of"
             f" {found.inputs} inputs; at least two are needed."
         )
-    config = config.resolved(found.resolution, device)
+    ledger = Ledger(folder)
+    # As `run` does: tables look at the device type of the run's first ingest.
+    of_run = ledger.outcome("ingest").get("device_type", device)
+    config = config.resolved(found.resolution, of_run)
     ratio = config.generate.ratio
     images = found.training * (ratio + 1)
     per_image = sample_bytes(found.probed, encoder_of(config.write.encoder))
@@ -65,27 +68,31 @@ def estimate(config: Config, folder: Path, shards: Place, device: str, progress:
     ]
     lines += [f"{name + ':':<15}about {duration(value)}" for name, value in seconds.items()]
     if "train" in seconds:
-        why = _why_trained(config, folder)
         at = len(lines) - len(seconds) + list(seconds).index("train")
-        if why is None:
+        if note := _of_training(config, folder, ledger):
+            lines[at] += f" ({note})"
+        else:
             lines[at] = f"{'train:':<15}up to date, the network is kept"
             seconds["train"] = 0.0
-        elif why.startswith("changed"):
-            lines[at] += f" ({why})"
     total = duration(sum(seconds.values()))
     lines.append(f"total:         about {total} on this machine ({device}), evaluation included")
     return "\n".join(lines)
 
 
-def _why_trained(config: Config, folder: Path) -> str | None:
-    """Why `run` will train; None: it keeps the network that is there."""
-    ledger = Ledger(folder)
-    if (why := ledger.why("ingest", inputs_of_ingest(config))) is not None:
-        return f"its corpus is {why}"
-    inputs = inputs_of_train(config, ledger.outcome("ingest")["digest"])
-    if (why := ledger.why("train", inputs)) is not None:
-        return why
-    return None if is_trained(folder / "score-net") else "its files are gone"
+def _of_training(config: Config, folder: Path, ledger: Ledger) -> str:
+    """Why `run` will train and what may spare it that; nothing: it keeps the network there is."""
+    net = folder / "score-net"
+    why = ledger.why("ingest", inputs_of_ingest(config))
+    if ledger.outcome("ingest"):
+        again = ledger.why("train", inputs_of_train(config, ledger.outcome("ingest")["digest"]))
+        if again is None and is_trained(net):
+            if why is None:
+                return ""
+            return f"ingest {why}; the network is kept if the same corpus comes out"
+        why = again or "its files are gone"
+    assert why is not None
+    resumes = (net / "last" / "state.safetensors").exists()
+    return why + ("; less what its last state spares, if that fits" if resumes else "")
 
 
 def _shards(config: Config, training: int) -> int:

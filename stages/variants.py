@@ -157,8 +157,14 @@ def try_variants(
     Raises Interrupted if a stop was asked for.
     """
     config = variation.config
-    fewest = min(bench.rows.num_rows, len(bench.reference.vectors))
-    if which == "off" or config.method == "mixup" or fewest < _FEWEST:
+    if which == "off" or config.method == "mixup":
+        return None
+    rows, held_out = bench.rows.num_rows, len(bench.reference.vectors)
+    if min(rows, held_out) < _FEWEST:
+        progress.note(
+            f"variants: none, {_FEWEST} rows with lambda >= .1 and as many real images to compare"
+            f" with are needed; there are {rows:,} (evaluate.variant_rows) and {held_out:,}"
+        )
         return None
     judged: list[Judged | Failed] = list(bench.known())
     chosen = changes_of(which, config)

@@ -1,5 +1,6 @@
 """generate.compile and train.compile: what they are part of, and what they need."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,26 @@ def test_it_is_refused_before_anything_is_made(
     assert exit_code(lambda: commands.main(command, standalone_mode=False)) == 2
     assert f"{section}.compile: graphs needs a CUDA device" in capsys.readouterr().err
     assert not (tmp_path / "shards.run" / "corpus").exists()
+
+
+@pytest.mark.parametrize("precision", tiny.mostly_in_faults([None, torch.bfloat16], [None]))
+def test_one_graph_holds_the_whole_network_and_its_gradient(
+    precision: torch.dtype | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the graphs alone, which need no compiler: what cannot be traced is found in seconds."""
+    traced = partial(torch.compile, backend="eager")
+    monkeypatch.setattr(torch, "compile", lambda f, mode, **options: traced(f, **options))
+
+    def of(how: compiled.Compile) -> list[torch.Tensor]:
+        net = trained().net.requires_grad_(True)
+        net.trunk_dtype = precision
+        compiled.compile_trunk(net, how)
+        x = torch.linspace(0, 1, 2 * 8 * 8).reshape(2, 1, 8, 8).requires_grad_()
+        out = net.residual(x, torch.tensor([0.3]))
+        return [out, *torch.autograd.grad(out.square().sum(), [x, *net.parameters()])]
+
+    for plain, found in zip(of("off"), of("on"), strict=True):
+        torch.testing.assert_close(found, plain, rtol=1e-3, atol=1e-3 if precision else 1e-5)
 
 
 @pytest.mark.slow

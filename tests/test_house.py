@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import os
 import re
 import subprocess
 import sys
@@ -71,6 +72,23 @@ def test_help_does_not_wait_for_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("False")
+
+
+@pytest.mark.parametrize("said", [{}, {"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "7"}])
+def test_threads_do_not_spin_for_long_unless_the_user_says_so(said: dict[str, str]) -> None:
+    """In a process of its own: the command is to say it before torch is loaded."""
+    check = (
+        "import os, sys; from scoremix.pipeline.cli import main\n"
+        "assert 'torch' not in sys.modules\n"
+        "try: main(['--help'])\n"
+        "finally: print(os.environ.get('GOMP_SPINCOUNT'))"
+    )
+    quiet = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    done = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, env=quiet | said, check=True
+    )
+    expected = {"": "10000", "OMP_WAIT_POLICY": "None", "GOMP_SPINCOUNT": "7"}
+    assert done.stdout.split()[-1] == expected["".join(said)]
 
 
 def test_the_default_stages_file_is_the_one_that_init_writes() -> None:

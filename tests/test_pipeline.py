@@ -635,7 +635,10 @@ def test_dry_run_tells_whether_the_network_is_kept(
 
     assert told() == "train:         up to date, the network is kept"
     assert told("--set", "generate.ratio=4") == told()
-    assert "(changed: options.lr" in told("--set", "train.lr=0.5")
+    changed = told("--set", "train.lr=0.5")
+    assert "(changed: options.lr" in changed and "less what its last state spares" in changed
+    another = told("--set", "ingest.license=CC0-1.0")
+    assert "kept if the same corpus comes out" in another and "about" in another
 
 
 def config_errors() -> Iterator[tuple[str, str]]:

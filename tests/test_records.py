@@ -95,7 +95,7 @@ def test_a_corpus_of_copies_is_told(tmp_path: Path, rows: int) -> None:
         return np.asarray(corpus.images[part["row_1"].to_numpy()])
 
     corpus.make = first_parent
-    verdict, metrics = corpus.evaluate(tmp_path, config=EvaluateConfig(rows=rows))
+    verdict, metrics = corpus.evaluate(tmp_path, config=EvaluateConfig(rows=rows, training_rows=1))
     assert metrics["copying"]["kind"] == "copying"
     assert "(100.0%) are copies of training images" in metrics["copying"]["text"]
     assert find(metrics, "ct_pixels", "final, lambda >= 0.1")["value"] < -3.0
