@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scoremix.models.blocks import RefineBlock
+from scoremix.models.blocks import ChainedPooling, RefineBlock, ResidualBlock, ResidualUnits
 from scoremix.models.ladder import rungs
 from scoremix.models.norm import EPS, Affine, ConditionalNorm
 from scoremix.models.score_net import ScoreNet
@@ -37,6 +37,41 @@ class StockNorm(nn.Module):
         return F.elu(out) if elu else out
 
 
+class StockResidual(ResidualBlock):
+    """The same block with a plain sum."""
+
+    def forward(self, x: Tensor, affines: list[Affine]) -> Tensor:
+        h = self.conv1(self.norm1(x, affines, elu=True))
+        h = self.conv2(self.norm2(h, affines, elu=True))
+        if self.shortcut is not None:
+            x = self.shortcut(x)
+        return F.avg_pool2d(h + x, 2) if self.pool else h + x
+
+
+class StockUnits(ResidualUnits):
+    """The same units with plain sums."""
+
+    def forward(self, x: Tensor, affines: list[Affine]) -> Tensor:
+        for unit in range(self.units):
+            h = x
+            for i in (2 * unit, 2 * unit + 1):
+                h = self.convs[i](self.norms[i](h, affines, elu=True))
+            x = x + h
+        return x
+
+
+class StockPooling(ChainedPooling):
+    """The same pooling with the stock mean over 5x5 and plain sums."""
+
+    def forward(self, x: Tensor, affines: list[Affine]) -> Tensor:
+        x = F.elu(x)
+        h = x
+        for norm, conv in zip(self.norms, self.convs, strict=True):
+            h = conv(F.avg_pool2d(norm(h, affines), 5, stride=1, padding=2))
+            x = x + h
+        return x
+
+
 class StockRefine(RefineBlock):
     """The same block with the stock resizing."""
 
@@ -53,6 +88,14 @@ class StockRefine(RefineBlock):
         return out
 
 
+_STOCK = {
+    ResidualBlock: StockResidual,
+    ResidualUnits: StockUnits,
+    ChainedPooling: StockPooling,
+    RefineBlock: StockRefine,
+}
+
+
 def stock(net: ScoreNet) -> ScoreNet:
     """A copy with the same weights, every part of it stock, contiguous."""
     plain = copy.deepcopy(net).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -65,8 +108,7 @@ def stock(net: ScoreNet) -> ScoreNet:
             for index, child in enumerate(module):
                 if isinstance(child, ConditionalNorm):
                     module[index] = StockNorm(child)
-        if type(module) is RefineBlock:
-            module.__class__ = StockRefine
+        module.__class__ = _STOCK.get(type(module), type(module))
     return plain
 
 

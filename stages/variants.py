@@ -159,11 +159,11 @@ def try_variants(
     config = variation.config
     if which == "off" or config.method == "mixup":
         return None
-    rows, held_out = bench.rows.num_rows, len(bench.reference.vectors)
-    if min(rows, held_out) < _FEWEST:
+    judging, compared_with = bench.rows.num_rows, len(bench.reference.vectors)
+    if min(judging, compared_with) < _FEWEST:
         progress.note(
             f"variants: none, {_FEWEST} rows with lambda >= .1 and as many real images to compare"
-            f" with are needed; there are {rows:,} (evaluate.variant_rows) and {held_out:,}"
+            f" with are needed; there are {judging:,} (evaluate.variant_rows) and {compared_with:,}"
         )
         return None
     judged: list[Judged | Failed] = list(bench.known())
