@@ -42,6 +42,7 @@ docs: .venv/.dev
 bench: .venv/.dev
 	.venv/bin/python benchmarks/speed.py --pixels --out $(RESULTS)/speed-cpu
 	.venv/bin/python benchmarks/around.py --out $(RESULTS)/around
+	.venv/bin/python benchmarks/verify.py --out $(RESULTS)/verify
 
 # The same on a GPU, with the full-size network; PYTHON's own torch is used where there is no .venv.
 bench-gpu:
