@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,21 +116,18 @@ def _logging() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-_SPINS = "10000"  # some ten microseconds
-
-
-def _wait_patiently(environment: MutableMapping[str, str]) -> None:
-    """Threads of one operation wait for each other by turning round and round, for a millisecond
-    and more unless told otherwise before torch is loaded. Where other jobs keep the cores busy,
-    that is what training does nearly all the time. What the user says stands; bits do not change.
+def _wait_patiently() -> None:
+    """Threads of one operation wait for each other by turning round and round, 300,000 times unless
+    told otherwise before torch is loaded. Where other jobs keep the cores busy, that is what
+    training does nearly all the time. What the user says stands; bits do not change.
     """
-    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & environment.keys():
-        environment["GOMP_SPINCOUNT"] = _SPINS
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
+        os.environ["GOMP_SPINCOUNT"] = "10000"
 
 
 def main(arguments: list[str] | None = None) -> None:
     """The entry point: errors of ours become one message and their exit code."""
-    _wait_patiently(os.environ)
+    _wait_patiently()
     sys.exit(exit_code(lambda: commands.main(arguments, standalone_mode=False)))
 
 

@@ -46,9 +46,7 @@ def estimate(config: Config, folder: Path, shards: Place, device: str, progress:
             f" {found.inputs} inputs; at least two are needed."
         )
     ledger = Ledger(folder)
-    # As `run` does: tables look at the device type of the run's first ingest.
-    of_run = ledger.outcome("ingest").get("device_type", device)
-    config = config.resolved(found.resolution, of_run)
+    config = config.resolved(found.resolution, ledger.device_type(device))
     ratio = config.generate.ratio
     images = found.training * (ratio + 1)
     per_image = sample_bytes(found.probed, encoder_of(config.write.encoder))
@@ -66,14 +64,13 @@ def estimate(config: Config, folder: Path, shards: Place, device: str, progress:
         f" in {shards}",
         f"run folder:    about {size(_run_bytes(config, found))} in {folder}",
     ]
-    lines += [f"{name + ':':<15}about {duration(value)}" for name, value in seconds.items()]
+    told = {name: f"about {duration(value)}" for name, value in seconds.items()}
     if "train" in seconds:
-        at = len(lines) - len(seconds) + list(seconds).index("train")
         if note := _of_training(config, folder, ledger):
-            lines[at] += f" ({note})"
+            told["train"] += f" ({note})"
         else:
-            lines[at] = f"{'train:':<15}up to date, the network is kept"
-            seconds["train"] = 0.0
+            told["train"], seconds["train"] = "up to date, the network is kept", 0.0
+    lines += [f"{name + ':':<15}{text}" for name, text in told.items()]
     total = duration(sum(seconds.values()))
     lines.append(f"total:         about {total} on this machine ({device}), evaluation included")
     return "\n".join(lines)

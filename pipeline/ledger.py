@@ -87,6 +87,11 @@ class Ledger:
         found: dict[str, Any] = self.stages.get(stage, {}).get("outcome", {})
         return found
 
+    def device_type(self, here: str) -> str:
+        """Of the run's first ingest, `here` before it. Tables look at it, so that a run which moves
+        to another machine stays the same run."""
+        return str(self.outcome("ingest").get("device_type", here))
+
     def _save(self) -> None:
         content = {"format": _FORMAT, "stages": self.stages, "shards": self.shards}
         content["digest"] = canonical_digest(content)

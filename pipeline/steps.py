@@ -53,11 +53,9 @@ class Desk:
     stages: dict[str, str]
 
     def resolve(self, corpus: Corpus) -> Config:
-        """Every default filled in. Tables look at the device type of the run's first ingest, so
-        that a run which moves to another machine stays the same run."""
-        config = self.job.config
-        device = self.ledger.outcome("ingest").get("device_type", self.job.device)
-        return config.resolved(corpus.images.shape[1], device)
+        """Every default filled in."""
+        device = self.ledger.device_type(self.job.device)
+        return self.job.config.resolved(corpus.images.shape[1], device)
 
     def decide(self, stage: str, inputs: dict[str, Any], exists: bool) -> bool:
         """True if `stage` has to work; says why, or that it is up to date."""
@@ -104,7 +102,7 @@ def ingest(desk: Desk) -> Corpus:
     if desk.decide("ingest", inputs, sound):
         if sound:
             _check_without_forgotten(job.config, out)
-        device = desk.ledger.outcome("ingest").get("device_type", job.device)
+        device = desk.ledger.device_type(job.device)
         options, seed = job.config.ingest, job.config.seed
         watched = Stoppable(job.progress, job.stopping)
         fetched = fetched_of(job.folder)

@@ -114,8 +114,9 @@ def evaluate(
             alive,
             reference,
             rows,
-            (config.rows, config.training_rows),
             network,
+            compared=config.rows,
+            looked_at=config.training_rows,
             seed=seed,
             progress=progress,
         )

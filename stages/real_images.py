@@ -59,15 +59,16 @@ def look_at_real(
     alive: NDArray[np.int64],
     reference: Images,
     rows: pa.Table,
-    counts: tuple[int, int],
     network: Network,
     *,
+    compared: int,
+    looked_at: int,
     seed: int,
     progress: Progress,
 ) -> RealImages:
     """Features of the held-out images, of the parents of `rows`, and of other training images.
 
-    counts: training images that are compared as one set, and that are looked at at least.
+    compared: training images that are one set to compare. looked_at: with those, at least.
     alive: rows of `images` that are in the plan; those of forgotten images are blank.
 
     Raises:
@@ -75,8 +76,8 @@ def look_at_real(
     """
     order = stream(image_seed(seed, "evaluate"), "training").permutation(len(images))
     order = order[np.isin(order, alive)]
-    chosen = np.sort(order[: counts[0]])
-    looked = np.union1d(order[: max(counts)], parents(rows))
+    chosen = np.sort(order[:compared])
+    looked = np.union1d(order[: max(compared, looked_at)], parents(rows))
     held_out = len(reference)
     against = reference if held_out else np.asarray(images[chosen])
     if len(against) < 2:
