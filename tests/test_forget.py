@@ -19,6 +19,7 @@ from scoremix.manifests.lock import run_lock
 from scoremix.pipeline.cli import commands, exit_code
 
 KEY = "000003"
+SHARDS = ("--until", "write", "--quiet")
 
 
 def cli(*arguments: str | Path) -> int:
@@ -138,7 +139,7 @@ def shards_of(old: dict[str, str], root: Path, gone: set[str]) -> set[str]:
 def test_a_higher_ratio_does_not_use_it_and_repair_respects_it(root: Path) -> None:
     shards, run = root / "shards", root / "shards.run"
     assert cli("forget", run, KEY, "--quiet") == 0
-    assert cli("run", run / "stages.yaml", "--set", "generate.ratio=3", "--quiet") == 0
+    assert cli("run", run / "stages.yaml", "--set", "generate.ratio=3", *SHARDS) == 0
     rows = pq.read_table(shards / "manifest.parquet").to_pylist()
     assert {row["round"] for row in rows} == {0, 1, 2, 3}
     assert not [row for row in rows if KEY in (row["source_1"], row["source_2"])]
@@ -329,7 +330,7 @@ def test_nothing_begins_where_it_could_not_end(
     assert cli("run", run / "stages.yaml", "--quiet") == 3
     assert "trained again" in capsys.readouterr().err
     rows.write_bytes(kept)
-    assert cli("run", run / "stages.yaml", "--until", "write", "--quiet") == 0
+    assert cli("run", run / "stages.yaml", *SHARDS) == 0
     stones.write_text("{")
     assert cli("run", run / "stages.yaml", "--quiet") == 3
     assert "must not come back" in capsys.readouterr().err
@@ -387,7 +388,7 @@ def test_killed_on_the_way(point: str, resumed: str, root: Path, done: Path) -> 
     if resumed == "forget":
         assert cli("forget", run, KEY, "--quiet") == 0
     else:
-        assert cli("run", run / "stages.yaml", "--until", "write", "--quiet") == 0
+        assert cli("run", run / "stages.yaml", *SHARDS) == 0
     assert traces(root, pixels, encoded) == [] and cli("verify", shards, "--deep") == 0
     found = tiny.digests(shards)
     for part in ("shards", "shards.run"):

@@ -25,6 +25,9 @@ def cli(*arguments: str | Path) -> int:
     return exit_code(lambda: commands.main(words, standalone_mode=False))
 
 
+SHARDS = ("--until", "write")  # where only these are looked at
+
+
 def augment(data: Path, out: Path, *more: str, **changed: object) -> int:
     return cli("augment", "--data", data, "--out", out, "--quiet", *tiny.options(**changed), *more)
 
@@ -137,7 +140,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
 ) -> None:
     assert augment(data, tmp_path / "again", "--set", "evaluate.rows=3") == 0
     assert tiny.digests(tmp_path / "again") == tiny.digests(done)
-    assert augment(data, tmp_path / "other", "--set", "seed=1") == 0
+    assert augment(data, tmp_path / "other", *SHARDS, seed=1) == 0
     first, second = (tiny.digests(path) for path in (done, tmp_path / "other"))
     same = {name for name in first if first[name] == second[name]}
     assert not {name for name in same if name.endswith((".tar", ".parquet"))}
@@ -145,19 +148,19 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
 
 def test_a_higher_ratio_makes_only_the_new_rounds(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "grown"
-    assert augment(data, out, generate__ratio=3) == 0
+    assert augment(data, out, *SHARDS, generate__ratio=3) == 0
     before = {path.name: path.stat().st_ino for path in out.glob("*.tar")}
-    assert augment(data, out, generate__ratio=5) == 0
+    assert augment(data, out, *SHARDS, generate__ratio=5) == 0
     after = {path.name: path.stat().st_ino for path in out.glob("*.tar")}
     assert len(before) == 3 * 4 and len(after) == 3 * 6
     assert before.items() <= after.items()  # the same files, not equal ones made again
-    assert augment(data, tmp_path / "direct", generate__ratio=5) == 0
+    assert augment(data, tmp_path / "direct", *SHARDS, generate__ratio=5) == 0
     assert tiny.digests(out) == tiny.digests(tmp_path / "direct")
     # A lower ratio than was made is refused: nothing finished is deleted.
     assert augment(data, out, generate__ratio=3) == 2
     assert tiny.digests(out) == tiny.digests(tmp_path / "direct")
     # Shards of another recipe are of no use and make way.
-    assert augment(data, out, generate__ratio=3, generate__t0=0.3) == 0
+    assert augment(data, out, *SHARDS, generate__ratio=3, generate__t0=0.3) == 0
     assert len(list(out.glob("*.tar"))) == 3 * 4
 
 
@@ -172,12 +175,12 @@ def test_killed_at_a_point_of_the_commit_and_resumed(
     point: str, done: Path, data: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "shards"
-    arguments = ["augment", "--data", data, "--out", out, "--quiet", *tiny.options()]
+    arguments = ["augment", "--data", data, "--out", out, "--quiet", *tiny.options(), *SHARDS]
     killed = tiny.command(arguments, SCOREMIX_FAULT=f"kill:{point}")
     assert killed.returncode == -signal.SIGKILL
     if point != "sums":
         assert cli("verify", out) == 3
-    assert augment(data, out) == 0
+    assert augment(data, out, *SHARDS) == 0
     assert tiny.digests(out) == tiny.digests(done)
     assert not list(tmp_path.glob(".shards*"))
 
@@ -186,7 +189,7 @@ def test_killed_at_a_point_of_the_commit_and_resumed(
 @pytest.mark.faults  # test_disturbed.py has a few such kills in the default run
 def test_killed_in_the_middle_of_generation(data: Path, tmp_path: Path) -> None:
     slow = tiny.options(generate__steps=10, generate__ratio=4)
-    arguments = ["augment", "--data", str(data), "--quiet", *slow]
+    arguments = ["augment", "--data", str(data), "--quiet", *slow, *SHARDS]
     whole = tiny.command([*arguments, "--out", tmp_path / "whole"])
     assert whole.returncode == 0, whole.stderr
     total = len(list((tmp_path / "whole").glob("*.tar")))
@@ -380,9 +383,9 @@ def test_generations_t0_is_free_of_training(
 ) -> None:
     out = tmp_path / "shards"
     weights = tmp_path / "shards.run" / "score-net" / "model.safetensors"
-    assert augment(data, out, **options) == 0
+    assert augment(data, out, *SHARDS, **options) == 0
     before = weights.stat().st_mtime_ns
-    assert augment(data, out, **options, generate__t0=0.2) == 0
+    assert augment(data, out, *SHARDS, **options, generate__t0=0.2) == 0
     assert weights.stat().st_mtime_ns == before
     assert cli("verify", out) == 0
 
@@ -391,11 +394,11 @@ def test_t0_is_what_training_focuses_on_unless_another_is_named(data: Path, tmp_
     """So a network can be kept by naming the t0 that it was trained for."""
     out = tmp_path / "shards"
     weights = tmp_path / "shards.run" / "score-net" / "model.safetensors"
-    assert augment(data, out, generate__t0=0.3) == 0
+    assert augment(data, out, "--until", "train", generate__t0=0.3) == 0
     before = weights.read_bytes()
-    assert augment(data, out, generate__t0=0.2, train__focus_t0=0.3) == 0
+    assert augment(data, out, "--until", "train", generate__t0=0.2, train__focus_t0=0.3) == 0
     assert weights.read_bytes() == before
-    assert augment(data, out, generate__t0=0.2) == 0
+    assert augment(data, out, "--until", "train", generate__t0=0.2) == 0
     assert weights.read_bytes() != before
 
 
@@ -454,10 +457,10 @@ def test_a_file_that_is_no_image_changes_nothing_downstream(data: Path, tmp_path
     copy = tmp_path / "copy"
     shutil.copytree(data, copy)
     out, weights = tmp_path / "shards", tmp_path / "shards.run" / "score-net" / "model.json"
-    assert augment(copy, out) == 0
+    assert augment(copy, out, *SHARDS) == 0
     before, trained = tiny.digests(out), weights.stat().st_mtime_ns
     (copy / ".DS_Store").write_text("z")
-    assert augment(copy, out) == 0
+    assert augment(copy, out, *SHARDS) == 0
     assert weights.stat().st_mtime_ns == trained
     after = tiny.digests(out)
     assert {name for name in before if before[name] != after[name]} <= {"README.md", "index.json"}
@@ -501,10 +504,10 @@ def test_a_published_file_that_is_gone_or_changed_is_made_again(
         shutil.copytree(done.with_name(part), tmp_path / part)
     out = tmp_path / "shards"
     (out / name).unlink()
-    assert augment(data, out) == 0
+    assert augment(data, out, *SHARDS) == 0
     assert tiny.digests(out) == tiny.digests(done)
     (out / name).write_bytes(b"damaged")
-    assert augment(data, out) == 0
+    assert augment(data, out, *SHARDS) == 0
     assert tiny.digests(out) == tiny.digests(done)
 
 
@@ -581,11 +584,11 @@ def test_a_damaged_shard_that_is_removed_is_made_again_alone(
     done: Path, data: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "shards"
-    assert augment(data, out) == 0
+    assert augment(data, out, *SHARDS) == 0
     kept = {path.name: path.stat().st_ino for path in out.glob("*.tar")}
     for end in ("tar", "parquet", "json"):
         (out / f"aug-000003.{end}").unlink()
-    assert augment(data, out) == 0
+    assert augment(data, out, *SHARDS) == 0
     assert tiny.digests(out) == tiny.digests(done)
     now = {path.name: path.stat().st_ino for path in out.glob("*.tar")}
     assert {name for name in kept if kept[name] != now[name]} <= {"aug-000003.tar"}

@@ -4,11 +4,11 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import forked
 import numpy as np
 import pytest
 from PIL import Image
@@ -22,7 +22,7 @@ QUICK = {
     "train.checkpoint_every": 3,
     "generate.steps": 2,
     "generate.denoise_steps": 3,
-    "generate.batch": 4,
+    "generate.batch": 8,
     "generate.ratio": 2,
     "write.shard_size": 6,
     "evaluate.rows": 12,
@@ -61,13 +61,7 @@ def command(
     arguments: Sequence[str | Path], **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """scoremix-pipeline in a process of its own; exit code and output are the test's to judge."""
-    return subprocess.run(
-        [sys.executable, "-m", "scoremix.pipeline.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-        timeout=300,
-    )
+    return forked.run([*map(str, arguments)], {**os.environ, **environment}, timeout=300)
 
 
 def digests(folder: Path) -> dict[str, str]:

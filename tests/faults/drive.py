@@ -30,6 +30,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import forked
 import tiny
 
 from scoremix.manifests import faults
@@ -41,7 +42,7 @@ from scoremix.pipeline.cli import commands, exit_code
 
 Answer = dict[str, Any]
 
-for name in ("torch._dynamo", "matplotlib.figure", "pandas"):  # what a build imports on its way
+for name in forked.LATER:
     with contextlib.suppress(ImportError):
         importlib.import_module(name)
 
@@ -50,6 +51,7 @@ def build(work: Path, **longer: object) -> list[str]:
     """The command of a small build of every stage."""
     few = {"train__steps": 4, "train__checkpoint_every": 2, "generate__ratio": 1}
     few |= {"evaluate__rows": 4, "evaluate__sheet_rows": 2, "write__shard_size": 8}
+    few |= {"generate__batch": 6}  # two batches a shard
     places = ["--data", str(work.parent / "images"), "--out", str(work / "shards"), "--quiet"]
     return ["augment", *places, *tiny.options(**{**few, **longer})]
 
