@@ -57,7 +57,7 @@ def norm_histograms(norms: dict[str, Floats]) -> str:
             fill=name == "training",
             alpha=0.35 if name == "training" else 1.0,
         )
-    axes.set_xscale("log")
+    _log_scale(axes, low, high)
     axes.set_xlabel("‖σ_N S‖² / D")
     axes.set_ylabel("share of images")
     axes.legend(frameon=False, fontsize=8)
@@ -124,6 +124,20 @@ def snapshot_curve(report: dict[str, Any]) -> str:
     axes.set_xticks(places[::step], names[::step], rotation=30, ha="right")
     axes.legend(frameon=False, fontsize=8)
     return _svg(figure)
+
+
+def _log_scale(axes: Any, low: float, high: float) -> None:
+    """A logarithmic x axis whose numbers are written out, some of them at any range."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    axes.set_xscale("log")
+    many = (1, 2, 5) if high < 300 * low else (1,)
+    narrow = high < 6 * low
+    axes.xaxis.set_major_locator(
+        MaxNLocator(6, steps=(1, 2, 5)) if narrow else LogLocator(subs=many)
+    )
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _axes(title: str) -> tuple[Any, Any]:
