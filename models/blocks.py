@@ -19,7 +19,8 @@ def conv3(inputs: int, outputs: int, bias: bool, dilation: int = 1) -> nn.Conv2d
 def added(h: Tensor, x: Tensor) -> Tensor:
     """h + x, in h's own memory where the dtypes are alike: fresh memory costs more than the sum.
 
-    h: what no backward pass looks at: the result of a convolution, of `elu` or of a resizing.
+    h: what no backward pass looks at: the result of a convolution, of `elu` or of a resizing. A
+    hook on that convolution would see the sum.
     """
     return h.add_(x) if h.dtype == x.dtype else h + x
 

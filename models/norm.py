@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 EPS = 1e-5
 _LOG2_E = math.log2(math.e)
@@ -46,7 +47,8 @@ class _NormElu(torch.autograd.Function):
     ten times slower than two means, `exp` and `elu` three times slower than `exp2`.
     With d = x - m, r = (var + eps)^-1/2, everything of size (B, C, H, W) is d, the output and two
     multiply-adds; the rest is (B, C). Memory that is fresh costs more than what is done in it, so
-    intermediate results take the place of those that are done with.
+    intermediate results take the place of those that are done with. It has no second derivative:
+    what is kept for the backward pass is worked out from x without a trace.
     """
 
     @staticmethod
@@ -72,6 +74,7 @@ class _NormElu(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         centred, inverse, contrast, across_inverse, gamma, alpha, out = ctx.saved_tensors
         grad = grads[0].to(centred.dtype)
@@ -105,8 +108,8 @@ class _NormElu(torch.autograd.Function):
 
 def _free(memory: Tensor) -> Tensor | None:
     """Where a result may go: into `memory`, whose content is done with. A compiler does as much by
-    itself, and a gradient of the gradient needs what was there."""
-    return None if torch.compiler.is_compiling() or torch.is_grad_enabled() else memory
+    itself."""
+    return None if torch.compiler.is_compiling() else memory
 
 
 def _like(grad: Tensor, parameter: Tensor) -> Tensor:

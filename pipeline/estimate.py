@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..manifests.errors import ConfigError
+from ..manifests.errors import ConfigError, ScoreMixError
 from ..manifests.tombstones import read_tombstones
 from ..manifests.urls import Place
 from ..models.checkpoint import build
@@ -16,11 +16,14 @@ from ..models.loss import dsm_loss
 from ..models.methods import FrozenScore
 from ..models.minimise import minimise
 from ..models.score_net import Architecture
+from ..stages.corpus import open_corpus
 from ..stages.generate import GenerateConfig
 from ..stages.pixels import to_unit
 from ..stages.png import encoder_of
 from ..stages.sources.objects import Fetching
 from ..stages.survey import Survey, survey
+from ..stages.train import identity_of
+from ..stages.training_state import resumable
 from ..stages.variant_list import changes_of, evaluations
 from ..stages.write import sample_bytes
 from .config import Config
@@ -66,30 +69,51 @@ def estimate(config: Config, folder: Path, shards: Place, device: str, progress:
     ]
     told = {name: f"about {duration(value)}" for name, value in seconds.items()}
     if "train" in seconds:
-        if note := _of_training(config, folder, ledger):
-            told["train"] += f" ({note})"
-        else:
-            told["train"], seconds["train"] = "up to date, the network is kept", 0.0
+        left, note = _of_training(config, folder, ledger, found)
+        seconds["train"] *= left
+        told["train"] = f"about {duration(seconds['train'])} ({note})" if left else note
     lines += [f"{name + ':':<15}{text}" for name, text in told.items()]
     total = duration(sum(seconds.values()))
     lines.append(f"total:         about {total} on this machine ({device}), evaluation included")
     return "\n".join(lines)
 
 
-def _of_training(config: Config, folder: Path, ledger: Ledger) -> str:
-    """Why `run` will train and what may spare it that; nothing: it keeps the network there is."""
-    net = folder / "score-net"
-    why = ledger.why("ingest", inputs_of_ingest(config))
-    if ledger.outcome("ingest"):
-        again = ledger.why("train", inputs_of_train(config, ledger.outcome("ingest")["digest"]))
-        if again is None and is_trained(net):
-            if why is None:
-                return ""
-            return f"ingest {why}; the network is kept if the same corpus comes out"
-        why = again or "its files are gone"
-    assert why is not None
-    resumes = (net / "last" / "state.safetensors").exists()
-    return why + ("; less what its last state spares, if that fits" if resumes else "")
+def _of_training(config: Config, folder: Path, ledger: Ledger, found: Survey) -> tuple[float, str]:
+    """The share of the steps that `run` will train, and why."""
+    net, steps = folder / "score-net", config.train.steps
+    ingest = ledger.why("ingest", inputs_of_ingest(config))
+    if not ledger.outcome("ingest"):
+        return 1.0, str(ingest)
+    digest = ledger.outcome("ingest")["digest"]
+    again = ledger.why("train", inputs_of_train(config, digest))
+    if ingest is not None:
+        if not _may_come_again(folder, found):
+            return 1.0, f"ingest {ingest}; another corpus comes out"
+        kept = again is None and is_trained(net)
+        then = "the network is kept" if kept else "an earlier training may go on"
+        return 1.0, f"ingest {ingest}; {then} if the same corpus comes out"
+    if again is None and is_trained(net):
+        return 0.0, "up to date, the network is kept"
+    assert steps is not None and config.generate.t0 is not None
+    identity = identity_of(config.train, digest, config.seed, config.generate.t0)
+    state = resumable(net / "last", identity, at_most=steps)
+    why = again or "its files are gone"
+    if state is None:
+        return 1.0, why
+    return (steps - state.step) / max(steps, 1), f"{why}; it goes on from step {state.step:,}"
+
+
+def _may_come_again(folder: Path, found: Survey) -> bool:
+    """Whether ingest could make the corpus that is there once more, for all that a look tells."""
+    try:
+        corpus = open_corpus(folder / "corpus")
+    except ScoreMixError:
+        return False
+    if corpus.images.shape[1] != found.resolution or corpus.forgotten:
+        return False
+    least, counts = len(corpus.images), corpus.counts
+    # Only decoding shows which images are bad or double.
+    return least <= found.training <= least + counts["rejected"] + counts["duplicate"]
 
 
 def _shards(config: Config, training: int) -> int:

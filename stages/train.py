@@ -112,6 +112,16 @@ def train(
     return run.finish()
 
 
+def identity_of(
+    config: TrainConfig, corpus_digest: str, seed: int, t0: float, processes: int = 1
+) -> str:
+    """Of a training: only its own state may be continued, to whatever number of steps."""
+    free = config.model_dump(exclude={"steps", "preset", "focus_t0"})
+    return canonical_digest(
+        [ALGORITHM, free, corpus_digest, seed, config.focused_on(t0), processes]
+    )
+
+
 class _Run:
     """One training run: what lives from the first step to the last."""
 
@@ -150,11 +160,7 @@ class _Run:
         if config.compile != "off":
             progress.note(f"train: {BEFOREHAND}")
         optimiser = torch.optim.Adam(net.parameters(), lr=config.lr, fused=True)
-        # Only a state of this very training may be continued, to whatever number of steps.
-        free = config.model_dump(exclude={"steps", "preset", "focus_t0"})
-        identity = canonical_digest(
-            [ALGORITHM, free, corpus.digest, seed, self.focus, self.accelerator.num_processes]
-        )
+        identity = identity_of(config, corpus.digest, seed, t0, self.accelerator.num_processes)
         self.progressed = load_state(
             out / "last", identity, net, self.ema, optimiser, at_most=self.steps
         )

@@ -1,15 +1,18 @@
 """The resumable state of a training run: one safetensors file, replaced atomically."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from ..manifests.atomic import write_bytes
+from ..manifests.errors import ScoreMixError
 from ..models.checkpoint import weights_bytes
 from ..models.ema import Ema
 from ..models.score_net import ScoreNet
@@ -56,20 +59,12 @@ def load_state(
     *,
     at_most: int,
 ) -> Progressed:
-    """Continues from folder/state.safetensors where it is of the same training; else from 0.
-
-    A state beyond `at_most` steps is of no use: its best averages may be of a later step. So may
-    those of a run that was killed between saving them and its state; otherwise they are made
-    again, from the same weights, before anything reads them.
-    """
-    path = folder / "state.safetensors"
-    if not path.exists():
+    """Continues from folder/state.safetensors where `resumable` says so; else from 0."""
+    progressed = resumable(folder, identity, at_most=at_most)
+    if progressed is None:
         return Progressed(identity)
-    with safe_open(path, framework="pt") as file:
-        progressed = Progressed(**json.loads(file.metadata()["progressed"]))
-        latest = max(progressed.step, _best_step(folder))
-        if progressed.identity != identity or latest > at_most:
-            return Progressed(identity)
+    path = folder / "state.safetensors"
+    with _readable(path), safe_open(path, framework="pt") as file:
         averages = dict(ema.net.named_parameters())
         with torch.no_grad():
             for name, parameter in net.named_parameters():
@@ -83,6 +78,25 @@ def load_state(
     return progressed
 
 
+def resumable(folder: Path, identity: str, *, at_most: int) -> Progressed | None:
+    """Where a training of this identity and so many steps would go on; None: it begins anew.
+
+    A state beyond `at_most` steps is of no use: its best averages may be of a later step. So may
+    those of a run that was killed between saving them and its state; otherwise they are made
+    again, from the same weights, before anything reads them.
+
+    Raises ScoreMixError where a file cannot be read: hours may lie in it.
+    """
+    path = folder / "state.safetensors"
+    if not path.exists():
+        return None
+    with _readable(path), safe_open(path, framework="pt") as file:
+        progressed = Progressed(**json.loads(file.metadata()["progressed"]))
+    if progressed.identity != identity or max(progressed.step, _best_step(folder)) > at_most:
+        return None
+    return progressed
+
+
 def save_best(folder: Path, ema: Ema[ScoreNet], step: int) -> None:
     """folder/best.safetensors: the averages with the best held-out loss so far, of `step`."""
     write_bytes(folder / "best.safetensors", weights_bytes(ema.net, {"step": str(step)}))
@@ -92,8 +106,19 @@ def _best_step(folder: Path) -> int:
     path = folder / "best.safetensors"
     if not path.exists():
         return 0
-    with safe_open(path, framework="pt") as file:
+    with _readable(path), safe_open(path, framework="pt") as file:
         return int(file.metadata()["step"])
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ScoreMixError(
+            f"{path}, from which training would go on, is damaged ({error}). Restore it, or delete"
+            f" the folder {path.parent}: the same command then trains from the start."
+        ) from error
 
 
 def _like(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:

@@ -152,7 +152,8 @@ def try_variants(
 ) -> dict[str, Any] | None:
     """`variants` of metrics.json: what was known already, then each variant, made and judged.
 
-    A variant that makes no images (not finite, blank, out of memory) is told as such.
+    Of too few rows or real images none is made, and `text` says so. A variant that makes no images
+    (not finite, blank, out of memory) is told as such.
 
     Raises Interrupted if a stop was asked for.
     """
@@ -161,11 +162,14 @@ def try_variants(
         return None
     judging, compared_with = bench.rows.num_rows, len(bench.reference.vectors)
     if min(judging, compared_with) < _FEWEST:
-        progress.note(
-            f"variants: none, {_FEWEST} rows with lambda >= .1 and as many real images to compare"
-            f" with are needed; there are {judging:,} (evaluate.variant_rows) and {compared_with:,}"
+        why = (
+            f"No variants were made: {_FEWEST} rows with lambda >= .1 and as many real images to"
+            f" compare with are needed; there are {judging:,} and {compared_with:,}. Rows are as"
+            " many as evaluate.rows, evaluate.variant_rows and generate.ratio allow; real images"
+            " are held out by ingest.holdout or ingest.reference."
         )
-        return None
+        progress.note(f"variants: {why}")
+        return {"rows": judging, "text": why, "table": []}
     judged: list[Judged | Failed] = list(bench.known())
     chosen = changes_of(which, config)
     if config.method == "scoremix" and config.denoise != "off":

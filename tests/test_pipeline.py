@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -452,8 +453,6 @@ def test_an_output_inside_the_source_is_refused_before_anything_is_made(
 
 
 def test_a_file_that_is_no_image_changes_nothing_downstream(data: Path, tmp_path: Path) -> None:
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(data, copy)
     out, weights = tmp_path / "shards", tmp_path / "shards.run" / "score-net" / "model.json"
@@ -498,8 +497,6 @@ def test_a_lone_class_is_named_before_training(
 def test_a_published_file_that_is_gone_or_changed_is_made_again(
     name: str, done: Path, data: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     for part in ("shards", "shards.run"):
         shutil.copytree(done.with_name(part), tmp_path / part)
     out = tmp_path / "shards"
@@ -564,8 +561,6 @@ def test_a_second_launch_says_who_holds_the_run(
 def test_one_changed_byte_exits_3_and_names_the_file(
     done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(done, copy)
     assert cli("verify", copy) == 0
@@ -638,10 +633,27 @@ def test_dry_run_tells_whether_the_network_is_kept(
 
     assert told() == "train:         up to date, the network is kept"
     assert told("--set", "generate.ratio=4") == told()
-    changed = told("--set", "train.lr=0.5")
-    assert "(changed: options.lr" in changed and "less what its last state spares" in changed
+    assert told("--set", "train.lr=0.5").endswith("(changed: options.lr 0.001 -> 0.5)")
+    assert told("--set", "train.steps=8").endswith("steps 6 -> 8; it goes on from step 6)")
+    assert told("--set", "train.steps=3").endswith("steps 6 -> 3)")  # its state is beyond
     another = told("--set", "ingest.license=CC0-1.0")
     assert "kept if the same corpus comes out" in another and "about" in another
+    assert told("--set", "ingest.resolution=16").endswith("another corpus comes out)")
+
+
+def test_a_damaged_training_state_is_named(
+    done: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for part in ("shards", "shards.run"):
+        shutil.copytree(done.with_name(part), tmp_path / part)
+    last = tmp_path / "shards.run" / "score-net" / "last"
+    (last / "state.safetensors").write_bytes(b"damaged")
+    longer = (data, tmp_path / "shards", "--until", "train")
+    assert augment(*longer, train__steps=8) == 1
+    told = capsys.readouterr().err
+    assert "state.safetensors" in told and f"delete the folder {last}" in told
+    shutil.rmtree(last)
+    assert augment(*longer, train__steps=8) == 0
 
 
 def config_errors() -> Iterator[tuple[str, str]]:

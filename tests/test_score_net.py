@@ -79,6 +79,17 @@ def test_the_norms_hand_written_backward_is_the_gradient(elu: bool, levels: int)
         assert torch.allclose(mine, other, atol=1e-10)
 
 
+def test_a_second_derivative_of_the_norm_is_refused() -> None:
+    """What its backward pass is given has no trace: the derivative would be wrong, in silence."""
+    norm = ConditionalNorm(2)
+    norm.index = 0
+    x = torch.randn(2, 2, 3, 3, requires_grad=True)
+    affine = Affine(*(torch.ones(1, 2, 1, 1) for _ in range(3)))
+    (slope,) = torch.autograd.grad((norm(x, [affine]) ** 2).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        (slope**2).sum().backward()
+
+
 def test_resize_is_bilinear_with_aligned_corners() -> None:
     x = torch.rand(2, 3, 5, 4, dtype=torch.float64)
     expected = F.interpolate(x, size=(9, 11), mode="bilinear", align_corners=True)
