@@ -34,3 +34,5 @@ def settle(device: torch.device) -> None:
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # Nothing reads memory before something is written there.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -20,6 +20,7 @@ from ..stages.corpus import open_corpus
 from ..stages.generate import GenerateConfig
 from ..stages.pixels import to_unit
 from ..stages.png import encoder_of
+from ..stages.presets import evened
 from ..stages.sources.objects import Fetching
 from ..stages.survey import Survey, survey
 from ..stages.train import identity_of
@@ -191,7 +192,7 @@ def _padded(training: int, config: Config) -> int:
     """Images that a round costs: the last micro-batch of every shard is filled up."""
     assert isinstance(config.generate.batch, int)
     whole, rest = divmod(training, config.write.shard_size)
-    batch = config.generate.batch
+    batch = evened(config.generate.batch, config.write.shard_size, training)
     return whole * _up(config.write.shard_size, batch) + _up(rest, batch)
 
 

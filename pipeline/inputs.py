@@ -16,6 +16,8 @@ from ..stages import evaluate as evaluating
 from ..stages import generate as generating
 from ..stages import ingest as ingesting
 from ..stages import train as training
+from ..stages.corpus import Corpus
+from ..stages.presets import evened
 from ..stages.sources import objects
 from ..stages.sources.bundled import BUNDLED, PACKAGES
 from ..stages.sources.opening import expand
@@ -87,9 +89,13 @@ def plan_options(config: Config) -> PlanOptions:
     )
 
 
-def recipe_of(config: Config, model: dict[str, Any] | None, corpus_digest: str) -> dict[str, Any]:
+def recipe_of(config: Config, model: dict[str, Any] | None, corpus: Corpus) -> dict[str, Any]:
     """Generation's recipe and the encoder's: what identifies a shard beside its rows."""
-    made = generating.recipe(config.generate, model, corpus_digest)
+    batch = config.generate.batch
+    assert isinstance(batch, int)
+    size = evened(batch, config.write.shard_size, len(corpus.images))
+    evenly = config.generate.model_copy(update={"batch": size})
+    made = generating.recipe(evenly, model, corpus.digest)
     return made | {"format": config.write.format, "encoder": config.write.encoder}
 
 

@@ -52,7 +52,8 @@ class Making:
         generate, net, corpus = self.config.generate, self.net, self.corpus
 
         def execute(rows: pa.Table, changes: Changes) -> Iterator[generating.Batch]:
-            changed = generate.model_copy(update=dict(changes))
+            batch = {"batch": self.planned.recipe["micro_batch"]}
+            changed = generate.model_copy(update=batch | dict(changes))
             return self._generated(rows, generating.recipe(changed, net.facts, corpus.digest))
 
         return Variation(generate, execute)

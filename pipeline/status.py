@@ -73,7 +73,7 @@ def _stages(config: Config, folder: Path, ledger: Ledger) -> list[tuple[str, str
             ]
         chosen = model["training"]
         found.append(("train", f"done, {chosen['steps']:,} steps, {chosen['images']:,} images"))
-    recipe = recipe_of(config, model, digest)
+    recipe = recipe_of(config, model, corpus)
     why = ledger.why("plan", inputs_of_plan(config, recipe))
     path = folder / ".scoremix" / "plan.parquet"
     if why or not path.exists():

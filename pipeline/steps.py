@@ -208,7 +208,7 @@ def _check_facts(desk: Desk, path: Path) -> None:
 
 
 def plan(desk: Desk, config: Config, corpus: Corpus, net: TrainedNet | None) -> Planned:
-    recipe = recipe_of(config, net.facts if net else None, corpus.digest)
+    recipe = recipe_of(config, net.facts if net else None, corpus)
     inputs = inputs_of_plan(config, recipe)
     job = desk.job
     rows = read_plan(job.folder, desk.ledger.outcome("plan").get("digest"))

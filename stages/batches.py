@@ -1,5 +1,6 @@
 """batches: what every update of a training is made of, as a function of (seed, step) alone."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,10 +94,14 @@ def batch_rows(count: int, batch: int, step: int, seed: int) -> NDArray[np.int64
     places = np.arange(step * batch, (step + 1) * batch)
     rows = np.empty(batch, dtype=np.int64)
     for epoch in np.unique(places // count):
-        order = stream(image_seed(seed, f"epoch-{epoch}"), "train").permutation(count)
         inside = places // count == epoch
-        rows[inside] = order[places[inside] % count]
+        rows[inside] = _order(count, int(epoch), seed)[places[inside] % count]
     return rows
+
+
+@functools.lru_cache(maxsize=2)  # a batch may end one and begin the next
+def _order(count: int, epoch: int, seed: int) -> NDArray[np.int64]:
+    return stream(image_seed(seed, f"epoch-{epoch}"), "train").permutation(count)
 
 
 def _resident(images: Images, device: torch.device) -> torch.Tensor | None:

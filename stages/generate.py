@@ -23,6 +23,7 @@ from ..models.compiled import Compile, compile_trunk, missing, named
 from ..models.device import one_thread, settle
 from ..models.methods import FrozenScore, ScoreMixOptions, Steps, bridged, mixup, scoremix
 from ..models.minimise import score_norm
+from .memory import fitting
 from .noise import Streams
 from .ordered import ordered
 from .pixels import to_pixels, to_unit
@@ -50,7 +51,9 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     noise_rule: Literal["ancestral", "reverse-sde"] | None = None
     pairing: Literal["auto", "within", "any"] = "auto"
     lone_class: Literal["refuse", "self"] = "refuse"  # a class with one image
-    batch: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"  # micro-batch; part of the recipe
+    batch: Literal["auto"] | Annotated[int, Field(ge=1)] = (
+        "auto"  # micro-batch, at most; part of the recipe
+    )
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: Compile = "off"  # torch.compile; graphs: captured as CUDA graphs too
 
@@ -186,7 +189,7 @@ def generate(
             raise Interrupted(
                 "Generation stopped; finished shards stay, and the same command resumes."
             )
-        with _memory(size, images.shape[1], device):
+        with _fitting(size, images.shape[1], device):
             return _make(rows.slice(start, size), images, recipe, score, device, ahead)
 
     starts = range(0, rows.num_rows, size)
@@ -261,20 +264,15 @@ def options(recipe: dict[str, Any]) -> ScoreMixOptions:
     )
 
 
-@contextlib.contextmanager
-def _memory(size: int, side: int, device: torch.device) -> Iterator[None]:
-    """Says what to set where a micro-batch does not fit; it stays as planned meanwhile."""
-    try:
-        yield
-    except RuntimeError as error:  # of a CPU's allocator; torch.OutOfMemoryError is one too
-        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
-            raise
-        raise ScoreMixError(
-            f"A micro-batch of {size} images of {side} px does not fit into the memory of {device}"
-            " beside what else runs there. Finished shards stay. Stop other programs and run the"
-            f" same command again, or set generate.batch below {size}: that is a part of the"
-            " recipe, so augmented shards are then made again."
-        ) from error
+def _fitting(size: int, side: int, device: torch.device) -> contextlib.AbstractContextManager[None]:
+    """A micro-batch stays as planned where it does not fit; what to set is the user's choice."""
+    return fitting(
+        f"A micro-batch of {size} images of {side} px",
+        device,
+        "Finished shards stay. Stop other programs and run the same command again, or set"
+        f" generate.batch below {size}: that is a part of the recipe, so augmented shards are then"
+        " made again.",
+    )
 
 
 def _check_spread(steps: Steps, part: pa.Table) -> None:

@@ -61,13 +61,32 @@ def choose(name: str, resolution: int, device_type: str) -> tuple[PresetName, Pr
 
 
 def micro_batch(device_type: str, resolution: int, width: int) -> int:
-    """Images generated at once: from this table, never from a probe, for it is part of the plan.
+    """Images generated at once, at most: from this table, never from a probe, for it is part of the
+    plan, and the last bit of a pixel may depend on it.
 
-    The last bit of a pixel may depend on it. Sized so that one Algorithm 1 step at 256 px and
-    g = 128 stays under 40 GB on a GPU, and a step's activations near a CPU's cache elsewhere.
+    On a GPU sized so that what a step of Algorithm 1 keeps for its backward pass, at most 390 bytes
+    a pixel and unit of width in float32 (test_presets.py), stays under 20 GB; on a CPU near the
+    fastest.
     """
     if device_type == "cpu":
         rows = ((16, 150), (32, 32), (64, 16))
         return next((size for side, size in rows if resolution <= side), 4)
-    pixels = 64 * 256 * 256 * 128 // (resolution * resolution * max(width, 32))
-    return int(min(512, max(8, 2 ** (pixels.bit_length() - 1))))
+    fit = int(20e9 / (390 * resolution**2 * max(width, 32)))
+    return max(1, min(512, fit - fit % 8 if fit > 8 else fit))
+
+
+def evened(batch: int, shard_size: int, images: int) -> int:
+    """The micro-batch, `batch` or less, that wastes least on rounds of so many images in shards.
+
+    The last micro-batch of a shard is padded: 100 images in micro-batches of 150 would cost half as
+    much again. To start one costs about as much as a quarter of `batch` images does.
+    """
+    whole, rest = divmod(images, shard_size)
+
+    def cost(size: int) -> float:
+        count = whole * -(-shard_size // size) - (-rest // size)
+        return count * (size + batch / 4)
+
+    step = 8 if batch > 16 else 1  # what kernels like
+    best: int = min((batch, *range(step, batch, step)), key=lambda size: (cost(size), -size))
+    return best

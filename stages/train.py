@@ -4,6 +4,7 @@ Writes score-net/ model.safetensors (averaged weights), model.json (architecture
 was trained, how well it does per noise band) and train.jsonl; last/ resumes a stopped run.
 """
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from .batches import Batches, Share
 from .corpus import Corpus
 from .held_out import HELD_IMAGES, band_losses, real_norms
 from .loss_watch import LossWatch
+from .memory import fitting
 from .presets import choose
 from .progress import Progress
 from .training_state import load_state, save_best, save_state
@@ -199,7 +201,8 @@ class _Run:
         with self.progress.task("train", self.steps * self.batch, "images") as advance:
             advance(first * self.batch)
             for step in range(first, end):
-                self._update(step)
+                with self._fitting():
+                    self._update(step)
                 self.progressed.step = step + 1
                 at("train-step")
                 advance(self.batch)
@@ -214,6 +217,16 @@ class _Run:
         loss = self.losses.mean()
         self.measure(loss, (end - first) * self.batch / (time.monotonic() - started))
         self._save()
+
+    def _fitting(self) -> contextlib.AbstractContextManager[None]:
+        share = self.batch // self.accelerator.num_processes
+        return fitting(
+            f"An update with {share} images of {self.corpus.images.shape[1]} px",
+            self.device,
+            "The last checkpoint stays. Stop other programs and run the same command again, share"
+            " the batch among several GPUs with torchrun, or set train.batch or train.width lower:"
+            " that trains another network.",
+        )
 
     def _update(self, step: int) -> None:
         """One update of weights and averages."""
