@@ -7,8 +7,9 @@ CONFIG ?= stages.yaml
 
 RESULTS ?= benchmarks/results
 RUN = $(if $(wildcard .venv/bin/python),.venv/bin/python,$(PYTHON))
+ON_GPU = PYTHONPATH=build/types $(RUN) benchmarks/speed.py --sizes 64,256 --width 128 --levels 5
 
-.PHONY: run test faults fast lint types docs bench bench-gpu bench-method clean
+.PHONY: run test faults fast lint types links docs bench bench-gpu bench-method clean
 
 run: .venv/.demo
 	.venv/bin/scoremix-pipeline run $(CONFIG)
@@ -28,11 +29,13 @@ lint: .venv/.dev
 	.venv/bin/ruff format --check pipeline stages models manifests tests benchmarks
 
 # mypy does not follow the editable install's import hook: it reads the folders through links.
-types: .venv/.dev
+types: .venv/.dev links
+	.venv/bin/mypy
+
+links:
 	mkdir -p build/types/scoremix
 	for folder in pipeline stages models manifests; do \
 	    ln -sfn ../../../$$folder build/types/scoremix/$$folder; done
-	.venv/bin/mypy
 
 # Files that are derived from the code; a test holds them.
 docs: .venv/.dev
@@ -44,14 +47,12 @@ bench: .venv/.dev
 	.venv/bin/python benchmarks/around.py --out $(RESULTS)/around
 	.venv/bin/python benchmarks/verify.py --out $(RESULTS)/verify
 
-# The same on a GPU, with the full-size network; PYTHON's own torch is used where there is no .venv.
-bench-gpu:
-	$(RUN) benchmarks/speed.py --sizes 64,256 --width 128 --steps 10 --levels 5 --pixels \
-	    --out $(RESULTS)/speed-gpu
-	$(RUN) benchmarks/speed.py --sizes 64,256 --width 128 --steps 10 --levels 5 --steady 300 \
-	    --precision bfloat16 --out $(RESULTS)/speed-gpu-bfloat16
-	$(RUN) benchmarks/speed.py --sizes 64,256 --width 128 --steps 10 --levels 5 --steady 300 \
-	    --precision bfloat16 --compile graphs --out $(RESULTS)/speed-gpu-graphs
+# The same on a GPU, with the full-size network; where there is no .venv, with PYTHON's own packages,
+# and scoremix need not be installed.
+bench-gpu: links
+	$(ON_GPU) --out $(RESULTS)/speed-gpu --pixels
+	$(ON_GPU) --out $(RESULTS)/speed-gpu-bfloat16 --precision bfloat16 --steady 300
+	$(ON_GPU) --out $(RESULTS)/speed-gpu-graphs --precision bfloat16 --steady 300 --compile graphs
 
 # The method's table on the bundled digits: training length against every variant (about 40 min).
 bench-method: .venv/.dev

@@ -1,19 +1,61 @@
 """What this machine could do at most, and how its work is timed."""
 
 import argparse
+import contextlib
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from scoremix.manifests.errors import ScoreMixError
 from scoremix.models.device import one_thread
 from scoremix.models.score_net import ScoreNet
+
+Result = TypeVar("Result")
+
+
+@contextlib.contextmanager
+def stock_settings(device: torch.device) -> Iterator[None]:
+    """PyTorch as it comes: without the deterministic kernels that the project's own work sets."""
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.deterministic
+    torch.use_deterministic_algorithms(False)
+    torch.backends.cudnn.deterministic = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=True)
+        torch.backends.cudnn.deterministic = before[1]
+
+
+def peak_gb(work: Callable[[], object]) -> float:
+    """What a GPU's tensors take at most while `work` runs, with all that lives there before."""
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    work()
+    return torch.cuda.max_memory_allocated() / 1e9
+
+
+def as_fits(batch: int, work: Callable[[int], Result]) -> tuple[int, Result]:
+    """The result with `batch`, or with the largest half, quarter ... of it that memory allows."""
+    while True:
+        try:
+            return batch, work(batch)
+        except (torch.OutOfMemoryError, ScoreMixError) as error:
+            full = isinstance(error.__cause__ or error, torch.OutOfMemoryError)
+            if batch == 1 or not full:
+                raise
+        batch //= 2
+        torch.cuda.empty_cache()
+        print(f"out of memory: again with {batch} images at once", flush=True)
 
 
 def rate(work: Callable[[], int], device: torch.device) -> float:
@@ -70,6 +112,8 @@ def convolution_rate(
 def matrix_rate(options: argparse.Namespace, device: torch.device) -> float:
     """The best rate of a product of large square matrices, floating-point operations a second."""
     dtype = torch.bfloat16 if options.precision == "bfloat16" else torch.float32
+    # As convolutions do by themselves, so that the two rates are of one arithmetic.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
     side = 8192 if device.type == "cuda" else 2048
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     times = 20 if device.type == "cuda" else 2

@@ -20,16 +20,28 @@ import numpy as np
 import pyarrow as pa
 import torch
 import yardstick
-from limits import convolution_rate, machine, matrix_rate, network_flops, rate
+from limits import (
+    as_fits,
+    convolution_rate,
+    machine,
+    matrix_rate,
+    network_flops,
+    peak_gb,
+    rate,
+    stock_settings,
+)
 from long_runs import idle_share, steady
 from material import PUBLISHED, options_of, plan_rows, smooth_images
 
 from scoremix.models.checkpoint import TrainedNet, build
+from scoremix.models.compiled import compile_trunk
+from scoremix.models.device import settle
 from scoremix.models.ema import Ema
 from scoremix.models.ladder import noise_ladder, sigma_at
 from scoremix.models.loss import draw_levels, dsm_loss
 from scoremix.models.methods import mix
 from scoremix.models.score_net import Architecture, ScoreNet
+from scoremix.stages.batches import Batches, Share
 from scoremix.stages.generate import GenerateConfig, generate, recipe
 from scoremix.stages.loss_watch import LossWatch
 from scoremix.stages.noise import Streams
@@ -43,6 +55,7 @@ _COMPARED = 16  # images whose pixels are compared
 def main() -> None:
     options = _arguments()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    Path(options.out).parent.mkdir(parents=True, exist_ok=True)
     result = {"machine": machine(device), "repeats": options.repeats, "sizes": []}
     for side in options.sizes:
         result["sizes"].append(measure(side, options, device))
@@ -59,6 +72,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--compile", default="off", choices=["off", "on", "graphs"])
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--batch", type=int, help="images generated at once; default: the table's")
     parser.add_argument("--batches", type=int, default=2, help="micro-batches a measurement")
     parser.add_argument("--steps", type=int, default=10, help="of Algorithm 1, for the rates")
     parser.add_argument("--levels", type=int, default=5, help="of the chain, for the rates")
@@ -80,13 +94,18 @@ def measure(side: int, options: argparse.Namespace, device: torch.device) -> dic
     sigma_1 = 0.4 * side * channels**0.5
     net = build(Architecture(channels, side, width), noise_ladder(sigma_1)).to(device)
     net.trunk_dtype = torch.bfloat16 if options.precision == "bfloat16" else None
-    training = train_rates(net, images, preset.batch, sigma_1, options, device)
+    train_batch, training = as_fits(
+        preset.batch, lambda batch: train_rates(net, images, batch, sigma_1, options, device)
+    )
     facts = {"weights_sha256": "", "ladder": {"sigma_1": sigma_1, "sigma_N": 0.01}}
     trained = TrainedNet(net.requires_grad_(False).eval(), sigma_1, 0.01, facts)
-    batch = micro_batch(device.type, side, width)
     flops = network_flops(net, side, channels, device)
-    best = convolution_rate(net, side, batch, options, device)
-    made = generation_rates(trained, images, batch, options, device)
+    batch, made = as_fits(
+        options.batch or micro_batch(device.type, side, width),
+        lambda batch: generation_rates(trained, images, batch, options, device),
+    )
+    with stock_settings(device):
+        best = convolution_rate(net, side, batch, options, device)
     matrix = matrix_rate(options, device)
     calls = network_calls(options.steps, options.levels)
     found = {
@@ -94,7 +113,7 @@ def measure(side: int, options: argparse.Namespace, device: torch.device) -> dic
         "width": width,
         "precision": options.precision,
         "compile": options.compile,
-        "train_batch": preset.batch,
+        "train_batch": train_batch,
         "micro_batch": batch,
         "gflop_forward": flops / 1e9,
         "convolution_gflops": best / 1e9,
@@ -104,8 +123,6 @@ def measure(side: int, options: argparse.Namespace, device: torch.device) -> dic
         | shares(calls * flops * made["ours"], best, matrix)
         | {"steps": options.steps, "levels": options.levels},
     }
-    if device.type == "cuda":
-        found["peak_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
     if device.type == "cuda":
         found["idle"] = idle_share(trained, images, batch, options, device)
     if options.steady:
@@ -149,21 +166,19 @@ def train_rates(
     ladder = noise_ladder(sigma_1)
     random = np.random.default_rng(1)
     plain = yardstick.Trainer(yardstick.stock(net), 1e-4)
+    compile_trunk(net, options.compile)
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-4, fused=True)
     average = Ema(net, 0.999)
     losses = LossWatch(optimiser, late=device.type == "cuda")
-
-    def drawn() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        x = to_unit(images[random.integers(0, len(images), batch)], device)
-        sigma = torch.from_numpy(draw_levels(ladder, batch, random, None)).to(device, torch.float32)
-        return x, sigma, torch.randn_like(x)
+    batches = Batches(images, ladder, None, batch, flip=False, seed=1, device=device, share=Share())
 
     def ours() -> int:
+        settle(device)
         for step in range(options.batches):
-            x, sigma, noise = drawn()
-            each = dsm_loss(net, x, sigma, noise)
+            drawn = batches.draw(step)
+            each = dsm_loss(net, drawn.x, drawn.sigma, drawn.noise)
             loss = each.mean()
-            losses.look(step, np.arange(batch), each.detach(), loss.detach())
+            losses.look(step, drawn.rows, each.detach(), loss.detach())
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -171,14 +186,18 @@ def train_rates(
         return options.batches * batch
 
     def other() -> int:
-        for _ in range(options.batches):
-            x, sigma, noise = drawn()
-            plain.update(x.contiguous(), sigma, noise.contiguous())
+        with stock_settings(device):
+            for _ in range(options.batches):
+                x = to_unit(images[random.integers(0, len(images), batch)], device)
+                levels = draw_levels(ladder, batch, random, None)
+                sigma = torch.from_numpy(levels).to(device, torch.float32)
+                x = x.contiguous()
+                plain.update(x, sigma, torch.randn_like(x))
         return options.batches * batch
 
     for _ in range(WARM // options.batches):
         ours()
-    return pairs(lambda: rate(ours, device), lambda: rate(other, device), options.repeats)
+    return compared(ours, other, options, device)
 
 
 def generation_rates(
@@ -199,13 +218,26 @@ def generation_rates(
 
     def other() -> int:
         done = 0
-        for start in range(0, rows.num_rows, batch):
-            done += len(
-                by_yardstick(plain, trained, rows.slice(start, batch), images, config, device)
-            )
+        with stock_settings(device):
+            for start in range(0, rows.num_rows, batch):
+                part = rows.slice(start, batch)
+                done += len(by_yardstick(plain, trained, part, images, config, device))
         return done
 
-    return pairs(lambda: rate(ours, device), lambda: rate(other, device), options.repeats)
+    return compared(ours, other, options, device)
+
+
+def compared(
+    ours: Callable[[], int],
+    other: Callable[[], int],
+    options: argparse.Namespace,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Rates of both, their ratio; on a GPU the memory of both."""
+    found = pairs(lambda: rate(ours, device), lambda: rate(other, device), options.repeats)
+    if device.type == "cuda":
+        found |= {"peak_gb": peak_gb(ours), "yardstick_peak_gb": peak_gb(other)}
+    return found
 
 
 def by_yardstick(
@@ -248,6 +280,11 @@ def same_pixels(
     return {"within_one": float((apart <= 1).mean()), "most": int(apart.max())}
 
 
+def named(row: dict[str, Any]) -> str:
+    compiled = "" if row["compile"] == "off" else f", compile: {row['compile']}"
+    return f"{row['side']} px, {row['width']}, {row['precision']}{compiled}"
+
+
 def table(result: dict[str, Any]) -> str:
     lines = [
         f"{result['machine']}, medians of {result['repeats']}; shares are of the best rate of the"
@@ -262,7 +299,7 @@ def table(result: dict[str, Any]) -> str:
             found = row[what]
             low, high = found["ratios"]
             lines.append(
-                f"| {row['side']} px, {row['width']}, {row['precision']} | {what} |"
+                f"| {named(row)} | {what} |"
                 f" {found['ours']:.3g} | {found['yardstick']:.3g} |"
                 f" {found['ratio']:.2f} ({low:.2f}-{high:.2f}) |"
                 f" {100 * found['of_convolution_rate']:.0f} % of {row['convolution_gflops']:.0f}"
@@ -270,11 +307,16 @@ def table(result: dict[str, Any]) -> str:
                 " GFLOP/s |"
             )
     for row in result["sizes"]:
-        lines += [""] if {"idle", "steady", "peak_memory_gb"} & row.keys() else []
+        lines += [""] if {"idle", "steady"} & row.keys() else []
         if "idle" in row:
             lines.append(f"{row['side']} px: the GPU is idle for {100 * row['idle']:.1f} %.")
-        if "peak_memory_gb" in row:
-            lines.append(f"{row['side']} px: peak memory {row['peak_memory_gb']:.2f} GB.")
+        for what in (what for what in ("training", "generation") if "peak_gb" in row[what]):
+            batch = row["train_batch" if what == "training" else "micro_batch"]
+            mine, other = row[what]["peak_gb"], row[what]["yardstick_peak_gb"]
+            lines.append(
+                f"{row['side']} px: {what} with {batch} images at once takes {mine:.1f} GB, the"
+                f" yardstick's {other:.1f} GB."
+            )
         if "steady" in row:
             found = row["steady"]
             lines.append(

@@ -149,7 +149,7 @@ class Trainer:
     def __init__(self, net: ScoreNet, lr: float) -> None:
         self.net = net.requires_grad_(True).train()
         self.average = copy.deepcopy(net)
-        self.adam = torch.optim.Adam(net.parameters(), lr=lr, foreach=False)
+        self.adam = torch.optim.Adam(net.parameters(), lr=lr)
 
     def update(self, x: Tensor, sigma: Tensor, noise: Tensor) -> float:
         error = self.net(x + sigma.reshape(-1, 1, 1, 1) * noise, sigma) + noise
