@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from scoremix.models.blocks import ChainedPooling, RefineBlock, ResidualBlock, ResidualUnits
 from scoremix.models.ladder import rungs
-from scoremix.models.norm import EPS, Affine, ConditionalNorm
+from scoremix.models.norm import Affine, ConditionalNorm
+from scoremix.models.norm_passes import EPS
 from scoremix.models.score_net import ScoreNet
 
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .norm import Affine, ConditionalNorm
+from .norm_passes import keeps_x
 
 
 def conv3(inputs: int, outputs: int, bias: bool, dilation: int = 1) -> nn.Conv2d:
@@ -17,12 +18,12 @@ def conv3(inputs: int, outputs: int, bias: bool, dilation: int = 1) -> nn.Conv2d
 
 
 def added(h: Tensor, x: Tensor) -> Tensor:
-    """h + x, in h's own memory where the dtypes are alike: fresh memory costs more than the sum.
+    """h + x; on a CPU in h's own memory, where the dtypes are alike: that costs less than the sum.
 
     h: what no backward pass looks at: the result of a convolution, of `elu` or of a resizing. A
     hook on that convolution would see the sum.
     """
-    return h.add_(x) if h.dtype == x.dtype else h + x
+    return h.add_(x) if h.dtype == x.dtype and not keeps_x(h) else h + x
 
 
 class ResidualBlock(nn.Module):

@@ -11,7 +11,7 @@ import tiny
 import torch
 
 from scoremix.manifests.errors import ConfigError
-from scoremix.models import compiled
+from scoremix.models import blocks, compiled, norm
 from scoremix.models.checkpoint import TrainedNet, build
 from scoremix.models.ladder import noise_ladder
 from scoremix.models.score_net import Architecture
@@ -102,10 +102,13 @@ def test_it_is_refused_before_anything_is_made(
 
 
 @pytest.mark.parametrize("precision", tiny.mostly_in_faults([None, torch.bfloat16], [None]))
+@pytest.mark.parametrize("few", [False, True])
 def test_one_graph_holds_the_whole_network_and_its_gradient(
-    precision: torch.dtype | None, monkeypatch: pytest.MonkeyPatch
+    few: bool, precision: torch.dtype | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the graphs alone, which need no compiler: what cannot be traced is found in seconds."""
+    for module in (norm, blocks):
+        monkeypatch.setattr(module, "keeps_x", lambda x: few)
     traced = partial(torch.compile, backend="eager")
     monkeypatch.setattr(torch, "compile", lambda f, mode, **options: traced(f, **options))
 

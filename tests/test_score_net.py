@@ -1,14 +1,18 @@
 """The network: published sizes, its norm against autograd, its resize against torch's."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from scoremix.models import blocks, norm
 from scoremix.models.blocks import mean_pool, resize_bilinear
 from scoremix.models.checkpoint import build, load_net, load_weights, weights_bytes
 from scoremix.models.ladder import noise_ladder
-from scoremix.models.norm import EPS, Affine, ConditionalNorm
+from scoremix.models.norm import Affine
+from scoremix.models.norm_passes import EPS, FewPasses, InPlace
 from scoremix.models.score_net import Architecture, form_for
 
 LADDER = noise_ladder(5.0)
@@ -57,18 +61,17 @@ def _norm_by_autograd(x: torch.Tensor, affine: Affine, elu: bool) -> torch.Tenso
     return F.elu(out) if elu else out
 
 
+@pytest.mark.parametrize("kind", [InPlace, FewPasses])
 @pytest.mark.parametrize("elu", [False, True])
 @pytest.mark.parametrize("levels", [1, 3])
-def test_the_norms_hand_written_backward_is_the_gradient(elu: bool, levels: int) -> None:
+def test_the_norms_hand_written_backward_is_the_gradient(elu: bool, levels: int, kind: Any) -> None:
     torch.manual_seed(0)
-    norm = ConditionalNorm(5)
-    norm.index = 0
     x = torch.randn(3, 5, 4, 6, dtype=torch.float64, requires_grad=True)
     affine = Affine(
         *(torch.randn(levels, 5, 1, 1, dtype=torch.float64, requires_grad=True) for _ in range(3))
     )
     weight = torch.randn_like(x)
-    ours, theirs = norm(x, [affine], elu), _norm_by_autograd(x, affine, elu)
+    ours, theirs = kind.apply(x, *affine, elu), _norm_by_autograd(x, affine, elu)
     assert torch.allclose(ours, theirs, atol=1e-12)
     inputs = (x, *affine)
     for mine, other in zip(
@@ -79,13 +82,32 @@ def test_the_norms_hand_written_backward_is_the_gradient(elu: bool, levels: int)
         assert torch.allclose(mine, other, atol=1e-10)
 
 
-def test_a_second_derivative_of_the_norm_is_refused() -> None:
+@pytest.mark.parametrize("kind", [InPlace, FewPasses])
+def test_means_far_from_zero_cost_few_digits(kind: Any) -> None:
+    """Fifty standard deviations, in float32: more than any convolution's output has."""
+    torch.manual_seed(0)
+    x = 50 + torch.randn(2, 4, 16, 16, dtype=torch.float64)
+    affine = Affine(*(torch.randn(1, 4, 1, 1, dtype=torch.float64) for _ in range(3)))
+    weight = torch.randn_like(x)
+
+    def of(apply: Any, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+        here = x.to(dtype).detach().requires_grad_()
+        out = apply(here, Affine(*(part.to(dtype) for part in affine)))
+        (slope,) = torch.autograd.grad((out * weight.to(dtype)).sum(), here)
+        return out.detach().double(), slope.double()
+
+    exact = of(lambda x, affine: _norm_by_autograd(x, affine, True), torch.float64)
+    found = of(lambda x, affine: kind.apply(x, *affine, True), torch.float32)
+    for mine, best in zip(found, exact, strict=True):
+        assert float((mine - best).norm() / best.norm()) < 3e-5
+
+
+@pytest.mark.parametrize("kind", [InPlace, FewPasses])
+def test_a_second_derivative_of_the_norm_is_refused(kind: Any) -> None:
     """What its backward pass is given has no trace: the derivative would be wrong, in silence."""
-    norm = ConditionalNorm(2)
-    norm.index = 0
     x = torch.randn(2, 2, 3, 3, requires_grad=True)
     affine = Affine(*(torch.ones(1, 2, 1, 1) for _ in range(3)))
-    (slope,) = torch.autograd.grad((norm(x, [affine]) ** 2).sum(), x, create_graph=True)
+    (slope,) = torch.autograd.grad((kind.apply(x, *affine, True) ** 2).sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         (slope**2).sum().backward()
 
@@ -127,8 +149,17 @@ def _direction(net: torch.nn.Module, x: torch.Tensor, sigma: float) -> tuple[tor
 @pytest.mark.parametrize(
     ("trunk", "error", "cosine"), [(None, 2e-4, 0.999999), (torch.bfloat16, 0.06, 0.98)]
 )
-def test_precision_against_float64(trunk: torch.dtype | None, error: float, cosine: float) -> None:
+@pytest.mark.parametrize("as_on_gpu", [False, True])
+def test_precision_against_float64(
+    trunk: torch.dtype | None,
+    error: float,
+    cosine: float,
+    as_on_gpu: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Relative error of S and the cosine of its gradient's angle, at sigma_N."""
+    for module in (norm, blocks):
+        monkeypatch.setattr(module, "keeps_x", lambda x: as_on_gpu)
     net = build(Architecture(3, 16, 16), LADDER)
     x = torch.rand(4, 3, 16, 16)
     exact = build(Architecture(3, 16, 16), LADDER).double()
