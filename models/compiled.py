@@ -2,6 +2,7 @@
 kernels. The same method with other last bits, so it is part of what identifies pixels and weights.
 """
 
+import os
 import shutil
 from importlib import util
 from typing import Any, Literal
@@ -17,6 +18,7 @@ Compile = Literal["off", "on", "graphs"]  # graphs: captured as CUDA graphs, too
 BEFOREHAND = "the network is compiled first, for minutes, in which no request to stop is heard"
 
 _COMPILERS = ("c++", "g++", "clang++")  # torch.compile builds C++ for a processor
+_C_COMPILERS = ("gcc", "clang", "cc")
 
 
 def named(value: Any) -> Any:
@@ -32,7 +34,10 @@ def missing(how: Compile, device_type: str) -> str | None:
         if how == "graphs":
             return "a CUDA device: there are no CUDA graphs on a processor"
         return None if any(map(shutil.which, _COMPILERS)) else "a C++ compiler (as g++)"
-    return None if util.find_spec("triton") else "the package triton"
+    if not util.find_spec("triton"):
+        return "the package triton"
+    found = os.environ.get("CC") or any(map(shutil.which, _C_COMPILERS))
+    return None if found else "a C compiler (as gcc), which triton builds its launchers with"
 
 
 @torch.no_grad()

@@ -51,9 +51,8 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     noise_rule: Literal["ancestral", "reverse-sde"] | None = None
     pairing: Literal["auto", "within", "any"] = "auto"
     lone_class: Literal["refuse", "self"] = "refuse"  # a class with one image
-    batch: Literal["auto"] | Annotated[int, Field(ge=1)] = (
-        "auto"  # micro-batch, at most; part of the recipe
-    )
+    # The micro-batch, at most; evened out over shards it is part of the recipe.
+    batch: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: Compile = "off"  # torch.compile; graphs: captured as CUDA graphs too
 

@@ -198,11 +198,11 @@ class _Run:
         first = self.progressed.step
         end = min((first // every + 1) * every, self.steps)
         started = time.monotonic()
-        with self.progress.task("train", self.steps * self.batch, "images") as advance:
+        images = self.steps * self.batch
+        with self._fitting(), self.progress.task("train", images, "images") as advance:
             advance(first * self.batch)
             for step in range(first, end):
-                with self._fitting():
-                    self._update(step)
+                self._update(step)
                 self.progressed.step = step + 1
                 at("train-step")
                 advance(self.batch)

@@ -86,6 +86,13 @@ def test_what_a_machine_lacks_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigError, match=r"needs a C\+\+ compiler.*Set generate.compile: off"):
         made(trained(), compile="on")
+    assert "triton" in str(compiled.missing("on", "cuda"))
+    monkeypatch.setattr(compiled.util, "find_spec", lambda name: object())
+    monkeypatch.delenv("CC", raising=False)
+    assert "a C compiler (as gcc)" in str(compiled.missing("on", "cuda"))
+    (tmp_path / "gcc").write_text("#!/bin/sh\n")
+    (tmp_path / "gcc").chmod(0o755)
+    assert compiled.missing("on", "cuda") is None
 
 
 @pytest.mark.parametrize("section", ["train", "generate"])
