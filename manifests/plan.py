@@ -120,9 +120,9 @@ def rows_digest(rows: pa.Table) -> str:
     """
     columns = [rows[name].to_pylist() for name in PLAN.names]
     digest = hashlib.sha256(json.dumps(PLAN.names).encode())
+    encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
     for row in zip(*columns, strict=True):
-        line = json.dumps(row, separators=(",", ":"), allow_nan=False)
-        digest.update(b"\n" + line.encode())
+        digest.update(b"\n" + encode(row).encode())
     return digest.hexdigest()
 
 

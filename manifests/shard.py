@@ -10,7 +10,6 @@ files other than those beside it. Whoever commits holds the shard's lock (lock.s
 
 import hashlib
 import json
-import math
 import os
 import re
 import secrets
@@ -31,6 +30,7 @@ from .tars import TarWriter
 
 MARKER_FORMAT = "scoremix-shard-1"
 NORMS = ("norm_mixup", "norm_minimised", "norm_final")
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,80}")  # no dot: readers cut a name at its first
 _EXTENSION = re.compile(r"[a-z0-9]{1,8}")
 
@@ -226,13 +226,13 @@ def sample_json(sample: Sample) -> bytes:
     if sample.soft_label is not None:
         values["soft_label"] = [float(weight) for weight in sample.soft_label]
     known = {name: kind(values[name]) for name, kind in SAMPLE_FIELDS.items() if name in values}
-    numbers = [value for value in known.values() if isinstance(value, float)]
-    if not all(map(math.isfinite, numbers + known.get("soft_label", []))):
+    try:
+        return _ENCODER.encode(known).encode()
+    except ValueError as error:
         raise ScoreMixError(
             f"Sample {known['key']} has a number that is not finite and was not written: {known}. "
             "The score network or its options are at fault; the shard was not committed."
-        )
-    return json.dumps(known, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+        ) from error
 
 
 def _prepare(folder: Path, temporary: Path, name: str) -> None:

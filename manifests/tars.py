@@ -71,11 +71,11 @@ def header(name: str, size: int) -> bytes:
     encoded = name.encode("ascii")
     if len(encoded) > _NAME or size >= 8**11:
         raise ValueError(f"{name!r} of {size} bytes does not fit into a USTAR header")
+    length = b"%011o\0" % size
     filled = bytearray(_TEMPLATE)
     filled[: len(encoded)] = encoded
-    filled[_SIZE] = b"%011o\0" % size
-    filled[_CHECKSUM] = b" " * 8
-    filled[_CHECKSUM] = b"%06o\0 " % sum(filled)
+    filled[_SIZE] = length
+    filled[_CHECKSUM] = b"%06o\0 " % (_REST + sum(encoded) + sum(length))
     return bytes(filled)
 
 
@@ -88,6 +88,8 @@ def _template() -> bytes:
 _TEMPLATE = _template()
 _NAME = 100  # bytes; POSIX.1-1988
 _SIZE, _CHECKSUM = slice(124, 136), slice(148, 156)
+# Of a checksum, which is taken with blanks in its place: all but the name and the size.
+_REST = sum(_TEMPLATE) - sum(_TEMPLATE[_SIZE]) - sum(_TEMPLATE[_CHECKSUM]) + 8 * ord(" ")
 
 
 def damaged(source: Path | BinaryIO, rows: list[dict[str, Any]]) -> Iterator[str]:
