@@ -35,10 +35,8 @@ class TarWriter:
 
     def add(self, name: str, data: bytes) -> int:
         """Appends a member; returns the offset of its data."""
-        self._write(header(name, len(data)))
-        offset = self.size
-        self._write(data)
-        self._write(bytes(-len(data) % tarfile.BLOCKSIZE))
+        offset = self.size + tarfile.BLOCKSIZE
+        self._write(header(name, len(data)), data, _ZEROS[: -len(data) % tarfile.BLOCKSIZE])
         return offset
 
     def finish(self) -> None:
@@ -47,10 +45,11 @@ class TarWriter:
         self._write(bytes(end + -(self.size + end) % tarfile.RECORDSIZE))
         self._flush()
 
-    def _write(self, data: bytes) -> None:
-        self._held.append(data)
-        self._held_size += len(data)
-        self.size += len(data)
+    def _write(self, *parts: bytes) -> None:
+        self._held += parts
+        size = sum(map(len, parts))
+        self._held_size += size
+        self.size += size
         if self._held_size >= _AT_ONCE:
             self._flush()
 
@@ -72,11 +71,8 @@ def header(name: str, size: int) -> bytes:
     if len(encoded) > _NAME or size >= 8**11:
         raise ValueError(f"{name!r} of {size} bytes does not fit into a USTAR header")
     length = b"%011o\0" % size
-    filled = bytearray(_TEMPLATE)
-    filled[: len(encoded)] = encoded
-    filled[_SIZE] = length
-    filled[_CHECKSUM] = b"%06o\0 " % (_REST + sum(encoded) + sum(length))
-    return bytes(filled)
+    check = b"%06o\0 " % (_REST + sum(encoded) + sum(length))
+    return b"".join((encoded.ljust(_NAME, b"\0"), _BEFORE, length, _BETWEEN, check, _AFTER))
 
 
 def _template() -> bytes:
@@ -88,6 +84,8 @@ def _template() -> bytes:
 _TEMPLATE = _template()
 _NAME = 100  # bytes; POSIX.1-1988
 _SIZE, _CHECKSUM = slice(124, 136), slice(148, 156)
+_BEFORE, _BETWEEN, _AFTER = _TEMPLATE[_NAME:124], _TEMPLATE[136:148], _TEMPLATE[156:]
+_ZEROS = bytes(tarfile.BLOCKSIZE)
 # Of a checksum, which is taken with blanks in its place: all but the name and the size.
 _REST = sum(_TEMPLATE) - sum(_TEMPLATE[_SIZE]) - sum(_TEMPLATE[_CHECKSUM]) + 8 * ord(" ")
 

@@ -3,11 +3,13 @@
 Both are lossless; sizes and bytes differ, so the encoder is part of the recipe.
 """
 
+import functools
 import io
 import struct
+import zlib
 from collections.abc import Callable
 from importlib import metadata
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,22 +52,17 @@ def by_pillow(pixels: Pixels) -> bytes:
 
 def by_isal(pixels: Pixels) -> bytes:
     """Releases the interpreter lock while it compresses."""
-    from isal import isal_zlib
-
+    isal_zlib = _isal()
     height, width, channels = pixels.shape
     flat = pixels.reshape(height, width * channels)
     rows = np.empty((height, 1 + width * channels), np.uint8)
     rows[:, 0] = _FILTER_UP
     rows[0, 1:] = flat[0]
     np.subtract(flat[1:], flat[:-1], out=rows[1:, 1:])
-    colour = {1: 0, 3: 2}[channels]
-    header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
-    return b"".join((
-        b"\x89PNG\r\n\x1a\n",
-        _chunk(b"IHDR", header),
-        _chunk(b"IDAT", isal_zlib.compress(rows, _ISAL_LEVEL)),
-        _chunk(b"IEND", b""),
-    ))  # fmt: skip
+    data = isal_zlib.compress(rows, _ISAL_LEVEL)
+    check = struct.pack(">I", isal_zlib.crc32(data, _IDAT_CHECK))
+    length = struct.pack(">I", len(data))
+    return b"".join((_beginning(width, height, channels), length, b"IDAT", data, check, _END))
 
 
 def version_of(encoder: Encoder) -> str:
@@ -78,8 +75,24 @@ def version_of(encoder: Encoder) -> str:
         return "none"
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+@functools.cache
+def _isal() -> Any:
     from isal import isal_zlib
 
-    check = isal_zlib.crc32(data, isal_zlib.crc32(kind))
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
+    return isal_zlib
+
+
+@functools.cache
+def _beginning(width: int, height: int, channels: int) -> bytes:
+    """Signature and header: 8 bits a channel, not interlaced."""
+    colour = {1: 0, 3: 2}[channels]
+    header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+_IDAT_CHECK = zlib.crc32(b"IDAT")
+_END = _chunk(b"IEND", b"")

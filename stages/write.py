@@ -27,7 +27,7 @@ from .generate import Batch
 from .png import by_pillow, version_of
 
 _ENCODERS = 4  # threads; Pillow releases the interpreter lock while it compresses
-_TASK = 16  # images that a thread encodes at a time
+_TASK = 64  # images that a thread encodes at a time
 _TAR_BLOCK = 512
 _MEMBERS = 3  # image, json, cls
 _ROWS = 400  # bytes of a sample in its shard's Parquet, in plan and manifest
@@ -149,12 +149,8 @@ _Item = tuple[dict[str, Any], NDArray[np.uint8], tuple[float, float, float] | No
 
 
 def _items(batch: Batch) -> Iterator[_Item]:
-    for index, row in enumerate(batch.rows.to_pylist()):
-        norms = None
-        if batch.norms is not None:
-            first, second, third = (float(value) for value in batch.norms[index])
-            norms = (first, second, third)
-        yield row, batch.final[index], norms
+    norms = [None] * len(batch.final) if batch.norms is None else map(tuple, batch.norms.tolist())
+    yield from zip(batch.rows.to_pylist(), batch.final, norms, strict=True)
 
 
 def _sample(
@@ -165,7 +161,7 @@ def _sample(
     encode: Encode,
 ) -> Sample:
     first, second = row["row_1"], row["row_2"]
-    licences = sorted({name for name in (sources.license[first], sources.license[second]) if name})
+    licences = sorted({sources.license[first], sources.license[second]} - {None, ""})
     label = None
     if sources.classes:
         label = soft_label(
