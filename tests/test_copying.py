@@ -114,6 +114,7 @@ def test_wilson_interval() -> None:
 
     assert of(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
     assert of(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert all(of(0, n)[0] == 0.0 and of(n, n)[1] == 1.0 for n in range(1, 500))  # exactly
 
 
 def test_mann_whitney_is_the_count_of_pairs() -> None:

@@ -57,7 +57,8 @@ class Copies:
         n, p, z = self.n, self.share, _Z95
         centre = (p + z * z / (2 * n)) / (1 + z * z / n)
         half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-        return max(centre - half, 0.0), min(centre + half, 1.0)
+        # Exactly 0 for none and 1 for all of them: what rounding leaves there is not a share.
+        return 0.0 if p == 0 else centre - half, 1.0 if p == 1 else centre + half
 
 
 @dataclass(frozen=True)
