@@ -271,11 +271,13 @@ def grown(count: int) -> dict[str, Any]:
 
 
 def table(result: dict[str, Any]) -> str:
-    lines = [f"{result['machine']}, medians of {result['repeats']}."]
+    lines = [f"{result['machine']}, medians of {result['repeats']} where not said otherwise."]
     if "start" in result:
         lines += ["", f"`scoremix-pipeline --help`: {result['start']['seconds']:.2f} s."]
     if "shards" in result:
         lines += [
+            "",
+            f"Shards, medians of {len(result['shards'][0]['isal']['ratios'])} pairs:",
             "",
             "| images | encoder | MB of pixels a second | ShardWriter + Pillow | ratio (range) |"
             " tar, of ShardWriter's |",

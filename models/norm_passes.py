@@ -9,7 +9,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 EPS = 1e-5
 _LOG2_E = math.log2(math.e)
@@ -48,8 +47,8 @@ class InPlace(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        _first_only()
         centred, inverse, contrast, across, gamma, alpha, out = ctx.saved_tensors
         grad = grads[0].to(centred.dtype)
         if ctx.elu:  # the slope is 1 above zero and out + 1 below
@@ -89,8 +88,8 @@ class FewPasses(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        _first_only()
         x, mean, inverse, contrast, across, gamma, alpha, out = ctx.saved_tensors
         (grad,) = grads
         if ctx.elu:
@@ -116,6 +115,13 @@ def _multiplied_in(offset: Tensor, x: Tensor, scale: Tensor, dtype: torch.dtype)
     if torch.compiler.is_compiling():
         return torch.addcmul(offset, x, scale).to(dtype)
     return torch.addcmul(offset, x, scale, out=torch.empty_like(x, dtype=dtype))
+
+
+def _first_only() -> None:
+    """Refuses `create_graph`: what was kept has no trace, so a gradient of the gradient would lack
+    a part in silence. Raises RuntimeError."""
+    if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        raise RuntimeError("The norm has no second derivative: create_graph cannot be used here.")
 
 
 def _widened(x: Tensor) -> Tensor:

@@ -167,7 +167,7 @@ def _probe(config: Config, found: Survey, device: str) -> dict[str, float]:
         seconds(generate.model_copy(update=dict(changes)))
         for changes in changes_of(config.evaluate.variants, generate).values()
     ]
-    made = _padded(found.training, config) * generate.ratio
+    made, size = _padded(found.training, config) * generate.ratio, config.write.shard_size
     judged = min(config.evaluate.rows, found.training * generate.ratio)
     score.net.requires_grad_(True).train()
     optimiser = torch.optim.Adam(score.net.parameters(), lr=1e-9, fused=True)
@@ -183,7 +183,7 @@ def _probe(config: Config, found: Survey, device: str) -> dict[str, float]:
     return {
         "train": _timed(update, device) * train.steps + measured * one_level / generate.batch,
         "generate": per_image * made,
-        "evaluate": per_image * _up(judged, generate.batch)
+        "evaluate": per_image * _up(judged, evened(generate.batch, size, found.training))
         + sum(tried) * min(config.evaluate.variant_rows, judged),
     }
 

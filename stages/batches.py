@@ -101,7 +101,9 @@ def batch_rows(count: int, batch: int, step: int, seed: int) -> NDArray[np.int64
 
 @functools.lru_cache(maxsize=2)  # a batch may end one and begin the next
 def _order(count: int, epoch: int, seed: int) -> NDArray[np.int64]:
-    return stream(image_seed(seed, f"epoch-{epoch}"), "train").permutation(count)
+    order = stream(image_seed(seed, f"epoch-{epoch}"), "train").permutation(count)
+    order.setflags(write=False)  # every caller has this one
+    return order
 
 
 def _resident(images: Images, device: torch.device) -> torch.Tensor | None:

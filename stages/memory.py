@@ -8,7 +8,7 @@ import torch
 from ..manifests.errors import ScoreMixError
 
 # Of a CPU's allocator, and of libraries on a GPU; torch's own is a class.
-_TOLD = ("allocate memory", "ALLOC_FAILED")
+_TOLD = ("allocate memory", "out of memory", "ALLOC_FAILED")
 
 
 @contextlib.contextmanager

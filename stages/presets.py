@@ -88,5 +88,6 @@ def evened(batch: int, shard_size: int, images: int) -> int:
         return count * (size + batch / 4)
 
     step = 8 if batch > 16 else 1  # what kernels like
-    best: int = min((batch, *range(step, batch, step)), key=lambda size: (cost(size), -size))
+    most = min(batch, -(-min(shard_size, images) // step) * step)
+    best: int = min((most, *range(step, most, step)), key=lambda size: (cost(size), -size))
     return best

@@ -22,6 +22,7 @@ def refused(*_: Any, **__: Any) -> Any:
     [
         torch.OutOfMemoryError("CUDA out of memory."),
         RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("CUDA error: out of memory"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
     ],
 )
