@@ -37,21 +37,27 @@ def stop_on_signal(*more: signal.Signals, patient: bool = False) -> Iterator[Cal
     A second SIGINT interrupts at once: nothing under a final name is torn by that either. For what
     must not be left half-way, `patient` takes it as the first.
     """
-    asked = threading.Event()
+    # No threading.Event: a signal may come while the handler of another one holds its lock.
+    asked = False
+
+    def is_asked() -> bool:
+        return asked
+
     if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
+        yield is_asked
         return
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if asked.is_set() and number == signal.SIGINT and not patient:
+        nonlocal asked
+        if asked and number == signal.SIGINT and not patient:
             raise KeyboardInterrupt
-        asked.set()
+        asked = True
 
     # What was to be ignored from the start (nohup does so with SIGHUP) is ignored.
     heard = [number for number in more if signal.getsignal(number) is not signal.SIG_IGN]
     previous = {number: signal.signal(number, ask) for number in (*_SIGNALS, *heard)}
     try:
-        yield asked.is_set
+        yield is_asked
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -60,3 +60,33 @@ def test_the_first_process_of_a_container_is_not_deaf() -> None:
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
     os.kill(int(children), signal.SIGTERM)
     assert outcome(process) == (75, "interrupted: the same command resumes.\n")
+
+
+# A signal at every line of what the first one starts, whatever it calls.
+BURST = """
+import signal, sys
+from scoremix.pipeline.signals import stop_on_signal
+
+left = 200
+
+def again(frame, event, argument):
+    global left
+    if left:
+        left -= 1
+        signal.raise_signal(signal.SIGINT)
+    return again
+
+with stop_on_signal(patient=True) as stopping:
+    sys.settrace(again)
+    signal.raise_signal(signal.SIGINT)
+    while left:
+        stopping()
+    sys.settrace(None)
+    print(stopping())
+"""
+
+
+def test_signals_may_interrupt_each_others_handlers() -> None:
+    """With a lock in the handler, the second of two waited for the first for ever."""
+    done = subprocess.run([sys.executable, "-c", BURST], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
