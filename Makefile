@@ -39,7 +39,7 @@ links:
 
 # Files that are derived from the code; a test holds them.
 docs: .venv/.dev
-	.venv/bin/python -m scoremix.pipeline.derived docs
+	.venv/bin/python -m scoremix.pipeline.docs docs
 
 # Speed against the yardstick, and what is around the network (an hour or so; nothing else should run).
 bench: .venv/.dev

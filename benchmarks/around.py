@@ -35,16 +35,16 @@ import webdataset
 from material import plan_rows, smooth_images
 from PIL import Image
 
-from scoremix.manifests.plan import rows_digest
-from scoremix.manifests.schema import PLAN
-from scoremix.models.checkpoint import TrainedNet, build
-from scoremix.models.diameter import diameter
-from scoremix.models.ladder import noise_ladder
-from scoremix.models.score_net import Architecture
-from scoremix.stages.generate import Batch, GenerateConfig, generate, recipe
-from scoremix.stages.png import encoder_of
-from scoremix.stages.presets import evened, micro_batch
-from scoremix.stages.write import Sources, Work, describe_environment, write
+from scoremix.manifests.plan.plan import rows_digest
+from scoremix.manifests.plan.schema import PLAN
+from scoremix.models.method.diameter import diameter
+from scoremix.models.method.ladder import noise_ladder
+from scoremix.models.network.checkpoint import TrainedNet, build
+from scoremix.models.network.score_net import Architecture
+from scoremix.stages.common.presets import evened, micro_batch
+from scoremix.stages.generate.generate import Batch, GenerateConfig, generate, recipe
+from scoremix.stages.images.png import encoder_of
+from scoremix.stages.write.write import Sources, Work, describe_environment, write
 
 _BATCH = 64
 

@@ -21,11 +21,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # for made.py
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))  # for made.py
 
 from made import make_corpus  # noqa: E402
 
-from scoremix.manifests.staging import measured  # noqa: E402
+from scoremix.manifests.files.atomic_tree import measured  # noqa: E402
 
 TARGETS = {
     "folder (imagefolder)": ["--to", "imagefolder", "--out", "folder"],
@@ -122,8 +122,8 @@ def one(words: list[str]) -> None:
     Without pandas, as in a plain install: pyarrow loads it at the first chance, where it is there.
     """
     sys.meta_path.insert(0, WithoutPandas())
-    from scoremix.stages.export import ExportConfig, export
-    from scoremix.stages.progress import Silent
+    from scoremix.stages.common.progress import Silent
+    from scoremix.stages.export.export import ExportConfig, export
 
     shards, option, name, _, out = words
     config = ExportConfig.model_validate({option.removeprefix("--"): name})

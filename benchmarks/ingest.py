@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from scoremix.stages.ingest import IngestConfig, ingest
-from scoremix.stages.progress import Silent
+from scoremix.stages.common.progress import Silent
+from scoremix.stages.ingest.ingest import IngestConfig, ingest
 
 
 def generate(folder: Path, count: int, side: int, suffix: str) -> None:

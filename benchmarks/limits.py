@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from scoremix.manifests.errors import ScoreMixError
-from scoremix.models.device import one_thread
-from scoremix.models.score_net import ScoreNet
+from scoremix.models.network.device import one_thread
+from scoremix.models.network.score_net import ScoreNet
 
 Result = TypeVar("Result")
 

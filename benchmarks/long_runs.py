@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from material import PUBLISHED, options_of, plan_rows
 
-from scoremix.models.checkpoint import TrainedNet
-from scoremix.stages.generate import generate, recipe
+from scoremix.models.network.checkpoint import TrainedNet
+from scoremix.stages.generate.generate import generate, recipe
 
 
 def steady(

@@ -21,16 +21,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from scoremix.manifests.plan import PlanOptions, build_plan
-from scoremix.models.checkpoint import TrainedNet, load_net
-from scoremix.models.distances import Comparison, compare, kernel_distance
-from scoremix.models.features import open_extractor
-from scoremix.stages.corpus import Corpus, open_corpus
-from scoremix.stages.generate import GenerateConfig, generate, recipe
-from scoremix.stages.held_out import real_norms
-from scoremix.stages.ingest import IngestConfig, ingest
-from scoremix.stages.progress import Silent
-from scoremix.stages.train import TrainConfig, train
+from scoremix.manifests.plan.plan import PlanOptions, build_plan
+from scoremix.models.features.extractors import open_extractor
+from scoremix.models.metrics.distances import Comparison, compare, kernel_distance
+from scoremix.models.network.checkpoint import TrainedNet, load_net
+from scoremix.stages.common.progress import Silent
+from scoremix.stages.corpus.store import Corpus, open_corpus
+from scoremix.stages.generate.generate import GenerateConfig, generate, recipe
+from scoremix.stages.ingest.ingest import IngestConfig, ingest
+from scoremix.stages.train.train import TrainConfig, train
+from scoremix.stages.train.validation import real_norms
 
 PUBLISHED = GenerateConfig(steps=100, lr=0.005, t0=0.25, denoise_steps=25, noise_rule="ancestral")
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -18,12 +18,12 @@ import torch
 from limits import machine
 from material import plan_rows
 
-from scoremix.models.checkpoint import load_net
-from scoremix.models.distances import Reference, compare
-from scoremix.models.features import open_extractor
+from scoremix.models.features.extractors import open_extractor
+from scoremix.models.metrics.distances import Reference, compare
+from scoremix.models.network.checkpoint import load_net
 from scoremix.pipeline.config import load_config
-from scoremix.stages.corpus import open_corpus
-from scoremix.stages.generate import generate, recipe
+from scoremix.stages.corpus.store import open_corpus
+from scoremix.stages.generate.generate import generate, recipe
 
 
 def main() -> None:

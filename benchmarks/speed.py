@@ -33,20 +33,20 @@ from limits import (
 from long_runs import idle_share, steady
 from material import PUBLISHED, options_of, plan_rows, smooth_images
 
-from scoremix.models.checkpoint import TrainedNet, build
-from scoremix.models.compiled import compile_trunk
-from scoremix.models.device import settle
-from scoremix.models.ema import Ema
-from scoremix.models.ladder import noise_ladder, sigma_at
-from scoremix.models.loss import draw_levels, dsm_loss
-from scoremix.models.methods import mix
-from scoremix.models.score_net import Architecture, ScoreNet
-from scoremix.stages.batches import Batches, Share
-from scoremix.stages.generate import GenerateConfig, generate, recipe
-from scoremix.stages.loss_watch import LossWatch
-from scoremix.stages.noise import Streams
-from scoremix.stages.pixels import to_pixels, to_unit
-from scoremix.stages.presets import choose, micro_batch
+from scoremix.models.method.ladder import noise_ladder, sigma_at
+from scoremix.models.method.loss import draw_levels, dsm_loss
+from scoremix.models.method.methods import mix
+from scoremix.models.network.checkpoint import TrainedNet, build
+from scoremix.models.network.compiled import compile_trunk
+from scoremix.models.network.device import settle
+from scoremix.models.network.ema import Ema
+from scoremix.models.network.score_net import Architecture, ScoreNet
+from scoremix.stages.common.presets import choose, micro_batch
+from scoremix.stages.common.tensors import to_pixels, to_unit
+from scoremix.stages.generate.generate import GenerateConfig, generate, recipe
+from scoremix.stages.generate.noise import Streams
+from scoremix.stages.train.batches import Batches, Share
+from scoremix.stages.train.loss_guard import LossWatch
 
 WARM = 60  # updates before anything is measured
 _COMPARED = 16  # images whose pixels are compared

@@ -19,10 +19,10 @@ import yardstick
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from scoremix.models import blocks, norm
-from scoremix.models.checkpoint import build
-from scoremix.models.ladder import noise_ladder
-from scoremix.models.score_net import Architecture, ScoreNet
+from scoremix.models.method.ladder import noise_ladder
+from scoremix.models.network import blocks, norm
+from scoremix.models.network.checkpoint import build
+from scoremix.models.network.score_net import Architecture, ScoreNet
 
 _PRODUCTS = {"mm", "bmm", "addmm"}
 _GROUPS = {"convolution": 8, "convolution_backward": 9}  # which argument: depthwise ones are means

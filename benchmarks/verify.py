@@ -20,7 +20,7 @@ from typing import Any
 from material import smooth_images
 from PIL import Image
 
-from scoremix.manifests.verify import verify
+from scoremix.manifests.published.verify import verify
 from scoremix.pipeline.cli import commands
 
 SIDE = 64

@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from scoremix.models.blocks import ChainedPooling, RefineBlock, ResidualBlock, ResidualUnits
-from scoremix.models.ladder import rungs
-from scoremix.models.norm import Affine, ConditionalNorm
-from scoremix.models.norm_passes import EPS
-from scoremix.models.score_net import ScoreNet
+from scoremix.models.method.ladder import rungs
+from scoremix.models.network.blocks import ChainedPooling, RefineBlock, ResidualBlock, ResidualUnits
+from scoremix.models.network.norm import Affine, ConditionalNorm
+from scoremix.models.network.norm_passes import EPS
+from scoremix.models.network.score_net import ScoreNet
 
 
 class StockNorm(nn.Module):

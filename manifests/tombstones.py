@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .atomic import canonical_digest, write_json
 from .errors import VerifyError
+from .files.atomic import canonical_digest, write_json
 
 NAME = "tombstones.json"
 _FORMAT = 1

@@ -15,26 +15,20 @@ from typing import Any
 
 import click
 
-from ..manifests.errors import (
-    STORAGE_ERRNOS,
-    ConfigError,
-    LockedError,
-    ScoreMixError,
-    StorageError,
-)
-from ..manifests.store import store_of
-from ..manifests.urls import Place
-from .check_command import check
-from .export_command import export
-from .forget_command import forget
+from ..manifests.errors import STORAGE_ERRNOS, ConfigError, LockedError, ScoreMixError, StorageError
+from ..manifests.storage.location import Place
+from ..manifests.storage.store import store_of
+from .commands.check import check
+from .commands.export import export
+from .commands.forget import forget
+from .commands.mount import mount
+from .commands.options import PLACE
+from .commands.repair import repair
+from .commands.report import compare, report
+from .commands.run import augment, evaluate, run
+from .commands.verify import verify
 from .ledger import shards_of
-from .mount_command import mount
-from .place_option import PLACE
-from .repair_command import repair
-from .report_command import compare, report
-from .run_commands import augment, evaluate, run
 from .signals import interrupt_on_term
-from .verify_command import verify
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -80,7 +74,7 @@ def status(folder: Path) -> None:
 )
 def inspect(shards: Place, key: str | None, image: Path | None) -> None:
     """Count what SHARDS holds; with KEY, show one image's whole lineage."""
-    from ..manifests import inspect as inspecting
+    from ..manifests.published import inspect as inspecting
 
     store = store_of(shards_of(shards))
     if key is None:

@@ -8,13 +8,13 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from ..manifests.errors import ConfigError
-from ..manifests.urls import is_url, place
-from ..stages.evaluate import EvaluateConfig
-from ..stages.generate import GenerateConfig
-from ..stages.ingest import IngestConfig
+from ..manifests.storage.location import is_url, place
+from ..stages.evaluate.evaluate import EvaluateConfig
+from ..stages.generate.generate import GenerateConfig
+from ..stages.ingest.ingest import IngestConfig
 from ..stages.sources.bundled import BUNDLED
-from ..stages.train import TrainConfig
-from ..stages.write import WriteConfig
+from ..stages.train.train import TrainConfig
+from ..stages.write.write import WriteConfig
 
 FEATURE_WORDS = ("auto", "pixels", "inception")
 _MOST_VALUES = 10_000

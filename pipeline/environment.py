@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ..manifests.errors import ConfigError
-from ..stages.write import describe_environment
+from ..stages.write.write import describe_environment
 from .ledger import Ledger
 
 _DECIDES = ("device", "torch", "numpy", "pillow", "zlib", "pyarrow", "machine")

@@ -10,10 +10,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..manifests.atomic import canonical_digest, write_json
 from ..manifests.errors import ConfigError, ScoreMixError
-from ..manifests.lock import folder_lock
-from ..manifests.urls import Place, is_url, place
+from ..manifests.files.atomic import canonical_digest, write_json
+from ..manifests.files.lock import folder_lock
+from ..manifests.storage.location import Place, is_url, place
 
 _FORMAT = 1
 STAGES = ("ingest", "train", "plan", "write", "evaluate")

@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..manifests.atomic import storage_errors
 from ..manifests.errors import Interrupted
+from ..manifests.files.atomic import storage_errors
 from .energy import Meter
 
 _SECONDS_BETWEEN_LINES = 10.0

@@ -8,20 +8,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..manifests.atomic import write_bytes
 from ..manifests.errors import ConfigError
-from ..manifests.lock import run_lock
-from ..manifests.urls import Place
-from ..stages.corpus import open_corpus
-from . import build, forgetting, places, ranks, steps
+from ..manifests.files.atomic import write_bytes
+from ..manifests.files.lock import run_lock
+from ..manifests.storage.location import Place
+from ..stages.corpus.store import open_corpus
+from . import launch, preflight
 from .config import Config, dump_config
 from .energy import open_meter
+from .finished_run import refuse_pending
 from .ledger import STAGES, Ledger
-from .making import Making
-from .product import product_at
+from .maintenance import forget
 from .progress import Shown
-from .reopen import refuse_pending
-from .workers import Worker
+from .shards.builder import Making
+from .shards.local import product_at
+from .shards.worker import Worker
+from .steps import all as steps
+from .steps import write as build
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,13 @@ def run(job: Job) -> Outcome:
     outcome = Outcome()
     if job.worker is not None:
         return work(job)
-    if ranks.rank() > 0:
+    if launch.rank() > 0:
         return follow(job, outcome)
     wanted = STAGES[: STAGES.index(job.until) + 1]
-    places.check(job)
+    preflight.check(job)
     with run_lock(job.folder) as held:
-        places.sweep(job.folder)  # what a killed launch left half written
-        forgetting.complete(job.folder)  # a `forget` that was killed
+        preflight.sweep(job.folder)  # what a killed launch left half written
+        forget.complete(job.folder)  # a `forget` that was killed
         job.progress.log = job.folder / ".scoremix" / "progress.jsonl"
         job.progress.meter = open_meter(job.device)
         ledger = Ledger(job.folder)
@@ -80,7 +83,7 @@ def run(job: Job) -> Outcome:
             _save(config, job.folder)
         if "train" not in wanted:
             return outcome
-        ranks.meet(job.device)
+        launch.meet(job.device)
 
         # train: corpus -> score-net/, S(x, sigma) on the ladder from the exact sigma_1
         net = steps.train(desk, config, corpus)
@@ -98,7 +101,7 @@ def run(job: Job) -> Outcome:
         product.clean()
         wanted_shards = build.prepare(desk, making, product)
         held.share()  # workers may join
-        ranks.meet(job.device)
+        launch.meet(job.device)
         if wanted_shards:
             build.finish(desk, making, product)
         if "evaluate" not in wanted:
@@ -120,14 +123,14 @@ def follow(job: Job, outcome: Outcome) -> Outcome:
     """What the other processes of a launch do: they train and make shards beside the leader."""
     if job.until == "ingest":
         return outcome
-    ranks.meet(job.device)
+    launch.meet(job.device)
     desk = steps.Desk(job, Ledger(job.folder), outcome.stages)
     corpus = open_corpus(job.folder / "corpus")
     config = desk.resolve(corpus)
     net = steps.train(desk, config, corpus)
     if job.until in ("train", "plan"):
         return outcome
-    ranks.meet(job.device)  # the leader has planned
+    launch.meet(job.device)  # the leader has planned
     desk.ledger.reload()
     planned = steps.plan(desk, config, corpus, net)
     making = Making(job.folder, config, corpus, net, planned, job.device, job.stopping)
@@ -153,7 +156,7 @@ def work(job: Job) -> Outcome:
         planned = steps.plan(desk, config, corpus, net)
         making = Making(job.folder, config, corpus, net, planned, job.device, job.stopping)
         product = product_at(job.shards, job.folder, job.stopping)
-        ranks.settle(job.device)
+        launch.settle(job.device)
         if build.prepare(desk, making, product) and not build.finish(desk, making, product):
             job.progress.note(
                 f"write: worker {job.worker} has done its part; others are still making theirs"

@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..manifests.atomic import sha256_file
 from ..manifests.errors import ConfigError, ScoreMixError, StorageError
-from ..manifests.publish import SUMS
-from ..stages.corpus import open_corpus
+from ..manifests.files.atomic import sha256_file
+from ..manifests.published.publish import SUMS
+from ..stages.corpus.store import open_corpus
 from .config import Config, load_config
-from .inputs import (
+from .fingerprints import (
     Planned,
     inputs_of_evaluate,
     inputs_of_ingest,
@@ -19,10 +19,10 @@ from .inputs import (
     inputs_of_write,
     recipe_of,
 )
+from .finished_run import planned_from, read_plan
 from .ledger import Ledger
-from .places import shards_at
+from .preflight import shards_at
 from .progress import duration
-from .reopen import planned_from, read_plan
 
 
 def describe(folder: Path) -> str:

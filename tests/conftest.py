@@ -14,7 +14,8 @@ import sys  # noqa: E402
 
 import pytest  # noqa: E402
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the helpers in tiny.py
+for folder in (Path(__file__).parent).rglob("*/"):  # helpers of tests
+    sys.path.insert(0, str(folder))
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scoremix.manifests import schema
-from scoremix.pipeline.derived import BEGIN, DERIVED, END, REGIONS, with_region
-from scoremix.stages.presets import PRESETS
+from scoremix.manifests.plan import schema
+from scoremix.pipeline.docs import BEGIN, DERIVED, END, REGIONS, with_region
+from scoremix.stages.common.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]

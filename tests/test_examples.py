@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-
-from . import tiny
+import tiny
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))

@@ -12,7 +12,7 @@ Legend: before, after (n, D), the same plan row at the same place; parents (n, 2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..distances import Floats, Reference, kernel_to
+from .distances import Floats, Reference, kernel_to
 
 _TWO_SIDED = 1.959963984540054  # standard normal quantile of .975
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..distances import kernel_between, kernel_within
+from .distances import kernel_between, kernel_within
 from .neighbours import Vectors
 
 SUBSETS = 100

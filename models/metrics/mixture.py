@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..distances import (
+from .distances import (
     Floats,
     Moments,
     Reference,

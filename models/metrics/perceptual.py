@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..features import FeaturesError, Images, file_sha256
+from ..features.extractors import FeaturesError, Images, file_sha256
 from .diversity import Diversity
 from .neighbours import Floats
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..distances import frechet_distance, is_biased
+from .distances import frechet_distance, is_biased
 from .neighbours import Vectors
 
 

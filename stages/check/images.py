@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .facts import Facts
-from .findings import Findings
+from .image_facts import Facts
 from .needs import Need
+from .report import Findings
 
 Image = tuple[str, Facts]  # name, facts
 

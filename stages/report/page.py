@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...manifests.atomic import write_bytes
 from ...manifests.errors import ConfigError
-from ..judged_rows import HEAVY
-from . import charts, generated, pictures, variants
-from .facts import Facts, norms_of
-from .measures import table
+from ...manifests.files.atomic import write_bytes
+from ..evaluate.row_sample import HEAVY
+from . import charts, gan_samples, pictures, variants_table
+from .metrics_table import table
+from .run_facts import Facts, norms_of
 
 _KINDS = {
     "better": ("#3b7d3a", "Better than mixup"),
@@ -40,7 +40,7 @@ def write_page(facts: Facts, training: NDArray[np.uint8], out: Path) -> None:
         (f"The {name} norms of all images with folded lambda ≥ .1:", some)
         for name, some in strips.items()
     ]
-    values["generated"] = generated.sections(facts.run)
+    values["generated"] = gan_samples.sections(facts.run)
     write_bytes(out, render("page.html", values))
 
 
@@ -127,7 +127,7 @@ def _distances(facts: Facts) -> dict[str, Any]:
         "differences": _differences(metrics, kd),
         "features": f"Features: {extractor.get('label', extractor['name'])}.",
         "measures": table(metrics["records"]),
-        "variants": variants.table(metrics.get("variants")),
+        "variants": variants_table.table(metrics.get("variants")),
         "ratio_charts": [
             charts.ratio_curves(metrics["by_ratio"], steps, name, factor)
             for name, factor in ((kd, 1000), (fd, 1))

@@ -11,11 +11,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...manifests.layout import Slice
-from ...manifests.payload import open_tars
-from ...manifests.shard import NORMS
-from ..judged_rows import HEAVY
-from .facts import Facts
+from ...manifests.shards.shard import NORMS
+from ...manifests.trainers.image_bytes import open_tars
+from ...manifests.trainers.layout import Slice
+from ..evaluate.row_sample import HEAVY
+from .run_facts import Facts
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float64]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...manifests.errors import ConfigError, InputError
-from ..decode import Unusable
+from ..images.decode import Unusable
 from .base import Input, Source
 
 HDF5_SUFFIXES = (".hdf5", ".h5")

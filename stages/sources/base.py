@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...manifests.errors import ConfigError
-from ..decode import EXTENSIONS, Unusable
+from ..images.decode import EXTENSIONS, Unusable
 
 MAX_INPUT_BYTES = 256 << 20  # of one input, uncompressed: what a worker holds in memory
 _NAMED = 10  # how many names an error lists

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ..decode import Unusable
+from ..images.decode import Unusable
 from .base import (
     MAX_INPUT_BYTES,
     Input,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...manifests.errors import ConfigError
-from ..decode import Unusable, explain
+from ..images.decode import Unusable, explain
 from .base import Input
 
 LABELS = "dataset.json"

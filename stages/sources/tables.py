@@ -12,7 +12,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from ...manifests.errors import ConfigError, InputError
-from ..decode import Unusable
+from ..images.decode import Unusable
 from .base import MAX_INPUT_BYTES, Input, Label, Source
 
 SUFFIXES = (".parquet", ".arrow")

@@ -18,9 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...manifests.atomic import storage_errors
 from ...manifests.errors import ConfigError, InputError
-from ..decode import EXTENSIONS
+from ...manifests.files.atomic import storage_errors
+from ..images.decode import EXTENSIONS
 from .base import (
     MAX_INPUT_BYTES,
     Input,

@@ -28,16 +28,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 import forked
 import tiny
 
-from scoremix.manifests import faults
-from scoremix.manifests.publish import SUMS
-from scoremix.manifests.shard import is_complete, read_marker
-from scoremix.manifests.verify import verify
-from scoremix.pipeline import estimate, run  # noqa: F401  imported once, before the forks
+from scoremix.manifests.files import crash_points
+from scoremix.manifests.published.publish import SUMS
+from scoremix.manifests.published.verify import verify
+from scoremix.manifests.shards.shard import is_complete, read_marker
 from scoremix.pipeline.cli import commands, exit_code
 
 Answer = dict[str, Any]
@@ -174,7 +173,9 @@ def points(work: Path) -> Iterator[Answer]:
     arguments = build(work)
     assert undisturbed(arguments)["code"] == 0
     whole = results(work)
-    for point in faults.TRAIN_POINTS + faults.SHARD_POINTS + faults.PUBLISH_POINTS:
+    for point in (
+        crash_points.TRAIN_POINTS + crash_points.SHARD_POINTS + crash_points.PUBLISH_POINTS
+    ):
         for arrival in range(1, 100):
             shutil.rmtree(work)
             fault = {"SCOREMIX_FAULT": f"kill:{point}:{arrival}"}

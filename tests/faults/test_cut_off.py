@@ -17,12 +17,12 @@ import pytest
 import tiny
 from s3 import CuttingProxy
 
-from scoremix.manifests.patience import Patience
-from scoremix.manifests.publish import SUMS
-from scoremix.manifests.remote import RemoteStore, open_remote
-from scoremix.manifests.shard import is_complete, read_marker
-from scoremix.manifests.urls import URL
-from scoremix.manifests.verify import verify
+from scoremix.manifests.published.publish import SUMS
+from scoremix.manifests.published.verify import verify
+from scoremix.manifests.shards.shard import is_complete, read_marker
+from scoremix.manifests.storage.location import URL
+from scoremix.manifests.storage.remote import RemoteStore, open_remote
+from scoremix.manifests.storage.retry import Patience
 
 all_of_them = [pytest.mark.slow, pytest.mark.faults]
 _WITHIN = 60_000  # bytes of a connection; the tar of a shard here has 20 to 40 KB

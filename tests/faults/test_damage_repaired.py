@@ -7,7 +7,7 @@ import damaging
 import pytest
 import tiny
 
-from scoremix.manifests.verify import verify
+from scoremix.manifests.published.verify import verify
 from scoremix.pipeline.cli import commands, exit_code
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]

@@ -1,0 +1,138 @@
+"""Files that appear under their final name whole, or not at all.
+
+write to a temporary name on the same file system - flush - fsync - rename - fsync the directory.
+A full or read-only disk becomes a StorageError: exit code 6, and the same command resumes.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from ..errors import STORAGE_ERRNOS, StorageError
+
+if TYPE_CHECKING:  # the command line's help needs no pyarrow
+    import pyarrow as pa
+
+
+_TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turns the operating system's word on a failed write to `path` into a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in STORAGE_ERRNOS:
+            raise
+        remedy = "free some space or fix the permissions, then run the same command again."
+        if error.errno == errno.EROFS:
+            remedy = "name a place that can be written to."
+        raise StorageError(
+            f"Writing {path} failed: {error.strerror or error}. Nothing that was finished is lost: "
+            f"{remedy}"
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]:
+    """A binary file that takes the name `path` when the block ends well, and vanishes otherwise.
+
+    `temporary` must be on the same file system; by default a dotted name beside `path`.
+    """
+    temporary = temporary or path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(temporary, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def sweep(folder: Path) -> None:
+    """Removes what `replacing` left half written in `folder` where its process was killed."""
+    for path in folder.glob(".*.tmp"):
+        found = _TEMPORARY.fullmatch(path.name)
+        if found and not _is_alive(int(found[1])):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+def write_bytes(path: Path, data: bytes, temporary: Path | None = None) -> None:
+    with replacing(path, temporary) as file:
+        file.write(data)
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON with sorted keys and a final newline: equal values give equal bytes."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode()
+
+
+def write_json(path: Path, value: Any, temporary: Path | None = None) -> None:
+    write_bytes(path, json_bytes(value), temporary)
+
+
+def parquet_bytes(table: "pa.Table") -> bytes:
+    """Parquet with page checksums; equal tables give equal bytes under one pyarrow version."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    return bytes(sink.getvalue())
+
+
+def write_parquet(path: Path, table: "pa.Table", temporary: Path | None = None) -> None:
+    write_bytes(path, parquet_bytes(table), temporary)
+
+
+def read_parquet(source: Path | bytes) -> "pa.Table":
+    """A Parquet file, or the bytes of one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    found = pa.BufferReader(source) if isinstance(source, bytes) else source
+    return pq.read_table(found, page_checksum_verification=True)
+
+
+def sha256_file(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def canonical_digest(value: Any) -> str:
+    """sha256 of a JSON-able value in one canonical spelling."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

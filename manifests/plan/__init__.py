@@ -1,0 +1,1 @@
+"""The plan: what is made from what."""

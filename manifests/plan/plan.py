@@ -1,0 +1,300 @@
+"""Which images are made from what: the plan, a pure function of sources, options and seed.
+
+Round 0 holds the real images. In each of the rounds 1..mu every real image is the base of exactly
+one augmented image, so the first k rounds of a plan ARE the plan at ratio k. The order within a
+round is a seeded permutation of its own; shards never straddle rounds.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..errors import ConfigError, InputError, ScoreMixError
+from .random_streams import image_seed, stream
+from .schema import PLAN
+
+MAX_RATIO = 999  # the round has three digits in a key
+_NAMED = 20  # so many classes or files an error names before it only counts
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What a plan depends on besides the sources and the seed."""
+
+    ratio: int  # mu: augmented images per real one, 0..999
+    alpha: float  # lambda ~ Beta(alpha, alpha)
+    pairing: str  # auto | within (the class) | any
+    lone_class: str  # refuse | self: what a class with one image does under "within"
+    method: str  # scoremix | mixup: written into the augmented rows
+    shard_size: int  # images a shard
+
+
+@dataclass(frozen=True)
+class _Corpus:
+    """The training images in the order of their rows; all arrays have shape (N,)."""
+
+    rows: Integers
+    keys: list[str]
+    classes: Integers  # class of the sample, -1 without one class
+    groups: Integers  # images may only pair within their group
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """What one round draws, shape (N,) each, in corpus order."""
+
+    partners: Integers  # place of the partner in the corpus order
+    lambdas: Floats
+
+
+def resolve_pairing(sources: pa.Table, pairing: str) -> str:
+    """`auto` becomes "within" where the training images have classes, else "any".
+
+    Raises ConfigError for an unknown word, for "within" without classes, and for labels that miss
+    an image or a class.
+    """
+    if pairing not in ("auto", "within", "any"):
+        raise ConfigError(f"generate.pairing is {pairing!r}; use one of auto, within, any.")
+    classed = _has_classes(sources)
+    if pairing == "within" and not classed:
+        raise ConfigError(
+            "generate.pairing is 'within', but the images have no classes. Use 'any' or 'auto', or "
+            "put the images of each class into a folder of its own."
+        )
+    return ("within" if classed else "any") if pairing == "auto" else pairing
+
+
+def uses_soft_labels(sources: pa.Table, pairing: str) -> bool:
+    """True where parents of different classes may meet: then every sample has a soft label."""
+    return _has_classes(sources) and resolve_pairing(sources, pairing) == "any"
+
+
+def build_plan(sources: pa.Table, options: PlanOptions, seed: int) -> pa.Table:
+    """The plan of a corpus, schema PLAN, N * (ratio + 1) rows in shard order.
+
+    Only rows of `sources` with status "train" become images. Raises ConfigError for options that
+    cannot be met (a class with one image, say) and InputError for a corpus without images.
+    """
+    _check_options(options)
+    corpus = _read_corpus(sources, resolve_pairing(sources, options.pairing))
+    if options.ratio:
+        _check_lone(sources, corpus, options.lone_class)
+    count = len(corpus.rows)
+    itself = _Pairs(np.arange(count), np.ones(count))
+    rounds = [_round_table(corpus, itself, 0, options, seed)]
+    for round_ in range(1, options.ratio + 1):
+        pairs = _draw_pairs(corpus, round_, options.alpha, seed)
+        rounds.append(_round_table(corpus, pairs, round_, options, seed))
+    return pa.concat_tables(rounds).combine_chunks()
+
+
+def shards_of(plan: pa.Table) -> dict[str, pa.Table]:
+    """Shard name -> its rows, both in plan order. Raises ScoreMixError if a shard is in pieces."""
+    names = np.array(plan["shard"].to_pylist(), dtype=object)
+    if not len(names):
+        return {}
+    starts = [0, *(np.flatnonzero(names[1:] != names[:-1]) + 1).tolist(), len(names)]
+    shards: dict[str, pa.Table] = {}
+    for start, end in zip(starts, starts[1:], strict=False):
+        if names[start] in shards:
+            raise ScoreMixError(f"Plan rows of shard {names[start]} are not adjacent.")
+        shards[names[start]] = plan.slice(start, end - start)
+    return shards
+
+
+def rows_digest(rows: pa.Table) -> str:
+    """sha256 of the plan columns in one canonical spelling.
+
+    Depends on the values alone, not on chunking, Parquet or pyarrow; a manifest's rows have the
+    digest of the plan's rows that they carry out.
+    """
+    columns = [rows[name].to_pylist() for name in PLAN.names]
+    digest = hashlib.sha256(json.dumps(PLAN.names).encode())
+    encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+    for row in zip(*columns, strict=True):
+        digest.update(b"\n" + encode(row).encode())
+    return digest.hexdigest()
+
+
+def up_to_ratio(plan: pa.Table, ratio: int) -> pa.Table:
+    """The plan at a lower ratio: rounds 0..ratio. Raises ConfigError beyond what the plan has."""
+    highest = pc.max(plan["round"]).as_py() or 0
+    if not 0 <= ratio <= highest:
+        raise ConfigError(
+            f"Ratio {ratio} was asked for, but this plan has ratios 0 to {highest}. Choose one of "
+            "these, or raise generate.ratio and run again: finished rounds are kept."
+        )
+    return plan.filter(pc.less_equal(plan["round"], ratio))
+
+
+def soft_label(class_1: int, class_2: int, lambda_: float, classes: int) -> list[float]:
+    """Class weights of a mixture, length `classes`, sum 1: lambda for class_1, the rest class_2."""
+    label = [0.0] * classes
+    label[class_1] += lambda_
+    label[class_2] += 1.0 - lambda_
+    return label
+
+
+def _check_options(options: PlanOptions) -> None:
+    if not 0 <= options.ratio <= MAX_RATIO:
+        raise ConfigError(f"generate.ratio is {options.ratio}; it must be 0 to {MAX_RATIO}.")
+    if not (options.alpha > 0 and math.isfinite(options.alpha)):
+        raise ConfigError(f"generate.alpha is {options.alpha}; it must be a number above 0.")
+    if options.lone_class not in ("refuse", "self"):
+        raise ConfigError(f"generate.lone_class is {options.lone_class!r}; use 'refuse' or 'self'.")
+    if options.shard_size < 1:
+        raise ConfigError(f"write.shard_size is {options.shard_size}; it must be at least 1.")
+    if options.method == "real":
+        raise ConfigError("generate.method 'real' is the mark of images that were not made.")
+
+
+def _training(sources: pa.Table) -> pa.Table:
+    return sources.filter(pc.equal(sources["status"], "train"))
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(repr(name) for name in names[:_NAMED]) + more
+
+
+def _class_names(sources: pa.Table) -> dict[int, str]:
+    pairs = zip(sources["class_id"].to_pylist(), sources["class_name"].to_pylist(), strict=True)
+    return {id_: name or str(id_) for id_, name in pairs if id_ is not None and id_ >= 0}
+
+
+def _has_classes(sources: pa.Table) -> bool:
+    """Whether the training images have classes; all of them must, or none."""
+    training = _training(sources)
+    ids = training["class_id"].to_pylist()
+    labelled = [id_ is not None and id_ >= 0 for id_ in ids]
+    if not any(labelled):
+        return False
+    if not all(labelled):
+        names = training["name"].to_pylist()
+        missed = [name for name, has in zip(names, labelled, strict=True) if not has]
+        raise ConfigError(
+            f"{len(missed)} of {len(ids)} training images have no class: {_listed(missed)}. Give "
+            "every image a class, or none."
+        )
+    named = _class_names(sources)
+    empty = [named[id_] for id_ in sorted(named.keys() - set(ids))]
+    if empty:
+        raise ConfigError(
+            f"No training image is left in class {_listed(empty)}. Raise ingest's limits "
+            "(ingest.per_class takes so many of every class), add images to it, or take the class "
+            "out of the input."
+        )
+    return True
+
+
+def _read_corpus(sources: pa.Table, pairing: str) -> _Corpus:
+    training = _training(sources).sort_by("row")
+    if not training.num_rows:
+        raise InputError(
+            f"None of the {sources.num_rows} inputs is a training image, so there is nothing to "
+            "plan. sources.parquet gives the reason for each."
+        )
+    rows = training["row"].to_pylist()
+    keys = training["key"].to_pylist()
+    # A key is the row that its image was given by ingest; rows move up where others are forgotten.
+    given = [int(key) if key and key.isdecimal() else -1 for key in keys]
+    as_given = keys == [f"{row:06d}" for row in given]
+    moved_down = any(key < row for key, row in zip(given, rows, strict=True))
+    repeated = len(set(rows)) != len(rows) or given != sorted(set(given))
+    if not as_given or moved_down or repeated:
+        raise ScoreMixError(
+            "sources.parquet is inconsistent: the key of a training image must be its row in "
+            "images.npy with six digits, as ingest gave it, in the order of the rows, and these "
+            "must not repeat. Run ingest again."
+        )
+    classes = np.array([-1 if id_ is None else id_ for id_ in training["class_id"].to_pylist()])
+    any_ = np.full(len(rows), -1)
+    return _Corpus(
+        rows=np.array(rows, dtype=np.int64),
+        keys=keys,
+        classes=classes if pairing == "within" else any_,
+        groups=classes if pairing == "within" else any_,
+    )
+
+
+def _check_lone(sources: pa.Table, corpus: _Corpus, lone_class: str) -> None:
+    """Refuses groups in which an image has no partner, unless it may pair with itself."""
+    ids, counts = np.unique(corpus.groups, return_counts=True)
+    lone = ids[counts == 1].tolist()
+    if not lone or lone_class == "self":
+        return
+    remedy = (
+        "Add images, or let a lone image pair with itself (generate.lone_class: self: its "
+        "augmented images are versions of that one image)"
+    )
+    if lone == [-1]:
+        raise ConfigError(f"The corpus has one image, which has no partner to mix with. {remedy}.")
+    named = _class_names(sources)
+    raise ConfigError(
+        f"{len(lone)} of {len(ids)} classes have one image, which has no partner within its class: "
+        f"{_listed([named[id_] for id_ in lone])}. {remedy}, or mix across classes "
+        "(generate.pairing: any: labels become soft)."
+    )
+
+
+def _draw_pairs(corpus: _Corpus, round_: int, alpha: float, seed: int) -> _Pairs:
+    """Partner, uniform over the image's group without itself, then lambda; each image's own stream.
+
+    A lone image draws no partner: it is its own.
+    """
+    by_group = np.argsort(corpus.groups, kind="stable")
+    _, inverse, counts = np.unique(corpus.groups, return_inverse=True, return_counts=True)
+    starts = (np.cumsum(counts) - counts)[inverse]  # where an image's group begins in by_group
+    sizes = counts[inverse]
+    ranks = np.empty_like(starts)  # place of an image within its group
+    ranks[by_group] = np.arange(len(by_group)) - starts[by_group]
+    choices = np.zeros_like(starts)
+    lambdas = np.empty(len(starts))
+    for place, (key, size) in enumerate(zip(corpus.keys, sizes.tolist(), strict=True)):
+        random = stream(image_seed(seed, f"{key}-{round_:03d}"), "plan")
+        if size > 1:
+            choices[place] = random.integers(size - 1)
+        lambdas[place] = random.beta(alpha, alpha)
+    choices += (choices >= ranks) & (sizes > 1)  # the n - 1 others: step over the image itself
+    return _Pairs(by_group[starts + choices], lambdas)
+
+
+def _round_table(
+    corpus: _Corpus, pairs: _Pairs, round_: int, options: PlanOptions, seed: int
+) -> pa.Table:
+    """The rows of one round, permuted and cut into shards. Shards count through all rounds."""
+    count = len(corpus.rows)
+    order = stream(image_seed(seed, f"round-{round_}"), "order").permutation(count)
+    partners = pairs.partners[order]
+    bases = [corpus.keys[place] for place in order]
+    keys = [f"{key}-{round_:03d}" for key in bases] if round_ else bases
+    shards_per_round = math.ceil(count / options.shard_size)
+    first = max(round_ - 1, 0) * shards_per_round
+    name = "aug" if round_ else "real"
+    places = range(count)
+    columns: dict[str, Any] = {
+        "key": keys,
+        "kind": ["augmented" if round_ else "real"] * count,
+        "round": [round_] * count,
+        "shard": [f"{name}-{first + place // options.shard_size:06d}" for place in places],
+        "position": [place % options.shard_size for place in places],
+        "row_1": corpus.rows[order],
+        "row_2": corpus.rows[partners],
+        "source_1": bases,
+        "source_2": [corpus.keys[place] for place in partners],
+        "lambda": pairs.lambdas[order],
+        "class_id": corpus.classes[order],
+        "method": [options.method if round_ else "real"] * count,
+        "seed": [image_seed(seed, key) for key in keys],
+    }
+    return pa.table(columns, schema=PLAN)

@@ -1,0 +1,1 @@
+"""A published corpus: written, read, verified."""

@@ -1,0 +1,92 @@
+"""index.json: the shards of a corpus, compatible with WIDS, and the hash of every other file."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import VerifyError
+from ..files.atomic import canonical_digest
+from ..shards.shard import Marker
+from ..storage.store import Store, store_of
+from .card import CorpusFacts
+
+INDEX = "index.json"
+
+
+def build_index(
+    plan_digest: str,
+    entries: list[dict[str, Any]],
+    facts: CorpusFacts,
+    hashes: Mapping[str, str],
+) -> dict[str, Any]:
+    """The index of shards (`entries`) and other files (`hashes`: name -> sha256)."""
+    samples = {"real": 0, "augmented": 0}
+    for entry in entries:
+        samples[entry["kind"]] += entry["nsamples"]
+    index: dict[str, Any] = {
+        "__kind__": "wids-shard-index-v1",
+        "wids_version": 1,
+        "name": facts.name,
+        "shardlist": entries,
+        "plan_digest": plan_digest,
+        "recipe": dict(facts.recipe),
+        "ratio": max(entry["round"] for entry in entries),
+        "counts": {**samples, "samples": sum(samples.values()), "shards": len(entries)},
+        "classes": list(facts.classes),
+        "resolution": facts.resolution,
+        "channels": facts.channels,
+        "files": dict(hashes),
+    }
+    index["index_digest"] = index_digest(index)
+    return index
+
+
+def shard_entries(store: Store, markers: Iterable[Marker]) -> list[dict[str, Any]]:
+    """The index's shardlist: what WIDS reads (url, nsamples, filesize), and the hashes."""
+    return [
+        {
+            "url": f"{marker.shard}.tar",
+            "nsamples": marker.samples,
+            "filesize": marker.tar.size,
+            "sha256": marker.tar.sha256,
+            "parquet_sha256": marker.parquet.sha256,
+            "marker_sha256": hashlib.sha256(store.read(f"{marker.shard}.json")).hexdigest(),
+            "round": marker.round,
+            "kind": marker.kind,
+        }
+        for marker in markers
+    ]
+
+
+def index_digest(index: Mapping[str, Any]) -> str:
+    """What index.json says of itself, so that a damaged index is told from a damaged SHA256SUMS."""
+    return canonical_digest({key: value for key, value in index.items() if key != "index_digest"})
+
+
+def promised_hashes(index: Mapping[str, Any]) -> dict[str, str]:
+    """File name -> sha256 for every file that an index speaks of, all but itself and SHA256SUMS."""
+    return file_hashes(index["shardlist"], index["files"])
+
+
+def read_index(shards: Path | Store) -> dict[str, Any]:
+    """index.json as written. Raises VerifyError if it cannot be read as one."""
+    store = store_of(shards)
+    try:
+        index = json.loads(store.read(INDEX))
+        if index["__kind__"] == "wids-shard-index-v1":
+            return dict(index)
+    except (ValueError, KeyError, TypeError) as error:
+        raise VerifyError(f"{store.where(INDEX)} cannot be read: {error}. Run verify.") from error
+    raise VerifyError(f"{store.where(INDEX)} is of kind {index['__kind__']!r}. Run verify.")
+
+
+def file_hashes(entries: list[dict[str, Any]], hashes: Mapping[str, str]) -> dict[str, str]:
+    promised = dict(hashes)
+    for entry in entries:
+        stem = entry["url"].removesuffix(".tar")
+        promised[f"{stem}.tar"] = entry["sha256"]
+        promised[f"{stem}.parquet"] = entry["parquet_sha256"]
+        promised[f"{stem}.json"] = entry["marker_sha256"]
+    return promised

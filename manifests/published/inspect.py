@@ -1,0 +1,106 @@
+"""Questions to a published corpus: how many of what, and where an image comes from."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..errors import ConfigError, VerifyError
+from ..files.atomic import read_parquet
+from ..storage.store import Store, store_of
+from .index import INDEX, read_index
+
+_BINS = 10
+
+
+def summary(shards: Path | Store) -> dict[str, Any]:
+    """Counts of a corpus, JSON-able: by kind, round, class and method; lambdas; ratio; bytes.
+
+    `lambda_histogram` holds the augmented images only: ten equal bins over [0, 1]. Classes go by
+    name; samples without one class are under None.
+    """
+    store = store_of(shards)
+    manifest, index = _manifest(store), read_index(store)
+    augmented = manifest.filter(pc.equal(manifest["kind"], "augmented"))
+    counts, edges = np.histogram(augmented["lambda"].to_numpy(), bins=_BINS, range=(0.0, 1.0))
+    names = dict(enumerate(index["classes"]))
+    classes = _counts(manifest, "class_id")
+    return {
+        "name": index["name"],
+        "samples": manifest.num_rows,
+        "ratio": index["ratio"],
+        "shards": len(index["shardlist"]),
+        "kinds": _counts(manifest, "kind"),
+        "rounds": _counts(manifest, "round"),
+        "classes": {None if id_ < 0 else names.get(id_, str(id_)): n for id_, n in classes.items()},
+        "methods": _counts(manifest, "method"),
+        "lambda_histogram": {"edges": edges.round(6).tolist(), "counts": counts.tolist()},
+        "bytes": {
+            "images": pc.sum(manifest["size"]).as_py(),
+            "tars": sum(entry["filesize"] for entry in index["shardlist"]),
+            "folder": sum(store.sizes().values()),
+        },
+    }
+
+
+def lineage(shards: Path | Store, key: str) -> dict[str, Any]:
+    """{"sample": its manifest row, "parents": [rows of parent 1 and 2]}; a real image has none.
+
+    A parent that is not in the corpus is None. Raises ConfigError for an unknown key.
+    """
+    store = store_of(shards)
+    manifest = _manifest(store)
+    row = _row(manifest, key, store)
+    if row["kind"] == "real":
+        return {"sample": row, "parents": []}
+    parents = [_find(manifest, row[name]) for name in ("source_1", "source_2")]
+    return {"sample": row, "parents": parents}
+
+
+def image_bytes(shards: Path | Store, key: str) -> bytes:
+    """The image file of a sample, read by its offset: one seek. Raises ConfigError, VerifyError."""
+    store = store_of(shards)
+    row = _row(_manifest(store), key, store)
+    name = f"{row['shard']}.tar"
+    path = store.where(name)
+    if store.size(name) is None:
+        raise VerifyError(f"{path} is missing, but the manifest names it. Run verify, then repair.")
+    with store.open(name) as tar:
+        tar.seek(row["offset"])
+        data = tar.read(row["size"])
+    if len(data) != row["size"]:
+        raise VerifyError(f"{path} ends within sample {key}. Run verify, then repair.")
+    return data
+
+
+def _manifest(store: Store) -> pa.Table:
+    name = "manifest.parquet"
+    if store.size(name) is None or store.size(INDEX) is None:
+        raise ConfigError(
+            f"{store} is no published corpus: it needs manifest.parquet and {INDEX}. Name the "
+            "shards folder of a finished run, or run the same command again to finish it."
+        )
+    return read_parquet(store.read(name))
+
+
+def _find(manifest: pa.Table, key: str) -> dict[str, Any] | None:
+    rows: list[dict[str, Any]] = manifest.filter(pc.equal(manifest["key"], key)).to_pylist()
+    return rows[0] if rows else None
+
+
+def _row(manifest: pa.Table, key: str, store: Store) -> dict[str, Any]:
+    row = _find(manifest, key)
+    if row is None:
+        first = manifest["key"][0].as_py()
+        raise ConfigError(
+            f"No sample {key!r} among the {manifest.num_rows} of {store}. Keys look like {first}."
+        )
+    return row
+
+
+def _counts(table: pa.Table, column: str) -> dict[Any, int]:
+    """Value -> how often, in the order of the values."""
+    pairs = pc.value_counts(table[column]).to_pylist()
+    return {pair["values"]: pair["counts"] for pair in sorted(pairs, key=lambda p: p["values"])}

@@ -1,0 +1,148 @@
+"""A corpus in an object store, and its mirror: a local copy of what publishing reads again.
+
+In the mirror, RUN/.scoremix/mirror, shards are committed as everywhere, then uploaded and checked;
+then their tars are dropped, and Parquet files stay. The store alone says what is finished: a marker
+in the mirror means nothing to others.
+"""
+
+import re
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+from ..errors import ScoreMixError
+from ..files.atomic import sha256_file, write_bytes
+from ..shards.replace import upload
+from ..shards.shard import Marker, read_marker
+from ..storage.remote import RemoteStore, version
+from .index import INDEX
+
+_MARKER = re.compile(r"(real|aug)-\d{6,}\.json")
+_FRESH = 2.0  # seconds for which a listing is taken to be true; what we change is seen at once
+_AT_ONCE = 16  # markers
+
+
+def mirror_of(run: Path) -> Path:
+    return run / ".scoremix" / "mirror"
+
+
+def index_in(mirror: Path) -> Path:
+    """index.json as it was last published."""
+    return mirror / INDEX
+
+
+class MirroredStore:
+    """A Store. Sizes come from listings, so that looking at a thousand shards is a few requests."""
+
+    def __init__(self, remote: RemoteStore, mirror: Path) -> None:
+        self.remote, self.mirror = remote, mirror
+        self._listing: dict[str, dict[str, Any]] = {}
+        self._listed: float | None = None  # when, by the monotonic clock
+        self._markers: dict[str, tuple[list[Any], bytes]] = {}  # name -> version, contents
+
+    def __str__(self) -> str:
+        return str(self.remote)
+
+    def where(self, name: str) -> str:
+        return self.remote.where(name)
+
+    def names(self) -> list[str]:
+        return sorted(self._look(0.0))
+
+    def sizes(self) -> dict[str, int]:
+        return {name: int(facts["size"]) for name, facts in self._look(0.0).items()}
+
+    def size(self, name: str) -> int | None:
+        facts = self._look(_FRESH).get(name)
+        return None if facts is None else int(facts["size"])
+
+    def open(self, name: str) -> BufferedReader:
+        return self.remote.open(name)
+
+    def read(self, name: str) -> bytes:
+        """From the store; a shard's marker once per version, its Parquet from the mirror."""
+        if _MARKER.fullmatch(name):
+            facts = self._look(_FRESH).get(name)
+            known = self._markers.get(name)
+            if known is not None and facts is not None and known[0] == version(facts):
+                return known[1]
+        if name.endswith(".parquet") and _MARKER.fullmatch(f"{name[:-8]}.json"):
+            return self._parquet(name)
+        return self.remote.read(name)
+
+    def sha256(self, name: str) -> str:
+        return self.remote.sha256(name)
+
+    def write(self, name: str, data: bytes) -> None:
+        self._listed = None
+        self.remote.write(name, data)
+
+    def remove(self, name: str) -> None:
+        self._listed = None
+        self.remote.remove(name)
+
+    def look_again(self) -> None:
+        """From here on nothing older than this moment counts."""
+        self._listed = None
+
+    def upload(self, name: str) -> Marker:
+        """Uploads a shard that is finished in the mirror; its marker last. Drops the mirror's tar.
+
+        What a stopped upload has brought there is checked, not sent again.
+        """
+        marker = read_marker(self.mirror, name)
+        if marker is None:
+            raise ScoreMixError(f"{self.mirror} holds no finished shard {name}. Run again.")
+        self._listed = None
+        upload(self.mirror, self.remote, marker, new=self.remote.size(f"{name}.json") is not None)
+        self.drop(name)
+        return marker
+
+    def drop(self, name: str) -> None:
+        """The mirror's tar of a shard that the store has."""
+        (self.mirror / f"{name}.tar").unlink(missing_ok=True)
+
+    def keep(self, shards: set[str]) -> None:
+        """Takes from the mirror what belongs to other shards, such as those of an earlier plan.
+
+        The index is remembered: a bucket that was emptied has no other witness.
+        """
+        for path in self.mirror.glob("*"):
+            if path.name.partition(".")[0] not in shards and path != index_in(self.mirror):
+                path.unlink(missing_ok=True)
+        write_bytes(index_in(self.mirror), self.remote.read(INDEX))
+
+    def _look(self, age: float) -> dict[str, dict[str, Any]]:
+        """A listing that is at most `age` seconds old; markers that are new in it are read."""
+        if self._listed is None or time.monotonic() - self._listed > age:
+            begin = time.monotonic()
+            self._listing = self.remote.listing()
+            self._read_markers(filter(_MARKER.fullmatch, self._listing))
+            self._listed = begin if age else None
+        return self._listing
+
+    def _read_markers(self, names: Iterable[str]) -> None:
+        current = {name: version(self._listing[name]) for name in names}
+        changed = [
+            name for name, state in current.items() if self._markers.get(name, ([],))[0] != state
+        ]
+
+        def read(name: str) -> None:
+            with suppress(FileNotFoundError):  # removed since it was listed
+                self._markers[name] = (current[name], self.remote.read(name))
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(read, changed))
+
+    def _parquet(self, name: str) -> bytes:
+        local, marker = self.mirror / name, read_marker(self, name[:-8])
+        wanted = marker and marker.parquet.sha256
+        if local.is_file() and sha256_file(local) == wanted:
+            return local.read_bytes()
+        data = self.remote.read(name)  # of another machine, or the mirror's was lost
+        write_bytes(local, data)
+        return data

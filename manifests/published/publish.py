@@ -1,0 +1,285 @@
+"""Finished shards become a corpus: plan, manifest, card, index and, last of all, SHA256SUMS.
+
+A folder without SHA256SUMS is not a corpus. Whoever is about to change anything calls `unpublish`
+first; `publish` puts the file back as its last act. Publishing is a function of the shards, the
+plan and the facts: any number of publishers write the same bytes, and once more writes nothing.
+"""
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..errors import ScoreMixError
+from ..files.atomic import json_bytes, parquet_bytes, read_parquet
+from ..files.crash_points import at
+from ..plan.plan import rows_digest, shards_of
+from ..plan.schema import MANIFEST, PLAN
+from ..shards.shard import NORMS, Marker, is_complete, read_marker
+from ..storage.store import LocalStore, Store, store_of
+from .card import CorpusFacts, Counts, dataset_card
+from .croissant import CROISSANT, croissant_bytes, digest_of_sources
+from .index import INDEX, build_index, file_hashes, shard_entries
+
+SUMS = "SHA256SUMS"
+SHARD_FILE = re.compile(r"(real|aug)-\d{6,}\.(tar|parquet|json)")
+_POINTS = {
+    "plan.parquet": "plan",
+    "manifest.parquet": "manifest",
+    "README.md": "card",
+    CROISSANT: "croissant",
+}
+SMALL = (*_POINTS, INDEX)  # what follows from shards, plan and facts; SHA256SUMS comes after
+_LATER = {CROISSANT}  # corpora that were published before there were such files are whole, too
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Published:
+    """What publishing found and did."""
+
+    shards: int
+    samples: int
+    bytes: int  # of all tars
+    plan_digest: str
+    written: tuple[str, ...]  # names of files that were new or different
+    removed: tuple[str, ...]  # files of shards that the plan does not name
+
+
+def publish(
+    shards: Path | Store,
+    plan: pa.Table,
+    *,
+    expected: Mapping[str, tuple[str, str]],
+    facts: CorpusFacts,
+    temporary: Path | None = None,
+) -> Published:
+    """Makes the folder of finished shards a corpus that holds exactly the plan's shards.
+
+    temporary: for unfinished files of a local folder, on its file system.
+
+    `expected` gives every shard's (rows_digest, recipe_digest). Raises ScoreMixError, before
+    anything is touched, unless every shard of the plan is complete. Shards that the plan does not
+    name (a ratio that was lowered) are removed, since readers take every tar in the folder.
+    """
+    store = LocalStore(shards, temporary) if isinstance(shards, Path) else shards
+    markers = finished_markers(store, plan, expected)
+    files = small_files(store, plan, markers, facts)
+    foreign = foreign_files(store)
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()} | foreign
+    files[INDEX], sums = index_and_sums(store, plan, markers, facts, hashes)
+    stale = _stale(store, markers)
+    changed = [name for name, data in files.items() if not _holds(store, name, data)]
+    if changed or stale or not _holds(store, SUMS, sums):
+        _replace(store, {name: files[name] for name in changed}, stale, sums)
+        changed.append(SUMS)
+    return Published(
+        shards=len(markers),
+        samples=plan.num_rows,
+        bytes=sum(marker.tar.size for marker in markers),
+        plan_digest=rows_digest(plan),
+        written=tuple(changed),
+        removed=tuple(stale),
+    )
+
+
+def index_and_sums(
+    shards: Path | Store,
+    plan: pa.Table,
+    markers: list[Marker],
+    facts: CorpusFacts,
+    hashes: Mapping[str, str],
+) -> tuple[bytes, bytes]:
+    """index.json and SHA256SUMS of these shards and these other files (name -> sha256)."""
+    entries = shard_entries(store_of(shards), markers)
+    index = json_bytes(build_index(rows_digest(plan), entries, facts, hashes))
+    own = {INDEX: hashlib.sha256(index).hexdigest()}
+    return index, render_sums(file_hashes(entries, hashes) | own)
+
+
+def write_plan(store: Store, plan: pa.Table) -> None:
+    """The plan as it will be published, ahead of the shards: a claim on the folder."""
+    data = plan_bytes(plan)
+    if not _holds(store, "plan.parquet", data):
+        store.write("plan.parquet", data)
+
+
+def is_published(shards: Path | Store) -> bool:
+    """Whether SHA256SUMS is there, every file it names too, and the small ones are unchanged.
+
+    Shards are told by their markers; `verify` reads every byte.
+    """
+    store = store_of(shards)
+    try:
+        lines = store.read(SUMS).decode().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return False
+    promised = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    if any(store.size(name) is None for name in promised):
+        return False
+    if not promised.keys() >= set(SMALL) - _LATER:
+        return False
+    small = [name for name in SMALL if name in promised]
+    return all(store.sha256(name) == promised[name] for name in small)
+
+
+def unpublish(shards: Path | Store) -> None:
+    """Takes SHA256SUMS away, durably: from here on the folder does not verify."""
+    store_of(shards).remove(SUMS)
+    at("unpublished")
+
+
+def render_sums(hashes: Mapping[str, str]) -> bytes:
+    """SHA256SUMS as `sha256sum -c` reads it, sorted by name."""
+    return b"".join(os.fsencode(f"{hashes[name]}  {name}\n") for name in sorted(hashes))
+
+
+def counts_of(plan: pa.Table, manifest: pa.Table) -> Counts:
+    augmented = plan.filter(pc.equal(plan["kind"], "augmented"))
+    lambdas = augmented["lambda"].to_numpy()
+    return Counts(
+        real=plan.num_rows - augmented.num_rows,
+        augmented=augmented.num_rows,
+        ratio=pc.max(plan["round"]).as_py(),
+        shards=len(shards_of(plan)),
+        classed=pc.min(plan["class_id"]).as_py() >= 0,
+        soft=manifest["soft_label"].null_count == 0,
+        normed=manifest["norm_final"].null_count == 0,
+        methods=tuple(sorted(pc.unique(augmented["method"]).to_pylist())),
+        near_copies=int(((lambdas < 0.1) | (lambdas > 0.9)).sum()),
+    )
+
+
+def finished_markers(
+    shards: Path | Store, plan: pa.Table, expected: Mapping[str, tuple[str, str]]
+) -> list[Marker]:
+    """The plan's shards in order. Raises ScoreMixError unless every one is complete."""
+    store = store_of(shards)
+    parts = shards_of(plan)
+    if not parts:
+        raise ScoreMixError("The plan is empty: there is nothing to publish.")
+    unplanned = sorted(parts.keys() ^ expected.keys())
+    if unplanned:
+        raise ScoreMixError(f"Plan and expected digests name different shards: {unplanned[:5]}.")
+    missing = []
+    for name, rows in parts.items():
+        planned, recipe = expected[name]
+        assert rows_digest(rows) == planned, f"expected digest of {name} is not the plan's"
+        if not is_complete(store, name, rows_digest=planned, recipe_digest=recipe):
+            missing.append(name)
+    if missing:
+        raise ScoreMixError(
+            f"{len(missing)} of {len(parts)} shards are not finished: {', '.join(missing[:5])}"
+            f"{', ...' if len(missing) > 5 else ''}. Run the same command again to make them."
+        )
+    markers = [read_marker(store, name) for name in parts]
+    return [marker for marker in markers if marker is not None]
+
+
+def small_files(
+    shards: Path | Store,
+    plan: pa.Table,
+    markers: list[Marker],
+    facts: CorpusFacts,
+    kept: Mapping[str, tuple[int, str]] | None = None,
+) -> dict[str, bytes]:
+    """The files that shards, plan and facts determine, in the order in which they are written.
+
+    kept: size and sha256 of those that stay as they are, though another pyarrow wrote them.
+    """
+    store = store_of(shards)
+    tables = [read_parquet(store.read(f"{marker.shard}.parquet")) for marker in markers]
+    manifest = pa.concat_tables(tables).cast(MANIFEST).combine_chunks()
+    if rows_digest(manifest) != rows_digest(plan):
+        raise ScoreMixError(
+            "The Parquet files of the shards hold other rows than the plan, though their markers "
+            "agree with it: they were changed after they were written. Run verify, then repair."
+        )
+    _check_fields(manifest)
+    counts = counts_of(plan, manifest)
+    files = {
+        "plan.parquet": plan_bytes(plan),
+        "manifest.parquet": parquet_bytes(manifest),
+        "README.md": dataset_card(facts, counts).encode(),
+    }
+    told = {name: (len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items()}
+    files[CROISSANT] = croissant_bytes(
+        facts,
+        counts,
+        markers,
+        told | dict(kept or {}),
+        digest_of_sources(manifest),
+        rows_digest(plan),
+    )
+    return files
+
+
+def plan_bytes(plan: pa.Table) -> bytes:
+    rows = plan.select(PLAN.names).cast(PLAN).replace_schema_metadata(None).combine_chunks()
+    return parquet_bytes(rows)
+
+
+def _check_fields(manifest: pa.Table) -> None:
+    """Refuses samples with differing fields: readers take the fields of the first few for all's."""
+    unlabelled = pc.sum(pc.less(manifest["class_id"], 0)).as_py()
+    absent = {name: manifest[name].null_count for name in ("soft_label", *NORMS)}
+    for name, count in (absent | {"class_id": unlabelled}).items():
+        if count not in (0, manifest.num_rows):
+            raise ScoreMixError(
+                f"{count} of {manifest.num_rows} samples have no {name}, the others do. All "
+                "samples of a corpus need the same fields: make the shards again with one recipe."
+            )
+
+
+def foreign_files(shards: Path | Store) -> dict[str, str]:
+    """Hashes of files that are none of ours: they are kept, and SHA256SUMS covers them."""
+    hashes = {}
+    store = store_of(shards)
+    for name in store.names():
+        if name in (*SMALL, SUMS) or SHARD_FILE.fullmatch(name):
+            continue
+        if not name.isprintable() or "\\" in name:
+            raise ScoreMixError(f"{store} holds a file that SHA256SUMS cannot name: {name!r}.")
+        if store.size(name) is None:
+            raise ScoreMixError(
+                f"{store.where(name)} is no regular file. Remove it from the corpus."
+            )
+        hashes[name] = store.sha256(name)
+    return hashes
+
+
+def _stale(store: Store, markers: list[Marker]) -> list[str]:
+    planned = {marker.shard for marker in markers}
+    ours = [name for name in store.names() if SHARD_FILE.fullmatch(name)]
+    return [name for name in ours if name.partition(".")[0] not in planned]
+
+
+def _holds(store: Store, name: str, data: bytes) -> bool:
+    return store.size(name) == len(data) and store.read(name) == data
+
+
+def _replace(store: Store, files: Mapping[str, bytes], stale: list[str], sums: bytes) -> None:
+    """SHA256SUMS away, stale shards away (marker first), the files, SHA256SUMS back."""
+    unpublish(store)
+    if stale:
+        logger.warning(
+            "Removing %d files of shards that the plan no longer names: %s%s",
+            len(stale),
+            ", ".join(stale[:6]),
+            ", ..." if len(stale) > 6 else "",
+        )
+        for name in sorted(stale, key=lambda name: (not name.endswith(".json"), name)):
+            store.remove(name)
+        at("stale-removed")
+    for name, data in files.items():
+        store.write(name, data)
+        at(_POINTS.get(name, "index"))
+    store.write(SUMS, sums)
+    at("sums")

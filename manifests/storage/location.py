@@ -1,0 +1,80 @@
+"""Where files may lie: a path on a file system, or a URL that fsspec knows."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ConfigError
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+@dataclass(frozen=True)
+class URL:
+    """s3://bucket/prefix and the like, without a slash at its end."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if "::" in self.text:
+            raise ConfigError(
+                f"{self.text} is a chain of URLs. Name the file or folder itself, as in"
+                " s3://bucket/prefix."
+            )
+        if "@" in self.text.split("://", 1)[1].split("/")[0]:
+            raise ConfigError(
+                f"{self.text.split('://')[0]}://... has a user or password in it, which would be"
+                " stored with the run. Leave them out and set them in the environment."
+            )
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __truediv__(self, name: str) -> "URL":
+        return URL(f"{self.text}/{name}")
+
+    @property
+    def protocol(self) -> str:
+        return self.text.split("://")[0].lower()
+
+    @property
+    def is_s3(self) -> bool:
+        return self.protocol in ("s3", "s3a")
+
+    @property
+    def is_web(self) -> bool:
+        """Whether it is one of HTTP's, which cannot list."""
+        return self.protocol in ("http", "https")
+
+    @property
+    def name(self) -> str:
+        """The last part: of a prefix, or the bucket's own."""
+        return self.text.split("://")[1].rpartition("/")[2]
+
+    def is_within(self, other: "URL") -> bool:
+        return f"{self.text}/".startswith(f"{other.text}/")
+
+
+Place = Path | URL
+
+
+def is_url(text: str) -> bool:
+    """Whether `text` is a URL of something else than a local file."""
+    found = _URL.match(text)
+    return found is not None and found[1].lower() not in ("file", "local")
+
+
+def place(text: str) -> Place:
+    """`text` as a path (also file:///...) or a URL. Raises ConfigError for one of no use."""
+    if not is_url(text):
+        return Path(re.sub(r"^(file|local)://", "", text, flags=re.IGNORECASE))
+    protocol, rest = text.split("://", 1)
+    if not rest.strip("/"):
+        raise ConfigError(f"{text} names no place. Use a bucket, as in {protocol}://bucket/prefix.")
+    return URL(f"{protocol}://{rest.strip('/')}")
+
+
+def same_place(one: Place, other: Place) -> bool:
+    if isinstance(one, Path) and isinstance(other, Path):
+        return one.resolve() == other.resolve()
+    return one == other

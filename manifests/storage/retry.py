@@ -1,0 +1,114 @@
+"""What to do when a store does not answer: try again for a while, or say at once what is wrong."""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ..errors import ConfigError, Interrupted, StorageError
+
+VARIABLE = "SCOREMIX_STORE_PATIENCE"
+_SECONDS = 300.0  # by default: longer than a failover, shorter than a night
+_FIRST, _LONGEST = 0.2, 10.0  # seconds between two attempts, doubled from one to the other
+_SLICE = 0.25  # seconds until a stop is noticed
+
+# Exceptions by the names of their classes: the packages that define them are not all installed.
+_PACKAGES = {"aiohttp", "aiobotocore", "azure", "botocore", "gcsfs", "google", "urllib3"}
+_CREDENTIALS = {
+    "CredentialRetrievalError",
+    "DefaultCredentialsError",
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "PermissionError",
+    "ProfileNotFound",
+    "RefreshError",
+    "SSOTokenLoadError",
+    "TokenRetrievalError",
+    "UnauthorizedSSOTokenError",
+}
+_MISUSED = {"InvalidRegionError", "NoRegionError", "ParamValidationError", "UnknownServiceError"}
+_ANSWERS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
+
+logger = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
+
+
+class Unequal(OSError):
+    """What was read back is not what was sent."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """For how long a store is tried."""
+
+    seconds: float = _SECONDS
+    stopping: Callable[[], bool] = lambda: False
+
+    @classmethod
+    def asked(cls, stopping: Callable[[], bool] = lambda: False) -> "Patience":
+        """As SCOREMIX_STORE_PATIENCE says, in seconds. Raises ConfigError if it is no number."""
+        text = os.environ.get(VARIABLE, str(_SECONDS))
+        try:
+            return cls(float(text), stopping)
+        except ValueError as error:
+            message = f"{VARIABLE} is {text!r}; give seconds, as in {VARIABLE}=60."
+            raise ConfigError(message) from error
+
+    def retry(self, what: str, action: Callable[[], _Result]) -> _Result:
+        """The result of `action`, tried again while its errors are such as pass.
+
+        what: as in "writing s3://bucket/name".
+
+        Raises:
+            ConfigError: at once, where credentials or the address are at fault.
+            FileNotFoundError and its like: at once.
+            StorageError: it still fails after `seconds`.
+            Interrupted: a stop was asked for meanwhile.
+        """
+        end, wait, attempts = time.monotonic() + self.seconds, _FIRST, 0
+        while True:
+            try:
+                return action()
+            except Exception as error:
+                attempts += 1
+                _raise_lasting(what, error)
+                if time.monotonic() + wait > end:
+                    raise StorageError(
+                        f"{what} failed {attempts} times within {self.seconds:g} s, the last time:"
+                        f" {worded(error)}. Nothing that was finished is lost: when the store"
+                        " answers again, run the same command."
+                    ) from error
+                if attempts == 2:  # one failure is everyday
+                    logger.warning("%s fails (%s); trying again", what, worded(error))
+            self._pause(what, wait)
+            wait = min(2 * wait, _LONGEST)
+
+    def _pause(self, what: str, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if self.stopping():
+                raise Interrupted(f"Stopped while {what} failed; nothing that was done is lost.")
+            time.sleep(min(left, _SLICE))
+
+
+def worded(error: BaseException) -> str:
+    """An error in one line."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def _raise_lasting(what: str, error: Exception) -> None:
+    """Raises unless trying again may help."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if names & _CREDENTIALS:
+        raise ConfigError(
+            f"{what} was refused: {worded(error)}. Give credentials that may read, write, list and"
+            " delete there, as your cloud's own tools read them (for S3 AWS_ACCESS_KEY_ID and"
+            " AWS_SECRET_ACCESS_KEY, or AWS_PROFILE), then run the same command again."
+        ) from error
+    if names & _MISUSED:
+        raise ConfigError(f"{what} cannot be asked for: {worded(error)}.") from error
+    package = type(error).__module__.split(".")[0]
+    if isinstance(error, _ANSWERS) or not (isinstance(error, OSError) or package in _PACKAGES):
+        raise error

@@ -1,0 +1,111 @@
+"""Files below one place, local or in an object store, under one interface.
+
+    Store
+    ├── LocalStore    a folder
+    └── RemoteStore   a prefix of an object store (remote.py)
+
+Names are relative, with "/" between their parts. A file appears under its name whole or not at all.
+"""
+
+import os
+import secrets
+from io import BufferedReader, FileIO
+from pathlib import Path
+from typing import Protocol
+
+from ..files.atomic import sha256_file, storage_errors, sync_folder, write_bytes
+from .location import URL
+
+_BUFFER = 1 << 20  # bytes read at a time: what is read in order lies next to each other
+
+
+class Store(Protocol):
+    """Reading raises OSError where a file is not there or cannot be read."""
+
+    def names(self) -> list[str]:
+        """Every file, sorted; whatever is no folder counts."""
+        ...
+
+    def size(self, name: str) -> int | None:
+        """Bytes; None where there is no such file, or something else under its name."""
+        ...
+
+    def sizes(self) -> dict[str, int]:
+        """Of every file."""
+        ...
+
+    def open(self, name: str) -> BufferedReader:
+        """For reading, seekable."""
+        ...
+
+    def read(self, name: str) -> bytes: ...
+
+    def sha256(self, name: str) -> str: ...
+
+    def write(self, name: str, data: bytes) -> None: ...
+
+    def remove(self, name: str) -> None:
+        """Durably; nothing happens where it is gone already."""
+        ...
+
+    def where(self, name: str) -> str:
+        """Its full name, for messages."""
+        ...
+
+
+class LocalStore:
+    """A folder; what is written passes through `temporary`, on the same file system."""
+
+    def __init__(self, root: Path, temporary: Path | None = None) -> None:
+        self.root, self._temporary = root, temporary
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    def names(self) -> list[str]:
+        paths = (path for path in self.root.rglob("*") if path.is_symlink() or not path.is_dir())
+        return sorted(path.relative_to(self.root).as_posix() for path in paths)
+
+    def size(self, name: str) -> int | None:
+        path = self.root / name
+        return path.stat().st_size if path.is_file() else None
+
+    def sizes(self) -> dict[str, int]:
+        found = ((name, self.size(name)) for name in self.names())
+        return {name: size for name, size in found if size is not None}
+
+    def open(self, name: str) -> BufferedReader:
+        return BufferedReader(FileIO(self.root / name), _BUFFER)
+
+    def read(self, name: str) -> bytes:
+        return (self.root / name).read_bytes()
+
+    def sha256(self, name: str) -> str:
+        return sha256_file(self.root / name)
+
+    def write(self, name: str, data: bytes) -> None:
+        passing = None
+        if self._temporary is not None:
+            passing = self._temporary / f"{name}.{secrets.token_hex(4)}.tmp"
+        write_bytes(self.root / name, data, passing)
+
+    def remove(self, name: str) -> None:
+        path = self.root / name
+        with storage_errors(path):
+            if os.path.lexists(path):
+                path.unlink(missing_ok=True)  # another process may have been faster
+                sync_folder(path.parent)
+
+    def where(self, name: str) -> str:
+        return str(self.root / name)
+
+
+def store_of(place: Path | URL | Store) -> Store:
+    """A store for reading what lies at `place`."""
+    if isinstance(place, Path):
+        return LocalStore(place)
+    if isinstance(place, URL):
+        from .remote import open_remote
+
+        return open_remote(place)
+    return place

@@ -1,0 +1,1 @@
+"""What each GAN trainer reads."""

@@ -1,0 +1,74 @@
+"""An image's bytes, out of its shard: one seek, hash verified. And the one re-encoding there is."""
+
+import hashlib
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image
+
+from ..errors import VerifyError
+from ..storage.store import Store, store_of
+from .layout import Slice
+
+_COMPRESSION = 6  # zlib level of the pipeline's own PNGs
+
+
+class Tars:
+    """The tars of one corpus, one open at a time; not for several threads at once."""
+
+    def __init__(self, shards: Path | Store) -> None:
+        self.shards = store_of(shards)
+        self._name: str | None = None
+        self._file: BinaryIO | None = None
+
+    def read(self, key: str, image: Slice) -> bytes:
+        """The image file of sample `key`. Raises VerifyError unless it has the manifest's hash."""
+        tar = self.shards.where(f"{image.shard}.tar")
+        try:
+            file = self._opened(image.shard)
+            file.seek(image.offset)
+            data = file.read(image.size)
+        except OSError as error:
+            raise VerifyError(
+                f"{tar} cannot be read ({error.strerror or error}). "
+                f"`scoremix-pipeline verify {self.shards}` names everything that is wrong."
+            ) from error
+        if hashlib.sha256(data).hexdigest() != image.sha256:
+            raise VerifyError(
+                f"Image {key} in {tar} is damaged: its bytes are not "
+                "those that the manifest promises. "
+                f"`scoremix-pipeline verify {self.shards}` names everything that is wrong."
+            )
+        return data
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._name = self._file = None
+
+    def _opened(self, name: str) -> BinaryIO:
+        if self._file is None or self._name != name:
+            self.close()
+            self._file = self.shards.open(f"{name}.tar")
+            self._name = name
+        return self._file
+
+
+@contextmanager
+def open_tars(shards: Path | Store) -> Iterator[Tars]:
+    tars = Tars(shards)
+    try:
+        yield tars
+    finally:
+        tars.close()
+
+
+def rgb_png(png: bytes) -> bytes:
+    """A gray PNG (mode L) as an RGB PNG with three equal channels; equal input, equal bytes."""
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as image:
+        image.convert("RGB").save(buffer, "PNG", compress_level=_COMPRESSION)
+    return buffer.getvalue()

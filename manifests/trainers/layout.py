@@ -1,0 +1,307 @@
+"""What a trainer's folder holds, as data: which file comes from which bytes of which shard.
+
+A pure description. `export` writes a listing to disk (or into a zip), `mount` serves the same one
+without writing; HDF5 and LMDB are made from the same rows. Nothing here opens a tar.
+
+    listing = read_layout(shards, Layout("imagefolder", ratio=3))
+    for entry in listing.entries(): ...          # stylegan, imagefolder, unpaired
+    for row in listing.images(): ...             # every target: the rows without paths
+
+File names are `RRR_KEY.png`, R the round: real images sort first, then round by round, and
+`key_of` reads the key back for `inspect SHARDS KEY`.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ..errors import ConfigError, VerifyError
+from ..published.index import INDEX, read_index
+from ..published.publish import SUMS, is_published
+from ..published.subset import last_round
+
+Target = Literal["stylegan", "imagefolder", "unpaired", "hdf5", "lmdb"]
+TARGETS: tuple[Target, ...] = get_args(Target)
+LABELS = "dataset.json"  # of the stylegan target, at its root
+SIDES = ("trainA", "trainB")
+UNCLASSED = "images"  # the one class folder of a corpus without classes
+
+_COLUMNS = ("key", "round", "shard", "offset", "size", "sha256", "class_id", "soft_label")
+_BATCH = 4096  # rows that are Python objects at a time
+_SLUG = 40  # characters of a class name that a folder keeps
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What is asked for; the same options on the same shards give the same listing."""
+
+    target: Target
+    ratio: int | None = None  # rounds 0..ratio; None: all there are
+    real_only: bool = False  # round 0 alone
+    rgb: bool = False  # gray images are written as RGB: the one re-encoding there is
+    hard_labels: bool = False  # soft labels become the class of the largest weight
+    split: str = "train"  # imagefolder: folder of the training images, "" for none
+    real_split: str | None = None  # imagefolder: a second folder, of the real images alone
+    flat: bool = False  # imagefolder: no folders at all, for readers that list one folder
+    domains: tuple[str, str] | None = None  # unpaired: class names of A and B; None: both classes
+
+
+class Slice(NamedTuple):
+    """Bytes of an image inside SHARDS/`shard`.tar."""
+
+    shard: str
+    offset: int
+    size: int
+    sha256: str
+
+
+class Row(NamedTuple):
+    """One image of the selection."""
+
+    key: str
+    round: int
+    class_id: int  # -1 without one class
+    image: Slice
+
+
+class Entry(NamedTuple):
+    """One file of the layout."""
+
+    path: str  # relative, with "/", ASCII
+    payload: Slice | bytes
+    to_rgb: bool  # the payload is a gray PNG and must be re-encoded: payload.rgb_png
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """A layout of one corpus. Rows are in shard order, so that tars are read front to back."""
+
+    shards: Path
+    layout: Layout
+    rows: pa.Table  # the chosen rows of manifest.parquet, columns _COLUMNS
+    class_ids: npt.NDArray[np.int64]  # (rows,), -1 without one class
+    labels: Literal["none", "hard", "soft"]  # as exported
+    classes: tuple[str, ...]  # names by class id
+    resolution: int  # side in pixels
+    channels: int  # as exported: 1 or 3
+    to_rgb: bool  # images are gray in the shards and RGB in the layout
+    name: str  # of the corpus, ASCII
+    index_digest: str  # of the corpus
+
+    @property
+    def count(self) -> int:
+        """Images; a real_split holds some of them a second time."""
+        return int(self.rows.num_rows)
+
+    def class_counts(self) -> list[int]:
+        """Images per class id; empty without one class each."""
+        if self.labels != "hard":
+            return []
+        counts = np.bincount(self.class_ids, minlength=len(self.classes))
+        return [int(count) for count in counts]
+
+    def images(self) -> Iterator[Row]:
+        """Every image of the selection, in shard order."""
+        start = 0
+        for batch in self.rows.select(_COLUMNS[:-2]).to_batches(max_chunksize=_BATCH):
+            ids = self.class_ids[start : start + batch.num_rows].tolist()
+            columns = [column.to_pylist() for column in batch.columns]
+            for *head, class_id in zip(*columns, ids, strict=True):
+                key, round_, shard, offset, size, sha256 = head
+                yield Row(key, round_, class_id, Slice(shard, offset, size, sha256))
+            start += batch.num_rows
+
+    def entries(self) -> Iterator[Entry]:
+        """Every file, images in shard order, dataset.json last.
+
+        Raises ConfigError for hdf5 and lmdb, which hold no files.
+        """
+        layout = self.layout
+        if layout.target in ("hdf5", "lmdb"):
+            raise ConfigError(
+                f"{layout.target} is one data file and has no listing of images. Use stylegan, "
+                "imagefolder or unpaired."
+            )
+        folders = self._folders()
+        also = layout.real_split if layout.target == "imagefolder" else None
+        for row in self.images():
+            name = file_name(row.key, row.round)
+            yield Entry(f"{folders(row)}{name}", row.image, self.to_rgb)
+            if also and row.round == 0:
+                folder = class_folder(self.classes, row.class_id)
+                yield Entry(f"{also}/{folder}/{name}", row.image, self.to_rgb)
+        if layout.target == "stylegan" and self.labels != "none":
+            yield Entry(LABELS, self.labels_json(), False)
+
+    def labels_json(self) -> bytes:
+        """dataset.json of the stylegan target: class ids, or equally long lists of weights."""
+        labels: list[Any] = self.class_ids.tolist()
+        if self.labels == "soft":
+            labels = self.rows["soft_label"].to_pylist()
+        folders = self._folders()
+        pairs = [
+            [f"{folders(row)}{file_name(row.key, row.round)}", label]
+            for row, label in zip(self.images(), labels, strict=True)
+        ]
+        return json.dumps({"labels": pairs}, separators=(",", ":"), allow_nan=False).encode()
+
+    def _folders(self) -> Callable[[Row], str]:
+        """Row -> the folder of its image, with a final "/"."""
+        layout = self.layout
+        if layout.flat:
+            return lambda row: ""
+        if layout.target == "stylegan":
+            return lambda row: f"{row.round:03d}/"
+        if layout.target == "unpaired":
+            places = dict(zip(_domains(layout, self.classes), SIDES, strict=True))
+        else:
+            ids = range(len(self.classes)) if self.labels == "hard" else (-1,)
+            split = f"{layout.split}/" if layout.split else ""
+            places = {id_: split + class_folder(self.classes, id_) for id_ in ids}
+        return lambda row: f"{places[row.class_id]}/"
+
+
+def read_layout(shards: Path, layout: Layout) -> Listing:
+    """The listing of a published corpus under `layout`.
+
+    Raises:
+        ConfigError: no corpus, no such ratio, or labels that the target cannot express.
+        VerifyError: the corpus is damaged or unfinished.
+    """
+    _check_published(shards)
+    _check_options(layout)
+    index = read_index(shards)
+    classes = tuple(index["classes"])
+    last = last_round(index["ratio"], 0 if layout.real_only else layout.ratio)
+    path = shards / "manifest.parquet"
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        manifest = file.read(columns=list(_COLUMNS))
+    rows = manifest.filter(pc.less_equal(manifest["round"], last)).combine_chunks()
+    ids, labels = _labels(rows, layout)
+    if labels == "hard":
+        _check_classes(ids, classes)
+    if layout.target == "unpaired":
+        wanted = _domains(layout, classes)
+        mask = np.isin(ids, wanted)
+        rows, ids = rows.filter(pa.array(mask)), ids[mask]
+    return Listing(
+        shards=shards,
+        layout=layout,
+        rows=rows,
+        class_ids=ids,
+        labels=labels,
+        classes=classes,
+        resolution=index["resolution"],
+        channels=3 if layout.rgb else index["channels"],
+        to_rgb=layout.rgb and index["channels"] == 1,
+        name=_slug(index["name"]) or "corpus",
+        index_digest=index["index_digest"],
+    )
+
+
+def file_name(key: str, round_: int) -> str:
+    """RRR_KEY.png: sorts by round, real images (round 0) first."""
+    return f"{round_:03d}_{key}.png"
+
+
+def key_of(path: str) -> str:
+    """The sample's key, from the path of an exported image."""
+    return path.rpartition("/")[2].partition("_")[2].partition(".")[0]
+
+
+def class_folder(classes: tuple[str, ...], class_id: int) -> str:
+    """ASCII folder of a class; folders sort as class ids do: "03_tabby-cat", "images" for none."""
+    if class_id < 0:
+        return UNCLASSED
+    number = f"{class_id:0{len(str(max(len(classes) - 1, 0)))}d}"
+    slug = _slug(classes[class_id])
+    return f"{number}_{slug}" if slug and slug != str(class_id) else number
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:_SLUG].strip("-")
+
+
+def _check_published(shards: Path) -> None:
+    if not (shards / SUMS).is_file() or not (shards / INDEX).is_file():
+        raise ConfigError(
+            f"{shards} is no published corpus: it needs {INDEX} and {SUMS}. Name the shards folder "
+            "of a finished run, or run the same command again to finish it."
+        )
+    if not is_published(shards):
+        raise VerifyError(
+            f"{shards} has files missing, or changed since they were published. "
+            f"`scoremix-pipeline verify {shards}` names them."
+        )
+
+
+def _check_options(layout: Layout) -> None:
+    if layout.target not in TARGETS:
+        raise ConfigError(f"Target {layout.target!r} was asked for; use {', '.join(TARGETS)}.")
+    if layout.target != "imagefolder" and (layout.flat or layout.real_split):
+        raise ConfigError(f"A flat folder, or one of the real images, is not {layout.target}'s.")
+    if layout.real_only and layout.ratio:
+        raise ConfigError(
+            f"Real images only and ratio {layout.ratio} were both asked for. Leave one of them out."
+        )
+
+
+def _labels(
+    rows: pa.Table, layout: Layout
+) -> tuple[npt.NDArray[np.int64], Literal["none", "hard", "soft"]]:
+    """Class ids (rows,) and the kind of labels as exported."""
+    ids = rows["class_id"].to_numpy().astype(np.int64)
+    if rows["soft_label"].null_count:
+        return ids, "hard" if ids.min() >= 0 else "none"
+    if layout.target == "lmdb" or layout.flat:
+        return ids, "none"  # labels are not kept there
+    weights = rows["soft_label"].combine_chunks().flatten().to_numpy().reshape(len(ids), -1)
+    if layout.hard_labels or weights.max(axis=1).min() == 1.0:  # real images have one class
+        return weights.argmax(axis=1), "hard"
+    if layout.target != "stylegan":
+        raise ConfigError(
+            f"The images have soft labels (pairing: any), which {layout.target} cannot express. "
+            "Give each image the class of its largest weight with --hard-labels argmax, use "
+            "--to stylegan, or build the corpus with generate.pairing: within."
+        )
+    return ids, "soft"
+
+
+def _check_classes(ids: npt.NDArray[np.int64], classes: tuple[str, ...]) -> None:
+    missing = sorted(set(range(len(classes))) - set(ids.tolist()))
+    if missing:
+        named = ", ".join(repr(classes[id_]) for id_ in missing[:5])
+        raise ConfigError(
+            f"{len(missing)} of {len(classes)} classes have no image ({named}): trainers would "
+            "number the others anew. Build the corpus without these classes."
+        )
+
+
+def _domains(layout: Layout, classes: tuple[str, ...]) -> list[int]:
+    """Class ids of A and B."""
+    names = layout.domains or classes
+    known = ", ".join(repr(name) for name in classes[:20]) or "none"
+    if len(names) != 2:
+        raise ConfigError(
+            f"unpaired needs two classes, its domains A and B; the corpus has {len(classes)}: "
+            f"{known}. " + ("Name two with --domains A,B." if len(classes) > 2 else _TWO_FOLDERS)
+        )
+    unknown = [name for name in names if name not in classes]
+    if unknown or names[0] == names[1]:
+        raise ConfigError(
+            f"Domains {names[0]!r} and {names[1]!r} were asked for. Name two different classes of "
+            f"the corpus, which has: {known}."
+        )
+    return [classes.index(name) for name in names]
+
+
+_TWO_FOLDERS = "Put the images of each domain into a sub-folder of its own and build again."

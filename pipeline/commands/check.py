@@ -1,0 +1,105 @@
+"""scoremix-pipeline check: says before the training what would end it."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ...manifests.errors import VerifyError
+
+if TYPE_CHECKING:
+    from ...stages.check.report import Verdict
+
+
+def _known(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The name of a target or trainer in lower case; looked up when used, not for --help."""
+    from ...stages.check.needs import NAMES
+
+    if value is None or value.lower() in NAMES:
+        return value and value.lower()
+    raise click.BadParameter(f"{value!r} is not known. Known are: {', '.join(NAMES)}.")
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--for",
+    "wanted",
+    callback=_known,
+    metavar="TARGET|TRAINER",
+    help="stylegan, imagefolder, unpaired, hdf5, lmdb, or a trainer as in docs/check.md, such as"
+    " stylegan3, stargan-v2, biggan, cut. Default: tell who can read it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The whole report as JSON.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+def check(path: Path, wanted: str | None, as_json: bool, quiet: bool) -> None:
+    """Say whether a trainer reads the corpus at PATH to its end: any corpus, ours or not.
+
+    PATH: a folder or zip of images, an HDF5 file, a folder with an LMDB. Every image is decoded.
+    Ends with 0 if it can be read, 3 if not, 2 if there is nothing that can be judged.
+    """
+    from ...stages.check.check import judge
+    from ...stages.check.report import shell_name
+    from ..progress import Shown
+
+    verdicts = judge(path, wanted, Shown(quiet))
+    readable = any(one.readable for one in verdicts)
+    if as_json:
+        report = {"path": shell_name(path), "for": wanted, "readable": readable}
+        listed = {"verdicts": [one.as_json() for one in verdicts]}
+        click.echo(json.dumps(report | listed, indent=2))
+    elif wanted is None:
+        click.echo(_overview(verdicts))
+    else:
+        click.echo("\n".join(_told(one) for one in verdicts))
+    if not readable:
+        reader = wanted or "any trainer that is known here"
+        where = "are listed above" if wanted or as_json else "come with --for, as in --for stylegan"
+        raise VerifyError(
+            f"{shell_name(path)} cannot be read to its end by {reader}. The findings and their"
+            f" remedies {where}."
+        )
+
+
+def _told(verdict: "Verdict") -> str:
+    """One verdict in full: findings, facts, options."""
+    from ...stages.check.report import facts_line
+
+    lines = [str(one) for one in verdict.findings]
+    if verdict.readable:
+        lines.append(f"{verdict.name} reads it: {facts_line(verdict.facts)}")
+        lines += [f"remember: {line}" for line in verdict.remember]
+    return "\n".join(lines)
+
+
+def _overview(verdicts: list["Verdict"]) -> str:
+    """A small table: for each target who reads it, and who does not and why; then the facts."""
+    from ...stages.check.report import facts_line
+
+    lines = []
+    for target in dict.fromkeys(one.target for one in verdicts):
+        mine = [one for one in verdicts if one.target == target]
+        yes = ", ".join(_noted(one) for one in mine if one.readable) or "nobody"
+        lines.append(f"{target + ':':<13}read by {yes}")
+        no: dict[str, list[str]] = {}
+        for one in mine:
+            if not one.readable:
+                no.setdefault(_first_reason(one), []).append(one.name)
+        lines += [f"{'':<13}not by {', '.join(names)}: {reason}" for reason, names in no.items()]
+    good = [one.facts for one in verdicts if one.readable]
+    known = next((facts for facts in good if facts.get("classes")), good[0] if good else {})
+    return "\n".join([*lines, facts_line(known)] if known else lines)
+
+
+def _noted(verdict: "Verdict") -> str:
+    count = len(verdict.findings)
+    return verdict.name + (f" ({count} warning{'s' if count > 1 else ''})" if count else "")
+
+
+def _first_reason(verdict: "Verdict") -> str:
+    finding = verdict.findings[0]
+    more = f" and {finding.count - 1:,} more" if finding.count > 1 else ""
+    errors = sum(one.severity == "error" for one in verdict.findings) - 1
+    others = f" and {errors} other error{'s' if errors > 1 else ''}" if errors else ""
+    return f"{finding.rule} ({finding.files[0][0]}{more}){others}"

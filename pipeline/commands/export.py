@@ -1,0 +1,47 @@
+"""The command `export`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ...manifests.storage.location import Place
+from .layout_options import TARGETS, layout_options, pair, said, show_commands
+from .options import PLACE
+
+if TYPE_CHECKING:
+    from ...stages.export.export import Exported
+
+
+@click.command("export")
+@click.argument("shards", type=PLACE)
+@layout_options(TARGETS)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder, or .zip.")
+@click.option("--overwrite", is_flag=True, help="Replace an export, or a file, that is in the way.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+def export(shards: Place, out: Path, quiet: bool, domains: str | None, **options: Any) -> None:
+    """Write SHARDS in the layout that an existing GAN trainer reads, without a changed line there.
+
+    Prints the trainer's own commands at the end; docs/trainers.md says what to switch off.
+    """
+    from ...stages.export.export import ExportConfig
+    from ...stages.export.export import export as write
+    from ..ledger import local_shards_of
+    from ..progress import Shown, Stoppable
+    from ..signals import stop_on_signal
+
+    config = ExportConfig(**options, domains=pair(domains))
+    folder = local_shards_of(shards)
+    with stop_on_signal() as stopping:
+        done = write(folder, out, config, progress=Stoppable(Shown(quiet), stopping))
+    _tell(done)
+
+
+def _tell(done: "Exported") -> None:
+    """What is there now, and what to do with it."""
+    from ..progress import size
+
+    if not done.made:
+        click.echo(f"Nothing to do: {done.out} is this export already.")
+    click.echo(f"{done.out}: {said(done.listing)}; {done.files:,} files, {size(done.bytes)}")
+    show_commands(done.commands)

@@ -1,0 +1,96 @@
+"""The command `forget`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ...manifests.errors import ConfigError
+from ..ledger import Ledger
+
+if TYPE_CHECKING:
+    from ..maintenance.forget import Forgotten
+
+
+@click.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("keys", metavar="[KEY]...", nargs=-1)
+@click.option(
+    "--retrain",
+    is_flag=True,
+    help="Also train the network anew without them, and make and judge everything again.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    help="For --retrain: where to compute; auto takes a GPU if there is one.",
+)
+@click.option("--quiet", is_flag=True, help="No progress.")
+def forget(folder: Path, keys: tuple[str, ...], retrain: bool, device: str, quiet: bool) -> None:
+    """Remove source images from RUN: their pixels, names, and every image made from them.
+
+    KEY is a real image's key (000123) or an input's name as in corpus/sources.parquet, also of a
+    held-out image. The same file, and files with the same pixels, go with it, and no later ingest
+    takes them. The network has still seen them: --retrain is what removes that. Killed on the way,
+    the same command ends it; so does `forget RUN` without a KEY, and `run`.
+    """
+    from ...manifests.files.lock import run_lock
+    from ...manifests.tombstones import read_tombstones
+    from ..maintenance.forget import complete, settle
+    from ..maintenance.forget import forget as remove
+
+    run = folder.absolute()
+    if not (run / "stages.lock.json").exists():
+        raise ConfigError(f"{folder} is not a run folder: it has no stages.lock.json.")
+    if not keys and not read_tombstones(run).stones:
+        raise ConfigError("No KEY was named, and nothing of this run was forgotten before.")
+    with run_lock(run):
+        if keys:
+            _tell(folder, remove(run, keys))
+        else:
+            complete(run)
+            click.echo(f"{folder}: what was to be forgotten is gone.")
+        if retrain:
+            settle(run)
+    if retrain:
+        _train_again(run, device, quiet)
+    elif (run / "score-net").exists():
+        click.echo(
+            "The network in score-net/ was trained on all images, these too, and the augmented"
+            f" images that are left were made by it. `scoremix-pipeline forget {folder} --retrain`"
+            " trains it anew without them and makes everything again: other images' bytes change"
+            " with it."
+        )
+
+
+def _tell(folder: Path, done: "Forgotten") -> None:
+    if not done.inputs:
+        click.echo("Nothing to do: they were forgotten before.")
+        return
+    others = f" ({', '.join(done.keys[:8])}{', ...' if len(done.keys) > 8 else ''})"
+    place = Ledger(folder).place()
+    click.echo(
+        f"{done.inputs} inputs are forgotten, {len(done.keys)} of them real images in the shards"
+        f"{others if done.keys else ''}: {done.samples} samples were taken out of {done.shards}"
+        f" shards in {place}; all other samples keep their bytes. Their pixels left"
+        " corpus/. report/ and the caches in .scoremix/ were removed: the next run judges again."
+    )
+    click.echo(
+        "The files themselves are where they were, and so is every copy or export of these shards"
+        " made before: delete them yourself. tombstones.json keeps hashes, so that no later ingest"
+        " of this run takes them."
+    )
+    if done.resembling:
+        click.echo(
+            f"These resemble them and stay: {', '.join(done.resembling[:20])}. Forget them too if"
+            " they show the same."
+        )
+
+
+def _train_again(run: Path, device: str, quiet: bool) -> None:
+    from ..config import load_config
+    from .run import How, bring_up_to_date
+
+    config = load_config(run / "stages.yaml", [])
+    bring_up_to_date(config, run, Ledger(run).place(), How(device=device, quiet=quiet))

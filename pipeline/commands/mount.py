@@ -1,0 +1,44 @@
+"""The command `mount`."""
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ...manifests.storage.location import Place
+from .layout_options import layout_options, pair, said, show_commands
+from .options import PLACE
+
+if TYPE_CHECKING:
+    from ...stages.mount.mount import Mounted
+
+
+@click.command("mount")
+@click.argument("shards", type=PLACE)
+@click.argument("place", metavar="DIR", type=click.Path(path_type=Path))
+@layout_options(("stylegan", "imagefolder", "unpaired"))
+def mount(shards: Place, place: Path, domains: str | None, **options: Any) -> None:
+    """Show SHARDS at DIR as the files that `export` would write, without a copy (Linux, FUSE).
+
+    DIR is an empty folder, or none yet. Serves until control-C, SIGTERM or an unmount from
+    elsewhere, and ends with exit code 0. Needs the extra `mount` and the right to mount; in a
+    container, use `export`.
+    """
+    from ...stages.mount.mount import MountConfig
+    from ...stages.mount.mount import mount as serve
+    from ..ledger import local_shards_of
+    from ..signals import stop_on_signal
+
+    config = MountConfig(**options, domains=pair(domains))
+    folder = local_shards_of(shards)
+    with stop_on_signal(signal.SIGHUP, patient=True) as stopping:
+        serve(folder, place, config, ready=_tell, stopping=stopping)
+    click.echo(f"{place} is unmounted.", err=True)
+
+
+def _tell(done: "Mounted") -> None:
+    """What can be read now, what to do with it, and how to end it."""
+    click.echo(f"{done.place}: {said(done.listing)}; {done.files:,} files, read-only")
+    show_commands(done.commands)
+    click.echo(f"Serving. To unmount: control-C here, or from elsewhere\n  {done.unmount}")

@@ -1,0 +1,103 @@
+"""The command `repair`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ...manifests.errors import ConfigError, VerifyError
+from ...manifests.storage.location import Place, same_place
+from ..ledger import Ledger
+from .options import PLACE
+
+if TYPE_CHECKING:
+    from ..maintenance.repair import Repaired
+
+
+@click.command()
+@click.argument("shards", type=PLACE)
+@click.option(
+    "--run",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="The run that made SHARDS; needed only where they do not lie in it or beside it.",
+)
+@click.option(
+    "--accept-new",
+    is_flag=True,
+    help="Where the old bytes cannot be met, or no witness of them is left: record the new ones.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    help="Where to compute; auto takes a GPU if there is one.",
+)
+@click.option("--quiet", is_flag=True, help="No progress.")
+def repair(shards: Place, folder: Path | None, accept_new: bool, device: str, quiet: bool) -> None:
+    """Make the damaged or missing files of SHARDS again, from the run that made them.
+
+    What is made is compared with its old digest before it replaces anything; what is sound is not
+    touched. Exit code 3 where something could not be made again; it is named.
+    """
+    from ...manifests.files.lock import run_lock
+    from ..finished_run import reopen
+    from ..maintenance.repair import repair as mend
+    from ..progress import Shown
+    from .run import device_of
+
+    run = _run_of(shards, folder)
+    if isinstance(shards, Path) and (shards / "stages.lock.json").exists():
+        shards = Ledger(run).place()
+    with run_lock(run):
+        report = mend(
+            reopen(run),
+            shards.absolute() if isinstance(shards, Path) else shards,
+            device=device_of(device),
+            accept_new=accept_new,
+            progress=Shown(quiet),
+        )
+    _tell(shards, report)
+
+
+def _run_of(shards: Place, folder: Path | None) -> Path:
+    """The run that made the shards: named, or the one that they lie in or beside."""
+    if folder is not None:
+        return folder.absolute()
+    if not isinstance(shards, Path):
+        run = Path.cwd() / f"{shards.name}.run"  # where augment puts it
+        if (run / "stages.lock.json").exists() and Ledger(run).place() == shards:
+            return run
+        raise ConfigError(
+            f"No run was found that made {shards}: looked for {run.name} in this folder. Images are"
+            " made again from a run's corpus and network: name its folder with --run."
+        )
+    place = shards.absolute()
+    if (place / "stages.lock.json").exists():
+        return place
+    for run in (place.parent, place.with_name(f"{place.name}.run")):
+        if (run / "stages.lock.json").exists():
+            if same_place(Ledger(run).place(), place):
+                return run
+    raise ConfigError(
+        f"No run was found that made {shards}: looked in {place.parent} and {place.name}.run beside"
+        " it. Images are made again from a run's corpus and network: name its folder with --run."
+    )
+
+
+def _tell(shards: Place, report: "Repaired") -> None:
+    for name, what in report.done.items():
+        click.echo(f"{name}: {what}")
+    for name, why in report.refused.items():
+        click.echo(f"{name}: NOT repaired: {why}")
+    if report.left or report.refused:
+        for problem in report.left:
+            click.echo(str(problem))
+        raise VerifyError(
+            f"{shards} is not whole yet: {len(report.left)} problem(s), listed above. Files that"
+            " the run does not make are left as they are: restore or remove them yourself."
+        )
+    if not report.done:
+        click.echo(f"Nothing to repair: {shards} is whole.")
+    else:
+        click.echo(f"{shards} is whole again: {len(report.done)} repaired, the rest untouched.")

@@ -1,0 +1,141 @@
+"""What each stage is made from: the content that the ledger compares."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ..manifests.files.atomic import canonical_digest
+from ..manifests.plan.plan import PlanOptions
+from ..manifests.storage.location import is_url
+from ..stages.common.presets import evened
+from ..stages.corpus.store import Corpus
+from ..stages.evaluate import evaluate as evaluating
+from ..stages.generate import generate as generating
+from ..stages.ingest import ingest as ingesting
+from ..stages.sources import remote
+from ..stages.sources.bundled import BUNDLED, PACKAGES
+from ..stages.sources.open import expand
+from ..stages.train import train as training
+from ..stages.write.write import Work
+from .config import FEATURE_WORDS, Config
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The plan with what identifies it."""
+
+    rows: pa.Table
+    digest: str
+    recipe: dict[str, Any]
+    work: list[Work]
+
+
+def inputs_of_ingest(config: Config) -> dict[str, Any]:
+    beside = config.ingest.beside
+    return {
+        "options": config.ingest.model_dump(mode="json"),
+        "seed": config.seed,
+        "source": [fingerprint(asked.source) for asked in config.ingest.sources],
+        "reference": None if beside is None else fingerprint(beside.source),
+        "algorithm": ingesting.ALGORITHM,
+    }
+
+
+def inputs_of_train(config: Config, corpus_digest: str) -> dict[str, Any]:
+    return {
+        "options": config.train.model_dump(mode="json", exclude={"preset", "focus_t0"}),
+        "seed": config.seed,
+        "t0": config.train.focused_on(config.generate.t0),
+        "corpus": corpus_digest,
+        "algorithm": training.ALGORITHM,
+    }
+
+
+def inputs_of_plan(config: Config, recipe: dict[str, Any]) -> dict[str, Any]:
+    return {"options": vars(plan_options(config)), "seed": config.seed, "recipe": recipe}
+
+
+def inputs_of_write(planned: Planned) -> dict[str, Any]:
+    expected = [(work.name, work.rows_digest, work.recipe_digest) for work in planned.work]
+    return {"plan": planned.digest, "shards": canonical_digest(expected)}
+
+
+def inputs_of_evaluate(config: Config, planned: Planned) -> dict[str, Any]:
+    return {
+        "options": config.evaluate.model_dump(mode="json"),
+        "features": fingerprint(named_path(config.evaluate.features)),
+        "weights": fingerprint(config.evaluate.inception_weights),
+        "extras": [fingerprint(config.evaluate.lpips), fingerprint(config.evaluate.classifier)],
+        "seed": config.seed,
+        "plan": planned.digest,
+        "recipe": planned.recipe,
+        "algorithm": evaluating.ALGORITHM,
+    }
+
+
+def plan_options(config: Config) -> PlanOptions:
+    return PlanOptions(
+        ratio=config.generate.ratio,
+        alpha=config.generate.alpha,
+        pairing=config.generate.pairing,
+        lone_class=config.generate.lone_class,
+        method=config.generate.method,
+        shard_size=config.write.shard_size,
+    )
+
+
+def recipe_of(config: Config, model: dict[str, Any] | None, corpus: Corpus) -> dict[str, Any]:
+    """Generation's recipe and the encoder's: what identifies a shard beside its rows."""
+    batch = config.generate.batch
+    assert isinstance(batch, int)
+    size = evened(batch, config.write.shard_size, len(corpus.images))
+    evenly = config.generate.model_copy(update={"batch": size})
+    made = generating.recipe(evenly, model, corpus.digest)
+    return made | {"format": config.write.format, "encoder": config.write.encoder}
+
+
+def train_more(folder: Path, config: Config) -> str:
+    """The command that trains twice as long and brings everything after it up to date."""
+    assert config.train.steps is not None
+    more = f"--set train.steps={max(2 * config.train.steps, 1000)}"
+    return f"scoremix-pipeline run {folder / 'stages.yaml'} {more}"
+
+
+def named_path(features: str) -> str | None:
+    """`evaluate.features` where it is a path."""
+    return None if features in FEATURE_WORDS else features
+
+
+def fingerprint(source: str | None) -> Any:
+    """Tells whether a source changed, without reading it: names, sizes and times of its files."""
+    if source is None:
+        return None
+    if source in BUNDLED:
+        package = PACKAGES[source]
+        try:
+            return f"{package} {metadata.version(package)}"
+        except metadata.PackageNotFoundError:
+            return None
+    if is_url(source):
+        return remote.fingerprint(source)
+    paths = [Path(path) for path in expand(source)]
+    if len(paths) == 1 and paths[0].is_dir():
+        return canonical_digest(sorted(_files(paths[0])))
+    found = [(path, path.stat()) for path in paths if path.is_file()]
+    several = len(paths) > 1  # then the names decide the order
+    return [
+        [path.name if several else None, state.st_size, state.st_mtime_ns] for path, state in found
+    ] or None
+
+
+def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
+    for root, _, names in os.walk(folder):
+        for name in names:
+            path = Path(root, name)
+            state = path.lstat()
+            yield str(path.relative_to(folder)), state.st_size, state.st_mtime_ns

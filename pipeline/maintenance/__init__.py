@@ -1,0 +1,1 @@
+"""What mends or changes a finished run."""

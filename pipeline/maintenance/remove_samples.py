@@ -1,0 +1,128 @@
+"""clearing: shards without what was forgotten, where they lie; the other samples keep their bytes.
+
+In a folder a shard is written again beside the old one and takes its place. From an object store it
+is fetched, written again in the mirror, and uploaded as every shard is: the old marker goes first,
+the new one comes last. Killed anywhere, the same call goes on.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from ...manifests.errors import ScoreMixError, StorageError, VerifyError
+from ...manifests.files.atomic import storage_errors
+from ...manifests.files.crash_points import at
+from ...manifests.published.mirror import MirroredStore
+from ...manifests.published.publish import SHARD_FILE, unpublish
+from ...manifests.shards.replace import install
+from ...manifests.shards.rewrite import rewrite
+from ...manifests.shards.shard import Marker, read_marker
+from ...manifests.storage.store import LocalStore, Store
+from ...stages.write.write import Work
+from ..fingerprints import inputs_of_write
+from ..finished_run import Reopened
+from ..shards.local import Folder, Product
+
+_EXTENSIONS = ("json", "tar", "parquet")  # in the order in which a shard is taken away
+
+
+def clear_shards(opened: Reopened) -> None:
+    """Makes the shards what the plan without the forgotten asks for, and publishes them so.
+
+    Raises StorageError where the disk or the store refuses; the same call goes on.
+    """
+    place, work = opened.ledger.place(), opened.planned.work
+    product: Product
+    store: Store
+    clear: Callable[[Work], None]
+    if isinstance(place, Path):
+        product, store = Folder(place, opened.folder), LocalStore(place)
+        clear = partial(_in_folder, place, product.temporary() / "forget")
+    else:
+        from ..shards.object_store import Prefix
+
+        product = Prefix(place, opened.folder, lambda: False)
+        store = product.store
+        clear = partial(_in_store, product.store, opened.folder / ".scoremix" / "tmp")
+    unpublish(store)
+    for item in work:
+        clear(item)
+    _remove_others(store, {item.name for item in work})
+    if all(product.finished(item) for item in work):
+        product.publish(opened.making("cpu"))
+        opened.ledger.record("write", inputs_of_write(opened.planned), shards=len(work))
+    at("forgotten-published")
+
+
+def _in_folder(shards: Path, made: Path, item: Work) -> None:
+    """One shard: finished, or its rewriting begun, or still with everything, or beyond help."""
+    name = item.name
+    if not (made / f"{name}.json").exists():  # else a killed process was moving it
+        if item.finished(shards):
+            return
+        if not _rewritten(shards, made, made.parent, read_marker(shards, name), item):
+            _remove(LocalStore(shards), name)
+            return
+    install(made, shards, name, new=True)
+
+
+def _in_store(store: MirroredStore, temporary: Path, item: Work) -> None:
+    """The same; what a killed process has made or uploaded is found by its marker."""
+    name, mirror = item.name, store.mirror
+    if not item.finished(store):
+        fetched = temporary / "forget"
+        if not item.finished(mirror):
+            _fetch(store, name, fetched)
+            if not _rewritten(fetched, mirror, temporary, read_marker(store, name), item):
+                _remove(store, name)
+                _remove(LocalStore(mirror), name)
+                return
+            _remove(LocalStore(fetched), name)
+        store.look_again()
+        store.upload(name)
+    marker = read_marker(mirror, name)
+    if marker is None or marker.rows_digest != item.rows_digest:
+        _remove(LocalStore(mirror), name)
+    store.drop(name)
+
+
+def _fetch(store: MirroredStore, name: str, fetched: Path) -> None:
+    with storage_errors(fetched):
+        fetched.mkdir(parents=True, exist_ok=True)
+        for extension in ("tar", "parquet"):
+            with suppress(FileNotFoundError):
+                store.remote.fetch(f"{name}.{extension}", fetched / f"{name}.{extension}")
+
+
+def _rewritten(
+    shards: Path, made: Path, temporary: Path, marker: Marker | None, item: Work
+) -> bool:
+    """False where the old shard is damaged: its bytes may hold what is to go, so it must go whole,
+    and the run makes it again."""
+    try:
+        if marker is None:
+            raise VerifyError(f"{item.name} has no marker")
+        rewrite(shards, made, temporary, marker, item.rows, item.rows_digest)
+    except StorageError:
+        raise
+    except ScoreMixError:
+        return False
+    at("shard-rewritten")
+    return True
+
+
+def _remove(store: Store, name: str) -> None:
+    for extension in _EXTENSIONS:
+        store.remove(f"{name}.{extension}")
+
+
+def _remove_others(store: Store, names: set[str]) -> None:
+    """Shards of which nothing is left, and those files of a mirror that belong to them."""
+    stores = [store]
+    if isinstance(store, MirroredStore) and store.mirror.is_dir():
+        stores.append(LocalStore(store.mirror))
+    for one in stores:
+        found = {name.partition(".")[0] for name in one.names() if SHARD_FILE.fullmatch(name)}
+        for name in sorted(found - names):
+            _remove(one, name)

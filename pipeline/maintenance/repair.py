@@ -1,0 +1,281 @@
+"""repair: damaged or missing shards are made again, proven equal to the old ones, and put back.
+
+A shard is made in a temporary folder and compared with every witness of its old hashes before it
+takes the old one's place. Then the small files, which follow from shards, plan and run. What is
+sound is never written.
+"""
+
+import hashlib
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from ...manifests.errors import ConfigError, ScoreMixError
+from ...manifests.files.atomic import canonical_digest, json_bytes, write_bytes
+from ...manifests.files.crash_points import at
+from ...manifests.published.croissant import CROISSANT
+from ...manifests.published.index import INDEX
+from ...manifests.published.mirror import index_in, mirror_of
+from ...manifests.published.publish import (
+    SMALL,
+    SUMS,
+    finished_markers,
+    foreign_files,
+    index_and_sums,
+    render_sums,
+    small_files,
+    unpublish,
+)
+from ...manifests.published.recorded_hashes import (
+    EXTENSIONS,
+    Witnesses,
+    marker_digest,
+    read_witnesses,
+)
+from ...manifests.published.verify import Problem, verify
+from ...manifests.shards.replace import install, upload
+from ...manifests.shards.shard import FileFacts, Marker, marker_for
+from ...manifests.storage.location import URL, Place, same_place
+from ...manifests.storage.remote import RemoteStore
+from ...manifests.storage.store import LocalStore, Store, store_of
+from ...stages.write.write import Work
+from ..finished_run import Reopened
+from ..progress import Shown
+from ..shards.builder import Making
+from ..shards.local import Folder
+
+
+@dataclass
+class Repaired:
+    """What was done, and what was left."""
+
+    done: dict[str, str] = field(default_factory=dict)  # shard or file -> what was done to it
+    refused: dict[str, str] = field(default_factory=dict)  # shard or file -> why it was not made
+    left: list[Problem] = field(default_factory=list)  # as verify sees the corpus now
+
+
+@dataclass
+class _Repair:
+    run: Reopened
+    shards: Store
+    witnesses: Witnesses
+    accept_new: bool
+    progress: Shown
+    making: Making
+    temporary: Path
+    has_new: bool = False  # whether a shard has other bytes than before
+    report: Repaired = field(default_factory=Repaired)
+
+    @property
+    def known(self) -> list[dict[str, str]]:
+        """Environments that a lost marker may have recorded."""
+        planned = self.run.ledger.outcome("plan").get("environment")
+        return [planned] if planned else []
+
+
+def repair(
+    run: Reopened, place: Place, *, device: str, accept_new: bool, progress: Shown
+) -> Repaired:
+    """Mends the corpus at `place`, which this run made. The caller holds the run's lock.
+
+    accept_new: where the old hashes cannot be met, or nobody knows them any more, record new ones.
+
+    Raises:
+        ConfigError: the shards are not this run's.
+        StorageError: the disk refuses; the same command resumes.
+    """
+    names = [work.name for work in run.planned.work]
+    temporary, remembered = _temporary(place, run.folder), index_in(mirror_of(run.folder))
+    shards = LocalStore(place, temporary / "repair") if isinstance(place, Path) else store_of(place)
+    last = remembered if isinstance(place, URL) else None
+    witnesses = _of_this_run(run, place, read_witnesses(shards, names, last))
+    shutil.rmtree(temporary, ignore_errors=True)
+    job = _Repair(
+        run, shards, witnesses, accept_new, progress, run.making(device), temporary / "repair"
+    )
+    try:
+        _mend_shards(job)
+        at("shards-repaired")
+        if not job.report.refused:
+            _mend_small(job)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    job.report.left = verify(shards)
+    if isinstance(place, URL) and not job.report.left:
+        write_bytes(remembered, shards.read(INDEX))
+    return job.report
+
+
+def _temporary(place: Place, run: Path) -> Path:
+    return Folder(place, run).temporary() if isinstance(place, Path) else run / ".scoremix" / "tmp"
+
+
+def _of_this_run(run: Reopened, shards: Place, witnesses: Witnesses) -> Witnesses:
+    """Refuses shards that another run made, or this one from another plan or network.
+
+    An index of another plan among this run's own shards is damage: it is no witness then.
+    """
+    planned, index = run.planned, witnesses.index
+    recorded = same_place(run.ledger.place(), shards)
+    agreeing = [
+        work
+        for work in planned.work
+        if (marker := witnesses.markers.get(work.name)) is not None
+        and (marker.rows_digest, marker.recipe_digest) == (work.rows_digest, work.recipe_digest)
+    ]
+    if index is not None:
+        named = (canonical_digest(index["recipe"]), index["plan_digest"])
+        if named == (canonical_digest(planned.recipe), planned.digest):
+            return witnesses
+        if recorded and agreeing:
+            return witnesses.without_index()
+        why = "index.json names another plan, network or options"
+    elif agreeing or (recorded and not witnesses.markers):
+        return witnesses
+    else:
+        why = "neither index.json nor any marker there says so"
+    raise ConfigError(
+        f"{shards} was not made from what {run.folder} holds now: {why}. Nothing was changed. Name"
+        " the run that made it with --run."
+    )
+
+
+def _mend_shards(job: _Repair) -> None:
+    todo = [
+        work
+        for work in job.run.planned.work
+        if not job.witnesses.sound(work.name, work.rows_digest, work.recipe_digest)
+    ]
+    todo = [work for work in todo if not _marker_alone(job, work)]
+    if not todo:
+        return
+    try:
+        job.making = job.run.with_network(job.making)
+    except ScoreMixError as error:
+        job.report.refused |= {work.name: f"cannot be made: {error}" for work in todo}
+        return
+    total = sum(work.rows.num_rows for work in todo)
+    with job.progress.task("repair", total, "images") as advance:
+        for work in todo:
+            marker = job.making.write(work, job.temporary, job.temporary.parent, advance)
+            _compare(job, work.name, marker)
+
+
+def _marker_alone(job: _Repair, work: Work) -> bool:
+    """Writes a lost marker again where tar and Parquet are vouched for, without making images."""
+    name, witnesses = work.name, job.witnesses
+    files = [f"{name}.tar", f"{name}.parquet"]
+    if not all(map(witnesses.vouched, files)):
+        return False
+    tar, parquet = (FileFacts(witnesses.found[file], job.shards.size(file) or 0) for file in files)
+    likely = marker_for(
+        work.rows,
+        tar,
+        parquet,
+        rows_digest=work.rows_digest,
+        recipe_digest=work.recipe_digest,
+        environment=job.making.environment,
+    )
+    marker = witnesses.marker_like(likely, job.known)
+    if marker is None or marker_digest(marker) == witnesses.found.get(f"{name}.json"):
+        return False
+    data = json_bytes(asdict(marker))
+    job.shards.write(f"{name}.json", data)
+    job.report.done[name] = "its marker was written again, equal to the old one"
+    return True
+
+
+def _compare(job: _Repair, name: str, made: Marker) -> None:
+    """The shard that was made takes the old one's place, if it is the old one."""
+    witnesses = job.witnesses
+    same = {
+        f"{name}.tar": witnesses.proves(f"{name}.tar", made.tar.sha256),
+        f"{name}.parquet": witnesses.proves(f"{name}.parquet", made.parquet.sha256),
+    }
+    marker = witnesses.marker_like(made, job.known)
+    same[f"{name}.json"] = marker is not None
+    if all(same.values()) and marker is not None:
+        write_bytes(job.temporary / f"{name}.json", json_bytes(asdict(marker)))
+        _install(job, marker, new=False)
+        job.report.done[name] = "made again, equal to the old one"
+        return
+    known = any(witnesses.claims(f"{name}.{extension}") for extension in EXTENSIONS)
+    why = (
+        f"made again, but {', '.join(file for file, holds in same.items() if not holds)} came out"
+        " with other bytes than before: this environment is not the one that made it"
+        if known
+        else "made again, but no marker, index.json or SHA256SUMS is left to compare it with"
+    )
+    if not job.accept_new:
+        job.report.refused[name] = f"{why}. --accept-new records the new digests"
+        return
+    unpublish(job.shards)
+    _install(job, made, new=True)
+    job.has_new = True
+    job.report.done[name] = f"{why}: the new digests are recorded"
+
+
+def _install(job: _Repair, marker: Marker, *, new: bool) -> None:
+    if isinstance(job.shards, LocalStore):
+        install(job.temporary, job.shards.root, marker.shard, new=new)
+        return
+    assert isinstance(job.shards, RemoteStore)
+    upload(job.temporary, job.shards, marker, new=new)
+    for path in job.temporary.glob(f"{marker.shard}.*"):
+        path.unlink()
+
+
+def _mend_small(job: _Repair) -> None:
+    """plan, manifest, card, then index.json and SHA256SUMS over what is there now."""
+    planned, shards, facts = job.run.planned, job.shards, job.making.facts()
+    expected = {work.name: (work.rows_digest, work.recipe_digest) for work in planned.work}
+    markers = finished_markers(shards, planned.rows, expected)
+    tables = ("plan.parquet", "manifest.parquet")
+    whole = [name for name in tables if job.witnesses.vouched(name) and not job.has_new]
+    sound = {name: (shards.size(name) or 0, job.witnesses.found[name]) for name in whole}
+    files = small_files(shards, planned.rows, markers, facts, sound)
+    if job.witnesses.lacks(CROISSANT):  # published before there were such files
+        del files[CROISSANT]
+    kept = {name for name in files if job.witnesses.vouched(name) and not job.has_new}
+    hashes = {
+        name: job.witnesses.found[name] if name in kept else _digest(data)
+        for name, data in files.items()
+    } | _foreign(job)
+    write = {name: data for name, data in files.items() if name not in kept}
+    if INDEX in job.witnesses.found and job.witnesses.index is not None and not job.has_new:
+        own = {INDEX: job.witnesses.found[INDEX]}
+        write[SUMS] = render_sums(job.witnesses.promised | own)
+    else:
+        write[INDEX], write[SUMS] = index_and_sums(shards, planned.rows, markers, facts, hashes)
+    contradicted = [name for name, data in write.items() if _contradicted(job, name, data)]
+    if contradicted and not (job.accept_new or job.has_new):
+        job.report.refused |= dict.fromkeys(
+            contradicted,
+            "made again, but with other bytes than before: this environment or version is not the"
+            " one that made it. --accept-new records the new digests",
+        )
+        return
+    for name, data in write.items():
+        if shards.size(name) != len(data) or shards.read(name) != data:
+            shards.write(name, data)
+            job.report.done[name] = "written again"
+
+
+def _contradicted(job: _Repair, name: str, data: bytes) -> bool:
+    """Whether a witness names another hash; files that follow from proven ones need none."""
+    claims = job.witnesses.claims(name)
+    return bool(claims) and not job.witnesses.proves(name, _digest(data))
+
+
+def _foreign(job: _Repair) -> dict[str, str]:
+    """Hashes of files that are not the run's: the old ones, so that damage stays visible."""
+    witnesses = job.witnesses
+    if witnesses.index is not None:
+        files: dict[str, str] = witnesses.index["files"]
+        return {name: digest for name, digest in files.items() if name not in SMALL}
+    there = foreign_files(job.shards)
+    return {name: witnesses.sums.get(name, digest) for name, digest in there.items()}
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,119 @@
+"""Where a run may work: what can be refused is refused before anything is made."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..manifests.errors import ConfigError
+from ..manifests.files import atomic
+from ..manifests.published.mirror import MirroredStore, mirror_of
+from ..manifests.storage.location import URL, Place, place, same_place
+from ..manifests.storage.remote import open_remote
+from ..manifests.storage.retry import Patience
+from ..manifests.storage.store import LocalStore, Store
+from ..models.network.compiled import missing
+from ..stages.images.png import encoder_of
+from .fingerprints import named_path
+from .ledger import Ledger
+
+if TYPE_CHECKING:
+    from .run import Job
+
+_OURS = re.compile(
+    r"((real|aug)-\d+\.(tar|parquet|json)|README\.md|croissant\.json|(plan|manifest)\.parquet|index\.json|SHA256SUMS)"
+)
+
+_FIRST_LOOK = 20.0  # seconds
+_NET, _OWN = "score-net", ".scoremix"
+_PARTS = ("", "corpus", _NET, f"{_NET}/last", "report", _OWN, f"{_OWN}/features")  # of a run
+
+
+def check(job: "Job") -> None:
+    """Refuses what would be found out late: outputs inside the source, foreign files under our
+    names, missing features, a missing encoder or compiler.
+
+    Raises:
+        ConfigError: with the place and what to do.
+    """
+    ingest = job.config.ingest
+    named = [("source", item) for item in ingest.sources] + [("reference", ingest.beside)]
+    for key, asked in named:
+        if asked is not None:
+            _check_apart(f"ingest.{key}", place(asked.source), job)
+    check_owner(job)
+    encoder_of(job.config.write.encoder)
+    for section, how in (
+        ("train", job.config.train.compile),
+        ("generate", job.config.generate.compile),
+    ):
+        if lack := missing(how, job.device):
+            raise ConfigError(f"{section}.compile: {how} needs {lack}. Set {section}.compile: off.")
+    features = named_path(job.config.evaluate.features)
+    if features is not None and not Path(features).is_file():
+        raise ConfigError(
+            f"evaluate.features names {features}, which is not a file. Use auto, pixels, inception"
+            " or the path of a TorchScript network."
+        )
+    for name in ("inception_weights", "lpips", "classifier"):
+        path = getattr(job.config.evaluate, name)
+        if path is not None and not Path(path).is_file():
+            raise ConfigError(f"evaluate.{name} names {path}, which is not a file.")
+
+
+def _check_apart(key: str, source: Place, job: "Job") -> None:
+    for output in (job.folder, job.shards):
+        if _is_within(output, source):
+            raise ConfigError(
+                f"{output} lies inside {key} {source}: what is made would become an input of the"
+                " next run. Choose an output folder outside it."
+            )
+
+
+def _is_within(inner: Place, outer: Place) -> bool:
+    if isinstance(inner, Path) and isinstance(outer, Path):
+        return outer.is_dir() and inner.resolve().is_relative_to(outer.resolve())
+    return isinstance(inner, URL) and isinstance(outer, URL) and inner.is_within(outer)
+
+
+def fetched_of(run: Path) -> Path:
+    """What was fetched from URLs, until it is ingested."""
+    return run / ".scoremix" / "fetched"
+
+
+def shards_at(shards: Place, run: Path) -> Store:
+    """What lies there, looked at once: a store that does not answer is not waited for long."""
+    if isinstance(shards, Path):
+        return LocalStore(shards)
+    asked = Patience.asked()
+    remote = open_remote(shards, replace(asked, seconds=min(asked.seconds, _FIRST_LOOK)))
+    return MirroredStore(remote, mirror_of(run))
+
+
+def check_owner(job: "Job") -> None:
+    """A folder of shards belongs to the run that made them: others never write into it."""
+    shards = job.shards
+    if isinstance(shards, Path):
+        if shards.exists() and not shards.is_dir():
+            raise ConfigError(f"{shards} is a file. Name a folder for the shards.")
+        if job.folder in shards.parents or not shards.is_dir():
+            return
+        there = sorted(path.name for path in shards.iterdir())
+    else:
+        there = shards_at(shards, job.folder).names()  # also if it is ours: a bucket may be gone
+    ledger = Ledger(job.folder)
+    if ledger.shards is not None and same_place(ledger.place(), shards):
+        return
+    found = [name for name in there if _OURS.fullmatch(name)]
+    if found:
+        raise ConfigError(
+            f"{shards} holds {', '.join(found[:3])}{', ...' if len(found) > 3 else ''}, which"
+            f" the run {job.folder} did not make; nothing was changed. Choose another folder, or"
+            " name the run that made them with --run."
+        )
+
+
+def sweep(run: Path) -> None:
+    """Removes what launches of this run that were killed left half written. The caller holds it."""
+    for part in _PARTS:
+        atomic.sweep(run / part)

@@ -1,0 +1,142 @@
+"""What shards are made from, ready at hand: corpus, network, plan and device."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from ...manifests.published.card import CorpusFacts
+from ...manifests.plan.plan import uses_soft_labels
+from ...manifests.published.publish import Published, publish
+from ...manifests.shards.shard import Marker
+from ...manifests.storage.store import Store
+from ...models.network.checkpoint import TrainedNet
+from ...stages.generate import generate as generating
+from ...stages.write import write as writing
+from ...stages.corpus.store import Corpus
+from ...stages.images.png import encoder_of
+from ...stages.sources.bundled import BUNDLED
+from ...stages.evaluate.variant_catalogue import Changes
+from ...stages.evaluate.variants import Variation
+from ..config import Config
+from ..fingerprints import Planned
+
+_JUDGED = 32  # images whose size as files is taken for all
+
+
+@dataclass(frozen=True)
+class Making:
+    """Makes any shard of a plan, anywhere; what comes out does not depend on who asks or when."""
+
+    run: Path  # the run folder
+    config: Config  # resolved
+    corpus: Corpus
+    net: TrainedNet | None  # None for a method without a score network
+    planned: Planned
+    device: str
+    stopping: Callable[[], bool] = lambda: False
+
+    def batches(self, rows: pa.Table) -> Iterator[generating.Batch]:
+        """Plan rows -> finished images, a micro-batch at a time."""
+        return self._generated(rows, self.planned.recipe)
+
+    def variation(self) -> Variation | None:
+        """How rows are made otherwise; None without a score network."""
+        if self.net is None:
+            return None
+        generate, net, corpus = self.config.generate, self.net, self.corpus
+
+        def execute(rows: pa.Table, changes: Changes) -> Iterator[generating.Batch]:
+            batch = {"batch": self.planned.recipe["micro_batch"]}
+            changed = generate.model_copy(update=batch | dict(changes))
+            return self._generated(rows, generating.recipe(changed, net.facts, corpus.digest))
+
+        return Variation(generate, execute)
+
+    def _generated(self, rows: pa.Table, recipe: dict[str, Any]) -> Iterator[generating.Batch]:
+        return generating.generate(
+            rows,
+            self.corpus.images,
+            recipe,
+            self.net,
+            device=torch.device(self.device),
+            stopping=self.stopping,
+        )
+
+    def write(
+        self, work: writing.Work, shards: Path, temporary: Path, advance: Callable[[int], None]
+    ) -> Marker:
+        """Makes the shard and commits it in the folder `shards`."""
+        batches = self.batches(work.rows)
+        return writing.write(
+            work,
+            batches,
+            self.parents,
+            shards,
+            temporary,
+            advance,
+            self.environment,
+            encoder_of(self.config.write.encoder),
+        )
+
+    def probe(self) -> None:
+        """Tries the memory of a GPU with one micro-batch, before any shard is begun."""
+        augmented = pc.equal(self.planned.rows["kind"], "augmented")
+        rows = self.planned.rows.filter(augmented).slice(0, 1)
+        if self.device != "cpu" and rows.num_rows:
+            short = generating.shortened(self.planned.recipe)
+            for _ in self._generated(rows, short):
+                pass
+
+    def bytes_of(self, todo: list[writing.Work]) -> int:
+        """About how many bytes these shards will take, judged by some training images."""
+        images = self.corpus.images
+        some = images[:: max(1, len(images) // _JUDGED)]
+        each = writing.sample_bytes(some, encoder_of(self.config.write.encoder))
+        return int(sum(work.rows.num_rows for work in todo) * each)
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """What this process's bytes may depend on besides the plan; markers record it."""
+        return writing.describe_environment(torch.device(self.device))
+
+    def publish(self, shards: Path | Store, temporary: Path | None = None) -> Published:
+        """Makes the finished shards a corpus: see manifests.publish."""
+        work = self.planned.work
+        expected = {item.name: (item.rows_digest, item.recipe_digest) for item in work}
+        rows, facts = self.planned.rows, self.facts()
+        return publish(shards, rows, expected=expected, facts=facts, temporary=temporary)
+
+    @cached_property
+    def parents(self) -> writing.Sources:
+        """What samples say of their parents."""
+        sources = self.corpus.planned_sources
+        trained = sources.filter(pc.equal(sources["status"], "train")).sort_by("row")
+        soft = uses_soft_labels(sources, self.config.generate.pairing)
+        return writing.Sources(
+            sha256=trained["sha256"].to_pylist(),
+            license=trained["license"].to_pylist(),
+            class_id=trained["class_id"].to_pylist(),
+            classes=len(self.corpus.classes) if soft else 0,
+        )
+
+    def facts(self) -> CorpusFacts:
+        """What the corpus says of itself as a whole."""
+        corpus, ingest = self.corpus, self.config.ingest
+        status = corpus.sources["status"].to_pylist()
+        licences = {name for name in corpus.sources["license"].to_pylist() if name}
+        return CorpusFacts(
+            # Not the source folder's name: equal images give equal shards wherever they lay.
+            name=next((name for name in BUNDLED if name == ingest.source), "images"),
+            classes=tuple(corpus.classes),
+            resolution=corpus.images.shape[1],
+            channels=corpus.images.shape[3],
+            recipe=self.planned.recipe,
+            licences=tuple(sorted(licences)),
+            inputs={word: status.count(word) for word in sorted(set(status))},
+        )

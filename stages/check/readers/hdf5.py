@@ -1,0 +1,210 @@
+"""The hdf5 target: `imgs` uint8 and `labels`, NCHW for BigGAN and LeCam, NHWC for StudioGAN.
+
+All of `imgs` is read once, block by block. Links out of the file are never followed.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ....manifests.errors import ConfigError
+from ...common.progress import Progress
+from ...sources.base import MAX_INPUT_BYTES
+from ..needs import Need
+from ..report import Findings
+
+MAGIC = b"\x89HDF\r\n\x1a\n"
+_BLOCK = 32 << 20  # bytes of pixels in memory at once
+_MOST_LABELS = 100_000_000  # read at once; more than any corpus has
+_BLANK_NAMED = 1000  # of the images that are all zeros
+
+
+@dataclass
+class Hdf5:
+    """What a file holds, and what is wrong with it whoever reads it."""
+
+    name: str
+    problems: list[tuple[str, str, str]] = field(default_factory=list)  # rule, file, found
+    shape: tuple[int, ...] | None = None  # of imgs
+    dtype: str = ""
+    axes: str | None = None  # NCHW | NHWC
+    labels: Any = None  # whole numbers (N,), where they are that
+
+    def add(self, rule: str, where: str, found: str = "") -> None:
+        """`where`: below the file's own name."""
+        self.problems.append((rule, f"{self.name}{where}", found))
+
+
+def read_hdf5(path: Path, progress: Progress) -> Hdf5:
+    """Reads the file to its end.
+
+    Raises:
+        ConfigError: h5py is not installed.
+    """
+    h5py = _import()
+    contents = Hdf5(path.name)
+    try:
+        with h5py.File(path, "r") as file:
+            _read(file, contents, progress)
+    except Exception as error:  # h5py raises what it likes for a damaged file
+        contents.add("hdf5-damaged", "", str(error)[:120])
+    return contents
+
+
+def _import() -> Any:
+    try:
+        import h5py
+    except ImportError as error:
+        raise ConfigError(
+            f"Reading an HDF5 file takes h5py, and that could not be imported ({error}). Install"
+            ' it: pip install "scoremix-pipeline[export]"'
+        ) from error
+    return h5py
+
+
+def _read(file: Any, contents: Hdf5, progress: Progress) -> None:
+    imgs, labels = (_array(file, key, contents) for key in ("imgs", "labels"))
+    if labels is not None:
+        if imgs is not None and labels.shape[:1] != imgs.shape[:1]:
+            found = f"labels {labels.shape}, imgs {imgs.shape}"
+            contents.add("hdf5-label-count", ": labels", found)
+        contents.labels = _labels(labels, contents)
+    if imgs is None:
+        return
+    contents.shape, contents.dtype = tuple(imgs.shape), str(imgs.dtype)
+    contents.axes = axis_order(contents.shape)
+    if imgs.dtype != np.uint8:
+        contents.add("hdf5-imgs-type", ": imgs", f"dtype {imgs.dtype}")
+    if contents.axes is None:
+        contents.add("hdf5-imgs-shape", ": imgs", f"shape {contents.shape}")
+    elif contents.shape[0] == 0:
+        contents.add("no-images", ": imgs", f"shape {contents.shape}")
+    elif int(np.prod(contents.shape[1:])) > MAX_INPUT_BYTES:
+        contents.add("too-large", ": imgs", f"shape {contents.shape}")
+    elif imgs.dtype == np.uint8:
+        _read_pixels(imgs, contents, progress)
+
+
+def _array(file: Any, key: str, contents: Hdf5) -> Any:
+    """The dataset of this key, or None; one that leads out of the file is refused."""
+    h5py = _import()
+    link = file.get(key, getlink=True)
+    if link is None:
+        there = ", ".join(sorted(map(str, file))[:5]) or "nothing"
+        contents.add("hdf5-key-missing", f": {key}", f"there are: {there}")
+        return None
+    if not isinstance(link, h5py.HardLink):
+        contents.add("hdf5-external", f": {key}", type(link).__name__)
+        return None
+    array = file[key]
+    if not isinstance(array, h5py.Dataset):
+        contents.add("hdf5-key-missing", f": {key}", "is a group, not an array")
+        return None
+    if array.external or array.is_virtual:
+        contents.add("hdf5-external", f": {key}", "data in other files")
+        return None
+    return array
+
+
+def axis_order(shape: tuple[int, ...]) -> str | None:
+    """NCHW or NHWC of a batch of RGB images, None for anything else."""
+    if len(shape) != 4:
+        return None
+    if shape[1] == 3 and (shape[3] != 3 or shape[2] == 3):
+        return "NCHW"
+    return "NHWC" if shape[3] == 3 else None
+
+
+def _read_pixels(imgs: Any, contents: Hdf5, progress: Progress) -> None:
+    """Reads every block (a damaged one raises) and names the images that are all zeros."""
+    named = 0
+    with progress.task("check", len(imgs), "images") as advance:
+        for begin, block in _blocks(imgs):
+            for place in np.flatnonzero(~block.reshape(len(block), -1).any(axis=1)):
+                named += 1
+                if named <= _BLANK_NAMED:
+                    contents.add("hdf5-blank", f": imgs[{begin + place}]")
+            advance(len(block))
+
+
+def _blocks(imgs: Any) -> Iterator[tuple[int, Any]]:
+    rows = max(1, _BLOCK // max(int(np.prod(imgs.shape[1:])), 1))
+    for begin in range(0, len(imgs), rows):
+        yield begin, imgs[begin : begin + rows]
+
+
+def _labels(labels: Any, contents: Hdf5) -> Any:
+    """The class numbers (N,), or None where they are something else."""
+    if labels.dtype.kind not in "biuf":
+        contents.add("hdf5-label-type", ": labels", f"dtype {labels.dtype}")
+        return None
+    if labels.ndim != 1:
+        contents.add("hdf5-soft-labels", ": labels", f"shape {tuple(labels.shape)}")
+        return None
+    if len(labels) > _MOST_LABELS:
+        contents.add("too-large", ": labels", f"{len(labels):,} labels")
+        return None
+    values = labels[:]
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        place = int(np.flatnonzero(~np.isfinite(values))[0])
+        contents.add("label-not-finite", f": labels[{place}]", str(values[place]))
+        return None
+    if values.dtype.kind in "fb":
+        contents.add("hdf5-label-type", ": labels", f"dtype {labels.dtype}")
+        return None
+    return values
+
+
+def judge_hdf5(contents: Hdf5, need: Need, findings: Findings) -> dict[str, Any]:
+    """Adds what is wrong for this reader; returns the facts of the corpus."""
+    for problem in contents.problems:
+        findings.add(*problem)
+    known: dict[str, Any] = {}
+    if contents.shape is not None and contents.axes is not None:
+        known = _judge_imgs(contents, contents.shape, need, findings)
+    if contents.labels is not None and len(contents.labels):
+        known |= _judge_classes(contents.labels, f"{contents.name}: labels", need, findings)
+    return known
+
+
+def _judge_imgs(
+    contents: Hdf5, shape: tuple[int, ...], need: Need, findings: Findings
+) -> dict[str, Any]:
+    name, axes = f"{contents.name}: imgs", contents.axes
+    if need.axes and axes != need.axes:
+        findings.add("hdf5-axes", name, f"shape {shape} is {axes}; {need.trainer} has {need.axes}")
+    height, width = shape[2:] if axes == "NCHW" else shape[1:3]
+    size = f"{width}x{height}"
+    if height != width:
+        findings.add("not-square", name, size)
+    elif need.sides and width not in need.sides:
+        findings.add("side-unknown", name, f"{size}; it has {', '.join(map(str, need.sides))}")
+    elif need.advised_sides and width not in need.advised_sides:
+        usual = ", ".join(map(str, need.advised_sides))
+        findings.add("side-not-advised", name, f"{size}; its usual networks have {usual}")
+    pattern = need.file_pattern.replace("{side}", str(width))
+    if pattern and not re.fullmatch(pattern, contents.name):
+        example = need.file_example.replace("{side}", str(width))
+        findings.add("hdf5-file-name", contents.name, f"it looks for {example}")
+    facts = {"images": shape[0], "size": size, "side": width, "mode": f"RGB, {axes}"}
+    return facts | {"format": contents.dtype}
+
+
+def _judge_classes(values: Any, where: str, need: Need, findings: Findings) -> dict[str, Any]:
+    numbers, counts = np.unique(values, return_counts=True)
+    for place in np.flatnonzero(values < 0):
+        findings.add("label-negative", f"{where}[{place}]", str(values[place]))
+    highest = int(numbers[-1])
+    if need.most_classes is not None and highest >= need.most_classes:
+        for place in np.flatnonzero(values >= need.most_classes):
+            findings.add("hdf5-label-range", f"{where}[{place}]", str(values[place]))
+    elif highest >= 0 and len(numbers) != highest + 1:
+        findings.add("hdf5-label-gaps", where, f"highest {highest}, {len(numbers)} in use")
+    if len(numbers) == 1:
+        findings.add("one-class", where, f"every label is {highest}")
+    classes = {str(number): int(count) for number, count in zip(numbers, counts, strict=True)}
+    return {"labels": str(values.dtype), "classes": classes, "class_count": max(highest + 1, 0)}

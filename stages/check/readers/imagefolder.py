@@ -1,0 +1,189 @@
+"""The imagefolder target: <split>/<class>/image, class numbers by the text order of names."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..file_index import Listing, Member, in_hidden_folder
+from ..image_facts import Facts, claims_image, ending
+from ..images import judge_images, judge_names
+from ..needs import Need
+from ..report import Findings
+
+_SPLITS = ("train", "training", "val", "valid", "validation", "test")
+_NUMBERED = re.compile(r"(\D*)(\d+)")
+
+
+@dataclass(frozen=True)
+class _Corpus:
+    listing: Listing
+    facts: dict[str, Facts]
+    need: Need
+    findings: Findings
+
+    def is_image(self, member: Member) -> bool:
+        return claims_image(member.name, self.facts)
+
+    def taken(self, members: Sequence[Member]) -> list[str]:
+        """Names of the members that the loader takes, by their ending."""
+        return [one.name for one in members if takes(self.need, one.name)]
+
+
+def takes(need: Need, name: str) -> bool:
+    """Whether a loader takes a file of this name."""
+    found = ending(name)
+    return (found.lower() if need.any_case else found) in need.endings
+
+
+def judge_imagefolder(
+    listing: Listing, facts: dict[str, Facts], need: Need, findings: Findings
+) -> dict[str, Any]:
+    """Adds what is wrong; returns the facts of the corpus."""
+    corpus = _Corpus(listing, facts, need, findings)
+    names, classes = (_flat(corpus), None) if need.flat else _classes(corpus)
+    judge_names(names, findings)
+    known = judge_images([(name, _facts(facts, name)) for name in names], need, findings)
+    if not names:
+        findings.add("no-images", ".", f"{len(listing.members)} files at any depth")
+    if classes is not None:
+        known |= {"labels": "class folders", "classes": classes, "class_count": len(classes)}
+    return known
+
+
+def _facts(facts: dict[str, Facts], name: str) -> Facts:
+    return facts.get(name) or Facts(problem="not-an-image")
+
+
+def _flat(corpus: _Corpus) -> list[str]:
+    """A trainer that has no classes: every image below the folder, or directly in it."""
+    members = corpus.listing.members
+    for name in corpus.listing.links if corpus.need.nested else ():
+        corpus.findings.add("linked-folder", name)
+    _passed_over(corpus, members)
+    names = corpus.taken([one for one in members if not one.linked])
+    if corpus.need.nested:
+        return names
+    for name in names:
+        if "/" in name:
+            corpus.findings.add("images-too-deep", name)
+    return [name for name in names if "/" not in name]
+
+
+def _passed_over(corpus: _Corpus, members: Sequence[Member]) -> None:
+    """Images that the loader does not take because of their ending."""
+    for one in members:
+        if corpus.is_image(one) and not takes(corpus.need, one.name):
+            found = f"ending {ending(one.name)}; it takes {' '.join(corpus.need.endings)}"
+            corpus.findings.add("ending-ignored", one.name, found)
+
+
+def _classes(corpus: _Corpus) -> tuple[list[str], dict[str, int]]:
+    """Every split and its classes; counts are those of the first split, the training one."""
+    names: list[str] = []
+    first: dict[str, int] | None = None
+    for prefix in _splits(corpus):
+        inside, counts = _split(corpus, prefix)
+        names += inside
+        if first is None:
+            first = counts
+        elif corpus.need.splits and list(counts) != list(first):
+            odd = sorted(set(counts) ^ set(first))
+            corpus.findings.add("split-classes", prefix.rstrip("/"), f"differ: {', '.join(odd)}")
+    return names, first or {}
+
+
+def _splits(corpus: _Corpus) -> list[str]:
+    """Prefixes of the folders that hold the class folders."""
+    need, listing = corpus.need, corpus.listing
+    tops = listing.folders_in("")
+    if need.splits:
+        for name in need.splits:
+            if name not in tops:
+                there = ", ".join(tops[:5]) or "no folders"
+                corpus.findings.add("split-missing", f"{name}/", f"there are: {there}")
+        return [f"{name}/" for name in need.splits if name in tops]
+    if need.base and listing.path.name != need.base:
+        if need.base in tops:
+            return [f"{need.base}/"]
+        there = ", ".join(tops[:5]) or "no folders"
+        corpus.findings.add("split-missing", f"{need.base}/", f"there are: {there}")
+        return []
+    shown = [name for name in tops if not name.startswith(".")]
+    if shown and set(shown) <= set(_SPLITS):
+        return [f"{name}/" for name in sorted(shown, key=_SPLITS.index)]
+    return [""]
+
+
+def _split(corpus: _Corpus, prefix: str) -> tuple[list[str], dict[str, int]]:
+    """One split: names of its images, class -> count in the order of class numbers."""
+    listing, need, findings = corpus.listing, corpus.need, corpus.findings
+    where = prefix.rstrip("/") or "."
+    classes = listing.folders_in(prefix)
+    members = listing.below(prefix)
+    _beside(corpus, [one for one in members if "/" not in one.name[len(prefix) :]], bool(classes))
+    if not classes:
+        findings.add("no-classes", where, f"{len(members)} files, no folders")
+        return [], {}
+    names: list[str] = []
+    counts: dict[str, int] = {}
+    inside: dict[str, list[Member]] = {name: [] for name in classes}
+    for one in members:
+        first, slash, _ = one.name[len(prefix) :].partition("/")
+        if slash:
+            inside[first].append(one)
+    for name in classes:
+        counts[name] = _one_class(corpus, f"{prefix}{name}", inside[name], names)
+    _judge_class_names([name for name in classes if not name.startswith(".")], prefix, findings)
+    if need.most_classes is not None and len(classes) > need.most_classes:
+        findings.add("too-many-classes", where, f"{len(classes):,} classes")
+    if len(classes) == 1:
+        findings.add("one-class", f"{prefix}{classes[0]}")
+    is_training = prefix.rstrip("/") in ("", "train")
+    if is_training and 0 < len(names) < need.least_images:
+        findings.add("too-few-images", where, f"{len(names)} images")
+    return names, counts
+
+
+def _beside(corpus: _Corpus, files: Sequence[Member], has_classes: bool) -> None:
+    """Plain files where class folders should be."""
+    for one in files:
+        if corpus.need.lists_files:
+            corpus.findings.add("file-at-class-root", one.name)
+        elif corpus.is_image(one):
+            if has_classes:
+                corpus.findings.add("image-at-class-root", one.name)
+        elif has_classes:
+            corpus.findings.add("stray-file", one.name)
+
+
+def _one_class(corpus: _Corpus, path: str, members: list[Member], names: list[str]) -> int:
+    """Adds the class's images to `names`; returns how many they are."""
+    findings, name = corpus.findings, path.rsplit("/", 1)[-1]
+    taken = corpus.taken(members)
+    if name.startswith("."):
+        findings.add("hidden-folder", path, f"{len(taken)} images inside")
+    elif not taken:
+        findings.add("empty-folder", path, f"{len(members)} files inside, none that it takes")
+    _passed_over(corpus, members)
+    for one in taken:
+        if in_hidden_folder(one[len(path) + 1 :]):
+            findings.add("hidden-images", one)
+    names += taken
+    return len(taken)
+
+
+def _judge_class_names(classes: list[str], prefix: str, findings: Findings) -> None:
+    numbered = [_NUMBERED.fullmatch(name) for name in classes]
+    stems = {match[1] for match in numbered if match}
+    if all(numbered) and len(stems) == 1:
+        by_number = sorted(classes, key=lambda name: int(name[len(next(iter(stems))) :]))
+        for text, number in zip(classes, by_number, strict=True):
+            if text != number:
+                found = f"{text!r} stands where {number!r} would by number"
+                findings.add("unpadded-classes", f"{prefix}{text}", found)
+    seen: dict[str, str] = {}
+    for name in classes:
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            findings.add("case-collision", f"{prefix}{name}", f"and {prefix}{other}")

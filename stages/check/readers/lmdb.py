@@ -1,0 +1,195 @@
+"""The lmdb target: {side}-{index:05d} -> encoded image, length -> ASCII count; a folder, data.mdb.
+
+LMDB maps the file and trusts it: a damaged one ends the process, and no error can be caught. So the
+header is compared with the file's size (a short copy is the usual damage), and another process
+reads everything first.
+"""
+
+import re
+import signal
+import struct
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ....manifests.errors import ConfigError
+from ...common.progress import Progress
+from ...sources.base import MAX_INPUT_BYTES
+from ..file_index import Member
+from ..image_facts import Facts, looked_at
+from ..images import judge_images
+from ..needs import Need
+from ..report import Findings
+
+DATA = "data.mdb"
+_KEY = re.compile(rb"(\d{1,6})-(\d{5,})")
+_MAGIC = 0xBEEFC0DE
+# A meta page of 64-bit LMDB: page header 16 bytes; magic, version (u32); address, map size (u64);
+# two databases of 48 bytes, the first beginning with the page size (u32); last page, txn (u64).
+_META = struct.Struct("<16x I I Q Q I 44x 48x Q Q")
+# Keys and values are copied, so that every page is touched.
+_WALK = """
+import sys, lmdb
+with lmdb.open(sys.argv[1], readonly=True, lock=False, readahead=False) as environment:
+    with environment.begin() as transaction:
+        for key, value in transaction.cursor():
+            pass
+"""
+_LONGEST_COUNT = 12  # digits
+
+
+@dataclass
+class Lmdb:
+    """What a database holds, and what is wrong with it whoever reads it."""
+
+    problems: list[tuple[str, str, str]] = field(default_factory=list)  # rule, file, found
+    images: dict[int, list[tuple[str, Facts]]] = field(default_factory=dict)  # by side in the key
+
+    def add(self, rule: str, file: str, found: str = "") -> None:
+        self.problems.append((rule, file, found))
+
+
+def read_lmdb(path: Path, progress: Progress) -> Lmdb:
+    """Reads the database in the folder `path` and decodes every image.
+
+    Raises:
+        ConfigError: lmdb is not installed.
+    """
+    lmdb = _import()
+    contents = Lmdb()
+    if not path.is_dir():
+        contents.add("lmdb-is-file", path.name)
+        return contents
+    if damage := header_damage(path / DATA):
+        contents.add("lmdb-damaged", DATA, damage)
+        return contents
+    if damage := _fatal_damage(path):
+        contents.add("lmdb-damaged", DATA, damage)
+        return contents
+    try:
+        # Without the lock nothing is written: no lock.mdb beside somebody else's data.
+        with lmdb.open(str(path), readonly=True, lock=False, readahead=False) as environment:
+            with environment.begin(buffers=False) as transaction:
+                _read(transaction, contents, progress)
+    except lmdb.Error as error:
+        contents.add("lmdb-damaged", DATA, str(error)[:120])
+    return contents
+
+
+def _fatal_damage(path: Path) -> str:
+    """Why reading ends the process that does it, "" if it does not."""
+    command = [sys.executable, "-P", "-c", _WALK, str(path)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
+    if done.returncode >= 0:  # errors that Python can tell are told later, by name
+        return ""
+    return f"reading it ends the process with {signal.Signals(-done.returncode).name}"
+
+
+def judge_lmdb(contents: Lmdb, need: Need, findings: Findings) -> dict[str, Any]:
+    """Adds what is wrong for this reader; returns the facts, those of the largest side."""
+    for problem in contents.problems:
+        findings.add(*problem)
+    known: dict[str, Any] = {}
+    for side in sorted(contents.images):
+        known = judge_images(contents.images[side], need, findings)
+        known |= {"side": side, "labels": "none, this format has no labels"}
+    return known
+
+
+def _import() -> Any:
+    try:
+        import lmdb
+    except ImportError as error:
+        raise ConfigError(
+            f"Reading an LMDB takes lmdb, and that could not be imported ({error}). Install it:"
+            ' pip install "scoremix-pipeline[export]"'
+        ) from error
+    return lmdb
+
+
+def header_damage(data: Path) -> str:
+    """Why the file must not be mapped, "" if it may: it has a header and all of its pages."""
+    try:
+        size = data.stat().st_size
+        with open(data, "rb") as file:
+            first = file.read(_META.size)
+            if len(first) < _META.size:
+                return f"{size} bytes: too short for a header"
+            _, _, _, _, page, _, _ = _META.unpack(first)
+            if not 512 <= page <= 65536:
+                return f"a page size of {page}"
+            file.seek(page)
+            second = file.read(_META.size)
+    except OSError as error:
+        return f"cannot be opened: {error.strerror}"
+    metas = [_META.unpack(one) for one in (first, second) if len(one) == _META.size]
+    known = [meta for meta in metas if meta[0] == _MAGIC]
+    if not known:
+        return "no LMDB header"
+    last, transaction = max((meta[5:] for meta in known), key=lambda pair: pair[1])
+    needed = (last + 1) * page
+    return f"{size:,} bytes, and its header says {needed:,}" if size < needed else ""
+
+
+def _read(transaction: Any, contents: Lmdb, progress: Progress) -> None:
+    sides: Counter[int] = Counter()
+    for key in transaction.cursor().iternext(keys=True, values=False):
+        match = _KEY.fullmatch(key)
+        if match and str(int(match[2])).zfill(5).encode() == match[2]:
+            sides[int(match[1])] += 1
+        elif key != b"length":
+            contents.add("lmdb-odd-key", key[:60].decode("ascii", "backslashreplace"))
+    count = _length(transaction, sides, contents)
+    if not sides:
+        contents.add("no-images", DATA, "no key of the form SIDE-INDEX")
+        return
+    names = list(_keys(transaction, sides, count, contents))
+    # The transaction stays in this thread; only bytes go to those that decode.
+    items = ((name, _member(name, transaction.get(name.encode()))) for name in names)
+    for name, facts in looked_at(items, len(names), progress):
+        side = int(name.split("-")[0])
+        if facts.problem is None and (facts.width, facts.height) != (side, side):
+            contents.add("lmdb-size", name, facts.size)
+        contents.images.setdefault(side, []).append((name, facts))
+
+
+def _length(transaction: Any, sides: Counter[int], contents: Lmdb) -> int | None:
+    """The count under `length`, None if it does not say one; compares it with the keys."""
+    raw = transaction.get(b"length")
+    if raw is None:
+        contents.add("lmdb-length", "length", "the key is missing")
+        return None
+    if not raw.isdigit() or len(raw) > _LONGEST_COUNT:
+        contents.add("lmdb-length", "length", f"{raw[:20]!r} is no ASCII number")
+        return None
+    count = int(raw)
+    for side, keys in sides.items():
+        if keys != count:
+            contents.add("lmdb-length", "length", f"says {count:,}; there are {keys:,} of {side}")
+    return count
+
+
+def _keys(
+    transaction: Any, sides: Counter[int], count: int | None, contents: Lmdb
+) -> Iterator[str]:
+    """The keys that are there, in the order of the images; names those that are not."""
+    for side, there in sides.items():
+        # A length out of all proportion is one finding, not a billion.
+        wanted = there if count is None else min(count, 2 * there + 1000)
+        for index in range(wanted):
+            name = f"{side}-{index:05d}"
+            if transaction.get(name.encode()) is None:
+                contents.add("lmdb-key-missing", name)
+            else:
+                yield name
+
+
+def _member(name: str, value: bytes) -> Member:
+    large = len(value) > MAX_INPUT_BYTES
+    refused = f"larger than {MAX_INPUT_BYTES >> 20} MiB" if large else None
+    return Member(name, partial(bytes, value), refused)

@@ -1,0 +1,1 @@
+"""The ingested images on disk."""

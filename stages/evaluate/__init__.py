@@ -1,0 +1,1 @@
+"""Evaluate: shards against held-out images."""

@@ -1,0 +1,127 @@
+"""A picture to judge by eye: parents, mixup, minimised and final side by side, lambda beside."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from ...manifests.files.atomic import write_bytes
+
+Images = NDArray[np.uint8]
+Shown = tuple[dict[str, Any], Images, Images, Images]  # plan row, mixup, minimised, final
+
+COLUMNS = ("parent 1", "parent 2", "mixup", "minimised", "final")
+
+_SMALLEST_CELL, _LARGEST_CELL = 96, 256  # pixels; smaller images are magnified, larger reduced
+_GAP, _MARGIN = 6, 16
+_LABEL_WIDTH, _HEADER, _TITLE = 64, 26, 34
+_ROWS_IN_ONE_GROUP = 8  # more rows are set in two groups beside each other
+_MIXED = 0.1  # folded lambda from which an image is a mixture to the eye
+_INK, _FAINT = (20, 20, 20), (110, 110, 110)
+
+
+def draw_shown(shown: list[Shown], images: Images, path: Path, method: str) -> None:
+    """Writes the sheet of some rows, the most mixed first; images: the training images."""
+    shown = sorted(shown, key=lambda item: abs(item[0]["lambda"] - 0.5))
+    rows, *steps = zip(*shown, strict=True)
+    first, second = (np.stack([images[row[name]] for row in rows]) for name in ("row_1", "row_2"))
+    mixup, minimised, final = (np.stack(step) for step in steps)
+    lambdas = np.array([row["lambda"] for row in rows])
+    title = f"{method}: lambda is the weight of parent 1"
+    contact_sheet(first, second, mixup, minimised, final, lambdas, path, title)
+
+
+def choose_shown(folded: NDArray[np.float64], count: int, order: NDArray[np.int64]) -> list[int]:
+    """Places of `count` rows: five of six spread evenly over folded lambda .1 to .5, if there are.
+
+    folded: min(lambda, 1 - lambda), (n,); order: a random permutation of the n places.
+    """
+    mixed = [int(place) for place in order if folded[place] >= _MIXED]
+    plain = [int(place) for place in order if folded[place] < _MIXED]
+    count = min(count, len(folded))
+    chosen = plain[: max(count // 6, count - len(mixed))]
+    for wanted in np.linspace(_MIXED, 0.5, count - len(chosen)):
+        nearest = min(mixed, key=lambda place: abs(folded[place] - wanted))
+        mixed.remove(nearest)
+        chosen.append(nearest)
+    return chosen
+
+
+def contact_sheet(
+    parents_1: Images,
+    parents_2: Images,
+    mixup: Images,
+    minimised: Images,
+    final: Images,
+    lambdas: NDArray[np.float64],
+    path: Path,
+    title: str,
+) -> None:
+    """Writes a PNG with one row per image; lambdas (B,) are weights of parent 1.
+
+    Images are uint8 (B, H, W, C), gray or RGB. Below 96 px they are magnified by a whole factor,
+    pixel by pixel; above 256 px they are averaged down.
+
+    Raises:
+        ValueError: no rows, or columns of different length.
+        StorageError: the file cannot be written.
+    """
+    columns = (parents_1, parents_2, mixup, minimised, final)
+    rows = len(lambdas)
+    if rows == 0 or any(len(column) != rows for column in columns):
+        lengths = [len(column) for column in columns]
+        raise ValueError(f"a sheet of {rows} rows from columns of {lengths} images")
+    cell = _cell_size(final.shape[2], final.shape[1])
+    groups = 1 if rows <= _ROWS_IN_ONE_GROUP else 2
+    tall = -(-rows // groups)  # rows in a group
+    group_width = _LABEL_WIDTH + len(columns) * (cell[0] + _GAP)
+    width = 2 * _MARGIN + groups * group_width + (groups - 1) * _MARGIN
+    height = 2 * _MARGIN + _TITLE + _HEADER + tall * (cell[1] + _GAP)
+    sheet = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.text((_MARGIN, _MARGIN), title, fill=_INK, font=_font(20))
+    for group in range(groups):
+        left = _MARGIN + group * (group_width + _MARGIN)
+        _draw_headers(draw, left, _MARGIN + _TITLE, cell[0])
+        for place, row in enumerate(range(group * tall, min(rows, (group + 1) * tall))):
+            top = _MARGIN + _TITLE + _HEADER + place * (cell[1] + _GAP)
+            middle = (left + _LABEL_WIDTH - 10, top + cell[1] // 2)
+            draw.text(middle, f"{lambdas[row]:.2f}", fill=_INK, font=_font(16), anchor="rm")
+            for index, column in enumerate(columns):
+                corner = (left + _LABEL_WIDTH + index * (cell[0] + _GAP), top)
+                sheet.paste(_picture(column[row], cell), corner)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    write_bytes(path, buffer.getvalue())
+
+
+def _draw_headers(draw: ImageDraw.ImageDraw, left: int, top: int, cell_width: int) -> None:
+    line = top + _HEADER - 8
+    label = (left + _LABEL_WIDTH - 10, line)
+    draw.text(label, "lambda", fill=_FAINT, font=_font(14), anchor="rs")
+    for index, name in enumerate(COLUMNS):
+        middle = left + _LABEL_WIDTH + index * (cell_width + _GAP) + cell_width // 2
+        draw.text((middle, line), name, fill=_INK, font=_font(14), anchor="ms")
+
+
+def _cell_size(width: int, height: int) -> tuple[int, int]:
+    """Pixels of a cell: a whole multiple of the image, or reduced to at most 256 px a side."""
+    short, long = min(width, height), max(width, height)
+    if short < _SMALLEST_CELL:
+        factor = -(-_SMALLEST_CELL // short)
+        return width * factor, height * factor
+    shrink = min(1.0, _LARGEST_CELL / long)
+    return round(width * shrink), round(height * shrink)
+
+
+def _picture(pixels: Images, cell: tuple[int, int]) -> Image.Image:
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
+    enlarging = cell[0] >= image.width
+    return image.resize(cell, Image.Resampling.NEAREST if enlarging else Image.Resampling.BOX)
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=size)

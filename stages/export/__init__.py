@@ -1,0 +1,1 @@
+"""Export: shards in a trainer's layout."""

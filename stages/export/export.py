@@ -1,0 +1,210 @@
+"""export: shards become the layout that an existing trainer reads, byte for byte.
+
+Images are copied out of the tars as they are, each verified against the manifest; only gray images
+for a trainer that needs RGB are encoded again. HDF5 holds their exact pixels. The same corpus and
+options give the same bytes.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+
+from ...manifests.errors import ConfigError, StorageError
+from ...manifests.files.atomic import json_bytes, storage_errors
+from ...manifests.files.atomic_tree import clear, measured, record_path, settle, staging
+from ...manifests.files.crash_points import at
+from ...manifests.trainers.image_bytes import open_tars
+from ...manifests.trainers.layout import Listing, read_layout
+from ...manifests.trainers.requirements import Commands, check_needs, commands_for, find_preset
+from ...manifests.trainers.spec import Preset
+from ..common.progress import Advance, Progress
+from .folder import write_tree
+from .hdf5 import write_hdf5
+from .lmdb import write_lmdb
+from .options import LayoutChoice
+from .zip import write_zip
+
+RECORD_FORMAT = "scoremix-export-1"
+
+
+class ExportConfig(LayoutChoice, frozen=True, extra="forbid"):
+    """What to export."""
+
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What lies at `out` now."""
+
+    out: Path
+    preset: Preset
+    listing: Listing
+    files: int
+    bytes: int
+    made: bool  # False: it was there already
+    commands: Commands
+
+
+def export(shards: Path, out: Path, config: ExportConfig, *, progress: Progress) -> Exported:
+    """Makes `out` from a published corpus, unless it is there already.
+
+    Raises:
+        ConfigError: the trainer cannot read this corpus, or `out` is something else.
+        VerifyError: an image is not what the manifest promises; `out` is not made.
+        StorageError: the disk is full or refuses; `out` is not made.
+        LockedError: another process is making the same `out`.
+    """
+    preset = find_preset(config.trainer, config.to)
+    out = Path(os.path.abspath(out))
+    listing = read_layout(shards, config.layout(preset))
+    _check_out(listing, out, preset)
+    check_needs(listing, preset)
+    request = _request(listing, preset, out)
+    made = _is_other(out, request, config.overwrite)
+    if not made:
+        clear(out)
+        files, size = measured(out)
+    if made:
+        with staging(out) as data:
+            _check_space(out, listing)
+            _write(listing, preset, data, out, progress)
+            files, size = measured(data)
+            record = {"format": RECORD_FORMAT, "request": request, "files": files, "bytes": size}
+            settle(data, out, json_bytes(record | _said(listing)))
+    commands = commands_for(preset, listing, out.absolute())
+    return Exported(out, preset, listing, files, size, made, commands)
+
+
+def _check_out(listing: Listing, out: Path, preset: Preset) -> None:
+    if out.is_symlink() or not out.name:
+        what = "a symbolic link, which a rename would replace" if out.name else "the root folder"
+        raise ConfigError(f"--out {out} is {what}. Name the folder or file itself.")
+    if out.resolve().is_relative_to(listing.shards.resolve()):
+        raise ConfigError(
+            f"{out} lies inside the shards: every file in there is promised by SHA256SUMS. Choose a"
+            " place outside."
+        )
+    is_file = out.suffix in (".zip", ".tar", ".hdf5", ".h5", ".png")
+    if is_file and (preset.target, out.suffix) != ("stylegan", ".zip"):
+        wanted = "a folder or a .zip" if preset.target == "stylegan" else "a folder"
+        name = preset.file and preset.file.format(name=listing.name, resolution=listing.resolution)
+        inside = f", in which {name} will lie" if name else ""
+        raise ConfigError(f"--out {out} was given, but {preset.target} is {wanted}{inside}.")
+
+
+def _request(listing: Listing, preset: Preset, out: Path) -> dict[str, Any]:
+    """What the bytes depend on; two trainers that read the same have the same."""
+    layout = asdict(listing.layout)
+    if layout["ratio"] is None or layout["real_only"]:  # two ways to ask for the same
+        layout["ratio"] = int(pc.max(listing.rows["round"]).as_py())
+    layout["real_only"] = layout["ratio"] == 0
+    return {
+        "corpus": listing.index_digest,
+        "layout": json.loads(json.dumps(layout)),
+        "zip": out.suffix == ".zip",
+        "axes": preset.axes,
+        "file": preset.file,
+    }
+
+
+def _is_other(out: Path, request: dict[str, Any], overwrite: bool) -> bool:
+    """Whether `out` is to be made; raises ConfigError where it would replace something."""
+    if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
+        return True
+    try:
+        record = json.loads(record_path(out).read_bytes())
+        ours = record["format"] == RECORD_FORMAT
+    except (OSError, ValueError, KeyError, TypeError):
+        record, ours = {}, False
+    if not ours:
+        if overwrite and out.is_file():
+            return True
+        remedy = "Name another path, or remove it yourself" if out.is_dir() else "Add --overwrite"
+        raise ConfigError(
+            f"{out} exists and no export made it: {record_path(out).name} is not beside it. "
+            f"Nothing was changed. {remedy}."
+        )
+    whole = measured(out) == (record["files"], record["bytes"])
+    if whole and record["request"] == request:
+        return False
+    if overwrite:
+        return True
+    what = (
+        "an export of another corpus or with other options"
+        if whole
+        else (
+            f"an export that was changed since (it had {record['files']} files and "
+            f"{record['bytes']} bytes)"
+        )
+    )
+    raise ConfigError(
+        f"{out} is {what}. Nothing was changed. Add --overwrite to replace it, or name another "
+        "path."
+    )
+
+
+def _check_space(out: Path, listing: Listing) -> None:
+    """Refuses what cannot fit before anything is written; gray made RGB is not foreseen."""
+    images = int(pc.sum(listing.rows["size"]).as_py())
+    if listing.layout.target == "hdf5":
+        images = listing.count * 3 * listing.resolution**2
+    free = shutil.disk_usage(out.parent).free
+    if images > free:
+        raise StorageError(
+            f"{out} needs at least {images / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB are free. Free "
+            "some space or name another path, then run the same command again."
+        )
+
+
+def _write(listing: Listing, preset: Preset, data: Path, out: Path, progress: Progress) -> None:
+    target = preset.target
+    images = listing.count
+    if preset.real_split:
+        images += int(pc.sum(pc.equal(listing.rows["round"], 0)).as_py())
+    with (
+        storage_errors(out),
+        open_tars(listing.shards) as tars,
+        progress.task("export", images, "images") as advance,
+    ):
+        some = _in_groups(advance)
+        if target == "hdf5":
+            write_hdf5(listing, preset, tars, data, some)
+        elif target == "lmdb":
+            write_lmdb(listing, tars, data, some)
+        elif out.suffix == ".zip":
+            write_zip(listing.entries(), tars, data, some)
+        else:
+            write_tree(listing.entries(), tars, data, some)
+
+
+def _in_groups(advance: Advance, size: int = 64) -> Advance:
+    """Tells of every 64th image: a clock is read at each."""
+    waiting = 0
+
+    def some(count: int) -> None:
+        nonlocal waiting
+        at("export-image")
+        waiting += count
+        if waiting >= size:
+            advance(waiting)
+            waiting = 0
+
+    return some
+
+
+def _said(listing: Listing) -> dict[str, Any]:
+    """For people who find the record: what the export holds."""
+    return {
+        "images": listing.count,
+        "resolution": listing.resolution,
+        "channels": listing.channels,
+        "labels": listing.labels,
+        "classes": list(listing.classes),
+        "class_counts": listing.class_counts(),
+    }

@@ -1,0 +1,1 @@
+"""The samples of a trained GAN, evaluated."""

@@ -1,0 +1,155 @@
+"""The images of a set, prepared as the corpus was, and what is wrong with its files."""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...manifests.errors import InputError
+from ...manifests.files.atomic import storage_errors
+from ...manifests.plan.random_streams import image_seed, stream
+from ..common.progress import Progress
+from ..images.decode import Decoded, Preparation, pillow_limits
+from ..images.decode_pool import Decoders
+from ..sources.base import Input
+from .grids import why_no_sample
+from .sets import Asking, open_set
+
+_BAD = 0.5  # of the files: with more damaged ones there is nothing to judge
+_NAMED = 5  # files that a message names
+_LOOKED_INTO = 3  # files of each size that are searched for tiles
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One set, decoded; in the order of the names."""
+
+    name: str
+    files: int  # images there, before a choice
+    names: list[str]
+    images: NDArray[np.uint8]  # (n, R, R, C), memory-mapped
+    pixel_sha256: list[str]
+    left_out: list[tuple[str, str]]  # names of damaged files, and why
+    sizes: dict[str, int]  # "64x64" -> files, before they were resized
+
+    @property
+    def digest(self) -> str:
+        """Of the images, whatever their names and order."""
+        return hashlib.sha256("\n".join(sorted(self.pixel_sha256)).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def open_samples(
+    asking: Asking, how: Preparation, *, most: int, seed: int, scratch: Path, progress: Progress
+) -> Iterator[Samples]:
+    """Decodes a set; its images are there as long as the block runs.
+
+    most: of more images, a seeded choice is looked at. scratch: a folder for decoded pixels.
+
+    Raises:
+        ConfigError, InputError: nothing that can be judged; grids instead of samples.
+        StorageError: no room for the pixels.
+    """
+    inputs = open_set(asking).inputs
+    files = len(inputs)
+    if files > most:
+        order = stream(image_seed(seed, "generated"), "samples").permutation(files)
+        inputs = [inputs[place] for place in sorted(order[:most].tolist())]
+    workers = min(16, len(os.sched_getaffinity(0)))
+    with (
+        pillow_limits(how.max_pixels),
+        Decoders(workers) as pool,
+        _Pile(scratch, (how.resolution, how.resolution, 1 if how.gray else 3)) as pile,
+    ):
+        pool.expect(len(inputs))
+        good: list[tuple[Input, Decoded]] = []
+        left_out: list[tuple[str, str]] = []
+        with progress.task(f"read {asking.name}", len(inputs), "images") as advance:
+            for item, decoded in zip(inputs, pool.prepare(inputs, how), strict=True):
+                if decoded.pixels is None:
+                    left_out.append((item.name, decoded.reason or "unreadable"))
+                else:
+                    pile.append(decoded.pixels)
+                    decoded.pixels = None
+                    good.append((item, decoded))
+                advance(1)
+        _refuse_bad(asking, len(inputs), left_out)
+        _refuse_grids(asking, good, how.resolution)
+        yield Samples(
+            name=asking.name,
+            files=files,
+            names=[item.name for item, _ in good],
+            images=pile.images(),
+            pixel_sha256=[decoded.pixel_sha256 or "" for _, decoded in good],
+            left_out=left_out,
+            sizes=dict(Counter(f"{one.width}x{one.height}" for _, one in good)),
+        )
+
+
+class _Pile:
+    """Images one after the other in a file without a name: it goes with the process, killed or not.
+
+    A training's samples may be more than memory holds.
+    """
+
+    def __init__(self, folder: Path, shape: tuple[int, int, int]) -> None:
+        self._folder, self._shape, self._count = folder, shape, 0
+
+    def __enter__(self) -> "_Pile":
+        with storage_errors(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._file = tempfile.TemporaryFile(dir=self._folder)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with contextlib.suppress(OSError):  # what could not be flushed is not wanted any more
+            self._file.close()
+
+    def append(self, pixels: NDArray[np.uint8]) -> None:
+        with storage_errors(self._folder):
+            self._file.write(pixels.tobytes())
+        self._count += 1
+
+    def images(self) -> NDArray[np.uint8]:
+        with storage_errors(self._folder):
+            self._file.flush()
+        return np.memmap(self._file, np.uint8, "r", shape=(self._count, *self._shape))
+
+
+def _refuse_bad(asking: Asking, read: int, left_out: list[tuple[str, str]]) -> None:
+    if len(left_out) > _BAD * read or len(left_out) == read:
+        raise InputError(
+            f"--generated {asking.path}: {len(left_out):,} of {read:,} images cannot be read:"
+            f"{_listed(left_out)}\nHave the trainer write them again."
+        )
+
+
+def _refuse_grids(asking: Asking, good: list[tuple[Input, Decoded]], side: int) -> None:
+    by_size: dict[tuple[int, int], list[Input]] = {}
+    for item, decoded in good:
+        assert decoded.width and decoded.height
+        by_size.setdefault((decoded.width, decoded.height), []).append(item)
+    grids = []
+    for size, items in sorted(by_size.items()):
+        reasons = [why_no_sample(item, *size, side) for item in items[:_LOOKED_INTO]]
+        if all(reasons):  # one image with an edge in its middle is no grid
+            grids += [(item.name, reasons[0] or "") for item in items]
+    if grids:
+        raise InputError(
+            f"--generated {asking.path} holds pictures of many samples, or what is no sample:"
+            f"{_listed(grids)}\nHave the trainer write one file for each image (docs/generated.md"
+            " says how), and name the folder of these alone."
+        )
+
+
+def _listed(named: list[tuple[str, str]]) -> str:
+    lines = [f"\n  {name}: {reason}" for name, reason in named[:_NAMED]]
+    more = len(named) - _NAMED
+    return "".join(lines) + (f"\n  and {more:,} more" if more > 0 else "")

@@ -1,0 +1,129 @@
+"""What is to be judged: one set of images, or the snapshots of a training in their order."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...manifests.errors import ConfigError, InputError
+from ..sources.base import Input, Source
+from ..sources.folders import open_folder
+from ..sources.numpy_files import SUFFIXES, open_numpy
+from ..sources.open import Asked, open_source
+
+_ARCHIVES = (".zip", *SUFFIXES)
+
+
+@dataclass(frozen=True)
+class Asking:
+    """One set: `name` in the report, and where its images lie."""
+
+    name: str
+    path: Path
+
+
+def find_sets(given: Path, snapshots: bool | None, classes: tuple[str, ...]) -> list[Asking]:
+    """The sets at `given`, in the natural order of their names; more than one are snapshots.
+
+    snapshots: True: every sub-folder with images and every archive in the folder is one. None: so
+        where no image lies in the folder itself and the names differ in their numbers alone, unless
+        they are the corpus's `classes`.
+
+    Raises:
+        ConfigError: nothing there, or no two snapshots where they were asked for.
+    """
+    if not given.exists():
+        raise ConfigError(
+            f"--generated {given}: there is nothing there. Name a folder, zip, .npz or .npy of the"
+            " images that the GAN made."
+        )
+    one = [Asking(given.resolve().name, given)]
+    if snapshots is False:
+        return one
+    parts = _parts(given) if given.is_dir() else []
+    if snapshots is None:
+        return parts if _look_like_snapshots(given, parts, classes) else one
+    if len(parts) < 2:
+        raise ConfigError(
+            f"--snapshots asks for sub-folders of images, or zip and .npz files, in {given}; there"
+            f" are {len(parts)}. Name the folder above them, or leave --snapshots out."
+        )
+    return parts
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A key that puts step-200 before step-1000."""
+    return [
+        (int(part), "") if part.isdigit() else (-1, part)
+        for part in re.split(r"([0-9]+)", name)
+        if part
+    ]
+
+
+def _parts(folder: Path) -> list[Asking]:
+    found = []
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_dir() and any(map(is_image, open_folder(path, folder, False).inputs)):
+            found.append(Asking(path.name, path))
+        elif path.is_file() and path.suffix.lower() in _ARCHIVES:
+            found.append(Asking(path.stem, path))
+    names = Counter(asking.name for asking in found)
+    told = [one if names[one.name] == 1 else Asking(one.path.name, one.path) for one in found]
+    return sorted(told, key=lambda asking: (natural(asking.name), asking.name))
+
+
+def _look_like_snapshots(folder: Path, parts: list[Asking], classes: tuple[str, ...]) -> bool:
+    if len(parts) < 2 or any(_lies_in(folder)):
+        return False
+    names = [part.name for part in parts]
+    numbered = {re.sub(r"^[0-9]+_", "", name) for name in names}  # 0_cat, 1_dog: as exports have it
+    if set(names) <= set(classes) or numbered <= set(classes):
+        return False
+    return len({re.sub("[0-9]+", "#", name) for name in names}) == 1 and "#" in re.sub(
+        "[0-9]+", "#", names[0]
+    )
+
+
+def _lies_in(folder: Path) -> list[str]:
+    """Names of images in the folder itself."""
+    return [path.name for path in folder.iterdir() if path.is_file() and _named_image(path.name)]
+
+
+def _named_image(name: str) -> bool:
+    return is_image(Input(name, bytes))
+
+
+def is_image(item: Input) -> bool:
+    """By its name: checkpoints and logs lie beside what trainers draw."""
+    return item.claims_image and not item.hidden
+
+
+def open_set(asking: Asking) -> Source:
+    """The images of a set, whatever holds them. They are read after this returns.
+
+    Raises:
+        ConfigError: no kind that can be read.
+        InputError: a damaged archive, or no image in it.
+    """
+    path = asking.path
+    if path.is_dir():
+        found = open_folder(path.resolve(), path.resolve(), False)
+    elif path.suffix.lower() in SUFFIXES:
+        return open_numpy(path)
+    elif path.suffix.lower() == ".zip":
+        with open_source(Asked(str(path), classes=False), "--generated") as source:
+            found = source  # members of a zip are read by path, open or not
+    else:
+        raise ConfigError(
+            f"--generated {path} is no folder, zip, .npz or .npy. Name the one that holds the"
+            " images that the GAN made."
+        )
+    images = [item for item in found.inputs if is_image(item)]
+    if not images:
+        raise InputError(
+            f"--generated {path} holds no image, among {len(found.inputs):,} files. Have the"
+            " trainer write images, and name their folder."
+        )
+    return Source(found.what, images)

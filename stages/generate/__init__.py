@@ -1,0 +1,1 @@
+"""Generate: plan rows become images."""

@@ -1,0 +1,248 @@
+"""selection: which inputs train, which are held out, and which class they have.
+
+Every draw is seeded and looks at names and classes only, never at the order of work.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ...manifests.errors import ConfigError
+from ...manifests.plan.random_streams import image_seed, stream
+from ...manifests.plan.schema import SOURCES
+from ..images.decode import Decoded
+from ..sources.base import SPLITS, Input, Label, Source
+
+_KEPT_PER_CLASS = 2  # never held out: an image needs a partner of its class
+_LISTED = 5  # folders that an error names
+
+
+@dataclass(eq=False, slots=True)
+class Record:
+    """One input on its way to a row of sources.parquet."""
+
+    index: int  # of its row
+    source: int  # place in ingest.source, -1 for ingest.reference
+    input: Input
+    is_image: bool  # by name or by content; whether it can be used is known once it is decoded
+    class_name: str | None = None
+    decoded: Decoded | None = None  # without its pixels, which are in the staging file
+    slot: int | None = None  # place in the staging file, if it is good
+    reason: str | None = None  # why it is rejected
+    twin: str | None = None  # the name of an earlier image with the same pixels
+    forgotten: bool = False  # removed on request: it leaves a row without a name
+
+    @property
+    def why_not(self) -> str | None:
+        return self.reason or self.input.refused
+
+    @property
+    def pixel_sha256(self) -> str | None:
+        return self.decoded.pixel_sha256 if self.decoded else None
+
+    def row(self, left_out: str, class_ids: dict[str | None, int]) -> dict[str, Any]:
+        """Its row of sources.parquet as long as nobody takes it, with all that is known of it.
+
+        left_out: the reason of a good one.
+        """
+        if self.forgotten:
+            return self._tombstone()
+        facts = self.decoded or Decoded()
+        status, reason = "unused", left_out
+        if self.why_not:
+            status, reason = "rejected", self.why_not
+        elif self.twin is not None:
+            status, reason = "duplicate", f"same pixels as {self.twin}"
+        return {
+            "index": self.index,
+            "source": self.source,
+            "name": self.input.name,
+            "status": status,
+            "reason": reason,
+            "class_id": class_ids.get(self.class_name, -1),
+            "class_name": self.class_name,
+            "bytes": facts.bytes,
+            "sha256": facts.sha256,
+            "pixel_sha256": facts.pixel_sha256,
+            "format": facts.format,
+            "mode": facts.mode,
+            "width": facts.width,
+            "height": facts.height,
+            "note": facts.note,
+            "phash": None if facts.phash is None else f"{facts.phash:016x}",
+            "license": self.input.license,
+        }
+
+    def _tombstone(self) -> dict[str, Any]:
+        """Hashes alone, so that it is known again."""
+        assert self.decoded is not None
+        return dict.fromkeys(SOURCES.names) | {
+            "index": self.index,
+            "source": self.source,
+            "status": "forgotten",
+            "reason": "removed on request",
+            "class_id": -1,
+            "sha256": self.decoded.sha256,
+            "pixel_sha256": self.decoded.pixel_sha256,
+        }
+
+
+@dataclass
+class Group:
+    """Records of which `wanted` good ones are to be found, in this order; bad ones are replaced."""
+
+    order: list[Record]
+    wanted: int  # counted down with every good one
+    taken: int = 0
+
+    def take(self) -> list[Record]:
+        """The next records to read: as many as are still wanted, empty when done or used up."""
+        batch = self.order[self.taken : self.taken + self.wanted]
+        self.taken += len(batch)
+        return batch
+
+    @property
+    def left_out(self) -> list[Record]:
+        return self.order[self.taken :]
+
+
+def classify(
+    found: list[tuple[Source, list[Record]]], usable: Callable[[Record], bool]
+) -> list[str]:
+    """Gives every image its class and returns the names of the classes in order; [] without.
+
+    Numbers are spelled with leading zeros, so that the order of the names is theirs. One source
+    that has an order of its own, as a Hugging Face ClassLabel, keeps it.
+    usable: decodes a record; asked only where some images have a class and others have none.
+
+    Raises:
+        ConfigError: usable images with a class and without; folders that are splits.
+    """
+    numbers = [
+        item.label for source, _ in found for item in source.inputs if isinstance(item.label, int)
+    ]
+    digits = len(str(max(numbers, default=0)))
+    with_classes, without = [], []
+    for source, records in found:
+        images = [record for record in records if record.is_image]
+        _name_classes(source, images, digits, usable)
+        if any(record.class_name is not None for record in images):
+            with_classes.append(source)
+        elif images:
+            without.append(source)
+    if with_classes and without:
+        raise ConfigError(
+            f"{with_classes[0].what} has classes and {without[0].what} has none. Give that one a"
+            " class, as in source: [{source: ..., label: NAME}], or set ingest.classes: none."
+        )
+    names = {
+        record.class_name
+        for _, records in found
+        for record in records
+        if record.is_image and record.class_name is not None
+    }
+    order = with_classes[0].classes if len(with_classes) == 1 else ()
+    return sorted(names, key=lambda name: (order.index(name) if name in order else -1, name))
+
+
+def spelled(label: Label | None, digits: int) -> str | None:
+    """A class number with leading zeros up to `digits`; a name as it is."""
+    return f"{label:0{digits}d}" if isinstance(label, int) else label
+
+
+def _not_train(folder: str) -> bool:
+    return not folder.lower().startswith("train")
+
+
+def _name_classes(
+    source: Source, images: list[Record], digits: int, usable: Callable[[Record], bool]
+) -> None:
+    for record in images:
+        record.class_name = spelled(record.input.label, digits)
+    loose = [record for record in images if record.class_name is None]
+    nested = [record for record in images if record.class_name is not None]
+    folders = sorted({record.class_name or "" for record in nested})
+    if len(folders) > 1 and SPLITS.issuperset(map(str.lower, folders)):
+        raise ConfigError(
+            f"{source.what} has the folders {', '.join(folders)}: parts of a dataset, not classes."
+            f" Name the one to train on, as in ingest.path: {min(folders, key=_not_train)}, and"
+            " another one in ingest.reference, or take all images as one set with ingest.classes:"
+            " none."
+        )
+    if not (loose and nested):
+        return
+    # A broken file among the class folders, or below unlabelled images, is no mixture.
+    good = next(filter(usable, loose), None)
+    other = next(filter(usable, nested), None) if good else None
+    if good and other:
+        more = ", ..." if len(folders) > _LISTED else ""
+        raise ConfigError(
+            f"{source.what} has {len(loose)} images directly in it, without a class"
+            f" ({good.input.name!r}), and {len(nested)} in {len(folders)} classes"
+            f" ({', '.join(folders[:_LISTED])}{more}): are those classes? Then give the others one;"
+            " else set ingest.classes: none, or name a folder with ingest.path."
+        )
+    if good:
+        for record in nested:
+            record.class_name = None
+
+
+def choose(
+    records: Iterable[Record],
+    what: str,
+    *,
+    limit: int | None,
+    per_class: int | None,
+    fraction: float | None,
+    seed: int,
+) -> list[Group]:
+    """The training images to look for, in groups; without any of the options, all of them.
+
+    Raises:
+        ConfigError: per_class, and there are no classes.
+    """
+    images = [record for record in records if record.is_image]
+    if per_class is None and fraction is None:
+        return [Group(images, len(images) if limit is None else limit)]
+    classes: dict[str | None, list[Record]] = {}
+    for record in images:
+        classes.setdefault(record.class_name, []).append(record)
+    if per_class is not None:
+        if images and classes.keys() == {None}:
+            raise ConfigError(
+                f"ingest.per_class is {per_class}, and {what} has no classes: its images lie in one"
+                " folder. Use ingest.limit, or sort the images into a folder per class."
+            )
+        return [Group(members, per_class) for members in classes.values()]
+    assert fraction is not None
+    return [
+        Group(shuffled(members, seed, f"fraction/{name}"), max(1, round(fraction * len(members))))
+        for name, members in classes.items()
+    ]
+
+
+def shuffled(records: list[Record], seed: int, purpose: str) -> list[Record]:
+    order = stream(image_seed(seed, "ingest"), purpose).permutation(len(records))
+    return [records[place] for place in order]
+
+
+def hold_out(records: list[Record], share: float, at_most: int, seed: int) -> set[Record]:
+    """A seeded choice of round(share N) records, spread evenly over the classes.
+
+    Two images of every class stay, so fewer may be held out where classes are small.
+    """
+    classes: dict[str | None, list[Record]] = {}
+    for record in records:
+        classes.setdefault(record.class_name, []).append(record)
+    # An image that occurs twice is never held out: its copy would stay in training.
+    copies = Counter(record.pixel_sha256 for record in records if record.pixel_sha256)
+    free = [
+        record
+        for name, members in classes.items()
+        for record in shuffled(members, seed, f"holdout/{name}")[_KEPT_PER_CLASS:]
+        if copies[record.pixel_sha256 or ""] < 2
+    ]
+    count = min(round(share * len(records)), at_most, len(free))
+    # Class after class, at equal distances: every class gives its share, to within one image.
+    return {free[(2 * place + 1) * len(free) // (2 * count)] for place in range(count)}

@@ -1,0 +1,1 @@
+"""Mount: the same layouts through FUSE."""

@@ -1,0 +1,96 @@
+"""The operations that the kernel asks for. A plain class: nothing here needs FUSE.
+
+The kernel keeps names, attributes and content, which never change: what it has asked for once, it
+answers itself. `open` says that there is nothing to do (ENOSYS), and the kernel stops asking; so
+opening and reading an image that it has read before does not wake this process at all.
+"""
+
+import errno
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+
+from .contents import Images
+from .tree import Folder, Tree
+
+_FOLDER = stat.S_IFDIR | 0o555
+_FILE = stat.S_IFREG | 0o444
+_BLOCK = 512  # bytes, the unit of st_blocks whatever the file system's own
+
+
+def failure(code: int) -> OSError:
+    return OSError(code, os.strerror(code))
+
+
+class Files:
+    """A read-only file tree. Paths begin with "/"; errors are OSError with the errno to answer.
+
+    Called by many threads at once. That writing is refused (EROFS) is the mount option `ro`.
+    """
+
+    use_ns = True  # times are whole nanoseconds; all are 0
+
+    def __init__(self, tree: Tree, images: Images, leave: Callable[[], None]) -> None:
+        """`leave` ends the service; it is called inside an operation after `closing` is set."""
+        self.ready = threading.Event()
+        self.closing = False
+        self._tree, self._images, self._leave = tree, images, leave
+        self._owner = {"st_uid": os.geteuid(), "st_gid": os.getegid()}
+        self._totals = {
+            "f_bsize": _BLOCK,
+            "f_frsize": _BLOCK,
+            "f_blocks": -(-images.total() // _BLOCK),
+            "f_files": len(tree.table),
+            "f_namemax": 255,
+        }
+
+    def init(self, path: str) -> None:
+        self.ready.set()
+
+    def getattr(self, path: str | None, fh: int | None = None) -> dict[str, int]:
+        found = self._found(path)
+        if isinstance(found, Folder):
+            links = 2 + len(found.folders)
+            return {"st_mode": _FOLDER, "st_ino": found.inode, "st_nlink": links, **self._owner}
+        size = self._images.size(found)
+        return {
+            "st_mode": _FILE,
+            "st_ino": self._tree.inode(found),
+            "st_nlink": 1,
+            "st_size": size,
+            "st_blocks": -(-size // _BLOCK),
+            **self._owner,
+        }
+
+    def readdir(self, path: str | None, fh: int) -> Iterator[tuple[str, dict[str, int], int]]:
+        folder = self._found(path)
+        if not isinstance(folder, Folder):
+            raise failure(errno.ENOTDIR)
+        for name, inode in ((".", folder.inode), ("..", folder.parent)):
+            yield name, {"st_mode": _FOLDER, "st_ino": inode}, 0
+        for name, inner in folder.folders.items():
+            yield name, {"st_mode": _FOLDER, "st_ino": inner.inode}, 0
+        first = self._tree.inode(0)
+        for raw, number in zip(folder.names.tolist(), folder.numbers.tolist(), strict=True):
+            yield raw.decode("ascii"), {"st_mode": _FILE, "st_ino": first + number}, 0
+
+    def open(self, path: str, flags: int) -> int:
+        raise failure(errno.ENOSYS)
+
+    def read(self, path: str | None, size: int, offset: int, fh: int) -> bytes:
+        found = self._found(path)
+        if isinstance(found, Folder):
+            raise failure(errno.EISDIR)
+        return self._images.read(found, offset, size)
+
+    def statfs(self, path: str) -> dict[str, int]:
+        if self.closing:
+            self._leave()
+        return self._totals
+
+    def _found(self, path: str | None) -> Folder | int:
+        found = self._tree.find(path or "/")
+        if found is None:
+            raise failure(errno.ENOENT)
+        return found

@@ -1,0 +1,1 @@
+"""Train: a corpus becomes a score network."""

@@ -1,0 +1,125 @@
+"""batches: what every update of a training is made of, as a function of (seed, step) alone."""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...manifests.plan.random_streams import image_seed, stream
+from ...models.method.loss import draw_levels
+from ..common.tensors import as_unit, to_unit
+
+_RESIDENT = 0.25  # of a GPU's free memory that training images may take
+_AT_ONCE = 1024  # images that are copied there
+
+Images = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One process's share of an update."""
+
+    rows: NDArray[np.int64]  # (B,), of the training images
+    x: torch.Tensor  # (B, C, H, W) in [0, 1], channels last
+    sigma: torch.Tensor  # (B,)
+    noise: torch.Tensor  # like x, standard normal
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of every batch is this process's: the index-th of `of` equal ones."""
+
+    index: int = 0
+    of: int = 1
+
+
+class Batches:
+    """Draws batches; on a GPU from images that lie there, where they fit.
+
+    images: uint8 (N, H, W, C); ladder and focus: as `draw_levels` takes them; size: of the batch
+    over all processes; flip: half of the images are mirrored.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        ladder: NDArray[np.float64],
+        focus: float | None,
+        size: int,
+        *,
+        flip: bool,
+        seed: int,
+        device: torch.device,
+        share: Share,
+    ) -> None:
+        self._images, self._ladder, self._focus, self._size = images, ladder, focus, size
+        self._flip, self._seed, self._device = flip, seed, device
+        part = size // share.of
+        self._mine = slice(part * share.index, part * (share.index + 1))
+        self._resident = _resident(images, device)
+
+    def draw(self, step: int) -> Batch:
+        """Order, levels, flips and noise of `step`, counted from 0."""
+        random = stream(image_seed(self._seed, f"step-{step}"), "train")
+        rows = batch_rows(len(self._images), self._size, step, self._seed)[self._mine]
+        levels = draw_levels(self._ladder, self._size, random, self._focus)[self._mine]
+        flips = random.random(self._size)[self._mine] < 0.5
+        x = self._unit(rows)
+        if self._flip:
+            x = torch.where(self._sent(flips).reshape(-1, 1, 1, 1), x.flip(3), x)
+        generator = torch.Generator(self._device)
+        generator.manual_seed(image_seed(self._seed, f"noise-{step}"))
+        shape = (self._size, *x.shape[1:])
+        noise = torch.randn(shape, generator=generator, device=self._device)[self._mine]
+        noise = noise.contiguous(memory_format=torch.channels_last)
+        return Batch(rows, x, self._sent(levels.astype(np.float32)), noise)
+
+    def _unit(self, rows: NDArray[np.int64]) -> torch.Tensor:
+        if self._resident is None:
+            return to_unit(self._images[rows], self._device)
+        return as_unit(self._resident[self._sent(rows)])
+
+    def _sent(self, values: NDArray[np.generic]) -> torch.Tensor:
+        """On the device, without waiting for what it does."""
+        tensor = torch.from_numpy(values)
+        if self._device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self._device, non_blocking=True)
+
+
+def batch_rows(count: int, batch: int, step: int, seed: int) -> NDArray[np.int64]:
+    """Rows of the global batch at `step`: epochs are seeded permutations laid end to end."""
+    places = np.arange(step * batch, (step + 1) * batch)
+    rows = np.empty(batch, dtype=np.int64)
+    for epoch in np.unique(places // count):
+        inside = places // count == epoch
+        rows[inside] = _order(count, int(epoch), seed)[places[inside] % count]
+    return rows
+
+
+@functools.lru_cache(maxsize=2)  # a batch may end one and begin the next
+def _order(count: int, epoch: int, seed: int) -> NDArray[np.int64]:
+    order = stream(image_seed(seed, f"epoch-{epoch}"), "train").permutation(count)
+    order.setflags(write=False)  # every caller has this one
+    return order
+
+
+def _resident(images: Images, device: torch.device) -> torch.Tensor | None:
+    """All images on a GPU, where they take no more than a part of it."""
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    if images.nbytes > _RESIDENT * free:
+        return None
+    return on_device(images, device)
+
+
+def on_device(images: Images, device: torch.device) -> torch.Tensor:
+    """A copy of them there, some at a time: a memory map is never in memory as a whole."""
+    there = torch.empty(images.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(images), _AT_ONCE):
+        part = np.array(images[start : start + _AT_ONCE])  # a copy: the map is read-only
+        there[start : start + len(part)] = torch.from_numpy(part)
+    return there

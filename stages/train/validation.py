@@ -1,0 +1,59 @@
+"""What a network makes of images that are not mixed: its loss per noise band, its norms."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...manifests.plan.random_streams import image_seed, stream
+from ...models.method.ladder import SIGMA_N
+from ...models.method.loss import band_levels, dsm_loss
+from ...models.method.methods import FrozenScore
+from ...models.method.minimise import score_norm
+from ...models.network.score_net import ScoreNet
+from ..common.tensors import to_unit
+
+HELD_IMAGES = 256  # of a measurement, at most
+
+_LEVELS_PER_BAND = 8
+_AT_ONCE = 64
+
+
+@torch.no_grad()
+def band_losses(
+    net: ScoreNet,
+    ladder: NDArray[np.float64],
+    images: NDArray[np.uint8],
+    seed: int,
+    device: torch.device,
+) -> dict[str, float]:
+    """Denoising loss per noise band; the same images, levels and noise at every call.
+
+    images: uint8 (N, H, W, C); a seeded choice of HELD_IMAGES of them is used.
+    """
+    random = stream(image_seed(seed, f"held-out-{len(images)}"), "bands")
+    count = min(HELD_IMAGES, len(images))
+    rows = np.sort(random.permutation(len(images))[:count])
+    x = to_unit(images[rows], device)
+    means = {}
+    for name, levels in band_levels(ladder, _LEVELS_PER_BAND).items():
+        sigma = torch.tensor(np.resize(levels, count), dtype=torch.float32, device=device)
+        noise = torch.from_numpy(random.standard_normal(tuple(x.shape), dtype=np.float32))
+        z = noise.to(device)
+        parts = [
+            dsm_loss(net, x[i : i + _AT_ONCE], sigma[i : i + _AT_ONCE], z[i : i + _AT_ONCE])
+            for i in range(0, count, _AT_ONCE)
+        ]
+        means[name] = float(torch.cat(parts).mean())
+    return means
+
+
+def real_norms(
+    net: ScoreNet, sigma_1: float, images: NDArray[np.uint8], device: torch.device
+) -> NDArray[np.float32]:
+    """||sigma_N S||^2 / D of unmixed images; (N,)."""
+    score = FrozenScore(net, sigma_1, SIGMA_N)
+    parts = [
+        score_norm(to_unit(images[i : i + _AT_ONCE], device), score, SIGMA_N).cpu().numpy()
+        for i in range(0, len(images), _AT_ONCE)
+    ]
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)

@@ -1,0 +1,1 @@
+"""Write: images become committed shards."""

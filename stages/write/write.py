@@ -1,0 +1,210 @@
+"""write: images become a committed shard.
+
+Encodes in threads while the device works on the next micro-batch. A shard is finished when its
+marker agrees with its plan rows and recipe.
+"""
+
+import hashlib
+import platform
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import PIL
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+from ...manifests.plan.plan import rows_digest, shards_of, soft_label
+from ...manifests.shards.shard import Marker, Sample, commit_shard, is_complete
+from ...manifests.storage.store import Store
+from ..generate.generate import Batch
+from ..images.png import by_pillow, version_of
+
+_ENCODERS = 4  # threads; Pillow releases the interpreter lock while it compresses
+_TASK = 64  # images that a thread encodes at a time
+_TAR_BLOCK = 512
+_MEMBERS = 3  # image, json, cls
+_ROWS = 400  # bytes of a sample in its shard's Parquet, in plan and manifest
+
+
+Encode = Callable[[NDArray[np.uint8]], bytes]
+
+
+class WriteConfig(BaseModel, frozen=True, extra="forbid"):
+    """Section `write`."""
+
+    format: Literal["png"] = "png"
+    encoder: Literal["auto", "pillow", "isal"] = "auto"  # isal: faster, files a little larger
+    shard_size: int = Field(default=1000, ge=1)  # images a shard
+
+    def resolved(self) -> "WriteConfig":
+        return self.model_copy(update={"encoder": "pillow"}) if self.encoder == "auto" else self
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What samples say of their parents, by row of images.npy."""
+
+    sha256: list[str]
+    license: list[str | None]
+    class_id: list[int]
+    classes: int  # 0: no soft labels
+
+
+@dataclass(frozen=True)
+class Work:
+    """One shard to make: its plan rows and what identifies its content."""
+
+    name: str
+    rows: pa.Table
+    rows_digest: str
+    recipe_digest: str
+
+    def finished(self, shards: Path | Store) -> bool:
+        return is_complete(
+            shards, self.name, rows_digest=self.rows_digest, recipe_digest=self.recipe_digest
+        )
+
+
+def plan_work(plan: pa.Table, real_digest: str, augmented_digest: str) -> list[Work]:
+    """Every shard of the plan, with the digests that its marker must have."""
+    return [
+        Work(
+            name,
+            rows,
+            rows_digest(rows),
+            augmented_digest if rows["round"][0].as_py() else real_digest,
+        )
+        for name, rows in shards_of(plan).items()
+    ]
+
+
+def write(
+    work: Work,
+    batches: Iterable[Batch],
+    sources: Sources,
+    shards: Path,
+    temporary: Path,
+    advance: Callable[[int], None],
+    environment: dict[str, str],
+    encode: Encode = by_pillow,
+) -> Marker:
+    """Encodes and commits one shard.
+
+    batches: the images of `work.rows` in their order, as stages.generate gives them.
+    """
+    with ThreadPoolExecutor(_ENCODERS) as pool:
+        return commit_shard(
+            shards,
+            temporary,
+            work.name,
+            _encoded(batches, sources, pool, advance, encode),
+            rows_digest=work.rows_digest,
+            recipe_digest=work.recipe_digest,
+            environment=environment,
+        )
+
+
+def _encoded(
+    batches: Iterable[Batch],
+    sources: Sources,
+    pool: ThreadPoolExecutor,
+    advance: Callable[[int], None],
+    encode: Encode,
+) -> Iterator[Sample]:
+    """Samples in plan order; the pool is a batch ahead of the writer, the device of the pool."""
+    waiting: deque[list[Future[list[Sample]]]] = deque()
+
+    def samples(items: list[_Item]) -> list[Sample]:
+        return [_sample(*item, sources, encode) for item in items]
+
+    for batch in batches:
+        items = list(_items(batch))
+        parts = [items[start : start + _TASK] for start in range(0, len(items), _TASK)]
+        waiting.append([pool.submit(samples, part) for part in parts])
+        while len(waiting) > 1:
+            yield from _results(waiting.popleft(), advance)
+    while waiting:
+        yield from _results(waiting.popleft(), advance)
+
+
+def _results(
+    futures: list[Future[list[Sample]]], advance: Callable[[int], None]
+) -> Iterator[Sample]:
+    done = 0
+    for future in futures:
+        some = future.result()
+        yield from some
+        done += len(some)
+    advance(done)
+
+
+_Item = tuple[dict[str, Any], NDArray[np.uint8], tuple[float, float, float] | None]
+
+
+def _items(batch: Batch) -> Iterator[_Item]:
+    norms = [None] * len(batch.final) if batch.norms is None else map(tuple, batch.norms.tolist())
+    yield from zip(batch.rows.to_pylist(), batch.final, norms, strict=True)
+
+
+def _sample(
+    row: dict[str, Any],
+    pixels: NDArray[np.uint8],
+    norms: tuple[float, float, float] | None,
+    sources: Sources,
+    encode: Encode,
+) -> Sample:
+    first, second = row["row_1"], row["row_2"]
+    licences = sorted({sources.license[first], sources.license[second]} - {None, ""})
+    label = None
+    if sources.classes:
+        label = soft_label(
+            sources.class_id[first], sources.class_id[second], row["lambda"], sources.classes
+        )
+    image = encode(pixels)
+    return Sample(
+        row=row,
+        image=image,
+        sha256=hashlib.sha256(image).hexdigest(),
+        pixel_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
+        width=pixels.shape[1],
+        height=pixels.shape[0],
+        norms=norms,
+        soft_label=label,
+        source_sha256=(sources.sha256[first], sources.sha256[second]),
+        license=" AND ".join(licences) or None,
+    )
+
+
+def _cpu_kernels() -> str:
+    """The instruction set that torch chooses its kernels by, such as AVX2."""
+    return str(torch.backends.cpu.get_cpu_capability())
+
+
+def sample_bytes(images: Iterable[NDArray[np.uint8]], encode: Encode = by_pillow) -> float:
+    """About how many bytes a sample takes: headers, padding, and the mean PNG of some images."""
+    image = float(np.mean([len(encode(pixels)) for pixels in images]))
+    padded = (image // _TAR_BLOCK + 1) * _TAR_BLOCK
+    return _MEMBERS * _TAR_BLOCK + padded + (_MEMBERS - 1) * _TAR_BLOCK + _ROWS
+
+
+def describe_environment(device: torch.device) -> dict[str, str]:
+    """What bytes may depend on besides the recipe; recorded, never compared for completeness."""
+    cuda = device.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(device) if cuda else f"cpu {_cpu_kernels()}",
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+        "zlib": version_of("pillow"),
+        "isal": version_of("isal"),
+        "pyarrow": pa.__version__,
+    }

@@ -1,0 +1,137 @@
+"""Who may work on a run at once, and what becomes of a lock whose holder dies."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from scoremix.manifests.errors import LockedError
+from scoremix.manifests.files.lock import run_lock, shard_lock
+
+HOLD = """
+import sys
+from pathlib import Path
+from scoremix.manifests.lock import run_lock
+with run_lock(Path(sys.argv[1]), shared=sys.argv[2] == "shared"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def holder(folder: Path, kind: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Another process that holds the run's lock until its standard input is closed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder), kind],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout and process.stdout.readline() == b"held\n"
+    try:
+        yield process
+    finally:
+        process.communicate()
+
+
+def test_an_exclusive_holder_is_named_and_excludes_all(tmp_path: Path) -> None:
+    with holder(tmp_path, "exclusive") as process:
+        for shared in (False, True):
+            with pytest.raises(LockedError, match=f"process {process.pid} on ") as caught:
+                with run_lock(tmp_path, shared=shared):
+                    pytest.fail("two holders")
+            assert caught.value.exit_code == 5 and str(tmp_path) in str(caught.value)
+    with run_lock(tmp_path):
+        assert (tmp_path / ".scoremix" / "lock").exists()
+
+
+def test_shared_holders_share_and_exclude_an_exclusive_one(tmp_path: Path) -> None:
+    with holder(tmp_path, "shared") as process, run_lock(tmp_path, shared=True):
+        with pytest.raises(LockedError) as caught, run_lock(tmp_path):
+            pytest.fail("an exclusive holder among shared ones")
+        assert f"process {process.pid} " in str(caught.value)
+        assert f"process {os.getpid()} " in str(caught.value)
+    with holder(tmp_path, "shared") as process:
+        with pytest.raises(LockedError) as caught, run_lock(tmp_path):
+            pytest.fail("an exclusive holder beside a shared one")
+        assert f"process {os.getpid()} " not in str(caught.value), "he has left"
+
+
+def test_the_kernel_frees_the_lock_of_a_killed_process(tmp_path: Path) -> None:
+    with holder(tmp_path, "exclusive") as process:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        with run_lock(tmp_path):
+            with pytest.raises(LockedError) as caught, run_lock(tmp_path, shared=True):
+                pytest.fail("two holders")
+    assert f"process {os.getpid()} " in str(caught.value)
+    assert f"process {process.pid} " not in str(caught.value), "the dead one's name is gone"
+
+
+def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
+    """Neither when its parent leaves the block, nor (below) when its parent is killed within."""
+    read, write = os.pipe()
+    with run_lock(tmp_path):
+        child = os.fork()
+        if child == 0:
+            os.close(write)
+            os.read(read, 1)  # outlives the block
+            os._exit(0)
+    try:
+        with run_lock(tmp_path):
+            assert os.waitpid(child, os.WNOHANG) == (0, 0), "the child is still alive"
+    finally:
+        os.close(write)
+        os.close(read)
+        os.waitpid(child, 0)
+
+
+FORK_AND_HOLD = HOLD.replace(
+    "    print", "    import os; child = os.fork() == 0\n    child and print"
+)
+
+
+def test_a_forked_child_does_not_keep_the_lock_of_a_killed_parent(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", FORK_AND_HOLD, str(tmp_path), "exclusive"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout and process.stdout.readline() == b"held\n"  # said by the child
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    with run_lock(tmp_path):
+        assert process.stdin
+        process.stdin.close()  # ends the child
+    with process.stdout:
+        assert process.stdout.read() == b"", "the child was alive and has ended now"
+    process.wait()
+
+
+def test_the_lock_is_freed_by_an_error(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), run_lock(tmp_path):
+        raise KeyError
+    with run_lock(tmp_path):
+        assert list((tmp_path / ".scoremix").iterdir()) == [tmp_path / ".scoremix" / "lock"]
+
+
+def test_a_spoilt_lock_file_spoils_only_the_message(tmp_path: Path) -> None:
+    with run_lock(tmp_path):
+        (tmp_path / ".scoremix" / "lock").write_bytes(b'\xff\n{"pid": "x"}\n[]\n{}\n')
+        with pytest.raises(LockedError, match="another process"), run_lock(tmp_path):
+            pytest.fail("two holders")
+
+
+def test_shards_are_locked_one_by_one_and_nobody_waits(tmp_path: Path) -> None:
+    with shard_lock(tmp_path, "aug-000000") as first:
+        with (
+            shard_lock(tmp_path, "aug-000000") as same,
+            shard_lock(tmp_path, "aug-000001") as next_,
+        ):
+            assert (first, same, next_) == (True, False, True)
+    with shard_lock(tmp_path, "aug-000000") as again:
+        assert again

@@ -1,0 +1,59 @@
+"""Where a path is wanted and a URL is given, and the other way round."""
+
+from pathlib import Path
+
+import pytest
+
+from scoremix.manifests.errors import ConfigError
+from scoremix.manifests.storage.location import URL
+from scoremix.pipeline.cli import commands, exit_code
+from scoremix.pipeline.config import load_config
+from scoremix.pipeline.ledger import Ledger, local_shards_of, shards_of
+
+
+def command(*words: object) -> int:
+    return exit_code(lambda: commands.main([str(word) for word in words], standalone_mode=False))
+
+
+@pytest.mark.parametrize(
+    "words, why",
+    [
+        (("augment", "--data", "digits", "--out", "x", "--run", "s3://b/run"), "folder on a disk"),
+        (("augment", "--data", "digits", "--out", "s3://"), "names no place"),
+        (("augment", "--data", "digits", "--out", "nosuch://b/x"), "cannot be opened"),
+        (("verify", "s3://me:secret@b/x"), "user or password"),
+        (("mount", "s3://b/x", "here"), "aws s3 sync s3://b/x shards"),
+        (("export", "s3://b/x", "--to", "hdf5", "--out", "here"), "aws s3 sync s3://b/x shards"),
+    ],
+)
+def test_urls_of_no_use_end_with_2(
+    words: tuple[str, ...],
+    why: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command(*words) == 2
+    told = capsys.readouterr().err
+    assert why in told and "Traceback" not in told and "secret" not in told
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("key", ["run", "evaluate.features", "evaluate.inception_weights"])
+def test_only_sources_may_be_urls(key: str, tmp_path: Path) -> None:
+    (tmp_path / "stages.yaml").write_text("ingest: {source: digits}\n")
+    with pytest.raises(ConfigError, match=f"{key} is s3://b/x, and must be on a disk"):
+        load_config(tmp_path / "stages.yaml", [f"{key}=s3://b/x"])
+
+
+def test_a_run_remembers_where_its_shards_lie(tmp_path: Path) -> None:
+    assert shards_of(tmp_path) == tmp_path  # no run, so the shards themselves
+    ledger = Ledger(tmp_path)
+    assert ledger.place() == tmp_path / "shards"
+    ledger.own(tmp_path / "beside")
+    assert ledger.shards == "beside" and shards_of(tmp_path) == tmp_path / "beside"
+    ledger.own(URL("s3://b/x"))
+    assert shards_of(tmp_path) == URL("s3://b/x") == shards_of(URL("s3://b/x"))
+    with pytest.raises(ConfigError, match="reads a folder"):
+        local_shards_of(tmp_path)

@@ -1,0 +1,157 @@
+"""forget where shards lie in an object store and images come from one: no trace there nor here."""
+
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tiny
+from test_remote_run import augment, command, digests, empty, store_at
+
+from scoremix.manifests.storage.location import URL
+from scoremix.manifests.storage.remote import RemoteStore, open_remote
+
+KEY = "000003"
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.make_images(tmp_path_factory.mktemp("forgotten") / "images")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(images: Path) -> dict[str, str]:
+    """sha256 of every file after the same in a local folder."""
+    shards, run = images.parent / "local", images.parent / "local.run"
+    assert augment(images, shards, "--until", "write") == 0
+    assert command("forget", run, KEY, "--quiet") == 0
+    return tiny.digests(shards)
+
+
+@pytest.fixture
+def run(images: Path, bucket: str, tmp_path: Path) -> Path:
+    run = tmp_path / "run"
+    assert augment(images, f"s3://{bucket}/pets", "--run", run, "--until", "write") == 0
+    return run
+
+
+def needles(run: Path, store: RemoteStore) -> list[bytes]:
+    """Rows of the image's pixels, and the encoded files of the image and all made from it."""
+    pixels = np.load(run / "corpus" / "images.npy")[int(KEY)]
+    gone: set[bytes] = set()
+    others: set[bytes] = set()
+    for row in manifest(store):
+        tar = store.read(f"{row['shard']}.tar")
+        image = tar[row["offset"] : row["offset"] + row["size"]]
+        (gone if KEY in (row["source_1"], row["source_2"]) else others).add(image)
+    # A mixture with a lambda near 0 is its other parent to the last bit.
+    assert len(gone - others) >= 3
+    return [row.tobytes() for row in pixels] + sorted(gone - others)
+
+
+def manifest(store: RemoteStore) -> list[dict[str, object]]:
+    with store.open("manifest.parquet") as file:
+        return list(pq.read_table(file).to_pylist())
+
+
+def traces(run: Path, store: RemoteStore, wanted: list[bytes]) -> list[str]:
+    files = {str(path): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    files |= {name: store.read(name) for name in store.names()}
+    return [name for name, data in files.items() if any(needle in data for needle in wanted)]
+
+
+def test_no_byte_stays_in_the_bucket_or_the_run(
+    bucket: str, run: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = store_at(bucket)
+    wanted, before = needles(run, store), {name: store.facts(name) for name in store.names()}
+    held = {row["shard"] for row in manifest(store) if KEY in (row["source_1"], row["source_2"])}
+    found = {Path(name).name for name in traces(run, store, wanted)}
+    assert {"images.npy", "real-000000.tar"} < found and len(found) >= 4
+    # What a stop between making and uploading leaves behind.
+    mirror = run / ".scoremix" / "mirror"
+    for name in held:
+        (mirror / f"{name}.tar").write_bytes(store.read(f"{name}.tar"))
+    assert command("forget", run, KEY, "--quiet") == 0
+    assert f"shards in {store.url};" in capsys.readouterr().out
+    assert traces(run, store, wanted) == [] and not list(mirror.rglob("*.tar"))
+    assert command("verify", store.url, "--deep") == 0
+    assert not [row for row in manifest(store) if KEY in (row["source_1"], row["source_2"])]
+    for name, facts in before.items():
+        shard, _, extension = name.partition(".")
+        if "-0" in name:
+            assert (store.facts(name) == facts) == (shard not in held), name
+
+    after = digests(store)
+    again = ("--run", run, "--until", "write")
+    assert augment(images, store.url, *again) == 0
+    assert "Nothing to do" in capsys.readouterr().out
+    for name in (f"{min(held)}.tar", f"{max(held)}.json", "index.json", "SHA256SUMS"):
+        store.remove(name)
+    shutil.rmtree(mirror)
+    assert command("repair", store.url, "--run", run, "--quiet", "--accept-new") == 0
+    assert digests(store) == after and traces(run, store, wanted) == []
+
+
+def test_damage_is_repaired_first(
+    bucket: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = store_at(bucket)
+    store.write("real-000000.tar", store.read("real-000000.tar")[:-512])
+    assert command("forget", run, KEY) == 1
+    assert f"repair {run}` first" in capsys.readouterr().err
+    assert not (run / "tombstones.json").exists()
+    assert command("repair", run, "--quiet") == 0
+    assert command("forget", run, KEY, "--quiet") == 0 and command("verify", run) == 0
+
+
+POINTS = ("tombstones", "unpublished", "shard-rewritten", "installed-tar", "installed-parquet")
+LATER = ("installed-json", "index", "forgotten-published", "traces-removed")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "point",
+    tiny.mostly_in_faults(POINTS + LATER, ["shard-rewritten", "installed-parquet", "index"]),
+)
+def test_killed_on_the_way(point: str, bucket: str, run: Path, undisturbed: dict[str, str]) -> None:
+    store = store_at(bucket)
+    wanted = needles(run, store)
+    killed = tiny.command(["forget", run, KEY, "--quiet"], SCOREMIX_FAULT=f"kill:{point}")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert command("forget", run, "--quiet") == 0
+    assert traces(run, store, wanted) == [] and command("verify", run, "--deep") == 0
+    assert digests(store) == undisturbed
+
+
+def test_what_was_fetched_leaves_too_and_is_refused_at_its_url(
+    images: Path, tmp_path: Path
+) -> None:
+    data, run, shards = open_remote(URL("memory://gone")), tmp_path / "run", tmp_path / "shards"
+    for path in images.rglob("*.png"):
+        data.write(path.relative_to(images).as_posix(), path.read_bytes())
+    build = ("memory://gone", shards, "--run", run, "--until", "write")
+    assert augment(*build) == 0
+    row = next(r for r in sources(run) if r["key"] == KEY)
+    file = (images / str(row["name"])).read_bytes()
+    # A dry run fetches ahead of an ingest, as one that was stopped has.
+    assert augment(*build, "--dry-run") == 0
+    assert any(path.read_bytes() == file for path in fetched(run))
+    assert command("forget", run, KEY, "--quiet") == 0 and not fetched(run)
+    assert augment(*build, "--dry-run") == 0 and not fetched(run)
+    data.remove("left/000.png")  # the source is another one, and the image is still there
+    assert augment(*build) == 0 and not fetched(run)
+    after = sources(run)
+    assert [r["status"] for r in after if r["sha256"] == row["sha256"]] == ["forgotten"]
+    assert command("verify", shards) == 0
+    empty(data)
+
+
+def sources(run: Path) -> list[dict[str, object]]:
+    return list(pq.read_table(run / "corpus" / "sources.parquet").to_pylist())
+
+
+def fetched(run: Path) -> list[Path]:
+    return [path for path in (run / ".scoremix" / "fetched").rglob("*") if path.is_file()]

@@ -1,0 +1,276 @@
+"""check: sound corpora pass, all is read once and within bounds, names are safe to print."""
+
+import contextlib
+import json
+import os
+import string
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from broken import (
+    CUT_PNG,
+    PNG,
+    REMEDIES,
+    Build,
+    batch,
+    classes,
+    database,
+    folder,
+    hdf5,
+    labelled,
+    labels,
+    numbered,
+    only,
+    png,
+    sides,
+    splits,
+    tree,
+    write,
+    zipped,
+)
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from test_check_images import CASES as IMAGE_CASES
+from test_check_layouts import CASES as LAYOUT_CASES
+
+from scoremix.manifests.errors import ConfigError
+from scoremix.stages.check.check import judge
+from scoremix.stages.check.file_index import open_listing
+from scoremix.stages.check.image_facts import survey
+from scoremix.stages.check.labels import judge_labels
+from scoremix.stages.check.needs import NAMES, NEEDS, PLAIN, needs_of
+from scoremix.stages.check.readers import hdf5 as hdf5_file
+from scoremix.stages.check.readers import lmdb as lmdb_file
+from scoremix.stages.check.report import SHOWN, Findings, printable
+from scoremix.stages.check.rules import RULES, SECTIONS
+from scoremix.stages.common.progress import Silent
+
+LABELS = labels([["a/0.png", 0], ["b/0.png", 1]])
+ZIP = zipped([("a/0.png", PNG), ("b/0.png", PNG), ("dataset.json", LABELS)])
+STUDIO = "digits_32_wo_resize_train.hdf5"
+
+GOOD: list[tuple[str, Build]] = [
+    ("stylegan", ZIP),
+    ("stylegan2-ada", ZIP),
+    ("stylegan3", only({"a/0.png": PNG, "b/0.png": PNG, "dataset.json": LABELS})),
+    ("diffaugment-stylegan2", labelled(numbered([0.3, 0.7], [1, 0], [0, 1], [0.5, 0.5]))),
+    ("projected-gan", only({"0.png": png(128)})),
+    ("stylegan3", labelled({f"{index:03d}.png": index % 2 for index in range(4)})),
+    ("stylegan-xl", folder(dataset__json=labels(None))),
+    ("edm", only({"0.png": png(mode="L"), "1.png": png(mode="L")})),
+    ("stylegan", only({f"0000{i}/img{i:08d}.png": PNG for i in range(2)})),
+    ("imagefolder", tree()),
+    ("imagefolder", splits("train", "val")),
+    ("stargan-v2", splits("train", "val")),
+    ("studiogan", splits("train", "valid")),
+    ("biggan", tree(prefix="ImageNet/")),
+    ("lecam", tree(names=("02", "10"), prefix="train/")),
+    ("diffaugment-biggan", tree()),
+    ("dcgan", tree({"cat/gray.png": png(mode="L"), "dog/index.png": png(mode="P")})),
+    ("stylegan2-pytorch", only({"0.png": PNG, "more/1.png": png(mode="L")})),
+    ("lightweight-gan", only({"0.png": PNG})),
+    ("fastgan", only({"0.png": PNG, "notes.txt": b""})),
+    ("unpaired", sides()),
+    ("cut", sides(extra={"trainA/x.JPG": PNG, "trainA/notes.txt": b""})),
+    ("fastcut", sides()),
+    ("sincut", sides(1)),
+    ("hdf5", hdf5()),
+    ("biggan", hdf5()),
+    ("lecam", hdf5()),
+    ("studiogan", hdf5(batch(axes="NHWC"), name=STUDIO)),
+    ("lmdb", database()),
+    ("rosinality", database()),
+    ("fastgan", database(data=png(1024), side=1024)),
+]
+
+
+@pytest.mark.parametrize(("wanted", "build"), GOOD, ids=[wanted for wanted, _ in GOOD])
+def test_a_sound_corpus_passes(wanted: str, build: Build, tmp_path: Path) -> None:
+    [verdict] = judge(build(tmp_path), wanted, Silent())
+    assert [one.rule for one in verdict.findings] == []
+    assert verdict.readable
+    assert verdict.facts["images"] > 0
+
+
+def test_every_name_and_every_rule_is_tried() -> None:
+    assert {wanted for wanted, _ in GOOD} == set(NAMES)
+    tried = {rule for case in [*IMAGE_CASES, *LAYOUT_CASES] for rule in (case.rule, *case.also)}
+    assert tried == set(RULES) == set(REMEDIES)
+    assert sum(map(len, SECTIONS.values())) == len(RULES)
+
+
+def test_trainers_of_one_reader_ask_for_the_same_layout() -> None:
+    for need in NEEDS:
+        assert need.target == PLAIN[need.target].target
+        assert need in needs_of(need.trainer)
+    assert [need.target for need in needs_of("biggan")] == ["hdf5", "imagefolder"]
+
+
+def test_equal_findings_are_one_with_the_first_names(tmp_path: Path) -> None:
+    write(tmp_path, {f"{index:03d}.png": CUT_PNG for index in range(40)})
+    [verdict] = judge(tmp_path, "stylegan", Silent())
+    [finding] = verdict.findings
+    assert (finding.rule, finding.count) == ("damaged-image", 40)
+    assert [file for file, _ in finding.files] == ["000.png", "001.png", "002.png"]
+    assert "and 37 more" in str(finding)
+
+
+def test_a_trainer_of_two_targets_is_judged_by_what_is_there(tmp_path: Path) -> None:
+    both = write(tmp_path, classes(prefix="ImageNet/"))
+    assert judge(both, "biggan", Silent())[0].target == "imagefolder"
+    hdf5()(tmp_path)
+    assert judge(tmp_path / "ILSVRC32.hdf5", "biggan", Silent())[0].target == "hdf5"
+    assert judge(tmp_path, "hdf5", Silent())[0].readable, "the trainer is given the folder"
+
+
+def test_links_to_files_are_followed_and_loops_end(tmp_path: Path) -> None:
+    write(tmp_path / "store", {"0.png": PNG, "1.png": CUT_PNG})
+    corpus = tmp_path / "corpus"
+    (corpus / "cat").mkdir(parents=True)
+    for index in range(2):
+        os.symlink(tmp_path / "store" / f"{index}.png", corpus / "cat" / f"{index}.png")
+    os.symlink(corpus, corpus / "cat" / "up")
+    os.symlink(tmp_path / "store", corpus / "dog")
+    [verdict] = judge(corpus, "dcgan", Silent())
+    assert [(one.rule, one.count) for one in verdict.findings] == [("damaged-image", 2)]
+    assert verdict.facts["classes"] == {"cat": 2, "dog": 2}
+
+
+def test_a_folder_that_cannot_be_listed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers pass over it in silence: os.walk swallows the error."""
+    root = tree()(tmp_path)
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if str(path).endswith("dog"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    [verdict] = judge(root, "stylegan", Silent())
+    told = [(one.rule, one.files[0]) for one in verdict.findings]
+    assert ("unreadable", ("dog/", "Permission denied")) in told
+
+
+class Counting(Silent):
+    """Notes every task that is begun, and how many units were done."""
+
+    def __init__(self) -> None:
+        self.done: list[int] = []
+
+    @contextlib.contextmanager
+    def task(self, name: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+        counts: list[int] = []
+        yield counts.append
+        assert sum(counts) == total
+        self.done.append(total)
+
+
+@pytest.mark.parametrize(("build", "count"), [(tree(), 8), (hdf5(), 6), (database(), 4)])
+def test_everything_is_read_once_for_all_trainers(build: Build, count: int, tmp_path: Path) -> None:
+    progress = Counting()
+    assert len(judge(build(tmp_path), None, progress)) > 1
+    assert progress.done == [count]
+
+
+def test_a_zip_is_a_stream_whose_members_are_capped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scoremix.stages.check.file_index.MAX_INPUT_BYTES", 10_000)
+    evil = [("../../up.png", PNG), ("/top.png", PNG), ("bomb.png", bytes(20_000))]
+    path = zipped(evil)(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    [verdict] = judge(path, "stylegan", Silent())
+    told = [(one.rule, one.files[0][0], one.count) for one in verdict.findings]
+    assert told == [("unreadable", "bomb.png", 1), ("odd-name", "../../up.png", 2)]
+    assert "20,000 bytes when unpacked" in verdict.findings[0].files[0][1]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("reader", [hdf5_file, lmdb_file], ids=["h5py", "lmdb"])
+def test_a_missing_extra_is_named(
+    reader: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "h5py" if reader is hdf5_file else "lmdb"
+    path = (hdf5() if name == "h5py" else database())(tmp_path)
+    monkeypatch.setitem(__import__("sys").modules, name, None)
+    with pytest.raises(ConfigError, match=r'pip install "scoremix-pipeline\[export\]"'):
+        judge(path, None, Silent())
+
+
+def test_a_database_that_kills_its_reader_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lmdb_file, "_WALK", "import os, signal; os.kill(os.getpid(), 7)")
+    [verdict] = judge(database()(tmp_path), "lmdb", Silent())
+    [finding] = verdict.findings
+    assert finding.rule == "lmdb-damaged"
+    assert finding.files == [("data.mdb", "reading it ends the process with SIGBUS")]
+
+
+# --- names
+
+
+@given(st.text(max_size=60))
+@example("a\x1b[31m\u202egnp.exe\udcff\n")
+def test_what_is_printed_of_a_name_prints(name: str) -> None:
+    shown = printable(name)
+    assert shown.isprintable()
+    shown.encode("utf-8")
+    if name.isprintable():
+        assert shown == name
+
+
+@given(st.text(min_size=201, max_size=400))
+def test_long_names_are_cut(name: str) -> None:
+    assert len(printable(name)) <= 200
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    names=st.lists(
+        st.text(string.ascii_letters + string.digits + "/\\._- \u00e9", min_size=1, max_size=12),
+        min_size=1,
+        max_size=8,
+        unique=True,
+    ),
+    dropped=st.sets(st.integers(0, 7)),
+)
+def test_labels_are_found_by_name_as_the_reader_does(names: list[str], dropped: set[int]) -> None:
+    """Against the reader's own rule: a dict looked up by the name with / for every backslash."""
+    pairs = [[name, 0] for place, name in enumerate(names) if place not in dropped]
+    findings = Findings(Path("corpus"))
+    judge_labels(labels(pairs), names, findings)
+    keys = {name for name, _ in pairs}
+    missing = [name for name in names if name.replace("\\", "/") not in keys]
+    found = {one.rule: one for one in findings.sorted()}
+    assert ("label-missing" in found) == bool(missing)
+    if missing:
+        assert found["label-missing"].count == len(missing)
+        assert [file for file, _ in found["label-missing"].files] == missing[:SHOWN]
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists))
+def test_no_label_whatever_it_is_raises(value: object) -> None:
+    data = json.dumps({"labels": [["0.png", value], ["1.png", 1]]}).encode()
+    findings = Findings(Path("corpus"))
+    judge_labels(data, ["0.png", "1.png"], findings)
+    sound = isinstance(value, int) and not isinstance(value, bool) and value in (0, 1)
+    assert sound == (findings.errors == 0) or value == 1
+
+
+def test_memory_is_that_of_a_few_images(tmp_path: Path) -> None:
+    """What is decoded at once is bounded; the facts of equal images are one object."""
+    data = png(128)
+    write(tmp_path, {f"{index:04d}.png": data for index in range(600)})
+    tracemalloc.start()
+    with open_listing(tmp_path) as listing:
+        facts = survey(listing, Silent())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(set(map(id, facts.values()))) == 1
+    assert peak < len(data) * 600 / 3, "all files together are far more"

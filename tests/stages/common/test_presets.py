@@ -1,0 +1,72 @@
+"""The preset table's micro-batches: what they keep in memory, and what is made for nothing."""
+
+import contextlib
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from scoremix.models.method.ladder import noise_ladder
+from scoremix.models.network import blocks, norm
+from scoremix.models.network.checkpoint import build
+from scoremix.models.network.score_net import Architecture
+from scoremix.stages.common.presets import evened, micro_batch
+
+
+def kept(side: int, width: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Bytes that one more image keeps for the gradient on x, in float32; nothing is computed."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())
+    for module in (norm, blocks):  # the arithmetic that a GPU gets
+        monkeypatch.setattr(module, "keeps_x", lambda x: True)
+    net = build(Architecture(3, side, width), noise_ladder(30.0)).to("meta").requires_grad_(False)
+
+    def total(images: int) -> int:
+        storages: dict[int, Any] = {}
+
+        def seen(tensor: Tensor) -> Tensor:
+            storages[tensor.untyped_storage()._cdata] = tensor.untyped_storage()
+            return tensor
+
+        x = torch.zeros(images, 3, side, side, device="meta", requires_grad=True)
+        with torch.autograd.graph.saved_tensors_hooks(seen, lambda tensor: tensor):
+            # Held: storages that were let go would give their numbers to others.
+            held = net.residual(x, torch.ones(1, device="meta"))
+            assert held.shape == x.shape
+        return sum(storage.nbytes() for storage in storages.values())
+
+    return total(2) - total(1)
+
+
+@pytest.mark.parametrize(
+    ("side", "width"), [(32, 32), (64, 48), (64, 128), (128, 128), (256, 128), (512, 48)]
+)
+def test_a_gpus_micro_batch_keeps_less_than_20_gb(
+    side: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = micro_batch("cuda", side, width)
+    one = kept(side, width, monkeypatch)
+    assert batch * one < 20e9
+    assert batch == 512 or (batch + max(batch // 4, 1)) * one > 10e9  # and makes use of them
+
+
+def padded(size: int, shard_size: int, images: int) -> int:
+    whole, rest = divmod(images, shard_size)
+    return size * (whole * -(-shard_size // size) + -(-rest // size))
+
+
+@pytest.mark.parametrize("images", [2, 5, 16, 100, 300, 777, 1000, 1100, 2761, 50_000])
+@pytest.mark.parametrize("batch", [1, 4, 16, 32, 96, 150, 512])
+def test_micro_batches_are_evened_out_over_shards(batch: int, images: int) -> None:
+    size = evened(batch, 1000, images)
+    assert 1 <= size <= batch
+    made, at_most = padded(size, 1000, images), padded(batch, 1000, images)
+    assert images <= made <= at_most
+    if batch <= images:
+        assert size >= batch / 3  # many small ones would cost more than is saved
+
+
+def test_a_hundred_images_are_not_padded_by_half() -> None:
+    assert evened(150, 1000, 100) == 104
+    assert padded(evened(512, 1000, 100), 1000, 100) == 104
+    assert evened(150, 1000, 300) == 150

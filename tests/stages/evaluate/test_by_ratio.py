@@ -1,0 +1,116 @@
+"""The corpus at every ratio: against the whole corpus put together, and repeated images."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from numpy.typing import NDArray
+
+from scoremix.models.metrics.distances import Reference, frechet_between, kernel_between, moments
+from scoremix.models.metrics.mixture import of_repeated
+from scoremix.stages.evaluate.by_ratio import COPIES, Looked, by_ratio
+from scoremix.stages.evaluate.row_sample import fold, nearer_parents
+
+Floats = NDArray[np.float64]
+NAMES = ("kd", "fd")
+REAL, RATIO = 30, 4
+
+random = np.random.default_rng(0)
+TRAINING = random.normal(0.2, 1.0, (REAL, 5))
+REFERENCE = Reference(random.normal(0.0, 1.0, (200, 5)))
+
+
+def drawn() -> pa.Table:
+    rows: list[dict[str, Any]] = [
+        {"kind": "real", "round": 0, "row_1": i, "row_2": i, "lambda": 1.0} for i in range(REAL)
+    ]
+    for number in range(1, RATIO + 1):
+        for i, other in enumerate(random.permutation(REAL)):
+            weight = float(random.beta(0.2, 0.2))
+            rows.append(
+                {"kind": "augmented", "round": number, "row_1": i, "row_2": int(other)}
+                | {"lambda": weight}
+            )
+    return pa.Table.from_pylist(rows)
+
+
+PLAN = drawn()
+MADE = PLAN.slice(REAL)
+LAMBDAS = MADE["lambda"].to_numpy()[:, None]
+FIRST, SECOND = (TRAINING[MADE[name].to_numpy()] for name in ("row_1", "row_2"))
+STEPS = {"mixup": LAMBDAS * FIRST + (1 - LAMBDAS) * SECOND, COPIES: TRAINING[nearer_parents(MADE)]}
+
+
+def whole(vectors: Floats) -> float:
+    """Of a corpus as a distribution: all pairs, an image with itself among them."""
+    pairs = kernel_between(vectors, vectors)[0] - 2 * kernel_between(vectors, REFERENCE.vectors)[0]
+    return float(pairs) + REFERENCE.within
+
+
+def entries(chosen: slice, known: int = REAL) -> list[dict[str, Any]]:
+    """From some of the rows of the plan; `known` training images were looked at."""
+    looked = Looked(np.arange(known), TRAINING[:known])
+    steps = {name: vectors[chosen] for name, vectors in STEPS.items()}
+    folded = fold(MADE["lambda"])[chosen]
+    return by_ratio(PLAN, TRAINING, steps, folded, 0.1, REFERENCE, NAMES, looked)
+
+
+@pytest.mark.parametrize("known", [REAL, REAL - 1])
+def test_of_every_row_it_is_the_corpus_itself(known: int) -> None:
+    last = entries(slice(None), known)[-1]
+    for step, vectors in STEPS.items():
+        assert last[step]["kd"] == pytest.approx(whole(np.concatenate([TRAINING, vectors])))
+    assert last["ratio"] == RATIO
+
+
+def test_copies_are_exact_at_every_ratio_from_a_sample() -> None:
+    for entry in entries(slice(0, None, 3)):
+        vectors = STEPS[COPIES][: REAL * entry["ratio"]]
+        corpus = np.concatenate([TRAINING, vectors])
+        assert entry[COPIES]["kd"] == pytest.approx(whole(corpus))
+        several = np.tile(corpus, (50, 1))  # moments over n - 1
+        fd = frechet_between(moments(several), REFERENCE.moments)
+        assert entry[COPIES]["fd"] == pytest.approx(fd, rel=0.01)
+
+
+def test_what_a_sample_of_copies_is_off_by_sets_the_others_right() -> None:
+    true = whole(np.concatenate([TRAINING, STEPS["mixup"]]))
+    plain, right = (entries(slice(0, 40), known)[-1]["mixup"]["kd"] for known in (REAL - 1, REAL))
+    assert abs(right - true) < abs(plain - true)
+
+
+def test_it_is_told_whether_the_copies_are_exact() -> None:
+    found = [entries(slice(0, 20), known)[-1]["exact_copies"] for known in (REAL - 1, REAL)]
+    assert found == [False, True]
+
+
+def test_of_a_plan_with_gaps_it_is_still_the_corpus_itself() -> None:
+    """As `forget` leaves it: real images gone, and all that was made of them."""
+    gone = {3, 4, 17, 29}
+    kept = [row for row in PLAN.to_pylist() if not gone & {row["row_1"], row["row_2"]}]
+    plan = pa.Table.from_pylist(kept)
+    made = plan.filter(pa.array([row["kind"] == "augmented" for row in kept]))
+    weights = made["lambda"].to_numpy()[:, None]
+    first, second = (TRAINING[made[name].to_numpy()] for name in ("row_1", "row_2"))
+    steps = {"mixup": weights * first + (1 - weights) * second}
+    steps[COPIES] = TRAINING[nearer_parents(made)]
+    real = TRAINING[[i for i in range(REAL) if i not in gone]]
+    looked = Looked(np.arange(REAL), TRAINING)
+    folded = fold(made["lambda"])
+    last = by_ratio(plan, real, steps, folded, 0.1, REFERENCE, NAMES, looked)[-1]
+    for step, vectors in steps.items():
+        assert last[step]["kd"] == pytest.approx(whole(np.concatenate([real, vectors])))
+
+
+def test_real_images_alone_are_the_same_whatever_is_made_of_them() -> None:
+    first = entries(slice(None))[0]
+    assert first["mixup"] == first[COPIES]
+    assert first["mixup"]["kd"] == pytest.approx(whole(TRAINING))
+
+
+def test_repeating_all_images_changes_nothing() -> None:
+    counts = np.array([[1.0], [7.0]]) * np.ones((2, REAL))
+    kernel, frechet = of_repeated(TRAINING, counts, REFERENCE)
+    assert kernel[0] == pytest.approx(kernel[1]) == whole(TRAINING)
+    assert frechet[0] == pytest.approx(frechet[1])

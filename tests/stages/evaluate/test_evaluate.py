@@ -1,0 +1,456 @@
+"""The verdict on constructed corpora, what it is drawn from, and that it is repeatable."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from scoremix.manifests.errors import ConfigError
+from scoremix.manifests.plan.schema import PLAN
+from scoremix.models.metrics.distances import Comparison
+from scoremix.stages.common.progress import Silent
+from scoremix.stages.evaluate.evaluate import EvaluateConfig, evaluate
+from scoremix.stages.evaluate.number_format import short
+from scoremix.stages.evaluate.row_sample import choose_rows, fold
+from scoremix.stages.evaluate.verdict import Findings, Verdict, judge
+
+Images = NDArray[np.uint8]
+Make = Callable[[Images, pa.Table], Images]
+
+COMMAND = "scoremix-pipeline run stages.yaml --set train.steps=2"
+
+
+@dataclass(frozen=True)
+class Batch:
+    rows: pa.Table
+    mixup: Images
+    minimised: Images
+    final: Images
+    norms: NDArray[np.float32] | None
+
+
+def blobs(count: int, seed: int) -> Images:
+    """Gray 8-px images (count, 8, 8, 1): one bright blob; mixtures have two dim ones."""
+    random = np.random.default_rng(seed)
+    centres = random.uniform(1.0, 6.0, (count, 2, 1, 1))
+    across, down = np.meshgrid(np.arange(8), np.arange(8))
+    distance = (across - centres[:, 0]) ** 2 + (down - centres[:, 1]) ** 2
+    return np.round(240 * np.exp(-distance / 4)).astype(np.uint8)[..., None]
+
+
+def make_plan(images: int, rounds: int, method: str = "scoremix") -> pa.Table:
+    """Real rows, then `rounds` rounds with lambda ~ Beta(0.2, 0.2)."""
+    random = np.random.default_rng(3)
+    rows = []
+    for number in range(rounds + 1):
+        for base in range(images):
+            other = (base + int(random.integers(1, images))) % images if number else base
+            rows.append(
+                {
+                    "key": f"{base:06d}-{number:03d}" if number else f"{base:06d}",
+                    "kind": "augmented" if number else "real",
+                    "round": number,
+                    "shard": f"aug-{number:06d}" if number else "real-000000",
+                    "position": base,
+                    "row_1": base,
+                    "row_2": other,
+                    "source_1": f"{base:06d}",
+                    "source_2": f"{other:06d}",
+                    "lambda": float(random.beta(0.2, 0.2)) if number else 1.0,
+                    "class_id": -1,
+                    "method": method if number else "real",
+                    "seed": number * images + base,
+                }
+            )
+    return pa.Table.from_pylist(rows, schema=PLAN)
+
+
+class Corpus:
+    """Training and held-out blobs, a plan, and an `execute` whose final step is `make`."""
+
+    def __init__(self, make: Make, *, held_out: int = 400, method: str = "scoremix") -> None:
+        self.images, self.reference = blobs(150, seed=1), blobs(held_out, seed=2)
+        self.plan = make_plan(150, rounds=8, method=method)
+        self.make = make
+        self.normed = method != "mixup"
+        self.executed = 0
+
+    def mixup(self, rows: pa.Table) -> Images:
+        weight = rows["lambda"].to_numpy()[:, None, None, None]
+        first, second = (self.images[rows[name].to_numpy()] for name in ("row_1", "row_2"))
+        return np.round(weight * first + (1 - weight) * second).astype(np.uint8)
+
+    def execute(self, rows: pa.Table) -> Iterator[Batch]:
+        for start in range(0, rows.num_rows, 32):
+            part = rows.slice(start, 32)
+            self.executed += part.num_rows
+            mixup = self.mixup(part)
+            norms = np.tile(np.float32([0.30, 0.01, 0.29]), (len(mixup), 1))
+            final = self.make(mixup, part)
+            half = part["seed"].to_numpy()[:, None, None, None] % 2  # every other image is done
+            minimised = np.where(half, mixup, final)
+            yield Batch(part, mixup, minimised, final, norms if self.normed else None)
+
+    def manifest(self) -> pa.Table:
+        finals = self.make(self.mixup(self.plan), self.plan)
+        hashes = [hashlib.sha256(image.tobytes()).hexdigest() for image in finals]
+        return pa.table({"key": self.plan["key"], "pixel_sha256": hashes})
+
+    def evaluate(self, out: Path, **changes: Any) -> tuple[Verdict, dict[str, Any]]:
+        given: dict[str, Any] = {
+            "plan": self.plan,
+            "manifest": self.manifest(),
+            "images": self.images,
+            "reference": self.reference,
+            "execute": self.execute,
+            "reference_norms": np.full(50, 0.31, np.float32) if self.normed else None,
+            "out": out,
+            "seed": 0,
+            "progress": Silent(),
+            "train_more": COMMAND,
+        }
+        config = changes.pop("config", EvaluateConfig(rows=600))
+        verdict = evaluate(config, **(given | changes))
+        return verdict, json.loads((out / "metrics.json").read_text())
+
+
+def real_looking(mixup: Images, rows: pa.Table) -> Images:
+    """As good as can be: blobs that nobody has seen."""
+    return blobs(1000, seed=9)[rows["seed"].to_numpy() % 1000]
+
+
+def noisy(mixup: Images, rows: pa.Table) -> Images:
+    """Noise of the image's own; the mean stays."""
+    seeds = rows["seed"].to_pylist()
+    noise = [np.random.default_rng(seed).normal(0, 60, (8, 8, 1)) for seed in seeds]
+    return np.clip(mixup + np.stack(noise), 0, 255).astype(np.uint8)
+
+
+def swapped(mixup: Images, rows: pa.Table) -> Images:
+    """Neither better nor worse: every image mirrored, which the distribution does not notice."""
+    return np.ascontiguousarray(mixup[:, :, ::-1])
+
+
+def same(mixup: Images, rows: pa.Table) -> Images:
+    return mixup
+
+
+def test_real_looking_images_are_better(tmp_path: Path) -> None:
+    corpus = Corpus(real_looking)
+    verdict, metrics = corpus.evaluate(tmp_path)
+    assert verdict.kind == metrics["verdict"]["kind"] == "better"
+    assert "ScoreMix images with lambda >= .1 are BETTER than mixup" in verdict.text
+    assert "400 held-out images (kd_pixels x 1000)" in verdict.text
+    assert "The minimisation lowered it" in verdict.text
+    assert "Judged by pixels alone" in verdict.text and "last resort" in verdict.text
+    assert COMMAND not in verdict.text
+    difference = metrics["lambda_from_0.1"]["final_minus_mixup"]["kd_pixels"]
+    low, high = difference["interval_95"]
+    assert low < difference["difference"] < high < 0
+    assert (tmp_path / "verdict.txt").read_text() == verdict.text + "\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "contact-sheet.png",
+        "metrics.json",
+        "verdict.txt",
+    ]
+    assert Image.open(tmp_path / "contact-sheet.png").width > 1000
+
+
+@pytest.mark.parametrize(("training_rows", "exact"), [(150, True), (149, False), (1, False)])
+def test_ratios_are_exact_where_all_training_images_are_looked_at(
+    training_rows: int, exact: bool, tmp_path: Path
+) -> None:
+    config = EvaluateConfig(rows=20, training_rows=training_rows)
+    _, metrics = Corpus(real_looking).evaluate(tmp_path, config=config)
+    assert {entry["exact_copies"] for entry in metrics["by_ratio"]} == {exact}
+    looked = {record.get("reference_n") for record in metrics["records"]}
+    assert (150 in looked) is exact, looked
+
+
+def test_noisy_images_are_worse_and_the_command_is_told(tmp_path: Path) -> None:
+    verdict, metrics = Corpus(noisy).evaluate(tmp_path)
+    assert verdict.kind == "worse"
+    assert "are WORSE than mixup" in verdict.text
+    assert verdict.text.endswith(COMMAND)
+    assert metrics["lambda_from_0.1"]["final_minus_mixup"]["kd_pixels"]["interval_95"][0] > 0
+
+
+def test_mirrored_mixtures_are_no_different(tmp_path: Path) -> None:
+    verdict, _ = Corpus(swapped).evaluate(tmp_path)
+    assert verdict.kind == "no different"
+    assert "are NO DIFFERENT from mixup" in verdict.text
+    assert verdict.text.endswith(COMMAND)
+
+
+def test_a_mixup_corpus_is_called_mixup(tmp_path: Path) -> None:
+    verdict, metrics = Corpus(same, method="mixup").evaluate(tmp_path)
+    assert verdict.kind == "no different"
+    assert verdict.text.startswith("This corpus IS mixup")
+    assert COMMAND not in verdict.text
+    found = metrics["lambda_from_0.1"]
+    assert found["mixup"] == found["minimised"] == found["final"]
+    assert set(metrics["norms_lambda_from_0.1"]) == {"held_out"}
+
+
+def test_metrics_by_band(tmp_path: Path) -> None:
+    corpus = Corpus(real_looking)
+    _, metrics = corpus.evaluate(tmp_path)
+    assert corpus.executed == metrics["rows"] == 600
+    assert [band["lambda"] for band in metrics["bands"]] == ["< .01", ".01-.1", ".1-.3", ".3-.5"]
+    assert sum(band["n"] for band in metrics["bands"]) == 600
+    assert sum(band["share_of_corpus"] for band in metrics["bands"]) == pytest.approx(1.0)
+    light, *_, strong = metrics["bands"]
+    assert light["mixup"]["kd_pixels"] < strong["mixup"]["kd_pixels"]
+    assert strong["final"]["kd_pixels"] < strong["mixup"]["kd_pixels"]
+    assert strong["mixup"]["fd_biased"] is True
+    assert metrics["lambda_from_0.1"]["n"] == metrics["bands"][2]["n"] + metrics["bands"][3]["n"]
+    assert abs(metrics["real_floor"]["kd_pixels"]) < strong["mixup"]["kd_pixels"] / 5
+    # Copies: the parents as they are. They are a yardstick, so nearer than their mixtures.
+    assert strong["copies"]["kd_pixels"] < strong["mixup"]["kd_pixels"] / 3
+    first, *_, last = metrics["by_ratio"]
+    assert first["copies"] == first["mixup"] == first["final"]
+    assert last["copies"]["kd_pixels"] < last["mixup"]["kd_pixels"]
+    wide = metrics["lambda_from_0.1"]["final_minus_mixup"]["kd_pixels"]
+    assert wide["interval_95_other_training_images"][0] < wide["interval_95"][0]
+    assert metrics["features"]["label"] == "pixels: last resort"
+    assert metrics["reproduced"] == {"rows": 600, "equal": 600, "share": 1.0}
+
+
+def test_norms_far_below_real_ones_are_called_over_smoothed(tmp_path: Path) -> None:
+    verdict, metrics = Corpus(real_looking).evaluate(tmp_path)
+    norms = metrics["norms_lambda_from_0.1"]
+    assert norms["held_out"]["median"] == pytest.approx(0.31)
+    assert norms["minimised"]["median"] == pytest.approx(0.01)
+    assert "After the minimisation it is less than half that of real images" in verdict.text
+    assert "over-smoothing" in verdict.text
+    assert "after the denoising it is" not in verdict.text
+
+
+def test_equal_inputs_give_equal_bytes(tmp_path: Path) -> None:
+    for name in "ab":
+        Corpus(real_looking).evaluate(tmp_path / name)
+    for name in ("metrics.json", "verdict.txt", "contact-sheet.png"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    Corpus(real_looking).evaluate(tmp_path / "c", seed=1)
+    assert (tmp_path / "a/metrics.json").read_bytes() != (tmp_path / "c/metrics.json").read_bytes()
+
+
+def test_images_that_are_not_reproduced_are_told_loudly(tmp_path: Path) -> None:
+    corpus = Corpus(real_looking)
+    manifest = corpus.manifest()
+    right = manifest["pixel_sha256"].to_pylist()
+    wrong = ["0" * 64 if place % 2 else sha for place, sha in enumerate(right)]
+    changed = pa.table({"key": manifest["key"], "pixel_sha256": wrong})
+    verdict, metrics = corpus.evaluate(tmp_path, manifest=changed)
+    assert 0.3 < metrics["reproduced"]["share"] < 0.7
+    assert verdict.text.startswith(f"WARNING: only {metrics['reproduced']['equal']} of 600 images")
+
+
+def test_without_held_out_images_there_is_no_verdict(tmp_path: Path) -> None:
+    corpus = Corpus(real_looking, held_out=0)
+    verdict, metrics = corpus.evaluate(tmp_path, reference_norms=None)
+    assert verdict.kind == "none"
+    assert "no images were held out" in verdict.text and "kd_pixels_vs_train" in verdict.text
+    assert metrics["real_floor"] is None
+    assert set(metrics["bands"][3]["final"]) == {
+        "kd_pixels_vs_train",
+        "fd_pixels_vs_train",
+        "fd_biased",
+    }
+
+
+@pytest.mark.parametrize("changes", [{"held_out": 49}, {"rows": 60}])
+def test_too_few_images_give_no_verdict(tmp_path: Path, changes: dict[str, int]) -> None:
+    corpus = Corpus(real_looking, held_out=changes.get("held_out", 400))
+    config = EvaluateConfig(rows=changes.get("rows", 600))
+    verdict, _ = corpus.evaluate(tmp_path, config=config)
+    assert verdict.kind == "none"
+    assert "are too few, 50 are needed" in verdict.text
+    for claim in ("other training images", "The minimisation", "Exact copies", "Fresh real"):
+        assert claim not in verdict.text
+
+
+def test_the_interval_over_other_training_images_holds_the_shorter_one(tmp_path: Path) -> None:
+    """Also with eleven held-out images, where the one of first order is narrower by itself."""
+    _, metrics = Corpus(swapped, held_out=11).evaluate(tmp_path)
+    found = metrics["lambda_from_0.1"]["final_minus_mixup"]["kd_pixels"]
+    (low, high), (lower, higher) = (
+        found[name] for name in ("interval_95", "interval_95_other_training_images")
+    )
+    assert lower <= low < high <= higher
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0.000"), (-0.00049, "-0.0005"), (0.00005, "0.00005"), (-1e-9, "0.000000"),
+     (0.0349, "0.035"), (-7.016, "-7.02"), (28.44, "28.4"), (1234.5, "1,234")],
+)  # fmt: skip
+def test_a_number_in_words_keeps_its_sign(value: float, text: str) -> None:
+    assert short(value) == text
+
+
+def test_a_single_row_is_survived(tmp_path: Path) -> None:
+    verdict, metrics = Corpus(real_looking).evaluate(tmp_path, config=EvaluateConfig(rows=1))
+    assert verdict.kind == "none"
+    assert metrics["lambda_from_0.1"]["final"]["kd_pixels"] is None
+
+
+def test_features_that_cannot_be_had_are_a_config_error_before_work_begins(tmp_path: Path) -> None:
+    corpus = Corpus(real_looking)
+    for features in ("inception", str(tmp_path / "absent.pt")):
+        with pytest.raises(ConfigError, match="evaluate"):
+            corpus.evaluate(tmp_path, config=EvaluateConfig(features=features))
+    assert corpus.executed == 0
+
+
+def test_a_classifier_and_lpips_look_at_pictures_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from scoremix.stages.evaluate import optional_metrics
+
+    class Distance:
+        """In place of LPIPS, whose package not every environment has: mean differences."""
+
+        name = "pd_alex"
+
+        def __init__(self, trunk: Path) -> None:
+            assert trunk == tmp_path / "alexnet.pth"
+
+        def describe(self) -> dict[str, Any]:
+            return {"kind": "lpips", "name": "alex"}
+
+        def __call__(self, a: Images, b: Images) -> NDArray[np.float64]:
+            apart: NDArray[np.float64] = np.abs(a.astype(float) - b).mean(axis=(1, 2, 3))
+            return apart
+
+    torch.manual_seed(0)
+    layers = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 4))
+    torch.jit.save(torch.jit.script(layers.eval()), tmp_path / "four.pt")
+    monkeypatch.setattr(optional_metrics, "Lpips", Distance)
+    config = EvaluateConfig(
+        rows=600, classifier=str(tmp_path / "four.pt"), lpips=str(tmp_path / "alexnet.pth")
+    )
+    _, metrics = Corpus(same).evaluate(tmp_path, config=config)
+    found = {(record["name"], record["subset"]): record for record in metrics["records"]}
+    for subset in ("mixup, lambda >= 0.1", "final, lambda >= 0.1", "held-out images"):
+        assert 1 <= found["cs_four", subset]["value"] <= 4
+        assert found["pd_alex", subset]["value"] > 0
+    assert (
+        found["pd_alex", "mixup, lambda >= 0.1"]["value"]
+        == found["pd_alex", "final, lambda >= 0.1"]["value"]
+        < found["pd_alex", "held-out images"]["value"]
+    )
+    _, plain = Corpus(same).evaluate(tmp_path, config=EvaluateConfig(rows=600))
+    assert metrics["verdict"] == plain["verdict"]  # the sheet and the figures are as without
+
+
+def test_a_plan_without_augmented_rows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no augmented images"):
+        Corpus(same).evaluate(tmp_path, plan=make_plan(150, rounds=0))
+
+
+def test_rows_are_chosen_seeded_and_two_thirds_of_them_mixed() -> None:
+    plan = make_plan(150, rounds=4)
+    share = np.mean(fold(plan["lambda"])[150:] >= 0.1)
+    assert share < 0.4
+    chosen = choose_rows(plan, 150, seed=0)
+    assert set(chosen["kind"].to_pylist()) == {"augmented"}
+    assert np.sum(fold(chosen["lambda"]) >= 0.1) == 100
+    assert chosen["seed"].to_pylist() == sorted(set(chosen["seed"].to_pylist()))  # plan order
+    assert chosen.equals(choose_rows(plan, 150, seed=0))
+    assert not chosen.equals(choose_rows(plan, 150, seed=1))
+    # More asked for than two thirds can be filled with, and more than there are.
+    mixed = int(np.sum(fold(plan["lambda"])[150:] >= 0.1))
+    assert np.sum(fold(choose_rows(plan, 500, seed=0)["lambda"]) >= 0.1) == mixed
+    assert choose_rows(plan, 10_000, seed=0).num_rows == 600
+
+
+def test_progress_counts_every_image(tmp_path: Path) -> None:
+    counts: dict[str, list[int]] = {}
+
+    class Counting(Silent):
+        @contextlib.contextmanager
+        def task(self, name: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+            counts[name] = [total, 0]
+
+            def advance(done: int) -> None:
+                counts[name][1] += done
+
+            yield advance
+
+    Corpus(real_looking).evaluate(tmp_path, progress=Counting())
+    assert counts == {"features": [550, 550], "evaluate": [600, 600]}
+
+
+def compared(low: float, high: float, fd: tuple[float, float] | None = None) -> Comparison:
+    return Comparison(
+        n=812,
+        reference_n=1497,
+        dimensions=32,
+        resamples=200,
+        kd_before=0.0456,
+        kd_after=0.0456 + (low + high) / 2,
+        kd_interval=(low, high),
+        fd_before=2.0,
+        fd_after=1.5,
+        fd_interval=fd,
+        fd_biased=False,
+    )
+
+
+FINDINGS = Findings(
+    method="scoremix",
+    kd="kd_net",
+    fd="fd_net",
+    features={"kind": "torchscript"},
+    held_out=1497,
+    reproduced=(2000, 2000),
+    bands=[],
+    heavy={"n": 812, "copies": {"kd_net": 0.005}},
+    minimised=compared(-0.02, 0.01),
+    denoised=compared(-0.02, -0.01),
+    final=compared(-0.04, -0.03, fd=(0.2, 0.3)),
+    other_parents=(-0.05, 0.001),
+    floor={"kd_net": -0.0001},
+    norms={},
+    train_more=COMMAND,
+    beside={"precision": (0.5, 0.617), "recall": (None, 0.3), "coverage": (0.9, 0.88)},
+)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "kind"),
+    [(-0.04, -0.03, "better"), (0.01, 0.02, "worse"), (-0.01, 0.02, "no different"),
+     (0.0, 0.0, "no different"), (-0.02, 0.0, "no different")],
+)  # fmt: skip
+def test_the_whole_interval_decides(low: float, high: float, kind: str) -> None:
+    assert judge(replace(FINDINGS, final=compared(low, high))).kind == kind
+
+
+def test_the_paragraph_in_full() -> None:
+    assert judge(FINDINGS).text == (
+        "ScoreMix images with lambda >= .1 are BETTER than mixup: kernel distance to 1,497"
+        " held-out images (kd_net x 1000) 10.6 against 45.6 (difference -35.0, 95 % interval -40.0"
+        " to -30.0, 812 images). That interval is over the choice of images from this corpus and of"
+        " held-out ones; over other training images of the same kind, too, it is -50.0 to 1.00."
+        " Exact copies of the parent that each image is nearer to are at 5.00: the same few real"
+        " images again and again, which is what to hold these against. Fresh real images of"
+        " that kind would be about where the training images are as a sample: at -0.100. The"
+        " minimisation"
+        " did not clearly change it, from 45.6 to 40.6 (95 %"
+        " interval of the difference -20.0 to 10.0); the denoising lowered it from there to 10.6"
+        " (-20.0 to -10.0). Frechet distance (fd_net) 1.50 against 2.00 (95 % interval of the"
+        " difference 0.200 to 0.300), which contradicts the kernel distance. Beside it, from mixup"
+        " to these images: precision 0.50 to 0.62, coverage 0.90 to 0.88."
+    )

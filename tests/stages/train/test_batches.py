@@ -1,0 +1,148 @@
+"""What an update is made of, and what a loss that is not a number may do to the weights."""
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from numpy.typing import NDArray
+
+from scoremix.manifests.errors import Interrupted, TrainingDiverged
+from scoremix.pipeline.cli import commands, exit_code
+from scoremix.stages.common.progress import Silent
+from scoremix.stages.ingest.ingest import IngestConfig, ingest
+from scoremix.stages.train import batches
+from scoremix.stages.train import loss_guard as loss_watch
+from scoremix.stages.train.batches import Batches, Share, batch_rows
+from scoremix.stages.train.loss_guard import LossWatch
+from scoremix.stages.train.train import TrainConfig, train
+
+LADDER = np.geomspace(10, 0.01, 50)
+CPU = torch.device("cpu")
+
+
+def images(count: int = 11) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(256, size=(count, 4, 4, 3), dtype=np.uint8)
+
+
+def drawing(share: Share = Share(), *, flip: bool = True) -> Batches:  # noqa: B008
+    return Batches(images(), LADDER, 0.1, 6, flip=flip, seed=3, device=CPU, share=share)
+
+
+def test_an_epoch_shows_every_image_once() -> None:
+    rows = np.concatenate([batch_rows(11, 6, step, seed=3) for step in range(11)])
+    assert all(np.array_equal(np.sort(part), np.arange(11)) for part in rows.reshape(6, 11))
+
+
+def test_processes_share_what_one_would_have_drawn() -> None:
+    whole = drawing().draw(5)
+    parts = [drawing(Share(index, 3)).draw(5) for index in range(3)]
+    assert np.array_equal(np.concatenate([part.rows for part in parts]), whole.rows)
+    for name in ("x", "sigma", "noise"):
+        assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name))
+
+
+def test_images_that_lie_on_the_device_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = [drawing(flip=flip).draw(2) for flip in (False, True)]
+    monkeypatch.setattr(batches, "_resident", batches.on_device)
+    monkeypatch.setattr(batches, "_AT_ONCE", 4)
+    for flip, before in zip((False, True), plain, strict=True):
+        assert torch.equal(drawing(flip=flip).draw(2).x, before.x)
+    assert not torch.equal(plain[0].x, plain[1].x)
+
+
+def update(watch: LossWatch, optimiser: torch.optim.Adam, step: int, bad: bool) -> None:
+    """One step of a network that is one weight; in a bad one the second of three losses is nan."""
+    weight = optimiser.param_groups[0]["params"][0]
+    each = weight * torch.tensor([1.0, float("nan") if bad else 2.0, 3.0])
+    watch.look(step, np.array([7, 8, 9]), each.detach(), each.detach().mean())
+    optimiser.zero_grad()
+    each.mean().backward()
+    optimiser.step()
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_loss_that_is_not_finite_never_reaches_the_weights(late: bool) -> None:
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimiser = torch.optim.Adam([weight], lr=0.1, fused=True)
+    watch = LossWatch(optimiser, late)
+    for step in range(3):
+        update(watch, optimiser, step, bad=False)
+    before = weight.detach().clone()
+    with pytest.raises(TrainingDiverged, match="loss at step 3 is nan; it came from 000008"):
+        update(watch, optimiser, 3, bad=True)
+        watch.settle()
+    assert torch.equal(weight.detach(), before)
+
+
+def test_read_late_a_bad_loss_is_told_at_the_next_step() -> None:
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimiser = torch.optim.Adam([weight], lr=0.1, fused=True)
+    watch = LossWatch(optimiser, late=True)
+    update(watch, optimiser, 0, bad=True)
+    with pytest.raises(TrainingDiverged, match="loss at step 0"):
+        update(watch, optimiser, 1, bad=False)
+    assert float(weight) == 1.0
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_the_mean_is_of_the_steps_since_the_last_one(late: bool) -> None:
+    watch = LossWatch(torch.optim.Adam([torch.nn.Parameter(torch.ones(1))], fused=True), late)
+    for step, value in enumerate((1.0, 2.0)):
+        watch.look(step, np.arange(1), torch.tensor([value]), torch.tensor(value))
+    assert watch.mean() == 1.5
+    watch.look(2, np.arange(1), torch.tensor([5.0]), torch.tensor(5.0))
+    assert watch.mean() == 5.0
+
+
+def test_reading_late_trains_the_same_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained(name: str) -> bytes:
+        words = ["augment", "--data", str(data), "--out", str(tmp_path / name), "--quiet"]
+        words += ["--until", "train", *tiny.options(train__steps=6)]
+        assert exit_code(lambda: commands.main(words, standalone_mode=False)) == 0
+        return (tmp_path / f"{name}.run" / "score-net" / "model.safetensors").read_bytes()
+
+    data = tiny.make_images(tmp_path / "images")
+    at_once = trained("at-once")
+    settled = LossWatch.__init__
+
+    def late(self: LossWatch, optimiser: torch.optim.Adam, late: bool) -> None:
+        settled(self, optimiser, True)
+
+    monkeypatch.setattr(loss_watch.LossWatch, "__init__", late)
+    assert trained("late") == at_once
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3, 4])
+def test_a_stop_at_any_step_ends_in_the_same_network(calls: int, tmp_path: Path) -> None:
+    """Also at a checkpoint's last step, whose measurement decides which state is kept."""
+    images = tiny.make_images(tmp_path / "images")
+    config = IngestConfig(source=str(images), resolution=8)
+    corpus = ingest(config, tmp_path / "corpus", seed=0, progress=Silent())
+    options = TrainConfig(preset="tiny", steps=4, width=8, batch=4, checkpoint_every=2)
+    asked = 0
+
+    def stopping() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == calls
+
+    def trained(name: str, stop: Callable[[], bool]) -> bytes:
+        folder = tmp_path / name
+        resolved = options.resolved(8, "cpu")
+        made = {"seed": 0, "t0": 0.3, "device": "cpu", "progress": Silent()}
+        with contextlib.suppress(Interrupted):
+            train(resolved, corpus, folder, stopping=stop, **made)
+        train(resolved, corpus, folder, **made)
+        facts = json.loads((folder / "model.json").read_text())
+        steps = [json.loads(line)["step"] for line in open(folder / "train.jsonl")]
+        assert steps == [2, 4]
+        return str(facts["weights_sha256"]).encode()
+
+    assert trained("stopped", stopping) == trained("straight", lambda: False)
