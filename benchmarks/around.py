@@ -41,10 +41,10 @@ from scoremix.models.method.diameter import diameter
 from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.network.checkpoint import TrainedNet, build
 from scoremix.models.network.score_net import Architecture
-from scoremix.stages.common.presets import evened, micro_batch
-from scoremix.stages.generate.generate import Batch, GenerateConfig, generate, recipe
+from scoremix.stages.common.presets import balanced_batch, micro_batch
+from scoremix.stages.generate.generate import GenerateConfig, GeneratedBatch, generate, recipe
 from scoremix.stages.images.png import encoder_of
-from scoremix.stages.write.write import Sources, Work, describe_environment, write
+from scoremix.stages.write.write import SampleSources, ShardTask, describe_environment, write
 
 _BATCH = 64
 
@@ -104,7 +104,7 @@ def shards(options: argparse.Namespace) -> list[dict[str, Any]]:
             plain = _timed(partial(by_shard_writer, images, place / "plain"))
             entry: dict[str, Any] = {"side": side, "images": len(images), "pixels_mb": pixels}
             rows = _rows(len(images))
-            work = Work("aug-000000", rows, rows_digest(rows), "0" * 64)
+            work = ShardTask("aug-000000", rows, rows_digest(rows), "0" * 64)
             for name in ("pillow", "isal"):
                 ours = _timed(partial(by_ours, images, work, place / name, name))
                 plain(), ours()
@@ -145,11 +145,11 @@ def by_shard_writer(images: np.ndarray[Any, Any], folder: Path) -> None:
             writer.write(sample | {"cls": 0, "json": {"row_1": number, "lambda": 0.5}})
 
 
-def by_ours(images: np.ndarray[Any, Any], work: Work, folder: Path, encoder: str) -> None:
+def by_ours(images: np.ndarray[Any, Any], work: ShardTask, folder: Path, encoder: str) -> None:
     """As the build writes them, with everything but the images' making."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    sources = Sources(["0" * 64] * len(images), [None] * len(images), [0] * len(images), 0)
+    sources = SampleSources(["0" * 64] * len(images), [None] * len(images), [0] * len(images), 0)
     write(
         work,
         _batches(work.rows, images),
@@ -176,11 +176,11 @@ def _rows(count: int) -> pa.Table:
     return pa.table({name: columns[name] for name in PLAN.names}, schema=PLAN)
 
 
-def _batches(rows: pa.Table, images: np.ndarray[Any, Any]) -> Iterator[Batch]:
+def _batches(rows: pa.Table, images: np.ndarray[Any, Any]) -> Iterator[GeneratedBatch]:
     for begin in range(0, len(images), _BATCH):
         some = images[begin : begin + _BATCH]
         norms = np.full((len(some), 3), 0.25, np.float32)
-        yield Batch(rows.slice(begin, _BATCH), some, some, some, norms)
+        yield GeneratedBatch(rows.slice(begin, _BATCH), some, some, some, norms)
 
 
 def sigma_1(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -248,7 +248,7 @@ def grown(count: int) -> dict[str, Any]:
     net = build(Architecture(1, 8, 16), noise_ladder(3.0)).requires_grad_(False).eval()
     facts = {"weights_sha256": "", "ladder": {"sigma_1": 3.0, "sigma_N": 0.01}}
     trained = TrainedNet(net, 3.0, 0.01, facts)
-    batch = evened(micro_batch("cpu", 8, 16), 1000, count)
+    batch = balanced_batch(micro_batch("cpu", 8, 16), 1000, count)
     config = GenerateConfig(
         steps=10, lr=0.002, t0=0.25, denoise_steps=25, noise_rule="ancestral", batch=batch,
         precision="float32",

@@ -38,15 +38,15 @@ from scoremix.models.method.loss import draw_levels, dsm_loss
 from scoremix.models.method.methods import mix
 from scoremix.models.network.checkpoint import TrainedNet, build
 from scoremix.models.network.compiled import compile_trunk
-from scoremix.models.network.device import settle
+from scoremix.models.network.device import set_deterministic
 from scoremix.models.network.ema import Ema
 from scoremix.models.network.score_net import Architecture, ScoreNet
-from scoremix.stages.common.presets import choose, micro_batch
+from scoremix.stages.common.presets import choose_preset, micro_batch
 from scoremix.stages.common.tensors import to_pixels, to_unit
 from scoremix.stages.generate.generate import GenerateConfig, generate, recipe
 from scoremix.stages.generate.noise import Streams
-from scoremix.stages.train.batches import Batches, Share
-from scoremix.stages.train.loss_guard import LossWatch
+from scoremix.stages.train.batches import Batches, BatchShare
+from scoremix.stages.train.loss_guard import LossGuard
 
 WARM = 60  # updates before anything is measured
 _COMPARED = 16  # images whose pixels are compared
@@ -87,7 +87,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def measure(side: int, options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
-    preset = choose("auto", side, device.type)[1]
+    preset = choose_preset("auto", side, device.type)[1]
     width = options.width or preset.width
     channels = 1 if side == 8 else 3
     images = smooth_images(512, side, channels)
@@ -169,16 +169,18 @@ def train_rates(
     compile_trunk(net, options.compile)
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-4, fused=True)
     average = Ema(net, 0.999)
-    losses = LossWatch(optimiser, late=device.type == "cuda")
-    batches = Batches(images, ladder, None, batch, flip=False, seed=1, device=device, share=Share())
+    losses = LossGuard(optimiser, late=device.type == "cuda")
+    batches = Batches(
+        images, ladder, None, batch, flip=False, seed=1, device=device, share=BatchShare()
+    )
 
     def ours() -> int:
-        settle(device)
+        set_deterministic(device)
         for step in range(options.batches):
             drawn = batches.draw(step)
             each = dsm_loss(net, drawn.x, drawn.sigma, drawn.noise)
             loss = each.mean()
-            losses.look(step, drawn.rows, each.detach(), loss.detach())
+            losses.record(step, drawn.rows, each.detach(), loss.detach())
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

@@ -27,7 +27,7 @@ from .commands.repair import repair
 from .commands.report import compare, report
 from .commands.run import augment, evaluate, run
 from .commands.verify import verify
-from .ledger import shards_of
+from .ledger import find_shards
 from .signals import interrupt_on_term
 
 
@@ -76,7 +76,7 @@ def inspect(shards: Place, key: str | None, image: Path | None) -> None:
     """Count what SHARDS holds; with KEY, show one image's whole lineage."""
     from ..manifests.published import inspect as inspecting
 
-    store = store_of(shards_of(shards))
+    store = store_of(find_shards(shards))
     if key is None:
         click.echo(json.dumps(inspecting.summary(store), indent=2, ensure_ascii=False))
         return
@@ -110,7 +110,7 @@ def _logging() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-def _wait_patiently() -> None:
+def _limit_thread_spinning() -> None:
     """Threads of one operation wait for each other by turning round and round, 300,000 times unless
     told otherwise before torch is loaded. Where other jobs keep the cores busy, that is what
     training does nearly all the time. What the user says stands; bits do not change.
@@ -121,7 +121,7 @@ def _wait_patiently() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """The entry point: errors of ours become one message and their exit code."""
-    _wait_patiently()
+    _limit_thread_spinning()
     sys.exit(exit_code(lambda: commands.main(arguments, standalone_mode=False)))
 
 

@@ -63,7 +63,7 @@ def load_config(path: Path, overrides: list[str]) -> Config:
         values = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if _size(values) > _MOST_VALUES:
+    if _count_values(values) > _MOST_VALUES:
         raise ConfigError(
             f"{path} holds more than {_MOST_VALUES} values, or one that contains itself, once its"
             " aliases (*name) are filled in. Write out the few that a stages.yaml has."
@@ -75,7 +75,7 @@ def load_config(path: Path, overrides: list[str]) -> Config:
     return compose(values, overrides, str(path))
 
 
-def _size(values: Any) -> int:
+def _count_values(values: Any) -> int:
     """How many values there are with every alias filled in, up to a little over the most."""
     waiting, count = [values], 0
     while waiting and count <= _MOST_VALUES:

@@ -16,14 +16,14 @@ from ..models.method.methods import FrozenScore
 from ..models.method.minimise import minimise
 from ..models.network.checkpoint import build
 from ..models.network.score_net import Architecture
-from ..stages.common.presets import evened
+from ..stages.common.presets import balanced_batch
 from ..stages.common.tensors import to_unit
 from ..stages.corpus.store import open_corpus
 from ..stages.evaluate.variant_catalogue import changes_of, evaluations
 from ..stages.generate.generate import GenerateConfig
 from ..stages.images.png import encoder_of
 from ..stages.ingest.preview import Survey, survey
-from ..stages.sources.remote import Fetching
+from ..stages.sources.remote import FetchOptions
 from ..stages.train.checkpoint import resumable
 from ..stages.train.train import identity_of
 from ..stages.write.write import sample_bytes
@@ -32,17 +32,19 @@ from .fingerprints import inputs_of_ingest, inputs_of_train
 from .finished_run import is_trained
 from .ledger import Ledger
 from .preflight import fetched_of
-from .progress import Shown, duration, size
+from .progress import ProgressReporter, format_bytes, format_duration
 
 _PROBE_SECONDS = 2.0
 _STARTING = 6.0  # imports, the exact sigma_1, publishing, the report: whatever the job
 
 
-def estimate(config: Config, folder: Path, shards: Place, device: str, progress: Shown) -> str:
+def estimate(
+    config: Config, folder: Path, shards: Place, device: str, progress: ProgressReporter
+) -> str:
     """The text of a dry run; nothing is written but what is fetched from URLs, for the run."""
     # What was forgotten may still lie at a URL: then nothing that is fetched stays here.
     forgotten = read_tombstones(folder).stones
-    fetching = None if forgotten else Fetching(fetched_of(folder), progress)
+    fetching = None if forgotten else FetchOptions(fetched_of(folder), progress)
     found = survey(config.ingest, seed=config.seed, progress=progress, fetching=fetching)
     if found.training < 2:
         raise ConfigError(
@@ -64,17 +66,17 @@ def estimate(config: Config, folder: Path, shards: Place, device: str, progress:
         f" {found.reference:,} held out",
         f"images:        {found.training:,} real + {found.training * ratio:,} augmented"
         f" (ratio {ratio}), {found.resolution} px, {'gray' if found.channels == 1 else 'RGB'}",
-        f"shards:        {_shards(config, found.training)}, about {size(images * per_image)}"
+        f"shards:        {_shards(config, found.training)}, about {format_bytes(images * per_image)}"
         f" in {shards}",
-        f"run folder:    about {size(_run_bytes(config, found))} in {folder}",
+        f"run folder:    about {format_bytes(_run_bytes(config, found))} in {folder}",
     ]
-    told = {name: f"about {duration(value)}" for name, value in seconds.items()}
+    told = {name: f"about {format_duration(value)}" for name, value in seconds.items()}
     if "train" in seconds:
         left, note = _of_training(config, folder, ledger, found)
         seconds["train"] *= left
-        told["train"] = f"about {duration(seconds['train'])} ({note})" if left else note
+        told["train"] = f"about {format_duration(seconds['train'])} ({note})" if left else note
     lines += [f"{name + ':':<15}{text}" for name, text in told.items()]
-    total = duration(sum(seconds.values()))
+    total = format_duration(sum(seconds.values()))
     lines.append(f"total:         about {total} on this machine ({device}), evaluation included")
     return "\n".join(lines)
 
@@ -183,7 +185,7 @@ def _probe(config: Config, found: Survey, device: str) -> dict[str, float]:
     return {
         "train": _timed(update, device) * train.steps + measured * one_level / generate.batch,
         "generate": per_image * made,
-        "evaluate": per_image * _up(judged, evened(generate.batch, size, found.training))
+        "evaluate": per_image * _up(judged, balanced_batch(generate.batch, size, found.training))
         + sum(tried) * min(config.evaluate.variant_rows, judged),
     }
 
@@ -192,7 +194,7 @@ def _padded(training: int, config: Config) -> int:
     """Images that a round costs: the last micro-batch of every shard is filled up."""
     assert isinstance(config.generate.batch, int)
     whole, rest = divmod(training, config.write.shard_size)
-    batch = evened(config.generate.batch, config.write.shard_size, training)
+    batch = balanced_batch(config.generate.batch, config.write.shard_size, training)
     return whole * _up(config.write.shard_size, batch) + _up(rest, batch)
 
 

@@ -15,27 +15,27 @@ from .ledger import Ledger
 _DECIDES = ("device", "torch", "numpy", "pillow", "zlib", "pyarrow", "machine")
 
 
-def here(device: str) -> dict[str, str]:
+def current_environment(device: str) -> dict[str, str]:
     """This process's environment; `device` is cpu or cuda."""
     return describe_environment(torch.device(device))
 
 
-def of_plan(ledger: Ledger, recipe: dict[str, Any], device: str) -> dict[str, str]:
+def planned_environment(ledger: Ledger, recipe: dict[str, Any], device: str) -> dict[str, str]:
     """The environment in which a plan's shards are to be made: where the first plan of its recipe
     was made, so that a ratio that is raised elsewhere does not go unnoticed."""
     before = ledger.stages.get("plan", {})
     known: dict[str, str] | None = before.get("outcome", {}).get("environment")
     if known is not None and before.get("inputs", {}).get("recipe") == recipe:
         return known
-    return here(device)
+    return current_environment(device)
 
 
-def check(ledger: Ledger, device: str, accepted: bool) -> None:
+def check_environment(ledger: Ledger, device: str, accepted: bool) -> None:
     """Raises ConfigError if this is not the plan's environment, unless that was accepted."""
     planned: dict[str, str] | None = ledger.outcome("plan").get("environment")
     if planned is None or accepted:
         return
-    found = here(device)
+    found = current_environment(device)
     recipe = ledger.stages["plan"]["inputs"].get("recipe", {})
     decides = [*_DECIDES, "isal"] if recipe.get("encoder") == "isal" else _DECIDES
     differs = [name for name in decides if planned.get(name) != found.get(name)]

@@ -12,7 +12,7 @@ import pyarrow as pa
 from ..manifests.files.atomic import canonical_digest
 from ..manifests.plan.plan import PlanOptions
 from ..manifests.storage.location import is_url
-from ..stages.common.presets import evened
+from ..stages.common.presets import balanced_batch
 from ..stages.corpus.store import Corpus
 from ..stages.evaluate import evaluate as evaluating
 from ..stages.generate import generate as generating
@@ -21,7 +21,7 @@ from ..stages.sources import remote
 from ..stages.sources.bundled import BUNDLED, PACKAGES
 from ..stages.sources.open import expand
 from ..stages.train import train as training
-from ..stages.write.write import Work
+from ..stages.write.write import ShardTask
 from .config import FEATURE_WORDS, Config
 
 
@@ -32,7 +32,7 @@ class Planned:
     rows: pa.Table
     digest: str
     recipe: dict[str, Any]
-    work: list[Work]
+    work: list[ShardTask]
 
 
 def inputs_of_ingest(config: Config) -> dict[str, Any]:
@@ -93,13 +93,13 @@ def recipe_of(config: Config, model: dict[str, Any] | None, corpus: Corpus) -> d
     """Generation's recipe and the encoder's: what identifies a shard beside its rows."""
     batch = config.generate.batch
     assert isinstance(batch, int)
-    size = evened(batch, config.write.shard_size, len(corpus.images))
+    size = balanced_batch(batch, config.write.shard_size, len(corpus.images))
     evenly = config.generate.model_copy(update={"batch": size})
     made = generating.recipe(evenly, model, corpus.digest)
     return made | {"format": config.write.format, "encoder": config.write.encoder}
 
 
-def train_more(folder: Path, config: Config) -> str:
+def command_to_train_longer(folder: Path, config: Config) -> str:
     """The command that trains twice as long and brings everything after it up to date."""
     assert config.train.steps is not None
     more = f"--set train.steps={max(2 * config.train.steps, 1000)}"

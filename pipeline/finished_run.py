@@ -22,11 +22,11 @@ from .config import Config, load_config
 from .fingerprints import Planned, inputs_of_plan, inputs_of_train, inputs_of_write, plan_options
 from .fingerprints import recipe_of as recipe_of_run
 from .ledger import Ledger
-from .shards.builder import Making
+from .shards.builder import ShardBuilder
 
 
 @dataclass(frozen=True)
-class Reopened:
+class FinishedRun:
     """What a run folder says that its shards were made from."""
 
     folder: Path
@@ -35,16 +35,18 @@ class Reopened:
     corpus: Corpus
     planned: Planned
 
-    def making(self, device: str) -> Making:
+    def builder(self, device: str) -> ShardBuilder:
         """Everything that facts and small files need, and no network."""
-        return Making(self.folder, self.config, self.corpus, None, self.planned, device)
+        return ShardBuilder(self.folder, self.config, self.corpus, None, self.planned, device)
 
-    def with_network(self, making: Making) -> Making:
+    def with_network(self, builder: ShardBuilder) -> ShardBuilder:
         """Ready to make shards. Raises ScoreMixError where pixels or network are not those."""
         check_pixels(self.corpus)
         if self.config.generate.method == "mixup":
-            return making
-        return replace(making, net=open_net(self.folder / "score-net", torch.device(making.device)))
+            return builder
+        return replace(
+            builder, net=open_net(self.folder / "score-net", torch.device(builder.device))
+        )
 
 
 def is_trained(folder: Path) -> bool:
@@ -65,7 +67,7 @@ def open_net(folder: Path, device: torch.device) -> TrainedNet:
         raise ScoreMixError(f"The network in {folder} cannot be used: {error}") from error
 
 
-def reopen(folder: Path, *, finished: bool = True) -> Reopened:
+def load_finished_run(folder: Path, *, finished: bool = True) -> FinishedRun:
     """Opens the run in `folder`. The caller holds its lock.
 
     finished: its shards must be what it would make now; else only their plan must be.
@@ -100,7 +102,7 @@ def reopen(folder: Path, *, finished: bool = True) -> Reopened:
                 f"The shards of {folder} are not what it would make now: {stage} is {why}. Run"
                 f" `scoremix-pipeline run {folder / 'stages.yaml'}` to finish them first."
             )
-    return Reopened(folder, config, ledger, corpus, planned)
+    return FinishedRun(folder, config, ledger, corpus, planned)
 
 
 def refuse_pending(folder: Path) -> None:
@@ -128,21 +130,21 @@ def open_plan(
                 f"{plan_path(folder)} is gone or damaged, and {folder} now gives another plan."
                 f" Restore it, or run `scoremix-pipeline run {folder / 'stages.yaml'}`."
             )
-    return planned_from(rows, digest, recipe, corpus.forgotten)
+    return as_planned_work(rows, digest, recipe, corpus.forgotten)
 
 
-def planned_from(
+def as_planned_work(
     rows: pa.Table, digest: str, recipe: dict[str, Any], forgotten: frozenset[str]
 ) -> Planned:
     """The plan with the shards that it asks for, without what was made of forgotten images."""
     if forgotten:
-        rows, digest = (kept := without(rows, forgotten)), rows_digest(kept)
+        rows, digest = (kept := without_keys(rows, forgotten)), rows_digest(kept)
     real = canonical_digest(generating.recipe_of_real(recipe))
-    work = writing.plan_work(rows, real, canonical_digest(recipe))
+    work = writing.plan_shards(rows, real, canonical_digest(recipe))
     return Planned(rows, digest, recipe, work)
 
 
-def without(rows: pa.Table, keys: frozenset[str]) -> pa.Table:
+def without_keys(rows: pa.Table, keys: frozenset[str]) -> pa.Table:
     """Plan or manifest rows that have no parent among `keys`."""
     gone = pa.array(sorted(keys), pa.string())
     either = pc.or_(pc.is_in(rows["source_1"], gone), pc.is_in(rows["source_2"], gone))

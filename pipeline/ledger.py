@@ -31,16 +31,16 @@ class Ledger:
 
     def reload(self) -> None:
         """What other processes have written since."""
-        if not self.path.exists() and not twin_of(self.run).exists():
+        if not self.path.exists() and not backup_path(self.run).exists():
             return
         try:
             self.stages, self.shards = _read(self.path)
         except (ValueError, FileNotFoundError) as error:
             try:
-                self.stages, self.shards = _read(twin_of(self.run))
+                self.stages, self.shards = _read(backup_path(self.run))
             except (ValueError, OSError):
                 raise ScoreMixError(
-                    f"{self.path} is damaged ({error}), and so is its twin {twin_of(self.run)}."
+                    f"{self.path} is damaged ({error}), and so is its twin {backup_path(self.run)}."
                     " Restore one of them from a backup. Without them nothing says what was made"
                     " from what: remove the run folder and its shards, and build again."
                 ) from error
@@ -96,21 +96,21 @@ class Ledger:
         content = {"format": _FORMAT, "stages": self.stages, "shards": self.shards}
         content["digest"] = canonical_digest(content)
         write_json(self.path, content)
-        write_json(twin_of(self.run), content)
+        write_json(backup_path(self.run), content)
 
     def restore(self) -> None:
         """Writes file and twin again as they were read, unless both are whole and equal: one was
         damaged, or a launch ended between the two. The caller holds the run."""
         try:
             _read(self.path)
-            is_whole = self.path.read_bytes() == twin_of(self.run).read_bytes()
+            is_whole = self.path.read_bytes() == backup_path(self.run).read_bytes()
         except (ValueError, FileNotFoundError):
             is_whole = False
         if self.stages and not is_whole:
             self._save()
 
 
-def twin_of(run: Path) -> Path:
+def backup_path(run: Path) -> Path:
     return run / ".scoremix" / "stages.lock.json"
 
 
@@ -126,7 +126,7 @@ def _read(path: Path) -> tuple[dict[str, dict[str, Any]], str | None]:
         raise ValueError(f"no stages.lock.json: {error!r}") from error
 
 
-def shards_of(asked: Place) -> Place:
+def find_shards(asked: Place) -> Place:
     """Where the shards lie: at `asked` itself, or where the run folder `asked` put them.
 
     Raises ConfigError where there is no folder.
@@ -138,9 +138,9 @@ def shards_of(asked: Place) -> Place:
     return Ledger(asked).place() if (asked / "stages.lock.json").exists() else asked
 
 
-def local_shards_of(asked: Place) -> Path:
+def find_local_shards(asked: Place) -> Path:
     """The same for those who need a folder. Raises ConfigError where the shards lie elsewhere."""
-    found = shards_of(asked)
+    found = find_shards(asked)
     if not isinstance(found, Path):
         raise ConfigError(
             f"The shards lie in {found}, and this command reads a folder. Copy them to a disk first"

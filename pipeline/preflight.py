@@ -10,9 +10,9 @@ from ..manifests.files import atomic
 from ..manifests.published.mirror import MirroredStore, mirror_of
 from ..manifests.storage.location import URL, Place, place, same_place
 from ..manifests.storage.remote import open_remote
-from ..manifests.storage.retry import Patience
+from ..manifests.storage.retry import RetryPolicy
 from ..manifests.storage.store import LocalStore, Store
-from ..models.network.compiled import missing
+from ..models.network.compiled import missing_compiler
 from ..stages.images.png import encoder_of
 from .fingerprints import named_path
 from .ledger import Ledger
@@ -29,7 +29,7 @@ _NET, _OWN = "score-net", ".scoremix"
 _PARTS = ("", "corpus", _NET, f"{_NET}/last", "report", _OWN, f"{_OWN}/features")  # of a run
 
 
-def check(job: "Job") -> None:
+def check_job(job: "Job") -> None:
     """Refuses what would be found out late: outputs inside the source, foreign files under our
     names, missing features, a missing encoder or compiler.
 
@@ -47,7 +47,7 @@ def check(job: "Job") -> None:
         ("train", job.config.train.compile),
         ("generate", job.config.generate.compile),
     ):
-        if lack := missing(how, job.device):
+        if lack := missing_compiler(how, job.device):
             raise ConfigError(f"{section}.compile: {how} needs {lack}. Set {section}.compile: off.")
     features = named_path(job.config.evaluate.features)
     if features is not None and not Path(features).is_file():
@@ -81,11 +81,11 @@ def fetched_of(run: Path) -> Path:
     return run / ".scoremix" / "fetched"
 
 
-def shards_at(shards: Place, run: Path) -> Store:
+def open_shards(shards: Place, run: Path) -> Store:
     """What lies there, looked at once: a store that does not answer is not waited for long."""
     if isinstance(shards, Path):
         return LocalStore(shards)
-    asked = Patience.asked()
+    asked = RetryPolicy.from_environment()
     remote = open_remote(shards, replace(asked, seconds=min(asked.seconds, _FIRST_LOOK)))
     return MirroredStore(remote, mirror_of(run))
 
@@ -100,7 +100,7 @@ def check_owner(job: "Job") -> None:
             return
         there = sorted(path.name for path in shards.iterdir())
     else:
-        there = shards_at(shards, job.folder).names()  # also if it is ours: a bucket may be gone
+        there = open_shards(shards, job.folder).names()  # also if it is ours: a bucket may be gone
     ledger = Ledger(job.folder)
     if ledger.shards is not None and same_place(ledger.place(), shards):
         return
@@ -113,7 +113,7 @@ def check_owner(job: "Job") -> None:
         )
 
 
-def sweep(run: Path) -> None:
+def remove_leftovers(run: Path) -> None:
     """Removes what launches of this run that were killed left half written. The caller holds it."""
     for part in _PARTS:
         atomic.sweep(run / part)

@@ -16,7 +16,7 @@ from .energy import Meter
 _SECONDS_BETWEEN_LINES = 10.0
 
 
-class Shown:
+class ProgressReporter:
     """Shows the progress of stages on standard error and keeps it in `log` (JSON lines)."""
 
     def __init__(self, quiet: bool = False) -> None:
@@ -84,7 +84,7 @@ class Shown:
             rate = max(done - resumed, 1) / (now - begin)
             left = (total - done) / rate
             self.console.print(
-                f"{name}: {done:,}/{total:,} {unit}, {rate:,.1f}/s, {duration(left)} left",
+                f"{name}: {done:,}/{total:,} {unit}, {rate:,.1f}/s, {format_duration(left)} left",
                 markup=False,
             )
             self._record(task=name, done=done, total=total, rate=rate, left=left)
@@ -109,7 +109,7 @@ class Stoppable:
     For stages that keep nothing half-done: each sign of progress is a safe place to stop.
     """
 
-    def __init__(self, progress: Shown, stopping: Callable[[], bool]) -> None:
+    def __init__(self, progress: ProgressReporter, stopping: Callable[[], bool]) -> None:
         self.progress, self.stopping = progress, stopping
 
     def note(self, text: str) -> None:
@@ -127,7 +127,7 @@ class Stoppable:
             yield checked
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """ "48 s", "3 min 5 s", "2 h 4 min"."""
     whole = int(seconds + 0.5)
     if whole < 60:
@@ -137,7 +137,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def size(count: float) -> str:
+def format_bytes(count: float) -> str:
     """Bytes as "12.3 MB"."""
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if count < 1000 or unit == "TB":

@@ -19,9 +19,9 @@ from .energy import open_meter
 from .finished_run import refuse_pending
 from .ledger import STAGES, Ledger
 from .maintenance import forget
-from .progress import Shown
-from .shards.builder import Making
-from .shards.local import product_at
+from .progress import ProgressReporter
+from .shards.builder import ShardBuilder
+from .shards.local import open_destination
 from .shards.worker import Worker
 from .steps import all as steps
 from .steps import write as build
@@ -35,7 +35,7 @@ class Job:
     folder: Path  # the run folder
     shards: Place  # the product
     device: str  # cpu | cuda
-    progress: Shown
+    progress: ProgressReporter
     stopping: Callable[[], bool] = lambda: False
     until: str = STAGES[-1]
     only: str | None = None  # do this stage alone; the others must be up to date
@@ -65,50 +65,50 @@ def run(job: Job) -> Outcome:
     if launch.rank() > 0:
         return follow(job, outcome)
     wanted = STAGES[: STAGES.index(job.until) + 1]
-    preflight.check(job)
+    preflight.check_job(job)
     with run_lock(job.folder) as held:
-        preflight.sweep(job.folder)  # what a killed launch left half written
-        forget.complete(job.folder)  # a `forget` that was killed
+        preflight.remove_leftovers(job.folder)  # what a killed launch left half written
+        forget.finish_pending(job.folder)  # a `forget` that was killed
         job.progress.log = job.folder / ".scoremix" / "progress.jsonl"
         job.progress.meter = open_meter(job.device)
         ledger = Ledger(job.folder)
         ledger.restore()
-        desk = steps.Desk(job, ledger, outcome.stages)
+        context = steps.StageContext(job, ledger, outcome.stages)
 
         # ingest: sources -> corpus/images.npy, reference.npy, and a row for every input
-        corpus = steps.ingest(desk)
-        config = desk.resolve(corpus)
-        corpus = steps.without_forgotten(desk, config, corpus)
+        corpus = steps.ingest(context)
+        config = context.resolve(corpus)
+        corpus = steps.without_forgotten(context, config, corpus)
         if job.only is None:
             _save(config, job.folder)
         if "train" not in wanted:
             return outcome
-        launch.meet(job.device)
+        launch.wait_for_all(job.device)
 
         # train: corpus -> score-net/, S(x, sigma) on the ladder from the exact sigma_1
-        net = steps.train(desk, config, corpus)
+        net = steps.train(context, config, corpus)
         if "plan" not in wanted:
             return outcome
 
         # plan: which image is made from which two, with which lambda and seed, in which shard
-        planned = steps.plan(desk, config, corpus, net)
+        planned = steps.plan(context, config, corpus, net)
         if "write" not in wanted:
             return outcome
 
         # generate -> write: rows -> mixup, x* = argmin ||S||^2, denoised -> committed shards
-        making = Making(job.folder, config, corpus, net, planned, job.device, job.stopping)
-        product = product_at(job.shards, job.folder, job.stopping)
-        product.clean()
-        wanted_shards = build.prepare(desk, making, product)
+        builder = ShardBuilder(job.folder, config, corpus, net, planned, job.device, job.stopping)
+        destination = open_destination(job.shards, job.folder, job.stopping)
+        destination.clean()
+        wanted_shards = build.prepare(context, builder, destination)
         held.share()  # workers may join
-        launch.meet(job.device)
+        launch.wait_for_all(job.device)
         if wanted_shards:
-            build.finish(desk, making, product)
+            build.finish(context, builder, destination)
         if "evaluate" not in wanted:
             return outcome
 
         # evaluate: distances to held-out images, band by band, and the verdict in plain words
-        outcome.verdict = steps.evaluate(desk, making, product.manifest())
+        outcome.verdict = steps.evaluate(context, builder, destination.manifest())
         _save(config, job.folder)
     return outcome
 
@@ -123,18 +123,18 @@ def follow(job: Job, outcome: Outcome) -> Outcome:
     """What the other processes of a launch do: they train and make shards beside the leader."""
     if job.until == "ingest":
         return outcome
-    launch.meet(job.device)
-    desk = steps.Desk(job, Ledger(job.folder), outcome.stages)
+    launch.wait_for_all(job.device)
+    context = steps.StageContext(job, Ledger(job.folder), outcome.stages)
     corpus = open_corpus(job.folder / "corpus")
-    config = desk.resolve(corpus)
-    net = steps.train(desk, config, corpus)
+    config = context.resolve(corpus)
+    net = steps.train(context, config, corpus)
     if job.until in ("train", "plan"):
         return outcome
-    launch.meet(job.device)  # the leader has planned
-    desk.ledger.reload()
-    planned = steps.plan(desk, config, corpus, net)
-    making = Making(job.folder, config, corpus, net, planned, job.device, job.stopping)
-    build.help_out(job, making, product_at(job.shards, job.folder, job.stopping))
+    launch.wait_for_all(job.device)  # the leader has planned
+    context.ledger.reload()
+    planned = steps.plan(context, config, corpus, net)
+    builder = ShardBuilder(job.folder, config, corpus, net, planned, job.device, job.stopping)
+    build.help_out(job, builder, open_destination(job.shards, job.folder, job.stopping))
     return outcome
 
 
@@ -149,15 +149,17 @@ def work(job: Job) -> Outcome:
     job = replace(job, only="write")
     with build.joined(job):
         refuse_pending(job.folder)
-        desk = steps.Desk(job, Ledger(job.folder), outcome.stages)
-        corpus = steps.ingest(desk)
-        config = desk.resolve(corpus)
-        net = steps.train(desk, config, corpus)
-        planned = steps.plan(desk, config, corpus, net)
-        making = Making(job.folder, config, corpus, net, planned, job.device, job.stopping)
-        product = product_at(job.shards, job.folder, job.stopping)
-        launch.settle(job.device)
-        if build.prepare(desk, making, product) and not build.finish(desk, making, product):
+        context = steps.StageContext(job, Ledger(job.folder), outcome.stages)
+        corpus = steps.ingest(context)
+        config = context.resolve(corpus)
+        net = steps.train(context, config, corpus)
+        planned = steps.plan(context, config, corpus, net)
+        builder = ShardBuilder(job.folder, config, corpus, net, planned, job.device, job.stopping)
+        destination = open_destination(job.shards, job.folder, job.stopping)
+        launch.select_gpu(job.device)
+        if build.prepare(context, builder, destination) and not build.finish(
+            context, builder, destination
+        ):
             job.progress.note(
                 f"write: worker {job.worker} has done its part; others are still making theirs"
             )

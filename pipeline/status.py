@@ -19,10 +19,10 @@ from .fingerprints import (
     inputs_of_write,
     recipe_of,
 )
-from .finished_run import planned_from, read_plan
+from .finished_run import as_planned_work, read_plan
 from .ledger import Ledger
-from .preflight import shards_at
-from .progress import duration
+from .preflight import open_shards
+from .progress import format_duration
 
 
 def describe(folder: Path) -> str:
@@ -81,7 +81,7 @@ def _stages(config: Config, folder: Path, ledger: Ledger) -> list[tuple[str, str
     rows = read_plan(folder, ledger.outcome("plan").get("digest"))
     if rows is None:
         return [*found, ("plan", "missing (its file is damaged)")]
-    planned = planned_from(rows, ledger.outcome("plan")["digest"], recipe, corpus.forgotten)
+    planned = as_planned_work(rows, ledger.outcome("plan")["digest"], recipe, corpus.forgotten)
     found.append(("plan", f"done, {planned.rows.num_rows:,} rows"))
     return found + _products(config, folder, ledger, planned)
 
@@ -90,7 +90,7 @@ def _products(
     config: Config, folder: Path, ledger: Ledger, planned: Planned
 ) -> list[tuple[str, str]]:
     try:
-        store = shards_at(ledger.place(), folder)
+        store = open_shards(ledger.place(), folder)
         finished = [work for work in planned.work if work.finished(store)]
         summed = store.size(SUMS) is not None
     except StorageError as error:
@@ -121,7 +121,9 @@ def _training(config: Config, folder: Path) -> str:
     last = lines[-1]
     assert config.train.steps is not None and config.train.batch
     left = (config.train.steps - last["step"]) * config.train.batch / max(last["rate"], 1e-9)
-    return f"at step {last['step']:,} of {config.train.steps:,}, {duration(max(left, 0))} left"
+    return (
+        f"at step {last['step']:,} of {config.train.steps:,}, {format_duration(max(left, 0))} left"
+    )
 
 
 def _last(folder: Path) -> str:
@@ -133,7 +135,7 @@ def _last(folder: Path) -> str:
     task = tasks[-1]
     return (
         f"last seen: {task['task']} {task['done']:,} of {task['total']:,} at {task['rate']:,.1f}/s,"
-        f" {duration(task['left'])} left then"
+        f" {format_duration(task['left'])} left then"
     )
 
 

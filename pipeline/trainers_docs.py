@@ -1,7 +1,7 @@
 """The part of docs/trainers.md that is made from the table of trainers."""
 
 from ..manifests.trainers.requirements import trainer_names
-from ..manifests.trainers.spec import Preset
+from ..manifests.trainers.spec import TrainerSpec
 from ..manifests.trainers.table import TRAINERS
 
 _ENDS = {"stylegan": ".zip", "lmdb": ".lmdb"}
@@ -22,7 +22,7 @@ def trainers_text() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _row(preset: Preset) -> str:
+def _row(preset: TrainerSpec) -> str:
     sides = ", ".join(map(str, preset.resolutions)) or (
         "a power of two" if preset.power_of_two else "any"
     )
@@ -50,7 +50,7 @@ def _row(preset: Preset) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _section(preset: Preset, *, default: bool, alone: bool) -> list[str]:
+def _section(preset: TrainerSpec, *, default: bool, alone: bool) -> list[str]:
     end = _ENDS.get(preset.target, "")
     to = "" if default else f" --to {preset.target}"
     real_to = f" --to {preset.real_to}" if preset.real_to else to

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import LockedError
 from .atomic import storage_errors, sync_folder, write_bytes
-from .crash_points import at
+from .crash_points import crash_point
 
 
 @contextlib.contextmanager
@@ -46,7 +46,7 @@ def clear(out: Path) -> None:
             pass
 
 
-def settle(data: Path, out: Path, record: bytes) -> None:
+def commit_tree(data: Path, out: Path, record: bytes) -> None:
     """Gives finished `data` its name, with its record beside; what was there before goes.
 
     Durable: one sync of everything, before anything gets a name. If the system refuses a step,
@@ -55,7 +55,7 @@ def settle(data: Path, out: Path, record: bytes) -> None:
     beside, aside = record_path(out), data.with_name("aside")
     with storage_errors(out):
         _sync(data)
-        at("export-synced")
+        crash_point("export-synced")
         aside.mkdir(exist_ok=True)
         recorded = os.path.lexists(beside)
         moved: list[tuple[Path, Path]] = []
@@ -64,9 +64,9 @@ def settle(data: Path, out: Path, record: bytes) -> None:
                 if os.path.lexists(path):
                     os.rename(path, aside / path.name)
                     moved.append((aside / path.name, path))
-            at("export-cleared")
+            crash_point("export-cleared")
             write_bytes(beside, record, data.with_name("record"))
-            at("export-recorded")
+            crash_point("export-recorded")
             os.rename(data, out)
         except BaseException:
             if not recorded:
@@ -75,7 +75,7 @@ def settle(data: Path, out: Path, record: bytes) -> None:
                 os.rename(kept, path)
             raise
         sync_folder(out.parent)
-        at("export-named")
+        crash_point("export-named")
 
 
 def record_path(out: Path) -> Path:

@@ -47,7 +47,7 @@ POINTS = (
 _arrivals: Counter[str] = Counter()
 
 
-def at(point: str) -> None:
+def crash_point(point: str) -> None:
     """Does nothing, unless SCOREMIX_FAULT names this point."""
     assert point in POINTS, point
     action, _, rest = os.environ.get("SCOREMIX_FAULT", "").partition(":")

@@ -32,7 +32,7 @@ def _forget_in_child() -> None:
 os.register_at_fork(after_in_child=_forget_in_child)
 
 
-class Held:
+class RunLock:
     """A run's lock that this process holds."""
 
     def __init__(self, folder: Path, descriptor: int) -> None:
@@ -45,7 +45,7 @@ class Held:
 
 
 @contextlib.contextmanager
-def run_lock(folder: Path, *, shared: bool = False) -> Iterator[Held]:
+def run_lock(folder: Path, *, shared: bool = False) -> Iterator[RunLock]:
     """Holds RUN/.scoremix/lock of the run `folder` while the block runs.
 
     Ingest and training hold it exclusively, workers share it. Never waits: raises LockedError
@@ -54,7 +54,7 @@ def run_lock(folder: Path, *, shared: bool = False) -> Iterator[Held]:
     with _locked(_run_path(folder), shared) as descriptor:
         if descriptor is None:
             raise _in_use(folder)
-        yield Held(folder, descriptor)
+        yield RunLock(folder, descriptor)
 
 
 def _run_path(folder: Path) -> Path:

@@ -40,7 +40,7 @@ class PlanOptions:
 
 
 @dataclass(frozen=True)
-class _Corpus:
+class _Sources:
     """The training images in the order of their rows; all arrays have shape (N,)."""
 
     rows: Integers
@@ -98,7 +98,7 @@ def build_plan(sources: pa.Table, options: PlanOptions, seed: int) -> pa.Table:
     return pa.concat_tables(rounds).combine_chunks()
 
 
-def shards_of(plan: pa.Table) -> dict[str, pa.Table]:
+def group_by_shard(plan: pa.Table) -> dict[str, pa.Table]:
     """Shard name -> its rows, both in plan order. Raises ScoreMixError if a shard is in pieces."""
     names = np.array(plan["shard"].to_pylist(), dtype=object)
     if not len(names):
@@ -197,7 +197,7 @@ def _has_classes(sources: pa.Table) -> bool:
     return True
 
 
-def _read_corpus(sources: pa.Table, pairing: str) -> _Corpus:
+def _read_corpus(sources: pa.Table, pairing: str) -> _Sources:
     training = _training(sources).sort_by("row")
     if not training.num_rows:
         raise InputError(
@@ -219,7 +219,7 @@ def _read_corpus(sources: pa.Table, pairing: str) -> _Corpus:
         )
     classes = np.array([-1 if id_ is None else id_ for id_ in training["class_id"].to_pylist()])
     any_ = np.full(len(rows), -1)
-    return _Corpus(
+    return _Sources(
         rows=np.array(rows, dtype=np.int64),
         keys=keys,
         classes=classes if pairing == "within" else any_,
@@ -227,7 +227,7 @@ def _read_corpus(sources: pa.Table, pairing: str) -> _Corpus:
     )
 
 
-def _check_lone(sources: pa.Table, corpus: _Corpus, lone_class: str) -> None:
+def _check_lone(sources: pa.Table, corpus: _Sources, lone_class: str) -> None:
     """Refuses groups in which an image has no partner, unless it may pair with itself."""
     ids, counts = np.unique(corpus.groups, return_counts=True)
     lone = ids[counts == 1].tolist()
@@ -247,7 +247,7 @@ def _check_lone(sources: pa.Table, corpus: _Corpus, lone_class: str) -> None:
     )
 
 
-def _draw_pairs(corpus: _Corpus, round_: int, alpha: float, seed: int) -> _Pairs:
+def _draw_pairs(corpus: _Sources, round_: int, alpha: float, seed: int) -> _Pairs:
     """Partner, uniform over the image's group without itself, then lambda; each image's own stream.
 
     A lone image draws no partner: it is its own.
@@ -270,7 +270,7 @@ def _draw_pairs(corpus: _Corpus, round_: int, alpha: float, seed: int) -> _Pairs
 
 
 def _round_table(
-    corpus: _Corpus, pairs: _Pairs, round_: int, options: PlanOptions, seed: int
+    corpus: _Sources, pairs: _Pairs, round_: int, options: PlanOptions, seed: int
 ) -> pa.Table:
     """The rows of one round, permuted and cut into shards. Shards count through all rounds."""
     count = len(corpus.rows)

@@ -9,14 +9,14 @@ _LARGE = re.compile(r"((?:real|aug)-\d{6,})\.(?:tar|parquet)")
 
 
 @dataclass(frozen=True)
-class Part:
+class Partition:
     """The number-th of `of` parts of the shards, from 1."""
 
     number: int
     of: int
 
     @classmethod
-    def parse(cls, text: str) -> "Part":
+    def parse(cls, text: str) -> "Partition":
         """ "N/T". Raises ConfigError unless 1 <= N <= T."""
         number, slash, of = text.partition("/")
         if slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of):

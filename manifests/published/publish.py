@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 
 from ..errors import ScoreMixError
 from ..files.atomic import json_bytes, parquet_bytes, read_parquet
-from ..files.crash_points import at
-from ..plan.plan import rows_digest, shards_of
+from ..files.crash_points import crash_point
+from ..plan.plan import group_by_shard, rows_digest
 from ..plan.schema import MANIFEST, PLAN
 from ..shards.shard import NORMS, Marker, is_complete, read_marker
 from ..storage.store import LocalStore, Store, store_of
@@ -133,7 +133,7 @@ def is_published(shards: Path | Store) -> bool:
 def unpublish(shards: Path | Store) -> None:
     """Takes SHA256SUMS away, durably: from here on the folder does not verify."""
     store_of(shards).remove(SUMS)
-    at("unpublished")
+    crash_point("unpublished")
 
 
 def render_sums(hashes: Mapping[str, str]) -> bytes:
@@ -148,7 +148,7 @@ def counts_of(plan: pa.Table, manifest: pa.Table) -> Counts:
         real=plan.num_rows - augmented.num_rows,
         augmented=augmented.num_rows,
         ratio=pc.max(plan["round"]).as_py(),
-        shards=len(shards_of(plan)),
+        shards=len(group_by_shard(plan)),
         classed=pc.min(plan["class_id"]).as_py() >= 0,
         soft=manifest["soft_label"].null_count == 0,
         normed=manifest["norm_final"].null_count == 0,
@@ -162,7 +162,7 @@ def finished_markers(
 ) -> list[Marker]:
     """The plan's shards in order. Raises ScoreMixError unless every one is complete."""
     store = store_of(shards)
-    parts = shards_of(plan)
+    parts = group_by_shard(plan)
     if not parts:
         raise ScoreMixError("The plan is empty: there is nothing to publish.")
     unplanned = sorted(parts.keys() ^ expected.keys())
@@ -277,9 +277,9 @@ def _replace(store: Store, files: Mapping[str, bytes], stale: list[str], sums: b
         )
         for name in sorted(stale, key=lambda name: (not name.endswith(".json"), name)):
             store.remove(name)
-        at("stale-removed")
+        crash_point("stale-removed")
     for name, data in files.items():
         store.write(name, data)
-        at(_POINTS.get(name, "index"))
+        crash_point(_POINTS.get(name, "index"))
     store.write(SUMS, sums)
-    at("sums")
+    crash_point("sums")

@@ -25,7 +25,7 @@ EXTENSIONS = ("tar", "parquet", "json")
 
 
 @dataclass(frozen=True)
-class Witnesses:
+class RecordedHashes:
     """Of one corpus, as it was read."""
 
     found: dict[str, str]  # file -> sha256 of what is there; "" where it cannot be read
@@ -34,7 +34,7 @@ class Witnesses:
     index: dict[str, Any] | None  # if sound
     markers: dict[str, Marker] = field(default_factory=dict)  # shard -> one in canonical form
 
-    def claims(self, file: str) -> set[str]:
+    def recorded(self, file: str) -> set[str]:
         """Every hash that a witness names for `file`."""
         if self.index is not None and file != INDEX:
             return {self.promised[file]} if file in self.promised else set()
@@ -44,7 +44,7 @@ class Witnesses:
             claimed.add(getattr(self.markers[name], extension).sha256)
         return claimed
 
-    def vouched(self, file: str) -> bool:
+    def matches(self, file: str) -> bool:
         """Whether the index or SHA256SUMS vouch for the bytes that are there."""
         seen = self.found.get(file)
         if self.index is not None and file != INDEX:
@@ -56,12 +56,12 @@ class Witnesses:
         published = self.promised if self.index is not None else self.sums
         return any(name in published for name in SMALL) and file not in published
 
-    def proves(self, file: str, digest: str) -> bool:
+    def confirms(self, file: str, digest: str) -> bool:
         """Whether bytes made anew are the old ones: a witness says so or, without one, the eye."""
-        claims = self.claims(file)
-        return digest in claims if claims else digest == self.found.get(file)
+        recorded = self.recorded(file)
+        return digest in recorded if recorded else digest == self.found.get(file)
 
-    def without_index(self) -> "Witnesses":
+    def without_index(self) -> "RecordedHashes":
         """What is left to trust where the index is another corpus's, whoever summed it."""
         sums = {file: digest for file, digest in self.sums.items() if file not in SMALL}
         return replace(self, sums=sums, promised={}, index=None)
@@ -90,7 +90,7 @@ class Witnesses:
         for place, environment in enumerate(tried):
             candidate = replace(marker, environment=environment)
             fresh = environment not in tried[:place]
-            if fresh and self.proves(f"{marker.shard}.json", marker_digest(candidate)):
+            if fresh and self.confirms(f"{marker.shard}.json", marker_digest(candidate)):
                 return candidate
         return None
 
@@ -99,9 +99,9 @@ def marker_digest(marker: Marker) -> str:
     return hashlib.sha256(json_bytes(asdict(marker))).hexdigest()
 
 
-def read_witnesses(
+def read_recorded_hashes(
     shards: Path | Store, names: Iterable[str], remembered: Path | None = None
-) -> Witnesses:
+) -> RecordedHashes:
     """Reads and hashes every file in `shards`.
 
     names: of the shards that should be there.
@@ -121,7 +121,7 @@ def read_witnesses(
     promised = promised_hashes(index) if index is not None else {}
     markers = {name: _marker(store, name) for name in names if found.get(f"{name}.json")}
     known = {name: marker for name, marker in markers.items() if marker is not None}
-    return Witnesses(found, sums, promised, index, known)
+    return RecordedHashes(found, sums, promised, index, known)
 
 
 def _hash(store: Store, name: str) -> str:

@@ -21,14 +21,14 @@ import pyarrow as pa
 
 from ..errors import ScoreMixError
 from ..files.atomic import json_bytes, read_parquet
-from ..plan.plan import rows_digest, shards_of
+from ..plan.plan import group_by_shard, rows_digest
 from ..plan.schema import MANIFEST, PLAN
 from ..shards.shard import Marker
 from ..shards.tar import damaged, walked
 from ..storage.store import Store, store_of
 from .index import INDEX, promised_hashes, shard_entries
 from .index import index_digest as digest_of_index
-from .partition import Part
+from .partition import Partition
 from .pixel_check import wrong_pixels
 from .publish import SUMS, render_sums
 
@@ -46,7 +46,7 @@ class Problem:
 
 
 @dataclass
-class _Findings:
+class _VerifyState:
     shards: Store
     deep: bool = False
     unread: set[str] = field(default_factory=set)  # of other parts; they are there
@@ -66,14 +66,16 @@ class _Findings:
         return seen is not None and seen in (self.sums.get(name), self.promised.get(name))
 
 
-def verify(shards: Path | Store, *, deep: bool = False, part: Part | None = None) -> list[Problem]:
+def verify(
+    shards: Path | Store, *, deep: bool = False, part: Partition | None = None
+) -> list[Problem]:
     """Every problem of a published corpus, sorted by file; an empty list means it is whole.
 
     Never raises for damaged contents. Reads each tar twice: once to hash, once member by member.
     part: read these tars and Parquet files alone; of the others, whether they are there and have
         the size that their marker says.
     """
-    findings = _Findings(store_of(shards), deep)
+    findings = _VerifyState(store_of(shards), deep)
     if isinstance(shards, Path) and not shards.is_dir():
         return [Problem(".", f"{shards} is not a folder")]
     names = [name for name in findings.shards.names() if name != SUMS]
@@ -90,7 +92,7 @@ def verify(shards: Path | Store, *, deep: bool = False, part: Part | None = None
     return sorted(set(findings.problems), key=lambda problem: (problem.file, problem.what))
 
 
-def _hash_all(findings: _Findings, names: list[str], pool: ThreadPoolExecutor) -> None:
+def _hash_all(findings: _VerifyState, names: list[str], pool: ThreadPoolExecutor) -> None:
     def hashed(name: str) -> str | None:
         if findings.shards.size(name) is None:  # a pipe would wait for ever
             findings.report(name, "is not a regular file, or a link to nothing")
@@ -105,7 +107,7 @@ def _hash_all(findings: _Findings, names: list[str], pool: ThreadPoolExecutor) -
     findings.found = {name: digest or "" for name, digest in found}
 
 
-def _read_index(findings: _Findings) -> None:
+def _read_index(findings: _VerifyState) -> None:
     """Takes index.json as a witness if it is in canonical form and agrees with its own digest."""
     if not findings.found.get(INDEX):
         return
@@ -122,7 +124,7 @@ def _read_index(findings: _Findings) -> None:
     findings.report(INDEX, "was changed: it does not agree with the digest inside it")
 
 
-def _read_sums(findings: _Findings) -> None:
+def _read_sums(findings: _VerifyState) -> None:
     if findings.shards.size(SUMS) is None:
         findings.report(SUMS, "is missing: the corpus was not finished or is being changed")
         return
@@ -133,7 +135,7 @@ def _read_sums(findings: _Findings) -> None:
         findings.report(SUMS, "was changed: it is not in the form in which it is written")
 
 
-def _compare(findings: _Findings) -> None:
+def _compare(findings: _VerifyState) -> None:
     """Every file that is there or that a witness names, against the witnesses."""
     known = findings.sums.keys() | findings.promised.keys()
     for name in findings.unread - known if known else ():
@@ -141,20 +143,20 @@ def _compare(findings: _Findings) -> None:
     for name in (findings.found.keys() | known) - findings.unread - {SUMS}:
         seen = findings.found.get(name)
         listed, promised = findings.sums.get(name), findings.promised.get(name)
-        vouched = (seen is not None and seen == promised) or (
+        matches = (seen is not None and seen == promised) or (
             name == INDEX and findings.index is not None
         )
         if seen is None:
             findings.report(name, "is missing")
-        elif listed is None and findings.sums and not vouched:
+        elif listed is None and findings.sums and not matches:
             findings.report(name, f"is extra: {SUMS} does not list it")
-        elif listed is not None and seen != listed and not vouched:
+        elif listed is not None and seen != listed and not matches:
             findings.report(name, f"was changed: sha256 is {seen}, {SUMS} says {listed}")
         elif promised is not None and seen != promised:
             findings.report(name, f"is not what {INDEX} promises: sha256 is {seen}, not {promised}")
         elif findings.index is not None and promised is None and name != INDEX:
             findings.report(name, f"is extra: {INDEX} does not name it")
-        wrong = listed != promised if promised is not None else vouched and listed != seen
+        wrong = listed != promised if promised is not None else matches and listed != seen
         if findings.sums and wrong:
             findings.report(SUMS, f"has a wrong line for {name}, or none")
     if findings.index is not None:
@@ -162,7 +164,7 @@ def _compare(findings: _Findings) -> None:
             findings.report(SUMS, f"lists {name}, which {INDEX} does not name")
 
 
-def _check_contents(findings: _Findings, pool: ThreadPoolExecutor) -> None:
+def _check_contents(findings: _VerifyState, pool: ThreadPoolExecutor) -> None:
     """What the files say, against each other."""
     plan = _table(findings, "plan.parquet", PLAN)
     manifest = _table(findings, "manifest.parquet", MANIFEST)
@@ -177,7 +179,7 @@ def _check_contents(findings: _Findings, pool: ThreadPoolExecutor) -> None:
     if len(set(keys)) != len(keys):
         findings.report("manifest.parquet", "has a key more than once")
     try:
-        parts = shards_of(manifest)
+        parts = group_by_shard(manifest)
     except ScoreMixError as error:
         findings.report("manifest.parquet", str(error))
         return
@@ -185,7 +187,7 @@ def _check_contents(findings: _Findings, pool: ThreadPoolExecutor) -> None:
     _check_index(findings, manifest, markers)
 
 
-def _check_index(findings: _Findings, manifest: pa.Table, markers: list[Marker | None]) -> None:
+def _check_index(findings: _VerifyState, manifest: pa.Table, markers: list[Marker | None]) -> None:
     if findings.index is None or not all(markers):
         return
     known = [marker for marker in markers if marker is not None]
@@ -199,7 +201,7 @@ def _check_index(findings: _Findings, manifest: pa.Table, markers: list[Marker |
         findings.report(INDEX, f"counts are not those of the manifest: {counts}, ratio {ratio}")
 
 
-def _table(findings: _Findings, name: str, schema: pa.Schema) -> pa.Table | None:
+def _table(findings: _VerifyState, name: str, schema: pa.Schema) -> pa.Table | None:
     if not findings.sound(name):
         return None
     try:
@@ -213,7 +215,7 @@ def _table(findings: _Findings, name: str, schema: pa.Schema) -> pa.Table | None
     return table
 
 
-def _check_shard(findings: _Findings, name: str, rows: pa.Table) -> Marker | None:
+def _check_shard(findings: _VerifyState, name: str, rows: pa.Table) -> Marker | None:
     """Marker, Parquet and tar of a shard against its manifest rows; returns a sound marker."""
     marker = _check_marker(findings, name, rows)
     table = _table(findings, f"{name}.parquet", MANIFEST)
@@ -234,7 +236,7 @@ def _check_shard(findings: _Findings, name: str, rows: pa.Table) -> Marker | Non
     return marker
 
 
-def _check_marker(findings: _Findings, name: str, rows: pa.Table) -> Marker | None:
+def _check_marker(findings: _VerifyState, name: str, rows: pa.Table) -> Marker | None:
     file = f"{name}.json"
     if not findings.sound(file):
         return None

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..files.atomic import json_bytes, storage_errors, sync_folder
-from ..files.crash_points import at
+from ..files.crash_points import crash_point
 from ..storage.remote import RemoteStore
 from .shard import Marker
 
@@ -26,9 +26,9 @@ def upload(made: Path, store: RemoteStore, marker: Marker, *, new: bool) -> None
     for extension, facts in (("tar", marker.tar), ("parquet", marker.parquet)):
         file = f"{name}.{extension}"
         store.put(file, made / file, facts.sha256)
-        at(f"installed-{extension}")
+        crash_point(f"installed-{extension}")
     store.write(f"{name}.json", json_bytes(asdict(marker)))
-    at("installed-json")
+    crash_point("installed-json")
 
 
 def install(made: Path, shards: Path, name: str, *, new: bool) -> None:
@@ -41,10 +41,10 @@ def install(made: Path, shards: Path, name: str, *, new: bool) -> None:
         if new and os.path.lexists(marker):
             marker.unlink()
             sync_folder(shards)
-        at("install-begun")
+        crash_point("install-begun")
         for extension in ("tar", "parquet", "json"):
             file = f"{name}.{extension}"
             if (made / file).exists():
                 os.replace(made / file, shards / file)
                 sync_folder(shards)
-            at(f"installed-{extension}")
+            crash_point(f"installed-{extension}")

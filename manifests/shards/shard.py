@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from ..files.atomic import parquet_bytes, replacing, storage_errors, sync_folder, write_json
 from ..errors import ScoreMixError
-from ..files.crash_points import at
+from ..files.crash_points import crash_point
 from ..plan.plan import rows_digest as digest_of
 from ..plan.schema import MANIFEST, PLAN, SAMPLE_FIELDS
 from ..storage.store import Store, store_of
@@ -145,12 +145,12 @@ def committed(
         table = fill(tar)
         tar.finish()
         _check_planned(name, table, rows_digest)
-        at("tar-written")
-    at("tar-renamed")
+        crash_point("tar-written")
+    crash_point("tar-renamed")
     data = parquet_bytes(table)
     with replacing(parquet_path, Path(f"{stem}.parquet.tmp")) as file:
         file.write(data)
-    at("parquet-renamed")
+    crash_point("parquet-renamed")
     marker = marker_for(
         table,
         FileFacts(tar.digest.hexdigest(), tar.size),
@@ -160,7 +160,7 @@ def committed(
         environment=environment,
     )
     write_json(folder / f"{name}.json", asdict(marker), Path(f"{stem}.json.tmp"))
-    at("marker-renamed")
+    crash_point("marker-renamed")
     return marker
 
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from ..errors import ConfigError
 from ..files.atomic import sha256_file
 from .location import URL
-from .retry import Patience, Unequal, worded
+from .retry import ReadBackMismatch, RetryPolicy, one_line
 
 _BLOCK = 1 << 20  # bytes of a read
 PART = 16 << 20  # bytes of one part of a larger upload; S3 takes no fewer than 5 MiB
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 
-def open_remote(url: URL, patience: Patience | None = None) -> "RemoteStore":
+def open_remote(url: URL, patience: RetryPolicy | None = None) -> "RemoteStore":
     """The store at `url`; nothing is asked of it yet.
 
     Raises ConfigError for a protocol that nobody knows or whose package is missing.
@@ -48,7 +48,7 @@ def open_remote(url: URL, patience: Patience | None = None) -> "RemoteStore":
         ) from error
     if url.is_s3:
         fs.retries = 1
-    return RemoteStore(fs, root.rstrip("/"), url, patience or Patience.asked())
+    return RemoteStore(fs, root.rstrip("/"), url, patience or RetryPolicy.from_environment())
 
 
 def _options(url: URL) -> dict[str, Any]:
@@ -68,7 +68,9 @@ def _options(url: URL) -> dict[str, Any]:
 class RemoteStore:
     """A Store of objects below `root` of the file system `fs`."""
 
-    def __init__(self, fs: Any, root: str, url: URL, patience: Patience, part: int = PART) -> None:
+    def __init__(
+        self, fs: Any, root: str, url: URL, patience: RetryPolicy, part: int = PART
+    ) -> None:
         self.fs, self.root, self.url, self.patience = fs, root, url, patience
         self._part = part
 
@@ -141,7 +143,7 @@ class RemoteStore:
         def read() -> bytes:
             data: bytes = self.fs.cat_file(self._path(name), start=start, end=end)
             if len(data) != end - start:
-                raise Unequal(errno.EIO, f"{len(data)} of {end - start} bytes came", name)
+                raise ReadBackMismatch(errno.EIO, f"{len(data)} of {end - start} bytes came", name)
             return data
 
         return self._retry("reading", name, read)
@@ -163,7 +165,7 @@ class RemoteStore:
             with self._uploading():
                 self.fs.pipe_file(self._path(name), data)
             if self.fs.cat_file(self._path(name)) != data:
-                raise Unequal(errno.EIO, "the object reads back otherwise", name)
+                raise ReadBackMismatch(errno.EIO, "the object reads back otherwise", name)
 
         self._retry("writing", name, sent)
 
@@ -182,7 +184,7 @@ class RemoteStore:
             with self._uploading():
                 self.fs.put_file(str(path), self._path(name), **self._parts())
             if self.size(name) != size or self.sha256(name) != sha256:
-                raise Unequal(errno.EIO, "the object reads back otherwise", name)
+                raise ReadBackMismatch(errno.EIO, "the object reads back otherwise", name)
 
         self._retry("uploading", name, sent)
         return True
@@ -213,7 +215,9 @@ class RemoteStore:
                     self.fs.abort_mpu(bucket, upload["Key"], upload["UploadId"])
         except Exception as error:  # stores and their packages raise what they like
             logger.warning(
-                "%s: parts of uploads that were cut off, if any, stay (%s)", self.url, worded(error)
+                "%s: parts of uploads that were cut off, if any, stay (%s)",
+                self.url,
+                one_line(error),
             )
             return 0
         return len(ours)

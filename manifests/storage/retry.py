@@ -35,19 +35,19 @@ logger = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 
-class Unequal(OSError):
+class ReadBackMismatch(OSError):
     """What was read back is not what was sent."""
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """For how long a store is tried."""
 
     seconds: float = _SECONDS
     stopping: Callable[[], bool] = lambda: False
 
     @classmethod
-    def asked(cls, stopping: Callable[[], bool] = lambda: False) -> "Patience":
+    def from_environment(cls, stopping: Callable[[], bool] = lambda: False) -> "RetryPolicy":
         """As SCOREMIX_STORE_PATIENCE says, in seconds. Raises ConfigError if it is no number."""
         text = os.environ.get(VARIABLE, str(_SECONDS))
         try:
@@ -77,11 +77,11 @@ class Patience:
                 if time.monotonic() + wait > end:
                     raise StorageError(
                         f"{what} failed {attempts} times within {self.seconds:g} s, the last time:"
-                        f" {worded(error)}. Nothing that was finished is lost: when the store"
+                        f" {one_line(error)}. Nothing that was finished is lost: when the store"
                         " answers again, run the same command."
                     ) from error
                 if attempts == 2:  # one failure is everyday
-                    logger.warning("%s fails (%s); trying again", what, worded(error))
+                    logger.warning("%s fails (%s); trying again", what, one_line(error))
             self._pause(what, wait)
             wait = min(2 * wait, _LONGEST)
 
@@ -93,7 +93,7 @@ class Patience:
             time.sleep(min(left, _SLICE))
 
 
-def worded(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """An error in one line."""
     return " ".join(str(error).split())[:300] or type(error).__name__
 
@@ -103,12 +103,12 @@ def _raise_lasting(what: str, error: Exception) -> None:
     names = {kind.__name__ for kind in type(error).__mro__}
     if names & _CREDENTIALS:
         raise ConfigError(
-            f"{what} was refused: {worded(error)}. Give credentials that may read, write, list and"
+            f"{what} was refused: {one_line(error)}. Give credentials that may read, write, list and"
             " delete there, as your cloud's own tools read them (for S3 AWS_ACCESS_KEY_ID and"
             " AWS_SECRET_ACCESS_KEY, or AWS_PROFILE), then run the same command again."
         ) from error
     if names & _MISUSED:
-        raise ConfigError(f"{what} cannot be asked for: {worded(error)}.") from error
+        raise ConfigError(f"{what} cannot be asked for: {one_line(error)}.") from error
     package = type(error).__module__.split(".")[0]
     if isinstance(error, _ANSWERS) or not (isinstance(error, OSError) or package in _PACKAGES):
         raise error

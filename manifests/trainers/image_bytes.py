@@ -16,7 +16,7 @@ from .layout import Slice
 _COMPRESSION = 6  # zlib level of the pipeline's own PNGs
 
 
-class Tars:
+class ShardImages:
     """The tars of one corpus, one open at a time; not for several threads at once."""
 
     def __init__(self, shards: Path | Store) -> None:
@@ -58,8 +58,8 @@ class Tars:
 
 
 @contextmanager
-def open_tars(shards: Path | Store) -> Iterator[Tars]:
-    tars = Tars(shards)
+def open_tars(shards: Path | Store) -> Iterator[ShardImages]:
+    tars = ShardImages(shards)
     try:
         yield tars
     finally:

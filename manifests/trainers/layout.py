@@ -82,7 +82,7 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Listing:
+class ExportListing:
     """A layout of one corpus. Rows are in shard order, so that tars are read front to back."""
 
     shards: Path
@@ -170,7 +170,7 @@ class Listing:
         return lambda row: f"{places[row.class_id]}/"
 
 
-def read_layout(shards: Path, layout: Layout) -> Listing:
+def read_layout(shards: Path, layout: Layout) -> ExportListing:
     """The listing of a published corpus under `layout`.
 
     Raises:
@@ -193,7 +193,7 @@ def read_layout(shards: Path, layout: Layout) -> Listing:
         wanted = _domains(layout, classes)
         mask = np.isin(ids, wanted)
         rows, ids = rows.filter(pa.array(mask)), ids[mask]
-    return Listing(
+    return ExportListing(
         shards=shards,
         layout=layout,
         rows=rows,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigError
-from .layout import Listing, Target
-from .spec import Preset
+from .layout import ExportListing, Target
+from .spec import TrainerSpec
 from .table import PLAIN, TRAINERS
 
 
@@ -25,7 +25,7 @@ def trainer_names() -> tuple[str, ...]:
     return tuple(dict.fromkeys(preset.trainer for preset in TRAINERS))
 
 
-def find_preset(trainer: str | None, target: Target | None) -> Preset:
+def find_spec(trainer: str | None, target: Target | None) -> TrainerSpec:
     """The row for a trainer, a target, or both; raises ConfigError where there is none."""
     if trainer is None:
         return _plain(target)
@@ -42,7 +42,7 @@ def find_preset(trainer: str | None, target: Target | None) -> Preset:
     return fitting[0]
 
 
-def check_needs(listing: Listing, preset: Preset) -> None:
+def check_needs(listing: ExportListing, preset: TrainerSpec) -> None:
     """Raises ConfigError, with the remedy, where the trainer cannot read the listing."""
     side = listing.resolution
     who = preset.trainer or f"the {preset.target} layout"
@@ -70,7 +70,7 @@ def check_needs(listing: Listing, preset: Preset) -> None:
         )
 
 
-def commands_for(preset: Preset, listing: Listing, out: Path) -> Commands:
+def commands_for(preset: TrainerSpec, listing: ExportListing, out: Path) -> Commands:
     """The preset's commands with the names and numbers of this export at the absolute `out`."""
     layout = listing.layout
     real = out if layout.real_only or layout.ratio == 0 else real_beside(out)
@@ -85,7 +85,7 @@ def commands_for(preset: Preset, listing: Listing, out: Path) -> Commands:
         "last_class": max(len(listing.classes) - 1, 0),
         "count": listing.count,
         "batch": max(1, min(256, listing.count // 2)),
-        "cond": preset.conditional if labelled(listing) else "",
+        "cond": preset.conditional if is_labelled(listing) else "",
     }
     words = ["scoremix-pipeline", "export", str(listing.shards.absolute()), "--real-only"]
     words += ["--to", preset.real_to or preset.target, "--trainer", preset.trainer]
@@ -100,7 +100,7 @@ def commands_for(preset: Preset, listing: Listing, out: Path) -> Commands:
     )
 
 
-def labelled(listing: Listing) -> bool:
+def is_labelled(listing: ExportListing) -> bool:
     """Whether there is something for a conditional GAN to learn: labels of two or more classes."""
     return listing.labels != "none" and len(listing.classes) > 1
 
@@ -110,7 +110,7 @@ def real_beside(out: Path) -> Path:
     return out.with_name(f"{out.stem}-real{out.suffix}")
 
 
-def _network(preset: Preset, side: int) -> int:
+def _network(preset: TrainerSpec, side: int) -> int:
     """The smallest network that no image must be scaled down for, or the largest there is."""
     return min(
         (known for known in preset.networks if known >= side),
@@ -118,7 +118,7 @@ def _network(preset: Preset, side: int) -> int:
     )
 
 
-def _plain(target: Target | None) -> Preset:
+def _plain(target: Target | None) -> TrainerSpec:
     if target is None:
         raise ConfigError("Name a layout with --to, or a trainer with --trainer.")
     if target not in PLAIN:

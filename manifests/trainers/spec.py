@@ -7,7 +7,7 @@ from .layout import Target
 
 
 @dataclass(frozen=True)
-class Preset:
+class TrainerSpec:
     """One trainer's way of reading one target."""
 
     trainer: str

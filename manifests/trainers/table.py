@@ -8,7 +8,7 @@ In commands: {out} the export, {real} an export of the real images alone and {re
 images; {cond} is the row's `conditional` where the export has labels of two or more classes.
 """
 
-from .spec import Preset
+from .spec import TrainerSpec
 
 _CLEAN_FID = (
     "python -c \"from cleanfid import fid; print(fid.compute_fid('SAMPLES', '{real}'))\"  "
@@ -40,8 +40,8 @@ _BIGGAN_TRAIN = (
     "--batch_size {{batch}}"
 )
 
-TRAINERS: tuple[Preset, ...] = (
-    Preset(
+TRAINERS: tuple[TrainerSpec, ...] = (
+    TrainerSpec(
         "stylegan2-ada",
         "stylegan",
         "stylegan2-ada-pytorch",
@@ -52,7 +52,7 @@ TRAINERS: tuple[Preset, ...] = (
         power_of_two=True,
         notes=(_FID, _ADA),
     ),
-    Preset(
+    TrainerSpec(
         "stylegan3",
         "stylegan",
         "stylegan3",
@@ -63,7 +63,7 @@ TRAINERS: tuple[Preset, ...] = (
         power_of_two=True,
         notes=(_FID, _ADA, "gamma 8.2 is NVIDIA's for 512 px; smaller images want less."),
     ),
-    Preset(
+    TrainerSpec(
         "diffaugment-stylegan2",
         "stylegan",
         "DiffAugment-stylegan2-pytorch",
@@ -73,7 +73,7 @@ TRAINERS: tuple[Preset, ...] = (
         power_of_two=True,
         notes=(_FID,),
     ),
-    Preset(
+    TrainerSpec(
         "projected-gan",
         "stylegan",
         "projected-gan",
@@ -89,7 +89,7 @@ TRAINERS: tuple[Preset, ...] = (
             "Of soft labels it takes the heaviest class.",
         ),
     ),
-    Preset(
+    TrainerSpec(
         "stylegan-xl",
         "stylegan",
         "stylegan-xl",
@@ -105,7 +105,7 @@ TRAINERS: tuple[Preset, ...] = (
             "Of soft labels it takes the heaviest class.",
         ),
     ),
-    Preset(
+    TrainerSpec(
         "edm",
         "stylegan",
         "edm (diffusion; the same reader)",
@@ -117,7 +117,7 @@ TRAINERS: tuple[Preset, ...] = (
         power_of_two=True,
         notes=("--augment=0 switches its own augmentation off.",),
     ),
-    Preset(
+    TrainerSpec(
         "stargan-v2",
         "imagefolder",
         "StarGAN v2",
@@ -136,7 +136,7 @@ TRAINERS: tuple[Preset, ...] = (
             _OWN,
         ),
     ),
-    Preset(
+    TrainerSpec(
         "studiogan",
         "hdf5",
         "PyTorch-StudioGAN",
@@ -152,7 +152,7 @@ TRAINERS: tuple[Preset, ...] = (
             "wo_resize is its default --pre_resizer; with another one rename the file.",
         ),
     ),
-    Preset(
+    TrainerSpec(
         "studiogan",
         "imagefolder",
         "PyTorch-StudioGAN",
@@ -162,7 +162,7 @@ TRAINERS: tuple[Preset, ...] = (
         real_split="valid",
         notes=("valid/ holds the corpus's real images: -ref valid compares with those.", _OWN),
     ),
-    Preset(
+    TrainerSpec(
         "biggan",
         "hdf5",
         "BigGAN-PyTorch",
@@ -178,7 +178,7 @@ TRAINERS: tuple[Preset, ...] = (
             "It has 1,000 classes; labels 0 to {last_class} use the first of them.",
         ),
     ),
-    Preset(
+    TrainerSpec(
         "biggan",
         "imagefolder",
         "BigGAN-PyTorch",
@@ -189,7 +189,7 @@ TRAINERS: tuple[Preset, ...] = (
         max_classes=1000,
         notes=(_FILLED, _MOMENTS, _INDEX, _OWN),
     ),
-    Preset(
+    TrainerSpec(
         "lecam",
         "imagefolder",
         "LeCam-GAN (biggan_cifar)",
@@ -199,7 +199,7 @@ TRAINERS: tuple[Preset, ...] = (
         max_classes=1000,
         notes=(_FILLED, _INDEX, _OWN),
     ),
-    Preset(
+    TrainerSpec(
         "lecam",
         "hdf5",
         "LeCam-GAN (biggan_cifar)",
@@ -210,7 +210,7 @@ TRAINERS: tuple[Preset, ...] = (
         resolutions=_BIGGAN,
         max_classes=1000,
     ),
-    Preset(
+    TrainerSpec(
         "diffaugment-biggan",
         "imagefolder",
         "DiffAugment-biggan-cifar",
@@ -220,7 +220,7 @@ TRAINERS: tuple[Preset, ...] = (
         max_classes=1000,
         notes=(_FILLED, _INDEX, _OWN),
     ),
-    Preset(
+    TrainerSpec(
         "cut",
         "unpaired",
         "CUT",
@@ -237,7 +237,7 @@ TRAINERS: tuple[Preset, ...] = (
             _OWN,
         ),
     ),
-    Preset(
+    TrainerSpec(
         "fastcut",
         "unpaired",
         "FastCUT",
@@ -249,7 +249,7 @@ TRAINERS: tuple[Preset, ...] = (
         needs_classes=True,
         notes=("testA/ and testB/ are not written: held-out images are not in the shards.", _OWN),
     ),
-    Preset(
+    TrainerSpec(
         "sincut",
         "unpaired",
         "SinCUT",
@@ -267,7 +267,7 @@ TRAINERS: tuple[Preset, ...] = (
             _OWN,
         ),
     ),
-    Preset(
+    TrainerSpec(
         "dcgan",
         "imagefolder",
         "pytorch/examples DCGAN",
@@ -276,7 +276,7 @@ TRAINERS: tuple[Preset, ...] = (
         networks=(64,),
         notes=("Its networks are made for 64 px: it scales other images.", _OWN),
     ),
-    Preset(
+    TrainerSpec(
         "stylegan2-pytorch",
         "imagefolder",
         "lucidrains/stylegan2-pytorch",
@@ -285,7 +285,7 @@ TRAINERS: tuple[Preset, ...] = (
         power_of_two=True,
         notes=("Its --calculate-fid-every compares with the augmented set.", _OWN),
     ),
-    Preset(
+    TrainerSpec(
         "lightweight-gan",
         "imagefolder",
         "lucidrains/lightweight-gan",
@@ -294,7 +294,7 @@ TRAINERS: tuple[Preset, ...] = (
         power_of_two=True,
         notes=("Its --calculate-fid-every compares with the augmented set.", _OWN),
     ),
-    Preset(
+    TrainerSpec(
         "fastgan",
         "imagefolder",
         "FastGAN-pytorch",
@@ -308,7 +308,7 @@ TRAINERS: tuple[Preset, ...] = (
             _OWN,
         ),
     ),
-    Preset(
+    TrainerSpec(
         "fastgan",
         "lmdb",
         "FastGAN-pytorch",
@@ -319,7 +319,7 @@ TRAINERS: tuple[Preset, ...] = (
         resolutions=(1024,),
         notes=("It reads an LMDB only if its path has `lmdb` in it.",),
     ),
-    Preset(
+    TrainerSpec(
         "rosinality",
         "lmdb",
         "rosinality/stylegan2-pytorch",
@@ -333,9 +333,9 @@ TRAINERS: tuple[Preset, ...] = (
 )
 
 # What a target asks for where no trainer is named.
-PLAIN: dict[str, Preset] = {
-    "stylegan": Preset("", "stylegan", "any reader of this layout", power_of_two=True),
-    "imagefolder": Preset("", "imagefolder", "any reader of this layout"),
-    "unpaired": Preset("", "unpaired", "any reader of this layout", needs_classes=True),
-    "lmdb": Preset("", "lmdb", "any reader of this layout", rgb=True),
+PLAIN: dict[str, TrainerSpec] = {
+    "stylegan": TrainerSpec("", "stylegan", "any reader of this layout", power_of_two=True),
+    "imagefolder": TrainerSpec("", "imagefolder", "any reader of this layout"),
+    "unpaired": TrainerSpec("", "unpaired", "any reader of this layout", needs_classes=True),
+    "lmdb": TrainerSpec("", "lmdb", "any reader of this layout", rgb=True),
 }

@@ -44,7 +44,7 @@ def versions() -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Record:
+class MetricRecord:
     """A number and what it takes to get it again."""
 
     name: str

@@ -26,7 +26,7 @@ def named(value: Any) -> Any:
     return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
-def missing(how: Compile, device_type: str) -> str | None:
+def missing_compiler(how: Compile, device_type: str) -> str | None:
     """What this machine lacks for it, in words; None if nothing."""
     if how == "off":
         return None

@@ -22,7 +22,7 @@ def one_thread() -> Iterator[int]:
         torch.set_num_threads(before)
 
 
-def settle(device: torch.device) -> None:
+def set_deterministic(device: torch.device) -> None:
     """Deterministic kernels and no autotuning on a GPU; nothing to do on a CPU.
 
     Where an operation has no deterministic form torch warns. TF32 convolutions are within the

@@ -9,7 +9,7 @@ import click
 from ...manifests.errors import VerifyError
 
 if TYPE_CHECKING:
-    from ...stages.check.report import Verdict
+    from ...stages.check.report import CheckResult
 
 
 def _known(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -39,11 +39,11 @@ def check(path: Path, wanted: str | None, as_json: bool, quiet: bool) -> None:
     PATH: a folder or zip of images, an HDF5 file, a folder with an LMDB. Every image is decoded.
     Ends with 0 if it can be read, 3 if not, 2 if there is nothing that can be judged.
     """
-    from ...stages.check.check import judge
+    from ...stages.check.check import check_corpus
     from ...stages.check.report import shell_name
-    from ..progress import Shown
+    from ..progress import ProgressReporter
 
-    verdicts = judge(path, wanted, Shown(quiet))
+    verdicts = check_corpus(path, wanted, ProgressReporter(quiet))
     readable = any(one.readable for one in verdicts)
     if as_json:
         report = {"path": shell_name(path), "for": wanted, "readable": readable}
@@ -62,7 +62,7 @@ def check(path: Path, wanted: str | None, as_json: bool, quiet: bool) -> None:
         )
 
 
-def _told(verdict: "Verdict") -> str:
+def _told(verdict: "CheckResult") -> str:
     """One verdict in full: findings, facts, options."""
     from ...stages.check.report import facts_line
 
@@ -73,7 +73,7 @@ def _told(verdict: "Verdict") -> str:
     return "\n".join(lines)
 
 
-def _overview(verdicts: list["Verdict"]) -> str:
+def _overview(verdicts: list["CheckResult"]) -> str:
     """A small table: for each target who reads it, and who does not and why; then the facts."""
     from ...stages.check.report import facts_line
 
@@ -92,12 +92,12 @@ def _overview(verdicts: list["Verdict"]) -> str:
     return "\n".join([*lines, facts_line(known)] if known else lines)
 
 
-def _noted(verdict: "Verdict") -> str:
+def _noted(verdict: "CheckResult") -> str:
     count = len(verdict.findings)
     return verdict.name + (f" ({count} warning{'s' if count > 1 else ''})" if count else "")
 
 
-def _first_reason(verdict: "Verdict") -> str:
+def _first_reason(verdict: "CheckResult") -> str:
     finding = verdict.findings[0]
     more = f" and {finding.count - 1:,} more" if finding.count > 1 else ""
     errors = sum(one.severity == "error" for one in verdict.findings) - 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...manifests.storage.location import Place
-from .layout_options import TARGETS, layout_options, pair, said, show_commands
+from .layout_options import TARGETS, describe_listing, layout_options, parse_domains, print_commands
 from .options import PLACE
 
 if TYPE_CHECKING:
@@ -26,22 +26,24 @@ def export(shards: Place, out: Path, quiet: bool, domains: str | None, **options
     """
     from ...stages.export.export import ExportConfig
     from ...stages.export.export import export as write
-    from ..ledger import local_shards_of
-    from ..progress import Shown, Stoppable
+    from ..ledger import find_local_shards
+    from ..progress import ProgressReporter, Stoppable
     from ..signals import stop_on_signal
 
-    config = ExportConfig(**options, domains=pair(domains))
-    folder = local_shards_of(shards)
+    config = ExportConfig(**options, domains=parse_domains(domains))
+    folder = find_local_shards(shards)
     with stop_on_signal() as stopping:
-        done = write(folder, out, config, progress=Stoppable(Shown(quiet), stopping))
+        done = write(folder, out, config, progress=Stoppable(ProgressReporter(quiet), stopping))
     _tell(done)
 
 
 def _tell(done: "Exported") -> None:
     """What is there now, and what to do with it."""
-    from ..progress import size
+    from ..progress import format_bytes
 
     if not done.made:
         click.echo(f"Nothing to do: {done.out} is this export already.")
-    click.echo(f"{done.out}: {said(done.listing)}; {done.files:,} files, {size(done.bytes)}")
-    show_commands(done.commands)
+    click.echo(
+        f"{done.out}: {describe_listing(done.listing)}; {done.files:,} files, {format_bytes(done.bytes)}"
+    )
+    print_commands(done.commands)

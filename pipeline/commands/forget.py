@@ -37,7 +37,7 @@ def forget(folder: Path, keys: tuple[str, ...], retrain: bool, device: str, quie
     """
     from ...manifests.files.lock import run_lock
     from ...manifests.tombstones import read_tombstones
-    from ..maintenance.forget import complete, settle
+    from ..maintenance.forget import drop_from_plan, finish_pending
     from ..maintenance.forget import forget as remove
 
     run = folder.absolute()
@@ -49,10 +49,10 @@ def forget(folder: Path, keys: tuple[str, ...], retrain: bool, device: str, quie
         if keys:
             _tell(folder, remove(run, keys))
         else:
-            complete(run)
+            finish_pending(run)
             click.echo(f"{folder}: what was to be forgotten is gone.")
         if retrain:
-            settle(run)
+            drop_from_plan(run)
     if retrain:
         _train_again(run, device, quiet)
     elif (run / "score-net").exists():
@@ -90,7 +90,7 @@ def _tell(folder: Path, done: "Forgotten") -> None:
 
 def _train_again(run: Path, device: str, quiet: bool) -> None:
     from ..config import load_config
-    from .run import How, bring_up_to_date
+    from .run import RunOptions, start_run
 
     config = load_config(run / "stages.yaml", [])
-    bring_up_to_date(config, run, Ledger(run).place(), How(device=device, quiet=quiet))
+    start_run(config, run, Ledger(run).place(), RunOptions(device=device, quiet=quiet))

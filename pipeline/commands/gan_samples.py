@@ -55,7 +55,7 @@ OPTIONS = (
 
 
 @dataclass(frozen=True)
-class Wanted:
+class GeneratedOptions:
     """The options of --generated, as given."""
 
     generated: Path | None
@@ -74,7 +74,7 @@ def generated_options(command: Any) -> Any:
     return command
 
 
-def refuse_alone(wanted: Wanted) -> None:
+def refuse_without_generated(wanted: GeneratedOptions) -> None:
     """Options that say nothing without --generated."""
     given = [name for name, value in vars(wanted).items() if value is not None]
     if given:
@@ -82,22 +82,26 @@ def refuse_alone(wanted: Wanted) -> None:
         raise ConfigError(f"--{named} is about generated images: name them with --generated PATH.")
 
 
-def judge_generated(
-    folder: Path, wanted: Wanted, config: "Config", overrides: tuple[str, ...], quiet: bool
+def evaluate_generated(
+    folder: Path,
+    wanted: GeneratedOptions,
+    config: "Config",
+    overrides: tuple[str, ...],
+    quiet: bool,
 ) -> None:
     """Judges, writes report/generated/NAME.json and says what came of it. Takes no lock: the
     corpus is only read, and files appear whole."""
     from ...stages.corpus.store import check_pixels, open_corpus
-    from ...stages.gan_samples.evaluate import Asked, judge
+    from ...stages.gan_samples.evaluate import JudgeRequest, evaluate_samples
     from ...stages.gan_samples.summary import text_table
-    from ..progress import Shown, Stoppable
+    from ..progress import ProgressReporter, Stoppable
     from ..signals import stop_on_signal
     from . import report as report_command
 
     assert wanted.generated is not None
     _only_evaluate(overrides)
     most = {} if wanted.most is None else {"most": wanted.most}
-    asked = Asked(
+    asked = JudgeRequest(
         path=wanted.generated,
         name=report_name(wanted),
         snapshots=wanted.snapshots,
@@ -107,12 +111,12 @@ def judge_generated(
     named = {"lpips": wanted.lpips, "classifier": wanted.classifier}
     update = {name: str(path) for name, path in named.items() if path is not None}
     judging = config.evaluate.model_copy(update=update)
-    shown = Shown(quiet)
+    shown = ProgressReporter(quiet)
     folder = folder.absolute()
     corpus = open_corpus(folder / "corpus")
     check_pixels(corpus)
     with stop_on_signal() as stopping:
-        report = judge(
+        report = evaluate_samples(
             asked,
             judging,
             config.ingest,
@@ -130,7 +134,7 @@ def judge_generated(
         shown.note(f"report: {error}")
 
 
-def report_name(wanted: Wanted) -> str:
+def report_name(wanted: GeneratedOptions) -> str:
     """--name, or what the path is called, as a plain file name.
 
     Raises ConfigError for a --name that is none.

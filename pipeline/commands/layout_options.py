@@ -8,7 +8,7 @@ import click
 from ...manifests.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ...manifests.trainers.layout import Listing
+    from ...manifests.trainers.layout import ExportListing
     from ...manifests.trainers.requirements import Commands
 
 TARGETS = ("stylegan", "imagefolder", "unpaired", "hdf5", "lmdb")
@@ -47,7 +47,7 @@ def layout_options(targets: Sequence[str]) -> Callable[[Command], Command]:
     return with_options
 
 
-def pair(domains: str | None) -> tuple[str, str] | None:
+def parse_domains(domains: str | None) -> tuple[str, str] | None:
     if domains is None:
         return None
     names = domains.split(",")
@@ -56,14 +56,14 @@ def pair(domains: str | None) -> tuple[str, str] | None:
     return names[0], names[1]
 
 
-def said(listing: "Listing") -> str:
+def describe_listing(listing: "ExportListing") -> str:
     """ "11,000 images of 64 px, RGB, class labels"."""
     labels = {"none": "no labels", "hard": "class labels", "soft": "soft labels"}[listing.labels]
     colours = "RGB" if listing.channels == 3 else "gray"
     return f"{listing.count:,} images of {listing.resolution} px, {colours}, {labels}"
 
 
-def show_commands(commands: "Commands") -> None:
+def print_commands(commands: "Commands") -> None:
     """The trainer's own, to copy; then what to know."""
     lines = {
         "train": commands.train,

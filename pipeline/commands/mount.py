@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...manifests.storage.location import Place
-from .layout_options import layout_options, pair, said, show_commands
+from .layout_options import describe_listing, layout_options, parse_domains, print_commands
 from .options import PLACE
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ def mount(shards: Place, place: Path, domains: str | None, **options: Any) -> No
     """
     from ...stages.mount.mount import MountConfig
     from ...stages.mount.mount import mount as serve
-    from ..ledger import local_shards_of
+    from ..ledger import find_local_shards
     from ..signals import stop_on_signal
 
-    config = MountConfig(**options, domains=pair(domains))
-    folder = local_shards_of(shards)
+    config = MountConfig(**options, domains=parse_domains(domains))
+    folder = find_local_shards(shards)
     with stop_on_signal(signal.SIGHUP, patient=True) as stopping:
         serve(folder, place, config, ready=_tell, stopping=stopping)
     click.echo(f"{place} is unmounted.", err=True)
@@ -39,6 +39,6 @@ def mount(shards: Place, place: Path, domains: str | None, **options: Any) -> No
 
 def _tell(done: "Mounted") -> None:
     """What can be read now, what to do with it, and how to end it."""
-    click.echo(f"{done.place}: {said(done.listing)}; {done.files:,} files, read-only")
-    show_commands(done.commands)
+    click.echo(f"{done.place}: {describe_listing(done.listing)}; {done.files:,} files, read-only")
+    print_commands(done.commands)
     click.echo(f"Serving. To unmount: control-C here, or from elsewhere\n  {done.unmount}")

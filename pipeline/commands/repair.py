@@ -41,21 +41,21 @@ def repair(shards: Place, folder: Path | None, accept_new: bool, device: str, qu
     touched. Exit code 3 where something could not be made again; it is named.
     """
     from ...manifests.files.lock import run_lock
-    from ..finished_run import reopen
+    from ..finished_run import load_finished_run
     from ..maintenance.repair import repair as mend
-    from ..progress import Shown
-    from .run import device_of
+    from ..progress import ProgressReporter
+    from .run import resolve_device
 
     run = _run_of(shards, folder)
     if isinstance(shards, Path) and (shards / "stages.lock.json").exists():
         shards = Ledger(run).place()
     with run_lock(run):
         report = mend(
-            reopen(run),
+            load_finished_run(run),
             shards.absolute() if isinstance(shards, Path) else shards,
-            device=device_of(device),
+            device=resolve_device(device),
             accept_new=accept_new,
-            progress=Shown(quiet),
+            progress=ProgressReporter(quiet),
         )
     _tell(shards, report)
 

@@ -11,7 +11,12 @@ from ...manifests.errors import ConfigError
 from ...manifests.storage.location import Place, place
 from ..ledger import Ledger
 from ..signals import stop_on_signal
-from .gan_samples import Wanted, generated_options, judge_generated, refuse_alone
+from .gan_samples import (
+    GeneratedOptions,
+    evaluate_generated,
+    generated_options,
+    refuse_without_generated,
+)
 from .options import LOCAL, PLACE
 
 if TYPE_CHECKING:
@@ -56,7 +61,7 @@ _ACCEPT = click.option(
 
 
 @dataclass(frozen=True)
-class How:
+class RunOptions:
     """What the commands that work have in common."""
 
     device: str
@@ -86,7 +91,7 @@ def run(stages: Path, until: str, overrides: tuple[str, ...], **how: Any) -> Non
 
     config = load_config(stages, list(overrides))
     folder = Path(config.run)
-    bring_up_to_date(config, folder, Ledger(folder).place(), How(until=until, **how))
+    start_run(config, folder, Ledger(folder).place(), RunOptions(until=until, **how))
 
 
 @click.command()
@@ -151,7 +156,7 @@ def augment(
             sections["ingest"]["source"] = str(images)
         config = compose(sections, wanted, "The command line")
         folder = folder or beside
-    bring_up_to_date(config, folder.absolute(), out, How(until=until, **how))
+    start_run(config, folder.absolute(), out, RunOptions(until=until, **how))
 
 
 @click.command()
@@ -177,41 +182,41 @@ def evaluate(
 
     wanted = list(overrides) + ([f"evaluate.features={features}"] if features else [])
     config = load_config(folder / "stages.yaml", wanted)
-    asked = Wanted(**generated)
+    asked = GeneratedOptions(**generated)
     if asked.generated is not None:
-        judge_generated(folder, asked, config, overrides, quiet)
+        evaluate_generated(folder, asked, config, overrides, quiet)
         return
-    refuse_alone(asked)
+    refuse_without_generated(asked)
     shards = Ledger(folder).place()
-    bring_up_to_date(config, folder, shards, How(device, quiet, only="evaluate"))
+    start_run(config, folder, shards, RunOptions(device, quiet, only="evaluate"))
 
 
-def bring_up_to_date(config: "Config", folder: Path, shards: Place, how: How) -> None:
+def start_run(config: "Config", folder: Path, shards: Place, how: RunOptions) -> None:
     """Runs what is missing or stale, and says where everything is."""
-    from ..progress import Shown, duration
+    from ..progress import ProgressReporter, format_duration
     from ..run import Job
     from ..run import run as bring
-    from ..shards.worker import parse
+    from ..shards.worker import parse_worker
 
-    progress = Shown(how.quiet)
+    progress = ProgressReporter(how.quiet)
     with stop_on_signal() as stopping:
         job = Job(
             config,
             folder.absolute(),
             shards.absolute() if isinstance(shards, Path) else shards,
-            device_of(how.device),
+            resolve_device(how.device),
             progress,
             stopping,
             how.until,
             how.only,
-            parse(how.worker) if how.worker else None,
+            parse_worker(how.worker) if how.worker else None,
             how.accept_environment,
         )
         if how.dry_run and how.worker:
             raise ConfigError("A dry run is of the whole run. Leave out --worker.")
         if how.dry_run:
             from ..dry_run import estimate
-            from ..preflight import check as check_places
+            from ..preflight import check_job as check_places
 
             check_places(job)
             click.echo(estimate(config, job.folder, job.shards, job.device, progress))
@@ -221,7 +226,7 @@ def bring_up_to_date(config: "Config", folder: Path, shards: Place, how: How) ->
     if not outcome.worked:
         click.echo(f"Nothing to do: every stage of {folder} is up to date.")
     _show(folder, shards, outcome)
-    progress.note(f"finished in {duration(progress.elapsed())}")
+    progress.note(f"finished in {format_duration(progress.elapsed())}")
 
 
 def _show(folder: Path, shards: Place, outcome: "Outcome") -> None:
@@ -246,7 +251,7 @@ def _near(path: Path) -> str:
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def device_of(name: str) -> str:
+def resolve_device(name: str) -> str:
     """cpu or cuda; raises ConfigError for a GPU that is not there."""
     import torch
 

@@ -7,7 +7,7 @@ import click
 from ...manifests.errors import VerifyError
 from ...manifests.storage.location import Place
 from ...manifests.storage.store import store_of
-from ..ledger import shards_of
+from ..ledger import find_shards
 from .options import PLACE
 
 
@@ -25,11 +25,11 @@ def verify(shards: Place, deep: bool, subset: str | None) -> None:
 
     Exit code 3 where a file is changed, missing or extra; each is named. `repair` mends them.
     """
-    from ...manifests.published.partition import Part
+    from ...manifests.published.partition import Partition
     from ...manifests.published.verify import verify as check
 
-    part = Part.parse(subset) if subset else None
-    shards = shards_of(shards)
+    part = Partition.parse(subset) if subset else None
+    shards = find_shards(shards)
     problems = check(shards if isinstance(shards, Path) else store_of(shards), deep=deep, part=part)
     if problems:
         for problem in problems:

@@ -14,18 +14,18 @@ import pyarrow.compute as pc
 
 from ...manifests.errors import ConfigError, ScoreMixError
 from ...manifests.files.atomic import storage_errors
-from ...manifests.files.crash_points import at
+from ...manifests.files.crash_points import crash_point
 from ...manifests.plan.plan import build_plan
 from ...manifests.shards.shard import is_complete
 from ...manifests.tombstones import Tombstone, Tombstones, read_tombstones
-from ...stages.corpus.erase import bury
+from ...stages.corpus.erase import erase_forgotten
 from ...stages.corpus.store import FORGOTTEN, Corpus, check_pixels, open_corpus
 from ..fingerprints import plan_options
-from ..finished_run import Reopened, reopen, without
+from ..finished_run import FinishedRun, load_finished_run, without_keys
 from ..ledger import Ledger
-from ..preflight import shards_at
-from ..shards.local import Folder
-from .remove_samples import clear_shards
+from ..preflight import open_shards
+from ..shards.local import LocalDestination
+from .remove_samples import remove_forgotten
 
 _LEAST = 2  # real images that must be left: fewer cannot be mixed
 _KEPT_BY_RUN = ("lock", "plan.parquet", "stages.lock.json", "mirror")  # of .scoremix
@@ -51,8 +51,8 @@ def forget(run: Path, asked: tuple[str, ...]) -> Forgotten:
         ConfigError: an unknown key or name; too little would be left; the run is not finished.
         VerifyError: the corpus is damaged, or a shard, which is then repaired first.
     """
-    complete(run)
-    opened = reopen(run)
+    finish_pending(run)
+    opened = load_finished_run(run)
     check_pixels(opened.corpus)  # what is written again is promised again
     before = read_tombstones(run)
     rows = _chosen(opened.corpus.sources.to_pylist(), asked, before)
@@ -62,14 +62,14 @@ def forget(run: Path, asked: tuple[str, ...]) -> Forgotten:
     stones = before.added(gone, asked)
     keys = frozenset(row["key"] for row in rows if row["key"] is not None)
     planned = opened.planned.rows
-    left = without(planned, keys)
+    left = without_keys(planned, keys)
     _check_left(opened, keys)
     touched = planned.filter(pc.invert(pc.is_in(planned["key"], left["key"])))
     shards = set(touched["shard"].to_pylist())
     _check_whole(opened, shards)
     stones.write(run)
-    at("tombstones")
-    complete(run)
+    crash_point("tombstones")
+    finish_pending(run)
     sources = opened.corpus.sources.to_pylist()
     return Forgotten(
         inputs=len(rows),
@@ -80,7 +80,7 @@ def forget(run: Path, asked: tuple[str, ...]) -> Forgotten:
     )
 
 
-def complete(run: Path) -> None:
+def finish_pending(run: Path) -> None:
     """Ends what a killed process began; does nothing where nothing is pending.
 
     May be killed and called again: everything follows from tombstones.json.
@@ -88,34 +88,34 @@ def complete(run: Path) -> None:
     stones = read_tombstones(run)
     if not stones.pending:
         return
-    bury(run / "corpus", stones)
-    at("buried")
+    erase_forgotten(run / "corpus", stones)
+    crash_point("buried")
     ledger = Ledger(run)
     if stones.settling:
         _record_corpus(ledger, open_corpus(run / "corpus"))
     else:
-        clear_shards(reopen(run, finished=False))
+        remove_forgotten(load_finished_run(run, finished=False))
     _remove_traces(run, ledger)
-    at("traces-removed")
+    crash_point("traces-removed")
     stones.done().write(run)
 
 
-def settle(run: Path) -> None:
+def drop_from_plan(run: Path) -> None:
     """The forgotten leave the plan too: whatever is trained from here on has not seen them.
 
     Raises ConfigError, before anything is changed, where no plan can be made without them.
     """
-    complete(run)
+    finish_pending(run)
     opened_corpus = open_corpus(run / "corpus")
     check_pixels(opened_corpus)
     if any(not stone.retrained for stone in read_tombstones(run).stones):
         _check_plan_without(run, opened_corpus)
         read_tombstones(run).all_retrained().write(run)
-        complete(run)
+        finish_pending(run)
 
 
 def _check_plan_without(run: Path, corpus: Corpus) -> None:
-    opened = reopen(run, finished=False)
+    opened = load_finished_run(run, finished=False)
     gone = pc.equal(corpus.sources["status"], FORGOTTEN)
     options = plan_options(opened.config)
     options = replace(options, ratio=min(options.ratio, 1))
@@ -173,8 +173,8 @@ def _resembling(sources: list[dict[str, Any]], gone: list[dict[str, Any]]) -> tu
     )
 
 
-def _check_left(opened: Reopened, keys: frozenset[str]) -> None:
-    plan = without(opened.planned.rows, keys)
+def _check_left(opened: FinishedRun, keys: frozenset[str]) -> None:
+    plan = without_keys(opened.planned.rows, keys)
     real = plan.filter(pc.equal(plan["kind"], "real")).num_rows
     if real < _LEAST or real == plan.num_rows:
         raise ConfigError(
@@ -184,10 +184,10 @@ def _check_left(opened: Reopened, keys: frozenset[str]) -> None:
         )
 
 
-def _check_whole(opened: Reopened, names: set[str]) -> None:
+def _check_whole(opened: FinishedRun, names: set[str]) -> None:
     """What is to be cut out of a shard must be found in it."""
     place = opened.ledger.place()
-    shards = shards_at(place, opened.folder)
+    shards = open_shards(place, opened.folder)
     damaged = [
         work.name
         for work in opened.planned.work
@@ -227,4 +227,4 @@ def _remove_traces(run: Path, ledger: Ledger) -> None:
             else:
                 path.unlink()
         if isinstance(shards, Path) and shards.is_dir():
-            shutil.rmtree(Folder(shards, run).temporary(), ignore_errors=True)
+            shutil.rmtree(LocalDestination(shards, run).temporary(), ignore_errors=True)

@@ -12,50 +12,50 @@ from pathlib import Path
 
 from ...manifests.errors import ScoreMixError, StorageError, VerifyError
 from ...manifests.files.atomic import storage_errors
-from ...manifests.files.crash_points import at
+from ...manifests.files.crash_points import crash_point
 from ...manifests.published.mirror import MirroredStore
 from ...manifests.published.publish import SHARD_FILE, unpublish
 from ...manifests.shards.replace import install
 from ...manifests.shards.rewrite import rewrite
 from ...manifests.shards.shard import Marker, read_marker
 from ...manifests.storage.store import LocalStore, Store
-from ...stages.write.write import Work
+from ...stages.write.write import ShardTask
 from ..fingerprints import inputs_of_write
-from ..finished_run import Reopened
-from ..shards.local import Folder, Product
+from ..finished_run import FinishedRun
+from ..shards.local import LocalDestination, ShardDestination
 
 _EXTENSIONS = ("json", "tar", "parquet")  # in the order in which a shard is taken away
 
 
-def clear_shards(opened: Reopened) -> None:
+def remove_forgotten(opened: FinishedRun) -> None:
     """Makes the shards what the plan without the forgotten asks for, and publishes them so.
 
     Raises StorageError where the disk or the store refuses; the same call goes on.
     """
     place, work = opened.ledger.place(), opened.planned.work
-    product: Product
+    destination: ShardDestination
     store: Store
-    clear: Callable[[Work], None]
+    clear: Callable[[ShardTask], None]
     if isinstance(place, Path):
-        product, store = Folder(place, opened.folder), LocalStore(place)
-        clear = partial(_in_folder, place, product.temporary() / "forget")
+        destination, store = LocalDestination(place, opened.folder), LocalStore(place)
+        clear = partial(_in_folder, place, destination.temporary() / "forget")
     else:
-        from ..shards.object_store import Prefix
+        from ..shards.object_store import ObjectStoreDestination
 
-        product = Prefix(place, opened.folder, lambda: False)
-        store = product.store
-        clear = partial(_in_store, product.store, opened.folder / ".scoremix" / "tmp")
+        destination = ObjectStoreDestination(place, opened.folder, lambda: False)
+        store = destination.store
+        clear = partial(_in_store, destination.store, opened.folder / ".scoremix" / "tmp")
     unpublish(store)
     for item in work:
         clear(item)
     _remove_others(store, {item.name for item in work})
-    if all(product.finished(item) for item in work):
-        product.publish(opened.making("cpu"))
+    if all(destination.finished(item) for item in work):
+        destination.publish(opened.builder("cpu"))
         opened.ledger.record("write", inputs_of_write(opened.planned), shards=len(work))
-    at("forgotten-published")
+    crash_point("forgotten-published")
 
 
-def _in_folder(shards: Path, made: Path, item: Work) -> None:
+def _in_folder(shards: Path, made: Path, item: ShardTask) -> None:
     """One shard: finished, or its rewriting begun, or still with everything, or beyond help."""
     name = item.name
     if not (made / f"{name}.json").exists():  # else a killed process was moving it
@@ -67,7 +67,7 @@ def _in_folder(shards: Path, made: Path, item: Work) -> None:
     install(made, shards, name, new=True)
 
 
-def _in_store(store: MirroredStore, temporary: Path, item: Work) -> None:
+def _in_store(store: MirroredStore, temporary: Path, item: ShardTask) -> None:
     """The same; what a killed process has made or uploaded is found by its marker."""
     name, mirror = item.name, store.mirror
     if not item.finished(store):
@@ -96,7 +96,7 @@ def _fetch(store: MirroredStore, name: str, fetched: Path) -> None:
 
 
 def _rewritten(
-    shards: Path, made: Path, temporary: Path, marker: Marker | None, item: Work
+    shards: Path, made: Path, temporary: Path, marker: Marker | None, item: ShardTask
 ) -> bool:
     """False where the old shard is damaged: its bytes may hold what is to go, so it must go whole,
     and the run makes it again."""
@@ -108,7 +108,7 @@ def _rewritten(
         raise
     except ScoreMixError:
         return False
-    at("shard-rewritten")
+    crash_point("shard-rewritten")
     return True
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...manifests.errors import ConfigError, ScoreMixError
 from ...manifests.files.atomic import canonical_digest, json_bytes, write_bytes
-from ...manifests.files.crash_points import at
+from ...manifests.files.crash_points import crash_point
 from ...manifests.published.croissant import CROISSANT
 from ...manifests.published.index import INDEX
 from ...manifests.published.mirror import index_in, mirror_of
@@ -28,9 +28,9 @@ from ...manifests.published.publish import (
 )
 from ...manifests.published.recorded_hashes import (
     EXTENSIONS,
-    Witnesses,
+    RecordedHashes,
     marker_digest,
-    read_witnesses,
+    read_recorded_hashes,
 )
 from ...manifests.published.verify import Problem, verify
 from ...manifests.shards.replace import install, upload
@@ -38,11 +38,11 @@ from ...manifests.shards.shard import FileFacts, Marker, marker_for
 from ...manifests.storage.location import URL, Place, same_place
 from ...manifests.storage.remote import RemoteStore
 from ...manifests.storage.store import LocalStore, Store, store_of
-from ...stages.write.write import Work
-from ..finished_run import Reopened
-from ..progress import Shown
-from ..shards.builder import Making
-from ..shards.local import Folder
+from ...stages.write.write import ShardTask
+from ..finished_run import FinishedRun
+from ..progress import ProgressReporter
+from ..shards.builder import ShardBuilder
+from ..shards.local import LocalDestination
 
 
 @dataclass
@@ -56,12 +56,12 @@ class Repaired:
 
 @dataclass
 class _Repair:
-    run: Reopened
+    run: FinishedRun
     shards: Store
-    witnesses: Witnesses
+    hashes: RecordedHashes
     accept_new: bool
-    progress: Shown
-    making: Making
+    progress: ProgressReporter
+    builder: ShardBuilder
     temporary: Path
     has_new: bool = False  # whether a shard has other bytes than before
     report: Repaired = field(default_factory=Repaired)
@@ -74,7 +74,7 @@ class _Repair:
 
 
 def repair(
-    run: Reopened, place: Place, *, device: str, accept_new: bool, progress: Shown
+    run: FinishedRun, place: Place, *, device: str, accept_new: bool, progress: ProgressReporter
 ) -> Repaired:
     """Mends the corpus at `place`, which this run made. The caller holds the run's lock.
 
@@ -88,14 +88,14 @@ def repair(
     temporary, remembered = _temporary(place, run.folder), index_in(mirror_of(run.folder))
     shards = LocalStore(place, temporary / "repair") if isinstance(place, Path) else store_of(place)
     last = remembered if isinstance(place, URL) else None
-    witnesses = _of_this_run(run, place, read_witnesses(shards, names, last))
+    hashes = _of_this_run(run, place, read_recorded_hashes(shards, names, last))
     shutil.rmtree(temporary, ignore_errors=True)
     job = _Repair(
-        run, shards, witnesses, accept_new, progress, run.making(device), temporary / "repair"
+        run, shards, hashes, accept_new, progress, run.builder(device), temporary / "repair"
     )
     try:
         _mend_shards(job)
-        at("shards-repaired")
+        crash_point("shards-repaired")
         if not job.report.refused:
             _mend_small(job)
     finally:
@@ -107,31 +107,35 @@ def repair(
 
 
 def _temporary(place: Place, run: Path) -> Path:
-    return Folder(place, run).temporary() if isinstance(place, Path) else run / ".scoremix" / "tmp"
+    return (
+        LocalDestination(place, run).temporary()
+        if isinstance(place, Path)
+        else run / ".scoremix" / "tmp"
+    )
 
 
-def _of_this_run(run: Reopened, shards: Place, witnesses: Witnesses) -> Witnesses:
+def _of_this_run(run: FinishedRun, shards: Place, hashes: RecordedHashes) -> RecordedHashes:
     """Refuses shards that another run made, or this one from another plan or network.
 
     An index of another plan among this run's own shards is damage: it is no witness then.
     """
-    planned, index = run.planned, witnesses.index
+    planned, index = run.planned, hashes.index
     recorded = same_place(run.ledger.place(), shards)
     agreeing = [
         work
         for work in planned.work
-        if (marker := witnesses.markers.get(work.name)) is not None
+        if (marker := hashes.markers.get(work.name)) is not None
         and (marker.rows_digest, marker.recipe_digest) == (work.rows_digest, work.recipe_digest)
     ]
     if index is not None:
         named = (canonical_digest(index["recipe"]), index["plan_digest"])
         if named == (canonical_digest(planned.recipe), planned.digest):
-            return witnesses
+            return hashes
         if recorded and agreeing:
-            return witnesses.without_index()
+            return hashes.without_index()
         why = "index.json names another plan, network or options"
-    elif agreeing or (recorded and not witnesses.markers):
-        return witnesses
+    elif agreeing or (recorded and not hashes.markers):
+        return hashes
     else:
         why = "neither index.json nor any marker there says so"
     raise ConfigError(
@@ -144,40 +148,40 @@ def _mend_shards(job: _Repair) -> None:
     todo = [
         work
         for work in job.run.planned.work
-        if not job.witnesses.sound(work.name, work.rows_digest, work.recipe_digest)
+        if not job.hashes.sound(work.name, work.rows_digest, work.recipe_digest)
     ]
     todo = [work for work in todo if not _marker_alone(job, work)]
     if not todo:
         return
     try:
-        job.making = job.run.with_network(job.making)
+        job.builder = job.run.with_network(job.builder)
     except ScoreMixError as error:
         job.report.refused |= {work.name: f"cannot be made: {error}" for work in todo}
         return
     total = sum(work.rows.num_rows for work in todo)
     with job.progress.task("repair", total, "images") as advance:
         for work in todo:
-            marker = job.making.write(work, job.temporary, job.temporary.parent, advance)
+            marker = job.builder.write(work, job.temporary, job.temporary.parent, advance)
             _compare(job, work.name, marker)
 
 
-def _marker_alone(job: _Repair, work: Work) -> bool:
+def _marker_alone(job: _Repair, work: ShardTask) -> bool:
     """Writes a lost marker again where tar and Parquet are vouched for, without making images."""
-    name, witnesses = work.name, job.witnesses
+    name, hashes = work.name, job.hashes
     files = [f"{name}.tar", f"{name}.parquet"]
-    if not all(map(witnesses.vouched, files)):
+    if not all(map(hashes.matches, files)):
         return False
-    tar, parquet = (FileFacts(witnesses.found[file], job.shards.size(file) or 0) for file in files)
+    tar, parquet = (FileFacts(hashes.found[file], job.shards.size(file) or 0) for file in files)
     likely = marker_for(
         work.rows,
         tar,
         parquet,
         rows_digest=work.rows_digest,
         recipe_digest=work.recipe_digest,
-        environment=job.making.environment,
+        environment=job.builder.environment,
     )
-    marker = witnesses.marker_like(likely, job.known)
-    if marker is None or marker_digest(marker) == witnesses.found.get(f"{name}.json"):
+    marker = hashes.marker_like(likely, job.known)
+    if marker is None or marker_digest(marker) == hashes.found.get(f"{name}.json"):
         return False
     data = json_bytes(asdict(marker))
     job.shards.write(f"{name}.json", data)
@@ -187,19 +191,19 @@ def _marker_alone(job: _Repair, work: Work) -> bool:
 
 def _compare(job: _Repair, name: str, made: Marker) -> None:
     """The shard that was made takes the old one's place, if it is the old one."""
-    witnesses = job.witnesses
+    hashes = job.hashes
     same = {
-        f"{name}.tar": witnesses.proves(f"{name}.tar", made.tar.sha256),
-        f"{name}.parquet": witnesses.proves(f"{name}.parquet", made.parquet.sha256),
+        f"{name}.tar": hashes.confirms(f"{name}.tar", made.tar.sha256),
+        f"{name}.parquet": hashes.confirms(f"{name}.parquet", made.parquet.sha256),
     }
-    marker = witnesses.marker_like(made, job.known)
+    marker = hashes.marker_like(made, job.known)
     same[f"{name}.json"] = marker is not None
     if all(same.values()) and marker is not None:
         write_bytes(job.temporary / f"{name}.json", json_bytes(asdict(marker)))
         _install(job, marker, new=False)
         job.report.done[name] = "made again, equal to the old one"
         return
-    known = any(witnesses.claims(f"{name}.{extension}") for extension in EXTENSIONS)
+    known = any(hashes.recorded(f"{name}.{extension}") for extension in EXTENSIONS)
     why = (
         f"made again, but {', '.join(file for file, holds in same.items() if not holds)} came out"
         " with other bytes than before: this environment is not the one that made it"
@@ -227,24 +231,24 @@ def _install(job: _Repair, marker: Marker, *, new: bool) -> None:
 
 def _mend_small(job: _Repair) -> None:
     """plan, manifest, card, then index.json and SHA256SUMS over what is there now."""
-    planned, shards, facts = job.run.planned, job.shards, job.making.facts()
+    planned, shards, facts = job.run.planned, job.shards, job.builder.facts()
     expected = {work.name: (work.rows_digest, work.recipe_digest) for work in planned.work}
     markers = finished_markers(shards, planned.rows, expected)
     tables = ("plan.parquet", "manifest.parquet")
-    whole = [name for name in tables if job.witnesses.vouched(name) and not job.has_new]
-    sound = {name: (shards.size(name) or 0, job.witnesses.found[name]) for name in whole}
+    whole = [name for name in tables if job.hashes.matches(name) and not job.has_new]
+    sound = {name: (shards.size(name) or 0, job.hashes.found[name]) for name in whole}
     files = small_files(shards, planned.rows, markers, facts, sound)
-    if job.witnesses.lacks(CROISSANT):  # published before there were such files
+    if job.hashes.lacks(CROISSANT):  # published before there were such files
         del files[CROISSANT]
-    kept = {name for name in files if job.witnesses.vouched(name) and not job.has_new}
+    kept = {name for name in files if job.hashes.matches(name) and not job.has_new}
     hashes = {
-        name: job.witnesses.found[name] if name in kept else _digest(data)
+        name: job.hashes.found[name] if name in kept else _digest(data)
         for name, data in files.items()
     } | _foreign(job)
     write = {name: data for name, data in files.items() if name not in kept}
-    if INDEX in job.witnesses.found and job.witnesses.index is not None and not job.has_new:
-        own = {INDEX: job.witnesses.found[INDEX]}
-        write[SUMS] = render_sums(job.witnesses.promised | own)
+    if INDEX in job.hashes.found and job.hashes.index is not None and not job.has_new:
+        own = {INDEX: job.hashes.found[INDEX]}
+        write[SUMS] = render_sums(job.hashes.promised | own)
     else:
         write[INDEX], write[SUMS] = index_and_sums(shards, planned.rows, markers, facts, hashes)
     contradicted = [name for name, data in write.items() if _contradicted(job, name, data)]
@@ -263,18 +267,18 @@ def _mend_small(job: _Repair) -> None:
 
 def _contradicted(job: _Repair, name: str, data: bytes) -> bool:
     """Whether a witness names another hash; files that follow from proven ones need none."""
-    claims = job.witnesses.claims(name)
-    return bool(claims) and not job.witnesses.proves(name, _digest(data))
+    recorded = job.hashes.recorded(name)
+    return bool(recorded) and not job.hashes.confirms(name, _digest(data))
 
 
 def _foreign(job: _Repair) -> dict[str, str]:
     """Hashes of files that are not the run's: the old ones, so that damage stays visible."""
-    witnesses = job.witnesses
-    if witnesses.index is not None:
-        files: dict[str, str] = witnesses.index["files"]
+    hashes = job.hashes
+    if hashes.index is not None:
+        files: dict[str, str] = hashes.index["files"]
         return {name: digest for name, digest in files.items() if name not in SMALL}
     there = foreign_files(job.shards)
-    return {name: witnesses.sums.get(name, digest) for name, digest in there.items()}
+    return {name: hashes.sums.get(name, digest) for name, digest in there.items()}
 
 
 def _digest(data: bytes) -> str:

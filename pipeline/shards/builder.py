@@ -30,7 +30,7 @@ _JUDGED = 32  # images whose size as files is taken for all
 
 
 @dataclass(frozen=True)
-class Making:
+class ShardBuilder:
     """Makes any shard of a plan, anywhere; what comes out does not depend on who asks or when."""
 
     run: Path  # the run folder
@@ -41,7 +41,7 @@ class Making:
     device: str
     stopping: Callable[[], bool] = lambda: False
 
-    def batches(self, rows: pa.Table) -> Iterator[generating.Batch]:
+    def batches(self, rows: pa.Table) -> Iterator[generating.GeneratedBatch]:
         """Plan rows -> finished images, a micro-batch at a time."""
         return self._generated(rows, self.planned.recipe)
 
@@ -51,14 +51,14 @@ class Making:
             return None
         generate, net, corpus = self.config.generate, self.net, self.corpus
 
-        def execute(rows: pa.Table, changes: Changes) -> Iterator[generating.Batch]:
+        def execute(rows: pa.Table, changes: Changes) -> Iterator[generating.GeneratedBatch]:
             batch = {"batch": self.planned.recipe["micro_batch"]}
             changed = generate.model_copy(update=batch | dict(changes))
             return self._generated(rows, generating.recipe(changed, net.facts, corpus.digest))
 
         return Variation(generate, execute)
 
-    def _generated(self, rows: pa.Table, recipe: dict[str, Any]) -> Iterator[generating.Batch]:
+    def _generated(self, rows: pa.Table, recipe: dict[str, Any]) -> Iterator[generating.GeneratedBatch]:
         return generating.generate(
             rows,
             self.corpus.images,
@@ -69,7 +69,7 @@ class Making:
         )
 
     def write(
-        self, work: writing.Work, shards: Path, temporary: Path, advance: Callable[[int], None]
+        self, work: writing.ShardTask, shards: Path, temporary: Path, advance: Callable[[int], None]
     ) -> Marker:
         """Makes the shard and commits it in the folder `shards`."""
         batches = self.batches(work.rows)
@@ -93,7 +93,7 @@ class Making:
             for _ in self._generated(rows, short):
                 pass
 
-    def bytes_of(self, todo: list[writing.Work]) -> int:
+    def bytes_of(self, todo: list[writing.ShardTask]) -> int:
         """About how many bytes these shards will take, judged by some training images."""
         images = self.corpus.images
         some = images[:: max(1, len(images) // _JUDGED)]
@@ -113,12 +113,12 @@ class Making:
         return publish(shards, rows, expected=expected, facts=facts, temporary=temporary)
 
     @cached_property
-    def parents(self) -> writing.Sources:
+    def parents(self) -> writing.SampleSources:
         """What samples say of their parents."""
         sources = self.corpus.planned_sources
         trained = sources.filter(pc.equal(sources["status"], "train")).sort_by("row")
         soft = uses_soft_labels(sources, self.config.generate.pairing)
-        return writing.Sources(
+        return writing.SampleSources(
             sha256=trained["sha256"].to_pylist(),
             license=trained["license"].to_pylist(),
             class_id=trained["class_id"].to_pylist(),

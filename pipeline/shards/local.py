@@ -15,16 +15,16 @@ from ...manifests.published.publish import is_published, unpublish, write_plan
 from ...manifests.shards.shard import Marker, read_marker
 from ...manifests.storage.store import LocalStore
 from ...manifests.storage.location import Place
-from ...stages.write.write import Work
-from .builder import Making
-from ..progress import size
+from ...stages.write.write import ShardTask
+from .builder import ShardBuilder
+from ..progress import format_bytes
 
 Advance = Callable[[int], None]
 
-SURELY = 0.8  # of an estimate: what is refused for less would not have fitted
+DISK_MARGIN = 0.8  # of an estimate: what is refused for less would not have fitted
 
 
-class Product(Protocol):
+class ShardDestination(Protocol):
     """Shards below one place. Whoever makes one holds its lock (workers.py)."""
 
     helps: bool  # whether workers see each other's locks, so that one may do another's share
@@ -33,18 +33,18 @@ class Product(Protocol):
         """Takes away what killed processes left. The caller holds the run alone."""
         ...
 
-    def claim(self, making: Making, own: Callable[[], None], changes: bool) -> None:
+    def claim(self, builder: ShardBuilder, own: Callable[[], None], changes: bool) -> None:
         """Makes the place this run's: `own` refuses another's, and remembers it.
 
         changes: shards are to be made, so from here on the place does not verify.
         """
         ...
 
-    def check_room(self, making: Making, todo: list[Work]) -> None:
+    def check_room(self, builder: ShardBuilder, todo: list[ShardTask]) -> None:
         """Raises StorageError where there is no room for these shards; changes nothing."""
         ...
 
-    def finished(self, work: Work) -> bool:
+    def finished(self, work: ShardTask) -> bool:
         """Whether the shard is there, whole by its marker, and the planned one."""
         ...
 
@@ -54,27 +54,27 @@ class Product(Protocol):
 
     def is_published(self) -> bool: ...
 
-    def make(self, making: Making, work: Work, advance: Advance) -> None:
+    def make(self, builder: ShardBuilder, work: ShardTask, advance: Advance) -> None:
         """Makes one shard and commits it. Called with the shard's lock held."""
         ...
 
-    def publish(self, making: Making) -> None:
+    def publish(self, builder: ShardBuilder) -> None:
         """Finished shards become a corpus; nothing temporary stays."""
         ...
 
     def manifest(self) -> pa.Table: ...
 
 
-def product_at(place: Place, run: Path, stopping: Callable[[], bool]) -> Product:
+def open_destination(place: Place, run: Path, stopping: Callable[[], bool]) -> ShardDestination:
     """The product of the run folder `run`, a folder or a prefix of an object store."""
     if isinstance(place, Path):
-        return Folder(place, run)
-    from .object_store import Prefix
+        return LocalDestination(place, run)
+    from .object_store import ObjectStoreDestination
 
-    return Prefix(place, run, stopping)
+    return ObjectStoreDestination(place, run, stopping)
 
 
-class Folder:
+class LocalDestination:
     """A folder on a file system that every worker sees under the run's locks."""
 
     helps = True
@@ -90,7 +90,7 @@ class Folder:
         if self.shards.is_dir():
             shutil.rmtree(self.temporary(), ignore_errors=True)
 
-    def claim(self, making: Making, own: Callable[[], None], changes: bool) -> None:
+    def claim(self, builder: ShardBuilder, own: Callable[[], None], changes: bool) -> None:
         """The plan is written first, so that another run of the same moment finds it there."""
         with storage_errors(self.shards):
             self.shards.mkdir(parents=True, exist_ok=True)
@@ -98,20 +98,20 @@ class Folder:
             own()
             if changes:
                 unpublish(self.shards)
-                write_plan(LocalStore(self.shards, self.temporary()), making.planned.rows)
+                write_plan(LocalStore(self.shards, self.temporary()), builder.planned.rows)
 
-    def check_room(self, making: Making, todo: list[Work]) -> None:
-        wanted = making.bytes_of(todo)
+    def check_room(self, builder: ShardBuilder, todo: list[ShardTask]) -> None:
+        wanted = builder.bytes_of(todo)
         there = next(path for path in (self.shards, *self.shards.parents) if path.exists())
         free = shutil.disk_usage(there).free
-        if free < SURELY * wanted:
+        if free < DISK_MARGIN * wanted:
             raise StorageError(
-                f"The shards that are missing will take about {size(wanted)}; {self.shards} has"
-                f" {size(free)} left. Nothing was begun. Free some space, or name another folder"
+                f"The shards that are missing will take about {format_bytes(wanted)}; {self.shards} has"
+                f" {format_bytes(free)} left. Nothing was begun. Free some space, or name another folder"
                 " with augment --out; the same command resumes."
             )
 
-    def finished(self, work: Work) -> bool:
+    def finished(self, work: ShardTask) -> bool:
         return work.finished(self.shards)
 
     def others(self, names: set[str]) -> list[Marker]:
@@ -122,13 +122,13 @@ class Folder:
     def is_published(self) -> bool:
         return is_published(self.shards)
 
-    def make(self, making: Making, work: Work, advance: Advance) -> None:
-        making.write(work, self.shards, self.temporary(), advance)
+    def make(self, builder: ShardBuilder, work: ShardTask, advance: Advance) -> None:
+        builder.write(work, self.shards, self.temporary(), advance)
 
-    def publish(self, making: Making) -> None:
+    def publish(self, builder: ShardBuilder) -> None:
         temporary = self.temporary()
         shutil.rmtree(temporary, ignore_errors=True)  # of workers that died
-        making.publish(self.shards, temporary)
+        builder.publish(self.shards, temporary)
         shutil.rmtree(temporary, ignore_errors=True)
 
     def manifest(self) -> pa.Table:

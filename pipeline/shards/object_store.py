@@ -10,19 +10,19 @@ from ...manifests.files.atomic import read_parquet
 from ...manifests.errors import StorageError
 from ...manifests.files.lock import forget_shard_locks
 from ...manifests.published.mirror import MirroredStore, mirror_of
-from ...manifests.storage.retry import Patience
+from ...manifests.storage.retry import RetryPolicy
 from ...manifests.published.publish import is_published, plan_bytes, unpublish, write_plan
 from ...manifests.storage.remote import open_remote
 from ...manifests.shards.shard import Marker, read_marker
 from ...manifests.storage.location import URL
-from ...stages.write.write import Work
+from ...stages.write.write import ShardTask
 from ..ledger import Ledger
-from .builder import Making
-from .local import SURELY, Advance
-from ..progress import size
+from .builder import ShardBuilder
+from .local import DISK_MARGIN, Advance
+from ..progress import format_bytes
 
 
-class Prefix:
+class ObjectStoreDestination:
     """A prefix of an object store. Locks are the run folder's: two workers with a run folder each
     may make the same shard, of the same bytes, and one's work is then in vain."""
 
@@ -30,7 +30,7 @@ class Prefix:
 
     def __init__(self, url: URL, run: Path, stopping: Callable[[], bool]) -> None:
         self.url, self.run = url, run
-        self.store = MirroredStore(open_remote(url, Patience.asked(stopping)), mirror_of(run))
+        self.store = MirroredStore(open_remote(url, RetryPolicy.from_environment(stopping)), mirror_of(run))
 
     def __str__(self) -> str:
         return str(self.url)
@@ -41,25 +41,25 @@ class Prefix:
         if Ledger(self.run).shards == str(self.url):  # else they may be another's, under way
             self.store.remote.abort_unfinished()
 
-    def claim(self, making: Making, own: Callable[[], None], changes: bool) -> None:
-        if self._is_of(making):
+    def claim(self, builder: ShardBuilder, own: Callable[[], None], changes: bool) -> None:
+        if self._is_of(builder):
             Ledger(self.run).own(self.url)
         own()
         if changes:
             unpublish(self.store)
-            write_plan(self.store, making.planned.rows)
+            write_plan(self.store, builder.planned.rows)
 
-    def check_room(self, making: Making, todo: list[Work]) -> None:
+    def check_room(self, builder: ShardBuilder, todo: list[ShardTask]) -> None:
         """One shard at a time passes through the run folder; a store is never full."""
-        wanted = max((making.bytes_of([work]) for work in todo), default=0)
+        wanted = max((builder.bytes_of([work]) for work in todo), default=0)
         free = shutil.disk_usage(self.run).free
-        if free < SURELY * wanted:
+        if free < DISK_MARGIN * wanted:
             raise StorageError(
-                f"A shard takes about {size(wanted)} before it is uploaded; {self.run} has"
-                f" {size(free)} left. Free some space, or set write.shard_size to fewer images."
+                f"A shard takes about {format_bytes(wanted)} before it is uploaded; {self.run} has"
+                f" {format_bytes(free)} left. Free some space, or set write.shard_size to fewer images."
             )
 
-    def finished(self, work: Work) -> bool:
+    def finished(self, work: ShardTask) -> bool:
         return work.finished(self.store)
 
     def others(self, names: set[str]) -> list[Marker]:
@@ -71,38 +71,38 @@ class Prefix:
     def is_published(self) -> bool:
         return is_published(self.store)
 
-    def make(self, making: Making, work: Work, advance: Advance) -> None:
+    def make(self, builder: ShardBuilder, work: ShardTask, advance: Advance) -> None:
         mirror = self.store.mirror
         if work.finished(mirror):  # a stop came between making and uploading
             advance(work.rows.num_rows)
         else:
-            making.write(work, mirror, self._temporary(), advance)
+            builder.write(work, mirror, self._temporary(), advance)
         self.store.look_again()
         if work.finished(self.store):  # by a worker with a run folder of its own, meanwhile
             self.store.drop(work.name)
         else:
             self.store.upload(work.name)
 
-    def publish(self, making: Making) -> None:
+    def publish(self, builder: ShardBuilder) -> None:
         self.store.look_again()
-        making.publish(self.store)
+        builder.publish(self.store)
         self.store.remote.abort_unfinished()
-        self.store.keep({work.name for work in making.planned.work})
+        self.store.keep({work.name for work in builder.planned.work})
         shutil.rmtree(self._temporary(), ignore_errors=True)
 
     def manifest(self) -> pa.Table:
         return read_parquet(self.store.read("manifest.parquet"))
 
-    def _is_of(self, making: Making) -> bool:
+    def _is_of(self, builder: ShardBuilder) -> bool:
         """Whether a worker with a copy of the run folder has begun this very corpus there."""
         planned = {
-            work.name: (work.rows_digest, work.recipe_digest) for work in making.planned.work
+            work.name: (work.rows_digest, work.recipe_digest) for work in builder.planned.work
         }
         names = self.store.names()
         there = (read_marker(self.store, name) for name in planned if f"{name}.json" in names)
         markers = [marker for marker in there if marker is not None]
         if not markers and "plan.parquet" in names:
-            return self.store.read("plan.parquet") == plan_bytes(making.planned.rows)
+            return self.store.read("plan.parquet") == plan_bytes(builder.planned.rows)
         same = (planned[one.shard] == (one.rows_digest, one.recipe_digest) for one in markers)
         return bool(markers) and all(same)
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from ...manifests.errors import ConfigError, Interrupted
 from ...manifests.files.lock import shard_lock
-from ...stages.write.write import Work
-from .builder import Making
-from .local import Advance, Product
-from ..progress import Shown
+from ...stages.write.write import ShardTask
+from .builder import ShardBuilder
+from .local import Advance, ShardDestination
+from ..progress import ProgressReporter
 
 _LOOK_AGAIN = 0.5  # seconds between two looks at shards that others are making
 
@@ -37,18 +37,18 @@ class Worker:
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"
 
-    def share(self, work: list[Work]) -> list[Work]:
+    def share(self, work: list[ShardTask]) -> list[ShardTask]:
         """Every count-th shard from the index-th on."""
         return work[self.index :: self.count]
 
-    def order(self, work: list[Work]) -> list[Work]:
+    def order(self, work: list[ShardTask]) -> list[ShardTask]:
         """Its own share, then the others', from the end: they begin at the start."""
         own = self.share(work)
         names = {item.name for item in own}
         return own + [item for item in reversed(work) if item.name not in names]
 
 
-def parse(text: str, environment: Mapping[str, str] = os.environ) -> Worker:
+def parse_worker(text: str, environment: Mapping[str, str] = os.environ) -> Worker:
     """ "I/N", or "auto": what Slurm, Kubernetes or torchrun say in the environment.
 
     Raises ConfigError where it is neither.
@@ -88,12 +88,12 @@ _SLURM_COUNT = "SLURM_ARRAY_TASK_COUNT"
 
 
 @dataclass
-class Crew:
+class ShardWorker:
     """One process among those that make the shards of a run."""
 
-    making: Making
-    product: Product
-    progress: Shown
+    builder: ShardBuilder
+    destination: ShardDestination
+    progress: ProgressReporter
     worker: Worker
     made: int = 0  # shards, by this process
 
@@ -102,11 +102,11 @@ class Crew:
 
         waits: until that is so, and takes over from whoever dies; else leaves others to theirs.
         """
-        planned = self.making.planned.work
+        planned = self.builder.planned.work
         left = self._mine(planned)
-        total = sum(work.rows.num_rows for work in left if not self.product.finished(work))
+        total = sum(work.rows.num_rows for work in left if not self.destination.finished(work))
         with self.progress.task("generate", total, "images") as advance:
-            left = [work for work in left if not self.product.finished(work)]
+            left = [work for work in left if not self.destination.finished(work)]
             while left:
                 left = [work for work in left if not self._done(work, advance)]
                 if left and not waits:
@@ -115,27 +115,27 @@ class Crew:
                     self._pause()
         if self.worker.count > 1:
             self.progress.note(f"write: worker {self.worker} made {self.made} shards")
-        return all(self.product.finished(work) for work in planned)
+        return all(self.destination.finished(work) for work in planned)
 
-    def _mine(self, planned: list[Work]) -> list[Work]:
-        return self.worker.order(planned) if self.product.helps else self.worker.share(planned)
+    def _mine(self, planned: list[ShardTask]) -> list[ShardTask]:
+        return self.worker.order(planned) if self.destination.helps else self.worker.share(planned)
 
-    def _done(self, work: Work, advance: Advance) -> bool:
+    def _done(self, work: ShardTask, advance: Advance) -> bool:
         """Makes the shard, unless it is made or somebody is at it; whether it is finished."""
-        if self.product.finished(work):  # by somebody else, meanwhile
+        if self.destination.finished(work):  # by somebody else, meanwhile
             advance(work.rows.num_rows)
             return True
-        with shard_lock(self.making.run, work.name) as mine:
+        with shard_lock(self.builder.run, work.name) as mine:
             if not mine:
                 return False
-            if self.product.finished(work):
+            if self.destination.finished(work):
                 advance(work.rows.num_rows)
             else:
-                self.product.make(self.making, work, advance)
+                self.destination.make(self.builder, work, advance)
                 self.made += 1
             return True
 
     def _pause(self) -> None:
-        if self.making.stopping():
+        if self.builder.stopping():
             raise Interrupted("Stopped while others make the last shards; nothing is lost.")
         time.sleep(_LOOK_AGAIN)

@@ -18,7 +18,7 @@ from ...models.network.checkpoint import TrainedNet
 from ...stages.corpus.store import FORGOTTEN, Corpus, check_pixels, open_corpus
 from ...stages.evaluate import evaluate as evaluating
 from ...stages.ingest import ingest as ingesting
-from ...stages.sources.remote import Fetching
+from ...stages.sources.remote import FetchOptions
 from ...stages.train import train as training
 from ...stages.train.validation import real_norms
 from .. import environment, launch
@@ -26,27 +26,27 @@ from ..commands import report as report_command
 from ..config import Config
 from ..fingerprints import (
     Planned,
+    command_to_train_longer,
     inputs_of_evaluate,
     inputs_of_ingest,
     inputs_of_plan,
     inputs_of_train,
     plan_options,
     recipe_of,
-    train_more,
 )
-from ..finished_run import is_trained, open_net, plan_path, planned_from, read_plan
+from ..finished_run import as_planned_work, is_trained, open_net, plan_path, read_plan
 from ..ledger import Ledger
-from ..maintenance.forget import settle
+from ..maintenance.forget import drop_from_plan
 from ..preflight import fetched_of
 from ..progress import Stoppable
-from ..shards.builder import Making
+from ..shards.builder import ShardBuilder
 
 if TYPE_CHECKING:
     from ..run import Job
 
 
 @dataclass
-class Desk:
+class StageContext:
     """What every step works with."""
 
     job: "Job"
@@ -90,20 +90,20 @@ class Desk:
         )
 
 
-def ingest(desk: Desk) -> Corpus:
-    job, out = desk.job, desk.job.folder / "corpus"
+def ingest(context: StageContext) -> Corpus:
+    job, out = context.job, context.job.folder / "corpus"
     if job.worker is not None and not _is_corpus(out):
-        raise desk.not_ready("ingest", "not done yet")
+        raise context.not_ready("ingest", "not done yet")
     if job.only is not None:  # the source may be elsewhere by now
         return open_corpus(out)
     inputs = inputs_of_ingest(job.config)
-    sound = _is_corpus(out, desk.ledger.outcome("ingest").get("digest"))
+    sound = _is_corpus(out, context.ledger.outcome("ingest").get("digest"))
     if not sound and (out / "corpus.json").exists():
         _refuse_renumbering(job.folder, out)
-    if desk.decide("ingest", inputs, sound):
+    if context.decide("ingest", inputs, sound):
         if sound:
             _check_without_forgotten(job.config, out)
-        device = desk.ledger.device_type(job.device)
+        device = context.ledger.device_type(job.device)
         options, seed = job.config.ingest, job.config.seed
         watched = Stoppable(job.progress, job.stopping)
         fetched = fetched_of(job.folder)
@@ -112,11 +112,11 @@ def ingest(desk: Desk) -> Corpus:
             out,
             seed=seed,
             progress=watched,
-            fetching=Fetching(fetched, watched, job.stopping),
+            fetching=FetchOptions(fetched, watched, job.stopping),
             refused=read_tombstones(job.folder).hashes,
         )
         shutil.rmtree(fetched, ignore_errors=True)
-        desk.ledger.record("ingest", inputs, digest=corpus.digest, device_type=device)
+        context.ledger.record("ingest", inputs, digest=corpus.digest, device_type=device)
         return corpus
     return open_corpus(out)
 
@@ -150,15 +150,15 @@ def _refuse_renumbering(run: Path, corpus: Path) -> None:
         )
 
 
-def without_forgotten(desk: Desk, config: Config, corpus: Corpus) -> Corpus:
+def without_forgotten(context: StageContext, config: Config, corpus: Corpus) -> Corpus:
     """Where a network will be trained, forgotten images leave the corpus and the plan first."""
-    if not corpus.forgotten or config.generate.method == "mixup" or desk.job.only is not None:
+    if not corpus.forgotten or config.generate.method == "mixup" or context.job.only is not None:
         return corpus
-    why = desk.ledger.why("train", inputs_of_train(config, corpus.digest))
-    if why is None and is_trained(desk.job.folder / "score-net"):
+    why = context.ledger.why("train", inputs_of_train(config, corpus.digest))
+    if why is None and is_trained(context.job.folder / "score-net"):
         return corpus
-    settle(desk.job.folder)
-    desk.ledger.reload()
+    drop_from_plan(context.job.folder)
+    context.ledger.reload()
     return open_corpus(corpus.folder)
 
 
@@ -168,14 +168,14 @@ def check_plan(config: Config, corpus: Corpus) -> None:
     build_plan(corpus.planned_sources, replace(options, ratio=min(options.ratio, 1)), config.seed)
 
 
-def train(desk: Desk, config: Config, corpus: Corpus) -> TrainedNet | None:
-    job, out = desk.job, desk.job.folder / "score-net"
+def train(context: StageContext, config: Config, corpus: Corpus) -> TrainedNet | None:
+    job, out = context.job, context.job.folder / "score-net"
     if config.generate.method == "mixup":
-        desk.stages["train"] = "skipped"
+        context.stages["train"] = "skipped"
         job.progress.note("train: skipped, mixup needs no score network")
         return None
     inputs = inputs_of_train(config, corpus.digest)
-    if desk.decide("train", inputs, is_trained(out)):
+    if context.decide("train", inputs, is_trained(out)):
         assert config.generate.t0
         check_plan(config, corpus)
         check_pixels(corpus)
@@ -192,15 +192,15 @@ def train(desk: Desk, config: Config, corpus: Corpus) -> TrainedNet | None:
         if launch.rank() == 0:
             weights = sha256_file(out / "model.safetensors")
             facts = sha256_file(out / "model.json")
-            desk.ledger.record("train", inputs, weights_sha256=weights, facts_sha256=facts)
+            context.ledger.record("train", inputs, weights_sha256=weights, facts_sha256=facts)
     else:
-        _check_facts(desk, out / "model.json")
+        _check_facts(context, out / "model.json")
     return open_net(out, torch.device(job.device))
 
 
-def _check_facts(desk: Desk, path: Path) -> None:
+def _check_facts(context: StageContext, path: Path) -> None:
     """Every shard depends on what it says: a flipped bit would have all of them made again."""
-    known = desk.ledger.outcome("train").get("facts_sha256")
+    known = context.ledger.outcome("train").get("facts_sha256")
     if known is not None and sha256_file(path) != known:
         raise VerifyError(
             f"{path} was changed after it was written. Restore it; or delete it and run the same"
@@ -208,27 +208,27 @@ def _check_facts(desk: Desk, path: Path) -> None:
         )
 
 
-def plan(desk: Desk, config: Config, corpus: Corpus, net: TrainedNet | None) -> Planned:
+def plan(context: StageContext, config: Config, corpus: Corpus, net: TrainedNet | None) -> Planned:
     recipe = recipe_of(config, net.facts if net else None, corpus)
     inputs = inputs_of_plan(config, recipe)
-    job = desk.job
-    rows = read_plan(job.folder, desk.ledger.outcome("plan").get("digest"))
-    if desk.decide("plan", inputs, rows is not None) or rows is None:
+    job = context.job
+    rows = read_plan(job.folder, context.ledger.outcome("plan").get("digest"))
+    if context.decide("plan", inputs, rows is not None) or rows is None:
         rows = build_plan(corpus.planned_sources, plan_options(config), config.seed)
         write_parquet(plan_path(job.folder), rows)
         digest = rows_digest(rows)
-        where = environment.of_plan(desk.ledger, recipe, job.device)
-        desk.ledger.record("plan", inputs, digest=digest, rows=rows.num_rows, environment=where)
-    digest = desk.ledger.outcome("plan")["digest"]
-    return planned_from(rows, digest, recipe, corpus.forgotten)
+        where = environment.planned_environment(context.ledger, recipe, job.device)
+        context.ledger.record("plan", inputs, digest=digest, rows=rows.num_rows, environment=where)
+    digest = context.ledger.outcome("plan")["digest"]
+    return as_planned_work(rows, digest, recipe, corpus.forgotten)
 
 
-def evaluate(desk: Desk, making: Making, manifest: pa.Table) -> dict[str, Any]:
-    job, out = desk.job, desk.job.folder / "report"
-    config, corpus, net, planned = making.config, making.corpus, making.net, making.planned
+def evaluate(context: StageContext, builder: ShardBuilder, manifest: pa.Table) -> dict[str, Any]:
+    job, out = context.job, context.job.folder / "report"
+    config, corpus, net, planned = builder.config, builder.corpus, builder.net, builder.planned
     inputs = inputs_of_evaluate(config, planned)
     path = out / "metrics.json"
-    if desk.decide("evaluate", inputs, _is_sound(path, desk.ledger.outcome("evaluate"))):
+    if context.decide("evaluate", inputs, _is_sound(path, context.ledger.outcome("evaluate"))):
         check_pixels(corpus)
         norms = None
         if net is not None and len(corpus.reference):
@@ -240,19 +240,19 @@ def evaluate(desk: Desk, making: Making, manifest: pa.Table) -> dict[str, Any]:
             manifest=manifest,
             images=corpus.images,
             reference=corpus.reference,
-            execute=making.batches,
+            execute=builder.batches,
             reference_norms=norms,
             out=out,
             seed=config.seed,
             progress=Stoppable(job.progress, job.stopping),
-            train_more=train_more(job.folder, config),
+            train_more=command_to_train_longer(job.folder, config),
             reference_ids=corpus.reference_ids,
             classes=corpus.classes,
             features=job.folder / ".scoremix" / "features",
-            variation=making.variation(),
+            variation=builder.variation(),
         )
-        desk.ledger.record("evaluate", inputs, metrics_sha256=sha256_file(path))
-        _report(desk)
+        context.ledger.record("evaluate", inputs, metrics_sha256=sha256_file(path))
+        _report(context)
     verdict: dict[str, Any] = json.loads(path.read_text())["verdict"]
     return verdict
 
@@ -261,9 +261,9 @@ def _is_sound(metrics: Path, outcome: dict[str, Any]) -> bool:
     return metrics.is_file() and outcome.get("metrics_sha256") == sha256_file(metrics)
 
 
-def _report(desk: Desk) -> None:
+def _report(context: StageContext) -> None:
     """The page, where what draws it is installed; without it the metrics are no less done."""
     try:
-        report_command.write(desk.job.folder)
+        report_command.write(context.job.folder)
     except ConfigError as error:
-        desk.job.progress.note(f"report: {error}")
+        context.job.progress.note(f"report: {error}")

@@ -10,15 +10,15 @@ from typing import Any
 
 from ...manifests.errors import ConfigError
 from ..common.progress import Progress
-from .file_index import Listing, open_listing
-from .image_facts import Facts, survey
+from .file_index import FileIndex, open_index
+from .image_facts import ImageFacts, survey
 from .needs import NEEDS, Need, Target, needs_of
 from .readers.hdf5 import MAGIC, judge_hdf5, read_hdf5
 from .readers.imagefolder import judge_imagefolder
 from .readers.lmdb import DATA, judge_lmdb, read_lmdb
 from .readers.stylegan import judge_stylegan
 from .readers.unpaired import judge_unpaired
-from .report import Findings, Verdict, shell_name
+from .report import CheckFindings, CheckResult, shell_name
 
 _HDF5_ENDINGS = (".hdf5", ".h5", ".hdf")
 _READERS = {
@@ -29,7 +29,7 @@ _READERS = {
 
 
 @dataclass(frozen=True)
-class Place:
+class CorpusPath:
     """What lies at the path: a folder or zip of files, or a database."""
 
     path: Path
@@ -37,7 +37,7 @@ class Place:
     data: Path  # the file to open: of a folder with one HDF5 file in it, that file
 
 
-def judge(path: Path, wanted: str | None, progress: Progress) -> list[Verdict]:
+def check_corpus(path: Path, wanted: str | None, progress: Progress) -> list[CheckResult]:
     """A verdict for the target or trainer `wanted`, or for all that might read `path`.
 
     A trainer that reads two targets is judged by the one that the path is.
@@ -52,7 +52,7 @@ def judge(path: Path, wanted: str | None, progress: Progress) -> list[Verdict]:
     if place.kind in ("hdf5", "lmdb"):
         return _judge_database(place, needs, progress)
     try:
-        with open_listing(place.path) as listing:
+        with open_index(place.path) as listing:
             facts = survey(listing, progress)
             return [_judge_files(listing, facts, need) for need in needs]
     except (zipfile.BadZipFile, OSError) as error:
@@ -60,7 +60,7 @@ def judge(path: Path, wanted: str | None, progress: Progress) -> list[Verdict]:
         return [_failed(place, need, rule, str(error)) for need in needs]
 
 
-def find_place(path: Path, wanted: str | None) -> Place:
+def find_place(path: Path, wanted: str | None) -> CorpusPath:
     """What lies at `path`, told by content. Raises ConfigError if there is nothing, or no kind."""
     try:
         return _found(path, wanted)
@@ -71,7 +71,7 @@ def find_place(path: Path, wanted: str | None) -> Place:
         ) from error
 
 
-def _found(path: Path, wanted: str | None) -> Place:
+def _found(path: Path, wanted: str | None) -> CorpusPath:
     shown = shell_name(path)
     if not path.exists():
         parent = next((one for one in path.absolute().parents if one.is_dir()), Path("/"))
@@ -86,27 +86,27 @@ def _found(path: Path, wanted: str | None) -> Place:
     with open(path, "rb") as file:
         begin = file.read(len(MAGIC))
     if begin == MAGIC or path.suffix.lower() in _HDF5_ENDINGS:
-        return Place(path, "hdf5", path)
+        return CorpusPath(path, "hdf5", path)
     if path.suffix.lower() in (".mdb", ".lmdb"):
-        return Place(path, "lmdb", path)
+        return CorpusPath(path, "lmdb", path)
     if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
-        return Place(path, "zip", path)
+        return CorpusPath(path, "zip", path)
     raise ConfigError(
         f"{shown} is no corpus whose kind can be told: it begins with {begin!r}. Name a folder, a"
         " .zip, an HDF5 file or a folder with data.mdb; a .tar is exported or unpacked first."
     )
 
 
-def _folder(path: Path, wanted: str | None) -> Place:
+def _folder(path: Path, wanted: str | None) -> CorpusPath:
     if (path / DATA).is_file() or wanted == "lmdb":
-        return Place(path, "lmdb", path)
+        return CorpusPath(path, "lmdb", path)
     files = sorted(one for one in path.iterdir() if one.suffix.lower() in _HDF5_ENDINGS)
     targets = {need.target for need in needs_of(wanted)} if wanted else set()
     # The trainers of HDF5 files are given the folder; another folder may hold one by the way.
     if files and (targets == {"hdf5"} or ("hdf5" in targets and not _has_folders(path))):
         named = _named_as_wanted(files, wanted)
-        return Place(path, "hdf5", named)
-    return Place(path, "folder", path)
+        return CorpusPath(path, "hdf5", named)
+    return CorpusPath(path, "folder", path)
 
 
 def _has_folders(path: Path) -> bool:
@@ -122,7 +122,7 @@ def _named_as_wanted(files: list[Path], wanted: str | None) -> Path:
     return files[0]
 
 
-def _fitting(place: Place, wanted: str | None) -> Iterator[Need]:
+def _fitting(place: CorpusPath, wanted: str | None) -> Iterator[Need]:
     """The rows to judge: of those wanted the ones that can open such a place."""
     possible: dict[str, tuple[Target, ...]] = {
         "folder": ("stylegan", "imagefolder", "unpaired"),
@@ -142,17 +142,17 @@ def _has_sides(path: Path) -> bool:
     return any((path / side).is_dir() for side in ("trainA", "trainB"))
 
 
-def _judge_files(listing: Listing, facts: dict[str, Facts], need: Need) -> Verdict:
-    findings = Findings(listing.path)
+def _judge_files(listing: FileIndex, facts: dict[str, ImageFacts], need: Need) -> CheckResult:
+    findings = CheckFindings(listing.path)
     for name, reason in listing.unreadable:
         findings.add("unreadable", f"{name}/", reason)
     known = _READERS[need.target](listing, facts, need, findings)
     return _verdict(listing.path, need, findings, known)
 
 
-def _judge_database(place: Place, needs: list[Need], progress: Progress) -> list[Verdict]:
+def _judge_database(place: CorpusPath, needs: list[Need], progress: Progress) -> list[CheckResult]:
     """HDF5 and LMDB: read once, judged for each reader."""
-    known: Callable[[Need, Findings], dict[str, Any]]
+    known: Callable[[Need, CheckFindings], dict[str, Any]]
     if place.kind == "hdf5":
         file = read_hdf5(place.data, progress)
         known = partial(judge_hdf5, file)
@@ -161,7 +161,7 @@ def _judge_database(place: Place, needs: list[Need], progress: Progress) -> list
         known = partial(judge_lmdb, database)
     verdicts = []
     for need in needs:
-        findings = Findings(place.path)
+        findings = CheckFindings(place.path)
         facts = known(need, findings)
         if need.path_word and need.path_word not in str(place.path.absolute()):
             found = f"`{need.path_word}` is not in the path, so it is read as a folder of images"
@@ -170,9 +170,9 @@ def _judge_database(place: Place, needs: list[Need], progress: Progress) -> list
     return verdicts
 
 
-def _verdict(path: Path, need: Need, findings: Findings, known: dict[str, Any]) -> Verdict:
+def _verdict(path: Path, need: Need, findings: CheckFindings, known: dict[str, Any]) -> CheckResult:
     options = [] if findings.errors else _options(path, need, known)
-    return Verdict(need.trainer, need.target, findings.sorted(), known, options)
+    return CheckResult(need.trainer, need.target, findings.sorted(), known, options)
 
 
 def _options(path: Path, need: Need, known: dict[str, Any]) -> list[str]:
@@ -197,15 +197,15 @@ def _options(path: Path, need: Need, known: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _wrong_kind(place: Place, need: Need) -> Verdict:
+def _wrong_kind(place: CorpusPath, need: Need) -> CheckResult:
     found = f"a {place.kind}; {need.trainer or need.target} reads {_opens(need.target)}"
     return _failed(place, need, "wrong-kind", found)
 
 
-def _failed(place: Place, need: Need, rule: str, found: str) -> Verdict:
-    findings = Findings(place.path)
+def _failed(place: CorpusPath, need: Need, rule: str, found: str) -> CheckResult:
+    findings = CheckFindings(place.path)
     findings.add(rule, place.path.name or ".", found)
-    return Verdict(need.trainer, need.target, findings.sorted(), {}, [])
+    return CheckResult(need.trainer, need.target, findings.sorted(), {}, [])
 
 
 def _opens(target: Target) -> str:

@@ -29,7 +29,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Listing:
+class FileIndex:
     """Files sorted by name, as the trainers sort them."""
 
     path: Path
@@ -60,7 +60,7 @@ class TooLarge(Exception):
 
 
 @contextlib.contextmanager
-def open_listing(path: Path) -> Iterator[Listing]:
+def open_index(path: Path) -> Iterator[FileIndex]:
     """Opens a folder or a zip.
 
     Raises:
@@ -77,7 +77,7 @@ def open_listing(path: Path) -> Iterator[Listing]:
 # --- folders
 
 
-def _folder(root: Path) -> Listing:
+def _folder(root: Path) -> FileIndex:
     members: list[Member] = []
     folders: list[str] = []
     links: list[str] = []
@@ -107,7 +107,7 @@ def _folder(root: Path) -> Listing:
             else:
                 members.append(_file(name, entry, linked))
     members.sort(key=lambda one: one.name)
-    return Listing(root, False, members, sorted(folders), sorted(links), [], unreadable)
+    return FileIndex(root, False, members, sorted(folders), sorted(links), [], unreadable)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -162,7 +162,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
         raise zipfile.BadZipFile(str(error)) from error
 
 
-def _archive(path: Path, archive: zipfile.ZipFile) -> Listing:
+def _archive(path: Path, archive: zipfile.ZipFile) -> FileIndex:
     """The members as zipfile names them; of several of one name the last, as readers get it."""
     reading = threading.Lock()
     last: dict[str, Member] = {}
@@ -178,7 +178,7 @@ def _archive(path: Path, archive: zipfile.ZipFile) -> Listing:
             last[name] = _member(archive, info, reading)
     members = [last[name] for name in sorted(last)]
     twice = sorted(name for name, count in counts.items() if count > 1)
-    return Listing(path, True, members, sorted(folders - {""}), [], twice)
+    return FileIndex(path, True, members, sorted(folders - {""}), [], twice)
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, reading: threading.Lock) -> Member:

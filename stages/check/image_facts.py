@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from ..common.progress import Progress
 from ..images.decode import EXTENSIONS, explain, pillow_limits
 from ..images.decode_pool import Decoders
-from .file_index import Listing, Member, TooLarge
+from .file_index import FileIndex, Member, TooLarge
 
 MAX_PIXELS = 100_000_000  # width x height; no trainer takes an image of 10,000 x 10,000
 _FORMATS = "AVIF BMP DDS GIF ICO JPEG JPEG2000 MPO PNG PPM QOI SGI TIFF WEBP XBM XPM".split()
@@ -25,7 +25,7 @@ _WIDE = ("I", "F")
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ImageFacts:
     """One file. `problem` is the rule that it breaks, and then the rest may be unknown."""
 
     width: int = 0  # pixels
@@ -57,7 +57,7 @@ def ending(name: str) -> str:
     return base[dot:] if dot >= 0 else ""
 
 
-def claims_image(name: str, facts: dict[str, Facts]) -> bool:
+def claims_image(name: str, facts: dict[str, ImageFacts]) -> bool:
     """Whether a file is meant as an image: it is one, or has the name of one that is not decoded.
 
     Photos in HEIC are that, where Pillow has no plugin for them.
@@ -68,19 +68,19 @@ def claims_image(name: str, facts: dict[str, Facts]) -> bool:
     return found.problem != "not-an-image" or ending(name).lower() in EXTENSIONS
 
 
-def survey(listing: Listing, progress: Progress) -> dict[str, Facts]:
+def survey(listing: FileIndex, progress: Progress) -> dict[str, ImageFacts]:
     """Decodes every member that is named like an image; name -> facts, equal facts shared."""
     endings = pillow_endings() | EXTENSIONS
     images = [one for one in listing.members if ending(one.name).lower() in endings]
-    found = looked_at(((one.name, one) for one in images), len(images), progress)
+    found = decode_all(((one.name, one) for one in images), len(images), progress)
     return dict(found)
 
 
-def looked_at(
+def decode_all(
     items: Iterable[tuple[str, Member]], total: int, progress: Progress
-) -> Iterator[tuple[str, Facts]]:
+) -> Iterator[tuple[str, ImageFacts]]:
     """(name, facts) in the order of `items`, decoded in threads, few of them in memory."""
-    shared: dict[Facts, Facts] = {}
+    shared: dict[ImageFacts, ImageFacts] = {}
     with (
         pillow_limits(MAX_PIXELS),
         Decoders(_THREADS) as pool,
@@ -91,47 +91,49 @@ def looked_at(
             yield name, shared.setdefault(facts, facts)
 
 
-def _look(item: tuple[str, Member]) -> tuple[str, Facts]:
+def _look(item: tuple[str, Member]) -> tuple[str, ImageFacts]:
     name, member = item
     try:
         if member.refused:
-            return name, Facts(problem="unreadable", detail=member.refused)
-        return name, look(member.read(), ending(name).lower())
+            return name, ImageFacts(problem="unreadable", detail=member.refused)
+        return name, decode_one(member.read(), ending(name).lower())
     except TooLarge as error:
-        return name, Facts(problem="too-large", detail=str(error))
+        return name, ImageFacts(problem="too-large", detail=str(error))
     except Exception as error:  # a broken zip member raises what its codec likes
-        return name, Facts(problem="unreadable", detail=explain(error))
+        return name, ImageFacts(problem="unreadable", detail=explain(error))
 
 
-def look(data: bytes, name_ending: str = "") -> Facts:
+def decode_one(data: bytes, name_ending: str = "") -> ImageFacts:
     """The facts of a file's bytes; never raises for what they hold."""
     if not data:
-        return Facts(problem="empty-file", detail="0 bytes")
+        return ImageFacts(problem="empty-file", detail="0 bytes")
     try:
         formats = [*_FORMATS, _BY_ENDING.get(name_ending, "PNG")]
         known = [name for name in formats if name in Image.OPEN]
         image = Image.open(io.BytesIO(data), formats=known)
     except UnidentifiedImageError:
-        return Facts(problem="not-an-image", detail=f"begins with {data[:8]!r}")
+        return ImageFacts(problem="not-an-image", detail=f"begins with {data[:8]!r}")
     except Image.DecompressionBombError:
-        return Facts(problem="too-large", detail=f"more than {MAX_PIXELS:,} pixels")
+        return ImageFacts(problem="too-large", detail=f"more than {MAX_PIXELS:,} pixels")
     except Exception as error:
-        return Facts(problem="damaged-image", detail=explain(error))
+        return ImageFacts(problem="damaged-image", detail=explain(error))
     with image:
         return _decoded(image, data)
 
 
-def _decoded(image: Image.Image, data: bytes) -> Facts:
+def _decoded(image: Image.Image, data: bytes) -> ImageFacts:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        return Facts(problem="too-large", detail=f"{width}x{height}")
+        return ImageFacts(problem="too-large", detail=f"{width}x{height}")
     form, mode = image.format or "", image.mode
     try:
         animated = getattr(image, "n_frames", 1) > 1 and form != "MPO"
         turned = image.getexif().get(_ORIENTATION_TAG, 1) not in (0, 1)
         image.load()
     except Exception as error:
-        return Facts(problem="damaged-image", detail=explain(error))
+        return ImageFacts(problem="damaged-image", detail=explain(error))
     deep_png = form == "PNG" and data[_BIT_DEPTH : _BIT_DEPTH + 1] == b"\x10"
     wide = deep_png or mode in _WIDE or mode.startswith("I;")
-    return Facts(width, height, mode, form, wide, image.has_transparency_data, animated, turned)
+    return ImageFacts(
+        width, height, mode, form, wide, image.has_transparency_data, animated, turned
+    )

@@ -4,17 +4,17 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .image_facts import Facts
+from .image_facts import ImageFacts
 from .needs import Need
-from .report import Findings
+from .report import CheckFindings
 
-Image = tuple[str, Facts]  # name, facts
+Image = tuple[str, ImageFacts]  # name, facts
 
 _CLIPPED = ("I", "F")  # modes that Pillow's convert("RGB") clips
 _HIDDEN_ALPHA = ("LA", "RGBA", "PA", "La", "RGBa")
 
 
-def judge_images(images: Sequence[Image], need: Need, findings: Findings) -> dict[str, Any]:
+def judge_images(images: Sequence[Image], need: Need, findings: CheckFindings) -> dict[str, Any]:
     """Adds what is wrong with the images; returns facts: images, size, side, mode, format."""
     sound = [image for image in images if not _problem(image, findings)]
     # Equal facts are one object (see facts): the rules are asked once for each.
@@ -48,7 +48,7 @@ def _values(counts: Counter[str]) -> str:
     return " and ".join(value for value, _ in counts.most_common())
 
 
-def _problem(image: Image, findings: Findings) -> bool:
+def _problem(image: Image, findings: CheckFindings) -> bool:
     name, facts = image
     if facts.problem is None:
         return False
@@ -56,7 +56,7 @@ def _problem(image: Image, findings: Findings) -> bool:
     return True
 
 
-def _judge_together(images: Sequence[Image], need: Need, findings: Findings) -> None:
+def _judge_together(images: Sequence[Image], need: Need, findings: CheckFindings) -> None:
     """One size, one mode: what differs from the most common value is named."""
     if not images:
         return
@@ -68,7 +68,7 @@ def _judge_together(images: Sequence[Image], need: Need, findings: Findings) -> 
 
 
 def _outliers(
-    images: Sequence[Image], value: Callable[[Facts], str], rule: str, findings: Findings
+    images: Sequence[Image], value: Callable[[ImageFacts], str], rule: str, findings: CheckFindings
 ) -> None:
     counts = Counter(value(facts) for _, facts in images)
     if len(counts) < 2:
@@ -83,38 +83,38 @@ def _outliers(
 # --- rules for one image: what was found, or "" if it is in order
 
 
-def _wide(facts: Facts, need: Need) -> str:
+def _wide(facts: ImageFacts, need: Need) -> str:
     clipped = facts.mode in _CLIPPED or facts.mode.startswith("I;")
     if facts.wide and (need.modes or clipped):
         return f"mode {facts.mode}, {facts.format}, more than 8 bits a channel"
     return ""
 
 
-def _mode(facts: Facts, need: Need) -> str:
+def _mode(facts: ImageFacts, need: Need) -> str:
     if not need.modes or facts.wide or facts.mode in need.modes or facts.mode == "L":
         return ""
     return f"mode {facts.mode}; it takes {' and '.join(need.modes)}"
 
 
-def _gray(facts: Facts, need: Need) -> str:
+def _gray(facts: ImageFacts, need: Need) -> str:
     missing = need.modes and "L" not in need.modes and facts.mode == "L" and not facts.wide
     return "mode L" if missing else ""
 
 
-def _alpha(facts: Facts, need: Need) -> str:
+def _alpha(facts: ImageFacts, need: Need) -> str:
     dropped = facts.mode in _HIDDEN_ALPHA and (not need.modes or facts.mode in need.modes)
     return f"mode {facts.mode}" if dropped else ""
 
 
-def _square(facts: Facts, need: Need) -> str:
+def _square(facts: ImageFacts, need: Need) -> str:
     return facts.size if need.exact and facts.width != facts.height else ""
 
 
-def _resized(facts: Facts, need: Need) -> str:
+def _resized(facts: ImageFacts, need: Need) -> str:
     return facts.size if not need.exact and facts.width != facts.height else ""
 
 
-def _small(facts: Facts, need: Need) -> str:
+def _small(facts: ImageFacts, need: Need) -> str:
     side = min(facts.width, facts.height)
     return facts.size if need.exact and side < need.least_side else ""
 
@@ -123,42 +123,42 @@ def power_of_two(side: int) -> bool:
     return side > 0 and side & (side - 1) == 0
 
 
-def _square_side(facts: Facts, need: Need) -> int:
+def _square_side(facts: ImageFacts, need: Need) -> int:
     """The side in pixels where the trainer takes it as it is and it is square, else 0."""
     return facts.width if need.exact and facts.width == facts.height else 0
 
 
-def _power(facts: Facts, need: Need) -> str:
+def _power(facts: ImageFacts, need: Need) -> str:
     side = _square_side(facts, need)
     return facts.size if side and need.power_of_two and not power_of_two(side) else ""
 
 
-def _multiple(facts: Facts, need: Need) -> str:
+def _multiple(facts: ImageFacts, need: Need) -> str:
     side = _square_side(facts, need)
     return facts.size if side % need.multiple_of else ""
 
 
-def _odd(facts: Facts, need: Need) -> str:
+def _odd(facts: ImageFacts, need: Need) -> str:
     side = _square_side(facts, need)
     odd = side and need.multiple_of > 1 and side % need.multiple_of == 0 and not power_of_two(side)
     return facts.size if odd else ""
 
 
-def _unknown(facts: Facts, need: Need) -> str:
+def _unknown(facts: ImageFacts, need: Need) -> str:
     side = _square_side(facts, need)
     if not side or not need.sides or side in need.sides:
         return ""
     return f"{facts.size}; it has {', '.join(map(str, need.sides))}"
 
 
-def _unadvised(facts: Facts, need: Need) -> str:
+def _unadvised(facts: ImageFacts, need: Need) -> str:
     side = _square_side(facts, need)
     if not side or not need.advised_sides or side in need.advised_sides:
         return ""
     return f"{facts.size}; its usual networks have {', '.join(map(str, need.advised_sides))}"
 
 
-_EACH: dict[str, Callable[[Facts, Need], str]] = {
+_EACH: dict[str, Callable[[ImageFacts, Need], str]] = {
     "sixteen-bit": _wide,
     "mode": _mode,
     "needs-rgb": _gray,
@@ -176,7 +176,7 @@ _EACH: dict[str, Callable[[Facts, Need], str]] = {
 }
 
 
-def judge_names(names: Sequence[str], findings: Findings) -> None:
+def judge_names(names: Sequence[str], findings: CheckFindings) -> None:
     """Names that other systems, or dataset.json, cannot spell, or that lead out of an archive."""
     for name in names:
         leaves = name.startswith("/") or ".." in name.split("/")

@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from .report import Findings
+from .report import CheckFindings
 
 LABELS = "dataset.json"
 _MISNAMED = ("labels.json", "dataset.jsonl", "metadata.json", "metadata.jsonl", "labels.csv")
 
 
-def judge_labels(data: bytes, images: Sequence[str], findings: Findings) -> dict[str, Any]:
+def judge_labels(data: bytes, images: Sequence[str], findings: CheckFindings) -> dict[str, Any]:
     """Adds what is wrong with dataset.json's bytes; returns facts: labels, classes.
 
     images: the names that the reader takes.
@@ -43,7 +43,7 @@ def judge_labels(data: bytes, images: Sequence[str], findings: Findings) -> dict
     return _judge_values(found, findings)
 
 
-def _pairs(data: bytes, findings: Findings) -> list[tuple[str, Any]] | None:
+def _pairs(data: bytes, findings: CheckFindings) -> list[tuple[str, Any]] | None:
     """The pairs; None for no labels ({"labels": null}) or for what is not of the form."""
     try:
         document = json.loads(data)
@@ -69,7 +69,7 @@ def _pairs(data: bytes, findings: Findings) -> list[tuple[str, Any]] | None:
     return [(name, label) for name, label in pairs]
 
 
-def _by_name(pairs: list[tuple[str, Any]], findings: Findings) -> dict[str, Any]:
+def _by_name(pairs: list[tuple[str, Any]], findings: CheckFindings) -> dict[str, Any]:
     labels: dict[str, Any] = {}
     for name, label in pairs:
         if name in labels and labels[name] != label:
@@ -98,7 +98,7 @@ def _kind(label: Any) -> str:
     return "list" if numbers and label else "other"
 
 
-def _judge_values(labels: list[tuple[str, Any]], findings: Findings) -> dict[str, Any]:
+def _judge_values(labels: list[tuple[str, Any]], findings: CheckFindings) -> dict[str, Any]:
     kinds = [_kind(label) for _, label in labels]
     counts = Counter(kind for kind in kinds if kind in ("number", "list"))
     usual = counts.most_common(1)[0][0] if counts else ""
@@ -117,7 +117,7 @@ def _judge_values(labels: list[tuple[str, Any]], findings: Findings) -> dict[str
     return _judge_numbers(same, findings)
 
 
-def _judge_lists(labels: list[tuple[str, list[float]]], findings: Findings) -> dict[str, Any]:
+def _judge_lists(labels: list[tuple[str, list[float]]], findings: CheckFindings) -> dict[str, Any]:
     counts = Counter(len(label) for _, label in labels)
     usual = counts.most_common(1)[0][0]
     for name, label in labels:
@@ -128,7 +128,7 @@ def _judge_lists(labels: list[tuple[str, list[float]]], findings: Findings) -> d
     return {"labels": f"lists of {usual} numbers", "class_count": usual}
 
 
-def _judge_numbers(labels: list[tuple[str, int]], findings: Findings) -> dict[str, Any]:
+def _judge_numbers(labels: list[tuple[str, int]], findings: CheckFindings) -> dict[str, Any]:
     for name, label in labels:
         if label < 0:
             findings.add("label-negative", name, str(label))

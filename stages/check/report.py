@@ -63,7 +63,7 @@ class Finding:
         return "\n".join([*lines, f"  trainer: {rule.happens}", f"  remedy:  {self.remedy}"])
 
 
-class Findings:
+class CheckFindings:
     """Collects; the order of the first occurrence stays, errors before warnings."""
 
     def __init__(self, path: Path) -> None:
@@ -90,7 +90,7 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckResult:
     """What became of one trainer, or of a target without one."""
 
     trainer: str  # empty for the target itself

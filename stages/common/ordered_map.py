@@ -9,7 +9,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def ordered(
+def ordered_map(
     pool: Executor, function: Callable[[_Item], _Result], items: Iterable[_Item], ahead: int
 ) -> Iterator[_Result]:
     """function(item) for each item, in their order; at most `ahead` are under way or waiting."""

@@ -12,7 +12,7 @@ _TOLD = ("allocate memory", "out of memory", "ALLOC_FAILED")
 
 
 @contextlib.contextmanager
-def fitting(what: str, device: torch.device, then: str) -> Iterator[None]:
+def explain_out_of_memory(what: str, device: torch.device, then: str) -> Iterator[None]:
     """Raises ScoreMixError, with what to do, where `what` does not fit into the device's memory."""
     try:
         yield

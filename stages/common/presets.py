@@ -49,7 +49,7 @@ PRESETS: dict[PresetName, tuple[Preset, ...]] = {
 }
 
 
-def choose(name: str, resolution: int, device_type: str) -> tuple[PresetName, Preset]:
+def choose_preset(name: str, resolution: int, device_type: str) -> tuple[PresetName, Preset]:
     """The preset and its row; `auto` is `paper` on a GPU and `tiny` on a CPU."""
     chosen: PresetName
     if name == "auto":
@@ -75,7 +75,7 @@ def micro_batch(device_type: str, resolution: int, width: int) -> int:
     return max(1, min(512, fit - fit % 8 if fit > 8 else fit))
 
 
-def evened(batch: int, shard_size: int, images: int) -> int:
+def balanced_batch(batch: int, shard_size: int, images: int) -> int:
     """The micro-batch, `batch` or less, that wastes least on rounds of so many images in shards.
 
     The last micro-batch of a shard is padded: 100 images in micro-batches of 150 would cost half as

@@ -26,7 +26,7 @@ from ...manifests.files.atomic import (
     sync_folder,
     write_parquet,
 )
-from ...manifests.files.crash_points import at
+from ...manifests.files.crash_points import crash_point
 from ...manifests.plan.schema import SOURCES
 from ...manifests.tombstones import Tombstones
 from .store import FILES, FORGOTTEN, content_digest, counted, write_facts
@@ -40,7 +40,7 @@ _KEPT = {"index", "source", "status", "row", "key", "class_id", "class_name", "l
 _Rows = list[dict[str, Any]]
 
 
-def bury(folder: Path, stones: Tombstones) -> None:
+def erase_forgotten(folder: Path, stones: Tombstones) -> None:
     """Removes every trace of the forgotten from the corpus in `folder` but for hashes and places.
 
     Raises StorageError where the disk refuses, and the same call goes on from there; VerifyError
@@ -56,7 +56,7 @@ def bury(folder: Path, stones: Tombstones) -> None:
         ) from error
     marked = marked_rows(rows, stones)
     _blank(folder / "images.npy", [r["row"] for r in marked if _blank_row(r, stones)])
-    at("buried-pixels")
+    crash_point("buried-pixels")
     _compact(folder / "images.npy", marked, stones, "train")
     _compact(folder / "reference.npy", marked, stones, "reference")
     final = [_tombstone_row(row, stones) for row in marked]
@@ -64,7 +64,7 @@ def bury(folder: Path, stones: Tombstones) -> None:
         if status == "reference" or stones.settling:
             _renumber(final, status)
     write_parquet(folder / "sources.parquet", pa.Table.from_pylist(final, schema=SOURCES))
-    at("buried-rows")
+    crash_point("buried-rows")
     files = {
         name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_file(folder / name)}
         for name in FILES
@@ -153,4 +153,4 @@ def _compact(path: Path, rows: _Rows, stones: Tombstones, status: str) -> None:
         for row in sorted(staying):
             file.write(images[row].tobytes())
     sync_folder(path.parent)
-    at("buried-closed")
+    crash_point("buried-closed")

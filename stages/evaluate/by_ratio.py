@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ...models.metrics.distances import Reference
 from ...models.metrics.mixture import frechet_of_mixtures, kernel_of_mixtures, of_repeated
-from .row_sample import fold, nearer_parents
+from .row_sample import fold_lambda, nearer_parents
 
 Features = NDArray[np.floating[Any]]
 Floats = NDArray[np.float64]
@@ -28,7 +28,7 @@ COPIES = "copies"
 
 
 @dataclass(frozen=True)
-class Looked:
+class TrainingFeatures:
     """Training images whose features are known: their rows, ascending, and features (n, D)."""
 
     rows: NDArray[np.int64]
@@ -43,7 +43,7 @@ def by_ratio(
     heavy: float,
     reference: Reference,
     names: tuple[str, str],
-    looked: Looked,
+    looked: TrainingFeatures,
 ) -> list[dict[str, Any]]:
     """An entry a ratio: the kernel and the Frechet distance of the corpus, per step.
 
@@ -52,7 +52,7 @@ def by_ratio(
     sample as it is, too noisy to compare. Empty where a part has no two images to judge by.
     """
     made = plan.filter(pc.equal(plan["kind"], "augmented"))
-    visible = float(np.mean(fold(made["lambda"]) >= heavy))
+    visible = float(np.mean(fold_lambda(made["lambda"]) >= heavy))
     parts = [(folded >= heavy, visible), (folded < heavy, 1.0 - visible)]
     parts = [(mask, share) for mask, share in parts if share > 0]
     if len(real) < 2 or any(mask.sum() < 2 for mask, _ in parts):
@@ -95,7 +95,7 @@ def _exact_copies(
     plan: pa.Table,
     made: pa.Table,
     ratios: NDArray[np.int64],
-    looked: Looked,
+    looked: TrainingFeatures,
     reference: Reference,
 ) -> tuple[Floats, Floats] | None:
     """Both distances at each ratio of real images and copies; None where some are not known."""

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from ...manifests.plan.random_streams import image_seed
 from ...models.metrics.distances import Comparison, compare
 from ...models.metrics.dyads import interval_with_parents
-from .by_ratio import COPIES, Looked, by_ratio
+from .by_ratio import COPIES, TrainingFeatures, by_ratio
 from .feature_cache import Features
 from .real_images import RealImages
 from .regenerate import STEPS, Trace
-from .row_sample import BANDS, HEAVY, fold
-from .verdict import Findings, norm_quantiles
+from .row_sample import BANDS, MIXED_LAMBDA, fold_lambda
+from .verdict import Comparisons, norm_quantiles
 
 
-def find(
+def compare_steps(
     trace: Trace,
     real: RealImages,
     plan: pa.Table,
@@ -26,14 +26,14 @@ def find(
     *,
     seed: int,
     train_more: str,
-) -> Findings:
+) -> Comparisons:
     """All that the verdict is said from but the records beside it."""
     compared = _comparisons(trace, real, image_seed(seed, "evaluate"))
     norms = {"held_out": norm_quantiles(reference_norms)}
     if trace.norms is not None:
-        heavy = trace.norms[trace.folded >= HEAVY]
+        heavy = trace.norms[trace.folded >= MIXED_LAMBDA]
         norms |= {step: norm_quantiles(heavy[:, i]) for i, step in enumerate(STEPS)}
-    return Findings(
+    return Comparisons(
         method="+".join(sorted(set(trace.rows["method"].to_pylist()))),
         kd=real.kd,
         fd=real.fd,
@@ -41,7 +41,7 @@ def find(
         held_out=real.held_out,
         reproduced=(trace.reproduced, trace.rows.num_rows),
         bands=[_band(trace, real, plan, *band) for band in BANDS],
-        heavy=_band(trace, real, plan, ">= .1", HEAVY, BANDS[-1][2]),
+        heavy=_band(trace, real, plan, ">= .1", MIXED_LAMBDA, BANDS[-1][2]),
         minimised=compared.get("minimised"),
         denoised=compared.get("denoised"),
         final=compared.get("final"),
@@ -52,19 +52,21 @@ def find(
     )
 
 
-def find_by_ratio(plan: pa.Table, trace: Trace, real: RealImages) -> list[dict[str, Any]]:
+def compare_ratios(plan: pa.Table, trace: Trace, real: RealImages) -> list[dict[str, Any]]:
     """Distances of the whole corpus at each ratio; empty without held-out images."""
     if not real.held_out:
         return []
     steps: dict[str, Features] = {step: trace.features[step] for step in ("mixup", "final")}
     steps[COPIES] = real.copies(trace.rows)
     names = (real.kd, real.fd)
-    looked = Looked(real.looked, real.training)
-    return by_ratio(plan, real.some, steps, trace.folded, HEAVY, real.reference, names, looked)
+    looked = TrainingFeatures(real.looked, real.training)
+    return by_ratio(
+        plan, real.some, steps, trace.folded, MIXED_LAMBDA, real.reference, names, looked
+    )
 
 
 def _comparisons(trace: Trace, real: RealImages, seed: int) -> dict[str, Comparison]:
-    heavy = trace.folded >= HEAVY
+    heavy = trace.folded >= MIXED_LAMBDA
     if heavy.sum() < 2:
         return {}
     steps = {step: features[heavy] for step, features in trace.features.items()}
@@ -85,7 +87,7 @@ def _with_other_parents(
     """Of final less mixup, over other training images, too; None without held-out images."""
     if final is None or not real.held_out:
         return None
-    heavy = trace.folded >= HEAVY
+    heavy = trace.folded >= MIXED_LAMBDA
     drawn = np.stack([trace.rows[name].to_numpy()[heavy] for name in ("row_1", "row_2")], axis=1)
     before, after = (trace.features[step][heavy] for step in ("mixup", "final"))
     low, high = interval_with_parents(real.reference, before, after, drawn)
@@ -97,7 +99,7 @@ def _band(
     trace: Trace, real: RealImages, plan: pa.Table, name: str, low: float, high: float
 ) -> dict[str, Any]:
     """Rows with low <= folded lambda < high: how many, their share of the corpus, distances."""
-    every = fold(plan.filter(pc.equal(plan["kind"], "augmented"))["lambda"])
+    every = fold_lambda(plan.filter(pc.equal(plan["kind"], "augmented"))["lambda"])
     inside = (trace.folded >= low) & (trace.folded < high)
     share = float(np.mean((every >= low) & (every < high)))
     steps = {step: real.distances(trace.features[step][inside]) for step in STEPS}

@@ -20,18 +20,18 @@ from ...manifests.files.atomic import write_bytes, write_json
 from ...manifests.plan.random_streams import image_seed, stream
 from ...models.features.extractors import FeaturesError
 from ..common.progress import Progress
-from .comparisons import find, find_by_ratio
+from .comparisons import compare_ratios, compare_steps
 from .contact_sheet import choose_shown, draw_shown
 from .feature_cache import FeatureCache
-from .metric_records import Looked, Measured, measure
+from .metric_records import EvaluationFeatures, Measured, measure
 from .number_format import rounded
-from .optional_metrics import Extras, Weights, mixed_keys
-from .real_images import Network, RealImages, look_at_real
-from .regenerate import STEPS, Trace, Traced, trace_rows
-from .row_sample import BANDS, HEAVY, choose_rows, fold
+from .optional_metrics import MetricWeights, OptionalMetrics, mixed_keys
+from .real_images import FeatureSource, RealImages, load_real_features
+from .regenerate import STEPS, Trace, TracedBatch, regenerate
+from .row_sample import BANDS, MIXED_LAMBDA, choose_rows, fold_lambda
 from .variant_catalogue import Which, check
 from .variants import Variation, as_configured, try_variants
-from .verdict import Findings, Verdict, as_metrics, judge
+from .verdict import Comparisons, Verdict, as_metrics, decide
 
 ALGORITHM = 6  # raised whenever equal inputs would give other metrics
 
@@ -76,7 +76,7 @@ def evaluate(
     manifest: pa.Table,
     images: Images,
     reference: Images,
-    execute: Callable[[pa.Table], Iterator[Traced]],
+    execute: Callable[[pa.Table], Iterator[TracedBatch]],
     reference_norms: NDArray[np.float32] | None,
     out: Path,
     seed: int,
@@ -108,8 +108,8 @@ def evaluate(
     sheet = _sheet(rows, config.sheet_rows, seed)
     alive = plan.filter(pc.equal(plan["kind"], "real"))["row_1"].to_numpy()
     try:
-        network = Network(config.features, config.inception_weights, FeatureCache(features))
-        real = look_at_real(
+        network = FeatureSource(config.features, config.inception_weights, FeatureCache(features))
+        real = load_real_features(
             images,
             alive,
             reference,
@@ -121,20 +121,20 @@ def evaluate(
             progress=progress,
         )
         weights = _weights(config)
-        extras = Extras(weights, image_seed(seed, "extras")) if weights.asks else None
-        kept = sheet | (mixed_keys(rows, HEAVY) if extras else set())
-        trace = trace_rows(execute(rows), rows.num_rows, manifest, real.extract, kept, progress)
-        pictured = extras.of_run(trace.shown, reference, HEAVY) if extras else []
+        extras = OptionalMetrics(weights, image_seed(seed, "extras")) if weights.asks else None
+        kept = sheet | (mixed_keys(rows, MIXED_LAMBDA) if extras else set())
+        trace = regenerate(execute(rows), rows.num_rows, manifest, real.extract, kept, progress)
+        pictured = extras.of_run(trace.shown, reference, MIXED_LAMBDA) if extras else []
     except FeaturesError as error:
         raise ConfigError(str(error)) from error
-    findings = find(trace, real, plan, reference_norms, seed=seed, train_more=train_more)
+    findings = compare_steps(trace, real, plan, reference_norms, seed=seed, train_more=train_more)
     measured = _measured(trace, real, findings, len(alive), reference_ids, classes, seed)
-    findings = replace(findings, beside=measured.of_steps(("mixup", "final"), HEAVY))
-    verdict = judge(findings)
+    findings = replace(findings, beside=measured.of_steps(("mixup", "final"), MIXED_LAMBDA))
+    verdict = decide(findings)
     metrics = {"algorithm": ALGORITHM, "seed": seed} | as_metrics(findings, verdict)
     metrics |= measured.as_metrics()
     metrics["records"] += [record.as_json() for record in pictured]
-    metrics["by_ratio"] = find_by_ratio(plan, trace, real)
+    metrics["by_ratio"] = compare_ratios(plan, trace, real)
     metrics["variants"] = _variants(config, variation, trace, real, seed, progress)
     drawn = [item for item in trace.shown if item[0]["key"] in sheet]
     draw_shown(drawn, images, out / "contact-sheet.png", findings.method)
@@ -146,20 +146,22 @@ def evaluate(
 def _sheet(rows: pa.Table, count: int, seed: int) -> set[str]:
     """Keys of the rows that the contact sheet shows."""
     order = stream(image_seed(seed, "evaluate"), "sheet").permutation(rows.num_rows)
-    return set(rows["key"].take(choose_shown(fold(rows["lambda"]), count, order)).to_pylist())
+    return set(
+        rows["key"].take(choose_shown(fold_lambda(rows["lambda"]), count, order)).to_pylist()
+    )
 
 
 def _measured(
     trace: Trace,
     real: RealImages,
-    findings: Findings,
+    findings: Comparisons,
     training_of: int,
     reference_ids: NDArray[np.int64] | None,
     classes: Sequence[str],
     seed: int,
 ) -> Measured:
     """The records beside the verdict."""
-    looked = Looked(
+    looked = EvaluationFeatures(
         extractor=findings.features,
         reference=real.reference.vectors,
         held_out=real.held_out > 0,
@@ -173,13 +175,13 @@ def _measured(
         mixtures=findings.method == "mixup",
     )
     bands = {name: (low, high) for name, low, high in BANDS}
-    return measure(looked, bands, HEAVY, image_seed(seed, "records"))
+    return measure(looked, bands, MIXED_LAMBDA, image_seed(seed, "records"))
 
 
-def _weights(config: EvaluateConfig) -> Weights:
+def _weights(config: EvaluateConfig) -> MetricWeights:
     """Inception's classes where its features are looked at, too."""
     inception = config.inception_weights if config.features in ("auto", "inception") else None
-    return Weights(config.lpips, config.classifier, None, inception)
+    return MetricWeights(config.lpips, config.classifier, None, inception)
 
 
 def _variants(
@@ -193,7 +195,7 @@ def _variants(
     """Each step alone and, if asked for, every option, on rows with folded lambda >= .1."""
     if variation is None:
         return None
-    heavy = np.flatnonzero(trace.folded >= HEAVY)
+    heavy = np.flatnonzero(trace.folded >= MIXED_LAMBDA)
     chosen = heavy[np.linspace(0, len(heavy) - 1, min(config.variant_rows, len(heavy))).astype(int)]
     steps = {step: trace.features[step][chosen] for step in STEPS}
     norms = None if trace.norms is None else trace.norms[chosen]

@@ -25,7 +25,7 @@ from ...models.metrics.distances import frechet_distance, is_biased, kernel_dist
 from ...models.metrics.diversity import mean_pairwise_distance
 from ...models.metrics.kernel import SUBSET_SIZE, kernel_over_subsets
 from ...models.metrics.prdc import K, expected_coverage, prdc
-from ...models.metrics.record import Record, metric_name
+from ...models.metrics.record import MetricRecord, metric_name
 
 Features = NDArray[np.floating[Any]]
 Floats = NDArray[np.float64]
@@ -39,7 +39,7 @@ _OF_ALL = "the nearest of {of:,} training images, among them the parents, out of
 
 
 @dataclass(frozen=True)
-class Real:
+class RealFeatures:
     """The real images that sets are compared with. Features are (n, D)."""
 
     extractor: Mapping[str, Any]  # its description
@@ -50,7 +50,7 @@ class Real:
 
 
 @dataclass(frozen=True)
-class Looked(Real):
+class EvaluationFeatures(RealFeatures):
     """What evaluate has features of: images of one set in one order."""
 
     steps: Mapping[str, Features]  # mixup, minimised, final: of the judged rows
@@ -63,7 +63,7 @@ class Looked(Real):
 
 @dataclass(frozen=True)
 class Measured:
-    records: tuple[Record, ...]
+    records: tuple[MetricRecord, ...]
     copying: CopyVerdict | None  # None where there are too few images to look
 
     @property
@@ -92,7 +92,7 @@ class Measured:
 
 
 def measure(
-    looked: Looked,
+    looked: EvaluationFeatures,
     bands: Mapping[str, tuple[float, float]],
     heavy: float,
     seed: int,
@@ -101,30 +101,32 @@ def measure(
 
     bands: name -> low and high folded lambda. Sets of fewer than fifty images are left out.
     """
-    desk = Desk(looked, seed, notes_of_test=(_MIXTURES,))
+    suite = MetricSuite(looked, seed, notes_of_test=(_MIXTURES,))
     judged = looked.folded >= heavy
     final = looked.steps["final"]
-    records: list[Record] = []
+    records: list[MetricRecord] = []
     for step in ("final",) if looked.mixtures else ("mixup", "final"):
-        records += desk.against(looked.steps[step][judged], f"{step}, lambda >= {heavy:g}")
+        records += suite.against(looked.steps[step][judged], f"{step}, lambda >= {heavy:g}")
     for name, (low, high) in bands.items():
         some = final[(looked.folded >= low) & (looked.folded < high)]
-        records += desk.in_a_band(some, f"final, lambda {name}")
+        records += suite.in_a_band(some, f"final, lambda {name}")
     for id_, name in enumerate(looked.classes):
         some = final[judged & (looked.class_ids == id_)]
         real = looked.reference[looked.reference_ids == id_]
-        records += desk.of_class(some, real, f"final, lambda >= {heavy:g}, class {name}")
-    records += desk.yardstick(int(judged.sum()))
-    return Measured(tuple(records), desk.verdict(final[judged]))
+        records += suite.of_class(some, real, f"final, lambda >= {heavy:g}, class {name}")
+    records += suite.yardstick(int(judged.sum()))
+    return Measured(tuple(records), suite.verdict(final[judged]))
 
 
-class Desk:
+class MetricSuite:
     """The sets that everything is compared with, and what is worked out of them once.
 
     notes_of_test: what a reader of C_T must know of the judged images.
     """
 
-    def __init__(self, looked: Real, seed: int, notes_of_test: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, looked: RealFeatures, seed: int, notes_of_test: tuple[str, ...] = ()
+    ) -> None:
         self.looked, self.seed, self.notes_of_test = looked, seed, notes_of_test
         self.name = str(looked.extractor["name"])
         self.to = "held-out images" if looked.held_out else "training images"
@@ -146,7 +148,7 @@ class Desk:
     def _copies(self, x: Features) -> Copies:
         return copies(x, self.looked.training, self.own)
 
-    def against(self, x: Features, subset: str) -> Iterator[Record]:
+    def against(self, x: Features, subset: str) -> Iterator[MetricRecord]:
         """Everything about one set."""
         if len(x) < NEEDED:
             return
@@ -157,18 +159,18 @@ class Desk:
         if self.unseen is not None:
             yield from self._c_t(x, subset)
 
-    def in_a_band(self, x: Features, subset: str) -> Iterator[Record]:
+    def in_a_band(self, x: Features, subset: str) -> Iterator[MetricRecord]:
         """What `bands` of metrics.json, with its distances, does not say."""
         if len(x) >= NEEDED:
             yield from self._prdc(x, self.looked.reference, subset)
             yield from self._copying(x, subset)
 
-    def of_class(self, x: Features, real: Features, subset: str) -> Iterator[Record]:
+    def of_class(self, x: Features, real: Features, subset: str) -> Iterator[MetricRecord]:
         if len(x) >= NEEDED and len(real) >= NEEDED:
             yield from self._distances(x, real, subset, of="of that class")
             yield from self._prdc(x, real, subset, of="of that class")
 
-    def yardstick(self, n: int) -> Iterator[Record]:
+    def yardstick(self, n: int) -> Iterator[MetricRecord]:
         """Real images judged as if they were made, `n` of them if there are so many."""
         looked = self.looked
         if len(looked.reference) >= NEEDED:
@@ -187,12 +189,12 @@ class Desk:
             return None
         return judge_copying(self._copies(x), self.unseen)
 
-    def _record(self, name: str, value: float, n: int, subset: str, **more: Any) -> Record:
-        return Record(name, value, n, self.looked.extractor, subset, **more)
+    def _record(self, name: str, value: float, n: int, subset: str, **more: Any) -> MetricRecord:
+        return MetricRecord(name, value, n, self.looked.extractor, subset, **more)
 
     def _distances(
         self, x: Features, real: Features, subset: str, of: str = ""
-    ) -> Iterator[Record]:
+    ) -> Iterator[MetricRecord]:
         if min(len(x), len(real)) < _PAIRS:
             return
         facts = {"reference": f"{self.to} {of}".strip(), "reference_n": len(real)}
@@ -220,7 +222,9 @@ class Desk:
             **facts,
         )
 
-    def _prdc(self, x: Features, real: Features, subset: str, of: str = "") -> Iterator[Record]:
+    def _prdc(
+        self, x: Features, real: Features, subset: str, of: str = ""
+    ) -> Iterator[MetricRecord]:
         if min(len(x), len(real)) <= K:
             return
         found = prdc(real, x)
@@ -237,7 +241,7 @@ class Desk:
                 notes=(_NUMBERS,),
             )
 
-    def _diversity(self, x: Features, subset: str) -> Record:
+    def _diversity(self, x: Features, subset: str) -> MetricRecord:
         found = mean_pairwise_distance(x, self.seed)
         return self._record(
             f"mpd_{self.name}",
@@ -250,7 +254,7 @@ class Desk:
             parameters={"pairs": found.pairs, "distance": "Euclidean"},
         )
 
-    def _copying(self, x: Features, subset: str) -> Iterator[Record]:
+    def _copying(self, x: Features, subset: str) -> Iterator[MetricRecord]:
         if self.own is None:
             return
         found = self._copies(x)
@@ -266,7 +270,7 @@ class Desk:
             notes=self._some(),
         )
 
-    def _c_t(self, x: Features, subset: str) -> Iterator[Record]:
+    def _c_t(self, x: Features, subset: str) -> Iterator[MetricRecord]:
         try:
             found = copying_test(x, self.looked.reference, self.looked.training, self.seed)
         except ValueError:  # no cell holds images of both sets: there is no such number

@@ -21,10 +21,10 @@ from ...models.features.networks import (
 from ...models.metrics.classifier_score import classifier_score
 from ...models.metrics.copying import NEEDED
 from ...models.metrics.perceptual import Lpips, perceptual_diversity
-from ...models.metrics.record import Record, metric_name
+from ...models.metrics.record import MetricRecord, metric_name
 from ...models.metrics.single_image import single_image_distances
 from .contact_sheet import Shown
-from .row_sample import fold
+from .row_sample import fold_lambda
 
 _PAIRS = 500  # of images whose LPIPS distance is taken
 _FEW = "too few images in a split to know how often each class occurs: the score is too low"
@@ -38,7 +38,7 @@ Images = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Weights:
+class MetricWeights:
     """What was named."""
 
     lpips: str | Path | None = None  # AlexNet's weights
@@ -53,14 +53,14 @@ class Weights:
         return any(name is not None for name in (self.lpips, self.classifier, self.inception))
 
 
-class Extras:
+class OptionalMetrics:
     """The networks that were named, opened once.
 
     Raises:
         FeaturesError: a file that is not there, or not such a network.
     """
 
-    def __init__(self, weights: Weights, seed: int) -> None:
+    def __init__(self, weights: MetricWeights, seed: int) -> None:
         self._seed = seed
         self._lpips = None if weights.lpips is None else Lpips(Path(weights.lpips))
         self._classifier: Classifier | None = None
@@ -73,7 +73,7 @@ class Extras:
             self._maps = _maps(weights)
             self._target = self._maps(weights.target[None])[0]
 
-    def of(self, images: Images, subset: str) -> Iterator[Record]:
+    def of(self, images: Images, subset: str) -> Iterator[MetricRecord]:
         """Records of one set, uint8 (n, H, W, C)."""
         if self._classifier is not None:
             yield self._score(self._classifier, images, subset)
@@ -82,7 +82,7 @@ class Extras:
         if self._target is not None:
             yield self._single(self._target, images, subset)
 
-    def of_run(self, shown: Sequence[Shown], reference: Images, heavy: float) -> list[Record]:
+    def of_run(self, shown: Sequence[Shown], reference: Images, heavy: float) -> list[MetricRecord]:
         """Of mixup, final and held-out images; sets of fewer than fifty are left out."""
         mixed = [item for item in shown if min(item[0]["lambda"], 1 - item[0]["lambda"]) >= heavy]
         sets = {"held-out images": reference[: max(len(mixed), NEEDED)]}
@@ -92,10 +92,10 @@ class Extras:
         enough = ((name, some) for name, some in sets.items() if len(some) >= NEEDED)
         return [record for name, some in enough for record in self.of(some, name)]
 
-    def _score(self, classifier: Classifier, images: Images, subset: str) -> Record:
+    def _score(self, classifier: Classifier, images: Images, subset: str) -> MetricRecord:
         found = classifier_score(classifier(images), probabilities=classifier.probabilities)
         facts = classifier.describe()
-        return Record(
+        return MetricRecord(
             metric_name("cs", facts),
             found.mean,
             len(images),
@@ -107,7 +107,7 @@ class Extras:
             notes=(_FEW,) if found.biased else (),
         )
 
-    def _diversity(self, measure: Lpips, images: Images, subset: str) -> Record:
+    def _diversity(self, measure: Lpips, images: Images, subset: str) -> MetricRecord:
         try:
             found = perceptual_diversity(measure, images, _PAIRS, self._seed)
         except RuntimeError as error:
@@ -115,7 +115,7 @@ class Extras:
                 f"LPIPS does not take images of {images.shape[2]} px"
                 f" ({str(error).splitlines()[0]}). Leave --lpips out."
             ) from error
-        return Record(
+        return MetricRecord(
             measure.name,
             found.mean,
             len(images),
@@ -127,7 +127,7 @@ class Extras:
             parameters={"pairs": found.pairs},
         )
 
-    def _single(self, target: Maps, images: Images, subset: str) -> Record:
+    def _single(self, target: Maps, images: Images, subset: str) -> MetricRecord:
         """Each image's own distance to the target; their mean."""
         parts = [
             single_image_distances(list(maps), [target] * len(maps))
@@ -137,7 +137,7 @@ class Extras:
         values = np.concatenate([part.distances for part in parts])
         facts = self._maps.describe()
         few = _FEW_PLACES.format(places=parts[0].places, dimensions=parts[0].dimensions)
-        return Record(
+        return MetricRecord(
             metric_name("sfd", facts),
             float(values.mean()),
             len(images),
@@ -151,7 +151,7 @@ class Extras:
         )
 
 
-def _maps(weights: Weights) -> TorchScriptMaps | InceptionMaps:
+def _maps(weights: MetricWeights) -> TorchScriptMaps | InceptionMaps:
     """Raises FeaturesError where no network was named, or not so that it can be used."""
     if weights.maps is None:
         if weights.inception is None:
@@ -174,6 +174,6 @@ def _maps(weights: Weights) -> TorchScriptMaps | InceptionMaps:
 
 def mixed_keys(rows: pa.Table, heavy: float) -> set[str]:
     """Keys of rows with folded lambda >= `heavy`, evenly chosen, of which pictures are kept."""
-    places = np.flatnonzero(fold(rows["lambda"]) >= heavy)
+    places = np.flatnonzero(fold_lambda(rows["lambda"]) >= heavy)
     chosen = np.linspace(0, len(places) - 1, min(_PICTURED, len(places))).astype(int)
     return set(rows["key"].take(places[chosen]).to_pylist())

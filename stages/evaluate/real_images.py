@@ -46,7 +46,7 @@ class RealImages:
 
 
 @dataclass(frozen=True)
-class Network:
+class FeatureSource:
     """The feature network that is asked for, by the words of section `evaluate`."""
 
     name: str
@@ -54,12 +54,12 @@ class Network:
     cache: FeatureCache
 
 
-def look_at_real(
+def load_real_features(
     images: Images,
     alive: NDArray[np.int64],
     reference: Images,
     rows: pa.Table,
-    network: Network,
+    network: FeatureSource,
     *,
     compared: int,
     looked_at: int,

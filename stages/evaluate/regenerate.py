@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...models.features.extractors import Extractor
 from ..common.progress import Progress
 from .contact_sheet import Shown
-from .row_sample import fold
+from .row_sample import fold_lambda
 
 STEPS = ("mixup", "minimised", "final")
 
@@ -20,7 +20,7 @@ Images = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 
-class Traced(Protocol):
+class TracedBatch(Protocol):
     """Some plan rows with their images, step by step: uint8 (B, H, W, C).
 
     norms: (B, 3), ||sigma_N S||^2 / D of the three steps; None without a score network.
@@ -50,8 +50,8 @@ class Trace:
     shown: list[Shown]
 
 
-def trace_rows(
-    batches: Iterator[Traced],
+def regenerate(
+    batches: Iterator[TracedBatch],
     total: int,
     manifest: pa.Table,
     extract: Extractor,
@@ -80,7 +80,7 @@ def trace_rows(
     rows = pa.concat_tables(tables)
     return Trace(
         rows=rows,
-        folded=fold(rows["lambda"]),
+        folded=fold_lambda(rows["lambda"]),
         features=dict(zip(STEPS, features.whole(), strict=True)),
         norms=np.concatenate(norms).astype(np.float64) if norms else None,
         reproduced=reproduced,
@@ -121,7 +121,7 @@ class _Gathered:
         return self._steps
 
 
-def _step_features(batch: Traced, extract: Extractor) -> tuple[Floats, Floats, Floats]:
+def _step_features(batch: TracedBatch, extract: Extractor) -> tuple[Floats, Floats, Floats]:
     """Features of the three steps; equal images (method mixup) go through the network once."""
     mixup = extract(batch.mixup)
     minimised = mixup if np.array_equal(batch.minimised, batch.mixup) else extract(batch.minimised)

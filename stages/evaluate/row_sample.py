@@ -13,10 +13,12 @@ from ...manifests.plan.random_streams import image_seed, stream
 Floats = NDArray[np.float64]
 
 BANDS = (("< .01", 0.0, 0.01), (".01-.1", 0.01, 0.1), (".1-.3", 0.1, 0.3), (".3-.5", 0.3, 0.51))
-HEAVY = 0.1  # folded lambda from which an image is a mixture to the eye; the verdict is on these
+MIXED_LAMBDA = (
+    0.1  # folded lambda from which an image is a mixture to the eye; the verdict is on these
+)
 
 
-def fold(lambdas: pa.ChunkedArray) -> Floats:
+def fold_lambda(lambdas: pa.ChunkedArray) -> Floats:
     """min(lambda, 1 - lambda): both parents' names may be swapped."""
     values = lambdas.to_numpy()
     folded: Floats = np.minimum(values, 1.0 - values)
@@ -34,7 +36,7 @@ def choose_rows(plan: pa.Table, count: int, seed: int) -> pa.Table:
     if total == 0:
         raise ConfigError("There are no augmented images to evaluate: the plan has real ones only.")
     order = stream(image_seed(seed, "evaluate"), "rows").permutation(total)
-    is_heavy = fold(augmented["lambda"])[order] >= HEAVY
+    is_heavy = fold_lambda(augmented["lambda"])[order] >= MIXED_LAMBDA
     heavy, light = order[is_heavy], order[~is_heavy]
     count = min(count, total)
     wanted = max(round(count * len(heavy) / total), math.ceil(2 * count / 3), count - len(light))
@@ -46,7 +48,7 @@ def choose_rows(plan: pa.Table, count: int, seed: int) -> pa.Table:
 def parents(rows: pa.Table) -> NDArray[np.int64]:
     """Training images that are looked at for the judged rows: what those could copy, and what they
     are compared with as copies."""
-    heavy = fold(rows["lambda"]) >= HEAVY
+    heavy = fold_lambda(rows["lambda"]) >= MIXED_LAMBDA
     found = [rows[name].to_numpy()[heavy] for name in ("row_1", "row_2")]
     unique: NDArray[np.int64] = np.unique(np.concatenate([*found, nearer_parents(rows)]))
     return unique

@@ -19,7 +19,7 @@ from ...models.metrics.distances import Comparison, Reference, compare
 from ...models.metrics.prdc import prdc
 from ..common.progress import Progress
 from ..generate.generate import GenerateConfig
-from .regenerate import STEPS, Traced
+from .regenerate import STEPS, TracedBatch
 from .variant_catalogue import (
     CONFIGURED,
     DENOISING,
@@ -32,13 +32,13 @@ from .variant_catalogue import (
 )
 
 Floats = NDArray[np.float64]
-Execute = Callable[[pa.Table, Changes], Iterator[Traced]]
+Execute = Callable[[pa.Table, Changes], Iterator[TracedBatch]]
 
 _FEWEST = 50  # rows, or held-out images, below which nothing is told apart
 
 
 @dataclass(frozen=True)
-class Judged:
+class VariantResult:
     """One variant's images against the held-out ones; differences are its own less the other's."""
 
     name: str
@@ -65,7 +65,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Failed:
+class FailedVariant:
     """A variant that no images came of."""
 
     name: str
@@ -85,7 +85,7 @@ class Variation:
 
 
 @dataclass(frozen=True)
-class Bench:
+class VariantBench:
     """The rows that variants are tried on, and what they are compared with."""
 
     config: GenerateConfig  # as configured
@@ -95,22 +95,24 @@ class Bench:
     norms: Floats | None  # (n, 3)
     seed: int
 
-    def known(self) -> Iterator[Judged]:
+    def known(self) -> Iterator[VariantResult]:
         """What the configured run shows of itself."""
         yield self._known("mixup", {"method": "mixup"}, 0)
         if self.config.method == "scoremix" and self.config.denoise != "off":
             yield self._known(MINIMISATION, {"denoise": "off"}, 1)
         yield self._known(CONFIGURED, {}, 2)
 
-    def _known(self, name: str, changes: Changes, step: int) -> Judged:
+    def _known(self, name: str, changes: Changes, step: int) -> VariantResult:
         norms = None if self.norms is None else self.norms[:, step]
         return self.judge(name, changes, self.steps[STEPS[step]], norms)
 
-    def judge(self, name: str, changes: Changes, features: Floats, norms: Floats | None) -> Judged:
+    def judge(
+        self, name: str, changes: Changes, features: Floats, norms: Floats | None
+    ) -> VariantResult:
         """features (n, D) of the variant's images, in the order of the rows; norms (n,)."""
         found = prdc(self.reference.vectors, features)
         config = self.config.model_copy(update=dict(changes))
-        return Judged(
+        return VariantResult(
             name=name,
             changes=changes,
             n=len(features),
@@ -138,15 +140,17 @@ def as_configured(
     norms: Floats | None,
     reference: Reference,
     seed: int,
-) -> Bench:
+) -> VariantBench:
     # The seed of the verdict's own comparisons: on the same rows these are the same numbers.
-    return Bench(variation.config, rows, reference, steps, norms, image_seed(seed, "evaluate"))
+    return VariantBench(
+        variation.config, rows, reference, steps, norms, image_seed(seed, "evaluate")
+    )
 
 
 def try_variants(
     which: Which | Mapping[str, Changes],
     variation: Variation,
-    bench: Bench,
+    bench: VariantBench,
     extract: Extractor,
     progress: Progress,
 ) -> dict[str, Any] | None:
@@ -170,7 +174,7 @@ def try_variants(
         )
         progress.note(f"variants: {why}")
         return {"rows": judging, "text": why, "table": []}
-    judged: list[Judged | Failed] = list(bench.known())
+    judged: list[VariantResult | FailedVariant] = list(bench.known())
     chosen = changes_of(which, config)
     if config.method == "scoremix" and config.denoise != "off":
         chosen = {UNMIXED: {"steps": 0}, **chosen}
@@ -183,18 +187,18 @@ def try_variants(
             except Interrupted:
                 raise
             except ScoreMixError as error:
-                judged.append(Failed(name, changes, str(error)))
+                judged.append(FailedVariant(name, changes, str(error)))
             else:
                 judged.append(bench.judge(name, changes, *made))
     return {
         "rows": bench.rows.num_rows,
-        "text": f"On {bench.rows.num_rows:,} rows: {told(judged)}",
+        "text": f"On {bench.rows.num_rows:,} rows: {summary(judged)}",
         "table": [item.as_metrics() for item in judged],
     }
 
 
 def _made(
-    batches: Iterator[Traced], extract: Extractor, advance: Callable[[int], None]
+    batches: Iterator[TracedBatch], extract: Extractor, advance: Callable[[int], None]
 ) -> tuple[Floats, Floats | None]:
     features: list[Floats] = []
     norms: list[NDArray[np.float32]] = []
@@ -210,9 +214,9 @@ def _unmixed(rows: pa.Table) -> pa.Table:
     return rows.set_column(place, rows.field(place), pa.array(np.ones(rows.num_rows)))
 
 
-def told(judged: Sequence[Judged | Failed], unit: float = 1000.0) -> str:
+def summary(judged: Sequence[VariantResult | FailedVariant], unit: float = 1000.0) -> str:
     """What the minimisation and the denoising add, each alone and together, in plain words."""
-    found = {item.name: item for item in judged if isinstance(item, Judged)}
+    found = {item.name: item for item in judged if isinstance(item, VariantResult)}
     parts = [_network(found[UNMIXED], found["mixup"], unit)] if UNMIXED in found else []
     for name, what in (
         (MINIMISATION, "The minimisation alone"),
@@ -232,7 +236,7 @@ def told(judged: Sequence[Judged | Failed], unit: float = 1000.0) -> str:
     return " ".join(parts)
 
 
-def _network(unmixed: Judged, mixup: Judged, unit: float) -> str:
+def _network(unmixed: VariantResult, mixup: VariantResult, unit: float) -> str:
     return (
         f"Real images that go through the denoising unmixed come out at a kernel distance of"
         f" {unit * unmixed.kd:.3g}, with what the network alone does to them; mixtures start from"
@@ -240,7 +244,7 @@ def _network(unmixed: Judged, mixup: Judged, unit: float) -> str:
     )
 
 
-def _best(best: Judged, unit: float) -> str:
+def _best(best: VariantResult, unit: float) -> str:
     found = best.against_configured
     if found is None:
         return best.name

@@ -36,7 +36,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Findings:
+class Comparisons:
     """What was measured: `judge` says it in words, `as_metrics` in numbers."""
 
     method: str  # as in the plan
@@ -66,7 +66,7 @@ def norm_quantiles(values: NDArray[Any] | None) -> dict[str, float] | None:
     return {"percentile_5": float(low), "median": float(median), "percentile_95": float(high)}
 
 
-def judge(findings: Findings) -> Verdict:
+def decide(findings: Comparisons) -> Verdict:
     """The kind by the interval of the kernel distance's difference, and the paragraph."""
     kind = _kind(findings)
     parts = [
@@ -84,7 +84,7 @@ def judge(findings: Findings) -> Verdict:
     return Verdict(kind, " ".join(part for part in parts if part))
 
 
-def as_metrics(findings: Findings, verdict: Verdict) -> dict[str, Any]:
+def as_metrics(findings: Comparisons, verdict: Verdict) -> dict[str, Any]:
     """metrics.json. Kernel distances are raw here; the text gives them times 1,000."""
     equal, rows = findings.reproduced
     heavy = dict(findings.heavy)
@@ -119,7 +119,7 @@ def as_metrics(findings: Findings, verdict: Verdict) -> dict[str, Any]:
     return plain
 
 
-def _difference(findings: Findings, found: Comparison) -> dict[str, Any]:
+def _difference(findings: Comparisons, found: Comparison) -> dict[str, Any]:
     """Negative is nearer to the real images than mixup."""
     return {
         "n": found.n,
@@ -130,7 +130,7 @@ def _difference(findings: Findings, found: Comparison) -> dict[str, Any]:
     }
 
 
-def _kind(findings: Findings) -> Kind:
+def _kind(findings: Comparisons) -> Kind:
     if findings.final is None or min(findings.final.n, findings.held_out) < NEEDED:
         return "none"
     low, high = findings.final.kd_interval
@@ -139,7 +139,7 @@ def _kind(findings: Findings) -> Kind:
     return "worse" if low > 0 else "no different"
 
 
-def _reproduction(findings: Findings) -> str:
+def _reproduction(findings: Comparisons) -> str:
     equal, total = findings.reproduced
     if equal == total:
         return ""
@@ -149,7 +149,7 @@ def _reproduction(findings: Findings) -> str:
     )
 
 
-def _headline(findings: Findings, kind: Kind) -> str:
+def _headline(findings: Comparisons, kind: Kind) -> str:
     final = findings.final
     if findings.method == "mixup":
         told = f": kernel distance {_of(findings)} {kernel(final.kd_after)}" if final else ""
@@ -164,7 +164,7 @@ def _headline(findings: Findings, kind: Kind) -> str:
     return f"{by}{title} images with lambda >= .1 {_HEADLINES[kind]}: {told}."
 
 
-def _against(findings: Findings, final: Comparison) -> str:
+def _against(findings: Comparisons, final: Comparison) -> str:
     low, high = final.kd_interval
     return (
         f"kernel distance {_of(findings)} {kernel(final.kd_after)} against"
@@ -173,7 +173,7 @@ def _against(findings: Findings, final: Comparison) -> str:
     )
 
 
-def _of(findings: Findings) -> str:
+def _of(findings: Comparisons) -> str:
     """What distances are taken to, and in what unit."""
     if findings.held_out:
         images = f"to {findings.held_out:,} held-out images"
@@ -182,7 +182,7 @@ def _of(findings: Findings) -> str:
     return f"{images} ({findings.kd} x 1000)"
 
 
-def _missing(findings: Findings) -> str:
+def _missing(findings: Comparisons) -> str:
     if not findings.held_out:
         return (
             "no images were held out (ingest.holdout or ingest.reference gives some), and nearness"
@@ -196,7 +196,7 @@ def _missing(findings: Findings) -> str:
     )
 
 
-def _other_parents(findings: Findings, kind: Kind) -> str:
+def _other_parents(findings: Comparisons, kind: Kind) -> str:
     if findings.other_parents is None or findings.method == "mixup" or kind == "none":
         return ""
     low, high = findings.other_parents
@@ -206,7 +206,7 @@ def _other_parents(findings: Findings, kind: Kind) -> str:
     )
 
 
-def _floor(findings: Findings, kind: Kind) -> str:
+def _floor(findings: Comparisons, kind: Kind) -> str:
     """What real images would have, counted as these were made; and as fresh ones."""
     if findings.floor is None or kind == "none":
         return ""
@@ -225,7 +225,7 @@ def _floor(findings: Findings, kind: Kind) -> str:
     return " ".join(parts)
 
 
-def _steps(findings: Findings, kind: Kind) -> str:
+def _steps(findings: Comparisons, kind: Kind) -> str:
     minimised, final = findings.minimised, findings.final
     if minimised is None or final is None or findings.method != "scoremix" or kind == "none":
         return ""
@@ -250,7 +250,7 @@ def _changed(found: Comparison) -> str:
     return "lowered" if high < 0 else "raised" if low > 0 else "did not clearly change"
 
 
-def _frechet(findings: Findings) -> str:
+def _frechet(findings: Comparisons) -> str:
     final = findings.final
     if final is None or findings.method == "mixup":
         return ""
@@ -269,7 +269,7 @@ def _frechet(findings: Findings) -> str:
     return text + "."
 
 
-def _beside(findings: Findings) -> str:
+def _beside(findings: Comparisons) -> str:
     """What one distance does not tell apart: fidelity and variety."""
     if findings.method == "mixup":
         return ""
@@ -283,7 +283,7 @@ def _beside(findings: Findings) -> str:
     return f"Beside it, from mixup to these images: {', '.join(told)}."
 
 
-def _norms(findings: Findings) -> str:
+def _norms(findings: Comparisons) -> str:
     """A norm far below real images' is over-smoothed, not better."""
     medians = {name: found["median"] for name, found in findings.norms.items() if found}
     if "mixup" not in medians or findings.method == "mixup":
@@ -305,7 +305,7 @@ def _norms(findings: Findings) -> str:
     return text
 
 
-def _label(findings: Findings) -> str:
+def _label(findings: Comparisons) -> str:
     label = findings.features.get("label")
     if label is None:
         return ""
@@ -315,7 +315,7 @@ def _label(findings: Findings) -> str:
     )
 
 
-def _advice(findings: Findings, kind: Kind) -> str:
+def _advice(findings: Comparisons, kind: Kind) -> str:
     if kind not in ("worse", "no different") or findings.method == "mixup":
         return ""
     return (

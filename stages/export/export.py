@@ -16,12 +16,12 @@ import pyarrow.compute as pc
 
 from ...manifests.errors import ConfigError, StorageError
 from ...manifests.files.atomic import json_bytes, storage_errors
-from ...manifests.files.atomic_tree import clear, measured, record_path, settle, staging
-from ...manifests.files.crash_points import at
+from ...manifests.files.atomic_tree import clear, commit_tree, measured, record_path, staging
+from ...manifests.files.crash_points import crash_point
 from ...manifests.trainers.image_bytes import open_tars
-from ...manifests.trainers.layout import Listing, read_layout
-from ...manifests.trainers.requirements import Commands, check_needs, commands_for, find_preset
-from ...manifests.trainers.spec import Preset
+from ...manifests.trainers.layout import ExportListing, read_layout
+from ...manifests.trainers.requirements import Commands, check_needs, commands_for, find_spec
+from ...manifests.trainers.spec import TrainerSpec
 from ..common.progress import Advance, Progress
 from .folder import write_tree
 from .hdf5 import write_hdf5
@@ -43,8 +43,8 @@ class Exported:
     """What lies at `out` now."""
 
     out: Path
-    preset: Preset
-    listing: Listing
+    preset: TrainerSpec
+    listing: ExportListing
     files: int
     bytes: int
     made: bool  # False: it was there already
@@ -60,7 +60,7 @@ def export(shards: Path, out: Path, config: ExportConfig, *, progress: Progress)
         StorageError: the disk is full or refuses; `out` is not made.
         LockedError: another process is making the same `out`.
     """
-    preset = find_preset(config.trainer, config.to)
+    preset = find_spec(config.trainer, config.to)
     out = Path(os.path.abspath(out))
     listing = read_layout(shards, config.layout(preset))
     _check_out(listing, out, preset)
@@ -76,12 +76,12 @@ def export(shards: Path, out: Path, config: ExportConfig, *, progress: Progress)
             _write(listing, preset, data, out, progress)
             files, size = measured(data)
             record = {"format": RECORD_FORMAT, "request": request, "files": files, "bytes": size}
-            settle(data, out, json_bytes(record | _said(listing)))
+            commit_tree(data, out, json_bytes(record | _describe_request(listing)))
     commands = commands_for(preset, listing, out.absolute())
     return Exported(out, preset, listing, files, size, made, commands)
 
 
-def _check_out(listing: Listing, out: Path, preset: Preset) -> None:
+def _check_out(listing: ExportListing, out: Path, preset: TrainerSpec) -> None:
     if out.is_symlink() or not out.name:
         what = "a symbolic link, which a rename would replace" if out.name else "the root folder"
         raise ConfigError(f"--out {out} is {what}. Name the folder or file itself.")
@@ -98,7 +98,7 @@ def _check_out(listing: Listing, out: Path, preset: Preset) -> None:
         raise ConfigError(f"--out {out} was given, but {preset.target} is {wanted}{inside}.")
 
 
-def _request(listing: Listing, preset: Preset, out: Path) -> dict[str, Any]:
+def _request(listing: ExportListing, preset: TrainerSpec, out: Path) -> dict[str, Any]:
     """What the bytes depend on; two trainers that read the same have the same."""
     layout = asdict(listing.layout)
     if layout["ratio"] is None or layout["real_only"]:  # two ways to ask for the same
@@ -149,7 +149,7 @@ def _is_other(out: Path, request: dict[str, Any], overwrite: bool) -> bool:
     )
 
 
-def _check_space(out: Path, listing: Listing) -> None:
+def _check_space(out: Path, listing: ExportListing) -> None:
     """Refuses what cannot fit before anything is written; gray made RGB is not foreseen."""
     images = int(pc.sum(listing.rows["size"]).as_py())
     if listing.layout.target == "hdf5":
@@ -162,7 +162,9 @@ def _check_space(out: Path, listing: Listing) -> None:
         )
 
 
-def _write(listing: Listing, preset: Preset, data: Path, out: Path, progress: Progress) -> None:
+def _write(
+    listing: ExportListing, preset: TrainerSpec, data: Path, out: Path, progress: Progress
+) -> None:
     target = preset.target
     images = listing.count
     if preset.real_split:
@@ -189,7 +191,7 @@ def _in_groups(advance: Advance, size: int = 64) -> Advance:
 
     def some(count: int) -> None:
         nonlocal waiting
-        at("export-image")
+        crash_point("export-image")
         waiting += count
         if waiting >= size:
             advance(waiting)
@@ -198,7 +200,7 @@ def _in_groups(advance: Advance, size: int = 64) -> Advance:
     return some
 
 
-def _said(listing: Listing) -> dict[str, Any]:
+def _describe_request(listing: ExportListing) -> dict[str, Any]:
     """For people who find the record: what the export holds."""
     return {
         "images": listing.count,

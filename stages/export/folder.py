@@ -4,14 +4,14 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ...manifests.trainers.image_bytes import Tars, rgb_png
+from ...manifests.trainers.image_bytes import ShardImages, rgb_png
 from ...manifests.trainers.layout import Entry, Slice, key_of
 
 Advance = Callable[[int], None]
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
-def write_tree(entries: Iterator[Entry], tars: Tars, data: Path, advance: Advance) -> None:
+def write_tree(entries: Iterator[Entry], tars: ShardImages, data: Path, advance: Advance) -> None:
     """Writes every entry below the new folder `data`."""
     os.mkdir(data)
     root, made = str(data), set()
@@ -23,7 +23,9 @@ def write_tree(entries: Iterator[Entry], tars: Tars, data: Path, advance: Advanc
         _write_file(f"{root}/{path}", payload)
 
 
-def payloads(entries: Iterator[Entry], tars: Tars, advance: Advance) -> Iterator[tuple[str, bytes]]:
+def payloads(
+    entries: Iterator[Entry], tars: ShardImages, advance: Advance
+) -> Iterator[tuple[str, bytes]]:
     """(path, bytes) of every entry, verified; gray is made RGB where the entry says so."""
     for path, payload, to_rgb in entries:
         if isinstance(payload, Slice):

@@ -16,16 +16,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...manifests.errors import ConfigError
-from ...manifests.trainers.image_bytes import Tars
-from ...manifests.trainers.layout import Listing
-from ...manifests.trainers.spec import Preset
+from ...manifests.trainers.image_bytes import ShardImages
+from ...manifests.trainers.layout import ExportListing
+from ...manifests.trainers.spec import TrainerSpec
 from .folder import Advance
 
 _ROWS = 64  # images decoded and written at a time
 _HEADER = 4096  # bytes, more than the file has beside images and labels
 
 
-def write_hdf5(listing: Listing, preset: Preset, tars: Tars, data: Path, advance: Advance) -> None:
+def write_hdf5(
+    listing: ExportListing, preset: TrainerSpec, tars: ShardImages, data: Path, advance: Advance
+) -> None:
     """Writes `data`/FILE, FILE as the preset names it. Pixels are exactly those of the images.
 
     imgs: (N, 3, R, R) or (N, R, R, 3) as `preset.axes` says, gray repeated; labels: (N,), zeros
@@ -72,7 +74,7 @@ def _dataset(h5py: ModuleType, file: Any, name: str, shape: tuple[int, ...], dty
     return h5py.Dataset(h5py.h5d.create(file.id, name.encode(), kind, space, creation))
 
 
-def _batches(listing: Listing, tars: Tars) -> Iterator[NDArray[np.uint8]]:
+def _batches(listing: ExportListing, tars: ShardImages) -> Iterator[NDArray[np.uint8]]:
     """uint8 (rows, R, R, 3), in the order of the listing."""
     block = np.empty((_ROWS, listing.resolution, listing.resolution, 3), np.uint8)
     filled = 0

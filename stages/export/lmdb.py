@@ -7,8 +7,8 @@ from types import ModuleType
 import pyarrow.compute as pc
 
 from ...manifests.errors import ConfigError, StorageError
-from ...manifests.trainers.image_bytes import Tars, rgb_png
-from ...manifests.trainers.layout import Listing
+from ...manifests.trainers.image_bytes import ShardImages, rgb_png
+from ...manifests.trainers.layout import ExportListing
 from .folder import Advance
 
 _PAGE = 4096
@@ -16,7 +16,7 @@ _SPARE = 16 << 20  # bytes of a map beyond what its pages need
 _COMMIT = 8 << 20  # bytes of images between two commits: what a transaction holds in memory
 
 
-def write_lmdb(listing: Listing, tars: Tars, data: Path, advance: Advance) -> None:
+def write_lmdb(listing: ExportListing, tars: ShardImages, data: Path, advance: Advance) -> None:
     """Writes the folder `data` with data.mdb; its bytes depend on the images alone."""
     lmdb = _lmdb()
     try:
@@ -30,7 +30,9 @@ def write_lmdb(listing: Listing, tars: Tars, data: Path, advance: Advance) -> No
         ) from error
 
 
-def _write(lmdb: ModuleType, listing: Listing, tars: Tars, data: Path, advance: Advance) -> None:
+def _write(
+    lmdb: ModuleType, listing: ExportListing, tars: ShardImages, data: Path, advance: Advance
+) -> None:
     environment = lmdb.open(
         str(data), map_size=map_size(listing), sync=False, metasync=False, readahead=False
     )
@@ -51,13 +53,13 @@ def _write(lmdb: ModuleType, listing: Listing, tars: Tars, data: Path, advance: 
     (data / "lock.mdb").unlink()  # readers make their own; it holds process numbers
 
 
-def _images(listing: Listing, tars: Tars) -> Iterator[bytes]:
+def _images(listing: ExportListing, tars: ShardImages) -> Iterator[bytes]:
     for row in listing.images():
         image = tars.read(row.key, row.image)
         yield rgb_png(image) if listing.to_rgb else image
 
 
-def map_size(listing: Listing) -> int:
+def map_size(listing: ExportListing) -> int:
     """Bytes that the database may grow to: each image in whole pages, doubled, and some spare.
 
     Twice, because a page that a commit replaces is free only for the commit after the next, and

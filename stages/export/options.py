@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from ...manifests.errors import ConfigError
 from ...manifests.trainers.layout import Layout, Target
-from ...manifests.trainers.spec import Preset
+from ...manifests.trainers.spec import TrainerSpec
 
 
 class LayoutChoice(BaseModel, frozen=True, extra="forbid"):
@@ -20,7 +20,7 @@ class LayoutChoice(BaseModel, frozen=True, extra="forbid"):
     hard_labels: Literal["argmax"] | None = None
     domains: tuple[str, str] | None = None  # unpaired: classes of A and B
 
-    def layout(self, preset: Preset) -> Layout:
+    def layout(self, preset: TrainerSpec) -> Layout:
         """The choice for the trainer of `preset`; raises ConfigError where they disagree."""
         if self.domains and preset.target != "unpaired":
             raise ConfigError(f"--domains is for the unpaired layout, not for {preset.target}.")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from ...manifests.trainers.image_bytes import Tars
+from ...manifests.trainers.image_bytes import ShardImages
 from ...manifests.trainers.layout import Entry
 from .folder import Advance, payloads
 
@@ -29,7 +29,7 @@ _REGULAR_FILE = 0o100644 << 16
 _MOST_32, _MOST_16 = 0xFFFFFFFF, 0xFFFF  # stand for "see the zip64 record"
 
 
-def write_zip(entries: Iterator[Entry], tars: Tars, data: Path, advance: Advance) -> None:
+def write_zip(entries: Iterator[Entry], tars: ShardImages, data: Path, advance: Advance) -> None:
     """Writes every entry into the new zip `data`, in their order; the directory is sorted."""
     with open(data, "xb", buffering=_BUFFER) as file:
         archive = ZipWriter(file)

@@ -24,16 +24,16 @@ from ..common.progress import Progress
 from ..corpus.store import Corpus
 from ..evaluate.evaluate import EvaluateConfig
 from ..evaluate.feature_cache import FeatureCache
-from ..evaluate.metric_records import Desk, Real
+from ..evaluate.metric_records import MetricSuite, RealFeatures
 from ..evaluate.number_format import rounded
-from ..evaluate.optional_metrics import Extras, Weights
+from ..evaluate.optional_metrics import MetricWeights, OptionalMetrics
 from ..images.decode import Preparation, decode, pillow_limits
 from ..ingest.config import IngestConfig
 from .best import choose_best
 from .read import Samples, open_samples
 from .sets import find_sets
 from .sheet import draw_pairs
-from .summary import told
+from .summary import summary
 
 ALGORITHM = 1  # raised whenever equal inputs would give other figures
 
@@ -45,7 +45,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Asked:
+class JudgeRequest:
     """What is asked of one call."""
 
     path: Path  # folder, zip, .npz or .npy; or a folder of such, one for each snapshot
@@ -70,17 +70,17 @@ class _Bench:
 
     corpus: Corpus
     extract: Extractor
-    desk: Desk
+    suite: MetricSuite
     reference: Reference
-    extras: Extras
+    extras: OptionalMetrics
     training: dict[str, str]  # pixel sha256 -> key
     held_out: set[str]  # pixel sha256
     seed: int
     progress: Progress
 
 
-def judge(
-    asked: Asked,
+def evaluate_samples(
+    asked: JudgeRequest,
     config: EvaluateConfig,
     ingest: IngestConfig,
     corpus: Corpus,
@@ -139,10 +139,10 @@ def _preparation(ingest: IngestConfig, corpus: Corpus) -> Preparation:
     )
 
 
-def _weights(config: EvaluateConfig, target: Images | None) -> Weights:
+def _weights(config: EvaluateConfig, target: Images | None) -> MetricWeights:
     """Inception's where its features are looked at, too."""
     inception = config.inception_weights if config.features in ("auto", "inception") else None
-    return Weights(config.lpips, config.classifier, config.maps, inception, target)
+    return MetricWeights(config.lpips, config.classifier, config.maps, inception, target)
 
 
 def _target(path: Path | None, how: Preparation) -> Images | None:
@@ -161,7 +161,7 @@ def _target(path: Path | None, how: Preparation) -> Images | None:
 
 
 def _bench(
-    asked: Asked,
+    asked: JudgeRequest,
     config: EvaluateConfig,
     corpus: Corpus,
     target: Images | None,
@@ -183,16 +183,16 @@ def _bench(
     with progress.task("features of real images", total, "images") as advance:
         training = cache.features(extract, corpus.images, advance)
         reference = cache.features(extract, against, advance) if held_out else training
-    looked = Real(extract.describe(), reference, held_out, training, len(training))
+    looked = RealFeatures(extract.describe(), reference, held_out, training, len(training))
     stage_seed = image_seed(seed, "generated")
     used = pc.is_in(corpus.sources["status"], pa.array(["train", "reference"]))
     hashes = corpus.sources.filter(used).select(["status", "pixel_sha256", "key"]).to_pylist()
     return _Bench(
         corpus=corpus,
         extract=extract,
-        desk=Desk(looked, stage_seed),
+        suite=MetricSuite(looked, stage_seed),
         reference=Reference(reference),
-        extras=Extras(_weights(config, target), stage_seed),
+        extras=OptionalMetrics(_weights(config, target), stage_seed),
         training={row["pixel_sha256"]: row["key"] for row in hashes if row["status"] == "train"},
         held_out={row["pixel_sha256"] for row in hashes if row["status"] == "reference"},
         seed=stage_seed,
@@ -209,10 +209,10 @@ def _judge_set(samples: Samples, bench: _Bench) -> _Set:
         )
     with bench.progress.task(f"features {samples.name}", count, "images") as advance:
         features = FeatureCache(None).features(bench.extract, samples.images, advance)
-    records = [*bench.desk.against(features, samples.name)]
+    records = [*bench.suite.against(features, samples.name)]
     records += bench.extras.of(samples.images, samples.name)
     resampled = resampled_kernel(bench.reference, features, bench.seed)
-    verdict = bench.desk.verdict(features)
+    verdict = bench.suite.verdict(features)
     facts: dict[str, Any] = {
         "name": samples.name,
         "digest": samples.digest,
@@ -244,7 +244,7 @@ def _nearest(
     samples: Samples, features: Any, bench: _Bench
 ) -> tuple[list[dict[str, Any]], list[tuple[Images, Images]]]:
     """The samples nearest to a training image, by features; and these as pictures."""
-    found = bench.desk.copies_in(features)
+    found = bench.suite.copies_in(features)
     if found is None:
         return [], []
     order = np.argsort(found.ratios, kind="stable")[:_PAIRS].tolist()
@@ -263,12 +263,12 @@ def _nearest(
     ]
 
 
-def _report(asked: Asked, found: list[_Set], bench: _Bench) -> dict[str, Any]:
-    looked = bench.desk.looked
+def _report(asked: JudgeRequest, found: list[_Set], bench: _Bench) -> dict[str, Any]:
+    looked = bench.suite.looked
     least = min(one.facts["judged"] for one in found)
-    real = list(bench.desk.yardstick(least))
+    real = list(bench.suite.yardstick(least))
     if looked.held_out:
-        real += bench.extras.of(bench.corpus.reference, bench.desk.to)
+        real += bench.extras.of(bench.corpus.reference, bench.suite.to)
     for one in found:
         one.facts["kernel"] = _kernel(one.resampled)
     report = {
@@ -277,15 +277,15 @@ def _report(asked: Asked, found: list[_Set], bench: _Bench) -> dict[str, Any]:
         "seed": bench.seed,
         "corpus": bench.corpus.digest,
         "features": dict(looked.extractor),
-        "kd": bench.extract.kd + bench.desk.suffix,
-        "fd": bench.extract.fd + bench.desk.suffix,
+        "kd": bench.extract.kd + bench.suite.suffix,
+        "fd": bench.extract.fd + bench.suite.suffix,
         "held_out": len(bench.corpus.reference),
         "training": len(bench.corpus.images),
         "sets": [one.facts for one in found],
         "real": [record.as_json() for record in real],
         "best": choose_best([(one.facts, one.resampled) for one in found]),
     }
-    return report | {"text": told(report)}
+    return report | {"text": summary(report)}
 
 
 def _kernel(resampled: Floats) -> dict[str, float]:

@@ -20,7 +20,7 @@ from ..images.decode import Decoded, Preparation, pillow_limits
 from ..images.decode_pool import Decoders
 from ..sources.base import Input
 from .grids import why_no_sample
-from .sets import Asking, open_set
+from .sets import SampleSet, open_set
 
 _BAD = 0.5  # of the files: with more damaged ones there is nothing to judge
 _NAMED = 5  # files that a message names
@@ -47,7 +47,7 @@ class Samples:
 
 @contextlib.contextmanager
 def open_samples(
-    asking: Asking, how: Preparation, *, most: int, seed: int, scratch: Path, progress: Progress
+    asking: SampleSet, how: Preparation, *, most: int, seed: int, scratch: Path, progress: Progress
 ) -> Iterator[Samples]:
     """Decodes a set; its images are there as long as the block runs.
 
@@ -123,7 +123,7 @@ class _Pile:
         return np.memmap(self._file, np.uint8, "r", shape=(self._count, *self._shape))
 
 
-def _refuse_bad(asking: Asking, read: int, left_out: list[tuple[str, str]]) -> None:
+def _refuse_bad(asking: SampleSet, read: int, left_out: list[tuple[str, str]]) -> None:
     if len(left_out) > _BAD * read or len(left_out) == read:
         raise InputError(
             f"--generated {asking.path}: {len(left_out):,} of {read:,} images cannot be read:"
@@ -131,7 +131,7 @@ def _refuse_bad(asking: Asking, read: int, left_out: list[tuple[str, str]]) -> N
         )
 
 
-def _refuse_grids(asking: Asking, good: list[tuple[Input, Decoded]], side: int) -> None:
+def _refuse_grids(asking: SampleSet, good: list[tuple[Input, Decoded]], side: int) -> None:
     by_size: dict[tuple[int, int], list[Input]] = {}
     for item, decoded in good:
         assert decoded.width and decoded.height

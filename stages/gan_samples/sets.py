@@ -9,20 +9,20 @@ from ...manifests.errors import ConfigError, InputError
 from ..sources.base import Input, Source
 from ..sources.folders import open_folder
 from ..sources.numpy_files import SUFFIXES, open_numpy
-from ..sources.open import Asked, open_source
+from ..sources.open import SourceSpec, open_source
 
 _ARCHIVES = (".zip", *SUFFIXES)
 
 
 @dataclass(frozen=True)
-class Asking:
+class SampleSet:
     """One set: `name` in the report, and where its images lie."""
 
     name: str
     path: Path
 
 
-def find_sets(given: Path, snapshots: bool | None, classes: tuple[str, ...]) -> list[Asking]:
+def find_sets(given: Path, snapshots: bool | None, classes: tuple[str, ...]) -> list[SampleSet]:
     """The sets at `given`, in the natural order of their names; more than one are snapshots.
 
     snapshots: True: every sub-folder with images and every archive in the folder is one. None: so
@@ -37,7 +37,7 @@ def find_sets(given: Path, snapshots: bool | None, classes: tuple[str, ...]) -> 
             f"--generated {given}: there is nothing there. Name a folder, zip, .npz or .npy of the"
             " images that the GAN made."
         )
-    one = [Asking(given.resolve().name, given)]
+    one = [SampleSet(given.resolve().name, given)]
     if snapshots is False:
         return one
     parts = _parts(given) if given.is_dir() else []
@@ -60,21 +60,21 @@ def natural(name: str) -> list[tuple[int, str]]:
     ]
 
 
-def _parts(folder: Path) -> list[Asking]:
+def _parts(folder: Path) -> list[SampleSet]:
     found = []
     for path in folder.iterdir():
         if path.name.startswith("."):
             continue
         if path.is_dir() and any(map(is_image, open_folder(path, folder, False).inputs)):
-            found.append(Asking(path.name, path))
+            found.append(SampleSet(path.name, path))
         elif path.is_file() and path.suffix.lower() in _ARCHIVES:
-            found.append(Asking(path.stem, path))
+            found.append(SampleSet(path.stem, path))
     names = Counter(asking.name for asking in found)
-    told = [one if names[one.name] == 1 else Asking(one.path.name, one.path) for one in found]
+    told = [one if names[one.name] == 1 else SampleSet(one.path.name, one.path) for one in found]
     return sorted(told, key=lambda asking: (natural(asking.name), asking.name))
 
 
-def _look_like_snapshots(folder: Path, parts: list[Asking], classes: tuple[str, ...]) -> bool:
+def _look_like_snapshots(folder: Path, parts: list[SampleSet], classes: tuple[str, ...]) -> bool:
     if len(parts) < 2 or any(_lies_in(folder)):
         return False
     names = [part.name for part in parts]
@@ -100,7 +100,7 @@ def is_image(item: Input) -> bool:
     return item.claims_image and not item.hidden
 
 
-def open_set(asking: Asking) -> Source:
+def open_set(asking: SampleSet) -> Source:
     """The images of a set, whatever holds them. They are read after this returns.
 
     Raises:
@@ -113,7 +113,7 @@ def open_set(asking: Asking) -> Source:
     elif path.suffix.lower() in SUFFIXES:
         return open_numpy(path)
     elif path.suffix.lower() == ".zip":
-        with open_source(Asked(str(path), classes=False), "--generated") as source:
+        with open_source(SourceSpec(str(path), classes=False), "--generated") as source:
             found = source  # members of a zip are read by path, open or not
     else:
         raise ConfigError(

@@ -74,7 +74,7 @@ def text_table(report: Report) -> str:
     return "\n".join(lines)
 
 
-def told(report: Report) -> list[str]:
+def summary(report: Report) -> list[str]:
     """What there is to say, a sentence or two each; the most important first."""
     lines = [_best(report)] if report["best"] else [_single(report)]
     for one in report["sets"]:

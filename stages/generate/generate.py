@@ -21,11 +21,11 @@ from ...manifests.errors import ConfigError, Interrupted, ScoreMixError
 from ...models.method.methods import FrozenScore, ScoreMixOptions, Steps, bridged, mixup, scoremix
 from ...models.method.minimise import score_norm
 from ...models.network.checkpoint import TrainedNet
-from ...models.network.compiled import Compile, compile_trunk, missing, named
-from ...models.network.device import one_thread, settle
-from ..common.ordered_map import ordered
-from ..common.out_of_memory import fitting
-from ..common.presets import BRIDGE_T0, choose, micro_batch
+from ...models.network.compiled import Compile, compile_trunk, missing_compiler, named
+from ...models.network.device import one_thread, set_deterministic
+from ..common.ordered_map import ordered_map
+from ..common.out_of_memory import explain_out_of_memory
+from ..common.presets import BRIDGE_T0, choose_preset, micro_batch
 from ..common.tensors import to_pixels, to_unit
 from .noise import Streams
 
@@ -67,7 +67,7 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
         self, preset: str, resolution: int, width: int, device_type: str
     ) -> "GenerateConfig":
         """Every unset or automatic value filled in, from tables and never from a probe."""
-        row = choose(preset, resolution, device_type)[1]
+        row = choose_preset(preset, resolution, device_type)[1]
         filled: dict[str, Any] = {}
         defaults = {
             "steps": row.minimise_steps,
@@ -144,7 +144,7 @@ def shortened(recipe: dict[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Batch:
+class GeneratedBatch:
     """Some plan rows with their images, step by step: uint8 (B, H, W, C)."""
 
     rows: pa.Table
@@ -162,7 +162,7 @@ def generate(
     *,
     device: torch.device,
     stopping: Callable[[], bool] = lambda: False,
-) -> Iterator[Batch]:
+) -> Iterator[GeneratedBatch]:
     """Makes the images of `rows` (plan rows of one kind), a micro-batch at a time.
 
     On a CPU several micro-batches are made at once, each by one thread: their bits then do not
@@ -173,17 +173,17 @@ def generate(
         ScoreMixError: an image came out not finite or blank, or memory did not suffice.
     """
     size = recipe["micro_batch"]
-    settle(device)
+    set_deterministic(device)
     score = None
     if net is not None:
         net.net.trunk_dtype = torch.bfloat16 if recipe["precision"] == "bfloat16" else None
         how = recipe.get("compile", "off")
-        if lack := missing(how, device.type):
+        if lack := missing_compiler(how, device.type):
             raise ConfigError(f"generate.compile: {how} needs {lack}. Set generate.compile: off.")
         compile_trunk(net.net, how)
         score = FrozenScore(net.net, net.sigma_1, net.sigma_N)
 
-    def make(start: int, ahead: Executor | None = None) -> Batch:
+    def make(start: int, ahead: Executor | None = None) -> GeneratedBatch:
         if stopping():
             raise Interrupted(
                 "Generation stopped; finished shards stay, and the same command resumes."
@@ -197,7 +197,7 @@ def generate(
             yield from map(partial(make, ahead=ahead), starts)
         return
     with one_thread() as threads, ThreadPoolExecutor(threads, "generate") as pool:
-        yield from ordered(pool, make, starts, ahead=threads)
+        yield from ordered_map(pool, make, starts, ahead=threads)
 
 
 def _make(
@@ -207,7 +207,7 @@ def _make(
     score: FrozenScore | None,
     device: torch.device,
     ahead: Executor | None = None,
-) -> Batch:
+) -> GeneratedBatch:
     count, size = part.num_rows, recipe["micro_batch"]
     # The tail is padded with its own last row: every batch has one shape, the plan's.
     padded = np.minimum(np.arange(size), count - 1)
@@ -225,7 +225,7 @@ def _make(
         steps = scoremix(x1, x2, lambda_, score, noise, options(recipe))
     _check_finite(steps, part)
     _check_spread(steps, part)
-    return Batch(
+    return GeneratedBatch(
         rows=part,
         mixup=to_pixels(steps.mixup[:count]),
         minimised=to_pixels(steps.minimised[:count]),
@@ -240,14 +240,14 @@ def _real(
     images: NDArray[np.uint8],
     score: FrozenScore | None,
     count: int,
-) -> Batch:
+) -> GeneratedBatch:
     """Real images pass through untouched; only their norms are worked out."""
     pixels = np.asarray(images[part["row_1"].to_numpy()])
     norms = None
     if score is not None:
         norm = score_norm(x1, score, score.sigma_N)[:count].cpu().numpy()
         norms = np.repeat(norm[:, None], 3, axis=1)
-    return Batch(part, pixels, pixels, pixels, norms)
+    return GeneratedBatch(part, pixels, pixels, pixels, norms)
 
 
 def options(recipe: dict[str, Any]) -> ScoreMixOptions:
@@ -265,7 +265,7 @@ def options(recipe: dict[str, Any]) -> ScoreMixOptions:
 
 def _fitting(size: int, side: int, device: torch.device) -> contextlib.AbstractContextManager[None]:
     """A micro-batch stays as planned where it does not fit; what to set is the user's choice."""
-    return fitting(
+    return explain_out_of_memory(
         f"A micro-batch of {size} images of {side} px",
         device,
         "Finished shards stay. Stop other programs and run the same command again, or set"

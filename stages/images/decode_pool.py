@@ -21,7 +21,7 @@ from typing import IO, TypeVar
 
 import numpy as np
 
-from ..common.ordered_map import ordered
+from ..common.ordered_map import ordered_map
 from ..sources.base import Input
 from .decode import Decoded, Preparation, decode, pillow_limits
 from .similarity import perceptual_hashes
@@ -98,7 +98,7 @@ class Decoders:
     def _ordered(
         self, function: Callable[[_Item], _Result], items: Iterable[_Item], ahead: int
     ) -> Iterator[_Result]:
-        return ordered(self._threads, function, items, ahead)
+        return ordered_map(self._threads, function, items, ahead)
 
     def _process(self) -> "_Process":
         process: _Process | None = getattr(self._local, "process", None)

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from ...manifests.errors import ConfigError
 from ..images.decode import Fit
-from ..sources.open import Asked
+from ..sources.open import SourceSpec
 
 SIDES = [
     side for side in range(8, 1025) if side % (2 if side <= 64 else 4 if side <= 128 else 8) == 0
@@ -124,18 +124,18 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
         return self.reference is not None or bool(self.holdout)
 
     @property
-    def sources(self) -> list[Asked]:
+    def sources(self) -> list[SourceSpec]:
         """What is to be opened, in order."""
         listed = self.source if isinstance(self.source, list) else [self.source]
         return [self._asked(item, self.path) for item in listed]
 
     @property
-    def beside(self) -> Asked | None:
+    def beside(self) -> SourceSpec | None:
         """The source of the reference, where it is one of its own."""
         return None if self.reference is None else self._asked(self.reference, None)
 
-    def _asked(self, item: str | SourceConfig, path: str | None) -> Asked:
+    def _asked(self, item: str | SourceConfig, path: str | None) -> SourceSpec:
         plain = item if isinstance(item, SourceConfig) else SourceConfig(source=item, path=path)
         facts = plain.model_dump()
         facts["license"] = plain.license or self.license
-        return Asked(**facts, classes=self.classes == "auto")
+        return SourceSpec(**facts, classes=self.classes == "auto")

@@ -13,11 +13,11 @@ from ...manifests.errors import InputError
 from ..common.progress import Progress
 from ..corpus.store import Corpus, Staging, write_corpus
 from ..images.similarity import nearest_earlier
-from ..sources.remote import Fetching
+from ..sources.remote import FetchOptions
 from .config import IngestConfig, MaxBad, SourceConfig
-from .inventory import Found, hold_out_share, keep_apart, looking, spares
+from .inventory import Inventory, hold_out_share, keep_apart, open_inventory, spares
 from .reader import Reader, Tally, no_images
-from .split import Group, Record, shuffled
+from .split import Group, InputRecord, shuffled
 
 __all__ = ["IngestConfig", "MaxBad", "SourceConfig", "ingest"]
 
@@ -33,7 +33,7 @@ def ingest(
     seed: int,
     progress: Progress,
     workers: int | None = None,
-    fetching: Fetching | None = None,
+    fetching: FetchOptions | None = None,
     refused: frozenset[str] = frozenset(),
 ) -> Corpus:
     """Reads the sources that `config` names into the corpus folder `out`, and opens it.
@@ -49,7 +49,7 @@ def ingest(
         InputError: no image, fewer than two to train on, or more bad ones than `max_bad` allows.
         StorageError: the disk is full or cannot be written, or a source's store does not answer.
     """
-    with looking(config, seed, workers, fetching=fetching) as found:
+    with open_inventory(config, seed, workers, fetching=fetching) as found:
         keep_apart(found, out)
 
         # Bytes become pixels, in parallel and in order.
@@ -79,8 +79,8 @@ def ingest(
 
 
 def _read(
-    config: IngestConfig, reader: Reader, found: Found, seed: int, progress: Progress
-) -> tuple[list[Record], list[Record]]:
+    config: IngestConfig, reader: Reader, found: Inventory, seed: int, progress: Progress
+) -> tuple[list[InputRecord], list[InputRecord]]:
     """The good training and reference images, each in name order."""
     wanted = sum(min(group.wanted, len(group.order)) for group in found.groups)
     spare = len(spares(config, found)) - (0 if config.separate else wanted)
@@ -115,7 +115,7 @@ def _none_held_out(share: float, count: int) -> str:
     )
 
 
-def _without_empty_classes(found: Found, progress: Progress) -> Found:
+def _without_empty_classes(found: Inventory, progress: Progress) -> Inventory:
     """Classes all of whose images are bad would be labels that nothing has."""
     alive = {record.class_name for record in found.records if not record.why_not}
     empty = [name for name in found.classes if name not in alive]
@@ -124,7 +124,7 @@ def _without_empty_classes(found: Found, progress: Progress) -> Found:
     return replace(found, classes=[name for name in found.classes if name in alive])
 
 
-def _too_few(found: Found, train: list[Record]) -> InputError:
+def _too_few(found: Inventory, train: list[InputRecord]) -> InputError:
     named = "".join(f" ({record.input.name})" for record in train)
     plural = "" if train else "s"
     left = (record for record in found.records if record.is_image and record not in train)
@@ -137,12 +137,12 @@ def _too_few(found: Found, train: list[Record]) -> InputError:
     )
 
 
-def _all_gray(records: list[Record]) -> bool:
+def _all_gray(records: list[InputRecord]) -> bool:
     return all(record.decoded is not None and record.decoded.gray for record in records)
 
 
 def _rows(
-    config: IngestConfig, found: Found, train: list[Record], reference: list[Record]
+    config: IngestConfig, found: Inventory, train: list[InputRecord], reference: list[InputRecord]
 ) -> _Rows:
     """A row for every input, those of ingest.reference after the sources'."""
     limit = f"ingest.reference_limit {config.reference_limit}"

@@ -12,38 +12,38 @@ from ..images.decode import Preparation, pillow_limits
 from ..images.decode_pool import Decoders, prepare
 from ..sources.base import Source
 from ..sources.open import open_source
-from ..sources.remote import Fetching
+from ..sources.remote import FetchOptions
 from .config import SIDES, IngestConfig
 from .reader import cut_up, list_records, median_side, no_images
-from .split import Group, Record, choose, classify, hold_out, spelled
+from .split import Group, InputRecord, choose, class_label_name, classify, hold_out
 
 _HOLDOUT = 0.1  # where nothing else gives held-out images ...
 _HOLDOUT_FROM = 100  # ... and there are at least so many images
 
 
 @dataclass(frozen=True)
-class Found:
+class Inventory:
     """What is there, which class it has, and which of it is to be looked at."""
 
     what: str  # the sources, for messages
     sources: list[Source]
     pool: Decoders
-    records: list[Record]  # of the sources
-    others: list[Record]  # of ingest.reference; their rows come after the sources'
+    records: list[InputRecord]  # of the sources
+    others: list[InputRecord]  # of ingest.reference; their rows come after the sources'
     how: Preparation
     classes: list[str]
     groups: list[Group]  # to train on
 
 
 @contextlib.contextmanager
-def looking(
+def open_inventory(
     config: IngestConfig,
     seed: int,
     workers: int | None,
     *,
     reading: bool = True,
-    fetching: Fetching | None = None,
-) -> Iterator[Found]:
+    fetching: FetchOptions | None = None,
+) -> Iterator[Inventory]:
     """Opens the sources and lists what is in them; they can be read as long as it is open.
 
     reading: all of them will be; otherwise no decoding process is started ahead.
@@ -62,7 +62,7 @@ def looking(
             for place, item in enumerate(asked)
         ]
         what = sources[0].what if len(sources) == 1 else f"ingest.source ({len(sources)} sources)"
-        parts: list[tuple[Source, list[Record]]] = []
+        parts: list[tuple[Source, list[InputRecord]]] = []
         first = 0
         for place, source in enumerate(sources):
             part = list_records(source, place, first, pool)
@@ -80,7 +80,7 @@ def looking(
         choice = partial(choose, limit=config.limit, per_class=config.per_class)
         groups = choice(records, what, fraction=config.fraction, seed=seed)
         others = _reference(config, stack, first, pool, classes, fetching)
-        yield Found(what, sources, pool, records, others, how, classes, groups)
+        yield Inventory(what, sources, pool, records, others, how, classes, groups)
 
 
 def _reference(
@@ -89,8 +89,8 @@ def _reference(
     first: int,
     pool: Decoders,
     classes: list[str],
-    fetching: Fetching | None,
-) -> list[Record]:
+    fetching: FetchOptions | None,
+) -> list[InputRecord]:
     """The inputs of ingest.reference, with a class where the training images have it too."""
     if config.beside is None:
         return []
@@ -98,13 +98,13 @@ def _reference(
     records = list_records(source, -1, first, pool)
     digits = len(classes[-1]) if classes and classes[-1].isdecimal() else 0
     for record in records:
-        name = spelled(record.input.label, digits)
+        name = class_label_name(record.input.label, digits)
         record.class_name = name if record.is_image and name in classes else None
     return records
 
 
 def _preparation(
-    config: IngestConfig, sources: list[Source], records: list[Record], what: str
+    config: IngestConfig, sources: list[Source], records: list[InputRecord], what: str
 ) -> Preparation:
     red, green, blue = bytes.fromhex(config.background[1:])
     suggested = {source.resolution for source in sources}
@@ -124,7 +124,7 @@ def _preparation(
     )
 
 
-def spares(config: IngestConfig, found: Found) -> list[Record]:
+def spares(config: IngestConfig, found: Inventory) -> list[InputRecord]:
     """Images that may be held out, in name order."""
     if config.reference is not None:
         return [record for record in found.others if record.is_image]
@@ -135,8 +135,8 @@ def spares(config: IngestConfig, found: Found) -> list[Record]:
 
 
 def hold_out_share(
-    config: IngestConfig, train: list[Record], reference: list[Record], seed: int
-) -> tuple[list[Record], list[Record]]:
+    config: IngestConfig, train: list[InputRecord], reference: list[InputRecord], seed: int
+) -> tuple[list[InputRecord], list[InputRecord]]:
     """Moves `holdout` of the training images to the reference, where it is asked for or due."""
     share = config.holdout
     if share is None:
@@ -154,12 +154,12 @@ def hold_out_share(
     return kept, reference + [record for record in train if record in held]
 
 
-def _image(record: Record) -> tuple[int, str]:
+def _image(record: InputRecord) -> tuple[int, str]:
     """Of which image a patch is."""
     return record.source, record.input.name.rpartition("#")[0]
 
 
-def keep_apart(found: Found, out: Path) -> None:
+def keep_apart(found: Inventory, out: Path) -> None:
     """Raises ConfigError where the corpus would become an input of the next run."""
     for source in found.sources:
         if source.folder is not None and out.resolve().is_relative_to(source.folder):

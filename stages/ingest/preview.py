@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..common.progress import Progress
-from ..sources.remote import Fetching
+from ..sources.remote import FetchOptions
 from .config import IngestConfig
-from .inventory import hold_out_share, looking, spares
+from .inventory import hold_out_share, open_inventory, spares
 from .reader import no_images
 
 _PROBED = 32  # images that a survey decodes
@@ -34,7 +34,7 @@ def survey(
     seed: int,
     progress: Progress,
     workers: int | None = None,
-    fetching: Fetching | None = None,
+    fetching: FetchOptions | None = None,
 ) -> Survey:
     """Looks at the sources as `ingest` would, decodes a few images, writes nothing.
 
@@ -42,7 +42,7 @@ def survey(
 
     Raises what `ingest` raises, but for images that only decoding shows to be bad.
     """
-    with looking(config, seed, workers, reading=False, fetching=fetching) as found:
+    with open_inventory(config, seed, workers, reading=False, fetching=fetching) as found:
         train = [record for group in found.groups for record in group.take()]
         left = spares(config, found)[: config.reference_limit]
         train, reference = hold_out_share(config, train, left, seed)

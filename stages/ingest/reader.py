@@ -17,14 +17,14 @@ from ..images.decode import Decoded, Preparation, side_in_header
 from ..images.decode_pool import Decoders
 from ..sources.base import Input, Source
 from ..sources.folders import read_file
-from .split import Group, Record
+from .split import Group, InputRecord
 
 _HEADERS = 64  # read to find the usual size
 _HEAD = 1 << 20  # bytes of a file of unknown kind that are read
 _LISTED = 10  # bad inputs that an error names
 
 
-def list_records(source: Source, place: int, first: int, pool: Decoders) -> list[Record]:
+def list_records(source: Source, place: int, first: int, pool: Decoders) -> list[InputRecord]:
     """A record for every input of the source at `place`, numbered from `first`.
 
     What is no image has its reason. A name that claims to be an image is believed until it is
@@ -41,7 +41,7 @@ def list_records(source: Source, place: int, first: int, pool: Decoders) -> list
         reason: str | None = claim
         if claim == "look inside":
             reason = None if next(sides) is not None else "not an image"
-        records.append(Record(index, place, item, is_image=reason is None, reason=reason))
+        records.append(InputRecord(index, place, item, is_image=reason is None, reason=reason))
     return records
 
 
@@ -55,12 +55,12 @@ def _side_of_unknown(item: Input) -> int | None:
     return side_in_header(read)
 
 
-def cut_up(records: list[Record], first: int, per_image: int, seed: int) -> list[Record]:
+def cut_up(records: list[InputRecord], first: int, per_image: int, seed: int) -> list[InputRecord]:
     """`per_image` records in place of every image, each a patch at a seeded place; renumbered.
 
     The places depend on name and seed alone, so that more patches begin with the same ones.
     """
-    found: list[Record] = []
+    found: list[InputRecord] = []
     for record in records:
         if not record.is_image:
             found.append(replace(record, index=first + len(found)))
@@ -82,7 +82,7 @@ def _claim(item: Input) -> str | None:
     return item.refused or "look inside"
 
 
-def median_side(records: list[Record], what: str) -> int:
+def median_side(records: list[InputRecord], what: str) -> int:
     """Median of the short sides in pixels, from at most 64 headers spread evenly over the names.
 
     Raises:
@@ -104,10 +104,10 @@ class Tally:
     in_a_row_limit: int  # so many bad ones in a row stop the run
     fraction_limit: float  # more than this part of those that were read stops it
     good: int = 0
-    bad: list[Record] = field(default_factory=list)
+    bad: list[InputRecord] = field(default_factory=list)
     in_a_row: int = 0
 
-    def add(self, record: Record, readable: bool) -> None:
+    def add(self, record: InputRecord, readable: bool) -> None:
         """Raises InputError at the last straw; names the first bad ones."""
         if readable:
             self.good += 1
@@ -140,11 +140,13 @@ class Reader:
     staging: Staging
     keep_duplicates: bool
     refused: frozenset[str] = frozenset()  # hashes of files and pixels that were forgotten
-    seen: dict[str, Record] = field(default_factory=dict)  # the first record of every pixel hash
+    seen: dict[str, InputRecord] = field(
+        default_factory=dict
+    )  # the first record of every pixel hash
 
     def read(
         self, groups: list[Group], tally: Tally, advance: Advance, *, held_out: bool = False
-    ) -> list[Record]:
+    ) -> list[InputRecord]:
         """Reads until every group has what it wants or is used up; the good ones by index.
 
         Which records are read does not depend on timing: a round reads exactly as many as are
@@ -154,7 +156,7 @@ class Reader:
         Raises:
             InputError: too many in a row are bad.
         """
-        good: list[Record] = []
+        good: list[InputRecord] = []
         trained = set(self.seen) if held_out else set()
         rounds = 0
         while batch := [(record, group) for group in groups for record in group.take()]:
@@ -172,7 +174,7 @@ class Reader:
             rounds += 1
         return sorted(good, key=lambda record: record.index)
 
-    def _settle(self, record: Record, decoded: Decoded, trained: set[str]) -> bool:
+    def _settle(self, record: InputRecord, decoded: Decoded, trained: set[str]) -> bool:
         """Puts the pixels away and keeps the facts; True if they are wanted."""
         record.decoded, record.reason = decoded, decoded.reason
         pixels, decoded.pixels = decoded.pixels, None
@@ -195,7 +197,7 @@ def _hashes(decoded: Decoded, pixels: NDArray[np.uint8]) -> set[str | None]:
     return {decoded.sha256, decoded.pixel_sha256, gray}
 
 
-def no_images(what: str, records: list[Record]) -> InputError:
+def no_images(what: str, records: list[InputRecord]) -> InputError:
     if not records:
         return InputError(
             f"{what} is empty. Name a source that holds images (ingest.source, ingest.path)."
@@ -206,7 +208,7 @@ def no_images(what: str, records: list[Record]) -> InputError:
     )
 
 
-def _named(records: list[Record]) -> str:
+def _named(records: list[InputRecord]) -> str:
     lines = [f"\n  {record.input.name}: {record.why_not}" for record in records[:_LISTED]]
     more = len(records) - _LISTED
     return "".join(lines) + (f"\n  and {more} more" if more > 0 else "")

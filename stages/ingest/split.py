@@ -19,7 +19,7 @@ _LISTED = 5  # folders that an error names
 
 
 @dataclass(eq=False, slots=True)
-class Record:
+class InputRecord:
     """One input on its way to a row of sources.parquet."""
 
     index: int  # of its row
@@ -92,23 +92,23 @@ class Record:
 class Group:
     """Records of which `wanted` good ones are to be found, in this order; bad ones are replaced."""
 
-    order: list[Record]
+    order: list[InputRecord]
     wanted: int  # counted down with every good one
     taken: int = 0
 
-    def take(self) -> list[Record]:
+    def take(self) -> list[InputRecord]:
         """The next records to read: as many as are still wanted, empty when done or used up."""
         batch = self.order[self.taken : self.taken + self.wanted]
         self.taken += len(batch)
         return batch
 
     @property
-    def left_out(self) -> list[Record]:
+    def left_out(self) -> list[InputRecord]:
         return self.order[self.taken :]
 
 
 def classify(
-    found: list[tuple[Source, list[Record]]], usable: Callable[[Record], bool]
+    found: list[tuple[Source, list[InputRecord]]], usable: Callable[[InputRecord], bool]
 ) -> list[str]:
     """Gives every image its class and returns the names of the classes in order; [] without.
 
@@ -146,7 +146,7 @@ def classify(
     return sorted(names, key=lambda name: (order.index(name) if name in order else -1, name))
 
 
-def spelled(label: Label | None, digits: int) -> str | None:
+def class_label_name(label: Label | None, digits: int) -> str | None:
     """A class number with leading zeros up to `digits`; a name as it is."""
     return f"{label:0{digits}d}" if isinstance(label, int) else label
 
@@ -156,10 +156,10 @@ def _not_train(folder: str) -> bool:
 
 
 def _name_classes(
-    source: Source, images: list[Record], digits: int, usable: Callable[[Record], bool]
+    source: Source, images: list[InputRecord], digits: int, usable: Callable[[InputRecord], bool]
 ) -> None:
     for record in images:
-        record.class_name = spelled(record.input.label, digits)
+        record.class_name = class_label_name(record.input.label, digits)
     loose = [record for record in images if record.class_name is None]
     nested = [record for record in images if record.class_name is not None]
     folders = sorted({record.class_name or "" for record in nested})
@@ -189,7 +189,7 @@ def _name_classes(
 
 
 def choose(
-    records: Iterable[Record],
+    records: Iterable[InputRecord],
     what: str,
     *,
     limit: int | None,
@@ -205,7 +205,7 @@ def choose(
     images = [record for record in records if record.is_image]
     if per_class is None and fraction is None:
         return [Group(images, len(images) if limit is None else limit)]
-    classes: dict[str | None, list[Record]] = {}
+    classes: dict[str | None, list[InputRecord]] = {}
     for record in images:
         classes.setdefault(record.class_name, []).append(record)
     if per_class is not None:
@@ -222,17 +222,17 @@ def choose(
     ]
 
 
-def shuffled(records: list[Record], seed: int, purpose: str) -> list[Record]:
+def shuffled(records: list[InputRecord], seed: int, purpose: str) -> list[InputRecord]:
     order = stream(image_seed(seed, "ingest"), purpose).permutation(len(records))
     return [records[place] for place in order]
 
 
-def hold_out(records: list[Record], share: float, at_most: int, seed: int) -> set[Record]:
+def hold_out(records: list[InputRecord], share: float, at_most: int, seed: int) -> set[InputRecord]:
     """A seeded choice of round(share N) records, spread evenly over the classes.
 
     Two images of every class stay, so fewer may be held out where classes are small.
     """
-    classes: dict[str | None, list[Record]] = {}
+    classes: dict[str | None, list[InputRecord]] = {}
     for record in records:
         classes.setdefault(record.class_name, []).append(record)
     # An image that occurs twice is never held out: its copy would stay in training.

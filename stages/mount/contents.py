@@ -20,7 +20,7 @@ from pathlib import Path
 from ...manifests.errors import ConfigError, VerifyError
 from ...manifests.published.index import read_index
 from ...manifests.trainers.image_bytes import rgb_png
-from ...manifests.trainers.layout import Listing
+from ...manifests.trainers.layout import ExportListing
 from .tree import Table
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class OpenTars:
 
 
 @contextlib.contextmanager
-def open_all(listing: Listing, names: list[str]) -> Iterator[OpenTars]:
+def open_all(listing: ExportListing, names: list[str]) -> Iterator[OpenTars]:
     """All tars of the listing that `names` names, held open until the end of the block.
 
     Raises VerifyError unless they are those that the listing was made from.
@@ -94,7 +94,7 @@ def open_all(listing: Listing, names: list[str]) -> Iterator[OpenTars]:
         tars.close()
 
 
-def _check_same(listing: Listing, tars: OpenTars) -> None:
+def _check_same(listing: ExportListing, tars: OpenTars) -> None:
     index = read_index(listing.shards)
     if index["index_digest"] != listing.index_digest:
         raise VerifyError(
@@ -124,7 +124,7 @@ def _make_room(count: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-class Images:
+class ImageStore:
     """Content of the files of a table."""
 
     def __init__(self, table: Table, tars: OpenTars) -> None:

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from ...manifests.errors import ConfigError, ScoreMixError
-from ...manifests.trainers.layout import Listing, Target, read_layout
-from ...manifests.trainers.requirements import Commands, check_needs, commands_for, find_preset
-from ...manifests.trainers.spec import Preset
+from ...manifests.trainers.layout import ExportListing, Target, read_layout
+from ...manifests.trainers.requirements import Commands, check_needs, commands_for, find_spec
+from ...manifests.trainers.spec import TrainerSpec
 from ...manifests.trainers.table import TRAINERS
 from ..export.options import LayoutChoice
-from .contents import Images, open_all
+from .contents import ImageStore, open_all
 from .fuse import load_fuse, options, refused, unmount, unmount_line
 from .mountpoint import check_place, place_for
-from .operations import Files
+from .operations import FuseOperations
 from .tree import Tree, build_tree
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Mounted:
     """What is served, told once it can be read."""
 
     place: Path
-    listing: Listing
+    listing: ExportListing
     files: int
     commands: Commands
     unmount: str  # the command that ends it from elsewhere
@@ -69,7 +69,7 @@ def mount(
     check_needs(listing, preset)
     tree = build_tree(listing.entries())
     with open_all(listing, tree.table.shards) as tars, place_for(place):
-        files = Files(tree, Images(tree.table, tars), fuse.fuse_exit)
+        files = FuseOperations(tree, ImageStore(tree.table, tars), fuse.fuse_exit)
         service = _Service(fuse, files, place)
         with _same_folder():
             try:
@@ -80,8 +80,8 @@ def mount(
                 service.end()
 
 
-def _preset(config: MountConfig) -> Preset:
-    preset = find_preset(config.trainer, config.to)
+def _preset(config: MountConfig) -> TrainerSpec:
+    preset = find_spec(config.trainer, config.to)
     if preset.target in MOUNTABLE:
         return preset
     readable = [row.target for row in TRAINERS if row.trainer == config.trainer]
@@ -93,7 +93,7 @@ def _preset(config: MountConfig) -> Preset:
     )
 
 
-def _mounted(place: Path, listing: Listing, tree: Tree, preset: Preset) -> Mounted:
+def _mounted(place: Path, listing: ExportListing, tree: Tree, preset: TrainerSpec) -> Mounted:
     commands = commands_for(preset, listing, place)
     return Mounted(place, listing, len(tree.table), commands, unmount_line(place))
 
@@ -103,7 +103,7 @@ class _Service:
     """libfuse in a thread of its own, so that signals reach this one whatever it waits for."""
 
     fuse: Any  # mfusepy
-    files: Files
+    files: FuseOperations
     place: Path
     failed: list[Exception] = field(default_factory=list)
 

@@ -11,7 +11,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 
-from .contents import Images
+from .contents import ImageStore
 from .tree import Folder, Tree
 
 _FOLDER = stat.S_IFDIR | 0o555
@@ -23,7 +23,7 @@ def failure(code: int) -> OSError:
     return OSError(code, os.strerror(code))
 
 
-class Files:
+class FuseOperations:
     """A read-only file tree. Paths begin with "/"; errors are OSError with the errno to answer.
 
     Called by many threads at once. That writing is refused (EROFS) is the mount option `ro`.
@@ -31,7 +31,7 @@ class Files:
 
     use_ns = True  # times are whole nanoseconds; all are 0
 
-    def __init__(self, tree: Tree, images: Images, leave: Callable[[], None]) -> None:
+    def __init__(self, tree: Tree, images: ImageStore, leave: Callable[[], None]) -> None:
         """`leave` ends the service; it is called inside an operation after `closing` is set."""
         self.ready = threading.Event()
         self.closing = False

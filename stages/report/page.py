@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes
-from ..evaluate.row_sample import HEAVY
+from ..evaluate.row_sample import MIXED_LAMBDA
 from . import charts, gan_samples, pictures, variants_table
 from .metrics_table import table
-from .run_facts import Facts, norms_of
+from .run_facts import RunFacts, norms_of
 
 _KINDS = {
     "better": ("#3b7d3a", "Better than mixup"),
@@ -22,7 +22,7 @@ _KINDS = {
 }
 
 
-def write_page(facts: Facts, training: NDArray[np.uint8], out: Path) -> None:
+def write_page(facts: RunFacts, training: NDArray[np.uint8], out: Path) -> None:
     """Writes report/index.html. training: uint8 (N, H, W, C), as plan rows number it.
 
     Raises:
@@ -33,7 +33,7 @@ def write_page(facts: Facts, training: NDArray[np.uint8], out: Path) -> None:
     sheet = facts.run / "report" / "contact-sheet.png"
     values["sheet"] = pictures.file_uri(sheet) if sheet.exists() else None
     values["pairs"] = pictures.neighbours(facts, training)
-    mixed = facts.augmented & (facts.folded >= HEAVY)
+    mixed = facts.augmented & (facts.folded >= MIXED_LAMBDA)
     values["compared"] = min(pictures.COMPARED, int(mixed.sum()))
     strips = pictures.extremes(facts)
     values["strips"] = [
@@ -75,7 +75,7 @@ def _steps_of(metrics: dict[str, Any]) -> tuple[str, ...]:
     return ("mixup", "minimised", "final") if "scoremix" in method else ("mixup", "final")
 
 
-def _head(facts: Facts) -> dict[str, Any]:
+def _head(facts: RunFacts) -> dict[str, Any]:
     index, verdict = facts.index, facts.metrics["verdict"]
     counts, side = index["counts"], index["resolution"]
     colour, headline = _KINDS.get(verdict["kind"], _KINDS["none"])
@@ -99,7 +99,7 @@ def _head(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _distances(facts: Facts) -> dict[str, Any]:
+def _distances(facts: RunFacts) -> dict[str, Any]:
     metrics = facts.metrics
     kd, fd = names_of(metrics)
     floor = metrics["real_floor"]
@@ -164,7 +164,7 @@ def _differences(metrics: dict[str, Any], kd: str) -> list[str]:
     return told
 
 
-def _network(facts: Facts) -> dict[str, Any]:
+def _network(facts: RunFacts) -> dict[str, Any]:
     drawn, told = [], []
     if len(facts.training) > 1:
         drawn.append(charts.training_curves(facts.training))
@@ -179,7 +179,7 @@ def _network(facts: Facts) -> dict[str, Any]:
     return {"network_charts": drawn, "network": told}
 
 
-def _rest(facts: Facts) -> dict[str, Any]:
+def _rest(facts: RunFacts) -> dict[str, Any]:
     tasks = {"ingest": "ingest", "train": "train", "write": "generate"}
     cost = []
     for stage, seconds in facts.seconds.items():
@@ -204,7 +204,7 @@ def _rest(facts: Facts) -> dict[str, Any]:
     }
 
 
-def write_comparison(runs: Sequence[Facts], out: Path) -> None:
+def write_comparison(runs: Sequence[RunFacts], out: Path) -> None:
     """Writes a page with a column for each run."""
     rows: dict[str, list[str]] = {}
 

@@ -14,8 +14,8 @@ from PIL import Image
 from ...manifests.shards.shard import NORMS
 from ...manifests.trainers.image_bytes import open_tars
 from ...manifests.trainers.layout import Slice
-from ..evaluate.row_sample import HEAVY
-from .run_facts import Facts
+from ..evaluate.row_sample import MIXED_LAMBDA
+from .run_facts import RunFacts
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -48,12 +48,12 @@ def file_uri(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
-def extremes(facts: Facts, count: int = 12) -> dict[str, list[tuple[str, str, float]]]:
+def extremes(facts: RunFacts, count: int = 12) -> dict[str, list[tuple[str, str, float]]]:
     """Augmented images with the lowest and highest final norm: (key, data URI, norm) each."""
     column = facts.manifest[NORMS[-1]]
     if column.null_count:
         return {}
-    places = np.flatnonzero(facts.augmented & (facts.folded >= HEAVY))
+    places = np.flatnonzero(facts.augmented & (facts.folded >= MIXED_LAMBDA))
     norms = column.to_numpy()
     order = places[np.argsort(norms[places], kind="stable")]
     keys = facts.manifest["key"]
@@ -67,12 +67,12 @@ def extremes(facts: Facts, count: int = 12) -> dict[str, list[tuple[str, str, fl
     }
 
 
-def neighbours(facts: Facts, training: Images, count: int = 12) -> list[Pair]:
+def neighbours(facts: RunFacts, training: Images, count: int = 12) -> list[Pair]:
     """The augmented images nearest to a training image, and some at the middle distance.
 
     training: uint8 (N, H, W, C), as plan rows number it.
     """
-    places = np.flatnonzero(facts.augmented & (facts.folded >= HEAVY))
+    places = np.flatnonzero(facts.augmented & (facts.folded >= MIXED_LAMBDA))
     if not len(places):
         return []
     places = places[np.linspace(0, len(places) - 1, min(COMPARED, len(places))).astype(int)]
@@ -127,7 +127,7 @@ def _small(pixels: NDArray[np.uint8]) -> Floats:
     return np.asarray(image, dtype=np.float64).ravel()
 
 
-def _pictures(facts: Facts, places: NDArray[np.int64]) -> list[Image.Image]:
+def _pictures(facts: RunFacts, places: NDArray[np.int64]) -> list[Image.Image]:
     columns = ["key", "shard", "offset", "size", "sha256"]
     found: dict[int, Image.Image] = {}
     with open_tars(facts.shards) as tars:

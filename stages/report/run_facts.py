@@ -18,7 +18,7 @@ from ...manifests.published.publish import SUMS
 from ...manifests.shards.shard import NORMS
 from ...manifests.storage.store import Store
 from ..corpus.store import open_corpus
-from ..evaluate.row_sample import HEAVY, fold
+from ..evaluate.row_sample import MIXED_LAMBDA, fold_lambda
 
 Floats = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ _MOST_REJECTS = 40  # that the page lists; the count is of all
 
 
 @dataclass(frozen=True)
-class Facts:
+class RunFacts:
     """Everything the page tells, but for the pictures."""
 
     run: Path
@@ -51,7 +51,7 @@ class Facts:
     @property
     def folded(self) -> Floats:
         """min(lambda, 1 - lambda) of every row of the manifest."""
-        return fold(self.manifest["lambda"])
+        return fold_lambda(self.manifest["lambda"])
 
     @property
     def augmented(self) -> NDArray[np.bool_]:
@@ -59,7 +59,7 @@ class Facts:
         return mask
 
 
-def read_facts(run: Path, shards: Store) -> Facts:
+def read_facts(run: Path, shards: Store) -> RunFacts:
     """Reads a run whose evaluation is done.
 
     Raises:
@@ -78,7 +78,7 @@ def read_facts(run: Path, shards: Store) -> Facts:
         )
     corpus = open_corpus(run / "corpus")
     index = read_index(shards)
-    return Facts(
+    return RunFacts(
         run=run,
         shards=shards,
         metrics=_metrics(metrics),
@@ -99,11 +99,11 @@ def read_facts(run: Path, shards: Store) -> Facts:
     )
 
 
-def norms_of(facts: Facts) -> dict[str, Floats]:
+def norms_of(facts: RunFacts) -> dict[str, Floats]:
     """||sigma_N S||^2 / D of training images, and of each step where folded lambda is >= .1."""
     if facts.manifest[NORMS[-1]].null_count:
         return {}
-    mixed = facts.augmented & (facts.folded >= HEAVY)
+    mixed = facts.augmented & (facts.folded >= MIXED_LAMBDA)
     found = {"training": facts.manifest[NORMS[-1]].to_numpy()[~facts.augmented]}
     for name in NORMS:
         found[name.removeprefix("norm_")] = facts.manifest[name].to_numpy()[mixed]

@@ -25,7 +25,7 @@ _KINDS = (
 
 
 @dataclass(frozen=True)
-class Asked:
+class SourceSpec:
     """What is asked of a source."""
 
     source: str
@@ -39,7 +39,7 @@ class Asked:
 
 @contextlib.contextmanager
 def open_source(
-    asked: Asked, key: str, fetching: remote.Fetching | None = None
+    asked: SourceSpec, key: str, fetching: remote.FetchOptions | None = None
 ) -> Iterator[Source]:
     """Opens a source; its inputs can be read as long as it is open.
 
@@ -56,14 +56,14 @@ def open_source(
         if is_url(asked.source):
             if fetching is None:
                 temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="scoremix-"))
-                fetching = remote.Fetching(Path(temporary), Silent())
+                fetching = remote.FetchOptions(Path(temporary), Silent())
             found = _open_url(asked, key, stack, fetching)
         else:
             found = _open(asked, key, stack)
         yield replace(found, inputs=[_marked(item, asked) for item in found.inputs])
 
 
-def _marked(item: Input, asked: Asked) -> Input:
+def _marked(item: Input, asked: SourceSpec) -> Input:
     if asked.license is None and asked.label is None and asked.classes:
         return item
     label = (asked.label or item.label) if asked.classes else None
@@ -80,7 +80,7 @@ def expand(source: str) -> list[str]:
     return [path for name in spelled for path in sorted(glob.glob(name)) or [name]]
 
 
-def _open(asked: Asked, key: str, stack: contextlib.ExitStack) -> Source:
+def _open(asked: SourceSpec, key: str, stack: contextlib.ExitStack) -> Source:
     source = asked.source
     if source in bundled.BUNDLED:
         return bundled.open_bundled(source, asked.path)
@@ -98,7 +98,9 @@ def _open(asked: Asked, key: str, stack: contextlib.ExitStack) -> Source:
     return _open_files(paths, asked, key, stack)
 
 
-def _open_files(paths: list[str], asked: Asked, key: str, stack: contextlib.ExitStack) -> Source:
+def _open_files(
+    paths: list[str], asked: SourceSpec, key: str, stack: contextlib.ExitStack
+) -> Source:
     source = asked.source
     if all(path.lower().endswith(tars.SUFFIXES) for path in paths):
         what = f"the tar {source}" if len(paths) == 1 else f"{len(paths)} tars {source}"
@@ -119,7 +121,7 @@ def _reader(path: str) -> Callable[[], bytes]:
     return partial(folders.read_file, path)
 
 
-def _open_folder(top: Path, asked: Asked, stack: contextlib.ExitStack) -> Source:
+def _open_folder(top: Path, asked: SourceSpec, stack: contextlib.ExitStack) -> Source:
     root = folders.find_folder(top, asked.path)
     names = sorted(os.listdir(root))
     plain = [name for name in names if not name.startswith(".")]
@@ -140,7 +142,7 @@ def _open_folder(top: Path, asked: Asked, stack: contextlib.ExitStack) -> Source
     return folders.open_folder(root, top, asked.classes)
 
 
-def _tables(paths: list[str], source: str, asked: Asked) -> Source:
+def _tables(paths: list[str], source: str, asked: SourceSpec) -> Source:
     what = f"the table {source}" if len(paths) == 1 else f"{len(paths)} tables of {source}"
     return tables.open_tables(paths, what, asked.image_column, asked.label_column, asked.classes)
 
@@ -158,7 +160,7 @@ def _one_part(paths: list[str], root: Path) -> None:
         )
 
 
-def _no_path(asked: Asked, kind: str) -> None:
+def _no_path(asked: SourceSpec, kind: str) -> None:
     if asked.path is not None:
         raise ConfigError(
             f"ingest.path is {asked.path!r}, but {asked.source} is {kind}, which has no folders."
@@ -170,16 +172,16 @@ def _no_path(asked: Asked, kind: str) -> None:
 
 
 def _open_url(
-    asked: Asked, key: str, stack: contextlib.ExitStack, fetching: remote.Fetching
+    asked: SourceSpec, key: str, stack: contextlib.ExitStack, fetching: remote.FetchOptions
 ) -> Source:
-    there = remote.look(asked.source)
+    there = remote.probe(asked.source)
     if there is None:
         raise ConfigError(
             f"{key} is {asked.source}, and there is nothing at that URL. Correct it: a file, a"
             " pattern of files, or a prefix that holds images (not over http, which cannot list)."
         )
     if there.folder and asked.path is not None:
-        inside = remote.look(asked.source, asked.path)
+        inside = remote.probe(asked.source, asked.path)
         if inside is None:
             tops = (name.split("/")[0] for name in there.facts if "/" in name)
             raise no_such_path(asked.path, asked.source, tops)
@@ -206,7 +208,7 @@ def _open_url(
     return replace(found, what=found.what.replace(str(folder), str(there.base)), folder=None)
 
 
-def _archives(there: remote.Objects, asked: Asked) -> list[str]:
+def _archives(there: remote.RemoteFiles, asked: SourceSpec) -> list[str]:
     """Files of a prefix that hold the images, with what belongs to them; [] for images alone."""
     top = [name for name in there.facts if "/" not in name and not name.startswith(".")]
     if any(Input(name, bytes).claims_image for name in top) or LABELS in top:

@@ -17,7 +17,7 @@ from ...manifests.errors import ConfigError, InputError, StorageError
 from ...manifests.files.atomic import canonical_digest, storage_errors
 from ...manifests.storage.location import URL, place
 from ...manifests.storage.remote import RemoteStore, open_remote, version
-from ...manifests.storage.retry import Patience
+from ...manifests.storage.retry import RetryPolicy
 from ..common.progress import Progress
 from .base import MAX_INPUT_BYTES, Input, as_text, nothing, sort
 from .folders import read_file
@@ -31,24 +31,26 @@ _Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
-class Fetching:
+class FetchOptions:
     """Where things are fetched to, and who is told."""
 
     folder: Path
     progress: Progress
     stopping: Callable[[], bool] = lambda: False
 
-    def place(self, objects: "Objects") -> Path:
+    def place(self, objects: "RemoteFiles") -> Path:
         """Of these very objects: another version of any is another place."""
         return self.folder / canonical_digest([str(objects.base), objects.versions])[:16]
 
     def patient(self, store: RemoteStore) -> RemoteStore:
         """What is known to be there is waited for."""
-        return RemoteStore(store.fs, store.root, store.url, Patience.asked(self.stopping))
+        return RemoteStore(
+            store.fs, store.root, store.url, RetryPolicy.from_environment(self.stopping)
+        )
 
 
 @dataclass(frozen=True)
-class Objects:
+class RemoteFiles:
     """Objects below one URL: name -> what the store says of it."""
 
     base: URL
@@ -64,10 +66,10 @@ class Objects:
         """The name as a file's: what HTTP asks for behind a question mark is not part of it."""
         return name.partition("?")[0] if self.base.is_web else name
 
-    def within(self, names: Iterable[str]) -> "Objects":
+    def within(self, names: Iterable[str]) -> "RemoteFiles":
         return replace(self, facts={name: self.facts[name] for name in sorted(names)})
 
-    def beside(self, name: str) -> "Objects":
+    def beside(self, name: str) -> "RemoteFiles":
         """With another file of the same place, if it is there."""
         found = self.store.facts(name)
         return self if found is None else replace(self, facts={**self.facts, name: found})
@@ -82,7 +84,7 @@ def spelled(source: str) -> list[str]:
     return [str(text) for text in braceexpand.braceexpand(source)]
 
 
-def look(source: str, path: str | None = None) -> Objects | None:
+def probe(source: str, path: str | None = None) -> RemoteFiles | None:
     """What there is at a URL: files (a pattern may name several) or all below a prefix.
 
     path: the folder below the prefix that is looked into.
@@ -106,12 +108,12 @@ def look(source: str, path: str | None = None) -> Objects | None:
     base = urls[0] / path.strip("/") if path and path.strip("/") else urls[0]
     store = _store(base)
     listing = store.listing()
-    return Objects(base, store, listing, folder=True) if listing else None
+    return RemoteFiles(base, store, listing, folder=True) if listing else None
 
 
 def fingerprint(source: str) -> Any:
     """Tells whether a source at a URL changed, without reading it; None if nothing is there."""
-    found = look(source)
+    found = probe(source)
     if found is None:
         return None
     if found.folder:
@@ -120,7 +122,7 @@ def fingerprint(source: str) -> Any:
     return [[name if several else None, *state] for name, *state in found.versions]
 
 
-def fetch(objects: Objects, fetching: Fetching) -> Path:
+def fetch(objects: RemoteFiles, fetching: FetchOptions) -> Path:
     """Fetches all of them; returns the folder in which they lie under their own names.
 
     Raises StorageError where there is no room, InputError for what changed while it was fetched.
@@ -138,7 +140,7 @@ def fetch(objects: Objects, fetching: Fetching) -> Path:
     return folder
 
 
-def inputs(objects: Objects, fetching: Fetching) -> list[Input]:
+def inputs(objects: RemoteFiles, fetching: FetchOptions) -> list[Input]:
     """Every object as an input, by name; those too large to be read are not fetched."""
     folder, store = fetching.place(objects), fetching.patient(objects.store)
     places = {name: folder / f"{number:08d}" for number, name in enumerate(sorted(objects.facts))}
@@ -168,11 +170,11 @@ def _url(text: str) -> URL:
 
 
 def _store(url: URL) -> RemoteStore:
-    asked = Patience.asked()
+    asked = RetryPolicy.from_environment()
     return open_remote(url, replace(asked, seconds=min(asked.seconds, _LOOK)))
 
 
-def _files(url: URL) -> Objects | None:
+def _files(url: URL) -> RemoteFiles | None:
     """The file at `url`, or those that a pattern in its last part names."""
     head, mark, query = str(url).partition("?") if url.is_web else (str(url), "", "")
     parent, _, last = head.rpartition("/")
@@ -184,16 +186,16 @@ def _files(url: URL) -> Objects | None:
     if set(last) & set("*?[") and not url.is_web:
         known = store.listing()
         names = [name for name in known if "/" not in name and fnmatch.fnmatchcase(name, last)]
-        return Objects(base, store, {n: known[n] for n in names}, False) if names else None
+        return RemoteFiles(base, store, {n: known[n] for n in names}, False) if names else None
     facts = store.facts(last)
-    return None if facts is None else Objects(base, store, {last: facts}, folder=False)
+    return None if facts is None else RemoteFiles(base, store, {last: facts}, folder=False)
 
 
 def _size(facts: dict[str, Any]) -> int | None:
     return None if facts.get("size") is None else int(facts["size"])
 
 
-def _room(objects: Objects, folder: Path) -> None:
+def _room(objects: RemoteFiles, folder: Path) -> None:
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     here = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -18,7 +18,7 @@ Images = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Batch:
+class TrainingBatch:
     """One process's share of an update."""
 
     rows: NDArray[np.int64]  # (B,), of the training images
@@ -28,7 +28,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Share:
+class BatchShare:
     """Which part of every batch is this process's: the index-th of `of` equal ones."""
 
     index: int = 0
@@ -52,7 +52,7 @@ class Batches:
         flip: bool,
         seed: int,
         device: torch.device,
-        share: Share,
+        share: BatchShare,
     ) -> None:
         self._images, self._ladder, self._focus, self._size = images, ladder, focus, size
         self._flip, self._seed, self._device = flip, seed, device
@@ -60,7 +60,7 @@ class Batches:
         self._mine = slice(part * share.index, part * (share.index + 1))
         self._resident = _resident(images, device)
 
-    def draw(self, step: int) -> Batch:
+    def draw(self, step: int) -> TrainingBatch:
         """Order, levels, flips and noise of `step`, counted from 0."""
         random = stream(image_seed(self._seed, f"step-{step}"), "train")
         rows = batch_rows(len(self._images), self._size, step, self._seed)[self._mine]
@@ -74,7 +74,7 @@ class Batches:
         shape = (self._size, *x.shape[1:])
         noise = torch.randn(shape, generator=generator, device=self._device)[self._mine]
         noise = noise.contiguous(memory_format=torch.channels_last)
-        return Batch(rows, x, self._sent(levels.astype(np.float32)), noise)
+        return TrainingBatch(rows, x, self._sent(levels.astype(np.float32)), noise)
 
     def _unit(self, rows: NDArray[np.int64]) -> torch.Tensor:
         if self._resident is None:

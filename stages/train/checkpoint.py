@@ -19,7 +19,7 @@ from ...models.network.score_net import ScoreNet
 
 
 @dataclass
-class Progressed:
+class TrainingProgress:
     """Where training stands; `identity` says for which options and corpus."""
 
     identity: str
@@ -31,7 +31,7 @@ class Progressed:
 
 def save_state(
     folder: Path,
-    progressed: Progressed,
+    progressed: TrainingProgress,
     net: ScoreNet,
     ema: Ema[ScoreNet],
     optimiser: torch.optim.Adam,
@@ -58,11 +58,11 @@ def load_state(
     optimiser: torch.optim.Adam,
     *,
     at_most: int,
-) -> Progressed:
+) -> TrainingProgress:
     """Continues from folder/state.safetensors where `resumable` says so; else from 0."""
     progressed = resumable(folder, identity, at_most=at_most)
     if progressed is None:
-        return Progressed(identity)
+        return TrainingProgress(identity)
     path = folder / "state.safetensors"
     with _readable(path), safe_open(path, framework="pt") as file:
         averages = dict(ema.net.named_parameters())
@@ -78,7 +78,7 @@ def load_state(
     return progressed
 
 
-def resumable(folder: Path, identity: str, *, at_most: int) -> Progressed | None:
+def resumable(folder: Path, identity: str, *, at_most: int) -> TrainingProgress | None:
     """Where a training of this identity and so many steps would go on; None: it begins anew.
 
     A state beyond `at_most` steps is of no use: its best averages may be of a later step. So may
@@ -91,7 +91,7 @@ def resumable(folder: Path, identity: str, *, at_most: int) -> Progressed | None
     if not path.exists():
         return None
     with _readable(path), safe_open(path, framework="pt") as file:
-        progressed = Progressed(**json.loads(file.metadata()["progressed"]))
+        progressed = TrainingProgress(**json.loads(file.metadata()["progressed"]))
     if progressed.identity != identity or max(progressed.step, _best_step(folder)) > at_most:
         return None
     return progressed

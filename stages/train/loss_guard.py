@@ -12,7 +12,7 @@ _NAMED = 8  # images, at most
 
 
 @dataclass(frozen=True)
-class _Told:
+class _PendingLoss:
     """A step's loss on its way to the host."""
 
     step: int
@@ -27,7 +27,7 @@ class _Told:
         return float(self.mean)
 
 
-class LossWatch:
+class LossGuard:
     """Reads every step's loss: at once on a processor, on a GPU when the next step is queued.
 
     There the update itself is what a bad loss stops: the fused Adam leaves the weights alone where
@@ -36,10 +36,10 @@ class LossWatch:
 
     def __init__(self, optimiser: torch.optim.Adam, late: bool) -> None:
         self._optimiser, self._late = optimiser, late
-        self._told: _Told | None = None
+        self._told: _PendingLoss | None = None
         self._values: list[float] = []
 
-    def look(
+    def record(
         self, step: int, rows: NDArray[np.int64], each: torch.Tensor, mean: torch.Tensor
     ) -> None:
         """Before the update of `step`; `mean` of all processes' losses decides.
@@ -48,14 +48,14 @@ class LossWatch:
             TrainingDiverged: this loss, or if read late the one before, is not finite; the weights
                 are as they were before it.
         """
-        self.settle()
+        self.check_pending()
         if self._late:
             self._optimiser.found_inf = (~mean.isfinite()).to(torch.float32)  # type: ignore[attr-defined]
-        self._told = _Told(step, rows, each, *_on_its_way(mean))
+        self._told = _PendingLoss(step, rows, each, *_on_its_way(mean))
         if not self._late:
-            self.settle()
+            self.check_pending()
 
-    def settle(self) -> None:
+    def check_pending(self) -> None:
         """Reads what has not been read; call it before the weights are looked at or kept.
 
         Raises:
@@ -69,9 +69,9 @@ class LossWatch:
             raise _diverged(told, value)
         self._values.append(value)
 
-    def mean(self) -> float:
+    def take_mean(self) -> float:
         """Of all steps since the last call."""
-        self.settle()
+        self.check_pending()
         values, self._values = self._values, []
         return sum(values) / len(values)
 
@@ -85,7 +85,7 @@ def _on_its_way(mean: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event | No
     return host, ready
 
 
-def _diverged(told: _Told, value: float) -> TrainingDiverged:
+def _diverged(told: _PendingLoss, value: float) -> TrainingDiverged:
     keys = [f"{row:06d}" for row in told.rows[~told.each.isfinite().cpu().numpy()]]
     keys = keys or ["images of another process"]
     return TrainingDiverged(

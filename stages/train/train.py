@@ -19,23 +19,23 @@ from pydantic import BaseModel, Field, field_validator
 
 from ...manifests.errors import ConfigError, Interrupted
 from ...manifests.files.atomic import canonical_digest, sha256_file, write_bytes, write_json
-from ...manifests.files.crash_points import at
+from ...manifests.files.crash_points import crash_point
 from ...manifests.plan.random_streams import image_seed
 from ...models.method.diameter import diameter
 from ...models.method.ladder import SIGMA_N, noise_ladder, sigma_at
 from ...models.method.loss import BAND_EDGES, dsm_loss
 from ...models.network.checkpoint import FORMAT, build, load_weights, weights_bytes
-from ...models.network.compiled import BEFOREHAND, Compile, compile_trunk, missing, named
-from ...models.network.device import settle
+from ...models.network.compiled import BEFOREHAND, Compile, compile_trunk, missing_compiler, named
+from ...models.network.device import set_deterministic
 from ...models.network.ema import Ema
 from ...models.network.score_net import Architecture
-from ..common.out_of_memory import fitting
-from ..common.presets import choose
+from ..common.out_of_memory import explain_out_of_memory
+from ..common.presets import choose_preset
 from ..common.progress import Progress
 from ..corpus.store import Corpus
-from .batches import Batches, Share
+from .batches import Batches, BatchShare
 from .checkpoint import load_state, save_best, save_state
-from .loss_guard import LossWatch
+from .loss_guard import LossGuard
 from .validation import HELD_IMAGES, band_losses, real_norms
 
 ALGORITHM = 2  # raised whenever equal options would train another network
@@ -72,7 +72,7 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
         Raises:
             ConfigError: `focus_t0` where the levels are not focused.
         """
-        name, row = choose(self.preset, resolution, device_type)
+        name, row = choose_preset(self.preset, resolution, device_type)
         wanted = ("steps", "width", "batch", "lr", "levels", "checkpoint_every")
         filled = {key: getattr(row, key) for key in wanted if getattr(self, key) is None}
         if self.precision == "auto":
@@ -142,7 +142,7 @@ class _Run:
         self.steps, self.batch = config.steps, config.batch
         self.accelerator = Accelerator(cpu=device == "cpu")
         self.device = self.accelerator.device
-        settle(self.device)
+        set_deterministic(self.device)
         self._check_world()
         self.corpus = corpus
         self.sigma_1 = _sigma_1(corpus, progress)
@@ -156,7 +156,7 @@ class _Run:
         net.trunk_dtype = torch.bfloat16 if config.precision == "bfloat16" else None
         self.plain = net
         self.ema = Ema(net, config.ema)
-        if lack := missing(config.compile, self.device.type):
+        if lack := missing_compiler(config.compile, self.device.type):
             raise ConfigError(f"train.compile: {config.compile} needs {lack}. Set it to off.")
         compile_trunk(net, config.compile)
         if config.compile != "off":
@@ -170,7 +170,7 @@ class _Run:
             progress.note(f"train: going on from step {self.progressed.step:,}")
         self.net, self.optimiser = self.accelerator.prepare(net, optimiser)
         self.raw_optimiser = optimiser
-        self.losses = LossWatch(optimiser, late=self.device.type == "cuda")
+        self.losses = LossGuard(optimiser, late=self.device.type == "cuda")
         self.batches = Batches(
             corpus.images,
             self.ladder,
@@ -179,7 +179,7 @@ class _Run:
             flip=config.flip,
             seed=seed,
             device=self.device,
-            share=Share(self.accelerator.process_index, self.accelerator.num_processes),
+            share=BatchShare(self.accelerator.process_index, self.accelerator.num_processes),
         )
         self.log = _Log(out / "train.jsonl", self.progressed.step)
 
@@ -204,23 +204,23 @@ class _Run:
             for step in range(first, end):
                 self._update(step)
                 self.progressed.step = step + 1
-                at("train-step")
+                crash_point("train-step")
                 advance(self.batch)
                 # At a checkpoint what is due there comes first: a resumed run would not do it.
                 if self._any(stopping()) and step + 1 < end:
-                    self.losses.settle()
+                    self.losses.check_pending()
                     self._save()
                     raise Interrupted(
                         f"Training stopped at step {step + 1:,} of {self.steps:,}; the same command"
                         " goes on from there."
                     )
-        loss = self.losses.mean()
+        loss = self.losses.take_mean()
         self.measure(loss, (end - first) * self.batch / (time.monotonic() - started))
         self._save()
 
     def _fitting(self) -> contextlib.AbstractContextManager[None]:
         share = self.batch // self.accelerator.num_processes
-        return fitting(
+        return explain_out_of_memory(
             f"An update with {share} images of {self.corpus.images.shape[1]} px",
             self.device,
             "The last checkpoint stays. Stop other programs and run the same command again, share"
@@ -233,7 +233,7 @@ class _Run:
         batch = self.batches.draw(step)
         each = dsm_loss(self.net, batch.x, batch.sigma, batch.noise)
         mean = each.mean()
-        self.losses.look(step, batch.rows, each.detach(), self._everyones(mean.detach()))
+        self.losses.record(step, batch.rows, each.detach(), self._everyones(mean.detach()))
         self.optimiser.zero_grad()
         self.accelerator.backward(mean)
         self.optimiser.step()
@@ -270,7 +270,7 @@ class _Run:
             self.progressed.best_loss, self.progressed.best_step = score, step
             self.progressed.best_bands = bands
             save_best(self.out / "last", self.ema, step)
-            at("best-saved")
+            crash_point("best-saved")
         self.log.write(step=step, images=step * self.batch, loss=loss, rate=rate, bands=bands)
         shown = "held out " if "held_out" in bands else "training "
         self.progress.note(
@@ -284,7 +284,7 @@ class _Run:
     def _save(self) -> None:
         if self.accelerator.is_main_process:
             save_state(self.out / "last", self.progressed, self.plain, self.ema, self.raw_optimiser)
-            at("state-saved")
+            crash_point("state-saved")
         self.accelerator.wait_for_everyone()
 
     def finish(self) -> dict[str, Any]:
@@ -293,7 +293,7 @@ class _Run:
         if self.accelerator.is_main_process:
             load_weights(self.ema.net, self.out / "last" / "best.safetensors")
             write_bytes(self.out / "model.safetensors", weights_bytes(self.ema.net))
-            at("weights-written")
+            crash_point("weights-written")
             write_json(self.out / "model.json", self._facts(chosen))
         self.accelerator.wait_for_everyone()
         facts: dict[str, Any] = json.loads((self.out / "model.json").read_text())

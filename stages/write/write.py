@@ -20,10 +20,10 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from ...manifests.plan.plan import rows_digest, shards_of, soft_label
+from ...manifests.plan.plan import group_by_shard, rows_digest, soft_label
 from ...manifests.shards.shard import Marker, Sample, commit_shard, is_complete
 from ...manifests.storage.store import Store
-from ..generate.generate import Batch
+from ..generate.generate import GeneratedBatch
 from ..images.png import by_pillow, version_of
 
 _ENCODERS = 4  # threads; Pillow releases the interpreter lock while it compresses
@@ -48,7 +48,7 @@ class WriteConfig(BaseModel, frozen=True, extra="forbid"):
 
 
 @dataclass(frozen=True)
-class Sources:
+class SampleSources:
     """What samples say of their parents, by row of images.npy."""
 
     sha256: list[str]
@@ -58,7 +58,7 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Work:
+class ShardTask:
     """One shard to make: its plan rows and what identifies its content."""
 
     name: str
@@ -72,23 +72,23 @@ class Work:
         )
 
 
-def plan_work(plan: pa.Table, real_digest: str, augmented_digest: str) -> list[Work]:
+def plan_shards(plan: pa.Table, real_digest: str, augmented_digest: str) -> list[ShardTask]:
     """Every shard of the plan, with the digests that its marker must have."""
     return [
-        Work(
+        ShardTask(
             name,
             rows,
             rows_digest(rows),
             augmented_digest if rows["round"][0].as_py() else real_digest,
         )
-        for name, rows in shards_of(plan).items()
+        for name, rows in group_by_shard(plan).items()
     ]
 
 
 def write(
-    work: Work,
-    batches: Iterable[Batch],
-    sources: Sources,
+    work: ShardTask,
+    batches: Iterable[GeneratedBatch],
+    sources: SampleSources,
     shards: Path,
     temporary: Path,
     advance: Callable[[int], None],
@@ -112,8 +112,8 @@ def write(
 
 
 def _encoded(
-    batches: Iterable[Batch],
-    sources: Sources,
+    batches: Iterable[GeneratedBatch],
+    sources: SampleSources,
     pool: ThreadPoolExecutor,
     advance: Callable[[int], None],
     encode: Encode,
@@ -148,7 +148,7 @@ def _results(
 _Item = tuple[dict[str, Any], NDArray[np.uint8], tuple[float, float, float] | None]
 
 
-def _items(batch: Batch) -> Iterator[_Item]:
+def _items(batch: GeneratedBatch) -> Iterator[_Item]:
     norms = [None] * len(batch.final) if batch.norms is None else map(tuple, batch.norms.tolist())
     yield from zip(batch.rows.to_pylist(), batch.final, norms, strict=True)
 
@@ -157,7 +157,7 @@ def _sample(
     row: dict[str, Any],
     pixels: NDArray[np.uint8],
     norms: tuple[float, float, float] | None,
-    sources: Sources,
+    sources: SampleSources,
     encode: Encode,
 ) -> Sample:
     first, second = row["row_1"], row["row_2"]

@@ -22,7 +22,7 @@ from scoremix.manifests.published.verify import verify
 from scoremix.manifests.shards.shard import is_complete, read_marker
 from scoremix.manifests.storage.location import URL
 from scoremix.manifests.storage.remote import RemoteStore, open_remote
-from scoremix.manifests.storage.retry import Patience
+from scoremix.manifests.storage.retry import RetryPolicy
 
 all_of_them = [pytest.mark.slow, pytest.mark.faults]
 _WITHIN = 60_000  # bytes of a connection; the tar of a shard here has 20 to 40 KB
@@ -120,7 +120,7 @@ def test_a_line_that_is_cut(
     assert done.returncode == 0, done.stderr
     print(f"seed {seed}: {proxy.cuts} connections cut, {proxy.uploads_cut} on their way up")
     assert proxy.cuts and proxy.uploads_cut
-    store = open_remote(URL(url), Patience(5.0))
+    store = open_remote(URL(url), RetryPolicy(5.0))
     assert digests(store) == wanted and verify(store) == []
 
 
@@ -132,7 +132,7 @@ def test_killed_on_a_bad_line(
 ) -> None:
     """SIGKILL at a random moment, on top: what is there is sound, and the same command ends it."""
     url, moments = f"s3://{bucket}/pets", random.Random(seed)
-    store = open_remote(URL(url), Patience(5.0))
+    store = open_remote(URL(url), RetryPolicy(5.0))
     proxy.reset(seed, often=0.2)
     arguments = build(whole(3), 3, url, "--run", tmp_path / "run")
     run = [sys.executable, "-m", "scoremix.pipeline.cli", *arguments]
@@ -158,7 +158,7 @@ def test_a_stop_while_nothing_answers(
     whole: Callable[[int], Path], proxy: CuttingProxy, bucket: str, tmp_path: Path
 ) -> None:
     """SIGTERM is noticed between two attempts: 75; without it the patience ends: 6."""
-    url, store = f"s3://{bucket}/pets", open_remote(URL(f"s3://{bucket}/pets"), Patience(5.0))
+    url, store = f"s3://{bucket}/pets", open_remote(URL(f"s3://{bucket}/pets"), RetryPolicy(5.0))
     arguments = build(whole(3), 3, url, "--run", tmp_path / "run")
     run = [sys.executable, "-m", "scoremix.pipeline.cli", *arguments]
     for patience, stop, code, told in (
@@ -194,7 +194,7 @@ def test_parts_of_a_large_upload_are_cut(
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
     url = URL(f"s3://{bucket}/large")
     proxy.reset(seed, often=0.5, within=11 << 20)
-    plain = open_remote(url, Patience(120.0))
+    plain = open_remote(url, RetryPolicy(120.0))
     store = RemoteStore(plain.fs, plain.root, url, plain.patience, part=5 << 20)
     path = tmp_path / "shard.tar"
     path.write_bytes(random.Random(seed).randbytes(11 << 20))

@@ -9,7 +9,7 @@ import pytest
 
 from scoremix.pipeline import energy
 from scoremix.pipeline.energy import Counter, Meter, gpus, open_meter, processors
-from scoremix.pipeline.progress import Shown
+from scoremix.pipeline.progress import ProgressReporter
 from scoremix.stages.report.page import _energy
 from scoremix.stages.report.run_facts import _cost
 
@@ -97,7 +97,7 @@ def test_gpus_by_name() -> None:
 
 def test_the_log_and_the_report_have_it_by_stage(tmp_path: Path) -> None:
     values = iter([0.0, 10.0, 40.0, 100.0])
-    shown = Shown(quiet=True)
+    shown = ProgressReporter(quiet=True)
     shown.log, shown.meter = tmp_path / "log.jsonl", Meter([Counter("cpu", lambda: next(values))])
     for note in ("train: not done yet", "write: not done yet", "evaluate: not done yet"):
         shown.note(note)
@@ -112,7 +112,7 @@ def test_the_log_and_the_report_have_it_by_stage(tmp_path: Path) -> None:
     assert _cost(shown.log)["joules"] == {"train": {"cpu": 60.0}, "write": {"cpu": 120.0}}
     assert _energy({"cpu": 3600.0, "gpu": 7200.0}) == "3 Wh (processors 1, GPUs 2)"
     assert _energy({}) == ""
-    plain = Shown(quiet=True)
+    plain = ProgressReporter(quiet=True)
     plain.log = tmp_path / "plain.jsonl"
     plain.note("train: not done yet")
     assert "joules" not in plain.log.read_text()

@@ -341,18 +341,18 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(
 def test_a_request_to_stop_is_heard_in_every_stage(
     stage: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scoremix.pipeline.progress import Shown
+    from scoremix.pipeline.progress import ProgressReporter
 
-    task = Shown.task
+    task = ProgressReporter.task
 
-    def asks(self: Shown, name: str, total: int, unit: str):  # type: ignore[no-untyped-def]
+    def asks(self: ProgressReporter, name: str, total: int, unit: str):  # type: ignore[no-untyped-def]
         if name == stage:
             os.kill(os.getpid(), signal.SIGTERM)
         return task(self, name, total, unit)
 
     out = tmp_path / "shards"
     with monkeypatch.context() as patched:
-        patched.setattr(Shown, "task", asks)
+        patched.setattr(ProgressReporter, "task", asks)
         assert augment(data, out, generate__method="mixup") == 75
     assert not (tmp_path / "shards.run" / "report" / "metrics.json").exists()
     assert augment(data, out, generate__method="mixup") == 0

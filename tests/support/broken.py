@@ -13,7 +13,7 @@ import lmdb
 import numpy as np
 from PIL import Image
 
-from scoremix.stages.check.check import judge
+from scoremix.stages.check.check import check_corpus
 from scoremix.stages.common.progress import Silent
 
 Build = Callable[[Path], Path]  # an empty folder -> the path to check
@@ -198,7 +198,7 @@ def assert_told(case: Case, root: Path) -> None:
     corpus = root / "corpus"
     corpus.mkdir()
     path = case.build(corpus)
-    [verdict] = judge(path, case.wanted, Silent())
+    [verdict] = check_corpus(path, case.wanted, Silent())
     found = {one.rule: one for one in verdict.findings}
     assert set(found) == {case.rule, *case.also}
     finding = found[case.rule]

@@ -10,7 +10,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from scoremix.manifests.plan.plan import PlanOptions, build_plan, rows_digest, shards_of, soft_label
+from scoremix.manifests.plan.plan import (
+    PlanOptions,
+    build_plan,
+    group_by_shard,
+    rows_digest,
+    soft_label,
+)
 from scoremix.manifests.plan.schema import SOURCES
 from scoremix.manifests.published.card import CorpusFacts
 from scoremix.manifests.published.publish import publish
@@ -46,7 +52,7 @@ def make_corpus(
         ratio, 0.2, "any" if soft else "auto", "self", "mixup", shard_size
     ))  # fmt: skip
     expected = {}
-    for name, rows in shards_of(plan).items():
+    for name, rows in group_by_shard(plan).items():
         expected[name] = (rows_digest(rows), RECIPE)
         commit_shard(
             root / "shards",

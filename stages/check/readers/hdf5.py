@@ -15,7 +15,7 @@ from ....manifests.errors import ConfigError
 from ...common.progress import Progress
 from ...sources.base import MAX_INPUT_BYTES
 from ..needs import Need
-from ..report import Findings
+from ..report import CheckFindings
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 _BLOCK = 32 << 20  # bytes of pixels in memory at once
@@ -159,7 +159,7 @@ def _labels(labels: Any, contents: Hdf5) -> Any:
     return values
 
 
-def judge_hdf5(contents: Hdf5, need: Need, findings: Findings) -> dict[str, Any]:
+def judge_hdf5(contents: Hdf5, need: Need, findings: CheckFindings) -> dict[str, Any]:
     """Adds what is wrong for this reader; returns the facts of the corpus."""
     for problem in contents.problems:
         findings.add(*problem)
@@ -172,7 +172,7 @@ def judge_hdf5(contents: Hdf5, need: Need, findings: Findings) -> dict[str, Any]
 
 
 def _judge_imgs(
-    contents: Hdf5, shape: tuple[int, ...], need: Need, findings: Findings
+    contents: Hdf5, shape: tuple[int, ...], need: Need, findings: CheckFindings
 ) -> dict[str, Any]:
     name, axes = f"{contents.name}: imgs", contents.axes
     if need.axes and axes != need.axes:
@@ -194,7 +194,7 @@ def _judge_imgs(
     return facts | {"format": contents.dtype}
 
 
-def _judge_classes(values: Any, where: str, need: Need, findings: Findings) -> dict[str, Any]:
+def _judge_classes(values: Any, where: str, need: Need, findings: CheckFindings) -> dict[str, Any]:
     numbers, counts = np.unique(values, return_counts=True)
     for place in np.flatnonzero(values < 0):
         findings.add("label-negative", f"{where}[{place}]", str(values[place]))

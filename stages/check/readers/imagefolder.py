@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..file_index import Listing, Member, in_hidden_folder
-from ..image_facts import Facts, claims_image, ending
+from ..file_index import FileIndex, Member, in_hidden_folder
+from ..image_facts import ImageFacts, claims_image, ending
 from ..images import judge_images, judge_names
 from ..needs import Need
-from ..report import Findings
+from ..report import CheckFindings
 
 _SPLITS = ("train", "training", "val", "valid", "validation", "test")
 _NUMBERED = re.compile(r"(\D*)(\d+)")
@@ -17,10 +17,10 @@ _NUMBERED = re.compile(r"(\D*)(\d+)")
 
 @dataclass(frozen=True)
 class _Corpus:
-    listing: Listing
-    facts: dict[str, Facts]
+    listing: FileIndex
+    facts: dict[str, ImageFacts]
     need: Need
-    findings: Findings
+    findings: CheckFindings
 
     def is_image(self, member: Member) -> bool:
         return claims_image(member.name, self.facts)
@@ -37,7 +37,7 @@ def takes(need: Need, name: str) -> bool:
 
 
 def judge_imagefolder(
-    listing: Listing, facts: dict[str, Facts], need: Need, findings: Findings
+    listing: FileIndex, facts: dict[str, ImageFacts], need: Need, findings: CheckFindings
 ) -> dict[str, Any]:
     """Adds what is wrong; returns the facts of the corpus."""
     corpus = _Corpus(listing, facts, need, findings)
@@ -51,8 +51,8 @@ def judge_imagefolder(
     return known
 
 
-def _facts(facts: dict[str, Facts], name: str) -> Facts:
-    return facts.get(name) or Facts(problem="not-an-image")
+def _facts(facts: dict[str, ImageFacts], name: str) -> ImageFacts:
+    return facts.get(name) or ImageFacts(problem="not-an-image")
 
 
 def _flat(corpus: _Corpus) -> list[str]:
@@ -173,7 +173,7 @@ def _one_class(corpus: _Corpus, path: str, members: list[Member], names: list[st
     return len(taken)
 
 
-def _judge_class_names(classes: list[str], prefix: str, findings: Findings) -> None:
+def _judge_class_names(classes: list[str], prefix: str, findings: CheckFindings) -> None:
     numbered = [_NUMBERED.fullmatch(name) for name in classes]
     stems = {match[1] for match in numbered if match}
     if all(numbered) and len(stems) == 1:

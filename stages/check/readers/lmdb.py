@@ -21,10 +21,10 @@ from ....manifests.errors import ConfigError
 from ...common.progress import Progress
 from ...sources.base import MAX_INPUT_BYTES
 from ..file_index import Member
-from ..image_facts import Facts, looked_at
+from ..image_facts import ImageFacts, decode_all
 from ..images import judge_images
 from ..needs import Need
-from ..report import Findings
+from ..report import CheckFindings
 
 DATA = "data.mdb"
 _KEY = re.compile(rb"(\d{1,6})-(\d{5,})")
@@ -48,7 +48,9 @@ class Lmdb:
     """What a database holds, and what is wrong with it whoever reads it."""
 
     problems: list[tuple[str, str, str]] = field(default_factory=list)  # rule, file, found
-    images: dict[int, list[tuple[str, Facts]]] = field(default_factory=dict)  # by side in the key
+    images: dict[int, list[tuple[str, ImageFacts]]] = field(
+        default_factory=dict
+    )  # by side in the key
 
     def add(self, rule: str, file: str, found: str = "") -> None:
         self.problems.append((rule, file, found))
@@ -90,7 +92,7 @@ def _fatal_damage(path: Path) -> str:
     return f"reading it ends the process with {signal.Signals(-done.returncode).name}"
 
 
-def judge_lmdb(contents: Lmdb, need: Need, findings: Findings) -> dict[str, Any]:
+def judge_lmdb(contents: Lmdb, need: Need, findings: CheckFindings) -> dict[str, Any]:
     """Adds what is wrong for this reader; returns the facts, those of the largest side."""
     for problem in contents.problems:
         findings.add(*problem)
@@ -151,7 +153,7 @@ def _read(transaction: Any, contents: Lmdb, progress: Progress) -> None:
     names = list(_keys(transaction, sides, count, contents))
     # The transaction stays in this thread; only bytes go to those that decode.
     items = ((name, _member(name, transaction.get(name.encode()))) for name in names)
-    for name, facts in looked_at(items, len(names), progress):
+    for name, facts in decode_all(items, len(names), progress):
         side = int(name.split("-")[0])
         if facts.problem is None and (facts.width, facts.height) != (side, side):
             contents.add("lmdb-size", name, facts.size)

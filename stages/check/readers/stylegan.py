@@ -6,18 +6,18 @@ The reader takes every file whose ending Pillow calls an image's, at any depth.
 import re
 from typing import Any
 
-from ..file_index import Listing, Member, in_hidden_folder
-from ..image_facts import Facts, claims_image, ending, pillow_endings
+from ..file_index import FileIndex, Member, in_hidden_folder
+from ..image_facts import ImageFacts, claims_image, ending, pillow_endings
 from ..images import judge_images, judge_names
 from ..labels import LABELS, judge_labels, misnamed
 from ..needs import Need
-from ..report import Findings
+from ..report import CheckFindings
 
 _SPREAD = re.compile(r"\d{3}|\d{5}")
 
 
 def judge_stylegan(
-    listing: Listing, facts: dict[str, Facts], need: Need, findings: Findings
+    listing: FileIndex, facts: dict[str, ImageFacts], need: Need, findings: CheckFindings
 ) -> dict[str, Any]:
     """Adds what is wrong; returns the facts of the corpus."""
     if listing.is_zip and listing.path.suffix.lower() != ".zip":
@@ -44,7 +44,7 @@ def judge_stylegan(
     return known | _labels(listing, names, findings)
 
 
-def _judge_places(names: list[str], facts: dict[str, Facts], findings: Findings) -> None:
+def _judge_places(names: list[str], facts: dict[str, ImageFacts], findings: CheckFindings) -> None:
     for name in names:
         found = facts[name]
         if found.problem is None and name.lower().endswith(".png") and found.format != "PNG":
@@ -53,7 +53,7 @@ def _judge_places(names: list[str], facts: dict[str, Facts], findings: Findings)
             findings.add("hidden-images", name)
 
 
-def _labels(listing: Listing, images: list[str], findings: Findings) -> dict[str, Any]:
+def _labels(listing: FileIndex, images: list[str], findings: CheckFindings) -> dict[str, Any]:
     at_root = next((one for one in listing.members if one.name == LABELS), None)
     if at_root is not None:
         data = _read(at_root, findings)
@@ -74,7 +74,7 @@ def _labels(listing: Listing, images: list[str], findings: Findings) -> dict[str
     return {"labels": "none"}
 
 
-def _read(member: Member, findings: Findings) -> bytes | None:
+def _read(member: Member, findings: CheckFindings) -> bytes | None:
     try:
         return member.read()
     except Exception as error:  # a broken zip member raises what its codec likes

@@ -5,11 +5,11 @@ The loader goes into sub-folders and takes endings in lower or upper case.
 
 from typing import Any
 
-from ..file_index import Listing, in_hidden_folder
-from ..image_facts import Facts, claims_image, ending
+from ..file_index import FileIndex, in_hidden_folder
+from ..image_facts import ImageFacts, claims_image, ending
 from ..images import judge_images, judge_names
 from ..needs import Need
-from ..report import Findings
+from ..report import CheckFindings
 from .imagefolder import takes
 
 _SIDES = ("trainA", "trainB")
@@ -17,7 +17,7 @@ _TEST_SIDES = ("testA", "testB")
 
 
 def judge_unpaired(
-    listing: Listing, facts: dict[str, Facts], need: Need, findings: Findings
+    listing: FileIndex, facts: dict[str, ImageFacts], need: Need, findings: CheckFindings
 ) -> dict[str, Any]:
     """Adds what is wrong; returns the facts of the corpus."""
     tops = listing.folders_in("")
@@ -43,12 +43,12 @@ def judge_unpaired(
         else:
             findings.add("no-test-folders", f"{side}/")
     judge_names(names, findings)
-    sound = [(name, facts.get(name) or Facts(problem="not-an-image")) for name in names]
+    sound = [(name, facts.get(name) or ImageFacts(problem="not-an-image")) for name in names]
     return judge_images(sound, need, findings) | {"classes": counts, "class_count": len(counts)}
 
 
 def _side(
-    listing: Listing, facts: dict[str, Facts], side: str, need: Need, findings: Findings
+    listing: FileIndex, facts: dict[str, ImageFacts], side: str, need: Need, findings: CheckFindings
 ) -> list[str]:
     names = []
     for one in listing.below(f"{side}/"):

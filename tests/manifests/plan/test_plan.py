@@ -16,9 +16,9 @@ from scoremix.manifests.errors import ConfigError, InputError, ScoreMixError
 from scoremix.manifests.plan.plan import (
     PlanOptions,
     build_plan,
+    group_by_shard,
     resolve_pairing,
     rows_digest,
-    shards_of,
     soft_label,
     up_to_ratio,
     uses_soft_labels,
@@ -102,7 +102,7 @@ def test_every_plan(classes: list[int], ratio: int, size: int, pairing: str, see
             assert row["key"] == f"{base:06d}-{row['round']:03d}"
             assert not within or classes[base] == classes[partner]
 
-    shards = shards_of(plan)
+    shards = group_by_shard(plan)
     assert pa.concat_tables(shards.values()).equals(plan)
     per_round = -(-count // size)
     for place, (name, part) in enumerate(shards.items()):
@@ -169,7 +169,7 @@ def test_rounds_are_laid_out_each_in_its_own_order() -> None:
     plan = build_plan(sources([0] * 20 + [1] * 20), options(ratio=2, shard_size=10), 0)
     orders = [plan.slice(40 * r, 40)["row_1"].to_pylist() for r in range(3)]
     assert len({tuple(order) for order in orders}) == 3
-    for part in shards_of(plan).values():
+    for part in group_by_shard(plan).values():
         assert len(set(part["class_id"].to_pylist())) == 2, "no shard of one class"
 
 
@@ -290,8 +290,8 @@ def test_ratios_beyond_the_plan() -> None:
 def test_shards_in_pieces_are_refused() -> None:
     plan = build_plan(sources([-1] * 8), options(ratio=0), 0)
     with pytest.raises(ScoreMixError, match="real-000000 are not adjacent"):
-        shards_of(pa.concat_tables([plan, plan.slice(0, 1)]))
-    assert shards_of(plan.slice(0, 0)) == {}
+        group_by_shard(pa.concat_tables([plan, plan.slice(0, 1)]))
+    assert group_by_shard(plan.slice(0, 0)) == {}
 
 
 def test_five_thousand_images_at_ratio_ten_take_seconds() -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from scoremix.manifests.errors import ConfigError
-from scoremix.manifests.published.partition import Part
+from scoremix.manifests.published.partition import Partition
 from scoremix.manifests.published.verify import verify
 from scoremix.pipeline.cli import commands, exit_code
 
@@ -83,11 +83,12 @@ def test_all_parts_together_find_everything_and_each_only_its_own(parts: int, co
         found = [
             number
             for number in range(1, parts + 1)
-            if {problem.file for problem in verify(corpus, part=Part(number, parts))} == {path.name}
+            if {problem.file for problem in verify(corpus, part=Partition(number, parts))}
+            == {path.name}
         ]
         assert len(found) == 1, path.name
         path.write_bytes(whole)
-    assert all(verify(corpus, part=Part(n, parts)) == [] for n in range(1, parts + 1))
+    assert all(verify(corpus, part=Partition(n, parts)) == [] for n in range(1, parts + 1))
 
 
 def test_every_part_finds_damaged_small_files_and_what_is_gone_or_cut_or_extra(
@@ -98,37 +99,43 @@ def test_every_part_finds_damaged_small_files_and_what_is_gone_or_cut_or_extra(
     for name in [*small, "real-000001.json", "aug-000002.json"]:
         whole = flip(corpus / name, 70)
         for number in (1, 2, 3):
-            assert name in {p.file for p in verify(corpus, part=Part(number, 3))}, (name, number)
+            assert name in {p.file for p in verify(corpus, part=Partition(number, 3))}, (
+                name,
+                number,
+            )
         (corpus / name).write_bytes(whole)
     for name in ("aug-000001.tar", "real-000000.parquet"):
         whole = (corpus / name).read_bytes()
         (corpus / name).unlink()
         for number in (1, 2, 3):
-            assert [p.file for p in verify(corpus, part=Part(number, 3))] == [name]
+            assert [p.file for p in verify(corpus, part=Partition(number, 3))] == [name]
         (corpus / name).write_bytes(whole[:-1])
         for number in (1, 2, 3):
-            assert name in {p.file for p in verify(corpus, part=Part(number, 3))}, (name, number)
+            assert name in {p.file for p in verify(corpus, part=Partition(number, 3))}, (
+                name,
+                number,
+            )
         (corpus / name).write_bytes(whole)
     (corpus / "aug-000099.tar").write_bytes(b"")
     for number in (1, 2, 3):
-        assert {p.file for p in verify(corpus, part=Part(number, 3))} == {"aug-000099.tar"}
+        assert {p.file for p in verify(corpus, part=Partition(number, 3))} == {"aug-000099.tar"}
 
 
 def test_a_part_does_not_read_the_others(corpus: Path) -> None:
     """Counted, not timed: the bytes of other parts may be anything of their size."""
     names = sorted(path.name for path in corpus.iterdir())
-    left = Part(2, 3).left_out(names)
+    left = Partition(2, 3).left_out(names)
     assert len(left) == 8
     for name in left:
         flip(corpus / name, 600)
-    assert verify(corpus, part=Part(2, 3)) == []
+    assert verify(corpus, part=Partition(2, 3)) == []
     assert {problem.file for problem in verify(corpus)} == left
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3", "1/3/5", ""])
 def test_a_part_that_cannot_be(text: str, corpus: Path) -> None:
     with pytest.raises(ConfigError, match="use N/T"):
-        Part.parse(text)
+        Partition.parse(text)
     if text:
         assert cli("verify", corpus, "--subset", text) == 2
 

@@ -23,7 +23,13 @@ from PIL import Image
 from scoremix.manifests.errors import ConfigError, ScoreMixError, VerifyError
 from scoremix.manifests.files.atomic import json_bytes, sha256_file
 from scoremix.manifests.files.crash_points import PUBLISH_POINTS
-from scoremix.manifests.plan.plan import PlanOptions, build_plan, rows_digest, shards_of, soft_label
+from scoremix.manifests.plan.plan import (
+    PlanOptions,
+    build_plan,
+    group_by_shard,
+    rows_digest,
+    soft_label,
+)
 from scoremix.manifests.plan.schema import MANIFEST, SOURCES
 from scoremix.manifests.published.card import CorpusFacts
 from scoremix.manifests.published.index import index_digest
@@ -92,7 +98,7 @@ def make(
     """The corpus in root/shards, as the writer makes it: shards that are missing, then publish."""
     plan = make_plan(ratio, pairing, classed, shard_size)
     expected: dict[str, tuple[str, str]] = {}
-    for name, rows in shards_of(plan).items():
+    for name, rows in group_by_shard(plan).items():
         expected[name] = (rows_digest(rows), "r" * 64)
         if not (root / "shards" / f"{name}.json").exists():
             commit_shard(
@@ -174,7 +180,9 @@ def test_index_is_what_wids_reads_and_more(pristine: Path) -> None:
     index = json.loads((pristine / "index.json").read_text())
     assert (index["__kind__"], index["wids_version"]) == ("wids-shard-index-v1", 1)
     plan = make_plan()
-    assert [shard["url"] for shard in index["shardlist"]] == [f"{n}.tar" for n in shards_of(plan)]
+    assert [shard["url"] for shard in index["shardlist"]] == [
+        f"{n}.tar" for n in group_by_shard(plan)
+    ]
     for shard in index["shardlist"]:
         path = pristine / shard["url"]
         assert (shard["filesize"], shard["sha256"]) == (path.stat().st_size, sha256_file(path))

@@ -20,7 +20,7 @@ from PIL import Image
 
 from scoremix.manifests.errors import ScoreMixError, StorageError
 from scoremix.manifests.files.crash_points import SHARD_POINTS
-from scoremix.manifests.plan.plan import PlanOptions, build_plan, rows_digest, shards_of
+from scoremix.manifests.plan.plan import PlanOptions, build_plan, rows_digest, group_by_shard
 from scoremix.manifests.plan.schema import MANIFEST, PLAN, SAMPLE_FIELDS, SOURCES
 from scoremix.manifests.shards.shard import Marker, Sample, commit_shard, is_complete, read_marker
 from scoremix.manifests.shards.tar import damaged, header, walked
@@ -37,7 +37,7 @@ def plan_rows(classed: bool = True) -> pa.Table:
     empty = dict.fromkeys(SOURCES.names)
     table = pa.Table.from_pylist([empty | row for row in rows], schema=SOURCES)
     plan = build_plan(table, PlanOptions(1, 0.2, "auto", "refuse", "scoremix", 8), seed=0)
-    return shards_of(plan)[NAME]
+    return group_by_shard(plan)[NAME]
 
 
 def png(number: int) -> bytes:

@@ -20,10 +20,10 @@ from scoremix.manifests.published.publish import SUMS, is_published
 from scoremix.manifests.published.verify import verify
 from scoremix.manifests.storage.location import URL, is_url, place
 from scoremix.manifests.storage.remote import RemoteStore, open_remote, version
-from scoremix.manifests.storage.retry import Patience
+from scoremix.manifests.storage.retry import RetryPolicy
 from scoremix.manifests.storage.store import LocalStore, Store, store_of
 
-SHORT = Patience(seconds=1.0)
+SHORT = RetryPolicy(seconds=1.0)
 FILES = {"a.json": b"{}", "deep/b.tar": bytes(range(256)) * 40, "empty": b""}
 
 
@@ -245,7 +245,7 @@ def test_large_files_go_up_in_parts_and_leave_none_behind(bucket: str, tmp_path:
 def test_parts_that_cannot_be_listed_stay(
     bucket: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = open_remote(URL(f"s3://{bucket}/x"), Patience(3600.0))
+    store = open_remote(URL(f"s3://{bucket}/x"), RetryPolicy(3600.0))
 
     def denied(bucket: str) -> None:
         raise PermissionError("Access Denied")
@@ -272,9 +272,9 @@ def failing(*errors: Exception) -> Callable[[], str]:
 
 def test_what_passes_is_tried_again() -> None:
     reset = ConnectionResetError(errno.ECONNRESET, "reset by peer")
-    assert Patience(5.0).retry("reading x", failing(reset, TimeoutError("slow"))) == "done"
+    assert RetryPolicy(5.0).retry("reading x", failing(reset, TimeoutError("slow"))) == "done"
     with pytest.raises(StorageError, match="reading x failed [0-9]+ times within 0.5 s.*reset by"):
-        Patience(0.5).retry("reading x", failing(*[reset] * 50))
+        RetryPolicy(0.5).retry("reading x", failing(*[reset] * 50))
 
 
 @pytest.mark.parametrize(
@@ -287,29 +287,29 @@ def test_what_passes_is_tried_again() -> None:
 )
 def test_what_lasts_is_told_at_once(error: Exception, kind: type[Exception]) -> None:
     with pytest.raises(kind) as caught:
-        Patience(3600.0).retry("reading x", failing(error))
+        RetryPolicy(3600.0).retry("reading x", failing(error))
     if kind is ConfigError:
         assert "AWS_ACCESS_KEY_ID" in str(caught.value) and "Access Denied" in str(caught.value)
 
 
 def test_a_stop_is_noticed_between_attempts() -> None:
-    patience = Patience(3600.0, stopping=lambda: True)
+    patience = RetryPolicy(3600.0, stopping=lambda: True)
     with pytest.raises(Interrupted, match="while reading x failed"):
         patience.retry("reading x", failing(TimeoutError("slow")))
 
 
 def test_patience_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SCOREMIX_STORE_PATIENCE", raising=False)
-    assert Patience.asked().seconds == 300
+    assert RetryPolicy.from_environment().seconds == 300
     monkeypatch.setenv("SCOREMIX_STORE_PATIENCE", "12.5")
-    assert Patience.asked().seconds == 12.5
+    assert RetryPolicy.from_environment().seconds == 12.5
     monkeypatch.setenv("SCOREMIX_STORE_PATIENCE", "long")
     with pytest.raises(ConfigError, match="give seconds"):
-        Patience.asked()
+        RetryPolicy.from_environment()
 
 
 def test_a_missing_bucket_is_told_at_once(bucket: str, tmp_path: Path) -> None:
-    store = open_remote(URL(f"s3://{bucket}-not-there/x"), Patience(3600.0))
+    store = open_remote(URL(f"s3://{bucket}-not-there/x"), RetryPolicy(3600.0))
     path, digest = a_file(tmp_path)
     attempts: list[Callable[[], object]] = [
         store.names,
@@ -328,7 +328,7 @@ def test_missing_credentials_are_told_at_once(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("HOME", str(tmp_path))
-    store = open_remote(URL(f"s3://{bucket}/no-credentials"), Patience(3600.0))
+    store = open_remote(URL(f"s3://{bucket}/no-credentials"), RetryPolicy(3600.0))
     store.fs = type(store.fs)(skip_instance_cache=True, use_listings_cache=False)
     with pytest.raises(ConfigError, match="credentials.*AWS_ACCESS_KEY_ID"):
         store.write("a", b"1")
@@ -336,7 +336,7 @@ def test_missing_credentials_are_told_at_once(
 
 def test_nobody_answers(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    store = open_remote(URL(f"s3://{bucket}/x"), Patience(0.1))
+    store = open_remote(URL(f"s3://{bucket}/x"), RetryPolicy(0.1))
     options = {"endpoint_url": "http://127.0.0.1:9"}
     store.fs = type(store.fs)(skip_instance_cache=True, client_kwargs=options)
     with pytest.raises(StorageError, match="listing s3://.*run the same command"):

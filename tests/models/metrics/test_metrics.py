@@ -11,7 +11,7 @@ from scoremix.models.metrics.classifier_score import classifier_score
 from scoremix.models.metrics.distances import frechet_distance, kernel_distance
 from scoremix.models.metrics.diversity import mean_pairwise_distance
 from scoremix.models.metrics.kernel import kernel_over_subsets
-from scoremix.models.metrics.record import Metric, Record, metric_name
+from scoremix.models.metrics.record import Metric, MetricRecord, metric_name
 from scoremix.models.metrics.single_image import single_image_distances
 
 Floats = NDArray[np.float64]
@@ -167,7 +167,7 @@ def test_published_names_are_for_the_published_network(
 
 
 def test_a_record_is_json_with_versions() -> None:
-    record = Record(
+    record = MetricRecord(
         name="kd_net",
         value=float("nan"),
         n=np.int64(5),  # type: ignore[arg-type]

@@ -86,13 +86,13 @@ def test_what_a_machine_lacks_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigError, match=r"needs a C\+\+ compiler.*Set generate.compile: off"):
         made(trained(), compile="on")
-    assert "triton" in str(compiled.missing("on", "cuda"))
+    assert "triton" in str(compiled.missing_compiler("on", "cuda"))
     monkeypatch.setattr(compiled.util, "find_spec", lambda name: object())
     monkeypatch.delenv("CC", raising=False)
-    assert "a C compiler (as gcc)" in str(compiled.missing("on", "cuda"))
+    assert "a C compiler (as gcc)" in str(compiled.missing_compiler("on", "cuda"))
     (tmp_path / "gcc").write_text("#!/bin/sh\n")
     (tmp_path / "gcc").chmod(0o755)
-    assert compiled.missing("on", "cuda") is None
+    assert compiled.missing_compiler("on", "cuda") is None
 
 
 @pytest.mark.parametrize("section", ["train", "generate"])
@@ -134,7 +134,7 @@ def test_one_graph_holds_the_whole_network_and_its_gradient(
 @pytest.mark.slow
 @pytest.mark.faults  # minutes of compilation
 def test_compiled_code_makes_the_same_images() -> None:
-    if compiled.missing("on", "cpu"):
+    if compiled.missing_compiler("on", "cpu"):
         pytest.skip("needs a C++ compiler")
     apart = np.abs(made(trained(), compile="on").astype(int) - made(trained()).astype(int))
     assert apart.max() <= 1 and (apart > 0).mean() < 0.05

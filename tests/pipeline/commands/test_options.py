@@ -8,7 +8,7 @@ from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.storage.location import URL
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.config import load_config
-from scoremix.pipeline.ledger import Ledger, local_shards_of, shards_of
+from scoremix.pipeline.ledger import Ledger, find_local_shards, find_shards
 
 
 def command(*words: object) -> int:
@@ -48,12 +48,12 @@ def test_only_sources_may_be_urls(key: str, tmp_path: Path) -> None:
 
 
 def test_a_run_remembers_where_its_shards_lie(tmp_path: Path) -> None:
-    assert shards_of(tmp_path) == tmp_path  # no run, so the shards themselves
+    assert find_shards(tmp_path) == tmp_path  # no run, so the shards themselves
     ledger = Ledger(tmp_path)
     assert ledger.place() == tmp_path / "shards"
     ledger.own(tmp_path / "beside")
-    assert ledger.shards == "beside" and shards_of(tmp_path) == tmp_path / "beside"
+    assert ledger.shards == "beside" and find_shards(tmp_path) == tmp_path / "beside"
     ledger.own(URL("s3://b/x"))
-    assert shards_of(tmp_path) == URL("s3://b/x") == shards_of(URL("s3://b/x"))
+    assert find_shards(tmp_path) == URL("s3://b/x") == find_shards(URL("s3://b/x"))
     with pytest.raises(ConfigError, match="reads a folder"):
-        local_shards_of(tmp_path)
+        find_local_shards(tmp_path)

@@ -12,7 +12,7 @@ from scoremix.manifests.published.index import INDEX
 from scoremix.manifests.published.publish import SUMS
 from scoremix.manifests.storage.location import URL
 from scoremix.manifests.storage.remote import RemoteStore, open_remote
-from scoremix.manifests.storage.retry import Patience
+from scoremix.manifests.storage.retry import RetryPolicy
 
 ANY = "aug-000001"
 
@@ -31,7 +31,7 @@ def run(images: Path, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def store_of(bucket: str) -> RemoteStore:
-    return open_remote(URL(f"s3://{bucket}/pets"), Patience(5.0))
+    return open_remote(URL(f"s3://{bucket}/pets"), RetryPolicy(5.0))
 
 
 def flip(store: RemoteStore, name: str) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from scoremix.manifests.errors import ScoreMixError, StorageError
 from scoremix.manifests.published.mirror import MirroredStore, index_in
-from scoremix.manifests.storage.retry import Patience
+from scoremix.manifests.storage.retry import RetryPolicy
 from scoremix.manifests.published.publish import SUMS
 from scoremix.manifests.storage.remote import RemoteStore, open_remote
 from scoremix.manifests.shards.shard import is_complete, read_marker
@@ -44,7 +44,7 @@ def augment(images: Path, out: object, *more: object, **options: object) -> int:
 
 
 def store_at(bucket: str, prefix: str = "pets") -> RemoteStore:
-    return open_remote(URL(f"s3://{bucket}/{prefix}"), Patience(5.0))
+    return open_remote(URL(f"s3://{bucket}/{prefix}"), RetryPolicy(5.0))
 
 
 def digests(store: RemoteStore) -> dict[str, str]:
@@ -259,7 +259,7 @@ def mirror(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def broken() -> Iterator[Broken]:
-    plain = open_remote(URL("memory://broken"), Patience(1.0))
+    plain = open_remote(URL("memory://broken"), RetryPolicy(1.0))
     yield Broken(plain.fs, plain.root, plain.url, plain.patience)
     empty(plain)
 

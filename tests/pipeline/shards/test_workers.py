@@ -23,10 +23,10 @@ from scoremix.models.network.checkpoint import TrainedNet
 from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.network.score_net import Architecture, ScoreNet
 from scoremix.pipeline.cli import commands, exit_code
-from scoremix.pipeline.shards.worker import Worker, parse
+from scoremix.pipeline.shards.worker import Worker, parse_worker
 from scoremix.stages.generate import generate as generating
 from scoremix.stages.generate.generate import GenerateConfig
-from scoremix.stages.write.write import Work
+from scoremix.stages.write.write import ShardTask
 
 ROWS = pa.table({"key": ["000000"]})
 
@@ -76,7 +76,7 @@ def start(command: list[str | Path], worker: str, **environment: str) -> "subpro
 
 @given(st.integers(0, 50), st.integers(1, 12))
 def test_shares_split_the_work_exactly_once(shards: int, count: int) -> None:
-    work = [Work(f"aug-{number:06d}", ROWS, "", "") for number in range(shards)]
+    work = [ShardTask(f"aug-{number:06d}", ROWS, "", "") for number in range(shards)]
     shares = [Worker(index, count).share(work) for index in range(count)]
     assert sorted(item.name for share in shares for item in share) == [item.name for item in work]
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
@@ -101,7 +101,7 @@ SLURM = {"SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_MIN": "5", "SLURM_ARRAY_T
     ],
 )
 def test_who_a_worker_is(text: str, environment: dict[str, str], worker: Worker) -> None:
-    assert parse(text, environment) == worker
+    assert parse_worker(text, environment) == worker
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_who_a_worker_is(text: str, environment: dict[str, str], worker: Worker)
 )
 def test_who_no_worker_is(text: str, environment: dict[str, str], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
-        parse(text, environment)
+        parse_worker(text, environment)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

@@ -36,14 +36,14 @@ from test_check_images import CASES as IMAGE_CASES
 from test_check_layouts import CASES as LAYOUT_CASES
 
 from scoremix.manifests.errors import ConfigError
-from scoremix.stages.check.check import judge
-from scoremix.stages.check.file_index import open_listing
+from scoremix.stages.check.check import check_corpus
+from scoremix.stages.check.file_index import open_index
 from scoremix.stages.check.image_facts import survey
 from scoremix.stages.check.labels import judge_labels
 from scoremix.stages.check.needs import NAMES, NEEDS, PLAIN, needs_of
 from scoremix.stages.check.readers import hdf5 as hdf5_file
 from scoremix.stages.check.readers import lmdb as lmdb_file
-from scoremix.stages.check.report import SHOWN, Findings, printable
+from scoremix.stages.check.report import SHOWN, CheckFindings, printable
 from scoremix.stages.check.rules import RULES, SECTIONS
 from scoremix.stages.common.progress import Silent
 
@@ -88,7 +88,7 @@ GOOD: list[tuple[str, Build]] = [
 
 @pytest.mark.parametrize(("wanted", "build"), GOOD, ids=[wanted for wanted, _ in GOOD])
 def test_a_sound_corpus_passes(wanted: str, build: Build, tmp_path: Path) -> None:
-    [verdict] = judge(build(tmp_path), wanted, Silent())
+    [verdict] = check_corpus(build(tmp_path), wanted, Silent())
     assert [one.rule for one in verdict.findings] == []
     assert verdict.readable
     assert verdict.facts["images"] > 0
@@ -110,7 +110,7 @@ def test_trainers_of_one_reader_ask_for_the_same_layout() -> None:
 
 def test_equal_findings_are_one_with_the_first_names(tmp_path: Path) -> None:
     write(tmp_path, {f"{index:03d}.png": CUT_PNG for index in range(40)})
-    [verdict] = judge(tmp_path, "stylegan", Silent())
+    [verdict] = check_corpus(tmp_path, "stylegan", Silent())
     [finding] = verdict.findings
     assert (finding.rule, finding.count) == ("damaged-image", 40)
     assert [file for file, _ in finding.files] == ["000.png", "001.png", "002.png"]
@@ -119,10 +119,10 @@ def test_equal_findings_are_one_with_the_first_names(tmp_path: Path) -> None:
 
 def test_a_trainer_of_two_targets_is_judged_by_what_is_there(tmp_path: Path) -> None:
     both = write(tmp_path, classes(prefix="ImageNet/"))
-    assert judge(both, "biggan", Silent())[0].target == "imagefolder"
+    assert check_corpus(both, "biggan", Silent())[0].target == "imagefolder"
     hdf5()(tmp_path)
-    assert judge(tmp_path / "ILSVRC32.hdf5", "biggan", Silent())[0].target == "hdf5"
-    assert judge(tmp_path, "hdf5", Silent())[0].readable, "the trainer is given the folder"
+    assert check_corpus(tmp_path / "ILSVRC32.hdf5", "biggan", Silent())[0].target == "hdf5"
+    assert check_corpus(tmp_path, "hdf5", Silent())[0].readable, "the trainer is given the folder"
 
 
 def test_links_to_files_are_followed_and_loops_end(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_links_to_files_are_followed_and_loops_end(tmp_path: Path) -> None:
         os.symlink(tmp_path / "store" / f"{index}.png", corpus / "cat" / f"{index}.png")
     os.symlink(corpus, corpus / "cat" / "up")
     os.symlink(tmp_path / "store", corpus / "dog")
-    [verdict] = judge(corpus, "dcgan", Silent())
+    [verdict] = check_corpus(corpus, "dcgan", Silent())
     assert [(one.rule, one.count) for one in verdict.findings] == [("damaged-image", 2)]
     assert verdict.facts["classes"] == {"cat": 2, "dog": 2}
 
@@ -151,7 +151,7 @@ def test_a_folder_that_cannot_be_listed_is_named(
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refusing)
-    [verdict] = judge(root, "stylegan", Silent())
+    [verdict] = check_corpus(root, "stylegan", Silent())
     told = [(one.rule, one.files[0]) for one in verdict.findings]
     assert ("unreadable", ("dog/", "Permission denied")) in told
 
@@ -173,7 +173,7 @@ class Counting(Silent):
 @pytest.mark.parametrize(("build", "count"), [(tree(), 8), (hdf5(), 6), (database(), 4)])
 def test_everything_is_read_once_for_all_trainers(build: Build, count: int, tmp_path: Path) -> None:
     progress = Counting()
-    assert len(judge(build(tmp_path), None, progress)) > 1
+    assert len(check_corpus(build(tmp_path), None, progress)) > 1
     assert progress.done == [count]
 
 
@@ -184,7 +184,7 @@ def test_a_zip_is_a_stream_whose_members_are_capped(
     evil = [("../../up.png", PNG), ("/top.png", PNG), ("bomb.png", bytes(20_000))]
     path = zipped(evil)(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    [verdict] = judge(path, "stylegan", Silent())
+    [verdict] = check_corpus(path, "stylegan", Silent())
     told = [(one.rule, one.files[0][0], one.count) for one in verdict.findings]
     assert told == [("unreadable", "bomb.png", 1), ("odd-name", "../../up.png", 2)]
     assert "20,000 bytes when unpacked" in verdict.findings[0].files[0][1]
@@ -199,14 +199,14 @@ def test_a_missing_extra_is_named(
     path = (hdf5() if name == "h5py" else database())(tmp_path)
     monkeypatch.setitem(__import__("sys").modules, name, None)
     with pytest.raises(ConfigError, match=r'pip install "scoremix-pipeline\[export\]"'):
-        judge(path, None, Silent())
+        check_corpus(path, None, Silent())
 
 
 def test_a_database_that_kills_its_reader_is_a_finding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lmdb_file, "_WALK", "import os, signal; os.kill(os.getpid(), 7)")
-    [verdict] = judge(database()(tmp_path), "lmdb", Silent())
+    [verdict] = check_corpus(database()(tmp_path), "lmdb", Silent())
     [finding] = verdict.findings
     assert finding.rule == "lmdb-damaged"
     assert finding.files == [("data.mdb", "reading it ends the process with SIGBUS")]
@@ -243,7 +243,7 @@ def test_long_names_are_cut(name: str) -> None:
 def test_labels_are_found_by_name_as_the_reader_does(names: list[str], dropped: set[int]) -> None:
     """Against the reader's own rule: a dict looked up by the name with / for every backslash."""
     pairs = [[name, 0] for place, name in enumerate(names) if place not in dropped]
-    findings = Findings(Path("corpus"))
+    findings = CheckFindings(Path("corpus"))
     judge_labels(labels(pairs), names, findings)
     keys = {name for name, _ in pairs}
     missing = [name for name in names if name.replace("\\", "/") not in keys]
@@ -257,7 +257,7 @@ def test_labels_are_found_by_name_as_the_reader_does(names: list[str], dropped: 
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists))
 def test_no_label_whatever_it_is_raises(value: object) -> None:
     data = json.dumps({"labels": [["0.png", value], ["1.png", 1]]}).encode()
-    findings = Findings(Path("corpus"))
+    findings = CheckFindings(Path("corpus"))
     judge_labels(data, ["0.png", "1.png"], findings)
     sound = isinstance(value, int) and not isinstance(value, bool) and value in (0, 1)
     assert sound == (findings.errors == 0) or value == 1
@@ -268,7 +268,7 @@ def test_memory_is_that_of_a_few_images(tmp_path: Path) -> None:
     data = png(128)
     write(tmp_path, {f"{index:04d}.png": data for index in range(600)})
     tracemalloc.start()
-    with open_listing(tmp_path) as listing:
+    with open_index(tmp_path) as listing:
         facts = survey(listing, Silent())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

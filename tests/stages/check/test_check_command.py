@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from scoremix.manifests.errors import ConfigError
 from scoremix.pipeline.cli import commands, exit_code
-from scoremix.stages.check.check import judge
+from scoremix.stages.check.check import check_corpus
 from scoremix.stages.common.progress import Silent
 
 ZIP = zipped(
@@ -96,7 +96,7 @@ def test_what_cannot_be_judged_is_a_usage_error(
     make: Callable[[Path], Path], said: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match=said):
-        judge(make(tmp_path), "stylegan", Silent())
+        check_corpus(make(tmp_path), "stylegan", Silent())
     assert run(str(make(tmp_path)))[0] == 2
 
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from scoremix.stages.check.check import judge
+from scoremix.stages.check.check import check_corpus
 from scoremix.stages.common.progress import Silent
 
 KINDS = {
@@ -96,5 +96,5 @@ def test_readable_means_that_a_reader_comes_to_the_end(
         failed = None
     except Exception as error:
         failed = error
-    [verdict] = judge(path, "stylegan2-ada", Silent())
+    [verdict] = check_corpus(path, "stylegan2-ada", Silent())
     assert verdict.readable == (failed is None), (failed, verdict.findings)

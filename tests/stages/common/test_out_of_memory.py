@@ -9,7 +9,7 @@ import torch
 
 from scoremix.manifests.errors import ScoreMixError
 from scoremix.pipeline.cli import commands, exit_code
-from scoremix.stages.common.out_of_memory import fitting
+from scoremix.stages.common.out_of_memory import explain_out_of_memory
 from scoremix.stages.generate import generate
 from scoremix.stages.train import train
 
@@ -29,14 +29,14 @@ def refused(*_: Any, **__: Any) -> Any:
 )
 def test_every_librarys_word_for_it_is_understood(error: RuntimeError) -> None:
     with pytest.raises(ScoreMixError, match="This does not fit .* Do that") as told:
-        with fitting("This", torch.device("cuda"), "Do that."):
+        with explain_out_of_memory("This", torch.device("cuda"), "Do that."):
             raise error
     assert told.value.__cause__ is error
 
 
 def test_other_errors_pass() -> None:
     with pytest.raises(RuntimeError, match="shapes"):
-        with fitting("This", torch.device("cpu"), "Do that."):
+        with explain_out_of_memory("This", torch.device("cpu"), "Do that."):
             raise RuntimeError("shapes do not match")
 
 

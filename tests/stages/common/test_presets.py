@@ -11,7 +11,7 @@ from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.network import blocks, norm
 from scoremix.models.network.checkpoint import build
 from scoremix.models.network.score_net import Architecture
-from scoremix.stages.common.presets import evened, micro_batch
+from scoremix.stages.common.presets import balanced_batch, micro_batch
 
 
 def kept(side: int, width: int, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -58,7 +58,7 @@ def padded(size: int, shard_size: int, images: int) -> int:
 @pytest.mark.parametrize("images", [2, 5, 16, 100, 300, 777, 1000, 1100, 2761, 50_000])
 @pytest.mark.parametrize("batch", [1, 4, 16, 32, 96, 150, 512])
 def test_micro_batches_are_evened_out_over_shards(batch: int, images: int) -> None:
-    size = evened(batch, 1000, images)
+    size = balanced_batch(batch, 1000, images)
     assert 1 <= size <= batch
     made, at_most = padded(size, 1000, images), padded(batch, 1000, images)
     assert images <= made <= at_most
@@ -67,6 +67,6 @@ def test_micro_batches_are_evened_out_over_shards(batch: int, images: int) -> No
 
 
 def test_a_hundred_images_are_not_padded_by_half() -> None:
-    assert evened(150, 1000, 100) == 104
-    assert padded(evened(512, 1000, 100), 1000, 100) == 104
-    assert evened(150, 1000, 300) == 150
+    assert balanced_batch(150, 1000, 100) == 104
+    assert padded(balanced_batch(512, 1000, 100), 1000, 100) == 104
+    assert balanced_batch(150, 1000, 300) == 150

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from scoremix.models.metrics.distances import Reference, frechet_between, kernel_between, moments
 from scoremix.models.metrics.mixture import of_repeated
-from scoremix.stages.evaluate.by_ratio import COPIES, Looked, by_ratio
-from scoremix.stages.evaluate.row_sample import fold, nearer_parents
+from scoremix.stages.evaluate.by_ratio import COPIES, TrainingFeatures, by_ratio
+from scoremix.stages.evaluate.row_sample import fold_lambda, nearer_parents
 
 Floats = NDArray[np.float64]
 NAMES = ("kd", "fd")
@@ -50,9 +50,9 @@ def whole(vectors: Floats) -> float:
 
 def entries(chosen: slice, known: int = REAL) -> list[dict[str, Any]]:
     """From some of the rows of the plan; `known` training images were looked at."""
-    looked = Looked(np.arange(known), TRAINING[:known])
+    looked = TrainingFeatures(np.arange(known), TRAINING[:known])
     steps = {name: vectors[chosen] for name, vectors in STEPS.items()}
-    folded = fold(MADE["lambda"])[chosen]
+    folded = fold_lambda(MADE["lambda"])[chosen]
     return by_ratio(PLAN, TRAINING, steps, folded, 0.1, REFERENCE, NAMES, looked)
 
 
@@ -96,8 +96,8 @@ def test_of_a_plan_with_gaps_it_is_still_the_corpus_itself() -> None:
     steps = {"mixup": weights * first + (1 - weights) * second}
     steps[COPIES] = TRAINING[nearer_parents(made)]
     real = TRAINING[[i for i in range(REAL) if i not in gone]]
-    looked = Looked(np.arange(REAL), TRAINING)
-    folded = fold(made["lambda"])
+    looked = TrainingFeatures(np.arange(REAL), TRAINING)
+    folded = fold_lambda(made["lambda"])
     last = by_ratio(plan, real, steps, folded, 0.1, REFERENCE, NAMES, looked)[-1]
     for step, vectors in steps.items():
         assert last[step]["kd"] == pytest.approx(whole(np.concatenate([real, vectors])))

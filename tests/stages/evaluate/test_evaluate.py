@@ -20,8 +20,8 @@ from scoremix.models.metrics.distances import Comparison
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.evaluate.evaluate import EvaluateConfig, evaluate
 from scoremix.stages.evaluate.number_format import short
-from scoremix.stages.evaluate.row_sample import choose_rows, fold
-from scoremix.stages.evaluate.verdict import Findings, Verdict, judge
+from scoremix.stages.evaluate.row_sample import choose_rows, fold_lambda
+from scoremix.stages.evaluate.verdict import Comparisons, Verdict, decide
 
 Images = NDArray[np.uint8]
 Make = Callable[[Images, pa.Table], Images]
@@ -362,17 +362,17 @@ def test_a_plan_without_augmented_rows_is_refused(tmp_path: Path) -> None:
 
 def test_rows_are_chosen_seeded_and_two_thirds_of_them_mixed() -> None:
     plan = make_plan(150, rounds=4)
-    share = np.mean(fold(plan["lambda"])[150:] >= 0.1)
+    share = np.mean(fold_lambda(plan["lambda"])[150:] >= 0.1)
     assert share < 0.4
     chosen = choose_rows(plan, 150, seed=0)
     assert set(chosen["kind"].to_pylist()) == {"augmented"}
-    assert np.sum(fold(chosen["lambda"]) >= 0.1) == 100
+    assert np.sum(fold_lambda(chosen["lambda"]) >= 0.1) == 100
     assert chosen["seed"].to_pylist() == sorted(set(chosen["seed"].to_pylist()))  # plan order
     assert chosen.equals(choose_rows(plan, 150, seed=0))
     assert not chosen.equals(choose_rows(plan, 150, seed=1))
     # More asked for than two thirds can be filled with, and more than there are.
-    mixed = int(np.sum(fold(plan["lambda"])[150:] >= 0.1))
-    assert np.sum(fold(choose_rows(plan, 500, seed=0)["lambda"]) >= 0.1) == mixed
+    mixed = int(np.sum(fold_lambda(plan["lambda"])[150:] >= 0.1))
+    assert np.sum(fold_lambda(choose_rows(plan, 500, seed=0)["lambda"]) >= 0.1) == mixed
     assert choose_rows(plan, 10_000, seed=0).num_rows == 600
 
 
@@ -409,7 +409,7 @@ def compared(low: float, high: float, fd: tuple[float, float] | None = None) -> 
     )
 
 
-FINDINGS = Findings(
+FINDINGS = Comparisons(
     method="scoremix",
     kd="kd_net",
     fd="fd_net",
@@ -435,11 +435,11 @@ FINDINGS = Findings(
      (0.0, 0.0, "no different"), (-0.02, 0.0, "no different")],
 )  # fmt: skip
 def test_the_whole_interval_decides(low: float, high: float, kind: str) -> None:
-    assert judge(replace(FINDINGS, final=compared(low, high))).kind == kind
+    assert decide(replace(FINDINGS, final=compared(low, high))).kind == kind
 
 
 def test_the_paragraph_in_full() -> None:
-    assert judge(FINDINGS).text == (
+    assert decide(FINDINGS).text == (
         "ScoreMix images with lambda >= .1 are BETTER than mixup: kernel distance to 1,497"
         " held-out images (kd_net x 1000) 10.6 against 45.6 (difference -35.0, 95 % interval -40.0"
         " to -30.0, 812 images). That interval is over the choice of images from this corpus and of"

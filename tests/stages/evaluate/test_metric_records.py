@@ -14,7 +14,7 @@ from test_evaluate import Corpus, Images, real_looking, same
 
 from scoremix.models.metrics.prdc import expected_coverage
 from scoremix.stages.evaluate.evaluate import EvaluateConfig
-from scoremix.stages.evaluate.metric_records import Looked, measure
+from scoremix.stages.evaluate.metric_records import EvaluationFeatures, measure
 
 Record = dict[str, Any]
 Floats = NDArray[np.float64]
@@ -144,9 +144,9 @@ def gaussian(seed: int, n: int) -> Floats:
     return np.random.default_rng(seed).normal(size=(n, 4))
 
 
-def looked(**changes: Any) -> Looked:
+def looked(**changes: Any) -> EvaluationFeatures:
     final, training = gaussian(0, 200), gaussian(1, 120)
-    given = Looked(
+    given = EvaluationFeatures(
         extractor={"kind": "torchscript", "name": "net", "weights_sha256": "ab", "resize": "none"},
         reference=gaussian(2, 180),
         held_out=True,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scoremix.models.features.extractors import Extractor
 from scoremix.stages.common.progress import Silent
-from scoremix.stages.evaluate.regenerate import STEPS, Trace, trace_rows
+from scoremix.stages.evaluate.regenerate import STEPS, Trace, regenerate
 
 Images = NDArray[np.uint8]
 
@@ -60,7 +60,7 @@ def trace(batches: list[Batch], extract: Extractor) -> Trace:
         yield from batches
 
     empty = pa.table({"key": pa.array([], pa.string()), "pixel_sha256": pa.array([], pa.string())})
-    return trace_rows(given(), 3 * len(batches), empty, extract, set(), Silent())
+    return regenerate(given(), 3 * len(batches), empty, extract, set(), Silent())
 
 
 CHANGES = list(itertools.product((False, True), repeat=2))

@@ -10,9 +10,9 @@ from made import make_corpus, pixels_of
 from PIL import Image
 
 from scoremix.manifests.trainers.layout import TARGETS
-from scoremix.manifests.trainers.spec import Preset
+from scoremix.manifests.trainers.spec import TrainerSpec
 from scoremix.manifests.trainers.table import TRAINERS
-from scoremix.stages.check.check import judge
+from scoremix.stages.check.check import check_corpus
 from scoremix.stages.check.needs import NAMES
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.corpus.store import Corpus
@@ -33,7 +33,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[int, int], Pa
     }
 
 
-def corpus_for(preset: Preset, shards: dict[tuple[int, int], Path], channels: int) -> Path:
+def corpus_for(preset: TrainerSpec, shards: dict[tuple[int, int], Path], channels: int) -> Path:
     if preset.resolutions and SIDE not in preset.resolutions:
         pytest.skip(f"{preset.trainer} reads {preset.resolutions} px alone in {preset.target}")
     return shards[SIDE, channels]
@@ -42,13 +42,13 @@ def corpus_for(preset: Preset, shards: dict[tuple[int, int], Path], channels: in
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("preset", TRAINERS, ids=lambda p: f"{p.trainer}-{p.target}")
 def test_what_is_exported_for_a_trainer_passes_its_check(
-    preset: Preset, channels: int, shards: dict[tuple[int, int], Path], tmp_path: Path
+    preset: TrainerSpec, channels: int, shards: dict[tuple[int, int], Path], tmp_path: Path
 ) -> None:
     source = corpus_for(preset, shards, channels)
     out = tmp_path / ("out.zip" if preset.target == "stylegan" else "out")
     config = ExportConfig(to=preset.target, trainer=preset.trainer)
     export(source, out, config, progress=Silent())
-    (verdict,) = judge(out, preset.trainer, Silent())
+    (verdict,) = check_corpus(out, preset.trainer, Silent())
     assert verdict.readable, verdict
 
 

@@ -19,7 +19,7 @@ from made import make_corpus
 from scoremix.manifests.errors import StorageError
 from scoremix.manifests.files.atomic_tree import staging
 from scoremix.manifests.files.crash_points import EXPORT_POINTS
-from scoremix.manifests.trainers.image_bytes import Tars
+from scoremix.manifests.trainers.image_bytes import ShardImages
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.export.export import ExportConfig
@@ -331,9 +331,9 @@ def test_a_stop_exits_75_and_the_same_command_goes_on(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    read, calls = Tars.read, 0
+    read, calls = ShardImages.read, 0
 
-    def counted(self: Tars, *arguments: Any) -> bytes:
+    def counted(self: ShardImages, *arguments: Any) -> bytes:
         nonlocal calls
         calls += 1
         if calls == 3:
@@ -341,7 +341,7 @@ def test_a_stop_exits_75_and_the_same_command_goes_on(
         return read(self, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Tars, "read", counted)
+        patch.setattr(ShardImages, "read", counted)
         assert export(shards, tmp_path / name, *TARGETS[name]) == 75
     assert list(tmp_path.iterdir()) == []
     assert calls < 300

@@ -15,8 +15,8 @@ import pytest
 from made import make_corpus, pixels_of
 
 from scoremix.manifests.trainers.layout import TARGETS
-from scoremix.manifests.trainers.requirements import find_preset, trainer_names
-from scoremix.manifests.trainers.spec import Preset
+from scoremix.manifests.trainers.requirements import find_spec, trainer_names
+from scoremix.manifests.trainers.spec import TrainerSpec
 from scoremix.manifests.trainers.table import TRAINERS
 from scoremix.pipeline.cli import commands as cli
 from scoremix.pipeline.cli import exit_code
@@ -48,12 +48,12 @@ def test_every_row_of_the_table_is_complete() -> None:
         assert all(line.endswith(".") for line in preset.notes), preset
     assert len(trainer_names()) == 19
     for name in trainer_names():
-        assert find_preset(name, None).trainer == name
+        assert find_spec(name, None).trainer == name
 
 
 @pytest.mark.parametrize("preset", TRAINERS, ids=lambda p: f"{p.trainer}-{p.target}")
 def test_every_preset_exports_and_fills_its_commands(
-    preset: Preset, made: Path, tmp_path: Path
+    preset: TrainerSpec, made: Path, tmp_path: Path
 ) -> None:
     shards = made
     if preset.resolutions == (1024,):

@@ -410,6 +410,6 @@ def test_lpips_where_its_weights_are_named(
     report = judged(run, folder, "--lpips", tmp_path / "alexnet.pth")
     assert value(report["sets"][0]["records"], "pd_alex") > 0
     assert value(report["real"], "pd_alex") > 0
-    small = optional_metrics.Extras(optional_metrics.Weights(lpips=tmp_path), 0)
+    small = optional_metrics.OptionalMetrics(optional_metrics.MetricWeights(lpips=tmp_path), 0)
     with pytest.raises(FeaturesError, match="does not take images of 8 px"):
         list(small.of(scenes(5, 1)[:, :8, :8], "small"))

@@ -19,12 +19,12 @@ from PIL import Image
 from scoremix.manifests.errors import ConfigError, VerifyError
 from scoremix.manifests.published.index import read_index
 from scoremix.manifests.trainers.layout import Layout, Slice, read_layout
-from scoremix.manifests.trainers.requirements import find_preset
+from scoremix.manifests.trainers.requirements import find_spec
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.mount import contents
-from scoremix.stages.mount.contents import Images, open_all
+from scoremix.stages.mount.contents import ImageStore, open_all
 from scoremix.stages.mount.mount import MountConfig
-from scoremix.stages.mount.operations import Files
+from scoremix.stages.mount.operations import FuseOperations
 from scoremix.stages.mount.tree import build_tree
 
 TWELVE = tuple(f"class {index}" for index in range(12))
@@ -55,16 +55,16 @@ def pets(made: dict[str, Path], tmp_path: Path) -> Path:
 
 
 @contextmanager
-def files_of(shards: Path, **options: object) -> Iterator[Files]:
+def files_of(shards: Path, **options: object) -> Iterator[FuseOperations]:
     config = MountConfig.model_validate({"to": "imagefolder"} | options)
-    preset = find_preset(config.trainer, config.to)
+    preset = find_spec(config.trainer, config.to)
     listing = read_layout(shards, config.layout(preset))
     tree = build_tree(listing.entries())
     with open_all(listing, tree.table.shards) as tars:
-        yield Files(tree, Images(tree.table, tars), lambda: None)
+        yield FuseOperations(tree, ImageStore(tree.table, tars), lambda: None)
 
 
-def served(files: Files, path: str = "/") -> dict[str, bytes]:
+def served(files: FuseOperations, path: str = "/") -> dict[str, bytes]:
     """Every file below a folder as `walk` would find it, read in pieces of 100 bytes."""
     found = {}
     for name, attributes, _ in list(files.readdir(path, 0)):
@@ -236,7 +236,7 @@ def test_rgb_has_a_size_before_it_is_read_and_again_when_it_is_forgotten(
 def test_closing_leaves_inside_an_operation(made: dict[str, Path]) -> None:
     with files_of(made["pets"]) as some:
         left = []
-        files = Files(some._tree, some._images, lambda: left.append(1))
+        files = FuseOperations(some._tree, some._images, lambda: left.append(1))
         files.statfs("/")
         assert left == []
         files.closing = True

@@ -21,7 +21,7 @@ from scoremix.stages.common.progress import Silent
 from scoremix.stages.corpus.store import Corpus
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
 from scoremix.stages.sources import base, remote
-from scoremix.stages.sources.remote import Fetching
+from scoremix.stages.sources.remote import FetchOptions
 
 KINDS = {**kinds.LABELLED, **kinds.BY_FOLDER}
 del KINDS["labelled list"]
@@ -42,7 +42,7 @@ def upload(folder: Path, url: str) -> None:
 
 def take(source: Any, out: Path, **options: Any) -> Corpus:
     config = IngestConfig(source=source, **{"resolution": kinds.SIDE, "holdout": 0} | options)
-    fetching = Fetching(out.parent / "fetched", Silent())
+    fetching = FetchOptions(out.parent / "fetched", Silent())
     return ingest(config, out, seed=0, progress=Silent(), workers=2, fetching=fetching)
 
 

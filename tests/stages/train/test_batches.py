@@ -17,8 +17,8 @@ from scoremix.stages.common.progress import Silent
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
 from scoremix.stages.train import batches
 from scoremix.stages.train import loss_guard as loss_watch
-from scoremix.stages.train.batches import Batches, Share, batch_rows
-from scoremix.stages.train.loss_guard import LossWatch
+from scoremix.stages.train.batches import Batches, BatchShare, batch_rows
+from scoremix.stages.train.loss_guard import LossGuard
 from scoremix.stages.train.train import TrainConfig, train
 
 LADDER = np.geomspace(10, 0.01, 50)
@@ -29,7 +29,7 @@ def images(count: int = 11) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(256, size=(count, 4, 4, 3), dtype=np.uint8)
 
 
-def drawing(share: Share = Share(), *, flip: bool = True) -> Batches:  # noqa: B008
+def drawing(share: BatchShare = BatchShare(), *, flip: bool = True) -> Batches:  # noqa: B008
     return Batches(images(), LADDER, 0.1, 6, flip=flip, seed=3, device=CPU, share=share)
 
 
@@ -40,7 +40,7 @@ def test_an_epoch_shows_every_image_once() -> None:
 
 def test_processes_share_what_one_would_have_drawn() -> None:
     whole = drawing().draw(5)
-    parts = [drawing(Share(index, 3)).draw(5) for index in range(3)]
+    parts = [drawing(BatchShare(index, 3)).draw(5) for index in range(3)]
     assert np.array_equal(np.concatenate([part.rows for part in parts]), whole.rows)
     for name in ("x", "sigma", "noise"):
         assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name))
@@ -55,11 +55,11 @@ def test_images_that_lie_on_the_device_are_the_same(monkeypatch: pytest.MonkeyPa
     assert not torch.equal(plain[0].x, plain[1].x)
 
 
-def update(watch: LossWatch, optimiser: torch.optim.Adam, step: int, bad: bool) -> None:
+def update(watch: LossGuard, optimiser: torch.optim.Adam, step: int, bad: bool) -> None:
     """One step of a network that is one weight; in a bad one the second of three losses is nan."""
     weight = optimiser.param_groups[0]["params"][0]
     each = weight * torch.tensor([1.0, float("nan") if bad else 2.0, 3.0])
-    watch.look(step, np.array([7, 8, 9]), each.detach(), each.detach().mean())
+    watch.record(step, np.array([7, 8, 9]), each.detach(), each.detach().mean())
     optimiser.zero_grad()
     each.mean().backward()
     optimiser.step()
@@ -69,20 +69,20 @@ def update(watch: LossWatch, optimiser: torch.optim.Adam, step: int, bad: bool) 
 def test_a_loss_that_is_not_finite_never_reaches_the_weights(late: bool) -> None:
     weight = torch.nn.Parameter(torch.ones(1))
     optimiser = torch.optim.Adam([weight], lr=0.1, fused=True)
-    watch = LossWatch(optimiser, late)
+    watch = LossGuard(optimiser, late)
     for step in range(3):
         update(watch, optimiser, step, bad=False)
     before = weight.detach().clone()
     with pytest.raises(TrainingDiverged, match="loss at step 3 is nan; it came from 000008"):
         update(watch, optimiser, 3, bad=True)
-        watch.settle()
+        watch.check_pending()
     assert torch.equal(weight.detach(), before)
 
 
 def test_read_late_a_bad_loss_is_told_at_the_next_step() -> None:
     weight = torch.nn.Parameter(torch.ones(1))
     optimiser = torch.optim.Adam([weight], lr=0.1, fused=True)
-    watch = LossWatch(optimiser, late=True)
+    watch = LossGuard(optimiser, late=True)
     update(watch, optimiser, 0, bad=True)
     with pytest.raises(TrainingDiverged, match="loss at step 0"):
         update(watch, optimiser, 1, bad=False)
@@ -91,12 +91,12 @@ def test_read_late_a_bad_loss_is_told_at_the_next_step() -> None:
 
 @pytest.mark.parametrize("late", [False, True])
 def test_the_mean_is_of_the_steps_since_the_last_one(late: bool) -> None:
-    watch = LossWatch(torch.optim.Adam([torch.nn.Parameter(torch.ones(1))], fused=True), late)
+    watch = LossGuard(torch.optim.Adam([torch.nn.Parameter(torch.ones(1))], fused=True), late)
     for step, value in enumerate((1.0, 2.0)):
-        watch.look(step, np.arange(1), torch.tensor([value]), torch.tensor(value))
-    assert watch.mean() == 1.5
-    watch.look(2, np.arange(1), torch.tensor([5.0]), torch.tensor(5.0))
-    assert watch.mean() == 5.0
+        watch.record(step, np.arange(1), torch.tensor([value]), torch.tensor(value))
+    assert watch.take_mean() == 1.5
+    watch.record(2, np.arange(1), torch.tensor([5.0]), torch.tensor(5.0))
+    assert watch.take_mean() == 5.0
 
 
 def test_reading_late_trains_the_same_network(
@@ -110,12 +110,12 @@ def test_reading_late_trains_the_same_network(
 
     data = tiny.make_images(tmp_path / "images")
     at_once = trained("at-once")
-    settled = LossWatch.__init__
+    settled = LossGuard.__init__
 
-    def late(self: LossWatch, optimiser: torch.optim.Adam, late: bool) -> None:
+    def late(self: LossGuard, optimiser: torch.optim.Adam, late: bool) -> None:
         settled(self, optimiser, True)
 
-    monkeypatch.setattr(loss_watch.LossWatch, "__init__", late)
+    monkeypatch.setattr(loss_guard.LossGuard, "__init__", late)
     assert trained("late") == at_once
 
 
