@@ -57,8 +57,9 @@ def test_the_package_list_names_every_folder() -> None:
 
 
 def test_manifests_need_no_torch() -> None:
-    names = sorted(path.stem for path in (ROOT / "manifests").glob("*.py"))
-    imports = "; ".join(f"import scoremix.manifests.{name}" for name in names if name != "__init__")
+    files = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "manifests").rglob("*.py")]
+    names = sorted(".".join(path.parts) for path in files if path.name != "__init__")
+    imports = "; ".join(f"import scoremix.{name}" for name in names)
     check = f"import sys; {imports}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
@@ -105,5 +106,5 @@ def test_the_default_stages_file_names_every_option() -> None:
 
 def test_every_module_says_what_it_is() -> None:
     for folder in FOLDERS:
-        for path in (ROOT / folder).glob("*.py"):
+        for path in (ROOT / folder).rglob("*.py"):
             assert ast.get_docstring(ast.parse(path.read_text())), path

@@ -16,7 +16,7 @@ from scoremix.manifests.files.lock import run_lock, shard_lock
 HOLD = """
 import sys
 from pathlib import Path
-from scoremix.manifests.lock import run_lock
+from scoremix.manifests.files.lock import run_lock
 with run_lock(Path(sys.argv[1]), shared=sys.argv[2] == "shared"):
     print("held", flush=True)
     sys.stdin.read()

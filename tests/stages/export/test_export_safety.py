@@ -390,7 +390,7 @@ PEAK = """
 import sys
 from pathlib import Path
 from scoremix.stages.export import ExportConfig, export
-from scoremix.stages.progress import Silent
+from scoremix.stages.common.progress import Silent
 shards, out, ratio, option, name = sys.argv[1:]
 config = ExportConfig.model_validate({option: name, "ratio": int(ratio)})
 export(Path(shards), Path(out), config, progress=Silent())

@@ -423,10 +423,10 @@ def test_of_two_at_one_moment_one_is_refused(pets: Path, tmp_path: Path) -> None
     place = tmp_path / "in"
     with place_for(place):
         assert "just now" in refusal(lambda: place_for(place).__enter__())
-        assert mountpoint.is_dir()
-    assert not mountpoint.exists()
+        assert place.is_dir()
+    assert not place.exists()
     with place_for(place):
-        assert mountpoint.is_dir()
+        assert place.is_dir()
 
 
 def test_a_stale_mount_is_told_by_what_the_system_says(
