@@ -66,8 +66,8 @@ def estimate(
         f" {found.reference:,} held out",
         f"images:        {found.training:,} real + {found.training * ratio:,} augmented"
         f" (ratio {ratio}), {found.resolution} px, {'gray' if found.channels == 1 else 'RGB'}",
-        f"shards:        {_shards(config, found.training)}, about {format_bytes(images * per_image)}"
-        f" in {shards}",
+        f"shards:        {_shards(config, found.training)}, about"
+        f" {format_bytes(images * per_image)} in {shards}",
         f"run folder:    about {format_bytes(_run_bytes(config, found))} in {folder}",
     ]
     told = {name: f"about {format_duration(value)}" for name, value in seconds.items()}

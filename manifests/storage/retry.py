@@ -103,8 +103,8 @@ def _raise_lasting(what: str, error: Exception) -> None:
     names = {kind.__name__ for kind in type(error).__mro__}
     if names & _CREDENTIALS:
         raise ConfigError(
-            f"{what} was refused: {one_line(error)}. Give credentials that may read, write, list and"
-            " delete there, as your cloud's own tools read them (for S3 AWS_ACCESS_KEY_ID and"
+            f"{what} was refused: {one_line(error)}. Give credentials that may read, write, list"
+            " and delete there, as your cloud's own tools read them (for S3 AWS_ACCESS_KEY_ID and"
             " AWS_SECRET_ACCESS_KEY, or AWS_PROFILE), then run the same command again."
         ) from error
     if names & _MISUSED:

@@ -44,6 +44,7 @@ def _tell(done: "Exported") -> None:
     if not done.made:
         click.echo(f"Nothing to do: {done.out} is this export already.")
     click.echo(
-        f"{done.out}: {describe_listing(done.listing)}; {done.files:,} files, {format_bytes(done.bytes)}"
+        f"{done.out}: {describe_listing(done.listing)}; {done.files:,} files,"
+        f" {format_bytes(done.bytes)}"
     )
     print_commands(done.commands)

@@ -15,8 +15,7 @@ from scoremix.manifests.errors import Interrupted, TrainingDiverged
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
-from scoremix.stages.train import batches
-from scoremix.stages.train import loss_guard as loss_watch
+from scoremix.stages.train import batches, loss_guard
 from scoremix.stages.train.batches import Batches, BatchShare, batch_rows
 from scoremix.stages.train.loss_guard import LossGuard
 from scoremix.stages.train.train import TrainConfig, train
