@@ -114,7 +114,8 @@ def _keep_higher_rounds(builder: ShardBuilder, destination: ShardDestination) ->
         ratio = max(item.rows["round"][0].as_py() for item in work)
         raise ConfigError(
             f"generate.ratio is {ratio}, but {destination} holds finished rounds up to"
-            f" {max(rounds)} of the same recipe, which a lower ratio would delete. Nothing was changed. The first"
-            f" {ratio} rounds ARE the corpus at ratio {ratio}: index.json names each shard's round."
+            f" {max(rounds)} of the same recipe, which a lower ratio would delete. Nothing was"
+            f" changed. The first {ratio} rounds ARE the corpus at ratio {ratio}: index.json names"
+            " each shard's round."
             " To have them alone, use another --out, or remove the other shards yourself."
         )
