@@ -1,0 +1,1 @@
+"""Shards: tar, Parquet, marker."""

@@ -1,0 +1,1 @@
+"""Shards made by one process among others, in a folder or an object store."""
