@@ -2,15 +2,20 @@
 
 import ast
 import configparser
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from scoremix.pipeline.config import Config
+from scoremix.stages.ingest.config import MaxBad, PatchesConfig, SourceConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("manifests", "models", "pipeline", "stages")
@@ -96,12 +101,58 @@ def test_the_default_stages_file_is_the_one_that_init_writes() -> None:
     assert (ROOT / "stages.yaml").read_text() == (ROOT / "pipeline" / "default.yaml").read_text()
 
 
-def test_the_default_stages_file_names_every_option() -> None:
+SECTIONS = ("ingest", "train", "generate", "write", "evaluate")
+# Heading of docs/options.md -> the options of its table; "": the table before the first heading.
+OPTION_TABLES: dict[str, Any] = {
+    "": Config,
+    "max_bad": MaxBad,
+    "patches": PatchesConfig,
+    "A source as a mapping": SourceConfig,
+    **{name: Config.model_fields[name].annotation for name in SECTIONS},
+}
+# For experiments, or of one value: in docs/options.md and the schema alone, so that the file that
+# `init` writes stays short.
+RARE_OPTIONS = {
+    "train": {"focus_t0", "conditioning"},
+    "generate": {"noise_rule"},
+    "write": {"format"},
+    "evaluate": {"maps", "sheet_rows", "variant_rows"},
+}
+
+
+def test_the_default_stages_file_names_every_common_option() -> None:
     text = (ROOT / "pipeline" / "default.yaml").read_text()
     for section, field in Config.model_fields.items():
         inside = getattr(field.annotation, "model_fields", {})
-        lacking = [name for name in (section, *inside) if not re.search(rf"\b{name}\b", text)]
-        assert not lacking, (section, lacking)
+        lacking = {name for name in (section, *inside) if not re.search(rf"\b{name}\b", text)}
+        assert lacking == RARE_OPTIONS.get(section, set()), section
+    assert "docs/options.md" in text
+
+
+def _as_yaml(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel):
+        return "{" + ", ".join(f"{name}: {inner}" for name, inner in value) + "}"
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
+
+def test_the_page_of_options_has_every_one_with_its_default_and_meaning() -> None:
+    text = (ROOT / "docs" / "options.md").read_text()
+    heading, *rest = re.split(r"^##+ (.+)$", text, flags=re.M)
+    tables = {"": heading} | dict(zip(rest[::2], rest[1::2], strict=True))
+    assert set(tables) == set(OPTION_TABLES)
+    for title, model in OPTION_TABLES.items():
+        rows = re.findall(
+            r"^\| `(\w+)`( \*)? \| `?([^`|]+)`? \| (.+) \|$", tables[title], flags=re.M
+        )
+        fields = {k: v for k, v in model.model_fields.items() if title or k not in SECTIONS}
+        assert [name for name, *_ in rows] == list(fields), title
+        assert {name for name, star, *_ in rows if star} == RARE_OPTIONS.get(title, set()), title
+        for name, _, default, meaning in rows:
+            assert default == _as_yaml(fields[name]), (title, name)
+            assert len(meaning) > 5, (title, name)
 
 
 def test_every_module_says_what_it_is() -> None:
