@@ -19,13 +19,14 @@ from ..manifests.errors import STORAGE_ERRNOS, ConfigError, LockedError, ScoreMi
 from ..manifests.storage.location import Place
 from ..manifests.storage.store import store_of
 from .commands.check import check
+from .commands.evaluate import evaluate
 from .commands.export import export
 from .commands.forget import forget
 from .commands.mount import mount
 from .commands.options import PLACE
 from .commands.repair import repair
 from .commands.report import compare, report
-from .commands.run import augment, evaluate, run
+from .commands.run import augment, run
 from .commands.verify import verify
 from .ledger import find_shards
 from .signals import interrupt_on_term

@@ -1,4 +1,8 @@
-"""`evaluate RUN --generated`: a trained GAN's images against the run's real ones."""
+"""The command `evaluate`: measures a run's corpus, or a trained GAN's samples, on held-out images.
+
+`evaluate RUN` does the stage `evaluate` of a run again; `evaluate RUN --generated PATH` evaluates
+samples of a GAN that was trained on the corpus (docs/generated.md).
+"""
 
 import re
 from dataclasses import dataclass
@@ -8,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...manifests.errors import ConfigError
+from ...manifests.storage.store import store_of
+from ..ledger import Ledger
+from .options import DEVICE, QUIET, SET
+from .run import RunOptions, start_run
 
 if TYPE_CHECKING:
     from ..config import Config
 
-_LONGEST = 100  # characters of a report's name
+_LONGEST_NAME = 100  # characters of a report's name
 
-OPTIONS = (
+_GENERATED_OPTIONS = (
     click.option(
         "--generated",
         type=click.Path(path_type=Path),
@@ -56,7 +64,7 @@ OPTIONS = (
 
 @dataclass(frozen=True)
 class GeneratedOptions:
-    """The options of --generated, as given."""
+    """The options of --generated, as given; None where an option was left out."""
 
     generated: Path | None
     snapshots: bool | None
@@ -67,93 +75,127 @@ class GeneratedOptions:
     target: Path | None
 
 
-def generated_options(command: Any) -> Any:
-    """Adds the options to a command."""
-    for option in reversed(OPTIONS):
+def _generated_options(command: Any) -> Any:
+    """Adds --generated and the options that go with it to a command."""
+    for option in reversed(_GENERATED_OPTIONS):
         command = option(command)
     return command
 
 
-def refuse_without_generated(wanted: GeneratedOptions) -> None:
-    """Options that say nothing without --generated."""
-    given = [name for name, value in vars(wanted).items() if value is not None]
+@click.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--features", help="auto, pixels, inception, or the path of a TorchScript network.")
+@_generated_options
+@SET
+@DEVICE
+@QUIET
+def evaluate(
+    folder: Path,
+    features: str | None,
+    overrides: tuple[str, ...],
+    device: str,
+    quiet: bool,
+    **generated: Any,
+) -> None:
+    """Judge the corpus of RUN against held-out images; nothing else is made again.
+
+    With --generated: judge the images of a GAN that was trained on it instead.
+    """
+    from ..config import load_config
+
+    changes = list(overrides) + ([f"evaluate.features={features}"] if features else [])
+    config = load_config(folder / "stages.yaml", changes)
+    options = GeneratedOptions(**generated)
+    if options.generated is not None:
+        evaluate_generated(folder, options, config, overrides, quiet)
+        return
+    refuse_without_generated(options)
+    shards = Ledger(folder).place()
+    start_run(config, folder, shards, RunOptions(device, quiet, only="evaluate"))
+
+
+def refuse_without_generated(options: GeneratedOptions) -> None:
+    """Raises ConfigError for an option that has a meaning only together with --generated."""
+    given = [name for name, value in vars(options).items() if value is not None]
     if given:
-        named = {"most": "images"}.get(given[0], given[0])
-        raise ConfigError(f"--{named} is about generated images: name them with --generated PATH.")
+        option = {"most": "images"}.get(given[0], given[0])
+        raise ConfigError(f"--{option} is about generated images: name them with --generated PATH.")
 
 
 def evaluate_generated(
     folder: Path,
-    wanted: GeneratedOptions,
+    options: GeneratedOptions,
     config: "Config",
     overrides: tuple[str, ...],
     quiet: bool,
 ) -> None:
-    """Judges, writes report/generated/NAME.json and says what came of it. Takes no lock: the
-    corpus is only read, and files appear whole."""
+    """Evaluates the samples, writes report/generated/NAME.json, prints its table and text.
+
+    Takes no lock: the corpus is only read, and files appear whole.
+    """
     from ...stages.corpus.store import check_pixels, open_corpus
     from ...stages.gan_samples.evaluate import JudgeRequest, evaluate_samples
     from ...stages.gan_samples.summary import text_table
+    from ...stages.report.page import write_report
     from ..progress import ProgressReporter, Stoppable
     from ..signals import stop_on_signal
-    from . import report as report_command
 
-    assert wanted.generated is not None
-    _only_evaluate(overrides)
-    most = {} if wanted.most is None else {"most": wanted.most}
-    asked = JudgeRequest(
-        path=wanted.generated,
-        name=report_name(wanted),
-        snapshots=wanted.snapshots,
-        target=wanted.target,
+    assert options.generated is not None
+    _refuse_other_sections(overrides)
+    most = {} if options.most is None else {"most": options.most}
+    request = JudgeRequest(
+        path=options.generated,
+        name=report_name(options),
+        snapshots=options.snapshots,
+        target=options.target,
         **most,
     )
-    named = {"lpips": wanted.lpips, "classifier": wanted.classifier}
-    update = {name: str(path) for name, path in named.items() if path is not None}
-    judging = config.evaluate.model_copy(update=update)
-    shown = ProgressReporter(quiet)
+    networks = {"lpips": options.lpips, "classifier": options.classifier}
+    update = {name: str(path) for name, path in networks.items() if path is not None}
+    reporter = ProgressReporter(quiet)
     folder = folder.absolute()
     corpus = open_corpus(folder / "corpus")
     check_pixels(corpus)
     with stop_on_signal() as stopping:
         report = evaluate_samples(
-            asked,
-            judging,
+            request,
+            config.evaluate.model_copy(update=update),
             config.ingest,
             corpus,
             run=folder,
             seed=config.seed,
-            progress=Stoppable(shown, stopping),
+            progress=Stoppable(reporter, stopping),
         )
     click.echo(text_table(report))
     click.echo("\n".join(report["text"]))
-    click.echo(f"figures: {folder / 'report' / 'generated' / asked.name}.json")
+    click.echo(f"figures: {folder / 'report' / 'generated' / request.name}.json")
     try:
-        click.echo(f"report:  {report_command.write(folder)}")
+        click.echo(f"report:  {write_report(folder, store_of(Ledger(folder).place()))}")
     except ConfigError as error:  # no evaluation of the corpus yet, or nothing to draw with
-        shown.note(f"report: {error}")
+        reporter.note(f"report: {error}")
 
 
-def report_name(wanted: GeneratedOptions) -> str:
-    """--name, or what the path is called, as a plain file name.
+def report_name(options: GeneratedOptions) -> str:
+    """--name, or the last part of the path as a plain file name.
 
-    Raises ConfigError for a --name that is none.
+    Raises ConfigError for a --name that is not a plain file name.
     """
-    assert wanted.generated is not None
-    if wanted.name is not None:
-        if not re.fullmatch(r"[\w-][\w.-]*", wanted.name) or len(wanted.name) > _LONGEST:
+    assert options.generated is not None
+    if options.name is not None:
+        plain = re.fullmatch(r"[\w-][\w.-]*", options.name)
+        if not plain or len(options.name) > _LONGEST_NAME:
             raise ConfigError(
-                f"--name {wanted.name!r} is to be a file's name: letters, digits, '.', '-' and '_',"
-                f" at most {_LONGEST}."
+                f"--name {options.name!r} is to be a file's name: letters, digits, '.', '-' and"
+                f" '_', at most {_LONGEST_NAME}."
             )
-        return wanted.name
-    path = wanted.generated.resolve()
+        return options.name
+    path = options.generated.resolve()
     stem = path.name if path.is_dir() else path.stem
-    return re.sub(r"[^\w.-]+", "_", stem).lstrip(".")[:_LONGEST] or "generated"
+    return re.sub(r"[^\w.-]+", "_", stem).lstrip(".")[:_LONGEST_NAME] or "generated"
 
 
-def _only_evaluate(overrides: tuple[str, ...]) -> None:
-    """The corpus is judged against as it is: other sections would say something that is not so."""
+def _refuse_other_sections(overrides: tuple[str, ...]) -> None:
+    """Raises ConfigError for --set of another section: the corpus is compared with as it is."""
     other = [one for one in overrides if not one.startswith(("evaluate.", "seed="))]
     if other:
         raise ConfigError(

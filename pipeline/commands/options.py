@@ -1,4 +1,4 @@
-"""A place on the command line: a path, or a URL of an object store."""
+"""Options and parameter types that several commands share: --device, --set, --quiet, places."""
 
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from ...manifests.storage.location import Place, place
 
 
 class PlaceType(click.ParamType[Place]):
+    """A path, or the URL of an object store."""
+
     name = "path"
 
     def convert(
@@ -19,6 +21,8 @@ class PlaceType(click.ParamType[Place]):
 
 
 class LocalType(PlaceType):
+    """A path alone: a URL is refused with ConfigError."""
+
     def convert(
         self, value: Any, param: click.Parameter | None, context: click.Context | None
     ) -> Place:
@@ -29,3 +33,18 @@ class LocalType(PlaceType):
 
 
 PLACE, LOCAL = PlaceType(), LocalType()
+
+DEVICE = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    help="Where to compute; auto takes a GPU if there is one.",
+)
+SET = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a value, as in generate.ratio=5; may be repeated.",
+)
+QUIET = click.option("--quiet", is_flag=True, help="No progress.")

@@ -1,4 +1,4 @@
-"""The commands `report` and `compare`."""
+"""The commands `report` and `compare`: HTML pages of one run, or of several side by side."""
 
 from pathlib import Path
 
@@ -13,20 +13,10 @@ from ..ledger import Ledger
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 def report(folder: Path) -> None:
     """Make RUN/report/index.html again: one page, without any network, that opens and prints."""
-    click.echo(write(folder))
+    from ...stages.report.page import write_report
 
-
-def write(folder: Path) -> Path:
-    """Writes the page of a run; gives its path."""
-    from ...stages.corpus.store import open_corpus
-    from ...stages.report.page import write_page
-    from ...stages.report.run_facts import read_facts
-
-    _check(folder)
-    out = folder / "report" / "index.html"
-    corpus = open_corpus(folder / "corpus")
-    write_page(read_facts(folder, _shards(folder)), corpus.images, out)
-    return out
+    _check_run_folder(folder)
+    click.echo(write_report(folder, _shards(folder)))
 
 
 @click.command()
@@ -46,7 +36,7 @@ def compare(folders: tuple[Path, ...], out: Path) -> None:
     if len(folders) < 2:
         raise ConfigError("compare takes two run folders or more.")
     for folder in folders:
-        _check(folder)
+        _check_run_folder(folder)
     if out.is_dir():
         out = out / "comparison.html"
     write_comparison([read_facts(path, _shards(path)) for path in folders], out)
@@ -57,7 +47,8 @@ def _shards(run: Path) -> Store:
     return store_of(Ledger(run).place())
 
 
-def _check(folder: Path) -> None:
+def _check_run_folder(folder: Path) -> None:
+    """Raises ConfigError where the ledger of a run is missing."""
     if not (folder / "stages.lock.json").exists():
         raise ConfigError(
             f"{folder} is not a run folder: it has no stages.lock.json. Name the folder that `run:`"

@@ -1,4 +1,4 @@
-"""The commands that work: `run`, `augment` and `evaluate`."""
+"""The commands `run` and `augment`, and what every command that runs stages shares."""
 
 import os
 from dataclasses import dataclass
@@ -11,13 +11,7 @@ from ...manifests.errors import ConfigError
 from ...manifests.storage.location import Place, place
 from ..ledger import Ledger
 from ..signals import stop_on_signal
-from .gan_samples import (
-    GeneratedOptions,
-    evaluate_generated,
-    generated_options,
-    refuse_without_generated,
-)
-from .options import LOCAL, PLACE
+from .options import DEVICE, LOCAL, PLACE, QUIET, SET
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -25,28 +19,14 @@ if TYPE_CHECKING:
 
 UNTIL = ("ingest", "train", "plan", "write", "evaluate")
 
-_DEVICE = click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    help="Where to compute; auto takes a GPU if there is one.",
-)
 _UNTIL = click.option(
     "--until", type=click.Choice(UNTIL), default=UNTIL[-1], help="Stop after this stage."
-)
-_SET = click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a value, as in generate.ratio=5; may be repeated.",
 )
 _DRY = click.option(
     "--dry-run",
     is_flag=True,
     help="Only say how many images and bytes there will be, and how long it will take here.",
 )
-_QUIET = click.option("--quiet", is_flag=True, help="No progress.")
 _WORKER = click.option(
     "--worker",
     metavar="I/N",
@@ -76,12 +56,12 @@ class RunOptions:
 @click.command()
 @click.argument("stages", type=click.Path(path_type=Path))
 @_UNTIL
-@_SET
-@_DEVICE
+@SET
+@DEVICE
 @_WORKER
 @_ACCEPT
 @_DRY
-@_QUIET
+@QUIET
 def run(stages: Path, until: str, overrides: tuple[str, ...], **how: Any) -> None:
     """Run every stage of STAGES (a stages.yaml) that is missing or stale.
 
@@ -112,12 +92,12 @@ def run(stages: Path, until: str, overrides: tuple[str, ...], **how: Any) -> Non
     " stages.yaml's own where that is used.",
 )
 @_UNTIL
-@_SET
-@_DEVICE
+@SET
+@DEVICE
 @_WORKER
 @_ACCEPT
 @_DRY
-@_QUIET
+@QUIET
 def augment(
     out: Place,
     ratio: int | None,
@@ -157,38 +137,6 @@ def augment(
         config = compose(sections, wanted, "The command line")
         folder = folder or beside
     start_run(config, folder.absolute(), out, RunOptions(until=until, **how))
-
-
-@click.command()
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--features", help="auto, pixels, inception, or the path of a TorchScript network.")
-@generated_options
-@_SET
-@_DEVICE
-@_QUIET
-def evaluate(
-    folder: Path,
-    features: str | None,
-    overrides: tuple[str, ...],
-    device: str,
-    quiet: bool,
-    **generated: Any,
-) -> None:
-    """Judge the corpus of RUN against held-out images; nothing else is made again.
-
-    With --generated: judge the images of a GAN that was trained on it instead.
-    """
-    from ..config import load_config
-
-    wanted = list(overrides) + ([f"evaluate.features={features}"] if features else [])
-    config = load_config(folder / "stages.yaml", wanted)
-    asked = GeneratedOptions(**generated)
-    if asked.generated is not None:
-        evaluate_generated(folder, asked, config, overrides, quiet)
-        return
-    refuse_without_generated(asked)
-    shards = Ledger(folder).place()
-    start_run(config, folder, shards, RunOptions(device, quiet, only="evaluate"))
 
 
 def start_run(config: "Config", folder: Path, shards: Place, how: RunOptions) -> None:

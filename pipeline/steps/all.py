@@ -13,16 +13,17 @@ import torch
 from ...manifests.errors import ConfigError, Interrupted, ScoreMixError, VerifyError
 from ...manifests.files.atomic import sha256_file, write_parquet
 from ...manifests.plan.plan import build_plan, rows_digest
+from ...manifests.storage.store import store_of
 from ...manifests.tombstones import read_tombstones
 from ...models.network.checkpoint import TrainedNet
 from ...stages.corpus.store import FORGOTTEN, Corpus, check_pixels, open_corpus
 from ...stages.evaluate import evaluate as evaluating
 from ...stages.ingest import ingest as ingesting
+from ...stages.report.page import write_report
 from ...stages.sources.remote import FetchOptions
 from ...stages.train import train as training
 from ...stages.train.validation import real_norms
 from .. import environment, launch
-from ..commands import report as report_command
 from ..config import Config
 from ..fingerprints import (
     Planned,
@@ -264,6 +265,6 @@ def _is_sound(metrics: Path, outcome: dict[str, Any]) -> bool:
 def _report(context: StageContext) -> None:
     """The page, where what draws it is installed; without it the metrics are no less done."""
     try:
-        report_command.write(context.job.folder)
+        write_report(context.job.folder, store_of(context.ledger.place()))
     except ConfigError as error:
         context.job.progress.note(f"report: {error}")

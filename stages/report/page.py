@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes
+from ...manifests.storage.store import Store
+from ..corpus.store import open_corpus
 from ..evaluate.row_sample import MIXED_LAMBDA
 from . import charts, gan_samples, pictures, variants_table
 from .metrics_table import table
-from .run_facts import RunFacts, norms_of
+from .run_facts import RunFacts, norms_of, read_facts
 
 _KINDS = {
     "better": ("#3b7d3a", "Better than mixup"),
@@ -22,8 +24,24 @@ _KINDS = {
 }
 
 
+def write_report(run: Path, shards: Store) -> Path:
+    """Writes RUN/report/index.html from the run's evaluation and its published shards.
+
+    Returns the path of the page.
+
+    Raises:
+        ConfigError: no evaluation or no published shards yet; jinja2 or matplotlib is missing.
+        VerifyError: metrics.json is damaged.
+        StorageError: the file cannot be written.
+    """
+    path = run / "report" / "index.html"
+    images = open_corpus(run / "corpus").images
+    write_page(read_facts(run, shards), images, path)
+    return path
+
+
 def write_page(facts: RunFacts, training: NDArray[np.uint8], out: Path) -> None:
-    """Writes report/index.html. training: uint8 (N, H, W, C), as plan rows number it.
+    """Writes the page. training: uint8 (N, H, W, C), as plan rows number it.
 
     Raises:
         ConfigError: jinja2 or matplotlib is missing.
