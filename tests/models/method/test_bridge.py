@@ -66,7 +66,8 @@ def test_each_image_is_made_alone() -> None:
     lambda_ = torch.tensor([0.3, 0.5, 0.9], dtype=torch.float64)
     together = bridge(x1, x2, lambda_, residual, SIGMA, SIGMA_N, 9)
     alone = bridge(x1[1:2], x2[1:2], lambda_[1:2], residual, SIGMA, SIGMA_N, 9)
-    assert torch.equal(together[1:2], alone)
+    # Vector instructions and their remainders may round differently.
+    assert torch.allclose(together[1:2], alone, rtol=0, atol=1e-12)
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def test_the_score_is_the_residual_over_sigma() -> None:
     net = build(Architecture(1, 8, 4), LADDER)
     x, sigma = torch.rand(3, 1, 8, 8), torch.tensor([0.01, 0.1, 2.0])
     expected = net.residual(x, sigma) / sigma.reshape(-1, 1, 1, 1)
-    assert torch.equal(net.score(x, sigma), expected)
+    torch.testing.assert_close(net.score(x, sigma), expected)
 
 
 @pytest.mark.parametrize("resolution", [9, 66, 132])
