@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ..files.atomic import read_parquet, sha256_file
 from ..errors import VerifyError
+from ..files.atomic import read_parquet, sha256_file
 from ..plan.schema import MANIFEST
 from .shard import Marker, committed
 from .tar import TarWriter

@@ -20,8 +20,8 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from ..files.atomic import parquet_bytes, replacing, storage_errors, sync_folder, write_json
 from ..errors import ScoreMixError
+from ..files.atomic import parquet_bytes, replacing, storage_errors, sync_folder, write_json
 from ..files.crash_points import crash_point
 from ..plan.plan import rows_digest as digest_of
 from ..plan.schema import MANIFEST, PLAN, SAMPLE_FIELDS

@@ -10,19 +10,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from ...manifests.published.card import CorpusFacts
 from ...manifests.plan.plan import uses_soft_labels
+from ...manifests.published.card import CorpusFacts
 from ...manifests.published.publish import Published, publish
 from ...manifests.shards.shard import Marker
 from ...manifests.storage.store import Store
 from ...models.network.checkpoint import TrainedNet
-from ...stages.generate import generate as generating
-from ...stages.write import write as writing
 from ...stages.corpus.store import Corpus
-from ...stages.images.png import encoder_of
-from ...stages.sources.bundled import BUNDLED
 from ...stages.evaluate.variant_catalogue import Changes
 from ...stages.evaluate.variants import Variation
+from ...stages.generate import generate as generating
+from ...stages.images.png import encoder_of
+from ...stages.sources.bundled import BUNDLED
+from ...stages.write import write as writing
 from ..config import Config
 from ..fingerprints import Planned
 
@@ -58,7 +58,9 @@ class ShardBuilder:
 
         return Variation(generate, execute)
 
-    def _generated(self, rows: pa.Table, recipe: dict[str, Any]) -> Iterator[generating.GeneratedBatch]:
+    def _generated(
+        self, rows: pa.Table, recipe: dict[str, Any]
+    ) -> Iterator[generating.GeneratedBatch]:
         return generating.generate(
             rows,
             self.corpus.images,

@@ -8,16 +8,16 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from ...manifests.files.atomic import read_parquet, storage_errors
 from ...manifests.errors import StorageError
+from ...manifests.files.atomic import read_parquet, storage_errors
 from ...manifests.files.lock import folder_lock, forget_shard_locks
 from ...manifests.published.publish import is_published, unpublish, write_plan
 from ...manifests.shards.shard import Marker, read_marker
-from ...manifests.storage.store import LocalStore
 from ...manifests.storage.location import Place
+from ...manifests.storage.store import LocalStore
 from ...stages.write.write import ShardTask
-from .builder import ShardBuilder
 from ..progress import format_bytes
+from .builder import ShardBuilder
 
 Advance = Callable[[int], None]
 

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ...manifests.files.atomic import read_parquet
 from ...manifests.errors import StorageError
+from ...manifests.files.atomic import read_parquet
 from ...manifests.files.lock import forget_shard_locks
 from ...manifests.published.mirror import MirroredStore, mirror_of
-from ...manifests.storage.retry import RetryPolicy
 from ...manifests.published.publish import is_published, plan_bytes, unpublish, write_plan
-from ...manifests.storage.remote import open_remote
 from ...manifests.shards.shard import Marker, read_marker
 from ...manifests.storage.location import URL
+from ...manifests.storage.remote import open_remote
+from ...manifests.storage.retry import RetryPolicy
 from ...stages.write.write import ShardTask
 from ..ledger import Ledger
+from ..progress import format_bytes
 from .builder import ShardBuilder
 from .local import DISK_MARGIN, Advance
-from ..progress import format_bytes
 
 
 class ObjectStoreDestination:
@@ -30,7 +30,9 @@ class ObjectStoreDestination:
 
     def __init__(self, url: URL, run: Path, stopping: Callable[[], bool]) -> None:
         self.url, self.run = url, run
-        self.store = MirroredStore(open_remote(url, RetryPolicy.from_environment(stopping)), mirror_of(run))
+        self.store = MirroredStore(
+            open_remote(url, RetryPolicy.from_environment(stopping)), mirror_of(run)
+        )
 
     def __str__(self) -> str:
         return str(self.url)

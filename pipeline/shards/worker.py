@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from ...manifests.errors import ConfigError, Interrupted
 from ...manifests.files.lock import shard_lock
 from ...stages.write.write import ShardTask
+from ..progress import ProgressReporter
 from .builder import ShardBuilder
 from .local import Advance, ShardDestination
-from ..progress import ProgressReporter
 
 _LOOK_AGAIN = 0.5  # seconds between two looks at shards that others are making
 

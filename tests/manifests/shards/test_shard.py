@@ -20,7 +20,7 @@ from PIL import Image
 
 from scoremix.manifests.errors import ScoreMixError, StorageError
 from scoremix.manifests.files.crash_points import SHARD_POINTS
-from scoremix.manifests.plan.plan import PlanOptions, build_plan, rows_digest, group_by_shard
+from scoremix.manifests.plan.plan import PlanOptions, build_plan, group_by_shard, rows_digest
 from scoremix.manifests.plan.schema import MANIFEST, PLAN, SAMPLE_FIELDS, SOURCES
 from scoremix.manifests.shards.shard import Marker, Sample, commit_shard, is_complete, read_marker
 from scoremix.manifests.shards.tar import damaged, header, walked

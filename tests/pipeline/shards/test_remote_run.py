@@ -12,12 +12,12 @@ from PIL import Image
 
 from scoremix.manifests.errors import ScoreMixError, StorageError
 from scoremix.manifests.published.mirror import MirroredStore, index_in
-from scoremix.manifests.storage.retry import RetryPolicy
 from scoremix.manifests.published.publish import SUMS
-from scoremix.manifests.storage.remote import RemoteStore, open_remote
+from scoremix.manifests.published.verify import verify
 from scoremix.manifests.shards.shard import is_complete, read_marker
 from scoremix.manifests.storage.location import URL
-from scoremix.manifests.published.verify import verify
+from scoremix.manifests.storage.remote import RemoteStore, open_remote
+from scoremix.manifests.storage.retry import RetryPolicy
 from scoremix.pipeline.cli import commands, exit_code
 
 

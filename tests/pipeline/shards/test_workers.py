@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.files.lock import run_lock, shard_lock
-from scoremix.models.network.checkpoint import TrainedNet
 from scoremix.models.method.ladder import noise_ladder
+from scoremix.models.network.checkpoint import TrainedNet
 from scoremix.models.network.score_net import Architecture, ScoreNet
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.shards.worker import Worker, parse_worker
