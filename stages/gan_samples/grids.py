@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.Image import Resampling
 
-from ..sources.base import Input
+from ..images.input import Input
 
 MOST_ENLARGED = 8  # times the corpus's side: no trainer here scales a sample further up
 

@@ -18,7 +18,7 @@ from ...manifests.plan.random_streams import image_seed, stream
 from ..common.progress import Progress
 from ..images.decode import Decoded, Preparation, pillow_limits
 from ..images.decode_pool import Decoders
-from ..sources.base import Input
+from ..images.input import Input
 from .grids import why_no_sample
 from .sets import SampleSet, open_set
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...manifests.errors import ConfigError, InputError
-from ..sources.base import Input, Source
+from ..images.input import Input, is_hidden, names_image
+from ..sources.base import Source
 from ..sources.folders import open_folder
 from ..sources.numpy_files import SUFFIXES, open_numpy
 from ..sources.open import SourceSpec, open_source
@@ -92,7 +93,7 @@ def _lies_in(folder: Path) -> list[str]:
 
 
 def _named_image(name: str) -> bool:
-    return is_image(Input(name, bytes))
+    return names_image(name) and not is_hidden(name)
 
 
 def is_image(item: Input) -> bool:

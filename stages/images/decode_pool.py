@@ -22,8 +22,8 @@ from typing import IO, TypeVar
 import numpy as np
 
 from ..common.ordered_map import ordered_map
-from ..sources.base import Input
 from .decode import Decoded, Preparation, decode, pillow_limits
+from .input import Input
 from .similarity import perceptual_hashes
 
 MANY = 1000  # inputs from which on starting processes (half a second) pays

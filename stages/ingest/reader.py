@@ -1,7 +1,6 @@
 """reading: inputs are looked at and decoded, what is bad or double is told apart."""
 
 import hashlib
-import os
 import statistics
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,8 +14,9 @@ from ..common.progress import Advance
 from ..corpus.store import Staging
 from ..images.decode import Decoded, Preparation, side_in_header
 from ..images.decode_pool import Decoders
-from ..sources.base import Input, Source
-from ..sources.folders import read_file
+from ..images.input import Input
+from ..sources.base import Source
+from ..sources.folders import read_head
 from .split import Group, InputRecord
 
 _HEADERS = 64  # read to find the usual size
@@ -47,12 +47,9 @@ def list_records(source: Source, place: int, first: int, pool: Decoders) -> list
 
 def _side_of_unknown(item: Input) -> int | None:
     """From the file's head: a film beside the images is not read whole to find that it is none."""
-    read = item.read
-    if isinstance(read, partial) and read.func is read_file and len(read.args) == 1:
-        size = os.path.getsize(read.args[0]) if os.path.exists(read.args[0]) else 0
-        if size > _HEAD:
-            return side_in_header(partial(read_file, read.args[0], 0, _HEAD))
-    return side_in_header(read)
+    if item.path is not None:
+        return side_in_header(partial(read_head, item.path, _HEAD))
+    return side_in_header(item.read)
 
 
 def cut_up(records: list[InputRecord], first: int, per_image: int, seed: int) -> list[InputRecord]:
@@ -68,7 +65,7 @@ def cut_up(records: list[InputRecord], first: int, per_image: int, seed: int) ->
         random = stream(image_seed(seed, f"{record.source}/{record.input.name}"), "patches")
         for number, (left, top) in enumerate(random.random((per_image, 2)).tolist()):
             name = f"{record.input.name}#{number:04d}"
-            patch = replace(record.input, name=name, patch=(left, top), certain=True)
+            patch = replace(record.input, name=name, patch=(left, top), declared_image=True)
             found.append(replace(record, index=first + len(found), input=patch))
     return found
 

@@ -12,7 +12,8 @@ from ...manifests.errors import ConfigError
 from ...manifests.plan.random_streams import image_seed, stream
 from ...manifests.plan.schema import SOURCES
 from ..images.decode import Decoded
-from ..sources.base import SPLITS, Input, Label, Source
+from ..images.input import Input, Label
+from ..sources.base import SPLITS, Source
 
 _KEPT_PER_CLASS = 2  # never held out: an image needs a partner of its class
 _LISTED = 5  # folders that an error names

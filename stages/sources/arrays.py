@@ -10,7 +10,8 @@ import numpy as np
 
 from ...manifests.errors import ConfigError, InputError
 from ..images.decode import Unusable
-from .base import Input, Source
+from ..images.input import Input
+from .base import Source
 
 HDF5_SUFFIXES = (".hdf5", ".h5")
 _LMDB_KEY = re.compile(rb"(\d+)-(\d+)")
@@ -46,7 +47,9 @@ def open_hdf5(path: str, what: str, classes: bool) -> Source:
             )
         labels = [int(label) for label in found]
     inputs = [
-        Input(f"{row:06d}", partial(_hdf5_row, _identity(path), row), label=label, certain=True)
+        Input(
+            f"{row:06d}", partial(_hdf5_row, _identity(path), row), label=label, declared_image=True
+        )
         for row, label in enumerate(labels)
     ]
     return Source(what, inputs)
@@ -103,7 +106,7 @@ def open_lmdb(folder: str, what: str) -> Source:
             f" {len(keys)} of {largest} px. Make it again."
         )
     inputs = [
-        Input(key.decode(), partial(_lmdb_value, _identity(path), key), certain=True)
+        Input(key.decode(), partial(_lmdb_value, _identity(path), key), declared_image=True)
         for key in keys
     ]
     return Source(what, inputs)

@@ -4,44 +4,19 @@ Everything that is a file has a place in the list: what must not be opened (a li
 folder, a pipe) says so in `refused`.
 """
 
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...manifests.errors import ConfigError
-from ..images.decode import EXTENSIONS, Unusable
+from ..images.decode import Unusable
+from ..images.input import Input
 
 MAX_INPUT_BYTES = 256 << 20  # of one input, uncompressed: what a worker holds in memory
 _NAMED = 10  # how many names an error lists
 
 # Names of folders and files that are parts of a dataset, not classes.
 SPLITS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
-
-Label = str | int  # a class: its name, or its number
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """One file of a source, or one row, member or sample that holds an image."""
-
-    name: str  # below the source's root, "/" between its parts; valid Unicode
-    read: Callable[[], bytes]  # the whole file; raises OSError, Unusable and what zipfile raises
-    refused: str | None = None  # why it must not be read
-    label: Label | None = None  # its class, from a label or its first folder
-    license: str | None = None
-    certain: bool = False  # an image whatever its name: the source itself says so
-    patch: tuple[float, float] | None = None  # where to cut one out: left and top, in [0, 1)
-
-    @property
-    def hidden(self) -> bool:
-        """Droppings of tools, such as .DS_Store and __MACOSX/._cat.jpg."""
-        parts = [part for part in self.name.split("/") if part not in (".", "..")]
-        return any(part.startswith(".") or part == "__MACOSX" for part in parts)
-
-    @property
-    def claims_image(self) -> bool:
-        return self.certain or os.path.splitext(self.name)[1].lower() in EXTENSIONS
 
 
 @dataclass(frozen=True)

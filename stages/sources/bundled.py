@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
-from .base import Input, Source
-from .folders import read_file
+from ..images.input import Input
+from .base import Source
+from .folders import file_input
 
 BUNDLED = ("digits", "faces", "pair")
 # Which package each comes with.
@@ -48,7 +49,7 @@ def pair() -> Source:
     """Two photographs in two classes, A (a cat, 451x300) and B (a coffee cup, 600x400)."""
     folder = Path(_import("skimage.data", "scikit-image", "pair").__file__).parent
     inputs = [
-        Input(name, partial(read_file, str(folder / name)), None, label, "CC0-1.0")
+        file_input(name, str(folder / name), label, "CC0-1.0")
         for label, name in (("A", "chelsea.png"), ("B", "coffee.png"))
     ]
     return Source("the bundled 'pair'", inputs)

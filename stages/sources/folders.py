@@ -1,5 +1,6 @@
 """Files below a folder."""
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -8,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from ..images.decode import Unusable
+from ..images.input import Input, Label
 from .base import (
     MAX_INPUT_BYTES,
-    Input,
     Source,
     as_text,
     by_folder,
@@ -66,7 +67,7 @@ def _walk(root: Path, fence: str) -> Iterator[Input]:
             elif entry.is_dir(follow_symlinks=False):
                 pending.append((name + "/", entry.path))
             elif entry.is_file(follow_symlinks=False):
-                yield Input(as_text(name), partial(read_file, entry.path))
+                yield file_input(as_text(name), entry.path)
             else:
                 yield Input(as_text(name), nothing, refused="not a regular file")
 
@@ -79,24 +80,57 @@ def _link(name: str, path: str, fence: str) -> Input:
         return Input(name, nothing, refused="symbolic link to a folder")
     if not os.path.isfile(target):
         return Input(name, nothing, refused="symbolic link to no regular file")
-    return Input(name, partial(read_file, target))
+    return file_input(name, target)
+
+
+def file_input(
+    name: str, path: str, label: Label | None = None, license: str | None = None
+) -> Input:
+    """The regular file at `path` as an input."""
+    return Input(name, partial(read_file, path), label=label, license=license, path=path)
+
+
+def read_head(path: str, most: int) -> bytes:
+    """The first `most` bytes of the file, or all of it where it is shorter.
+
+    Raises:
+        OSError: it cannot be read.
+        Unusable: no regular file.
+    """
+    with _open_regular(path) as descriptor:
+        return _read(descriptor, 0, most)
 
 
 def read_file(path: str, offset: int = 0, size: int | None = None) -> bytes:
-    """The file, or `size` bytes of it from `offset` on."""
-    # The file may have become a pipe since it was listed, or a link that leads out of the source:
-    # not blocking, it cannot hang the run; links that were there were resolved when it was listed.
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
-    descriptor = os.open(path, flags)
-    with open(descriptor, "rb", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Unusable("not a regular file")
+    """The file, or `size` bytes of it from `offset` on.
+
+    Raises:
+        OSError: it cannot be read.
+        Unusable: no regular file, fewer bytes than `size`, or a file above MAX_INPUT_BYTES.
+    """
+    with _open_regular(path) as descriptor:
         if size is None:
-            return capped(_read(file.fileno(), 0, MAX_INPUT_BYTES + 1))
-        data = _read(file.fileno(), offset, size)
+            return capped(_read(descriptor, 0, MAX_INPUT_BYTES + 1))
+        data = _read(descriptor, offset, size)
     if len(data) < size:
         raise Unusable(f"cut off: {len(data)} of {size} bytes are there")
     return data
+
+
+@contextlib.contextmanager
+def _open_regular(path: str) -> Iterator[int]:
+    """A descriptor of the file.
+
+    It may have become a pipe since it was listed, or a link that leads out of the source: opened
+    without blocking, it cannot hang the run; links that were there were resolved when listed.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise Unusable("not a regular file")
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _read(descriptor: int, offset: int, size: int) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...manifests.errors import ConfigError
 from ..images.decode import Unusable, explain
-from .base import Input
+from ..images.input import Input
 
 LABELS = "dataset.json"
 _NAMED = 5  # images that an error lists
@@ -29,8 +29,11 @@ def labelled(inputs: list[Input], data: bytes, what: str) -> list[Input]:
     ]
     if not labels:
         return marked
-    missing = [item.name for item in marked if item.claims_image and item.name not in labels]
-    missing = [name for name in missing if not Input(name, bytes).hidden]
+    missing = [
+        item.name
+        for item in marked
+        if item.claims_image and not item.hidden and item.name not in labels
+    ]
     if missing:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         raise ConfigError(

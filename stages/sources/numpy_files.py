@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError, InputError
+from ..images.input import Input
 from .arrays import as_netpbm
-from .base import Input, Source
+from .base import Source
 
 SUFFIXES = (".npz", ".npy")
 _CHANNELS = {1, 3}
@@ -33,7 +34,7 @@ def open_numpy(path: Path) -> Source:
         )
     ((name, array),) = images.items()
     inputs = [
-        Input(f"{name}[{row:06d}]", partial(_row, array, row), certain=True)
+        Input(f"{name}[{row:06d}]", partial(_row, array, row), declared_image=True)
         for row in range(len(array))
     ]
     return Source(f"the array {name} of {path}", inputs)

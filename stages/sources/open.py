@@ -6,16 +6,16 @@ import glob
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from ...manifests.errors import ConfigError, InputError
 from ...manifests.storage.location import is_url
 from ..common.progress import Silent
+from ..images.input import Input, names_image
 from . import arrays, bundled, folders, remote, tables, tars, zips
-from .base import SPLITS, Input, Source, no_such_path
+from .base import SPLITS, Source, no_such_path
 from .labels import LABELS
 
 _KINDS = (
@@ -112,20 +112,16 @@ def _open_files(
         return arrays.open_hdf5(source, f"the HDF5 file {source}", asked.classes)
     if len(paths) == 1 and (source.endswith(".zip") or zipfile.is_zipfile(source)):
         return zips.open_zip(source, asked.path, asked.classes)
-    if len(paths) == 1 and Input(source, bytes).claims_image:
-        return Source(f"the image {source}", [Input(Path(source).name, _reader(source))])
+    if len(paths) == 1 and names_image(source):
+        return Source(f"the image {source}", [folders.file_input(Path(source).name, source)])
     raise ConfigError(f"{key} is {source}, which is none of: {_KINDS}.")
-
-
-def _reader(path: str) -> Callable[[], bytes]:
-    return partial(folders.read_file, path)
 
 
 def _open_folder(top: Path, asked: SourceSpec, stack: contextlib.ExitStack) -> Source:
     root = folders.find_folder(top, asked.path)
     names = sorted(os.listdir(root))
     plain = [name for name in names if not name.startswith(".")]
-    if any(Input(name, bytes).claims_image for name in plain) or LABELS in plain:
+    if any(names_image(name) for name in plain) or LABELS in plain:
         return folders.open_folder(root, top, asked.classes)
     if "data.mdb" in plain:
         return arrays.open_lmdb(str(root), f"the LMDB folder {root}")
@@ -211,7 +207,7 @@ def _open_url(
 def _archives(there: remote.RemoteFiles, asked: SourceSpec) -> list[str]:
     """Files of a prefix that hold the images, with what belongs to them; [] for images alone."""
     top = [name for name in there.facts if "/" not in name and not name.startswith(".")]
-    if any(Input(name, bytes).claims_image for name in top) or LABELS in top:
+    if any(names_image(name) for name in top) or LABELS in top:
         return []
     if "data.mdb" in top:
         raise ConfigError(f"{asked.source} is an LMDB folder. Copy it to a disk and name it there.")

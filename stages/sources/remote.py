@@ -19,8 +19,9 @@ from ...manifests.storage.location import URL, place
 from ...manifests.storage.remote import RemoteStore, open_remote, version
 from ...manifests.storage.retry import RetryPolicy
 from ..common.progress import Progress
-from .base import MAX_INPUT_BYTES, Input, as_text, nothing, sort
-from .folders import read_file
+from ..images.input import Input
+from .base import MAX_INPUT_BYTES, as_text, nothing, sort
+from .folders import file_input
 
 _PIECE = 8 << 20  # bytes of one request, and what is fetched again after a cut
 _SPARE = 64 << 20  # bytes that are left free
@@ -158,7 +159,7 @@ def inputs(objects: RemoteFiles, fetching: FetchOptions) -> list[Input]:
     return sort(
         Input(as_text(name), nothing, refused)
         if name in large
-        else Input(as_text(name), partial(read_file, str(places[name])))
+        else file_input(as_text(name), str(places[name]))
         for name in objects.facts
     )
 

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from ...manifests.errors import ConfigError, InputError
 from ..images.decode import Unusable
-from .base import MAX_INPUT_BYTES, Input, Label, Source
+from ..images.input import Input, Label
+from .base import MAX_INPUT_BYTES, Source
 
 SUFFIXES = (".parquet", ".arrow")
 _LABEL_NAMES = ("label", "labels", "class", "cls", "class_id", "category", "target")
@@ -66,7 +67,7 @@ def _rows(
                 f"{shard}/{name}" if shard else name,
                 partial(_cell, path, group, image, row),
                 label=_as_label(value, names, what=f"row {place} of {path}"),
-                certain=True,
+                declared_image=True,
             )
             place += 1
 

@@ -20,11 +20,9 @@ from typing import Any
 
 from ...manifests.errors import ConfigError, InputError
 from ...manifests.files.atomic import storage_errors
-from ..images.decode import EXTENSIONS
+from ..images.input import Input, Label, names_image
 from .base import (
     MAX_INPUT_BYTES,
-    Input,
-    Label,
     Source,
     as_text,
     folder_labels,
@@ -203,12 +201,8 @@ def _are_samples(members: list[_Member]) -> bool:
     for member in members:
         key, extensions = base_plus_ext(member.name)
         if key is not None:
-            (images if _is_image(member.name) else fields).add((member.shard, key))
+            (images if names_image(member.name) else fields).add((member.shard, key))
     return not images.isdisjoint(fields)
-
-
-def _is_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in EXTENSIONS
 
 
 def _samples(
@@ -225,7 +219,7 @@ def _samples(
     for sample in grouped:
         fields = {name: value for name, value in sample.items() if not name.startswith("__")}
         seen.update((member.shard, member.offset) for member in fields.values())
-        images = [member for member in fields.values() if _is_image(member.name)]
+        images = [member for member in fields.values() if names_image(member.name)]
         if not images:
             first = next(iter(fields.values()))
             yield Input(first.input().name, nothing, "sample without an image")
@@ -236,10 +230,14 @@ def _samples(
             label = names[label]
         yield images[0].input(label=label)
         for extra in images[1:]:
-            yield Input(extra.input().name, nothing, "second image of its sample", certain=True)
+            yield Input(
+                extra.input().name, nothing, "second image of its sample", declared_image=True
+            )
     for member in members:
-        if _is_image(member.name) and (member.shard, member.offset) not in seen:
-            yield Input(member.input().name, nothing, "of no sample, or twice in one", certain=True)
+        if names_image(member.name) and (member.shard, member.offset) not in seen:
+            yield Input(
+                member.input().name, nothing, "of no sample, or twice in one", declared_image=True
+            )
 
 
 def _label(fields: dict[str, _Member]) -> Label | None:

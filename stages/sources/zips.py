@@ -7,9 +7,9 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from ...manifests.errors import InputError
+from ..images.input import Input
 from .base import (
     MAX_INPUT_BYTES,
-    Input,
     Source,
     as_text,
     by_folder,

@@ -20,7 +20,7 @@ from scoremix.stages.corpus.store import open_corpus
 from scoremix.stages.gan_samples.best import choose_best
 from scoremix.stages.gan_samples.grids import is_grid, why_no_sample
 from scoremix.stages.gan_samples.sets import find_sets, natural
-from scoremix.stages.sources.base import Input
+from scoremix.stages.images.input import Input
 from scoremix.stages.sources.numpy_files import open_numpy
 
 Images = NDArray[np.uint8]

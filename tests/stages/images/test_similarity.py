@@ -16,9 +16,9 @@ from scoremix.stages.common.progress import Silent
 from scoremix.stages.corpus.store import Corpus
 from scoremix.stages.images.decode import Preparation
 from scoremix.stages.images.decode_pool import Decoders
+from scoremix.stages.images.input import Input
 from scoremix.stages.images.similarity import nearest_earlier, perceptual_hashes
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
-from scoremix.stages.sources.base import Input
 
 
 def take(tmp_path: Path, files: dict[str, bytes], **options: Any) -> Corpus:
