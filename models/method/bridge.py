@@ -1,8 +1,9 @@
-"""Bridge: mixing in the noised space, a method of this project's own beside the published one.
+"""Bridge: NoiseDiffusion (Zheng et al., ICLR 2024, arXiv 2403.08840) with gamma = 0, gain 1 and no
+clipping, in variance-exploding coordinates; an alternative to ScoreMix.
 
-Both parents are encoded by the probability-flow ODE, which loses nothing; images and noises are
-mixed apart, so that the noise keeps its variance, and the same ODE leads back. With lambda = 1 it
-returns parent 1, but for the steps' finite size.
+Encodes both parents by the probability-flow ODE, mixes images and noises separately, so that the
+noise keeps its variance (see also arXiv 2408.08558), and decodes by the same ODE. lambda = 1
+returns parent 1, up to the error of the finite steps.
 
 Shapes: images (B, C, H, W) in [0, 1]; lambda_ (B,).
 """

@@ -97,7 +97,7 @@ def scoremix(
 def bridged(
     x1: Tensor, x2: Tensor, lambda_: Tensor, score: "FrozenScore", *, t0: float, levels: int
 ) -> Steps:
-    """Mixed in the space that is noised up to sigma(t0): not the published method."""
+    """NoiseDiffusion (bridge.py): mixes the parents' encodings at sigma(t0)."""
     sigma, sigma_N = sigma_at(t0, score.sigma_1, score.sigma_N), score.sigma_N
     mixed = mix(x1, x2, lambda_)
     final = bridge(x1, x2, lambda_, score, sigma, sigma_N, levels)

@@ -38,7 +38,7 @@ ALGORITHM = 3  # raised whenever equal options would make other pixels
 class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     """Section `generate`. An unset value comes from the row of `train.preset`."""
 
-    method: Literal["scoremix", "mixup", "bridge"] = "scoremix"  # bridge: our own, a candidate
+    method: Literal["scoremix", "mixup", "bridge"] = "scoremix"  # bridge: NoiseDiffusion
     ratio: int = Field(default=10, ge=1, le=999)  # mu: augmented images per real one
     alpha: float = Field(default=0.2, gt=0, allow_inf_nan=False)  # lambda ~ Beta(alpha, alpha)
     steps: int | None = Field(default=None, ge=0)  # of Algorithm 1
