@@ -42,7 +42,9 @@ from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.network.checkpoint import TrainedNet, build
 from scoremix.models.network.score_net import Architecture
 from scoremix.stages.common.presets import balanced_batch, micro_batch
-from scoremix.stages.generate.generate import GenerateConfig, GeneratedBatch, generate, recipe
+from scoremix.stages.generate.config import GenerateConfig
+from scoremix.stages.generate.generate import GeneratedBatch, generate
+from scoremix.stages.generate.recipe import Recipe
 from scoremix.stages.images.png import encoder_of
 from scoremix.stages.write.write import SampleSources, ShardTask, describe_environment, write
 
@@ -253,7 +255,7 @@ def grown(count: int) -> dict[str, Any]:
         steps=10, lr=0.002, t0=0.25, denoise_steps=25, noise_rule="ancestral", batch=batch,
         precision="float32",
     )  # fmt: skip
-    wanted = recipe(config, trained.facts, "")
+    wanted = Recipe.from_config(config, trained.facts, "")
     warm = plan_rows(300, len(images))
     rows = plan_rows(count, len(images))
     device = torch.device("cpu")

@@ -9,7 +9,8 @@ import torch
 from material import PUBLISHED, options_of, plan_rows
 
 from scoremix.models.network.checkpoint import TrainedNet
-from scoremix.stages.generate.generate import generate, recipe
+from scoremix.stages.generate.generate import generate
+from scoremix.stages.generate.recipe import Recipe
 
 
 def steady(
@@ -22,7 +23,9 @@ def steady(
     """Whole micro-batches at the published settings for some time; and what 10,000 would take."""
     config = options_of(batch, options.precision, *PUBLISHED, options.compile)
     rows = plan_rows(1000 * batch, len(images))
-    made = generate(rows, images, recipe(config, trained.facts, ""), trained, device=device)
+    made = generate(
+        rows, images, Recipe.from_config(config, trained.facts, ""), trained, device=device
+    )
     len(next(made).final)
     begin, done = time.perf_counter(), 0
     while time.perf_counter() - begin < options.steady:
@@ -44,7 +47,7 @@ def idle_share(
     from torch.profiler import ProfilerActivity, profile
 
     config = options_of(batch, options.precision, options.steps, options.levels, options.compile)
-    rows, wanted = plan_rows(3 * batch, len(images)), recipe(config, trained.facts, "")
+    rows, wanted = plan_rows(3 * batch, len(images)), Recipe.from_config(config, trained.facts, "")
     list(generate(rows.slice(0, batch), images, wanted, trained, device=device))
     torch.cuda.synchronize()
     with profile(activities=[ProfilerActivity.CUDA]) as seen:

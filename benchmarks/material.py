@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from scoremix.stages.generate.generate import GenerateConfig
+from scoremix.stages.generate.config import GenerateConfig
 
 PUBLISHED = 100, 25  # steps of Algorithm 1 and levels of the chain
 

@@ -27,7 +27,9 @@ from scoremix.models.metrics.distances import Comparison, compare, kernel_distan
 from scoremix.models.network.checkpoint import TrainedNet, load_net
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.corpus.store import Corpus, open_corpus
-from scoremix.stages.generate.generate import GenerateConfig, generate, recipe
+from scoremix.stages.generate.config import GenerateConfig
+from scoremix.stages.generate.generate import generate
+from scoremix.stages.generate.recipe import Recipe
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
 from scoremix.stages.train.train import TrainConfig, train
 from scoremix.stages.train.validation import real_norms
@@ -171,7 +173,7 @@ def _judge(
 ) -> dict[str, Any]:
     given = {"batch": options.micro_batch, "precision": options.precision}
     config = PUBLISHED.model_copy(update=given | changes)
-    wanted = recipe(config, net.facts, corpus.digest)
+    wanted = Recipe.from_config(config, net.facts, corpus.digest)
     begin = time.monotonic()
     batches = list(generate(rows, corpus.images, wanted, net, device=torch.device(device)))
     seconds = time.monotonic() - begin

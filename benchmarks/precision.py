@@ -23,7 +23,8 @@ from scoremix.models.metrics.distances import Reference, compare
 from scoremix.models.network.checkpoint import load_net
 from scoremix.pipeline.config import load_config
 from scoremix.stages.corpus.store import open_corpus
-from scoremix.stages.generate.generate import generate, recipe
+from scoremix.stages.generate.generate import generate
+from scoremix.stages.generate.recipe import Recipe
 
 
 def main() -> None:
@@ -41,7 +42,9 @@ def main() -> None:
     made, seconds = {}, {}
     for precision in ("float32", "bfloat16"):
         net = load_net(options.run / "score-net", device)
-        wanted = recipe(config.model_copy(update={"precision": precision}), net.facts, "")
+        wanted = Recipe.from_config(
+            config.model_copy(update={"precision": precision}), net.facts, ""
+        )
         begin = time.perf_counter()
         batches = generate(rows, images, wanted, net, device=device)
         made[precision] = np.concatenate([batch.final for batch in batches])

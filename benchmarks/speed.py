@@ -43,8 +43,10 @@ from scoremix.models.network.ema import Ema
 from scoremix.models.network.score_net import Architecture, ScoreNet
 from scoremix.stages.common.presets import choose_preset, micro_batch
 from scoremix.stages.common.tensors import to_pixels, to_unit
-from scoremix.stages.generate.generate import GenerateConfig, generate, recipe
+from scoremix.stages.generate.config import GenerateConfig
+from scoremix.stages.generate.generate import generate
 from scoremix.stages.generate.noise import Streams
+from scoremix.stages.generate.recipe import Recipe
 from scoremix.stages.train.batches import Batches, BatchShare
 from scoremix.stages.train.loss_guard import LossGuard
 
@@ -211,7 +213,7 @@ def generation_rates(
 ) -> dict[str, Any]:
     rows = plan_rows(options.batches * batch, len(images))
     config = options_of(batch, options.precision, options.steps, options.levels, options.compile)
-    wanted = recipe(config, trained.facts, "")
+    wanted = Recipe.from_config(config, trained.facts, "")
     plain = yardstick.stock(trained.net)
 
     def ours() -> int:
@@ -275,7 +277,9 @@ def same_pixels(
     batch = min(batch, _COMPARED)
     rows = plan_rows(batch, len(images))
     config = options_of(batch, "float32", *PUBLISHED)
-    (made,) = generate(rows, images, recipe(config, trained.facts, ""), trained, device=device)
+    (made,) = generate(
+        rows, images, Recipe.from_config(config, trained.facts, ""), trained, device=device
+    )
     plain = yardstick.stock(trained.net)
     other = by_yardstick(plain, trained, rows, images, config, device)
     apart = np.abs(made.final.astype(int) - other.astype(int))

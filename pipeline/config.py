@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 from ..manifests.errors import ConfigError
 from ..manifests.storage.location import is_url, place
 from ..stages.evaluate.evaluate import EvaluateConfig
-from ..stages.generate.generate import GenerateConfig
+from ..stages.generate.config import GenerateConfig
 from ..stages.ingest.ingest import IngestConfig
 from ..stages.sources.bundled import BUNDLED
 from ..stages.train.train import TrainConfig

@@ -20,7 +20,7 @@ from ..stages.common.presets import balanced_batch
 from ..stages.common.tensors import to_unit
 from ..stages.corpus.store import open_corpus
 from ..stages.evaluate.variant_catalogue import changes_of, evaluations
-from ..stages.generate.generate import GenerateConfig
+from ..stages.generate.config import GenerateConfig
 from ..stages.images.png import encoder_of
 from ..stages.ingest.preview import Survey, survey
 from ..stages.sources.remote import FetchOptions

@@ -4,11 +4,10 @@ Recorded in every marker. All shards of a plan are made in one environment, unle
 otherwise: images from another one are as good, but a shard made again would have other bytes.
 """
 
-from typing import Any
-
 import torch
 
 from ..manifests.errors import ConfigError
+from ..stages.generate.recipe import Recipe
 from ..stages.write.write import describe_environment
 from .ledger import Ledger
 
@@ -20,12 +19,12 @@ def current_environment(device: str) -> dict[str, str]:
     return describe_environment(torch.device(device))
 
 
-def planned_environment(ledger: Ledger, recipe: dict[str, Any], device: str) -> dict[str, str]:
+def planned_environment(ledger: Ledger, recipe: Recipe, device: str) -> dict[str, str]:
     """The environment in which a plan's shards are to be made: where the first plan of its recipe
     was made, so that a ratio that is raised elsewhere does not go unnoticed."""
     before = ledger.stages.get("plan", {})
     known: dict[str, str] | None = before.get("outcome", {}).get("environment")
-    if known is not None and before.get("inputs", {}).get("recipe") == recipe:
+    if known is not None and before.get("inputs", {}).get("recipe") == recipe.as_json():
         return known
     return current_environment(device)
 

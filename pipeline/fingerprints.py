@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from ..manifests.storage.location import is_url
 from ..stages.common.presets import balanced_batch
 from ..stages.corpus.store import Corpus
 from ..stages.evaluate import evaluate as evaluating
-from ..stages.generate import generate as generating
+from ..stages.generate.recipe import Recipe
 from ..stages.ingest import ingest as ingesting
 from ..stages.sources import remote
 from ..stages.sources.bundled import BUNDLED, PACKAGES
@@ -31,7 +31,7 @@ class Planned:
 
     rows: pa.Table
     digest: str
-    recipe: dict[str, Any]
+    recipe: Recipe
     work: list[ShardTask]
 
 
@@ -56,8 +56,9 @@ def inputs_of_train(config: Config, corpus_digest: str) -> dict[str, Any]:
     }
 
 
-def inputs_of_plan(config: Config, recipe: dict[str, Any]) -> dict[str, Any]:
-    return {"options": vars(plan_options(config)), "seed": config.seed, "recipe": recipe}
+def inputs_of_plan(config: Config, recipe: Recipe) -> dict[str, Any]:
+    options = vars(plan_options(config))
+    return {"options": options, "seed": config.seed, "recipe": recipe.as_json()}
 
 
 def inputs_of_write(planned: Planned) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def inputs_of_evaluate(config: Config, planned: Planned) -> dict[str, Any]:
         "extras": [fingerprint(config.evaluate.lpips), fingerprint(config.evaluate.classifier)],
         "seed": config.seed,
         "plan": planned.digest,
-        "recipe": planned.recipe,
+        "recipe": planned.recipe.as_json(),
         "algorithm": evaluating.ALGORITHM,
     }
 
@@ -89,14 +90,14 @@ def plan_options(config: Config) -> PlanOptions:
     )
 
 
-def recipe_of(config: Config, model: dict[str, Any] | None, corpus: Corpus) -> dict[str, Any]:
+def recipe_of(config: Config, model: dict[str, Any] | None, corpus: Corpus) -> Recipe:
     """Generation's recipe and the encoder's: what identifies a shard beside its rows."""
     batch = config.generate.batch
     assert isinstance(batch, int)
     size = balanced_batch(batch, config.write.shard_size, len(corpus.images))
     evenly = config.generate.model_copy(update={"batch": size})
-    made = generating.recipe(evenly, model, corpus.digest)
-    return made | {"format": config.write.format, "encoder": config.write.encoder}
+    made = Recipe.from_config(evenly, model, corpus.digest)
+    return replace(made, format=config.write.format, encoder=config.write.encoder)
 
 
 def command_to_train_longer(folder: Path, config: Config) -> str:

@@ -10,13 +10,13 @@ import torch
 from safetensors import SafetensorError
 
 from ..manifests.errors import ConfigError, Interrupted, ScoreMixError, VerifyError
-from ..manifests.files.atomic import canonical_digest, read_parquet
+from ..manifests.files.atomic import read_parquet
 from ..manifests.plan.plan import build_plan, rows_digest
 from ..manifests.tombstones import NAME as TOMBSTONES
 from ..manifests.tombstones import read_tombstones
 from ..models.network.checkpoint import TrainedNet, load_net, read_facts
 from ..stages.corpus.store import Corpus, check_pixels, open_corpus
-from ..stages.generate import generate as generating
+from ..stages.generate.recipe import Recipe
 from ..stages.write import write as writing
 from .config import Config, load_config
 from .fingerprints import Planned, inputs_of_plan, inputs_of_train, inputs_of_write, plan_options
@@ -115,7 +115,7 @@ def refuse_pending(folder: Path) -> None:
 
 
 def open_plan(
-    folder: Path, config: Config, corpus: Corpus, ledger: Ledger, recipe: dict[str, Any]
+    folder: Path, config: Config, corpus: Corpus, ledger: Ledger, recipe: Recipe
 ) -> Planned:
     """The plan that the ledger names; made again from corpus and options where its file is gone.
 
@@ -134,13 +134,12 @@ def open_plan(
 
 
 def as_planned_work(
-    rows: pa.Table, digest: str, recipe: dict[str, Any], forgotten: frozenset[str]
+    rows: pa.Table, digest: str, recipe: Recipe, forgotten: frozenset[str]
 ) -> Planned:
     """The plan with the shards that it asks for, without what was made of forgotten images."""
     if forgotten:
         rows, digest = (kept := without_keys(rows, forgotten)), rows_digest(kept)
-    real = canonical_digest(generating.recipe_of_real(recipe))
-    work = writing.plan_shards(rows, real, canonical_digest(recipe))
+    work = writing.plan_shards(rows, recipe.for_real_images().digest, recipe.digest)
     return Planned(rows, digest, recipe, work)
 
 

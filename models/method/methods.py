@@ -6,7 +6,7 @@ Shapes: parents (B, C, H, W) in [0, 1]; lambda_ (B,); norms (B, 3).
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,11 +38,19 @@ class ScoreMixOptions:
     steps: int = 100
     lr: float = 0.005
     stop_norm: float | None = None
-    fresh_score_noise: bool = False
+    score_noise: Literal["none", "fresh"] = "none"  # fresh: S at x + sigma_N z
     t0: float = 0.25
     denoise: Denoise = "stochastic"
     denoise_steps: int = 25
     noise_rule: NoiseRule = "ancestral"
+
+
+@dataclass(frozen=True)
+class BridgeOptions:
+    """Section 10 of the method: sigma(t0) up to which parents are encoded, and the ODE's levels."""
+
+    t0: float
+    denoise_steps: int
 
 
 def mix(x1: Tensor, x2: Tensor, lambda_: Tensor) -> Tensor:
@@ -75,7 +83,7 @@ def scoremix(
         sigma_N,
         steps=options.steps,
         lr=options.lr,
-        noise=partial(noise, "score-noise") if options.fresh_score_noise else None,
+        noise=partial(noise, "score-noise") if options.score_noise == "fresh" else None,
         stop_norm=options.stop_norm,
         on_first=norms.append,
     )
@@ -95,12 +103,12 @@ def scoremix(
 
 
 def bridged(
-    x1: Tensor, x2: Tensor, lambda_: Tensor, score: "FrozenScore", *, t0: float, levels: int
+    x1: Tensor, x2: Tensor, lambda_: Tensor, score: "FrozenScore", options: BridgeOptions
 ) -> Steps:
     """NoiseDiffusion (bridge.py): mixes the parents' encodings at sigma(t0)."""
-    sigma, sigma_N = sigma_at(t0, score.sigma_1, score.sigma_N), score.sigma_N
+    sigma, sigma_N = sigma_at(options.t0, score.sigma_1, score.sigma_N), score.sigma_N
     mixed = mix(x1, x2, lambda_)
-    final = bridge(x1, x2, lambda_, score, sigma, sigma_N, levels)
+    final = bridge(x1, x2, lambda_, score, sigma, sigma_N, options.denoise_steps)
     before, after = (score_norm(x, score, sigma_N) for x in (mixed, final))
     return Steps(mixed, mixed, final, torch.stack((before, before, after), dim=1))
 

@@ -129,7 +129,7 @@ def _of_this_run(run: FinishedRun, shards: Place, hashes: RecordedHashes) -> Rec
     ]
     if index is not None:
         named = (canonical_digest(index["recipe"]), index["plan_digest"])
-        if named == (canonical_digest(planned.recipe), planned.digest):
+        if named == (planned.recipe.digest, planned.digest):
             return hashes
         if recorded and agreeing:
             return hashes.without_index()

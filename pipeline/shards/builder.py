@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +19,7 @@ from ...stages.corpus.store import Corpus
 from ...stages.evaluate.variant_catalogue import Changes
 from ...stages.evaluate.variants import Variation
 from ...stages.generate import generate as generating
+from ...stages.generate.recipe import Recipe
 from ...stages.images.png import encoder_of
 from ...stages.sources.bundled import BUNDLED
 from ...stages.write import write as writing
@@ -52,15 +52,13 @@ class ShardBuilder:
         generate, net, corpus = self.config.generate, self.net, self.corpus
 
         def execute(rows: pa.Table, changes: Changes) -> Iterator[generating.GeneratedBatch]:
-            batch = {"batch": self.planned.recipe["micro_batch"]}
+            batch = {"batch": self.planned.recipe.micro_batch}
             changed = generate.model_copy(update=batch | dict(changes))
-            return self._generated(rows, generating.recipe(changed, net.facts, corpus.digest))
+            return self._generated(rows, Recipe.from_config(changed, net.facts, corpus.digest))
 
         return Variation(generate, execute)
 
-    def _generated(
-        self, rows: pa.Table, recipe: dict[str, Any]
-    ) -> Iterator[generating.GeneratedBatch]:
+    def _generated(self, rows: pa.Table, recipe: Recipe) -> Iterator[generating.GeneratedBatch]:
         return generating.generate(
             rows,
             self.corpus.images,
@@ -91,8 +89,7 @@ class ShardBuilder:
         augmented = pc.equal(self.planned.rows["kind"], "augmented")
         rows = self.planned.rows.filter(augmented).slice(0, 1)
         if self.device != "cpu" and rows.num_rows:
-            short = generating.shortened(self.planned.recipe)
-            for _ in self._generated(rows, short):
+            for _ in self._generated(rows, self.planned.recipe.with_fewest_steps()):
                 pass
 
     def bytes_of(self, todo: list[writing.ShardTask]) -> int:
@@ -138,7 +135,7 @@ class ShardBuilder:
             classes=tuple(corpus.classes),
             resolution=corpus.images.shape[1],
             channels=corpus.images.shape[3],
-            recipe=self.planned.recipe,
+            recipe=self.planned.recipe.as_json(),
             licences=tuple(sorted(licences)),
             inputs={word: status.count(word) for word in sorted(set(status))},
         )

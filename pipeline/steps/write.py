@@ -35,7 +35,7 @@ def prepare(context: "StageContext", builder: ShardBuilder, destination: ShardDe
     if todo:
         environment.check_environment(context.ledger, job.device, job.accept_environment)
         check_pixels(builder.corpus)
-        if planned.recipe.get("compile", "off") != "off":
+        if planned.recipe.compile != "off":
             job.progress.note(f"write: {BEFOREHAND}")
         builder.probe()
     destination.check_room(builder, todo)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from ..common.presets import BRIDGE_T0
-from ..generate.generate import GenerateConfig
+from ..generate.config import GenerateConfig
 
 Changes = Mapping[str, Any]  # options of section `generate`
 Which = Literal["off", "steps", "all"]

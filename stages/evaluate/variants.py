@@ -18,7 +18,7 @@ from ...models.features.extractors import Extractor
 from ...models.metrics.distances import Comparison, Reference, compare
 from ...models.metrics.prdc import prdc
 from ..common.progress import Progress
-from ..generate.generate import GenerateConfig
+from ..generate.config import GenerateConfig
 from .regenerate import STEPS, TracedBatch
 from .variant_catalogue import (
     CONFIGURED,

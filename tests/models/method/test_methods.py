@@ -12,7 +12,7 @@ from scoremix.models.network.checkpoint import build
 from scoremix.models.network.score_net import Architecture
 
 LADDER = noise_ladder(5.0)
-OPTIONS = ScoreMixOptions(steps=5, lr=0.005, denoise_steps=6, fresh_score_noise=True)
+OPTIONS = ScoreMixOptions(steps=5, lr=0.005, denoise_steps=6, score_noise="fresh")
 
 
 def score() -> FrozenScore:
@@ -59,7 +59,7 @@ def test_alone_in_a_batch_or_in_another_agree_within_tolerance() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [OPTIONS, replace(OPTIONS, fresh_score_noise=False), replace(OPTIONS, steps=0)],
+    [OPTIONS, replace(OPTIONS, score_noise="none"), replace(OPTIONS, steps=0)],
     ids=["fresh", "plain", "no steps"],
 )
 def test_norms_are_those_of_the_three_images(options: ScoreMixOptions) -> None:

@@ -16,7 +16,9 @@ from scoremix.models.network import blocks, compiled, norm
 from scoremix.models.network.checkpoint import TrainedNet, build
 from scoremix.models.network.score_net import Architecture
 from scoremix.pipeline.cli import commands, exit_code
-from scoremix.stages.generate.generate import GenerateConfig, generate, recipe, recipe_of_real
+from scoremix.stages.generate.config import GenerateConfig
+from scoremix.stages.generate.generate import generate
+from scoremix.stages.generate.recipe import Recipe
 from scoremix.stages.train.train import TrainConfig
 
 CPU = torch.device("cpu")
@@ -42,17 +44,20 @@ def made(net: TrainedNet, **options: Any) -> np.ndarray[Any, Any]:
             "seed": np.arange(6),
         }
     )
-    wanted = recipe(config, net.facts, "")
+    wanted = Recipe.from_config(config, net.facts, "")
     return np.concatenate([b.final for b in generate(rows, images, wanted, net, device=CPU)])
 
 
 def test_it_is_part_of_the_recipe_only_where_it_is_on() -> None:
-    off = recipe(GenerateConfig(), FACTS, "")
+    config = GenerateConfig.model_validate({**QUICK, "batch": 4})
+    compiled = config.model_copy(update={"compile": "on"})
+    off = Recipe.from_config(config, FACTS, "").as_json()
     assert "compile" not in off
-    on = recipe(GenerateConfig(compile="on"), FACTS, "")
-    assert on == off | {"compile": "on"}
-    assert recipe_of_real(on)["compile"] == "on"  # their norms are of that code too
-    assert "compile" not in recipe(GenerateConfig(compile="on", method="mixup"), None, "")
+    on = Recipe.from_config(compiled, FACTS, "")
+    assert on.as_json() == off | {"compile": "on"}
+    assert on.for_real_images().as_json()["compile"] == "on"  # their norms are of that code too
+    mixup = compiled.model_copy(update={"method": "mixup"})
+    assert "compile" not in Recipe.from_config(mixup, None, "").as_json()
 
 
 @pytest.mark.parametrize("section", [GenerateConfig, TrainConfig])

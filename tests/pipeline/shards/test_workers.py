@@ -25,7 +25,8 @@ from scoremix.models.network.score_net import Architecture, ScoreNet
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.shards.worker import Worker, parse_worker
 from scoremix.stages.generate import generate as generating
-from scoremix.stages.generate.generate import GenerateConfig
+from scoremix.stages.generate.config import GenerateConfig
+from scoremix.stages.generate.recipe import Recipe
 from scoremix.stages.write.write import ShardTask
 
 ROWS = pa.table({"key": ["000000"]})
@@ -244,7 +245,7 @@ def test_images_do_not_depend_on_the_number_of_threads() -> None:
 
     def made(threads: int) -> tuple[bytes, bytes]:
         torch.set_num_threads(threads)
-        recipe = generating.recipe(config, model, "")
+        recipe = Recipe.from_config(config, model, "")
         batches = list(
             generating.generate(plan, images, recipe, trained, device=torch.device("cpu"))
         )

@@ -29,7 +29,7 @@ from scoremix.stages.evaluate.variant_catalogue import (
     evaluations,
 )
 from scoremix.stages.evaluate.variants import Variation, as_configured, try_variants
-from scoremix.stages.generate.generate import GenerateConfig
+from scoremix.stages.generate.config import GenerateConfig
 
 Images = NDArray[np.uint8]
 CONFIG = GenerateConfig(steps=10, lr=0.002, t0=0.25, denoise_steps=25, noise_rule="ancestral")

@@ -1,0 +1,57 @@
+"""Section `generate` of the configuration, and how its automatic values are filled in."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, field_validator
+
+from ...models.network.compiled import Compile, named
+from ..common.presets import BRIDGE_T0, choose_preset, micro_batch
+
+
+class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
+    """Section `generate`. An unset value comes from the row of `train.preset`."""
+
+    method: Literal["scoremix", "mixup", "bridge"] = "scoremix"  # bridge: NoiseDiffusion
+    ratio: int = Field(default=10, ge=1, le=999)  # mu: augmented images per real one
+    alpha: float = Field(default=0.2, gt=0, allow_inf_nan=False)  # lambda ~ Beta(alpha, alpha)
+    steps: int | None = Field(default=None, ge=0)  # of Algorithm 1
+    lr: float | None = Field(default=None, gt=0, allow_inf_nan=False)  # of its Adam
+    stop: Literal["none", "real"] = "none"  # real: stop where held-out real images' norms lie
+    score_noise: Literal["none", "fresh"] = "none"
+    t0: float | None = Field(default=None, gt=0, lt=1)
+    denoise: Literal["stochastic", "drift", "ode", "tweedie", "off"] = "stochastic"
+    denoise_steps: int | None = Field(default=None, ge=2)
+    noise_rule: Literal["ancestral", "reverse-sde"] | None = None
+    pairing: Literal["auto", "within", "any"] = "auto"
+    lone_class: Literal["refuse", "self"] = "refuse"  # a class with one image
+    # The largest micro-batch; balanced over the shards, its size is part of the recipe.
+    batch: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: Compile = "off"  # torch.compile; graphs: captured as CUDA graphs too
+
+    _named = field_validator("compile", mode="before")(named)
+
+    @field_validator("denoise", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return "off" if value is False else value  # YAML reads off as false
+
+    def resolved(
+        self, preset: str, resolution: int, width: int, device_type: str
+    ) -> "GenerateConfig":
+        """Every unset or automatic value filled in, from tables and never from a probe."""
+        row = choose_preset(preset, resolution, device_type)[1]
+        filled: dict[str, Any] = {}
+        defaults = {
+            "steps": row.minimise_steps,
+            "lr": row.minimise_lr,
+            "t0": BRIDGE_T0 if self.method == "bridge" else row.t0,
+            "denoise_steps": row.denoise_steps,
+            "noise_rule": row.noise_rule,
+        }
+        filled |= {key: value for key, value in defaults.items() if getattr(self, key) is None}
+        if self.batch == "auto":
+            filled["batch"] = micro_batch(device_type, resolution, width)
+        if self.precision == "auto":
+            filled["precision"] = "float32"
+        return self.model_copy(update=filled)

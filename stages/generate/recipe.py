@@ -1,0 +1,96 @@
+"""The recipe: every choice that can change a pixel of a shard's images, except its plan rows.
+
+Its JSON stands in index.json and in the ledger; the digest of that JSON identifies shards.
+"""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from ...manifests.files.atomic import canonical_digest
+from ...models.method.methods import BridgeOptions, ScoreMixOptions
+from ...models.network.compiled import Compile
+from .config import GenerateConfig
+
+ALGORITHM = 3  # raised whenever equal options would make other pixels
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the images of a shard are made with; fields of None are left out of its JSON."""
+
+    algorithm: int
+    method: Literal["scoremix", "mixup", "bridge", "real"]
+    corpus_digest: str
+    micro_batch: int
+    precision: str
+    compile: Compile = "off"  # left out where it is off
+    model_sha256: str | None = None  # of the score network's weights; None without one
+    sigma_1: float | None = None
+    sigma_N: float | None = None
+    options: ScoreMixOptions | BridgeOptions | None = None  # None for mixup and real images
+    format: str | None = None  # of the image files, as in section `write`
+    encoder: str | None = None
+
+    @classmethod
+    def from_config(
+        cls, config: GenerateConfig, model: dict[str, Any] | None, corpus_digest: str
+    ) -> "Recipe":
+        """The recipe of augmented images, without format and encoder.
+
+        config: resolved. model: the content of model.json, None for a method without a network.
+        """
+        assert isinstance(config.batch, int)
+        common = cls(ALGORITHM, config.method, corpus_digest, config.batch, config.precision)
+        if model is None or config.method == "mixup":
+            return common
+        return replace(
+            common,
+            compile=config.compile,
+            model_sha256=model["weights_sha256"],
+            sigma_1=model["ladder"]["sigma_1"],
+            sigma_N=model["ladder"]["sigma_N"],
+            options=_options(config, model),
+        )
+
+    def for_real_images(self) -> "Recipe":
+        """The recipe of the real images' shards: the corpus, and the network that gives norms."""
+        return replace(self, method="real", sigma_1=None, sigma_N=None, options=None, format=None)
+
+    def with_fewest_steps(self) -> "Recipe":
+        """The same with one step of each kind: as much memory in a fraction of the time."""
+        options = self.options
+        if isinstance(options, ScoreMixOptions):
+            options = replace(options, steps=min(options.steps, 1), denoise_steps=2)
+        elif options is not None:
+            options = replace(options, denoise_steps=2)
+        return replace(self, options=options)
+
+    def as_json(self) -> dict[str, Any]:
+        """The recipe as index.json, the ledger and the digest have it: one level of names."""
+        fields = asdict(self)
+        options = fields.pop("options") or {}
+        if self.compile == "off":
+            del fields["compile"]
+        return {name: value for name, value in fields.items() if value is not None} | options
+
+    @property
+    def digest(self) -> str:
+        """sha256 of its JSON: `recipe_digest` of manifests and markers."""
+        return canonical_digest(self.as_json())
+
+
+def _options(config: GenerateConfig, model: dict[str, Any]) -> ScoreMixOptions | BridgeOptions:
+    assert config.t0 is not None and config.denoise_steps is not None
+    if config.method == "bridge":
+        return BridgeOptions(t0=config.t0, denoise_steps=config.denoise_steps)
+    assert config.steps is not None and config.lr is not None and config.noise_rule is not None
+    return ScoreMixOptions(
+        steps=config.steps,
+        lr=config.lr,
+        stop_norm=model["norm_real"]["median"] if config.stop == "real" else None,
+        score_noise=config.score_noise,
+        t0=config.t0,
+        denoise=config.denoise,
+        denoise_steps=config.denoise_steps,
+        noise_rule=config.noise_rule,
+    )

@@ -1,0 +1,98 @@
+"""The recipe: its JSON and digests are those of every corpus made before."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from scoremix.stages.generate.config import GenerateConfig
+from scoremix.stages.generate.recipe import Recipe
+
+FACTS = {
+    "weights_sha256": "00",
+    "ladder": {"sigma_1": 3.0, "sigma_N": 0.01},
+    "norm_real": {"median": 0.25},
+}
+OPTIONS = {
+    "steps": 3,
+    "lr": 0.002,
+    "t0": 0.25,
+    "denoise_steps": 4,
+    "noise_rule": "ancestral",
+    "batch": 4,
+    "precision": "float32",
+}
+REAL = "f42be71fa3934ad50cc818be1d33950cd090f3c7f9f0a2cd8f8c9e3e587964b2"
+
+
+def made(facts: dict[str, Any] | None = FACTS, **options: Any) -> Recipe:
+    config = GenerateConfig.model_validate(OPTIONS | options)
+    return replace(Recipe.from_config(config, facts, "c0"), format="png", encoder="isal")
+
+
+def test_its_json_is_one_level_of_names() -> None:
+    assert made(stop="real", compile="graphs").as_json() == {
+        "algorithm": 3,
+        "method": "scoremix",
+        "corpus_digest": "c0",
+        "micro_batch": 4,
+        "precision": "float32",
+        "compile": "graphs",
+        "model_sha256": "00",
+        "sigma_1": 3.0,
+        "sigma_N": 0.01,
+        "steps": 3,
+        "lr": 0.002,
+        "stop_norm": 0.25,
+        "score_noise": "none",
+        "t0": 0.25,
+        "denoise": "stochastic",
+        "denoise_steps": 4,
+        "noise_rule": "ancestral",
+        "format": "png",
+        "encoder": "isal",
+    }
+    assert made().as_json()["stop_norm"] is None
+
+
+@pytest.mark.parametrize(
+    ("recipe", "augmented", "real"),
+    [
+        (made(), "85c81107384f15390ff71124422ca7088269aea1e794e7da403ce06b09cfa8c4", REAL),
+        (
+            made(stop="real", score_noise="fresh", compile="graphs"),
+            "049ad578cab330188aef03649abcd56f1231dab0abf5ce8827d6eebcf677e536",
+            "44c56355d7c9cbbf1fbdd4b03be4dd322ee945680c7061cbac4e336d380a7650",
+        ),
+        (
+            made(method="bridge"),
+            "427c3ac4d09505cb39e326b2b5fad2715a3551bf90ec0b7358c879350242e7a8",
+            REAL,
+        ),
+        (
+            made(None, method="mixup"),
+            "37aa498eb6727edf2a18770921e49f425cc70fda328ebd7ee3ed12417e1a118d",
+            "ab6e5cde5a4b7271367d19c6f30e04f05da76c6ba09fa5b825f053d1438f69c6",
+        ),
+    ],
+    ids=["scoremix", "scoremix, every option", "bridge", "mixup"],
+)
+def test_digests_are_those_of_corpora_made_before(
+    recipe: Recipe, augmented: str, real: str
+) -> None:
+    """Literals from the version that kept recipes as plain dictionaries."""
+    assert recipe.digest == augmented
+    assert recipe.for_real_images().digest == real
+
+
+def test_a_memory_probe_takes_a_step_of_each_kind() -> None:
+    probe = made().with_fewest_steps()
+    assert probe.as_json() == made().as_json() | {"steps": 1, "denoise_steps": 2}
+    assert made(steps=0).with_fewest_steps().as_json()["steps"] == 0
+    assert made(method="bridge").with_fewest_steps().as_json()["denoise_steps"] == 2
+    assert made(None, method="mixup").with_fewest_steps() == made(None, method="mixup")
+
+
+def test_mixup_beside_a_network_is_mixup() -> None:
+    """As a variant of a run whose own method has a network."""
+    assert made(method="mixup") == made(None, method="mixup")
