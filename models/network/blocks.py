@@ -132,7 +132,9 @@ def mean_pool(x: Tensor) -> Tensor:
     channels = x.shape[1]
     key = (channels, x.dtype)
     if key not in _MEANS:
-        _MEANS[key] = torch.full((channels, 1, 5, 5), 1 / 25, dtype=x.dtype)
+        # Kept for later calls, with gradients too: no tensor of an enclosing inference mode.
+        with torch.inference_mode(False):
+            _MEANS[key] = torch.full((channels, 1, 5, 5), 1 / 25, dtype=x.dtype)
     return F.conv2d(x, _MEANS[key], padding=2, groups=channels)
 
 

@@ -106,8 +106,9 @@ class LocalDestination:
         free = shutil.disk_usage(there).free
         if free < DISK_MARGIN * wanted:
             raise StorageError(
-                f"The shards that are missing will take about {format_bytes(wanted)}; {self.shards} has"
-                f" {format_bytes(free)} left. Nothing was begun. Free some space, or name another folder"
+                f"The shards that are missing will take about {format_bytes(wanted)};"
+                f" {self.shards} has {format_bytes(free)} left. Nothing was begun. Free some space,"
+                " or name another folder"
                 " with augment --out; the same command resumes."
             )
 

@@ -58,7 +58,8 @@ class ObjectStoreDestination:
         if free < DISK_MARGIN * wanted:
             raise StorageError(
                 f"A shard takes about {format_bytes(wanted)} before it is uploaded; {self.run} has"
-                f" {format_bytes(free)} left. Free some space, or set write.shard_size to fewer images."
+                f" {format_bytes(free)} left. Free some space, or set write.shard_size to fewer"
+                " images."
             )
 
     def finished(self, work: ShardTask) -> bool:

@@ -130,6 +130,17 @@ def test_mean_pooling_is_the_stock_one(dtype: torch.dtype) -> None:
     assert torch.allclose(*outs, atol=tolerance) and torch.allclose(*grads, atol=tolerance)
 
 
+def test_pooling_first_used_in_inference_mode_has_a_gradient_later() -> None:
+    """The kernel of means is kept from the first use on: it may be no inference tensor."""
+    x = torch.rand(1, 7, 8, 8)  # seven channels: of no other test, so the first use
+    with torch.inference_mode():
+        pooled = mean_pool(x)
+    x.requires_grad_()
+    later = mean_pool(x)
+    later.sum().backward()
+    assert torch.equal(later.detach(), pooled) and x.grad is not None
+
+
 def test_the_table_snaps_to_the_nearest_level() -> None:
     net = build(Architecture(1, 8, 4, "table"), LADDER)
     x = torch.rand(1, 1, 8, 8)
