@@ -45,7 +45,7 @@ from scoremix.stages.common.presets import choose_preset, micro_batch
 from scoremix.stages.common.tensors import to_pixels, to_unit
 from scoremix.stages.generate.config import GenerateConfig
 from scoremix.stages.generate.generate import generate
-from scoremix.stages.generate.noise import Streams
+from scoremix.stages.generate.noise import NoiseStreams
 from scoremix.stages.generate.recipe import Recipe
 from scoremix.stages.train.batches import Batches, BatchShare
 from scoremix.stages.train.loss_guard import LossGuard
@@ -255,7 +255,7 @@ def by_yardstick(
     """The final images of some plan rows, from the same parents and the same noise."""
     x1, x2 = (to_unit(images[rows[name].to_numpy()], device) for name in ("row_1", "row_2"))
     lambda_ = torch.tensor(rows["lambda"].to_pylist()).to(device, torch.float32)
-    noise = Streams(rows["seed"].to_numpy(), tuple(x1.shape[1:]), device)
+    noise = NoiseStreams(rows["seed"].to_numpy(), tuple(x1.shape[1:]), device)
     assert config.steps is not None and config.lr and config.t0 and config.denoise_steps
     made = yardstick.augment(
         plain,

@@ -21,9 +21,10 @@ from .minimise import Residual
 def flow(x: Tensor, residual: Residual, begin: float, end: float, levels: int) -> Tensor:
     """dx/dsigma = -sigma S(x, sigma) from `begin` to `end`, by Heun's method over `levels` levels.
 
-    residual: (x, sigma) -> sigma S. Levels are evenly spaced in ln sigma, either way.
+    residual: (x, sigma) -> sigma S. Levels are evenly spaced in ln sigma, upwards or downwards.
     """
     for a, b in pairwise(rungs(begin, end, levels).tolist()):
+        # Euler's step with the slope at a, then Heun's with the mean of the slopes at a and b.
         slope = residual(x, a)
         slope = slope + residual(x + (a - b) * slope, b)
         x = x + (a - b) / 2 * slope
@@ -46,6 +47,13 @@ def bridge(
     """
     weight = lambda_.reshape(-1, 1, 1, 1)
     other = 1.0 - weight
+
+    # Encode both parents: n_i = flow(x_i, sigma_N -> sigma) - x_i.
     n1, n2 = (flow(x, residual, sigma_N, sigma, levels) - x for x in (x1, x2))
+
+    # Mix images and noises separately, the noises with their variance kept.
     noise = (weight * n1 + other * n2) / (weight.square() + other.square()).sqrt()
-    return flow(weight * x1 + other * x2 + noise, residual, sigma, sigma_N, levels)
+    y = weight * x1 + other * x2 + noise
+
+    # Decode: flow(y, sigma -> sigma_N).
+    return flow(y, residual, sigma, sigma_N, levels)

@@ -1,5 +1,6 @@
-"""Score-based denoising from t0: a little noise, then down the network's own ladder.
+"""Score-based denoising from t0 (SM-GAN): adds noise, then removes it down the network's ladder.
 
+The paper gives no formula; this is the reverse variance-exploding chain, or one of its variants.
 `residual(x, sigma)` stands for sigma S(x, sigma). Shapes: x (B, C, H, W) in [0, 1].
 """
 
@@ -29,7 +30,9 @@ def denoise(
     noise_rule: NoiseRule,
     noise: Callable[[], Tensor],
 ) -> Tensor:
-    """x + sigma(t0) z, brought back to sigma_N and then by one noiseless step to a clean image.
+    """x + sigma(t0) z, denoised to sigma_N and then by one noiseless step; (B, C, H, W).
+
+    x <- x + (a^2 - b^2) S(x, a) + sqrt(b^2 (a^2 - b^2) / a^2) z for consecutive levels a > b.
 
     steps: levels from sigma(t0) down to sigma_N, evenly spaced in ln sigma.
     kind: `stochastic`, the reverse variance-exploding chain; `drift`, the same without its noise;
@@ -39,9 +42,13 @@ def denoise(
     """
     if kind == "off":
         return x
+
+    # Noise: x + sigma(t0) z.
     x = x + sigma_t0 * noise()
     if kind == "tweedie":
         return x + sigma_t0 * residual(x, sigma_t0)
+
+    # Go down the ladder from sigma(t0) to sigma_N, from level a to level b < a.
     for a, b in pairwise(rungs(sigma_t0, sigma_N, steps).tolist()):
         variance = a * a - b * b
         drift = variance / a * residual(x, a)  # (a^2 - b^2) S(x, a)
@@ -51,4 +58,6 @@ def denoise(
         if kind == "stochastic":
             added = variance if noise_rule == "reverse-sde" else b * b * variance / (a * a)
             x = x + added**0.5 * noise()
+
+    # Remove the last noise: x + sigma_N^2 S(x, sigma_N).
     return x + sigma_N * residual(x, sigma_N)

@@ -1,6 +1,7 @@
-"""The mixing methods: a method is one function from two parents to an image and its steps.
+"""The mixing methods: each is one function from two parents to an image and its intermediate steps.
 
-Shapes: parents (B, C, H, W) in [0, 1]; lambda_ (B,); norms (B, 3).
+Equations of SM-GAN (Cao et al., arXiv 2210.15137) unless another paper is named.
+Shapes: parents x1, x2 (B, C, H, W) in [0, 1]; lambda_ (B,); norms (B, 3).
 """
 
 from collections.abc import Callable
@@ -18,22 +19,22 @@ from .denoise import Denoise, NoiseRule, denoise
 from .ladder import sigma_at
 from .minimise import minimise, score_norm
 
-# Draws standard normal numbers like the batch, each image from its own stream for that purpose.
+# Draws standard normal numbers like the batch, for a purpose, each image from its own stream.
 Noise = Callable[[str], Tensor]
 
 
-class Steps(NamedTuple):
-    """What a method made of a batch, step by step."""
+class MixResult(NamedTuple):
+    """A batch after each step of a method; (B, C, H, W), not yet clamped or rounded."""
 
     mixup: Tensor  # x' = lambda x1 + (1 - lambda) x2
     minimised: Tensor  # x*
-    final: Tensor  # not yet clamped or rounded
-    norms: Tensor | None  # ||sigma_N S||^2 / D of the three; None without a score network
+    final: Tensor
+    norms: Tensor | None  # (B, 3): ||sigma_N S||^2 / D of the three; None without a network
 
 
 @dataclass(frozen=True)
 class ScoreMixOptions:
-    """Section 3 of the method; the defaults are the published settings."""
+    """Options of Algorithm 1 and of the denoising after it; the defaults are the paper's."""
 
     steps: int = 100
     lr: float = 0.005
@@ -47,22 +48,22 @@ class ScoreMixOptions:
 
 @dataclass(frozen=True)
 class BridgeOptions:
-    """Section 10 of the method: sigma(t0) up to which parents are encoded, and the ODE's levels."""
+    """Options of NoiseDiffusion: parents are encoded up to sigma(t0)."""
 
     t0: float
-    denoise_steps: int
+    denoise_steps: int  # levels of the ODE, each way
 
 
 def mix(x1: Tensor, x2: Tensor, lambda_: Tensor) -> Tensor:
-    """x' = lambda x1 + (1 - lambda) x2."""
+    """x' = lambda x1 + (1 - lambda) x2; (B, C, H, W)."""
     weight = lambda_.reshape(-1, 1, 1, 1)
     return weight * x1 + (1.0 - weight) * x2
 
 
-def mixup(x1: Tensor, x2: Tensor, lambda_: Tensor) -> Steps:
+def mixup(x1: Tensor, x2: Tensor, lambda_: Tensor) -> MixResult:
     """The baseline: x' itself. Needs no score network."""
     mixed = mix(x1, x2, lambda_)
-    return Steps(mixed, mixed, mixed, None)
+    return MixResult(mixed, mixed, mixed, None)
 
 
 def scoremix(
@@ -72,11 +73,15 @@ def scoremix(
     score: "FrozenScore",
     noise: Noise,
     options: ScoreMixOptions,
-) -> Steps:
-    """Mix, minimise the score norm (Algorithm 1), denoise from t0."""
+) -> MixResult:
+    """SM-GAN: mixup, then Algorithm 1, then score-based denoising from t0."""
     sigma_N = score.sigma_N
-    mixed = mix(x1, x2, lambda_)
     norms: list[Tensor] = []
+
+    # Mix: x' = lambda x1 + (1 - lambda) x2, lambda ~ Beta(alpha, alpha).
+    mixed = mix(x1, x2, lambda_)
+
+    # Minimise the score's norm (Algorithm 1): x* = argmin ||S(x, sigma_N)||^2 from x'.
     minimised = minimise(
         mixed,
         score,
@@ -85,8 +90,10 @@ def scoremix(
         lr=options.lr,
         noise=partial(noise, "score-noise") if options.score_noise == "fresh" else None,
         stop_norm=options.stop_norm,
-        on_first=norms.append,
+        on_first_norm=norms.append,
     )
+
+    # Denoise: x* + sigma(t0) z, sigma(t) = sigma_N (sigma_1 / sigma_N)^t, down to sigma_N.
     final = denoise(
         minimised,
         score,
@@ -97,24 +104,33 @@ def scoremix(
         noise_rule=options.noise_rule,
         noise=partial(noise, "denoise"),
     )
-    left = (minimised, final) if norms else (mixed, minimised, final)
-    norms += [score_norm(x, score, sigma_N) for x in left]
-    return Steps(mixed, minimised, final, torch.stack(norms, dim=1))
+
+    # Record ||sigma_N S||^2 / D of all three; the minimisation often has that of x' already.
+    remaining = (minimised, final) if norms else (mixed, minimised, final)
+    norms += [score_norm(x, score, sigma_N) for x in remaining]
+    return MixResult(mixed, minimised, final, torch.stack(norms, dim=1))
 
 
-def bridged(
+def noise_diffusion(
     x1: Tensor, x2: Tensor, lambda_: Tensor, score: "FrozenScore", options: BridgeOptions
-) -> Steps:
-    """NoiseDiffusion (bridge.py): mixes the parents' encodings at sigma(t0)."""
-    sigma, sigma_N = sigma_at(options.t0, score.sigma_1, score.sigma_N), score.sigma_N
+) -> MixResult:
+    """Method `bridge`: NoiseDiffusion (arXiv 2403.08840) with gamma = 0, see bridge.py."""
+    sigma_N = score.sigma_N
+
+    # Mixup, for comparison only.
     mixed = mix(x1, x2, lambda_)
+
+    # Encode both parents up to sigma(t0) by the ODE, mix there, decode.
+    sigma = sigma_at(options.t0, score.sigma_1, sigma_N)
     final = bridge(x1, x2, lambda_, score, sigma, sigma_N, options.denoise_steps)
+
+    # Record ||sigma_N S||^2 / D; nothing is minimised, so x* is x'.
     before, after = (score_norm(x, score, sigma_N) for x in (mixed, final))
-    return Steps(mixed, mixed, final, torch.stack((before, before, after), dim=1))
+    return MixResult(mixed, mixed, final, torch.stack((before, before, after), dim=1))
 
 
 class FrozenScore:
-    """A trained network as `residual(x, sigma)`: weights frozen, conditioning kept per level."""
+    """A trained network as `residual(x, sigma)`: weights frozen, conditioning cached per level."""
 
     def __init__(self, net: ScoreNet, sigma_1: float, sigma_N: float) -> None:
         self.net = net.requires_grad_(False).eval()

@@ -1,7 +1,7 @@
-"""generate: plan rows become images.
+"""generate: plan rows become images, by the method of the recipe (models/method).
 
-An iterator over micro-batches of finished uint8 images. A micro-batch never straddles two calls
-and its tail is padded, so an image does not depend on which rows are asked for beside it.
+Yields finished uint8 images, one micro-batch at a time. A micro-batch never straddles two calls
+and its tail is padded, so an image does not depend on the rows requested with it.
 """
 
 import contextlib
@@ -16,7 +16,14 @@ import torch
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError, Interrupted, ScoreMixError
-from ...models.method.methods import BridgeOptions, FrozenScore, Steps, bridged, mixup, scoremix
+from ...models.method.methods import (
+    BridgeOptions,
+    FrozenScore,
+    MixResult,
+    mixup,
+    noise_diffusion,
+    scoremix,
+)
 from ...models.method.minimise import score_norm
 from ...models.network.checkpoint import TrainedNet
 from ...models.network.compiled import compile_trunk, missing_compiler
@@ -24,11 +31,11 @@ from ...models.network.device import one_thread, set_deterministic
 from ..common.ordered_map import ordered_map
 from ..common.out_of_memory import explain_out_of_memory
 from ..common.tensors import to_pixels, to_unit
-from .noise import Streams
+from .noise import NoiseStreams
 from .recipe import Recipe
 
-_DRAWERS = 4  # threads that draw a GPU's next noise
-_VISIBLE = 0.25  # of the range: contrast that no denoising takes for noise
+_NOISE_THREADS = 4  # that draw a GPU's next noise
+_VISIBLE_CONTRAST = 0.25  # of the range: more than denoising removes as noise
 
 
 @dataclass(frozen=True)
@@ -53,94 +60,70 @@ def generate(
 ) -> Iterator[GeneratedBatch]:
     """Makes the images of `rows` (plan rows of one kind), a micro-batch at a time.
 
-    On a CPU several micro-batches are made at once, each by one thread: their bits then do not
-    depend on the number of processors, and threads that share nothing do not wait for each other.
+    images: the corpus, uint8 (N, H, W, C). On a CPU each micro-batch is made by one thread and
+    several at once, so the bits do not depend on the number of processors.
 
     Raises:
-        Interrupted: `stopping()` became true; whole shards that were finished stay.
+        Interrupted: `stopping()` became true; shards that were finished stay.
         ScoreMixError: an image came out not finite or blank, or memory did not suffice.
     """
-    size = recipe.micro_batch
     set_deterministic(device)
-    score = None
-    if net is not None:
-        net.net.trunk_dtype = torch.bfloat16 if recipe.precision == "bfloat16" else None
-        if lack := missing_compiler(recipe.compile, device.type):
-            raise ConfigError(
-                f"generate.compile: {recipe.compile} needs {lack}. Set generate.compile: off."
-            )
-        compile_trunk(net.net, recipe.compile)
-        score = FrozenScore(net.net, net.sigma_1, net.sigma_N)
+    score = None if net is None else _frozen_score(net, recipe, device)
 
-    def make(start: int, ahead: Executor | None = None) -> GeneratedBatch:
+    def make(start: int, noise_pool: Executor | None = None) -> GeneratedBatch:
         if stopping():
             raise Interrupted(
                 "Generation stopped; finished shards stay, and the same command resumes."
             )
-        with _fitting(size, images.shape[1], device):
-            return _make(rows.slice(start, size), images, recipe, score, device, ahead)
+        batch = rows.slice(start, recipe.micro_batch)
+        # Pad the tail with its own last row: every micro-batch has one shape, the plan's.
+        padded = np.minimum(np.arange(recipe.micro_batch), batch.num_rows - 1)
+        with _explain_out_of_memory(recipe.micro_batch, images.shape[1], device):
+            # Load the parents, x1 and x2, and their lambda.
+            x1 = to_unit(images[batch["row_1"].to_numpy()[padded]], device)
+            if batch["kind"][0].as_py() == "real":
+                return _real_batch(batch, x1, images, score)
+            x2 = to_unit(images[batch["row_2"].to_numpy()[padded]], device)
+            lambda_ = torch.from_numpy(batch["lambda"].to_numpy()[padded])
+            parents = x1, x2, lambda_.to(device, torch.float32)
 
-    starts = range(0, rows.num_rows, size)
+            # Mix them by the recipe's method.
+            if score is None or recipe.options is None:
+                result = mixup(*parents)
+            elif isinstance(recipe.options, BridgeOptions):
+                result = noise_diffusion(*parents, score, recipe.options)
+            else:
+                seeds = batch["seed"].to_numpy()[padded]
+                noise = NoiseStreams(seeds, tuple(x1.shape[1:]), device, noise_pool)
+                result = scoremix(*parents, score, noise, recipe.options)
+
+            # Refuse images that are not finite or blank, then clamp and round to 8 bit.
+            return _finished_batch(batch, result)
+
+    starts = range(0, rows.num_rows, recipe.micro_batch)
     if device.type != "cpu":
-        with ThreadPoolExecutor(_DRAWERS, "noise") as ahead:
-            yield from map(partial(make, ahead=ahead), starts)
+        with ThreadPoolExecutor(_NOISE_THREADS, "noise") as noise_pool:
+            yield from map(partial(make, noise_pool=noise_pool), starts)
         return
     with one_thread() as threads, ThreadPoolExecutor(threads, "generate") as pool:
         yield from ordered_map(pool, make, starts, ahead=threads)
 
 
-def _make(
-    part: pa.Table,
-    images: NDArray[np.uint8],
-    recipe: Recipe,
-    score: FrozenScore | None,
-    device: torch.device,
-    ahead: Executor | None = None,
-) -> GeneratedBatch:
-    count, size = part.num_rows, recipe.micro_batch
-    # The tail is padded with its own last row: every batch has one shape, the plan's.
-    padded = np.minimum(np.arange(size), count - 1)
-    x1 = to_unit(images[part["row_1"].to_numpy()[padded]], device)
-    if part["kind"][0].as_py() == "real":
-        return _real(part, x1, images, score, count)
-    x2 = to_unit(images[part["row_2"].to_numpy()[padded]], device)
-    lambda_ = torch.from_numpy(part["lambda"].to_numpy()[padded]).to(device, torch.float32)
-    if score is None or recipe.options is None:
-        steps = mixup(x1, x2, lambda_)
-    elif isinstance(recipe.options, BridgeOptions):
-        steps = bridged(x1, x2, lambda_, score, recipe.options)
-    else:
-        noise = Streams(part["seed"].to_numpy()[padded], tuple(x1.shape[1:]), device, ahead)
-        steps = scoremix(x1, x2, lambda_, score, noise, recipe.options)
-    _check_finite(steps, part)
-    _check_spread(steps, part)
-    return GeneratedBatch(
-        rows=part,
-        mixup=to_pixels(steps.mixup[:count]),
-        minimised=to_pixels(steps.minimised[:count]),
-        final=to_pixels(steps.final[:count]),
-        norms=None if steps.norms is None else steps.norms[:count].cpu().numpy(),
-    )
+def _frozen_score(net: TrainedNet, recipe: Recipe, device: torch.device) -> FrozenScore:
+    """The network with frozen weights, in the recipe's precision and compiled if it says so."""
+    if lack := missing_compiler(recipe.compile, device.type):
+        raise ConfigError(
+            f"generate.compile: {recipe.compile} needs {lack}. Set generate.compile: off."
+        )
+    net.net.trunk_dtype = torch.bfloat16 if recipe.precision == "bfloat16" else None
+    compile_trunk(net.net, recipe.compile)
+    return FrozenScore(net.net, net.sigma_1, net.sigma_N)
 
 
-def _real(
-    part: pa.Table,
-    x1: torch.Tensor,
-    images: NDArray[np.uint8],
-    score: FrozenScore | None,
-    count: int,
-) -> GeneratedBatch:
-    """Real images pass through untouched; only their norms are worked out."""
-    pixels = np.asarray(images[part["row_1"].to_numpy()])
-    norms = None
-    if score is not None:
-        norm = score_norm(x1, score, score.sigma_N)[:count].cpu().numpy()
-        norms = np.repeat(norm[:, None], 3, axis=1)
-    return GeneratedBatch(part, pixels, pixels, pixels, norms)
-
-
-def _fitting(size: int, side: int, device: torch.device) -> contextlib.AbstractContextManager[None]:
-    """A micro-batch stays as planned where it does not fit; what to set is the user's choice."""
+def _explain_out_of_memory(
+    size: int, side: int, device: torch.device
+) -> contextlib.AbstractContextManager[None]:
+    """Names the option to lower; the micro-batch is never made smaller silently."""
     return explain_out_of_memory(
         f"A micro-batch of {size} images of {side} px",
         device,
@@ -150,32 +133,64 @@ def _fitting(size: int, side: int, device: torch.device) -> contextlib.AbstractC
     )
 
 
-def _check_spread(steps: Steps, part: pa.Table) -> None:
-    """Refuses an image of one colour made from one that was not: the network has collapsed."""
-    before, after = _spread(steps.mixup), _spread(steps.final.clamp(0, 1))
-    blank = ((after < 1 / 255) & (before > _VISIBLE)).cpu().numpy()[: part.num_rows]
-    if blank.any():
-        keys = [key for key, bad in zip(part["key"].to_pylist(), blank, strict=True) if bad]
+def _real_batch(
+    batch: pa.Table, x1: torch.Tensor, images: NDArray[np.uint8], score: FrozenScore | None
+) -> GeneratedBatch:
+    """Passes real images through unchanged; only their norms are computed."""
+    pixels = np.asarray(images[batch["row_1"].to_numpy()])
+    norms = None
+    if score is not None:
+        norm = score_norm(x1, score, score.sigma_N)[: batch.num_rows].cpu().numpy()
+        norms = np.repeat(norm[:, None], 3, axis=1)
+    return GeneratedBatch(batch, pixels, pixels, pixels, norms)
+
+
+def _finished_batch(batch: pa.Table, result: MixResult) -> GeneratedBatch:
+    """The result without its padding, as 8-bit images.
+
+    Raises:
+        ScoreMixError: an image is not finite, or of one colour though its mixture is not.
+    """
+    _check_finite(result, batch)
+    _check_contrast(result, batch)
+    count = batch.num_rows
+    return GeneratedBatch(
+        rows=batch,
+        mixup=to_pixels(result.mixup[:count]),
+        minimised=to_pixels(result.minimised[:count]),
+        final=to_pixels(result.final[:count]),
+        norms=None if result.norms is None else result.norms[:count].cpu().numpy(),
+    )
+
+
+def _check_finite(result: MixResult, batch: pa.Table) -> None:
+    bad = ~result.final.isfinite().flatten(1).all(dim=1)
+    if keys := _keys_where(bad, batch):
         raise ScoreMixError(
-            f"The score network made images of one colour of {', '.join(keys[:8])}, whose parents"
-            " are not. Nothing was written of them. Train longer or with a lower train.lr, or"
-            " lower generate.t0."
+            f"The score network gave values that are not numbers for {keys}. Nothing was written"
+            " of them. Train again with a lower train.lr, or set generate.precision: float32."
         )
 
 
-def _spread(x: torch.Tensor) -> torch.Tensor:
-    """(B, C, H, W) -> (B,), the widest channel's maximum less its minimum."""
+def _check_contrast(result: MixResult, batch: pa.Table) -> None:
+    """Refuses an image of one colour made from one that was not: the network has collapsed."""
+    before, after = _contrast(result.mixup), _contrast(result.final.clamp(0, 1))
+    if keys := _keys_where((after < 1 / 255) & (before > _VISIBLE_CONTRAST), batch):
+        raise ScoreMixError(
+            f"The score network made images of one colour of {keys}, whose parents are not."
+            " Nothing was written of them. Train longer or with a lower train.lr, or lower"
+            " generate.t0."
+        )
+
+
+def _contrast(x: torch.Tensor) -> torch.Tensor:
+    """(B, C, H, W) -> (B,): maximum less minimum of the channel where that is largest."""
     flat = x.flatten(2)
     return (flat.amax(2) - flat.amin(2)).amax(1)
 
 
-def _check_finite(steps: Steps, part: pa.Table) -> None:
-    finite = steps.final.isfinite().flatten(1).all(dim=1).cpu().numpy()[: part.num_rows]
-    if not finite.all():
-        keys = part["key"].to_pylist()
-        bad = [key for key, good in zip(keys, finite, strict=True) if not good]
-        raise ScoreMixError(
-            f"The score network gave values that are not numbers for {', '.join(bad[:8])}. Nothing"
-            " was written of them. Train again with a lower train.lr, or set"
-            " generate.precision: float32."
-        )
+def _keys_where(bad: torch.Tensor, batch: pa.Table) -> str:
+    """The first keys of `batch` where `bad` (B,) is true, in words; empty where it never is."""
+    flags = bad.cpu().numpy()[: batch.num_rows]
+    keys = [key for key, is_bad in zip(batch["key"].to_pylist(), flags, strict=True) if is_bad]
+    return ", ".join(keys[:8])

@@ -16,7 +16,7 @@ from ...manifests.plan.random_streams import stream
 _AT_ONCE = 16  # images whose numbers one task draws
 
 
-class Streams:
+class NoiseStreams:
     """Draws (B, C, H, W) float32 noise by purpose, on `device`, channels last.
 
     seeds: (B,) of the images; shape: (C, H, W). ahead: threads that make the next draw of a

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from scoremix.manifests.plan.random_streams import stream
-from scoremix.stages.generate.noise import Streams
+from scoremix.stages.generate.noise import NoiseStreams
 
 SEEDS = np.arange(40) + 7
 SHAPE = (3, 4, 4)
@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 
 def test_an_image_has_its_numbers_whoever_is_beside_it() -> None:
-    draw = Streams(SEEDS, SHAPE, CPU)
+    draw = NoiseStreams(SEEDS, SHAPE, CPU)
     first, second = draw("denoise"), draw("denoise")
     assert first.is_contiguous(memory_format=torch.channels_last)
     for image, seed in enumerate(SEEDS):
@@ -24,9 +24,9 @@ def test_an_image_has_its_numbers_whoever_is_beside_it() -> None:
 
 def test_drawn_ahead_the_numbers_are_the_same() -> None:
     order = ["denoise", "denoise", "score-noise", "denoise", "score-noise", "denoise"]
-    plain = Streams(SEEDS, SHAPE, CPU)
+    plain = NoiseStreams(SEEDS, SHAPE, CPU)
     with ThreadPoolExecutor(4) as pool:
-        ahead = Streams(SEEDS, SHAPE, CPU, pool)
+        ahead = NoiseStreams(SEEDS, SHAPE, CPU, pool)
         for purpose in order:
             kept = ahead(purpose)
             assert torch.equal(kept, plain(purpose))
