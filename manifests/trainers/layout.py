@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +28,8 @@ from ..errors import ConfigError, VerifyError
 from ..published.index import INDEX, read_index
 from ..published.publish import SUMS, is_published
 from ..published.subset import last_round
+from .spec import TARGETS, Target
 
-Target = Literal["stylegan", "imagefolder", "unpaired", "hdf5", "lmdb"]
-TARGETS: tuple[Target, ...] = get_args(Target)
 LABELS = "dataset.json"  # of the stylegan target, at its root
 SIDES = ("trainA", "trainB")
 UNCLASSED = "images"  # the one class folder of a corpus without classes

@@ -1,129 +1,144 @@
-"""What a trainer needs of a corpus: its row of the table, what it cannot read, its commands."""
+"""Looks trainers up in the table, and decides which corpora they can read: sizes, classes."""
 
-import shlex
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
+from itertools import count
 
 from ..errors import ConfigError
-from .layout import ExportListing, Target
-from .spec import TrainerSpec
+from .layout import ExportListing
+from .spec import TARGETS, Target, TrainerSpec
 from .table import PLAIN, TRAINERS
-
-
-@dataclass(frozen=True)
-class Commands:
-    """To copy after an export; empty where the preset names no trainer."""
-
-    train: str
-    evaluate: str
-    real: str  # makes what `evaluate` compares with; empty where that is there
-    notes: tuple[str, ...]
 
 
 def trainer_names() -> tuple[str, ...]:
     """Every trainer of the table, once."""
-    return tuple(dict.fromkeys(preset.trainer for preset in TRAINERS))
+    return tuple(dict.fromkeys(spec.trainer for spec in TRAINERS))
 
 
 def find_spec(trainer: str | None, target: Target | None) -> TrainerSpec:
     """The row for a trainer, a target, or both; raises ConfigError where there is none."""
     if trainer is None:
         return _plain(target)
-    rows = [preset for preset in TRAINERS if preset.trainer == trainer]
+    rows = [spec for spec in TRAINERS if spec.trainer == trainer]
     if not rows:
         raise ConfigError(
             f"Trainer {trainer!r} is not known; use one of {', '.join(trainer_names())}, or name a "
             "layout with --to."
         )
-    fitting = [preset for preset in rows if target in (None, preset.target)]
+    fitting = [spec for spec in rows if target in (None, spec.target)]
     if not fitting:
-        readable = " or ".join(preset.target for preset in rows)
+        readable = " or ".join(spec.target for spec in rows)
         raise ConfigError(f"{trainer} does not read {target}. Use --to {readable}.")
     return fitting[0]
-
-
-def check_needs(listing: ExportListing, preset: TrainerSpec) -> None:
-    """Raises ConfigError, with the remedy, where the trainer cannot read the listing."""
-    side = listing.resolution
-    who = preset.trainer or f"the {preset.target} layout"
-    if preset.resolutions and side not in preset.resolutions:
-        known = ", ".join(map(str, preset.resolutions))
-        raise ConfigError(
-            f"{who} has no {side} px; it has {known}. Build the corpus with ingest.resolution: "
-            f"{min(preset.resolutions, key=lambda known: abs(known - side))}."
-        )
-    if preset.power_of_two and (side < 4 or side & (side - 1)):
-        below = 1 << max(side.bit_length() - 1, 2)
-        raise ConfigError(
-            f"{who} needs images whose side is a power of two; these have {side} px. Build the "
-            f"corpus with ingest.resolution: {below}."
-        )
-    if preset.needs_classes and listing.labels == "none":
-        raise ConfigError(
-            f"{who} needs classes, and this corpus has none. Put the images of each class into a "
-            "sub-folder of its own and build the corpus again."
-        )
-    if preset.max_classes is not None and len(listing.classes) > preset.max_classes:
-        raise ConfigError(
-            f"{who} has {preset.max_classes} classes; this corpus has {len(listing.classes)}. "
-            "Build a corpus of fewer classes."
-        )
-
-
-def commands_for(preset: TrainerSpec, listing: ExportListing, out: Path) -> Commands:
-    """The preset's commands with the names and numbers of this export at the absolute `out`."""
-    layout = listing.layout
-    real = out if layout.real_only or layout.ratio == 0 else real_beside(out)
-    facts = {
-        "out": shlex.quote(str(out)),
-        "real": shlex.quote(str(real)),
-        "real_name": shlex.quote(real.stem),
-        "name": listing.name,
-        "resolution": listing.resolution,
-        "network": _network(preset, listing.resolution),
-        "classes": max(len(listing.classes), 1),
-        "last_class": max(len(listing.classes) - 1, 0),
-        "count": listing.count,
-        "batch": max(1, min(256, listing.count // 2)),
-        "cond": preset.conditional if is_labelled(listing) else "",
-    }
-    words = ["scoremix-pipeline", "export", str(listing.shards.absolute()), "--real-only"]
-    words += ["--to", preset.real_to or preset.target, "--trainer", preset.trainer]
-    words += ["--hard-labels", "argmax"] if layout.hard_labels else []
-    return Commands(
-        train=preset.train.format(**facts),
-        evaluate=preset.evaluate.format(**facts),
-        real=shlex.join([*words, "--out", str(real)])
-        if "{real}" in preset.evaluate and real != out
-        else "",
-        notes=tuple(note.format(**facts) for note in preset.notes),
-    )
-
-
-def is_labelled(listing: ExportListing) -> bool:
-    """Whether there is something for a conditional GAN to learn: labels of two or more classes."""
-    return listing.labels != "none" and len(listing.classes) > 1
-
-
-def real_beside(out: Path) -> Path:
-    """Where an export of the real images alone would go: corpus.zip -> corpus-real.zip."""
-    return out.with_name(f"{out.stem}-real{out.suffix}")
-
-
-def _network(preset: TrainerSpec, side: int) -> int:
-    """The smallest network that no image must be scaled down for, or the largest there is."""
-    return min(
-        (known for known in preset.networks if known >= side),
-        default=max(preset.networks, default=side),
-    )
 
 
 def _plain(target: Target | None) -> TrainerSpec:
     if target is None:
         raise ConfigError("Name a layout with --to, or a trainer with --trainer.")
-    if target not in PLAIN:
+    if target == "hdf5":
         raise ConfigError(
             f"--to {target} needs a trainer: BigGAN and StudioGAN want opposite axis orders under "
             "the same names. Add --trainer biggan (NCHW) or --trainer studiogan (NHWC)."
         )
     return PLAIN[target]
+
+
+def reader_names() -> tuple[str, ...]:
+    """What `check --for` takes: targets, then trainers."""
+    return (*TARGETS, *trainer_names())
+
+
+def specs_of(reader: str | None) -> list[TrainerSpec]:
+    """The row of a target, all rows of a trainer, or for None those of every trainer."""
+    if reader is None:
+        return list(TRAINERS)
+    plain = [spec for target, spec in PLAIN.items() if target == reader]
+    return plain or [spec for spec in TRAINERS if spec.trainer == reader]
+
+
+def size_problems(spec: TrainerSpec, width: int, height: int) -> list[str]:
+    """Why the trainer cannot read an image of width x height pixels; empty where it can.
+
+    The names are those of the rules of `check`: not-square, too-small, not-power-of-two,
+    side-multiple, side-unknown. A trainer that resizes images reads every size.
+    """
+    if not spec.exact:
+        return []
+    problems = []
+    if width != height:
+        problems.append("not-square")
+    if min(width, height) < spec.least_side:
+        problems.append("too-small")
+    if width == height:
+        if spec.power_of_two and not is_power_of_two(width):
+            problems.append("not-power-of-two")
+        if width % spec.multiple_of:
+            problems.append("side-multiple")
+        if spec.sides and width not in spec.sides:
+            problems.append("side-unknown")
+    return problems
+
+
+def is_power_of_two(side: int) -> bool:
+    return side > 0 and side & (side - 1) == 0
+
+
+def for_single_image(spec: TrainerSpec) -> TrainerSpec:
+    """The row for one image in each of trainA and trainB, where the trainer has a mode for that."""
+    if spec.single_image is None:
+        return spec
+    train, evaluate = spec.single_image
+    return replace(spec, exact=False, sides=(), train=train, evaluate=evaluate)
+
+
+def network_side(spec: TrainerSpec, side: int) -> int:
+    """The smallest network that no image must be scaled down for, or the largest there is."""
+    return min(
+        (known for known in spec.networks if known >= side),
+        default=max(spec.networks, default=side),
+    )
+
+
+def check_needs(listing: ExportListing, spec: TrainerSpec) -> None:
+    """Raises ConfigError, with the remedy, where the trainer cannot read the listing."""
+    who = spec.trainer or f"the {spec.target} layout"
+    _check_side(listing.resolution, spec_for(listing, spec), who)
+    if spec.needs_classes and listing.labels == "none":
+        raise ConfigError(
+            f"{who} needs classes, and this corpus has none. Put the images of each class into a "
+            "sub-folder of its own and build the corpus again."
+        )
+    if spec.max_classes is not None and len(listing.classes) > spec.max_classes:
+        raise ConfigError(
+            f"{who} has {spec.max_classes} classes; this corpus has {len(listing.classes)}. "
+            "Build a corpus of fewer classes."
+        )
+
+
+def _check_side(side: int, spec: TrainerSpec, who: str) -> None:
+    problems = size_problems(spec, side, side)
+    if not problems:
+        return
+    if spec.sides:
+        fault = f"has no {side} px; it has {', '.join(map(str, spec.sides))}"
+    elif spec.multiple_of > 1:
+        fault = f"needs images whose side is a multiple of {spec.multiple_of}; these have {side} px"
+    elif spec.power_of_two:
+        fault = f"needs images whose side is a power of two; these have {side} px"
+    else:
+        fault = f"needs images of {spec.least_side} px or more; these have {side} px"
+    raise ConfigError(
+        f"{who} {fault}. Build the corpus with ingest.resolution: {_readable_side(spec, side)}."
+    )
+
+
+def _readable_side(spec: TrainerSpec, side: int) -> int:
+    """The largest side up to `side` that the trainer reads, or the smallest above it."""
+    smaller = (one for one in range(side, 0, -1) if not size_problems(spec, one, one))
+    larger = (one for one in count(side) if not size_problems(spec, one, one))
+    return next(smaller, 0) or next(larger)
+
+
+def spec_for(listing: ExportListing, spec: TrainerSpec) -> TrainerSpec:
+    """The row as it holds for this listing: trainers of single images read those otherwise."""
+    single = listing.layout.target == "unpaired" and set(listing.class_counts()) <= {0, 1}
+    return for_single_image(spec) if single else spec

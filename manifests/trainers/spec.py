@@ -1,31 +1,77 @@
-"""One row of the table of trainers (trainers.py)."""
+"""The row type of the table of trainers: how one trainer reads one target, and with which commands.
+
+Every field says one thing that the trainer's own code decides. `export`, `mount`, `check` and the
+documentation read the same rows, so that they cannot disagree.
+"""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from .layout import Target
+Target = Literal["stylegan", "imagefolder", "unpaired", "hdf5", "lmdb"]
+TARGETS: tuple[Target, ...] = get_args(Target)
 
 
 @dataclass(frozen=True)
 class TrainerSpec:
-    """One trainer's way of reading one target."""
+    """How one trainer reads one target. A field that is left out asks for nothing.
 
-    trainer: str
+    Commands, `notes`, `remember`, `file` and `file_pattern` are format strings, whose placeholders
+    table.py lists.
+    """
+
+    trainer: str  # as --trainer and --for take it; empty: the target itself, without a trainer
     target: Target
-    title: str
+    title: str  # as its own documentation has it
+
+    # What it asks of the images. Sides are in pixels.
+    modes: tuple[str, ...] = ()  # Pillow's, taken as they are; empty: it converts to RGB itself
+    exact: bool = False  # does not resize: all images are square and of one size
+    power_of_two: bool = False  # of the side, where `exact`
+    usual_power_of_two: bool = False  # of the side, where `exact`; others work and are unusual
+    multiple_of: int = 1  # of the side, where `exact`
+    least_side: int = 1  # where `exact`
+    sides: tuple[int, ...] = ()  # the only ones that it has networks for, where `exact`
+    usual_sides: tuple[int, ...] = ()  # its default networks have these, other settings more
+    networks: tuple[int, ...] = ()  # sides of its networks, to which it scales images
+    endings: tuple[str, ...] = ()  # file name endings that its loader takes
+    any_case: bool = False  # of the endings
+    least_images: int = 1  # for training
+    needs_classes: bool = False
+    max_classes: int | None = None
+
+    # Where it looks for them.
+    split: str = "train"  # imagefolder: folder of the training images, "" for none
+    fixed_split: bool = False  # imagefolder: is given the folder above `split`, reads nothing else
+    real_split: str | None = None  # imagefolder: a second folder, which `export` fills with reals
+    flat: bool = False  # imagefolder: lists one folder and no sub-folder; no classes
+    any_depth: bool = False  # imagefolder: takes images at any depth; no classes
+    lists_files: bool = False  # imagefolder: a plain file beside the classes becomes a class
+    axes: Literal["NCHW", "NHWC"] | None = None  # hdf5: order of the axes of `imgs`
+    file: str | None = None  # hdf5: the file's name inside the folder, as `export` writes it
+    file_pattern: str = ""  # hdf5: regular expression of the names that it finds
+    path_word: str = ""  # lmdb: must be in the path, or it is read as a folder of images
+
+    # What its user types, and has to know.
     train: str = ""
     evaluate: str = ""
+    single_image: tuple[str, str] | None = None  # unpaired: `train` and `evaluate` for exactly one
+    # image a side, of any size; None: no such mode
+    real_to: Target | None = None  # the target of {real} in `evaluate`; None: the same one
     conditional: str = ""  # the option that makes it use labels
-    split: str = "train"  # imagefolder: where training images go, "" for none
-    real_split: str | None = None  # imagefolder: a second folder, of the real images alone
-    flat: bool = False  # imagefolder: images directly in the folder
-    rgb: bool = False  # cannot read gray images, and does not convert them itself
-    axes: Literal["NCHW", "NHWC"] | None = None  # hdf5
-    file: str | None = None  # hdf5: the file's name inside the folder
-    resolutions: tuple[int, ...] = ()  # those it has; empty: any
-    power_of_two: bool = False  # of the side
-    networks: tuple[int, ...] = ()  # sides of its networks, to which it scales images
-    needs_classes: bool = False
-    real_to: Target | None = None  # what `evaluate` reads as {real}; None: the same target
-    max_classes: int | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # printed after an export
+    remember: tuple[str, ...] = ()  # printed by `check`: options that are easily forgotten
+
+    @property
+    def rgb(self) -> bool:
+        """Whether it takes three channels and does not make them of one itself."""
+        return bool(self.modes) and "L" not in self.modes
+
+    @property
+    def classless(self) -> bool:
+        """Whether it reads an image folder without classes."""
+        return self.flat or self.any_depth
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Folders that must be there with the same classes in each; empty: any will do."""
+        return (self.split, self.real_split) if self.real_split else ()

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 def _known(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """The name of a target or trainer in lower case; looked up when used, not for --help."""
-    from ...stages.check.needs import NAMES
+    from ...manifests.trainers.requirements import reader_names
 
-    if value is None or value.lower() in NAMES:
+    if value is None or value.lower() in reader_names():
         return value and value.lower()
-    raise click.BadParameter(f"{value!r} is not known. Known are: {', '.join(NAMES)}.")
+    raise click.BadParameter(f"{value!r} is not known. Known are: {', '.join(reader_names())}.")
 
 
 @click.command()

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...manifests.storage.location import Place
-from .layout_options import TARGETS, describe_listing, layout_options, parse_domains, print_commands
+from ...manifests.trainers.spec import TARGETS
+from .layout_options import describe_listing, layout_options, parse_domains, print_commands
 from .options import PLACE
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ import click
 from ...manifests.errors import ConfigError
 
 if TYPE_CHECKING:
+    from ...manifests.trainers.commands import Commands
     from ...manifests.trainers.layout import ExportListing
-    from ...manifests.trainers.requirements import Commands
 
-TARGETS = ("stylegan", "imagefolder", "unpaired", "hdf5", "lmdb")
+
 Command = Callable[..., Any]
 
 

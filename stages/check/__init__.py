@@ -3,7 +3,6 @@
 judge        the one public function: path, target or trainer -> Report
 findings     what is wrong, grouped; reports; names that are safe to print
 rules        the table of rules: severity, what happens in the trainer, the remedy
-needs        the table of trainers: what each asks of its data
 listing      what files a folder or a zip has
 facts        one image file: size, mode, is it whole
 images       rules over all images of a corpus

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ...manifests.errors import ConfigError
+from ...manifests.trainers.requirements import network_side, specs_of
+from ...manifests.trainers.spec import Target, TrainerSpec
 from ..common.progress import Progress
 from .file_index import FileIndex, open_index
 from .image_facts import ImageFacts, survey
-from .needs import NEEDS, Need, Target, needs_of
 from .readers.hdf5 import MAGIC, judge_hdf5, read_hdf5
 from .readers.imagefolder import judge_imagefolder
 from .readers.lmdb import DATA, judge_lmdb, read_lmdb
@@ -46,18 +47,18 @@ def check_corpus(path: Path, wanted: str | None, progress: Progress) -> list[Che
         ConfigError: no such path, a kind that cannot be told, a package that is missing.
     """
     place = find_place(path, wanted)
-    needs = list(_fitting(place, wanted))
-    if not needs:
-        return [_wrong_kind(place, need) for need in needs_of(wanted or "")[:1]]
+    specs = list(_fitting(place, wanted))
+    if not specs:
+        return [_wrong_kind(place, spec) for spec in specs_of(wanted)[:1]]
     if place.kind in ("hdf5", "lmdb"):
-        return _judge_database(place, needs, progress)
+        return _judge_database(place, specs, progress)
     try:
         with open_index(place.path) as listing:
             facts = survey(listing, progress)
-            return [_judge_files(listing, facts, need) for need in needs]
+            return [_judge_files(listing, facts, spec) for spec in specs]
     except (zipfile.BadZipFile, OSError) as error:
         rule = "damaged-zip" if isinstance(error, zipfile.BadZipFile) else "unreadable"
-        return [_failed(place, need, rule, str(error)) for need in needs]
+        return [_failed(place, spec, rule, str(error)) for spec in specs]
 
 
 def find_place(path: Path, wanted: str | None) -> CorpusPath:
@@ -101,7 +102,7 @@ def _folder(path: Path, wanted: str | None) -> CorpusPath:
     if (path / DATA).is_file() or wanted == "lmdb":
         return CorpusPath(path, "lmdb", path)
     files = sorted(one for one in path.iterdir() if one.suffix.lower() in _HDF5_ENDINGS)
-    targets = {need.target for need in needs_of(wanted)} if wanted else set()
+    targets = {spec.target for spec in specs_of(wanted)} if wanted else set()
     # The trainers of HDF5 files are given the folder; another folder may hold one by the way.
     if files and (targets == {"hdf5"} or ("hdf5" in targets and not _has_folders(path))):
         named = _named_as_wanted(files, wanted)
@@ -114,15 +115,15 @@ def _has_folders(path: Path) -> bool:
 
 
 def _named_as_wanted(files: list[Path], wanted: str | None) -> Path:
-    for need in needs_of(wanted or "hdf5"):
-        pattern = need.file_pattern.replace("{side}", r"\d+")
+    for spec in specs_of(wanted or "hdf5"):
+        pattern = spec.file_pattern.format(resolution=r"\d+")
         for file in files:
             if pattern and re.fullmatch(pattern, file.name):
                 return file
     return files[0]
 
 
-def _fitting(place: CorpusPath, wanted: str | None) -> Iterator[Need]:
+def _fitting(place: CorpusPath, wanted: str | None) -> Iterator[TrainerSpec]:
     """The rows to judge: of those wanted the ones that can open such a place."""
     possible: dict[str, tuple[Target, ...]] = {
         "folder": ("stylegan", "imagefolder", "unpaired"),
@@ -130,29 +131,33 @@ def _fitting(place: CorpusPath, wanted: str | None) -> Iterator[Need]:
         "hdf5": ("hdf5",),
         "lmdb": ("lmdb",),
     }
-    for need in needs_of(wanted) if wanted else NEEDS:
-        if need.target not in possible[place.kind]:
+    for spec in specs_of(wanted):
+        if spec.target not in possible[place.kind]:
             continue
-        if wanted is None and need.target == "unpaired" and not _has_sides(place.path):
+        if wanted is None and spec.target == "unpaired" and not _has_sides(place.path):
             continue
-        yield need
+        yield spec
 
 
 def _has_sides(path: Path) -> bool:
     return any((path / side).is_dir() for side in ("trainA", "trainB"))
 
 
-def _judge_files(listing: FileIndex, facts: dict[str, ImageFacts], need: Need) -> CheckResult:
+def _judge_files(
+    listing: FileIndex, facts: dict[str, ImageFacts], spec: TrainerSpec
+) -> CheckResult:
     findings = CheckFindings(listing.path)
     for name, reason in listing.unreadable:
         findings.add("unreadable", f"{name}/", reason)
-    known = _READERS[need.target](listing, facts, need, findings)
-    return _verdict(listing.path, need, findings, known)
+    known = _READERS[spec.target](listing, facts, spec, findings)
+    return _verdict(listing.path, spec, findings, known)
 
 
-def _judge_database(place: CorpusPath, needs: list[Need], progress: Progress) -> list[CheckResult]:
+def _judge_database(
+    place: CorpusPath, specs: list[TrainerSpec], progress: Progress
+) -> list[CheckResult]:
     """HDF5 and LMDB: read once, judged for each reader."""
-    known: Callable[[Need, CheckFindings], dict[str, Any]]
+    known: Callable[[TrainerSpec, CheckFindings], dict[str, Any]]
     if place.kind == "hdf5":
         file = read_hdf5(place.data, progress)
         known = partial(judge_hdf5, file)
@@ -160,52 +165,54 @@ def _judge_database(place: CorpusPath, needs: list[Need], progress: Progress) ->
         database = read_lmdb(place.data, progress)
         known = partial(judge_lmdb, database)
     verdicts = []
-    for need in needs:
+    for spec in specs:
         findings = CheckFindings(place.path)
-        facts = known(need, findings)
-        if need.path_word and need.path_word not in str(place.path.absolute()):
-            found = f"`{need.path_word}` is not in the path, so it is read as a folder of images"
+        facts = known(spec, findings)
+        if spec.path_word and spec.path_word not in str(place.path.absolute()):
+            found = f"`{spec.path_word}` is not in the path, so it is read as a folder of images"
             findings.add("wrong-kind", place.path.name, found)
-        verdicts.append(_verdict(place.path, need, findings, facts))
+        verdicts.append(_verdict(place.path, spec, findings, facts))
     return verdicts
 
 
-def _verdict(path: Path, need: Need, findings: CheckFindings, known: dict[str, Any]) -> CheckResult:
-    options = [] if findings.errors else _options(path, need, known)
-    return CheckResult(need.trainer, need.target, findings.sorted(), known, options)
+def _verdict(
+    path: Path, spec: TrainerSpec, findings: CheckFindings, known: dict[str, Any]
+) -> CheckResult:
+    options = [] if findings.errors else _options(path, spec, known)
+    return CheckResult(spec.trainer, spec.target, findings.sorted(), known, options)
 
 
-def _options(path: Path, need: Need, known: dict[str, Any]) -> list[str]:
+def _options(path: Path, spec: TrainerSpec, known: dict[str, Any]) -> list[str]:
     """The exact options to remember, for a corpus that can be read."""
-    lines = list(need.remember)
-    if need.target == "stylegan" and known.get("labels") in (None, "none"):
+    lines = list(spec.remember)
+    if spec.target == "stylegan" and known.get("labels") in (None, "none"):
         lines = ["no labels: leave --cond out"]
-    if need.target == "imagefolder" and not need.trainer and known.get("class_count"):
+    if spec.target == "imagefolder" and not spec.trainer and known.get("class_count"):
         lines.append("{classes} classes, numbered in this order: --num_domains {classes} and such")
-    if need.target == "hdf5" and not need.trainer:
+    if spec.target == "hdf5" and not spec.trainer:
         reader = "BigGAN and LeCam" if "NCHW" in known["mode"] else "StudioGAN"
         lines.append(f"its axis order is that of {reader}")
-    if need.target == "unpaired" and not need.one_a_side and known.get("images", 0) > 2:
+    if spec.target == "unpaired" and not spec.single_image and known.get("images", 0) > 2:
         lines.append("SinCUT: --dataset_mode unaligned --preprocess none --batch_size 16")
+    side = known.get("side")
     values = {
-        "{side}": str(known.get("side")),
-        "{classes}": str(known.get("class_count", 0)),
-        "{parent}": shell_name(path if path.is_dir() else path.parent),
+        "resolution": side,
+        "network": side and network_side(spec, side),
+        "classes": known.get("class_count", 0),
+        "parent": shell_name(path if path.is_dir() else path.parent),
     }
-    for name, value in values.items():
-        lines = [line.replace(name, value) for line in lines]
-    return lines
+    return [line.format(**values) for line in lines]
 
 
-def _wrong_kind(place: CorpusPath, need: Need) -> CheckResult:
-    found = f"a {place.kind}; {need.trainer or need.target} reads {_opens(need.target)}"
-    return _failed(place, need, "wrong-kind", found)
+def _wrong_kind(place: CorpusPath, spec: TrainerSpec) -> CheckResult:
+    found = f"a {place.kind}; {spec.trainer or spec.target} reads {_opens(spec.target)}"
+    return _failed(place, spec, "wrong-kind", found)
 
 
-def _failed(place: CorpusPath, need: Need, rule: str, found: str) -> CheckResult:
+def _failed(place: CorpusPath, spec: TrainerSpec, rule: str, found: str) -> CheckResult:
     findings = CheckFindings(place.path)
     findings.add(rule, place.path.name or ".", found)
-    return CheckResult(need.trainer, need.target, findings.sorted(), {}, [])
+    return CheckResult(spec.trainer, spec.target, findings.sorted(), {}, [])
 
 
 def _opens(target: Target) -> str:

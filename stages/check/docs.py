@@ -1,6 +1,7 @@
-"""docs/check.md, made from the tables of rules and needs."""
+"""docs/check.md, made from the tables of rules and specs."""
 
-from .needs import NEEDS, PLAIN, Need
+from ...manifests.trainers.spec import TrainerSpec
+from ...manifests.trainers.table import PLAIN, TRAINERS
 from .rules import SECTIONS
 
 _HEAD = """# Can the trainer read it?
@@ -38,9 +39,9 @@ def text() -> str:
             parts.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
         parts.append("")
     parts.append("## What trainers ask for\n\n| `--for` | target | asks for |\n|---|---|---|")
-    for need in (*PLAIN.values(), *NEEDS):
-        name = need.trainer or need.target
-        parts.append(f"| `{name}` | {need.target} | {_cell(asks(need))} |")
+    for spec in (*PLAIN.values(), *TRAINERS):
+        name = spec.trainer or spec.target
+        parts.append(f"| `{name}` | {spec.target} | {_cell(asks(spec))} |")
     return "\n".join(parts) + "\n"
 
 
@@ -48,24 +49,39 @@ def _cell(value: str) -> str:
     return value.replace("{path}", "PATH").replace("|", "\\|")
 
 
-def asks(need: Need) -> str:
-    """A row of the table of needs, in words."""
-    sides = ", ".join(map(str, need.sides or need.advised_sides))
+def asks(spec: TrainerSpec) -> str:
+    """What a row of the table of trainers asks of a corpus, in words."""
     words = [
-        f"modes {' and '.join(need.modes)}" if need.modes else "",
-        "one size, square" if need.exact else "",
-        "side a power of two" if need.exact and need.power_of_two else "",
-        f"side a multiple of {need.multiple_of}" if need.multiple_of > 1 else "",
-        f"sides {sides}" + ("" if need.sides else " with its usual networks") if sides else "",
-        "folders " + " and ".join(f"{name}/" for name in need.splits) if need.splits else "",
-        f"folder {need.base}/" if need.base else "",
-        f"one folder{', at any depth' if need.nested else ' alone'}" if need.flat else "",
-        f"endings {' '.join(need.endings)}" if need.endings else "",
-        f"at least {need.least_images} images" if need.least_images > 1 else "",
-        f"at most {need.most_classes:,} classes" if need.most_classes else "",
-        "exactly one image a side" if need.one_a_side else "",
-        f"`{need.path_word}` in the path" if need.path_word else "",
-        f"axes {need.axes}" if need.axes else "",
-        f"file {need.file_example.replace('{side}', 'SIDE')}" if need.file_example else "",
+        f"modes {' and '.join(spec.modes)}" if spec.modes else "",
+        "uint8 RGB, whole-number labels" if spec.target == "hdf5" else "",
+        *_sizes(spec),
+        "folders " + " and ".join(f"{name}/" for name in spec.splits) if spec.splits else "",
+        f"folder {spec.split}/" if spec.fixed_split else "",
+        "one folder, at any depth" if spec.any_depth else "",
+        "one folder alone" if spec.flat else "",
+        f"endings {' '.join(spec.endings)}" if spec.endings else "",
+        f"at least {spec.least_images} images" if spec.least_images > 1 else "",
+        f"at most {spec.max_classes:,} classes" if spec.max_classes else "",
+        f"`{spec.path_word}` in the path" if spec.path_word else "",
+        f"axes {spec.axes}" if spec.axes else "",
+        f"file {spec.file.format(name='NAME', resolution='SIDE')}" if spec.file else "",
     ]
-    return "; ".join(word for word in words if word) or "RGB images, uint8, whole-number labels"
+    return "; ".join(word for word in words if word)
+
+
+def _sizes(spec: TrainerSpec) -> list[str]:
+    """What it asks of the images' sizes."""
+    if not spec.exact:
+        return []
+    one_size = "one size, square"
+    if spec.single_image:
+        one_size = "exactly one image a side, of any size; or more of one size, square"
+    return [
+        one_size,
+        "side a power of two" if spec.power_of_two else "",
+        f"side a multiple of {spec.multiple_of}" if spec.multiple_of > 1 else "",
+        f"sides {', '.join(map(str, spec.sides))}" if spec.sides else "",
+        f"sides {', '.join(map(str, spec.usual_sides))} with its usual networks"
+        if spec.usual_sides
+        else "",
+    ]

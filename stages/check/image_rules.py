@@ -104,7 +104,7 @@ STYLEGAN: dict[str, Rule] = {
     ),
     "mixed-sizes": error(
         "has another size than most images",
-        "stylegan, lmdb",
+        "stylegan, lmdb, lecam, diffaugment-biggan, sincut",
         "a bare AssertionError in mid-training, or at collate",
         RESIZE,
     ),
@@ -129,13 +129,13 @@ STYLEGAN: dict[str, Rule] = {
     ),
     "not-square": error(
         "is not square",
-        "stylegan, lmdb, hdf5",
-        "AssertionError when the resolution is asked for",
+        "stylegan, lmdb, hdf5, lecam, diffaugment-biggan, sincut",
+        "AssertionError at the start, or a shape error at the first step",
         RESIZE,
     ),
     "not-power-of-two": error(
         "has a side that is not a power of two",
-        "stylegan (not edm), lmdb",
+        "stylegan (not edm), rosinality",
         "AssertionError when the network is built; --dry-run does not see it",
         RESIZE,
     ),
@@ -147,8 +147,8 @@ STYLEGAN: dict[str, Rule] = {
     ),
     "odd-side": warning(
         "has a side that is not a power of two",
-        "edm",
-        "trains, but its dataset tool never makes such a corpus",
+        "edm, lmdb without a trainer",
+        "edm trains, though its dataset tool never makes such a corpus; rosinality's fails",
         RESIZE,
     ),
     "too-small": error(

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...manifests.trainers.requirements import is_power_of_two, size_problems
+from ...manifests.trainers.spec import TrainerSpec
 from .image_facts import ImageFacts
-from .needs import Need
 from .report import CheckFindings
 
 Image = tuple[str, ImageFacts]  # name, facts
@@ -14,18 +15,21 @@ _CLIPPED = ("I", "F")  # modes that Pillow's convert("RGB") clips
 _HIDDEN_ALPHA = ("LA", "RGBA", "PA", "La", "RGBa")
 
 
-def judge_images(images: Sequence[Image], need: Need, findings: CheckFindings) -> dict[str, Any]:
+def judge_images(
+    images: Sequence[Image], spec: TrainerSpec, findings: CheckFindings
+) -> dict[str, Any]:
     """Adds what is wrong with the images; returns facts: images, size, side, mode, format."""
     sound = [image for image in images if not _problem(image, findings)]
     # Equal facts are one object (see facts): the rules are asked once for each.
     broken: dict[int, list[tuple[str, str]]] = {}
     for name, facts in sound:
         if id(facts) not in broken:
-            answers = ((rule, ask(facts, need)) for rule, ask in _EACH.items())
+            answers = ((rule, ask(facts, spec)) for rule, ask in _EACH.items())
             broken[id(facts)] = [(rule, found) for rule, found in answers if found]
+            broken[id(facts)] += judge_size(spec, facts.width, facts.height)
         for rule, found in broken[id(facts)]:
             findings.add(rule, name, found)
-    _judge_together(sound, need, findings)
+    _judge_together(sound, spec, findings)
     return summary(sound, len(images))
 
 
@@ -56,14 +60,14 @@ def _problem(image: Image, findings: CheckFindings) -> bool:
     return True
 
 
-def _judge_together(images: Sequence[Image], need: Need, findings: CheckFindings) -> None:
+def _judge_together(images: Sequence[Image], spec: TrainerSpec, findings: CheckFindings) -> None:
     """One size, one mode: what differs from the most common value is named."""
     if not images:
         return
-    rule = "mixed-sizes" if need.exact else "sizes-vary"
+    rule = "mixed-sizes" if spec.exact else "sizes-vary"
     _outliers(images, lambda facts: facts.size, rule, findings)
-    if need.exact:
-        taken = [image for image in images if image[1].mode in need.modes]
+    if spec.exact:
+        taken = [image for image in images if image[1].mode in spec.modes]
         _outliers(taken, lambda facts: facts.mode, "mixed-modes", findings)
 
 
@@ -80,99 +84,66 @@ def _outliers(
             findings.add(rule, name, found)
 
 
+def judge_size(spec: TrainerSpec, width: int, height: int) -> list[tuple[str, str]]:
+    """(rule, what was found) for every rule that a size of width x height pixels breaks.
+
+    Errors are `size_problems`, by which `export` refuses a corpus; the rest are warnings.
+    """
+    size = f"{width}x{height}"
+    found = {"side-unknown": f"{size}; it has {_listed(spec.sides)}"}
+    broken = [(rule, found.get(rule, size)) for rule in size_problems(spec, width, height)]
+    if width != height or any(rule == "side-unknown" for rule, _ in broken):
+        return broken
+    if spec.usual_sides and width not in spec.usual_sides:
+        usual = _listed(spec.usual_sides)
+        broken.append(("side-not-advised", f"{size}; its usual networks have {usual}"))
+    if spec.usual_power_of_two and not broken and not is_power_of_two(width):
+        broken.append(("odd-side", size))
+    return broken
+
+
+def _listed(sides: Sequence[int]) -> str:
+    return ", ".join(map(str, sides))
+
+
 # --- rules for one image: what was found, or "" if it is in order
 
 
-def _wide(facts: ImageFacts, need: Need) -> str:
+def _wide(facts: ImageFacts, spec: TrainerSpec) -> str:
     clipped = facts.mode in _CLIPPED or facts.mode.startswith("I;")
-    if facts.wide and (need.modes or clipped):
+    if facts.wide and (spec.modes or clipped):
         return f"mode {facts.mode}, {facts.format}, more than 8 bits a channel"
     return ""
 
 
-def _mode(facts: ImageFacts, need: Need) -> str:
-    if not need.modes or facts.wide or facts.mode in need.modes or facts.mode == "L":
+def _mode(facts: ImageFacts, spec: TrainerSpec) -> str:
+    if not spec.modes or facts.wide or facts.mode in spec.modes or facts.mode == "L":
         return ""
-    return f"mode {facts.mode}; it takes {' and '.join(need.modes)}"
+    return f"mode {facts.mode}; it takes {' and '.join(spec.modes)}"
 
 
-def _gray(facts: ImageFacts, need: Need) -> str:
-    missing = need.modes and "L" not in need.modes and facts.mode == "L" and not facts.wide
+def _gray(facts: ImageFacts, spec: TrainerSpec) -> str:
+    missing = spec.modes and "L" not in spec.modes and facts.mode == "L" and not facts.wide
     return "mode L" if missing else ""
 
 
-def _alpha(facts: ImageFacts, need: Need) -> str:
-    dropped = facts.mode in _HIDDEN_ALPHA and (not need.modes or facts.mode in need.modes)
+def _alpha(facts: ImageFacts, spec: TrainerSpec) -> str:
+    dropped = facts.mode in _HIDDEN_ALPHA and (not spec.modes or facts.mode in spec.modes)
     return f"mode {facts.mode}" if dropped else ""
 
 
-def _square(facts: ImageFacts, need: Need) -> str:
-    return facts.size if need.exact and facts.width != facts.height else ""
+def _resized(facts: ImageFacts, spec: TrainerSpec) -> str:
+    return facts.size if not spec.exact and facts.width != facts.height else ""
 
 
-def _resized(facts: ImageFacts, need: Need) -> str:
-    return facts.size if not need.exact and facts.width != facts.height else ""
-
-
-def _small(facts: ImageFacts, need: Need) -> str:
-    side = min(facts.width, facts.height)
-    return facts.size if need.exact and side < need.least_side else ""
-
-
-def power_of_two(side: int) -> bool:
-    return side > 0 and side & (side - 1) == 0
-
-
-def _square_side(facts: ImageFacts, need: Need) -> int:
-    """The side in pixels where the trainer takes it as it is and it is square, else 0."""
-    return facts.width if need.exact and facts.width == facts.height else 0
-
-
-def _power(facts: ImageFacts, need: Need) -> str:
-    side = _square_side(facts, need)
-    return facts.size if side and need.power_of_two and not power_of_two(side) else ""
-
-
-def _multiple(facts: ImageFacts, need: Need) -> str:
-    side = _square_side(facts, need)
-    return facts.size if side % need.multiple_of else ""
-
-
-def _odd(facts: ImageFacts, need: Need) -> str:
-    side = _square_side(facts, need)
-    odd = side and need.multiple_of > 1 and side % need.multiple_of == 0 and not power_of_two(side)
-    return facts.size if odd else ""
-
-
-def _unknown(facts: ImageFacts, need: Need) -> str:
-    side = _square_side(facts, need)
-    if not side or not need.sides or side in need.sides:
-        return ""
-    return f"{facts.size}; it has {', '.join(map(str, need.sides))}"
-
-
-def _unadvised(facts: ImageFacts, need: Need) -> str:
-    side = _square_side(facts, need)
-    if not side or not need.advised_sides or side in need.advised_sides:
-        return ""
-    return f"{facts.size}; its usual networks have {', '.join(map(str, need.advised_sides))}"
-
-
-_EACH: dict[str, Callable[[ImageFacts, Need], str]] = {
+_EACH: dict[str, Callable[[ImageFacts, TrainerSpec], str]] = {
     "sixteen-bit": _wide,
     "mode": _mode,
     "needs-rgb": _gray,
-    "not-square": _square,
-    "too-small": _small,
-    "not-power-of-two": _power,
-    "side-multiple": _multiple,
-    "side-unknown": _unknown,
-    "odd-side": _odd,
-    "side-not-advised": _unadvised,
     "alpha-dropped": _alpha,
     "not-square-resized": _resized,
-    "exif-orientation": lambda facts, need: "turned by EXIF" if facts.turned else "",
-    "several-frames": lambda facts, need: facts.format if facts.animated else "",
+    "exif-orientation": lambda facts, spec: "turned by EXIF" if facts.turned else "",
+    "several-frames": lambda facts, spec: facts.format if facts.animated else "",
 }
 
 

@@ -119,7 +119,7 @@ FOLDERS: dict[str, Rule] = {
     ),
     "side-unknown": error(
         "has a side that this trainer has no network for",
-        "biggan, lecam, fastgan (lmdb)",
+        "biggan (hdf5), lecam, diffaugment-biggan, sincut, fastgan (lmdb)",
         "KeyError when options are read, or a shape error at the first step",
         RESIZE,
     ),

@@ -18,9 +18,10 @@ from ...manifests.errors import ConfigError, StorageError
 from ...manifests.files.atomic import json_bytes, storage_errors
 from ...manifests.files.atomic_tree import clear, commit_tree, measured, record_path, staging
 from ...manifests.files.crash_points import crash_point
+from ...manifests.trainers.commands import Commands, commands_for
 from ...manifests.trainers.image_bytes import open_tars
 from ...manifests.trainers.layout import ExportListing, read_layout
-from ...manifests.trainers.requirements import Commands, check_needs, commands_for, find_spec
+from ...manifests.trainers.requirements import check_needs, find_spec
 from ...manifests.trainers.spec import TrainerSpec
 from ..common.progress import Advance, Progress
 from .folder import write_tree
@@ -43,7 +44,7 @@ class Exported:
     """What lies at `out` now."""
 
     out: Path
-    preset: TrainerSpec
+    spec: TrainerSpec
     listing: ExportListing
     files: int
     bytes: int
@@ -60,12 +61,12 @@ def export(shards: Path, out: Path, config: ExportConfig, *, progress: Progress)
         StorageError: the disk is full or refuses; `out` is not made.
         LockedError: another process is making the same `out`.
     """
-    preset = find_spec(config.trainer, config.to)
+    spec = find_spec(config.trainer, config.to)
     out = Path(os.path.abspath(out))
-    listing = read_layout(shards, config.layout(preset))
-    _check_out(listing, out, preset)
-    check_needs(listing, preset)
-    request = _request(listing, preset, out)
+    listing = read_layout(shards, config.layout(spec))
+    _check_out(listing, out, spec)
+    check_needs(listing, spec)
+    request = _request(listing, spec, out)
     made = _is_other(out, request, config.overwrite)
     if not made:
         clear(out)
@@ -73,15 +74,15 @@ def export(shards: Path, out: Path, config: ExportConfig, *, progress: Progress)
     if made:
         with staging(out) as data:
             _check_space(out, listing)
-            _write(listing, preset, data, out, progress)
+            _write(listing, spec, data, out, progress)
             files, size = measured(data)
             record = {"format": RECORD_FORMAT, "request": request, "files": files, "bytes": size}
             commit_tree(data, out, json_bytes(record | _describe_request(listing)))
-    commands = commands_for(preset, listing, out.absolute())
-    return Exported(out, preset, listing, files, size, made, commands)
+    commands = commands_for(spec, listing, out.absolute())
+    return Exported(out, spec, listing, files, size, made, commands)
 
 
-def _check_out(listing: ExportListing, out: Path, preset: TrainerSpec) -> None:
+def _check_out(listing: ExportListing, out: Path, spec: TrainerSpec) -> None:
     if out.is_symlink() or not out.name:
         what = "a symbolic link, which a rename would replace" if out.name else "the root folder"
         raise ConfigError(f"--out {out} is {what}. Name the folder or file itself.")
@@ -91,14 +92,14 @@ def _check_out(listing: ExportListing, out: Path, preset: TrainerSpec) -> None:
             " place outside."
         )
     is_file = out.suffix in (".zip", ".tar", ".hdf5", ".h5", ".png")
-    if is_file and (preset.target, out.suffix) != ("stylegan", ".zip"):
-        wanted = "a folder or a .zip" if preset.target == "stylegan" else "a folder"
-        name = preset.file and preset.file.format(name=listing.name, resolution=listing.resolution)
+    if is_file and (spec.target, out.suffix) != ("stylegan", ".zip"):
+        wanted = "a folder or a .zip" if spec.target == "stylegan" else "a folder"
+        name = spec.file and spec.file.format(name=listing.name, resolution=listing.resolution)
         inside = f", in which {name} will lie" if name else ""
-        raise ConfigError(f"--out {out} was given, but {preset.target} is {wanted}{inside}.")
+        raise ConfigError(f"--out {out} was given, but {spec.target} is {wanted}{inside}.")
 
 
-def _request(listing: ExportListing, preset: TrainerSpec, out: Path) -> dict[str, Any]:
+def _request(listing: ExportListing, spec: TrainerSpec, out: Path) -> dict[str, Any]:
     """What the bytes depend on; two trainers that read the same have the same."""
     layout = asdict(listing.layout)
     if layout["ratio"] is None or layout["real_only"]:  # two ways to ask for the same
@@ -108,8 +109,8 @@ def _request(listing: ExportListing, preset: TrainerSpec, out: Path) -> dict[str
         "corpus": listing.index_digest,
         "layout": json.loads(json.dumps(layout)),
         "zip": out.suffix == ".zip",
-        "axes": preset.axes,
-        "file": preset.file,
+        "axes": spec.axes,
+        "file": spec.file,
     }
 
 
@@ -163,11 +164,11 @@ def _check_space(out: Path, listing: ExportListing) -> None:
 
 
 def _write(
-    listing: ExportListing, preset: TrainerSpec, data: Path, out: Path, progress: Progress
+    listing: ExportListing, spec: TrainerSpec, data: Path, out: Path, progress: Progress
 ) -> None:
-    target = preset.target
+    target = spec.target
     images = listing.count
-    if preset.real_split:
+    if spec.real_split:
         images += int(pc.sum(pc.equal(listing.rows["round"], 0)).as_py())
     with (
         storage_errors(out),
@@ -176,7 +177,7 @@ def _write(
     ):
         some = _in_groups(advance)
         if target == "hdf5":
-            write_hdf5(listing, preset, tars, data, some)
+            write_hdf5(listing, spec, tars, data, some)
         elif target == "lmdb":
             write_lmdb(listing, tars, data, some)
         elif out.suffix == ".zip":

@@ -26,19 +26,19 @@ _HEADER = 4096  # bytes, more than the file has beside images and labels
 
 
 def write_hdf5(
-    listing: ExportListing, preset: TrainerSpec, tars: ShardImages, data: Path, advance: Advance
+    listing: ExportListing, spec: TrainerSpec, tars: ShardImages, data: Path, advance: Advance
 ) -> None:
-    """Writes `data`/FILE, FILE as the preset names it. Pixels are exactly those of the images.
+    """Writes `data`/FILE, FILE as the spec names it. Pixels are exactly those of the images.
 
-    imgs: (N, 3, R, R) or (N, R, R, 3) as `preset.axes` says, gray repeated; labels: (N,), zeros
+    imgs: (N, 3, R, R) or (N, R, R, 3) as `spec.axes` says, gray repeated; labels: (N,), zeros
     without classes.
     """
     h5py = _h5py()
-    assert preset.file is not None and preset.axes is not None
+    assert spec.file is not None and spec.axes is not None
     data.mkdir()
-    path = data / preset.file.format(name=listing.name, resolution=listing.resolution)
+    path = data / spec.file.format(name=listing.name, resolution=listing.resolution)
     side = listing.resolution
-    one = (3, side, side) if preset.axes == "NCHW" else (side, side, 3)
+    one = (3, side, side) if spec.axes == "NCHW" else (side, side, 3)
     labels = np.maximum(listing.class_ids, 0)
     # A size that the system does not allow is refused here, by the system, and not in HDF5.
     path.touch()
@@ -47,7 +47,7 @@ def write_hdf5(
     with open(path, "r+b", buffering=0) as file:
         file.seek(offset)
         for pixels in _batches(listing, tars):
-            block = pixels.transpose(0, 3, 1, 2) if preset.axes == "NCHW" else pixels
+            block = pixels.transpose(0, 3, 1, 2) if spec.axes == "NCHW" else pixels
             view = memoryview(block.tobytes())  # in C order
             while view:  # a full disk takes a part first and then says so
                 view = view[file.write(view) :]

@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import BaseModel
 
 from ...manifests.errors import ConfigError
-from ...manifests.trainers.layout import Layout, Target
-from ...manifests.trainers.spec import TrainerSpec
+from ...manifests.trainers.layout import Layout
+from ...manifests.trainers.spec import Target, TrainerSpec
 
 
 class LayoutChoice(BaseModel, frozen=True, extra="forbid"):
@@ -20,18 +20,18 @@ class LayoutChoice(BaseModel, frozen=True, extra="forbid"):
     hard_labels: Literal["argmax"] | None = None
     domains: tuple[str, str] | None = None  # unpaired: classes of A and B
 
-    def layout(self, preset: TrainerSpec) -> Layout:
-        """The choice for the trainer of `preset`; raises ConfigError where they disagree."""
-        if self.domains and preset.target != "unpaired":
-            raise ConfigError(f"--domains is for the unpaired layout, not for {preset.target}.")
+    def layout(self, spec: TrainerSpec) -> Layout:
+        """The choice for the trainer of `spec`; raises ConfigError where they disagree."""
+        if self.domains and spec.target != "unpaired":
+            raise ConfigError(f"--domains is for the unpaired layout, not for {spec.target}.")
         return Layout(
-            target=preset.target,
+            target=spec.target,
             ratio=self.ratio,
             real_only=self.real_only,
-            rgb=preset.rgb or self.rgb or preset.target == "hdf5",
+            rgb=spec.rgb or self.rgb or spec.target == "hdf5",
             hard_labels=self.hard_labels is not None,
-            split=preset.split,
-            real_split=preset.real_split,
-            flat=preset.flat,
+            split=spec.split,
+            real_split=spec.real_split,
+            flat=spec.flat,
             domains=self.domains,
         )

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from ...manifests.errors import ConfigError, ScoreMixError
-from ...manifests.trainers.layout import ExportListing, Target, read_layout
-from ...manifests.trainers.requirements import Commands, check_needs, commands_for, find_spec
-from ...manifests.trainers.spec import TrainerSpec
+from ...manifests.trainers.commands import Commands, commands_for
+from ...manifests.trainers.layout import ExportListing, read_layout
+from ...manifests.trainers.requirements import check_needs, find_spec
+from ...manifests.trainers.spec import Target, TrainerSpec
 from ...manifests.trainers.table import TRAINERS
 from ..export.options import LayoutChoice
 from .contents import ImageStore, open_all
@@ -62,11 +63,11 @@ def mount(
         VerifyError: the corpus is damaged or unfinished.
     """
     fuse = load_fuse()
-    preset = _preset(config)
+    spec = _spec(config)
     place = Path(os.path.abspath(place))
     check_place(place, shards)
-    listing = read_layout(Path(os.path.abspath(shards)), config.layout(preset))
-    check_needs(listing, preset)
+    listing = read_layout(Path(os.path.abspath(shards)), config.layout(spec))
+    check_needs(listing, spec)
     tree = build_tree(listing.entries())
     with open_all(listing, tree.table.shards) as tars, place_for(place):
         files = FuseOperations(tree, ImageStore(tree.table, tars), fuse.fuse_exit)
@@ -74,27 +75,27 @@ def mount(
         with _same_folder():
             try:
                 service.start()
-                ready(_mounted(place, listing, tree, preset))
+                ready(_mounted(place, listing, tree, spec))
                 service.wait(stopping)
             finally:
                 service.end()
 
 
-def _preset(config: MountConfig) -> TrainerSpec:
-    preset = find_spec(config.trainer, config.to)
-    if preset.target in MOUNTABLE:
-        return preset
+def _spec(config: MountConfig) -> TrainerSpec:
+    spec = find_spec(config.trainer, config.to)
+    if spec.target in MOUNTABLE:
+        return spec
     readable = [row.target for row in TRAINERS if row.trainer == config.trainer]
     other = next((target for target in readable if target in MOUNTABLE), None)
     remedy = "Use" if other is None else f"Add --to {other}, or use"
     raise ConfigError(
-        f"{config.trainer or 'This'} reads {preset.target}, one data file, which a mount cannot "
+        f"{config.trainer or 'This'} reads {spec.target}, one data file, which a mount cannot "
         f"serve. {remedy} `scoremix-pipeline export`."
     )
 
 
-def _mounted(place: Path, listing: ExportListing, tree: Tree, preset: TrainerSpec) -> Mounted:
-    commands = commands_for(preset, listing, place)
+def _mounted(place: Path, listing: ExportListing, tree: Tree, spec: TrainerSpec) -> Mounted:
+    commands = commands_for(spec, listing, place)
     return Mounted(place, listing, len(tree.table), commands, unmount_line(place))
 
 

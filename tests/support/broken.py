@@ -119,9 +119,11 @@ def zipped(members: list[tuple[str, bytes]], name: str = "corpus.zip") -> Build:
     return build
 
 
-def classes(names: tuple[str, ...] = ("cat", "dog"), count: int = 4, prefix: str = "") -> Any:
+def classes(
+    names: tuple[str, ...] = ("cat", "dog"), count: int = 4, prefix: str = "", data: bytes = PNG
+) -> Any:
     """{"cat/0.png": ...}: `count` images for each class."""
-    return {f"{prefix}{name}/{index:02d}.png": PNG for name in names for index in range(count)}
+    return {f"{prefix}{name}/{index:02d}.png": data for name in names for index in range(count)}
 
 
 def tree(extra: dict[str, bytes] | None = None, drop: tuple[str, ...] = (), **how: Any) -> Build:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from ....manifests.errors import ConfigError
+from ....manifests.trainers.spec import TrainerSpec
 from ...common.progress import Progress
 from ...sources.base import MAX_INPUT_BYTES
-from ..needs import Need
+from ..images import judge_size
 from ..report import CheckFindings
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -159,48 +160,45 @@ def _labels(labels: Any, contents: Hdf5) -> Any:
     return values
 
 
-def judge_hdf5(contents: Hdf5, need: Need, findings: CheckFindings) -> dict[str, Any]:
+def judge_hdf5(contents: Hdf5, spec: TrainerSpec, findings: CheckFindings) -> dict[str, Any]:
     """Adds what is wrong for this reader; returns the facts of the corpus."""
     for problem in contents.problems:
         findings.add(*problem)
     known: dict[str, Any] = {}
     if contents.shape is not None and contents.axes is not None:
-        known = _judge_imgs(contents, contents.shape, need, findings)
+        known = _judge_imgs(contents, contents.shape, spec, findings)
     if contents.labels is not None and len(contents.labels):
-        known |= _judge_classes(contents.labels, f"{contents.name}: labels", need, findings)
+        known |= _judge_classes(contents.labels, f"{contents.name}: labels", spec, findings)
     return known
 
 
 def _judge_imgs(
-    contents: Hdf5, shape: tuple[int, ...], need: Need, findings: CheckFindings
+    contents: Hdf5, shape: tuple[int, ...], spec: TrainerSpec, findings: CheckFindings
 ) -> dict[str, Any]:
     name, axes = f"{contents.name}: imgs", contents.axes
-    if need.axes and axes != need.axes:
-        findings.add("hdf5-axes", name, f"shape {shape} is {axes}; {need.trainer} has {need.axes}")
+    if spec.axes and axes != spec.axes:
+        findings.add("hdf5-axes", name, f"shape {shape} is {axes}; {spec.trainer} has {spec.axes}")
     height, width = shape[2:] if axes == "NCHW" else shape[1:3]
     size = f"{width}x{height}"
-    if height != width:
-        findings.add("not-square", name, size)
-    elif need.sides and width not in need.sides:
-        findings.add("side-unknown", name, f"{size}; it has {', '.join(map(str, need.sides))}")
-    elif need.advised_sides and width not in need.advised_sides:
-        usual = ", ".join(map(str, need.advised_sides))
-        findings.add("side-not-advised", name, f"{size}; its usual networks have {usual}")
-    pattern = need.file_pattern.replace("{side}", str(width))
-    if pattern and not re.fullmatch(pattern, contents.name):
-        example = need.file_example.replace("{side}", str(width))
+    for rule, found in judge_size(spec, width, height):
+        findings.add(rule, name, found)
+    pattern = spec.file_pattern.format(resolution=width)
+    if spec.file and not re.fullmatch(pattern, contents.name):
+        example = spec.file.format(name="NAME", resolution=width)
         findings.add("hdf5-file-name", contents.name, f"it looks for {example}")
     facts = {"images": shape[0], "size": size, "side": width, "mode": f"RGB, {axes}"}
     return facts | {"format": contents.dtype}
 
 
-def _judge_classes(values: Any, where: str, need: Need, findings: CheckFindings) -> dict[str, Any]:
+def _judge_classes(
+    values: Any, where: str, spec: TrainerSpec, findings: CheckFindings
+) -> dict[str, Any]:
     numbers, counts = np.unique(values, return_counts=True)
     for place in np.flatnonzero(values < 0):
         findings.add("label-negative", f"{where}[{place}]", str(values[place]))
     highest = int(numbers[-1])
-    if need.most_classes is not None and highest >= need.most_classes:
-        for place in np.flatnonzero(values >= need.most_classes):
+    if spec.max_classes is not None and highest >= spec.max_classes:
+        for place in np.flatnonzero(values >= spec.max_classes):
             findings.add("hdf5-label-range", f"{where}[{place}]", str(values[place]))
     elif highest >= 0 and len(numbers) != highest + 1:
         findings.add("hdf5-label-gaps", where, f"highest {highest}, {len(numbers)} in use")

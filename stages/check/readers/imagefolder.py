@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ....manifests.trainers.spec import TrainerSpec
 from ..file_index import FileIndex, Member, in_hidden_folder
 from ..image_facts import ImageFacts, claims_image, ending
 from ..images import judge_images, judge_names
-from ..needs import Need
 from ..report import CheckFindings
 
 _SPLITS = ("train", "training", "val", "valid", "validation", "test")
@@ -19,7 +19,7 @@ _NUMBERED = re.compile(r"(\D*)(\d+)")
 class _Corpus:
     listing: FileIndex
     facts: dict[str, ImageFacts]
-    need: Need
+    spec: TrainerSpec
     findings: CheckFindings
 
     def is_image(self, member: Member) -> bool:
@@ -27,23 +27,23 @@ class _Corpus:
 
     def taken(self, members: Sequence[Member]) -> list[str]:
         """Names of the members that the loader takes, by their ending."""
-        return [one.name for one in members if takes(self.need, one.name)]
+        return [one.name for one in members if takes(self.spec, one.name)]
 
 
-def takes(need: Need, name: str) -> bool:
+def takes(spec: TrainerSpec, name: str) -> bool:
     """Whether a loader takes a file of this name."""
     found = ending(name)
-    return (found.lower() if need.any_case else found) in need.endings
+    return (found.lower() if spec.any_case else found) in spec.endings
 
 
 def judge_imagefolder(
-    listing: FileIndex, facts: dict[str, ImageFacts], need: Need, findings: CheckFindings
+    listing: FileIndex, facts: dict[str, ImageFacts], spec: TrainerSpec, findings: CheckFindings
 ) -> dict[str, Any]:
     """Adds what is wrong; returns the facts of the corpus."""
-    corpus = _Corpus(listing, facts, need, findings)
-    names, classes = (_flat(corpus), None) if need.flat else _classes(corpus)
+    corpus = _Corpus(listing, facts, spec, findings)
+    names, classes = (_flat(corpus), None) if spec.classless else _classes(corpus)
     judge_names(names, findings)
-    known = judge_images([(name, _facts(facts, name)) for name in names], need, findings)
+    known = judge_images([(name, _facts(facts, name)) for name in names], spec, findings)
     if not names:
         findings.add("no-images", ".", f"{len(listing.members)} files at any depth")
     if classes is not None:
@@ -58,11 +58,11 @@ def _facts(facts: dict[str, ImageFacts], name: str) -> ImageFacts:
 def _flat(corpus: _Corpus) -> list[str]:
     """A trainer that has no classes: every image below the folder, or directly in it."""
     members = corpus.listing.members
-    for name in corpus.listing.links if corpus.need.nested else ():
+    for name in corpus.listing.links if corpus.spec.any_depth else ():
         corpus.findings.add("linked-folder", name)
     _passed_over(corpus, members)
     names = corpus.taken([one for one in members if not one.linked])
-    if corpus.need.nested:
+    if corpus.spec.any_depth:
         return names
     for name in names:
         if "/" in name:
@@ -73,8 +73,8 @@ def _flat(corpus: _Corpus) -> list[str]:
 def _passed_over(corpus: _Corpus, members: Sequence[Member]) -> None:
     """Images that the loader does not take because of their ending."""
     for one in members:
-        if corpus.is_image(one) and not takes(corpus.need, one.name):
-            found = f"ending {ending(one.name)}; it takes {' '.join(corpus.need.endings)}"
+        if corpus.is_image(one) and not takes(corpus.spec, one.name):
+            found = f"ending {ending(one.name)}; it takes {' '.join(corpus.spec.endings)}"
             corpus.findings.add("ending-ignored", one.name, found)
 
 
@@ -87,7 +87,7 @@ def _classes(corpus: _Corpus) -> tuple[list[str], dict[str, int]]:
         names += inside
         if first is None:
             first = counts
-        elif corpus.need.splits and list(counts) != list(first):
+        elif corpus.spec.splits and list(counts) != list(first):
             odd = sorted(set(counts) ^ set(first))
             corpus.findings.add("split-classes", prefix.rstrip("/"), f"differ: {', '.join(odd)}")
     return names, first or {}
@@ -95,19 +95,19 @@ def _classes(corpus: _Corpus) -> tuple[list[str], dict[str, int]]:
 
 def _splits(corpus: _Corpus) -> list[str]:
     """Prefixes of the folders that hold the class folders."""
-    need, listing = corpus.need, corpus.listing
+    spec, listing = corpus.spec, corpus.listing
     tops = listing.folders_in("")
-    if need.splits:
-        for name in need.splits:
+    if spec.splits:
+        for name in spec.splits:
             if name not in tops:
                 there = ", ".join(tops[:5]) or "no folders"
                 corpus.findings.add("split-missing", f"{name}/", f"there are: {there}")
-        return [f"{name}/" for name in need.splits if name in tops]
-    if need.base and listing.path.name != need.base:
-        if need.base in tops:
-            return [f"{need.base}/"]
+        return [f"{name}/" for name in spec.splits if name in tops]
+    if spec.fixed_split and listing.path.name != spec.split:
+        if spec.split in tops:
+            return [f"{spec.split}/"]
         there = ", ".join(tops[:5]) or "no folders"
-        corpus.findings.add("split-missing", f"{need.base}/", f"there are: {there}")
+        corpus.findings.add("split-missing", f"{spec.split}/", f"there are: {there}")
         return []
     shown = [name for name in tops if not name.startswith(".")]
     if shown and set(shown) <= set(_SPLITS):
@@ -117,7 +117,7 @@ def _splits(corpus: _Corpus) -> list[str]:
 
 def _split(corpus: _Corpus, prefix: str) -> tuple[list[str], dict[str, int]]:
     """One split: names of its images, class -> count in the order of class numbers."""
-    listing, need, findings = corpus.listing, corpus.need, corpus.findings
+    listing, spec, findings = corpus.listing, corpus.spec, corpus.findings
     where = prefix.rstrip("/") or "."
     classes = listing.folders_in(prefix)
     members = listing.below(prefix)
@@ -135,12 +135,12 @@ def _split(corpus: _Corpus, prefix: str) -> tuple[list[str], dict[str, int]]:
     for name in classes:
         counts[name] = _one_class(corpus, f"{prefix}{name}", inside[name], names)
     _judge_class_names([name for name in classes if not name.startswith(".")], prefix, findings)
-    if need.most_classes is not None and len(classes) > need.most_classes:
+    if spec.max_classes is not None and len(classes) > spec.max_classes:
         findings.add("too-many-classes", where, f"{len(classes):,} classes")
     if len(classes) == 1:
         findings.add("one-class", f"{prefix}{classes[0]}")
     is_training = prefix.rstrip("/") in ("", "train")
-    if is_training and 0 < len(names) < need.least_images:
+    if is_training and 0 < len(names) < spec.least_images:
         findings.add("too-few-images", where, f"{len(names)} images")
     return names, counts
 
@@ -148,7 +148,7 @@ def _split(corpus: _Corpus, prefix: str) -> tuple[list[str], dict[str, int]]:
 def _beside(corpus: _Corpus, files: Sequence[Member], has_classes: bool) -> None:
     """Plain files where class folders should be."""
     for one in files:
-        if corpus.need.lists_files:
+        if corpus.spec.lists_files:
             corpus.findings.add("file-at-class-root", one.name)
         elif corpus.is_image(one):
             if has_classes:

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from ....manifests.errors import ConfigError
+from ....manifests.trainers.spec import TrainerSpec
 from ...common.progress import Progress
 from ...sources.base import MAX_INPUT_BYTES
 from ..file_index import Member
 from ..image_facts import ImageFacts, decode_all
 from ..images import judge_images
-from ..needs import Need
 from ..report import CheckFindings
 
 DATA = "data.mdb"
@@ -92,13 +92,13 @@ def _fatal_damage(path: Path) -> str:
     return f"reading it ends the process with {signal.Signals(-done.returncode).name}"
 
 
-def judge_lmdb(contents: Lmdb, need: Need, findings: CheckFindings) -> dict[str, Any]:
+def judge_lmdb(contents: Lmdb, spec: TrainerSpec, findings: CheckFindings) -> dict[str, Any]:
     """Adds what is wrong for this reader; returns the facts, those of the largest side."""
     for problem in contents.problems:
         findings.add(*problem)
     known: dict[str, Any] = {}
     for side in sorted(contents.images):
-        known = judge_images(contents.images[side], need, findings)
+        known = judge_images(contents.images[side], spec, findings)
         known |= {"side": side, "labels": "none, this format has no labels"}
     return known
 

@@ -6,18 +6,18 @@ The reader takes every file whose ending Pillow calls an image's, at any depth.
 import re
 from typing import Any
 
+from ....manifests.trainers.spec import TrainerSpec
 from ..file_index import FileIndex, Member, in_hidden_folder
 from ..image_facts import ImageFacts, claims_image, ending, pillow_endings
 from ..images import judge_images, judge_names
 from ..labels import LABELS, judge_labels, misnamed
-from ..needs import Need
 from ..report import CheckFindings
 
 _SPREAD = re.compile(r"\d{3}|\d{5}")
 
 
 def judge_stylegan(
-    listing: FileIndex, facts: dict[str, ImageFacts], need: Need, findings: CheckFindings
+    listing: FileIndex, facts: dict[str, ImageFacts], spec: TrainerSpec, findings: CheckFindings
 ) -> dict[str, Any]:
     """Adds what is wrong; returns the facts of the corpus."""
     if listing.is_zip and listing.path.suffix.lower() != ".zip":
@@ -37,7 +37,7 @@ def judge_stylegan(
             findings.add("ending-ignored", one.name, f"ending {ending(one.name)}")
     judge_names(names, findings)
     _judge_places(names, facts, findings)
-    known = judge_images([(name, facts[name]) for name in names], need, findings)
+    known = judge_images([(name, facts[name]) for name in names], spec, findings)
     if not names:
         findings.add("no-images", ".", f"{len(listing.members)} files, none named like an image")
         return known

@@ -5,10 +5,11 @@ The loader goes into sub-folders and takes endings in lower or upper case.
 
 from typing import Any
 
+from ....manifests.trainers.requirements import for_single_image
+from ....manifests.trainers.spec import TrainerSpec
 from ..file_index import FileIndex, in_hidden_folder
 from ..image_facts import ImageFacts, claims_image, ending
-from ..images import judge_images, judge_names
-from ..needs import Need
+from ..images import Image, judge_images, judge_names
 from ..report import CheckFindings
 from .imagefolder import takes
 
@@ -17,42 +18,68 @@ _TEST_SIDES = ("testA", "testB")
 
 
 def judge_unpaired(
-    listing: FileIndex, facts: dict[str, ImageFacts], need: Need, findings: CheckFindings
+    listing: FileIndex, facts: dict[str, ImageFacts], spec: TrainerSpec, findings: CheckFindings
 ) -> dict[str, Any]:
     """Adds what is wrong; returns the facts of the corpus."""
     tops = listing.folders_in("")
-    names: list[str] = []
     counts: dict[str, int] = {}
+    training: list[str] = []
+    test: list[str] = []
     for side in _SIDES:
         if side not in tops:
             there = ", ".join(tops[:5]) or "no folders"
             findings.add("split-missing", f"{side}/", f"there are: {there}")
             continue
-        inside = _side(listing, facts, side, need, findings)
+        inside = _side(listing, facts, side, spec, findings)
         counts[side] = len(inside)
-        names += inside
+        training += inside
         if not inside:
             findings.add("side-empty", f"{side}/")
-        for name in inside if need.one_a_side and len(inside) > 1 else ():
+        for name in inside if spec.single_image and len(inside) > 1 else ():
             findings.add("one-image-a-side", name, f"{len(inside):,} images in {side}/")
+    if max(counts.values(), default=0) <= 1:
+        spec = for_single_image(spec)
     for side in _TEST_SIDES:
         if side in tops:
-            inside = _side(listing, facts, side, need, findings)
+            inside = _side(listing, facts, side, spec, findings)
             counts[side] = len(inside)
-            names += inside
+            test += inside
         else:
             findings.add("no-test-folders", f"{side}/")
-    judge_names(names, findings)
-    sound = [(name, facts.get(name) or ImageFacts(problem="not-an-image")) for name in names]
-    return judge_images(sound, need, findings) | {"classes": counts, "class_count": len(counts)}
+    judge_names([*training, *test], findings)
+    known = _judge_images(training, test, facts, spec, findings)
+    return known | {"classes": counts, "class_count": len(counts)}
+
+
+def _judge_images(
+    training: list[str],
+    test: list[str],
+    facts: dict[str, ImageFacts],
+    spec: TrainerSpec,
+    findings: CheckFindings,
+) -> dict[str, Any]:
+    """Test images are read one by one: any size will do, also where training asks for one."""
+
+    def named(names: list[str]) -> list[Image]:
+        return [(name, facts.get(name) or ImageFacts(problem="not-an-image")) for name in names]
+
+    if not spec.exact:
+        return judge_images(named([*training, *test]), spec, findings)
+    known = judge_images(named(training), spec, findings)
+    tested = judge_images(named(test), for_single_image(spec), findings)
+    return known | {"images": known["images"] + tested["images"]}
 
 
 def _side(
-    listing: FileIndex, facts: dict[str, ImageFacts], side: str, need: Need, findings: CheckFindings
+    listing: FileIndex,
+    facts: dict[str, ImageFacts],
+    side: str,
+    spec: TrainerSpec,
+    findings: CheckFindings,
 ) -> list[str]:
     names = []
     for one in listing.below(f"{side}/"):
-        if takes(need, one.name):
+        if takes(spec, one.name):
             names.append(one.name)
             if in_hidden_folder(one.name):
                 findings.add("hidden-images", one.name)

@@ -36,11 +36,12 @@ from test_check_images import CASES as IMAGE_CASES
 from test_check_layouts import CASES as LAYOUT_CASES
 
 from scoremix.manifests.errors import ConfigError
+from scoremix.manifests.trainers.requirements import reader_names, specs_of
+from scoremix.manifests.trainers.table import PLAIN, TRAINERS
 from scoremix.stages.check.check import check_corpus
 from scoremix.stages.check.file_index import open_index
 from scoremix.stages.check.image_facts import survey
 from scoremix.stages.check.labels import judge_labels
-from scoremix.stages.check.needs import NAMES, NEEDS, PLAIN, needs_of
 from scoremix.stages.check.readers import hdf5 as hdf5_file
 from scoremix.stages.check.readers import lmdb as lmdb_file
 from scoremix.stages.check.report import SHOWN, CheckFindings, printable
@@ -66,8 +67,8 @@ GOOD: list[tuple[str, Build]] = [
     ("stargan-v2", splits("train", "val")),
     ("studiogan", splits("train", "valid")),
     ("biggan", tree(prefix="ImageNet/")),
-    ("lecam", tree(names=("02", "10"), prefix="train/")),
-    ("diffaugment-biggan", tree()),
+    ("lecam", tree(names=("02", "10"), prefix="train/", data=png(32))),
+    ("diffaugment-biggan", tree(data=png(64))),
     ("dcgan", tree({"cat/gray.png": png(mode="L"), "dog/index.png": png(mode="P")})),
     ("stylegan2-pytorch", only({"0.png": PNG, "more/1.png": png(mode="L")})),
     ("lightweight-gan", only({"0.png": PNG})),
@@ -95,17 +96,17 @@ def test_a_sound_corpus_passes(wanted: str, build: Build, tmp_path: Path) -> Non
 
 
 def test_every_name_and_every_rule_is_tried() -> None:
-    assert {wanted for wanted, _ in GOOD} == set(NAMES)
+    assert {wanted for wanted, _ in GOOD} == set(reader_names())
     tried = {rule for case in [*IMAGE_CASES, *LAYOUT_CASES] for rule in (case.rule, *case.also)}
     assert tried == set(RULES) == set(REMEDIES)
     assert sum(map(len, SECTIONS.values())) == len(RULES)
 
 
 def test_trainers_of_one_reader_ask_for_the_same_layout() -> None:
-    for need in NEEDS:
-        assert need.target == PLAIN[need.target].target
-        assert need in needs_of(need.trainer)
-    assert [need.target for need in needs_of("biggan")] == ["hdf5", "imagefolder"]
+    for spec in TRAINERS:
+        assert spec.target == PLAIN[spec.target].target
+        assert spec in specs_of(spec.trainer)
+    assert [spec.target for spec in specs_of("biggan")] == ["hdf5", "imagefolder"]
 
 
 def test_equal_findings_are_one_with_the_first_names(tmp_path: Path) -> None:

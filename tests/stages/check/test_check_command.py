@@ -74,7 +74,8 @@ def test_json_says_the_same(tmp_path: Path) -> None:
 def test_without_for_it_tells_who_can_read_it(tmp_path: Path) -> None:
     code, result = run(str(tree()(tmp_path / "a")))
     assert code == 0
-    assert "imagefolder: read by lecam, diffaugment-biggan, dcgan" in result.stdout
+    assert "imagefolder: read by dcgan, stylegan2-pytorch, lightweight-gan" in result.stdout
+    assert "not by lecam, diffaugment-biggan: side-unknown (cat/00.png and 7 more)" in result.stdout
     assert "stylegan:    read by stylegan2-ada (1 warning), stylegan3 (1 warning)" in result.stdout
     assert "not by fastgan: images-too-deep (cat/00.png and 7 more)" in result.stdout
     assert "2 classes: cat (4), dog (4)" in result.stdout

@@ -29,6 +29,7 @@ from broken import (
 F = "imagefolder"
 STAR = "stargan-v2"
 WEBP = encoded(form="WEBP")
+LARGER = png(32)  # LeCam has no network below
 
 
 def star(extra: dict[str, bytes]) -> object:
@@ -36,7 +37,7 @@ def star(extra: dict[str, bytes]) -> object:
 
 
 def many(count: int) -> object:
-    return lambda root: write(root, {f"{index:04d}/0.png": PNG for index in range(count)})
+    return lambda root: write(root, {f"{index:04d}/0.png": LARGER for index in range(count)})
 
 
 FOLDERS = [
@@ -59,7 +60,8 @@ FOLDERS = [
     Case("stray-file", F, tree({"dataset.json": b"{}"}), "dataset.json"),
     Case("ending-ignored", STAR, star({"train/cat/x.webp": WEBP}), "train/cat/x.webp"),
     Case("ending-ignored", STAR, star({"train/cat/x.PNG": PNG}), "train/cat/x.PNG", "PNG"),
-    Case("ending-ignored", "lecam", tree({"cat/x.tiff": encoded(form="TIFF")}), "cat/x.tiff"),
+    Case("ending-ignored", "lecam", tree({"cat/x.tiff": encoded(form="TIFF")}, data=LARGER),
+         "cat/x.tiff"),
     Case("ending-ignored", F, tree({"cat/x.heic": b"\0\0\0\x18ftypheic"}), "cat/x.heic"),
     Case("unpadded-classes", F, tree(names=("2", "10")), "10", "'10' stands where '2' would"),
     Case("unpadded-classes", F, tree(names=("c1", "c2", "c10")), "c10"),
@@ -74,6 +76,10 @@ FOLDERS = [
     Case("sizes-vary", F, tree({"cat/x.png": png(32)}), "cat/x.png", "32x32"),
     Case("not-square-resized", F, tree({"cat/x.png": png(16, 20)}), "cat/x.png", "16x20",
          also=("sizes-vary",)),
+    Case("side-unknown", "diffaugment-biggan", tree(), "cat/00.png", "32, 64, 128, 256"),
+    Case("mixed-sizes", "lecam", tree({"cat/x.png": png(64)}, data=LARGER), "cat/x.png", "64x64"),
+    Case("not-square", "lecam", tree({"cat/x.png": png(32, 64)}, data=LARGER), "cat/x.png",
+         "32x64", also=("mixed-sizes",)),
     Case("one-class", F, tree(names=("cat",)), "cat"),
     Case("damaged-image", "dcgan", tree({"dog/x.png": CUT_PNG}), "dog/x.png"),
     Case("not-an-image", F, tree({"cat/._x.png": b"\0\5\x16\7"}), "cat/._x.png"),
@@ -93,6 +99,19 @@ UNPAIRED = [
     Case("ending-ignored", "unpaired", sides(extra={"trainA/x.webp": WEBP}), "trainA/x.webp"),
     Case("ending-ignored", "cut", sides(extra={"trainB/x.Png": PNG}), "trainB/x.Png"),
     Case("one-image-a-side", "sincut", sides(2), "trainA/0.png", "2 images in trainA/"),
+    Case(
+        "side-unknown",
+        "sincut",
+        then(
+            sides(2),
+            lambda root: write(
+                root, {f"train{side}/{index}.png": png(12) for side in "AB" for index in range(2)}
+            ),
+        ),
+        "trainA/0.png",
+        "8, 16",
+        also=("one-image-a-side",),
+    ),
     Case("no-test-folders", "cut", only(classes(("trainA", "trainB"))), "testA/"),
     Case("sixteen-bit", "cut", sides(extra={"trainA/x.png": WIDE_PNG}), "trainA/x.png"),
     Case("damaged-image", "fastcut", sides(extra={"trainB/x.png": CUT_PNG}), "trainB/x.png"),
@@ -213,7 +232,8 @@ LMDB = [
     Case("not-an-image", L, database({b"16-00001": b"what"}), "16-00001"),
     Case("needs-rgb", "rosinality", database(data=png(mode="L")), "16-00000", "mode L"),
     Case("mode", L, database({b"16-00001": png(mode="RGBA")}), "16-00001", "RGBA"),
-    Case("not-power-of-two", L, database(data=png(20), side=20), "20-00000", "20x20"),
+    Case("not-power-of-two", "rosinality", database(data=png(20), side=20), "20-00000", "20x20"),
+    Case("odd-side", L, database(data=png(20), side=20), "20-00000", "20x20"),
     Case("side-unknown", "fastgan", database(), "16-00000", "1024"),
     Case("no-images", L, database({f"16-{i:05d}".encode(): None for i in range(4)}), "data.mdb"),
     Case("wrong-kind", "fastgan", then(database(data=png(1024), side=1024), elsewhere), "corpus",

@@ -405,14 +405,44 @@ def test_what_cannot_be_read_is_refused_with_the_remedy(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("trainer", ["stylegan3", "stargan-v2", "lightweight-gan", "rosinality"])
-def test_a_side_that_is_no_power_of_two_is_refused(
-    trainer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("trainer", "side", "built"),
+    [("stylegan3", 12, 8), ("rosinality", 12, 8), ("sincut", 12, 8), ("edm", 10, 8), ("edm", 2, 4)],
+)
+def test_a_side_that_a_trainer_cannot_read_is_refused(
+    trainer: str, side: int, built: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shards = make_corpus(tmp_path, side=side, images=4, ratio=1)
+    assert export(shards, tmp_path / "out", "--trainer", trainer) == 2
+    assert f"ingest.resolution: {built}." in capsys.readouterr().err
+    assert export(shards, tmp_path / "out", "--trainer", "dcgan") == 0
+
+
+@pytest.mark.parametrize(
+    ("trainer", "size"),
+    [
+        ("stargan-v2", "--img_size 32"),
+        ("stylegan2-pytorch", "--image-size 16"),
+        ("lightweight-gan", "--image-size 32"),
+        ("edm", "--data="),
+    ],
+)
+def test_a_trainer_that_scales_images_is_given_its_nearest_size(
+    trainer: str, size: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shards = make_corpus(tmp_path, side=12, images=4, ratio=1)
-    assert export(shards, tmp_path / "out", "--trainer", trainer) == 2
-    assert "ingest.resolution: 8" in capsys.readouterr().err
-    assert export(shards, tmp_path / "out", "--trainer", "dcgan") == 0
+    assert export(shards, tmp_path / "out", "--trainer", trainer) == 0
+    assert size in capsys.readouterr().out
+
+
+def test_sincut_gets_its_own_mode_for_one_image_a_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shards = make_corpus(tmp_path, side=12, images=2, ratio=1)
+    assert export(shards, tmp_path / "real", "--trainer", "sincut", "--real-only") == 0
+    printed = capsys.readouterr().out
+    assert "--model sincut" in printed and "--dataset_mode unaligned" not in printed
+    assert export(shards, tmp_path / "all", "--trainer", "sincut") == 2
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 from made import make_corpus, pixels_of
 
-from scoremix.manifests.trainers.layout import TARGETS
 from scoremix.manifests.trainers.requirements import find_spec, trainer_names
-from scoremix.manifests.trainers.spec import TrainerSpec
+from scoremix.manifests.trainers.spec import TARGETS, TrainerSpec
 from scoremix.manifests.trainers.table import TRAINERS
 from scoremix.pipeline.cli import commands as cli
 from scoremix.pipeline.cli import exit_code
@@ -38,34 +37,34 @@ STYLEGANS = {
 
 
 def test_every_row_of_the_table_is_complete() -> None:
-    pairs = [(preset.trainer, preset.target) for preset in TRAINERS]
+    pairs = [(spec.trainer, spec.target) for spec in TRAINERS]
     assert len(set(pairs)) == len(pairs)
-    for preset in TRAINERS:
-        assert preset.target in TARGETS
-        assert "{out}" in preset.train and preset.evaluate, preset
-        assert (preset.target == "hdf5") == (preset.axes is not None) == bool(preset.file), preset
-        assert preset.conditional == "" or "{cond}" in preset.train, preset
-        assert all(line.endswith(".") for line in preset.notes), preset
+    for spec in TRAINERS:
+        assert spec.target in TARGETS
+        assert "{out}" in spec.train and spec.evaluate, spec
+        assert (spec.target == "hdf5") == (spec.axes is not None) == bool(spec.file), spec
+        assert spec.conditional == "" or "{cond}" in spec.train, spec
+        assert all(line.endswith(".") for line in spec.notes), spec
     assert len(trainer_names()) == 19
     for name in trainer_names():
         assert find_spec(name, None).trainer == name
 
 
-@pytest.mark.parametrize("preset", TRAINERS, ids=lambda p: f"{p.trainer}-{p.target}")
-def test_every_preset_exports_and_fills_its_commands(
-    preset: TrainerSpec, made: Path, tmp_path: Path
+@pytest.mark.parametrize("spec", TRAINERS, ids=lambda p: f"{p.trainer}-{p.target}")
+def test_every_trainer_exports_and_fills_its_commands(
+    spec: TrainerSpec, made: Path, tmp_path: Path
 ) -> None:
     shards = made
-    if preset.resolutions == (1024,):
+    if spec.sides == (1024,):
         shards = make_corpus(tmp_path / "large", images=2, side=1024, ratio=1)
-    out = tmp_path / ("my data.zip" if preset.target == "stylegan" else "my lmdb")
-    done = exported(shards, out, preset.trainer, to=preset.target)
+    out = tmp_path / ("my data.zip" if spec.target == "stylegan" else "my lmdb")
+    done = exported(shards, out, spec.trainer, to=spec.target)
     commands = done.commands
     lines = [commands.train, commands.evaluate, *commands.notes]
     assert not [line for line in lines if "{" in line or "}" in line]
     # A path with a space stays one word in the shell.
     assert any(str(out) in word for word in shlex.split(commands.train))
-    if "{real}" in preset.evaluate:
+    if "{real}" in spec.evaluate:
         words = shlex.split(commands.real)
         assert words[:2] == ["scoremix-pipeline", "export"] and "--real-only" in words
         real = words[words.index("--out") + 1]

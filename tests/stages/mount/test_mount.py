@@ -461,7 +461,7 @@ def test_the_folder_is_made_and_taken_away_but_not_with_what_is_in_it(tmp_path: 
         (["--to", "imagefolder", "--ratio", "9"], ["Ratio 9"]),
         (["--to", "imagefolder", "--domains", "cat,dog"], ["--domains is for"]),
         (["--to", "unpaired", "--domains", "cat"], ["name two classes"]),
-        (["--trainer", "biggan", "--to", "imagefolder"], ["16 px"]),
+        (["--trainer", "lecam", "--to", "imagefolder"], ["16 px"]),
     ],
 )
 def test_what_cannot_be_asked_for(

@@ -57,8 +57,8 @@ def pets(made: dict[str, Path], tmp_path: Path) -> Path:
 @contextmanager
 def files_of(shards: Path, **options: object) -> Iterator[FuseOperations]:
     config = MountConfig.model_validate({"to": "imagefolder"} | options)
-    preset = find_spec(config.trainer, config.to)
-    listing = read_layout(shards, config.layout(preset))
+    spec = find_spec(config.trainer, config.to)
+    listing = read_layout(shards, config.layout(spec))
     tree = build_tree(listing.entries())
     with open_all(listing, tree.table.shards) as tars:
         yield FuseOperations(tree, ImageStore(tree.table, tars), lambda: None)
