@@ -31,7 +31,8 @@ from scoremix.stages.generate.config import GenerateConfig
 from scoremix.stages.generate.generate import generate
 from scoremix.stages.generate.recipe import Recipe
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
-from scoremix.stages.train.train import TrainConfig, train
+from scoremix.stages.train.config import TrainConfig
+from scoremix.stages.train.train import train
 from scoremix.stages.train.validation import real_norms
 
 PUBLISHED = GenerateConfig(steps=100, lr=0.005, t0=0.25, denoise_steps=25, noise_rule="ancestral")

@@ -171,7 +171,7 @@ def train_rates(
     compile_trunk(net, options.compile)
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-4, fused=True)
     average = Ema(net, 0.999)
-    losses = LossGuard(optimiser, late=device.type == "cuda")
+    losses = LossGuard(optimiser, deferred=device.type == "cuda")
     batches = Batches(
         images, ladder, None, batch, flip=False, seed=1, device=device, share=BatchShare()
     )

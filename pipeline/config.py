@@ -13,7 +13,7 @@ from ..stages.evaluate.evaluate import EvaluateConfig
 from ..stages.generate.config import GenerateConfig
 from ..stages.ingest.ingest import IngestConfig
 from ..stages.sources.bundled import BUNDLED
-from ..stages.train.train import TrainConfig
+from ..stages.train.config import TrainConfig
 from ..stages.write.write import WriteConfig
 
 FEATURE_WORDS = ("auto", "pixels", "inception")

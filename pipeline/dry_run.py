@@ -24,7 +24,7 @@ from ..stages.generate.config import GenerateConfig
 from ..stages.images.png import encoder_of
 from ..stages.ingest.preview import Survey, survey
 from ..stages.sources.remote import FetchOptions
-from ..stages.train.checkpoint import resumable
+from ..stages.train.checkpoint import resumable_state
 from ..stages.train.train import identity_of
 from ..stages.write.write import sample_bytes
 from .config import Config
@@ -99,7 +99,7 @@ def _of_training(config: Config, folder: Path, ledger: Ledger, found: Survey) ->
         return 0.0, "up to date, the network is kept"
     assert steps is not None and config.generate.t0 is not None
     identity = identity_of(config.train, digest, config.seed, config.generate.t0)
-    state = resumable(net / "last", identity, at_most=steps)
+    state = resumable_state(net / "last", identity, at_most=steps)
     why = again or "its files are gone"
     if state is None:
         return 1.0, why

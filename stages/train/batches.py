@@ -1,4 +1,4 @@
-"""batches: what every update of a training is made of, as a function of (seed, step) alone."""
+"""Training batches: images, noise levels and noise as a function of (seed, step) alone."""
 
 import functools
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from ...manifests.plan.random_streams import image_seed, stream
 from ...models.method.loss import draw_levels
 from ..common.tensors import as_unit, to_unit
 
-_RESIDENT = 0.25  # of a GPU's free memory that training images may take
-_AT_ONCE = 1024  # images that are copied there
+_RESIDENT_SHARE = 0.25  # of a GPU's free memory that training images may take
+_COPY_BATCH = 1024  # images copied to the device at once
 
 Images = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """One process's share of an update."""
+    """One process's share of an update's images, levels and noise."""
 
     rows: NDArray[np.int64]  # (B,), of the training images
     x: torch.Tensor  # (B, C, H, W) in [0, 1], channels last
@@ -29,17 +29,17 @@ class TrainingBatch:
 
 @dataclass(frozen=True)
 class BatchShare:
-    """Which part of every batch is this process's: the index-th of `of` equal ones."""
+    """This process's part of every batch: the index-th of `count` equal ones."""
 
     index: int = 0
-    of: int = 1
+    count: int = 1
 
 
 class Batches:
-    """Draws batches; on a GPU from images that lie there, where they fit.
+    """Draws batches; on a GPU from images that reside there, where they fit.
 
-    images: uint8 (N, H, W, C); ladder and focus: as `draw_levels` takes them; size: of the batch
-    over all processes; flip: half of the images are mirrored.
+    images: uint8 (N, H, W, C); ladder and focus: as `draw_levels` takes them; size: images in
+    a batch over all processes; flip: mirror half of the images.
     """
 
     def __init__(
@@ -56,33 +56,33 @@ class Batches:
     ) -> None:
         self._images, self._ladder, self._focus, self._size = images, ladder, focus, size
         self._flip, self._seed, self._device = flip, seed, device
-        part = size // share.of
+        part = size // share.count
         self._mine = slice(part * share.index, part * (share.index + 1))
         self._resident = _resident(images, device)
 
     def draw(self, step: int) -> TrainingBatch:
-        """Order, levels, flips and noise of `step`, counted from 0."""
+        """The batch of `step`, counted from 0; flips are drawn even where they are off."""
         random = stream(image_seed(self._seed, f"step-{step}"), "train")
         rows = batch_rows(len(self._images), self._size, step, self._seed)[self._mine]
         levels = draw_levels(self._ladder, self._size, random, self._focus)[self._mine]
         flips = random.random(self._size)[self._mine] < 0.5
         x = self._unit(rows)
         if self._flip:
-            x = torch.where(self._sent(flips).reshape(-1, 1, 1, 1), x.flip(3), x)
+            x = torch.where(self._to_device(flips).reshape(-1, 1, 1, 1), x.flip(3), x)
         generator = torch.Generator(self._device)
         generator.manual_seed(image_seed(self._seed, f"noise-{step}"))
         shape = (self._size, *x.shape[1:])
         noise = torch.randn(shape, generator=generator, device=self._device)[self._mine]
         noise = noise.contiguous(memory_format=torch.channels_last)
-        return TrainingBatch(rows, x, self._sent(levels.astype(np.float32)), noise)
+        return TrainingBatch(rows, x, self._to_device(levels.astype(np.float32)), noise)
 
     def _unit(self, rows: NDArray[np.int64]) -> torch.Tensor:
         if self._resident is None:
             return to_unit(self._images[rows], self._device)
-        return as_unit(self._resident[self._sent(rows)])
+        return as_unit(self._resident[self._to_device(rows)])
 
-    def _sent(self, values: NDArray[np.generic]) -> torch.Tensor:
-        """On the device, without waiting for what it does."""
+    def _to_device(self, values: NDArray[np.generic]) -> torch.Tensor:
+        """Copies to the device without waiting for it."""
         tensor = torch.from_numpy(values)
         if self._device.type == "cuda":
             tensor = tensor.pin_memory()
@@ -99,27 +99,27 @@ def batch_rows(count: int, batch: int, step: int, seed: int) -> NDArray[np.int64
     return rows
 
 
-@functools.lru_cache(maxsize=2)  # a batch may end one and begin the next
+@functools.lru_cache(maxsize=2)  # a batch may span two epochs
 def _order(count: int, epoch: int, seed: int) -> NDArray[np.int64]:
     order = stream(image_seed(seed, f"epoch-{epoch}"), "train").permutation(count)
-    order.setflags(write=False)  # every caller has this one
+    order.setflags(write=False)  # callers share the cached array
     return order
 
 
 def _resident(images: Images, device: torch.device) -> torch.Tensor | None:
-    """All images on a GPU, where they take no more than a part of it."""
+    """All images in a GPU's memory; None on a CPU, or where they take too much of it."""
     if device.type != "cuda":
         return None
     free, _ = torch.cuda.mem_get_info(device)
-    if images.nbytes > _RESIDENT * free:
+    if images.nbytes > _RESIDENT_SHARE * free:
         return None
-    return on_device(images, device)
+    return copy_to_device(images, device)
 
 
-def on_device(images: Images, device: torch.device) -> torch.Tensor:
-    """A copy of them there, some at a time: a memory map is never in memory as a whole."""
+def copy_to_device(images: Images, device: torch.device) -> torch.Tensor:
+    """A copy on the device, made in parts: a memory map is never read into memory as a whole."""
     there = torch.empty(images.shape, dtype=torch.uint8, device=device)
-    for start in range(0, len(images), _AT_ONCE):
-        part = np.array(images[start : start + _AT_ONCE])  # a copy: the map is read-only
+    for start in range(0, len(images), _COPY_BATCH):
+        part = np.array(images[start : start + _COPY_BATCH])  # a copy: the map is read-only
         there[start : start + len(part)] = torch.from_numpy(part)
     return there

@@ -1,4 +1,4 @@
-"""The resumable state of a training run: one safetensors file, replaced atomically."""
+"""The state to resume training from: one safetensors file, replaced atomically."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ from ...models.network.score_net import ScoreNet
 
 @dataclass
 class TrainingProgress:
-    """Where training stands; `identity` says for which options and corpus."""
+    """Step and best averages so far; `identity` names the options and the corpus."""
 
     identity: str
     step: int = 0
@@ -31,7 +31,7 @@ class TrainingProgress:
 
 def save_state(
     folder: Path,
-    progressed: TrainingProgress,
+    state: TrainingProgress,
     net: ScoreNet,
     ema: Ema[ScoreNet],
     optimiser: torch.optim.Adam,
@@ -45,9 +45,9 @@ def save_state(
         tensors[f"adam2.{name}"] = moments["exp_avg_sq"]
     for name, parameter in ema.net.named_parameters():
         tensors[f"ema.{name}"] = parameter
-    held = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {"progressed": json.dumps(vars(progressed))}
-    write_bytes(folder / "state.safetensors", save(held, metadata))
+    on_cpu = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {"progressed": json.dumps(vars(state))}
+    write_bytes(folder / "state.safetensors", save(on_cpu, metadata))
 
 
 def load_state(
@@ -59,42 +59,47 @@ def load_state(
     *,
     at_most: int,
 ) -> TrainingProgress:
-    """Continues from folder/state.safetensors where `resumable` says so; else from 0."""
-    progressed = resumable(folder, identity, at_most=at_most)
-    if progressed is None:
+    """Loads folder/state.safetensors into net, ema and optimiser; step 0 where none can be resumed.
+
+    Raises:
+        ScoreMixError: the file is damaged.
+    """
+    state = resumable_state(folder, identity, at_most=at_most)
+    if state is None:
         return TrainingProgress(identity)
     path = folder / "state.safetensors"
-    with _readable(path), safe_open(path, framework="pt") as file:
+    with _damage_reported(path), safe_open(path, framework="pt") as file:
         averages = dict(ema.net.named_parameters())
         with torch.no_grad():
             for name, parameter in net.named_parameters():
                 parameter.copy_(file.get_tensor(f"net.{name}"))
                 averages[name].copy_(file.get_tensor(f"ema.{name}"))
                 optimiser.state[parameter] = {
-                    "step": torch.tensor(float(progressed.step), device=parameter.device),
+                    "step": torch.tensor(float(state.step), device=parameter.device),
                     "exp_avg": _like(file.get_tensor(f"adam1.{name}"), parameter),
                     "exp_avg_sq": _like(file.get_tensor(f"adam2.{name}"), parameter),
                 }
-    return progressed
+    return state
 
 
-def resumable(folder: Path, identity: str, *, at_most: int) -> TrainingProgress | None:
-    """Where a training of this identity and so many steps would go on; None: it begins anew.
+def resumable_state(folder: Path, identity: str, *, at_most: int) -> TrainingProgress | None:
+    """The state that a training of this identity would resume from; None: it starts at step 0.
 
-    A state beyond `at_most` steps is of no use: its best averages may be of a later step. So may
-    those of a run that was killed between saving them and its state; otherwise they are made
-    again, from the same weights, before anything reads them.
+    A state beyond `at_most` steps is not used, because its best averages may be of a later step.
+    The best averages alone may be too, where a process was killed between saving them and the
+    state; otherwise they are made again from the same weights before anything reads them.
 
-    Raises ScoreMixError where a file cannot be read: hours may lie in it.
+    Raises:
+        ScoreMixError: a file is damaged; it is not replaced silently, hours of training are in it.
     """
     path = folder / "state.safetensors"
     if not path.exists():
         return None
-    with _readable(path), safe_open(path, framework="pt") as file:
-        progressed = TrainingProgress(**json.loads(file.metadata()["progressed"]))
-    if progressed.identity != identity or max(progressed.step, _best_step(folder)) > at_most:
+    with _damage_reported(path), safe_open(path, framework="pt") as file:
+        state = TrainingProgress(**json.loads(file.metadata()["progressed"]))
+    if state.identity != identity or max(state.step, _best_step(folder)) > at_most:
         return None
-    return progressed
+    return state
 
 
 def save_best(folder: Path, ema: Ema[ScoreNet], step: int) -> None:
@@ -106,12 +111,13 @@ def _best_step(folder: Path) -> int:
     path = folder / "best.safetensors"
     if not path.exists():
         return 0
-    with _readable(path), safe_open(path, framework="pt") as file:
+    with _damage_reported(path), safe_open(path, framework="pt") as file:
         return int(file.metadata()["step"])
 
 
 @contextlib.contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def _damage_reported(path: Path) -> Iterator[None]:
+    """Turns errors of a damaged file into ScoreMixError with its path and the remedy."""
     try:
         yield
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -122,5 +128,5 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _like(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
-    """The same device and memory layout as the parameter it belongs to."""
+    """A copy with the parameter's device and memory layout."""
     return torch.empty_like(parameter).copy_(tensor)

@@ -1,4 +1,4 @@
-"""loss_watch: no loss that is not finite reaches the weights, and no GPU waits to be asked."""
+"""Loss guard: keeps a loss that is not finite from the weights, without making a GPU wait."""
 
 from dataclasses import dataclass
 
@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import TrainingDiverged
 
-_NAMED = 8  # images, at most
+_MOST_KEYS = 8  # images named in the error
 
 
 @dataclass(frozen=True)
 class _PendingLoss:
-    """A step's loss on its way to the host."""
+    """A step's loss that is still being copied to the host."""
 
     step: int
     rows: NDArray[np.int64]
-    each: torch.Tensor  # (B,), of this process
+    losses: torch.Tensor  # (B,), of this process
     mean: torch.Tensor  # of all processes, on the host once `ready`
     ready: torch.cuda.Event | None
 
@@ -28,55 +28,55 @@ class _PendingLoss:
 
 
 class LossGuard:
-    """Reads every step's loss: at once on a processor, on a GPU when the next step is queued.
+    """Reads every step's loss: at once on a CPU; `deferred`, on a GPU, when the next step is queued.
 
-    There the update itself is what a bad loss stops: the fused Adam leaves the weights alone where
-    its `found_inf` is 1, which costs no wait.
+    The GPU itself then skips the update of a bad loss: the fused Adam leaves the weights unchanged
+    where its `found_inf` is 1.
     """
 
-    def __init__(self, optimiser: torch.optim.Adam, late: bool) -> None:
-        self._optimiser, self._late = optimiser, late
-        self._told: _PendingLoss | None = None
+    def __init__(self, optimiser: torch.optim.Adam, deferred: bool) -> None:
+        self._optimiser, self._deferred = optimiser, deferred
+        self._pending: _PendingLoss | None = None
         self._values: list[float] = []
 
     def record(
-        self, step: int, rows: NDArray[np.int64], each: torch.Tensor, mean: torch.Tensor
+        self, step: int, rows: NDArray[np.int64], losses: torch.Tensor, mean: torch.Tensor
     ) -> None:
-        """Before the update of `step`; `mean` of all processes' losses decides.
+        """Call before the update of `step`. losses (B,) of this process, mean over all processes.
 
         Raises:
-            TrainingDiverged: this loss, or if read late the one before, is not finite; the weights
+            TrainingDiverged: this loss, or the last one if deferred, is not finite; the weights
                 are as they were before it.
         """
         self.check_pending()
-        if self._late:
+        if self._deferred:
             self._optimiser.found_inf = (~mean.isfinite()).to(torch.float32)  # type: ignore[attr-defined]
-        self._told = _PendingLoss(step, rows, each, *_on_its_way(mean))
-        if not self._late:
+        self._pending = _PendingLoss(step, rows, losses, *_copy_to_host(mean))
+        if not self._deferred:
             self.check_pending()
 
     def check_pending(self) -> None:
-        """Reads what has not been read; call it before the weights are looked at or kept.
+        """Reads the loss that is pending; call it before the weights are read or saved.
 
         Raises:
-            TrainingDiverged: as `look`.
+            TrainingDiverged: as `record`.
         """
-        told, self._told = self._told, None
-        if told is None:
+        pending, self._pending = self._pending, None
+        if pending is None:
             return
-        value = told.value()
+        value = pending.value()
         if not np.isfinite(value):
-            raise _diverged(told, value)
+            raise _diverged(pending, value)
         self._values.append(value)
 
     def take_mean(self) -> float:
-        """Of all steps since the last call."""
+        """The mean loss of the steps since the last call; empties the list."""
         self.check_pending()
         values, self._values = self._values, []
         return sum(values) / len(values)
 
 
-def _on_its_way(mean: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event | None]:
+def _copy_to_host(mean: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event | None]:
     if mean.device.type != "cuda":
         return mean, None
     host = torch.empty_like(mean, device="cpu", pin_memory=True).copy_(mean, non_blocking=True)
@@ -85,10 +85,11 @@ def _on_its_way(mean: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event | No
     return host, ready
 
 
-def _diverged(told: _PendingLoss, value: float) -> TrainingDiverged:
-    keys = [f"{row:06d}" for row in told.rows[~told.each.isfinite().cpu().numpy()]]
+def _diverged(pending: _PendingLoss, value: float) -> TrainingDiverged:
+    keys = [f"{row:06d}" for row in pending.rows[~pending.losses.isfinite().cpu().numpy()]]
     keys = keys or ["images of another process"]
     return TrainingDiverged(
-        f"The loss at step {told.step} is {value}; it came from {', '.join(keys[:_NAMED])}. The"
-        " network was not updated with it. Look at those images, or lower train.lr, and run again."
+        f"The loss at step {pending.step} is {value}; it came from {', '.join(keys[:_MOST_KEYS])}."
+        " The network was not updated with it. Look at those images, or lower train.lr, and run"
+        " again."
     )

@@ -1,7 +1,7 @@
-"""train: a corpus becomes a score network.
+"""train: trains the score network on a corpus, by denoising score matching (SM-GAN eq. 10).
 
 Writes score-net/ model.safetensors (averaged weights), model.json (architecture, ladder, how it
-was trained, how well it does per noise band) and train.jsonl; last/ resumes a stopped run.
+was trained, its loss per noise band) and train.jsonl; last/ has the state to resume from.
 """
 
 import contextlib
@@ -9,13 +9,12 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field, field_validator
 
 from ...manifests.errors import ConfigError, Interrupted
 from ...manifests.files.atomic import canonical_digest, sha256_file, write_bytes, write_json
@@ -25,65 +24,21 @@ from ...models.method.diameter import diameter
 from ...models.method.ladder import SIGMA_N, noise_ladder, sigma_at
 from ...models.method.loss import BAND_EDGES, dsm_loss
 from ...models.network.checkpoint import FORMAT, build, load_weights, weights_bytes
-from ...models.network.compiled import BEFOREHAND, Compile, compile_trunk, missing_compiler, named
+from ...models.network.compiled import BEFOREHAND, compile_trunk, missing_compiler
 from ...models.network.device import set_deterministic
 from ...models.network.ema import Ema
-from ...models.network.score_net import Architecture
+from ...models.network.score_net import Architecture, ScoreNet
 from ..common.out_of_memory import explain_out_of_memory
-from ..common.presets import choose_preset
 from ..common.progress import Progress
 from ..corpus.store import Corpus
 from .batches import Batches, BatchShare
 from .checkpoint import load_state, save_best, save_state
+from .config import TrainConfig
+from .log import TrainLog
 from .loss_guard import LossGuard
-from .validation import HELD_IMAGES, band_losses, real_norms
+from .validation import MEASURED_IMAGES, band_losses, real_norms
 
 ALGORITHM = 2  # raised whenever equal options would train another network
-
-
-class TrainConfig(BaseModel, frozen=True, extra="forbid"):
-    """Section `train`. An unset value comes from the preset's row (stages/common/presets.py)."""
-
-    preset: Literal["auto", "paper", "small", "tiny"] = "auto"
-    steps: int | None = Field(default=None, ge=0)  # updates; 0: an untrained network, a control
-    width: int | None = Field(default=None, ge=4)  # g, the size of the network
-    batch: int | None = Field(default=None, ge=1)  # images per update over all processes
-    lr: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    levels: Literal["uniform", "focus"] | None = None
-    # Of levels: focus, which draws mostly below 2 sigma(focus_t0). Unset: generate.t0, so that
-    # another t0 trains another network; named: t0 is free.
-    focus_t0: float | None = Field(default=None, gt=0, lt=1)
-    conditioning: Literal["fourier", "table"] = "fourier"
-    ema: float = Field(default=0.999, ge=0, lt=1)
-    flip: bool = False  # horizontal flips enlarge the distribution: the user's to say
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of the network's trunk
-    compile: Compile = "off"  # torch.compile; graphs: captured as CUDA graphs too
-    checkpoint_every: int | None = Field(default=None, ge=1)  # updates
-
-    _named = field_validator("compile", mode="before")(named)
-
-    def focused_on(self, t0: float | None) -> float | None:
-        """The t0 that training depends on, where generation's is `t0`; None: on none."""
-        return (self.focus_t0 or t0) if self.levels == "focus" else None
-
-    def resolved(self, resolution: int, device_type: str) -> "TrainConfig":
-        """Every unset value filled in from the preset table.
-
-        Raises:
-            ConfigError: `focus_t0` where the levels are not focused.
-        """
-        name, row = choose_preset(self.preset, resolution, device_type)
-        wanted = ("steps", "width", "batch", "lr", "levels", "checkpoint_every")
-        filled = {key: getattr(row, key) for key in wanted if getattr(self, key) is None}
-        if self.precision == "auto":
-            filled["precision"] = "float32"
-        if self.focus_t0 and (self.levels or row.levels) != "focus":
-            raise ConfigError(
-                f"train.focus_t0 is {self.focus_t0:g}, and train.levels is"
-                f" {self.levels or row.levels}{'' if self.levels else f', by preset {name}'}: noise"
-                " is drawn alike at every level. Set train.levels to focus, or leave out focus_t0."
-            )
-        return self.model_copy(update={"preset": name, **filled})
 
 
 def train(
@@ -99,17 +54,20 @@ def train(
 ) -> dict[str, Any]:
     """Trains the network that `config` (resolved) describes; gives model.json's content.
 
-    t0: of the generation to come; `levels: focus` and the choice of the best state look below
-        2 sigma of it, or of `focus_t0` where that is named. stopping: asked at every step; when
-        true, the state is saved and Interrupted raised. The same call goes on from there.
+    out: score-net/; a state of the same training found in it is resumed.
+    t0: generation's; `levels: focus` and the choice of the best state consider levels below
+        2 sigma(t0), or below 2 sigma(focus_t0) where that is set.
+    stopping: polled at every step; when true, the state is saved and Interrupted raised.
 
     Raises:
-        TrainingDiverged: the loss is not finite; nothing was updated with it.
+        TrainingDiverged: the loss is not finite; the weights were not updated with it.
+        Interrupted: `stopping()` became true; the same call resumes.
+        ConfigError: the batch does not divide by the processes, or no two images differ.
     """
-    run = _Run(config, corpus, out, seed, t0, device, progress)
+    run = _TrainingRun(config, corpus, out, seed, t0, device, progress)
     if run.steps == 0:
         run.measure(loss=1.0, rate=0.0)
-    while run.progressed.step < run.steps:
+    while run.state.step < run.steps:
         run.advance_to_checkpoint(stopping)
     return run.finish()
 
@@ -117,15 +75,15 @@ def train(
 def identity_of(
     config: TrainConfig, corpus_digest: str, seed: int, t0: float, processes: int = 1
 ) -> str:
-    """Of a training: only its own state may be continued, to whatever number of steps."""
+    """Identifies a training: a state is resumed only by the same one, whatever its `steps`."""
     free = config.model_dump(exclude={"steps", "preset", "focus_t0"})
     return canonical_digest(
         [ALGORITHM, free, corpus_digest, seed, config.focused_on(t0), processes]
     )
 
 
-class _Run:
-    """One training run: what lives from the first step to the last."""
+class _TrainingRun:
+    """One training, from its first step to its last."""
 
     def __init__(
         self,
@@ -143,34 +101,31 @@ class _Run:
         self.accelerator = Accelerator(cpu=device == "cpu")
         self.device = self.accelerator.device
         set_deterministic(self.device)
-        self._check_world()
+        self._check_batch()
+
+        # Fix the noise ladder, from the exact sigma_1 down to sigma_N.
         self.corpus = corpus
         self.sigma_1 = _sigma_1(corpus, progress)
         self.ladder = noise_ladder(self.sigma_1)
-        # Where generation works; of no account where all levels are drawn alike.
+        # Generation uses the levels below `focus`; None: all are drawn alike.
         focused = config.focused_on(t0)
         self.focus = None if focused is None else 2 * sigma_at(focused, self.sigma_1)
-        side, channels = corpus.images.shape[1], corpus.images.shape[3]
-        architecture = Architecture(channels, side, config.width, config.conditioning)
-        net = build(architecture, self.ladder, image_seed(seed, "weights")).to(self.device)
-        net.trunk_dtype = torch.bfloat16 if config.precision == "bfloat16" else None
-        self.plain = net
+
+        # Build network, EMA and optimiser.
+        self.bare_net = net = self._build_net()
         self.ema = Ema(net, config.ema)
-        if lack := missing_compiler(config.compile, self.device.type):
-            raise ConfigError(f"train.compile: {config.compile} needs {lack}. Set it to off.")
         compile_trunk(net, config.compile)
-        if config.compile != "off":
-            progress.note(f"train: {BEFOREHAND}")
-        optimiser = torch.optim.Adam(net.parameters(), lr=config.lr, fused=True)
+        self.bare_optimiser = torch.optim.Adam(net.parameters(), lr=config.lr, fused=True)
+
+        # Resume from the last state of this training.
         identity = identity_of(config, corpus.digest, seed, t0, self.accelerator.num_processes)
-        self.progressed = load_state(
-            out / "last", identity, net, self.ema, optimiser, at_most=self.steps
+        self.state = load_state(
+            out / "last", identity, net, self.ema, self.bare_optimiser, at_most=self.steps
         )
-        if self.progressed.step:
-            progress.note(f"train: going on from step {self.progressed.step:,}")
-        self.net, self.optimiser = self.accelerator.prepare(net, optimiser)
-        self.raw_optimiser = optimiser
-        self.losses = LossGuard(optimiser, late=self.device.type == "cuda")
+        if self.state.step:
+            progress.note(f"train: going on from step {self.state.step:,}")
+        self.net, self.optimiser = self.accelerator.prepare(net, self.bare_optimiser)
+        self.losses = LossGuard(self.bare_optimiser, deferred=self.device.type == "cuda")
         self.batches = Batches(
             corpus.images,
             self.ladder,
@@ -181,9 +136,23 @@ class _Run:
             device=self.device,
             share=BatchShare(self.accelerator.process_index, self.accelerator.num_processes),
         )
-        self.log = _Log(out / "train.jsonl", self.progressed.step)
+        self.log = TrainLog(out / "train.jsonl", self.state.step)
 
-    def _check_world(self) -> None:
+    def _build_net(self) -> ScoreNet:
+        """The network with its first weights, on the device and in its precision."""
+        config, images = self.config, self.corpus.images
+        assert config.width
+        if lack := missing_compiler(config.compile, self.device.type):
+            raise ConfigError(f"train.compile: {config.compile} needs {lack}. Set it to off.")
+        if config.compile != "off":
+            self.progress.note(f"train: {BEFOREHAND}")
+        side, channels = images.shape[1], images.shape[3]
+        architecture = Architecture(channels, side, config.width, config.conditioning)
+        net = build(architecture, self.ladder, image_seed(self.seed, "weights")).to(self.device)
+        net.trunk_dtype = torch.bfloat16 if config.precision == "bfloat16" else None
+        return net
+
+    def _check_batch(self) -> None:
         if self.batch % self.accelerator.num_processes:
             raise ConfigError(
                 f"train.batch is {self.batch} over all processes, which"
@@ -195,30 +164,37 @@ class _Run:
         """Trains to the next checkpoint, measures on held-out images, saves the state."""
         assert self.config.checkpoint_every
         every = self.config.checkpoint_every
-        first = self.progressed.step
+        first = self.state.step
         end = min((first // every + 1) * every, self.steps)
         started = time.monotonic()
         images = self.steps * self.batch
-        with self._fitting(), self.progress.task("train", images, "images") as advance:
+        with (
+            self._explain_out_of_memory(),
+            self.progress.task("train", images, "images") as advance,
+        ):
             advance(first * self.batch)
             for step in range(first, end):
+                # Update weights and averages.
                 self._update(step)
-                self.progressed.step = step + 1
+                self.state.step = step + 1
                 crash_point("train-step")
                 advance(self.batch)
-                # At a checkpoint what is due there comes first: a resumed run would not do it.
-                if self._any(stopping()) and step + 1 < end:
+
+                # Save and stop on request; at the checkpoint itself, measure first.
+                if self._any_process(stopping()) and step + 1 < end:
                     self.losses.check_pending()
                     self._save()
                     raise Interrupted(
                         f"Training stopped at step {step + 1:,} of {self.steps:,}; the same command"
                         " goes on from there."
                     )
+
+        # Measure the averages per noise band, keep the best, save the state.
         loss = self.losses.take_mean()
         self.measure(loss, (end - first) * self.batch / (time.monotonic() - started))
         self._save()
 
-    def _fitting(self) -> contextlib.AbstractContextManager[None]:
+    def _explain_out_of_memory(self) -> contextlib.AbstractContextManager[None]:
         share = self.batch // self.accelerator.num_processes
         return explain_out_of_memory(
             f"An update with {share} images of {self.corpus.images.shape[1]} px",
@@ -230,27 +206,40 @@ class _Run:
 
     def _update(self, step: int) -> None:
         """One update of weights and averages."""
+        # Draw images x, noise levels sigma and noise z: a function of (seed, step).
         batch = self.batches.draw(step)
-        each = dsm_loss(self.net, batch.x, batch.sigma, batch.noise)
-        mean = each.mean()
-        self.losses.record(step, batch.rows, each.detach(), self._everyones(mean.detach()))
-        self.optimiser.zero_grad()
-        self.accelerator.backward(mean)
-        self.optimiser.step()
-        self.ema.update(self.plain, step + 1)
 
-    def _everyones(self, value: torch.Tensor) -> torch.Tensor:
+        # Forward: || sigma S(x + sigma z, sigma) + z ||^2 / D of each image (SM-GAN eq. 10).
+        losses = dsm_loss(self.net, batch.x, batch.sigma, batch.noise)
+        loss = losses.mean()
+
+        # Stop before a loss that is not finite reaches the weights.
+        self.losses.record(
+            step, batch.rows, losses.detach(), self._mean_over_processes(loss.detach())
+        )
+
+        # Accumulate gradients, averaged over all processes.
+        self.optimiser.zero_grad()
+        self.accelerator.backward(loss)
+
+        # Update weights by Adam.
+        self.optimiser.step()
+
+        # Update EMA.
+        self.ema.update(self.bare_net, step + 1)
+
+    def _mean_over_processes(self, value: torch.Tensor) -> torch.Tensor:
         """The mean over all processes, so that all of them stop where one has to."""
         if self.accelerator.num_processes == 1:
             return value
         mean: torch.Tensor = self.accelerator.reduce(value, "mean")
         return mean
 
-    def _any(self, flag: bool) -> bool:
-        """Whether any process says so."""
+    def _any_process(self, flag: bool) -> bool:
+        """True where the flag is true in any process."""
         if self.accelerator.num_processes == 1:
             return flag
-        return float(self._everyones(torch.tensor(float(flag), device=self.device))) > 0
+        return float(self._mean_over_processes(torch.tensor(float(flag), device=self.device))) > 0
 
     def measure(self, loss: float, rate: float) -> None:
         """The loss per noise band on training and held-out images; keeps the best average."""
@@ -259,16 +248,16 @@ class _Run:
         bands = {"train": self._bands(self.corpus.images)}
         if len(self.corpus.reference):
             bands["held_out"] = self._bands(self.corpus.reference)
-        step = self.progressed.step
+        step = self.state.step
         judged = bands.get("held_out", bands["train"])
         floors = dict(zip(judged, BAND_EDGES[:-1], strict=False))
         below = float("inf") if self.focus is None else self.focus
         low = [loss for band, loss in judged.items() if floors[band] < below]
         score = sum(low) / len(low)
-        best = self.progressed.best_loss
+        best = self.state.best_loss
         if "held_out" not in bands or best is None or score < best:
-            self.progressed.best_loss, self.progressed.best_step = score, step
-            self.progressed.best_bands = bands
+            self.state.best_loss, self.state.best_step = score, step
+            self.state.best_bands = bands
             save_best(self.out / "last", self.ema, step)
             crash_point("best-saved")
         self.log.write(step=step, images=step * self.batch, loss=loss, rate=rate, bands=bands)
@@ -283,12 +272,12 @@ class _Run:
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:
-            save_state(self.out / "last", self.progressed, self.plain, self.ema, self.raw_optimiser)
+            save_state(self.out / "last", self.state, self.bare_net, self.ema, self.bare_optimiser)
             crash_point("state-saved")
         self.accelerator.wait_for_everyone()
 
     def finish(self) -> dict[str, Any]:
-        """Writes the chosen averages and model.json; the latter last, for it is the commit."""
+        """Writes the chosen averages, then model.json, which commits the training."""
         chosen = "best held-out loss" if len(self.corpus.reference) else "last"
         if self.accelerator.is_main_process:
             load_weights(self.ema.net, self.out / "last" / "best.safetensors")
@@ -300,11 +289,11 @@ class _Run:
         return facts
 
     def _facts(self, chosen: str) -> dict[str, Any]:
-        proper, conditioning = self.plain.count_parameters()
+        proper, conditioning = self.bare_net.count_parameters()
         return {
             "format": FORMAT,
             "algorithm": ALGORITHM,
-            "architecture": self.plain.architecture.describe(),
+            "architecture": self.bare_net.architecture.describe(),
             "parameters": {"network": proper, "conditioning": conditioning},
             "ladder": {
                 "sigma_1": self.sigma_1,
@@ -316,11 +305,11 @@ class _Run:
             "weights_sha256": sha256_file(self.out / "model.safetensors"),
             "training": {
                 "options": self.config.model_dump(),
-                "steps": self.progressed.step,
-                "images": self.progressed.step * self.batch,
+                "steps": self.state.step,
+                "images": self.state.step * self.batch,
                 "chosen": chosen,
-                "chosen_step": self.progressed.best_step,
-                "loss_per_band": self.progressed.best_bands,
+                "chosen_step": self.state.best_step,
+                "loss_per_band": self.state.best_bands,
                 "world_size": self.accelerator.num_processes,
                 "device": self.device.type,
                 "torch": torch.__version__,
@@ -329,31 +318,15 @@ class _Run:
         }
 
     def _norm_real(self) -> dict[str, Any]:
-        """||sigma_N S||^2 / D of real images: what `generate.stop: real` stops at."""
+        """Median ||sigma_N S||^2 / D of real images, where `generate.stop: real` stops."""
         held_out = len(self.corpus.reference) > 0
         images = self.corpus.reference if held_out else self.corpus.images
-        norms = real_norms(self.ema.net, self.sigma_1, images[:HELD_IMAGES], self.device)
+        norms = real_norms(self.ema.net, self.sigma_1, images[:MEASURED_IMAGES], self.device)
         return {"median": float(np.median(norms)), "of": "held out" if held_out else "training"}
 
 
-class _Log:
-    """train.jsonl: a line per checkpoint; lines after the step resumed from are dropped."""
-
-    def __init__(self, path: Path, step: int) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Without its end, a line is of a run that was killed while it wrote it.
-        old = path.read_text().splitlines(keepends=True) if path.exists() and step else []
-        whole = (line for line in old if line.endswith("\n"))
-        path.write_text("".join(line for line in whole if json.loads(line)["step"] <= step))
-
-    def write(self, **values: Any) -> None:
-        with open(self.path, "a") as file:
-            file.write(json.dumps(values) + "\n")
-
-
 def _sigma_1(corpus: Corpus, progress: Progress) -> float:
-    """The exact largest distance between two training images; refuses images all alike."""
+    """The exact largest distance between two training images; ConfigError where all are equal."""
     with progress.task("sigma_1", len(corpus.images), "images") as advance:
         found = diameter(corpus.images, advance)
     if found.squared == 0:

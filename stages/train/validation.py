@@ -1,4 +1,4 @@
-"""What a network makes of images that are not mixed: its loss per noise band, its norms."""
+"""Validation: loss per noise band, and score norms, of images that are not mixed."""
 
 import numpy as np
 import torch
@@ -12,10 +12,10 @@ from ...models.method.minimise import score_norm
 from ...models.network.score_net import ScoreNet
 from ..common.tensors import to_unit
 
-HELD_IMAGES = 256  # of a measurement, at most
+MEASURED_IMAGES = 256  # at most, in a measurement
 
 _LEVELS_PER_BAND = 8
-_AT_ONCE = 64
+_BATCH = 64
 
 
 @torch.no_grad()
@@ -28,10 +28,10 @@ def band_losses(
 ) -> dict[str, float]:
     """Denoising loss per noise band; the same images, levels and noise at every call.
 
-    images: uint8 (N, H, W, C); a seeded choice of HELD_IMAGES of them is used.
+    images: uint8 (N, H, W, C); a seeded choice of MEASURED_IMAGES of them is used.
     """
     random = stream(image_seed(seed, f"held-out-{len(images)}"), "bands")
-    count = min(HELD_IMAGES, len(images))
+    count = min(MEASURED_IMAGES, len(images))
     rows = np.sort(random.permutation(len(images))[:count])
     x = to_unit(images[rows], device)
     means = {}
@@ -40,8 +40,8 @@ def band_losses(
         noise = torch.from_numpy(random.standard_normal(tuple(x.shape), dtype=np.float32))
         z = noise.to(device)
         parts = [
-            dsm_loss(net, x[i : i + _AT_ONCE], sigma[i : i + _AT_ONCE], z[i : i + _AT_ONCE])
-            for i in range(0, count, _AT_ONCE)
+            dsm_loss(net, x[i : i + _BATCH], sigma[i : i + _BATCH], z[i : i + _BATCH])
+            for i in range(0, count, _BATCH)
         ]
         means[name] = float(torch.cat(parts).mean())
     return means
@@ -53,7 +53,7 @@ def real_norms(
     """||sigma_N S||^2 / D of unmixed images; (N,)."""
     score = FrozenScore(net, sigma_1, SIGMA_N)
     parts = [
-        score_norm(to_unit(images[i : i + _AT_ONCE], device), score, SIGMA_N).cpu().numpy()
-        for i in range(0, len(images), _AT_ONCE)
+        score_norm(to_unit(images[i : i + _BATCH], device), score, SIGMA_N).cpu().numpy()
+        for i in range(0, len(images), _BATCH)
     ]
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)

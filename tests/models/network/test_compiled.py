@@ -19,7 +19,7 @@ from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.generate.config import GenerateConfig
 from scoremix.stages.generate.generate import generate
 from scoremix.stages.generate.recipe import Recipe
-from scoremix.stages.train.train import TrainConfig
+from scoremix.stages.train.config import TrainConfig
 
 CPU = torch.device("cpu")
 FACTS = {"weights_sha256": "00", "ladder": {"sigma_1": 3.0, "sigma_N": 0.01}}

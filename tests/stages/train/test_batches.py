@@ -1,4 +1,4 @@
-"""What an update is made of, and what a loss that is not a number may do to the weights."""
+"""Training batches, the guard against losses that are not finite, and resumed training."""
 
 import contextlib
 import json
@@ -17,8 +17,9 @@ from scoremix.stages.common.progress import Silent
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
 from scoremix.stages.train import batches, loss_guard
 from scoremix.stages.train.batches import Batches, BatchShare, batch_rows
+from scoremix.stages.train.config import TrainConfig
 from scoremix.stages.train.loss_guard import LossGuard
-from scoremix.stages.train.train import TrainConfig, train
+from scoremix.stages.train.train import train
 
 LADDER = np.geomspace(10, 0.01, 50)
 CPU = torch.device("cpu")
@@ -47,58 +48,58 @@ def test_processes_share_what_one_would_have_drawn() -> None:
 
 def test_images_that_lie_on_the_device_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = [drawing(flip=flip).draw(2) for flip in (False, True)]
-    monkeypatch.setattr(batches, "_resident", batches.on_device)
-    monkeypatch.setattr(batches, "_AT_ONCE", 4)
+    monkeypatch.setattr(batches, "_resident", batches.copy_to_device)
+    monkeypatch.setattr(batches, "_COPY_BATCH", 4)
     for flip, before in zip((False, True), plain, strict=True):
         assert torch.equal(drawing(flip=flip).draw(2).x, before.x)
     assert not torch.equal(plain[0].x, plain[1].x)
 
 
-def update(watch: LossGuard, optimiser: torch.optim.Adam, step: int, bad: bool) -> None:
+def update(guard: LossGuard, optimiser: torch.optim.Adam, step: int, bad: bool) -> None:
     """One step of a network that is one weight; in a bad one the second of three losses is nan."""
     weight = optimiser.param_groups[0]["params"][0]
     each = weight * torch.tensor([1.0, float("nan") if bad else 2.0, 3.0])
-    watch.record(step, np.array([7, 8, 9]), each.detach(), each.detach().mean())
+    guard.record(step, np.array([7, 8, 9]), each.detach(), each.detach().mean())
     optimiser.zero_grad()
     each.mean().backward()
     optimiser.step()
 
 
-@pytest.mark.parametrize("late", [False, True])
-def test_a_loss_that_is_not_finite_never_reaches_the_weights(late: bool) -> None:
+@pytest.mark.parametrize("deferred", [False, True])
+def test_a_loss_that_is_not_finite_never_reaches_the_weights(deferred: bool) -> None:
     weight = torch.nn.Parameter(torch.ones(1))
     optimiser = torch.optim.Adam([weight], lr=0.1, fused=True)
-    watch = LossGuard(optimiser, late)
+    guard = LossGuard(optimiser, deferred)
     for step in range(3):
-        update(watch, optimiser, step, bad=False)
+        update(guard, optimiser, step, bad=False)
     before = weight.detach().clone()
     with pytest.raises(TrainingDiverged, match="loss at step 3 is nan; it came from 000008"):
-        update(watch, optimiser, 3, bad=True)
-        watch.check_pending()
+        update(guard, optimiser, 3, bad=True)
+        guard.check_pending()
     assert torch.equal(weight.detach(), before)
 
 
-def test_read_late_a_bad_loss_is_told_at_the_next_step() -> None:
+def test_a_deferred_bad_loss_raises_at_the_next_step() -> None:
     weight = torch.nn.Parameter(torch.ones(1))
     optimiser = torch.optim.Adam([weight], lr=0.1, fused=True)
-    watch = LossGuard(optimiser, late=True)
-    update(watch, optimiser, 0, bad=True)
+    guard = LossGuard(optimiser, deferred=True)
+    update(guard, optimiser, 0, bad=True)
     with pytest.raises(TrainingDiverged, match="loss at step 0"):
-        update(watch, optimiser, 1, bad=False)
+        update(guard, optimiser, 1, bad=False)
     assert float(weight) == 1.0
 
 
-@pytest.mark.parametrize("late", [False, True])
-def test_the_mean_is_of_the_steps_since_the_last_one(late: bool) -> None:
-    watch = LossGuard(torch.optim.Adam([torch.nn.Parameter(torch.ones(1))], fused=True), late)
+@pytest.mark.parametrize("deferred", [False, True])
+def test_the_mean_is_of_the_steps_since_the_last_one(deferred: bool) -> None:
+    guard = LossGuard(torch.optim.Adam([torch.nn.Parameter(torch.ones(1))], fused=True), deferred)
     for step, value in enumerate((1.0, 2.0)):
-        watch.record(step, np.arange(1), torch.tensor([value]), torch.tensor(value))
-    assert watch.take_mean() == 1.5
-    watch.record(2, np.arange(1), torch.tensor([5.0]), torch.tensor(5.0))
-    assert watch.take_mean() == 5.0
+        guard.record(step, np.arange(1), torch.tensor([value]), torch.tensor(value))
+    assert guard.take_mean() == 1.5
+    guard.record(2, np.arange(1), torch.tensor([5.0]), torch.tensor(5.0))
+    assert guard.take_mean() == 5.0
 
 
-def test_reading_late_trains_the_same_network(
+def test_deferred_reading_trains_the_same_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def trained(name: str) -> bytes:
@@ -109,13 +110,13 @@ def test_reading_late_trains_the_same_network(
 
     data = tiny.make_images(tmp_path / "images")
     at_once = trained("at-once")
-    settled = LossGuard.__init__
+    original = LossGuard.__init__
 
-    def late(self: LossGuard, optimiser: torch.optim.Adam, late: bool) -> None:
-        settled(self, optimiser, True)
+    def always_deferred(self: LossGuard, optimiser: torch.optim.Adam, deferred: bool) -> None:
+        original(self, optimiser, True)
 
-    monkeypatch.setattr(loss_guard.LossGuard, "__init__", late)
-    assert trained("late") == at_once
+    monkeypatch.setattr(loss_guard.LossGuard, "__init__", always_deferred)
+    assert trained("deferred") == at_once
 
 
 @pytest.mark.parametrize("calls", [1, 2, 3, 4])

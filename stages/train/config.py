@@ -1,0 +1,54 @@
+"""Section `train` of the configuration, and how its unset values are filled in."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field, field_validator
+
+from ...manifests.errors import ConfigError
+from ...models.network.compiled import Compile, named
+from ..common.presets import choose_preset
+
+
+class TrainConfig(BaseModel, frozen=True, extra="forbid"):
+    """Section `train`. An unset value comes from the preset's row (stages/common/presets.py)."""
+
+    preset: Literal["auto", "paper", "small", "tiny"] = "auto"
+    steps: int | None = Field(default=None, ge=0)  # updates; 0: an untrained network, a control
+    width: int | None = Field(default=None, ge=4)  # g, the size of the network
+    batch: int | None = Field(default=None, ge=1)  # images per update over all processes
+    lr: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    levels: Literal["uniform", "focus"] | None = None
+    # For `levels: focus`, which draws mostly below 2 sigma(focus_t0). Unset: generate.t0 is used, so
+    # a change of t0 trains another network; set: t0 may change freely.
+    focus_t0: float | None = Field(default=None, gt=0, lt=1)
+    conditioning: Literal["fourier", "table"] = "fourier"
+    ema: float = Field(default=0.999, ge=0, lt=1)
+    flip: bool = False  # horizontal flips; they enlarge the distribution, so the user decides
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of the network's trunk
+    compile: Compile = "off"  # torch.compile; graphs: captured as CUDA graphs too
+    checkpoint_every: int | None = Field(default=None, ge=1)  # updates
+
+    _named = field_validator("compile", mode="before")(named)
+
+    def focused_on(self, t0: float | None) -> float | None:
+        """The t0 that training depends on, given generation's `t0`; None: it depends on none."""
+        return (self.focus_t0 or t0) if self.levels == "focus" else None
+
+    def resolved(self, resolution: int, device_type: str) -> "TrainConfig":
+        """Every unset value filled in from the preset table.
+
+        Raises:
+            ConfigError: `focus_t0` where the levels are not focused.
+        """
+        name, row = choose_preset(self.preset, resolution, device_type)
+        wanted = ("steps", "width", "batch", "lr", "levels", "checkpoint_every")
+        filled = {key: getattr(row, key) for key in wanted if getattr(self, key) is None}
+        if self.precision == "auto":
+            filled["precision"] = "float32"
+        if self.focus_t0 and (self.levels or row.levels) != "focus":
+            raise ConfigError(
+                f"train.focus_t0 is {self.focus_t0:g}, and train.levels is"
+                f" {self.levels or row.levels}{'' if self.levels else f', by preset {name}'}: noise"
+                " is drawn alike at every level. Set train.levels to focus, or leave out focus_t0."
+            )
+        return self.model_copy(update={"preset": name, **filled})

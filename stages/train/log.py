@@ -1,0 +1,22 @@
+"""train.jsonl: the log of a training, a JSON line per checkpoint."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+class TrainLog:
+    """train.jsonl: a line per checkpoint; drops lines after the step that training resumes from."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A line without its end was cut off when the process was killed.
+        old = path.read_text().splitlines(keepends=True) if path.exists() and step else []
+        whole = (line for line in old if line.endswith("\n"))
+        path.write_text("".join(line for line in whole if json.loads(line)["step"] <= step))
+
+    def write(self, **values: Any) -> None:
+        """Appends a line."""
+        with open(self.path, "a") as file:
+            file.write(json.dumps(values) + "\n")
