@@ -18,8 +18,8 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     batch: int | None = Field(default=None, ge=1)  # images per update over all processes
     lr: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     levels: Literal["uniform", "focus"] | None = None
-    # For `levels: focus`, which draws mostly below 2 sigma(focus_t0). Unset: generate.t0 is used, so
-    # a change of t0 trains another network; set: t0 may change freely.
+    # For `levels: focus`, which draws mostly below 2 sigma(focus_t0). Unset: generate.t0 is used,
+    # so a change of t0 trains another network; set: t0 may change freely.
     focus_t0: float | None = Field(default=None, gt=0, lt=1)
     conditioning: Literal["fourier", "table"] = "fourier"
     ema: float = Field(default=0.999, ge=0, lt=1)

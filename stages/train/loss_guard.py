@@ -28,7 +28,7 @@ class _PendingLoss:
 
 
 class LossGuard:
-    """Reads every step's loss: at once on a CPU; `deferred`, on a GPU, when the next step is queued.
+    """Reads every step's loss: at once, or `deferred`, on a GPU, when the next step is queued.
 
     The GPU itself then skips the update of a bad loss: the fused Adam leaves the weights unchanged
     where its `found_inf` is 1.

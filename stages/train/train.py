@@ -5,7 +5,6 @@ was trained, its loss per noise band) and train.jsonl; last/ has the state to re
 """
 
 import contextlib
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +22,7 @@ from ...manifests.plan.random_streams import image_seed
 from ...models.method.diameter import diameter
 from ...models.method.ladder import SIGMA_N, noise_ladder, sigma_at
 from ...models.method.loss import BAND_EDGES, dsm_loss
-from ...models.network.checkpoint import FORMAT, build, load_weights, weights_bytes
+from ...models.network.checkpoint import FORMAT, build, load_weights, read_facts, weights_bytes
 from ...models.network.compiled import BEFOREHAND, compile_trunk, missing_compiler
 from ...models.network.device import set_deterministic
 from ...models.network.ema import Ema
@@ -285,8 +284,7 @@ class _TrainingRun:
             crash_point("weights-written")
             write_json(self.out / "model.json", self._facts(chosen))
         self.accelerator.wait_for_everyone()
-        facts: dict[str, Any] = json.loads((self.out / "model.json").read_text())
-        return facts
+        return read_facts(self.out)
 
     def _facts(self, chosen: str) -> dict[str, Any]:
         proper, conditioning = self.bare_net.count_parameters()
