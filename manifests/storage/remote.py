@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import ConfigError
+from ..extras import require
 from ..files.atomic import sha256_file
 from .location import URL
 from .retry import ReadBackMismatch, RetryPolicy, one_line
@@ -22,7 +23,6 @@ from .retry import ReadBackMismatch, RetryPolicy, one_line
 _BLOCK = 1 << 20  # bytes of a read
 PART = 16 << 20  # bytes of one part of a larger upload; S3 takes no fewer than 5 MiB
 _AT_ONCE = 4  # parts of one upload: with PART, what an upload holds in memory
-_EXTRAS = {"s3": "s3", "s3a": "s3"}  # protocol -> the extra of ours that has its package
 _VERSIONS = ("ETag", "etag", "md5Hash", "version_id", "LastModified", "mtime", "updated", "created")
 logger = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -38,9 +38,9 @@ def open_remote(url: URL, patience: RetryPolicy | None = None) -> "RemoteStore":
     try:
         fs, root = fsspec.url_to_fs(str(url), **_options(url))
     except ImportError as error:
-        extra = _EXTRAS.get(url.protocol)
-        wanted = f'pip install "scoremix-pipeline[{extra}]"' if extra else str(error)
-        raise ConfigError(f"{url} needs a package that is not installed: {wanted}.") from error
+        if url.is_s3:
+            require("s3fs", "s3", str(url))
+        raise ConfigError(f"{url} needs a package that is not installed: {error}.") from error
     except ValueError as error:
         raise ConfigError(
             f"{url} cannot be opened: {error}. Use s3://bucket/prefix or another URL that fsspec"

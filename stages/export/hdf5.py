@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...manifests.errors import ConfigError
+from ...manifests.extras import require
 from ...manifests.trainers.image_bytes import ShardImages
 from ...manifests.trainers.layout import ExportListing
 from ...manifests.trainers.spec import TrainerSpec
@@ -33,7 +33,7 @@ def write_hdf5(
     imgs: (N, 3, R, R) or (N, R, R, 3) as `spec.axes` says, gray repeated; labels: (N,), zeros
     without classes.
     """
-    h5py = _h5py()
+    h5py = require("h5py", "export", "--to hdf5")
     assert spec.file is not None and spec.axes is not None
     data.mkdir()
     path = data / spec.file.format(name=listing.name, resolution=listing.resolution)
@@ -88,14 +88,3 @@ def _batches(listing: ExportListing, tars: ShardImages) -> Iterator[NDArray[np.u
             filled = 0
     if filled:
         yield block[:filled]
-
-
-def _h5py() -> ModuleType:
-    try:
-        import h5py
-    except ImportError as error:
-        raise ConfigError(
-            'HDF5 needs h5py: pip install "scoremix-pipeline[export]", then the same command again.'
-        ) from error
-    module: ModuleType = h5py
-    return module

@@ -6,7 +6,8 @@ from types import ModuleType
 
 import pyarrow.compute as pc
 
-from ...manifests.errors import ConfigError, StorageError
+from ...manifests.errors import StorageError
+from ...manifests.extras import require
 from ...manifests.trainers.image_bytes import ShardImages, rgb_png
 from ...manifests.trainers.layout import ExportListing
 from .folder import Advance
@@ -18,7 +19,7 @@ _COMMIT = 8 << 20  # bytes of images between two commits: what a transaction hol
 
 def write_lmdb(listing: ExportListing, tars: ShardImages, data: Path, advance: Advance) -> None:
     """Writes the folder `data` with data.mdb; its bytes depend on the images alone."""
-    lmdb = _lmdb()
+    lmdb = require("lmdb", "export", "--to lmdb")
     try:
         _write(lmdb, listing, tars, data, advance)
     except lmdb.MapFullError:
@@ -68,14 +69,3 @@ def map_size(listing: ExportListing) -> int:
     images = int(pc.sum(listing.rows["size"]).as_py())
     wanted = 2 * (images + 2 * _PAGE * listing.count) * (3 if listing.to_rgb else 1) + _SPARE
     return -(-wanted // _PAGE) * _PAGE
-
-
-def _lmdb() -> ModuleType:
-    try:
-        import lmdb
-    except ImportError as error:
-        raise ConfigError(
-            'LMDB needs lmdb: pip install "scoremix-pipeline[export]", then the same command again.'
-        ) from error
-    module: ModuleType = lmdb
-    return module

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from ...manifests.errors import ConfigError
+from ...manifests.extras import require
 
 Pixels = NDArray[np.uint8]
 Encoder = Literal["pillow", "isal"]
@@ -33,13 +33,7 @@ def encoder_of(name: str) -> Callable[[Pixels], bytes]:
     """
     if name in ("auto", "pillow"):
         return by_pillow
-    try:
-        import isal  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            'write.encoder: isal needs the package isal: pip install "scoremix-pipeline[fast]",'
-            " or set write.encoder: pillow."
-        ) from error
+    require("isal", "fast", "write.encoder: isal", instead="set write.encoder: pillow")
     return by_isal
 
 

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from ...manifests.errors import ConfigError
+from ...manifests.extras import require
 
 DEVICE = Path("/dev/fuse")
 TOOLS = ("fusermount3", "fusermount")  # libfuse 3's, libfuse 2's
@@ -65,18 +66,12 @@ def options(fuse: ModuleType) -> dict[str, Any]:
 
 def _package() -> ModuleType:
     try:
-        import mfusepy
-    except ImportError as error:
-        raise ConfigError(
-            'mount needs mfusepy: pip install "scoremix-pipeline[mount]", then the same command '
-            "again."
-        ) from error
+        found: ModuleType = require("mfusepy", "mount", "mount")
     except (OSError, AttributeError) as error:  # what it raises without libfuse, or with an old one
         raise ConfigError(
             f"mount needs the library libfuse, which cannot be loaded ({error}). Install it "
             f"(Debian, Ubuntu: `apt install fuse3`; Fedora: `dnf install fuse3-libs`), {INSTEAD}."
         ) from error
-    found: ModuleType = mfusepy
     return found
 
 

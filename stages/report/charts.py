@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...manifests.errors import ConfigError
+from ...manifests.extras import require
 
 Floats = NDArray[np.float64]
 
@@ -141,13 +141,8 @@ def _log_scale(axes: Any, low: float, high: float) -> None:
 
 
 def _axes(title: str) -> tuple[Any, Any]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError(
-            'The report needs matplotlib: pip install "scoremix-pipeline[report]".'
-        ) from error
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    module = require("matplotlib.figure", "report", "The report")
+    figure = module.Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=10, color=_INK, loc="left")
     axes.spines[["top", "right"]].set_visible(False)

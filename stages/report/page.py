@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...manifests.errors import ConfigError
+from ...manifests.extras import require
 from ...manifests.files.atomic import write_bytes
 from ...manifests.storage.store import Store
 from ..corpus.store import open_corpus
@@ -64,17 +64,13 @@ def write_page(facts: RunFacts, training: NDArray[np.uint8], out: Path) -> None:
 
 def render(template: str, values: dict[str, Any]) -> bytes:
     """A template of this folder with everything escaped that it does not mark as made by us."""
-    try:
-        import jinja2
-    except ImportError as error:
-        raise ConfigError(
-            'The report needs jinja2: pip install "scoremix-pipeline[report]".'
-        ) from error
+    jinja2 = require("jinja2", "report", "The report")
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
     )
-    return (environment.get_template(template).render(values) + "\n").encode()
+    page: str = environment.get_template(template).render(values)
+    return (page + "\n").encode()
 
 
 def names_of(metrics: dict[str, Any]) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...manifests.errors import ConfigError, InputError
+from ...manifests.extras import require
 from ..images.decode import Unusable
 from ..images.input import Input
 from .base import Source
@@ -73,7 +74,7 @@ def as_netpbm(pixels: Any) -> bytes:
 
 @lru_cache(maxsize=4)
 def _hdf5(path: str, size: int, mtime_ns: int) -> Any:
-    h5py = _import("h5py", path)
+    h5py = require("h5py", "export", path)
     try:
         return h5py.File(path, "r")
     except OSError as error:
@@ -89,7 +90,7 @@ def open_lmdb(folder: str, what: str) -> Source:
     """
     path = str(Path(folder) / "data.mdb")
     environment = _lmdb(*_identity(path))
-    lmdb = _import("lmdb", path)
+    lmdb = require("lmdb", "export", path)
     try:
         with environment.begin(buffers=False) as view:
             keys = [key for key in view.cursor().iternext(values=False) if _LMDB_KEY.fullmatch(key)]
@@ -122,7 +123,7 @@ def _lmdb_value(identity: tuple[str, int, int], key: bytes) -> bytes:
 
 @lru_cache(maxsize=4)
 def _lmdb(path: str, size: int, mtime_ns: int) -> Any:
-    lmdb = _import("lmdb", path)
+    lmdb = require("lmdb", "export", path)
     try:
         opened = lmdb.open(str(Path(path).parent), readonly=True, lock=False, readahead=False)
         pages = opened.info()["last_pgno"] + 1
@@ -141,15 +142,3 @@ def _identity(path: str) -> tuple[str, int, int]:
 
 def _damaged(path: str, error: Exception) -> InputError:
     return InputError(f"{path} could not be opened ({error}). Fetch or make it again.")
-
-
-def _import(package: str, path: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise ConfigError(
-            f"{path} needs the package {package}, which could not be imported ({error})."
-            ' Install it: pip install "scoremix-pipeline[export]"'
-        ) from error

@@ -1,6 +1,5 @@
 """Small real sets that come with packages: nothing is fetched."""
 
-import importlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
+from ...manifests.extras import require
 from ..images.input import Input
 from .base import Source
 from .folders import file_input
@@ -30,7 +30,7 @@ def open_bundled(source: str, path: str | None) -> Source:
 
 def digits() -> Source:
     """1,797 scans of handwritten digits, 8x8 gray 0..16, ten classes, in scikit-learn's order."""
-    data = _import("sklearn.datasets", "scikit-learn", "digits").load_digits()
+    data = require("sklearn.datasets", "demo", "ingest.source: digits").load_digits()
     inputs = [
         Input(f"{place:04d}.pgm", partial(_pgm, scan / 16), None, str(label), _DIGITS_LICENSE)
         for place, (scan, label) in enumerate(zip(data.images, data.target, strict=True))
@@ -40,14 +40,14 @@ def digits() -> Source:
 
 def faces() -> Source:
     """The first 100 of 200 crops, 25x25 gray 0..1: the faces; the others show none."""
-    crops = _import("skimage.data", "scikit-image", "faces").lfw_subset()[:100]
+    crops = require("skimage.data", "demo", "ingest.source: faces").lfw_subset()[:100]
     inputs = [Input(f"{place:03d}.pgm", partial(_pgm, crop)) for place, crop in enumerate(crops)]
     return Source("the bundled 'faces'", inputs, resolution=24)
 
 
 def pair() -> Source:
     """Two photographs in two classes, A (a cat, 451x300) and B (a coffee cup, 600x400)."""
-    folder = Path(_import("skimage.data", "scikit-image", "pair").__file__).parent
+    folder = Path(require("skimage.data", "demo", "ingest.source: pair").__file__).parent
     inputs = [
         file_input(name, str(folder / name), label, "CC0-1.0")
         for label, name in (("A", "chelsea.png"), ("B", "coffee.png"))
@@ -60,13 +60,3 @@ def _pgm(values: NDArray[np.floating[Any]]) -> bytes:
     height, width = values.shape
     pixels: NDArray[np.uint8] = np.rint(values * 255).astype(np.uint8)
     return f"P5\n{width} {height}\n255\n".encode() + pixels.tobytes()
-
-
-def _import(module: str, package: str, source: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ConfigError(
-            f"ingest.source is {source!r}, which comes with {package}, and that could not be"
-            f' imported ({error}). Install it: pip install "scoremix-pipeline[demo]"'
-        ) from error

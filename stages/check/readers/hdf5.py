@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ....manifests.errors import ConfigError
+from ....manifests.extras import require
 from ....manifests.trainers.spec import TrainerSpec
 from ...common.progress import Progress
 from ...sources.base import MAX_INPUT_BYTES
@@ -46,7 +46,7 @@ def read_hdf5(path: Path, progress: Progress) -> Hdf5:
     Raises:
         ConfigError: h5py is not installed.
     """
-    h5py = _import()
+    h5py = require("h5py", "export", "Reading an HDF5 file")
     contents = Hdf5(path.name)
     try:
         with h5py.File(path, "r") as file:
@@ -54,17 +54,6 @@ def read_hdf5(path: Path, progress: Progress) -> Hdf5:
     except Exception as error:  # h5py raises what it likes for a damaged file
         contents.add("hdf5-damaged", "", str(error)[:120])
     return contents
-
-
-def _import() -> Any:
-    try:
-        import h5py
-    except ImportError as error:
-        raise ConfigError(
-            f"Reading an HDF5 file takes h5py, and that could not be imported ({error}). Install"
-            ' it: pip install "scoremix-pipeline[export]"'
-        ) from error
-    return h5py
 
 
 def _read(file: Any, contents: Hdf5, progress: Progress) -> None:
@@ -92,7 +81,7 @@ def _read(file: Any, contents: Hdf5, progress: Progress) -> None:
 
 def _array(file: Any, key: str, contents: Hdf5) -> Any:
     """The dataset of this key, or None; one that leads out of the file is refused."""
-    h5py = _import()
+    h5py = require("h5py", "export", "Reading an HDF5 file")
     link = file.get(key, getlink=True)
     if link is None:
         there = ", ".join(sorted(map(str, file))[:5]) or "nothing"

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ....manifests.errors import ConfigError
+from ....manifests.extras import require
 from ....manifests.trainers.spec import TrainerSpec
 from ...common.progress import Progress
 from ...sources.base import MAX_INPUT_BYTES
@@ -62,7 +62,7 @@ def read_lmdb(path: Path, progress: Progress) -> Lmdb:
     Raises:
         ConfigError: lmdb is not installed.
     """
-    lmdb = _import()
+    lmdb = require("lmdb", "export", "Reading an LMDB")
     contents = Lmdb()
     if not path.is_dir():
         contents.add("lmdb-is-file", path.name)
@@ -101,17 +101,6 @@ def judge_lmdb(contents: Lmdb, spec: TrainerSpec, findings: CheckFindings) -> di
         known = judge_images(contents.images[side], spec, findings)
         known |= {"side": side, "labels": "none, this format has no labels"}
     return known
-
-
-def _import() -> Any:
-    try:
-        import lmdb
-    except ImportError as error:
-        raise ConfigError(
-            f"Reading an LMDB takes lmdb, and that could not be imported ({error}). Install it:"
-            ' pip install "scoremix-pipeline[export]"'
-        ) from error
-    return lmdb
 
 
 def header_damage(data: Path) -> str:

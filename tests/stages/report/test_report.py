@@ -1,11 +1,10 @@
 """The page: whole in itself, true to the metrics, harmless whatever the inputs are called."""
 
-import builtins
 import json
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 import tiny
@@ -154,14 +153,7 @@ def test_a_missing_package_is_named_and_stops_no_run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any, **more: Any) -> Any:
-        if name == missing:
-            raise ImportError(name)
-        return real(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, missing, None)
     assert cli("report", runs[0]) == 2
     assert 'pip install "scoremix-pipeline[report]"' in capsys.readouterr().err
     assert cli("evaluate", runs[0], "--set", f"evaluate.sheet_rows={len(missing)}") == 0
