@@ -14,8 +14,7 @@ import sys  # noqa: E402
 
 import pytest  # noqa: E402
 
-for folder in (Path(__file__).parent).rglob("*/"):  # helpers of tests
-    sys.path.insert(0, str(folder))
+sys.path.insert(0, str(Path(__file__).parent / "support"))  # what several test files share
 
 
 @pytest.fixture(scope="session")

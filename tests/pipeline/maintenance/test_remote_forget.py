@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tiny
-from test_remote_run import augment, command, digests, empty, store_at
+from remote_runs import augment, command, digests, empty, store_at
 
 from scoremix.manifests.storage.location import URL
 from scoremix.manifests.storage.remote import RemoteStore, open_remote

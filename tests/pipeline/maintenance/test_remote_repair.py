@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-from test_remote_run import augment, command, digests, empty
+from remote_runs import augment, command, digests, empty
 
 from scoremix.manifests.published.index import INDEX
 from scoremix.manifests.published.publish import SUMS

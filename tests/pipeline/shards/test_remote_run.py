@@ -1,6 +1,5 @@
 """A corpus that is built into an object store: the same bytes, whatever comes between."""
 
-import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ import made
 import pytest
 import tiny
 from PIL import Image
+from remote_runs import augment, command, digests, empty, store_at
 
 from scoremix.manifests.errors import ScoreMixError, StorageError
 from scoremix.manifests.published.mirror import MirroredStore, index_in
@@ -18,7 +18,6 @@ from scoremix.manifests.shards.shard import is_complete, read_marker
 from scoremix.manifests.storage.location import URL
 from scoremix.manifests.storage.remote import RemoteStore, open_remote
 from scoremix.manifests.storage.retry import RetryPolicy
-from scoremix.pipeline.cli import commands, exit_code
 
 
 @pytest.fixture(scope="module")
@@ -31,29 +30,6 @@ def local(images: Path) -> dict[str, str]:
     """sha256 of every file of a local build."""
     assert augment(images, images.parent / "local") == 0
     return tiny.digests(images.parent / "local")
-
-
-def command(*words: object) -> int:
-    return exit_code(lambda: commands.main([str(word) for word in words], standalone_mode=False))
-
-
-def augment(images: Path, out: object, *more: object, **options: object) -> int:
-    """Without a network, and without judging: what is built is the same."""
-    quick = tiny.options(**{"generate__method": "mixup", **options})
-    return command("augment", "--data", images, "--out", out, *quick, "--quiet", *more)
-
-
-def store_at(bucket: str, prefix: str = "pets") -> RemoteStore:
-    return open_remote(URL(f"s3://{bucket}/{prefix}"), RetryPolicy(5.0))
-
-
-def digests(store: RemoteStore) -> dict[str, str]:
-    return {name: hashlib.sha256(store.read(name)).hexdigest() for name in store.names()}
-
-
-def empty(store: RemoteStore) -> None:
-    for name in store.names():
-        store.remove(name)
 
 
 def test_the_objects_are_the_files_of_a_local_build(

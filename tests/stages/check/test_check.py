@@ -30,10 +30,10 @@ from broken import (
     write,
     zipped,
 )
+from broken_images import CASES as IMAGE_CASES
+from broken_layouts import CASES as LAYOUT_CASES
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from test_check_images import CASES as IMAGE_CASES
-from test_check_layouts import CASES as LAYOUT_CASES
 
 from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.trainers.requirements import reader_names, specs_of

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from blob_corpus import Corpus, Images, real_looking, same
 from numpy.typing import NDArray
-from test_evaluate import Corpus, Images, real_looking, same
 
 from scoremix.models.metrics.prdc import expected_coverage
 from scoremix.stages.evaluate.evaluate import EvaluateConfig

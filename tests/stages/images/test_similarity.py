@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ingest_inputs import folder, names, png, reasons, tree
 from PIL import Image, ImageEnhance
-from test_ingest import folder, names, png, reasons, tree
 
 from scoremix.manifests.errors import InputError
 from scoremix.stages.common.progress import Silent

@@ -10,7 +10,7 @@ from typing import Any
 
 import fsspec
 import pytest
-import test_sources as kinds
+import source_kinds as kinds
 from fsspec.implementations.memory import MemoryFileSystem
 
 from scoremix.manifests.errors import ConfigError, InputError, StorageError
