@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))  # for 
 
 from made import make_corpus  # noqa: E402
 
-from scoremix.manifests.files.atomic_tree import measured  # noqa: E402
+from scoremix.manifests.files.atomic_tree import count_files  # noqa: E402
 
 TARGETS = {
     "folder (imagefolder)": ["--to", "imagefolder", "--out", "folder"],
@@ -103,7 +103,7 @@ def exported_and_copied(shards: Path, work: Path, words: list[str]) -> dict[str,
     out = work / words[-1]
     command = [sys.executable, __file__, "--one", str(shards), *words[:-1], str(out)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    files, size = measured(out)
+    files, size = count_files(out)
     copy = work / "copy"
     begin = time.perf_counter()
     subprocess.run(["cp", "-r", str(out), str(copy)], check=True)

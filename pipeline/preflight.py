@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..manifests.errors import ConfigError
 from ..manifests.files import atomic
-from ..manifests.published.mirror import MirroredStore, mirror_of
+from ..manifests.published.mirror import MirroredStore, mirror_folder
 from ..manifests.storage.location import URL, Place, place, same_place
 from ..manifests.storage.remote import open_remote
 from ..manifests.storage.retry import RetryPolicy
@@ -87,7 +87,7 @@ def open_shards(shards: Place, run: Path) -> Store:
         return LocalStore(shards)
     asked = RetryPolicy.from_environment()
     remote = open_remote(shards, replace(asked, seconds=min(asked.seconds, _FIRST_LOOK)))
-    return MirroredStore(remote, mirror_of(run))
+    return MirroredStore(remote, mirror_folder(run))
 
 
 def check_owner(job: "Job") -> None:
@@ -116,4 +116,4 @@ def check_owner(job: "Job") -> None:
 def remove_leftovers(run: Path) -> None:
     """Removes what launches of this run that were killed left half written. The caller holds it."""
     for part in _PARTS:
-        atomic.sweep(run / part)
+        atomic.remove_temporaries(run / part)

@@ -71,7 +71,7 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]:
             raise
 
 
-def sweep(folder: Path) -> None:
+def remove_temporaries(folder: Path) -> None:
     """Removes what `replacing` left half written in `folder` where its process was killed."""
     for path in folder.glob(".*.tmp"):
         found = _TEMPORARY.fullmatch(path.name)

@@ -20,7 +20,7 @@ from .crash_points import crash_point
 
 
 @contextlib.contextmanager
-def staging(out: Path) -> Iterator[Path]:
+def staged_tree(out: Path) -> Iterator[Path]:
     """Gives a path beside `out` at which to make its content; nothing of it stays on an error.
 
     Raises LockedError if another process is making the same `out`.
@@ -39,10 +39,10 @@ def staging(out: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def clear(out: Path) -> None:
+def remove_staging(out: Path) -> None:
     """Takes away what a killed export of `out` left beside it."""
     if _place(out).exists():
-        with contextlib.suppress(LockedError), staging(out):
+        with contextlib.suppress(LockedError), staged_tree(out):
             pass
 
 
@@ -83,7 +83,7 @@ def record_path(out: Path) -> Path:
     return out.with_name(f"{out.name}.export.json")
 
 
-def measured(path: Path) -> tuple[int, int]:
+def count_files(path: Path) -> tuple[int, int]:
     """(files, bytes) of a file or of everything below a folder."""
     if not path.is_dir():
         return 1, path.stat().st_size

@@ -77,7 +77,7 @@ def shard_lock(folder: Path, name: str) -> Iterator[bool]:
         yield descriptor is not None
 
 
-def forget_shard_locks(folder: Path) -> None:
+def remove_shard_locks(folder: Path) -> None:
     """Takes the files away once every shard is finished: who looks now finds nothing to make."""
     shutil.rmtree(folder / ".scoremix" / "shards", ignore_errors=True)
 

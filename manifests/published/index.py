@@ -65,7 +65,7 @@ def index_digest(index: Mapping[str, Any]) -> str:
     return canonical_digest({key: value for key, value in index.items() if key != "index_digest"})
 
 
-def promised_hashes(index: Mapping[str, Any]) -> dict[str, str]:
+def indexed_hashes(index: Mapping[str, Any]) -> dict[str, str]:
     """File name -> sha256 for every file that an index speaks of, all but itself and SHA256SUMS."""
     return file_hashes(index["shardlist"], index["files"])
 

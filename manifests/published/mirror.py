@@ -16,7 +16,7 @@ from typing import Any
 
 from ..errors import ScoreMixError
 from ..files.atomic import sha256_file, write_bytes
-from ..shards.replace import upload
+from ..shards.replace import upload_shard
 from ..shards.shard import Marker, read_marker
 from ..storage.remote import RemoteStore, version
 from .index import INDEX
@@ -26,11 +26,11 @@ _FRESH = 2.0  # seconds for which a listing is taken to be true; what we change 
 _AT_ONCE = 16  # markers
 
 
-def mirror_of(run: Path) -> Path:
+def mirror_folder(run: Path) -> Path:
     return run / ".scoremix" / "mirror"
 
 
-def index_in(mirror: Path) -> Path:
+def mirrored_index(mirror: Path) -> Path:
     """index.json as it was last published."""
     return mirror / INDEX
 
@@ -98,7 +98,9 @@ class MirroredStore:
         if marker is None:
             raise ScoreMixError(f"{self.mirror} holds no finished shard {name}. Run again.")
         self._listed = None
-        upload(self.mirror, self.remote, marker, new=self.remote.size(f"{name}.json") is not None)
+        upload_shard(
+            self.mirror, self.remote, marker, new=self.remote.size(f"{name}.json") is not None
+        )
         self.drop(name)
         return marker
 
@@ -112,9 +114,9 @@ class MirroredStore:
         The index is remembered: a bucket that was emptied has no other witness.
         """
         for path in self.mirror.glob("*"):
-            if path.name.partition(".")[0] not in shards and path != index_in(self.mirror):
+            if path.name.partition(".")[0] not in shards and path != mirrored_index(self.mirror):
                 path.unlink(missing_ok=True)
-        write_bytes(index_in(self.mirror), self.remote.read(INDEX))
+        write_bytes(mirrored_index(self.mirror), self.remote.read(INDEX))
 
     def _look(self, age: float) -> dict[str, dict[str, Any]]:
         """A listing that is at most `age` seconds old; markers that are new in it are read."""

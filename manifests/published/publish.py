@@ -35,7 +35,10 @@ _POINTS = {
     "README.md": "card",
     CROISSANT: "croissant",
 }
-SMALL = (*_POINTS, INDEX)  # what follows from shards, plan and facts; SHA256SUMS comes after
+METADATA_FILES = (
+    *_POINTS,
+    INDEX,
+)  # what follows from shards, plan and facts; SHA256SUMS comes after
 _LATER = {CROISSANT}  # corpora that were published before there were such files are whole, too
 
 logger = logging.getLogger(__name__)
@@ -71,8 +74,8 @@ def publish(
     """
     store = LocalStore(shards, temporary) if isinstance(shards, Path) else shards
     markers = finished_markers(store, plan, expected)
-    files = small_files(store, plan, markers, facts)
-    foreign = foreign_files(store)
+    files = metadata_files(store, plan, markers, facts)
+    foreign = extra_files(store)
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()} | foreign
     files[INDEX], sums = index_and_sums(store, plan, markers, facts, hashes)
     stale = _stale(store, markers)
@@ -124,9 +127,9 @@ def is_published(shards: Path | Store) -> bool:
     promised = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     if any(store.size(name) is None for name in promised):
         return False
-    if not promised.keys() >= set(SMALL) - _LATER:
+    if not promised.keys() >= set(METADATA_FILES) - _LATER:
         return False
-    small = [name for name in SMALL if name in promised]
+    small = [name for name in METADATA_FILES if name in promised]
     return all(store.sha256(name) == promised[name] for name in small)
 
 
@@ -183,7 +186,7 @@ def finished_markers(
     return [marker for marker in markers if marker is not None]
 
 
-def small_files(
+def metadata_files(
     shards: Path | Store,
     plan: pa.Table,
     markers: list[Marker],
@@ -238,12 +241,12 @@ def _check_fields(manifest: pa.Table) -> None:
             )
 
 
-def foreign_files(shards: Path | Store) -> dict[str, str]:
+def extra_files(shards: Path | Store) -> dict[str, str]:
     """Hashes of files that are none of ours: they are kept, and SHA256SUMS covers them."""
     hashes = {}
     store = store_of(shards)
     for name in store.names():
-        if name in (*SMALL, SUMS) or SHARD_FILE.fullmatch(name):
+        if name in (*METADATA_FILES, SUMS) or SHARD_FILE.fullmatch(name):
             continue
         if not name.isprintable() or "\\" in name:
             raise ScoreMixError(f"{store} holds a file that SHA256SUMS cannot name: {name!r}.")

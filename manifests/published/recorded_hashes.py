@@ -17,8 +17,8 @@ from typing import Any
 from ..files.atomic import json_bytes
 from ..shards.shard import Marker
 from ..storage.store import Store, store_of
-from .index import INDEX, index_digest, promised_hashes
-from .publish import SMALL, SUMS
+from .index import INDEX, index_digest, indexed_hashes
+from .publish import METADATA_FILES, SUMS
 
 LINE = re.compile(rb"([0-9a-f]{64})  ([^\r\n\\]+)\n")
 EXTENSIONS = ("tar", "parquet", "json")
@@ -54,7 +54,7 @@ class RecordedHashes:
     def lacks(self, file: str) -> bool:
         """Whether what was published is known, and `file` was no part of it."""
         published = self.promised if self.index is not None else self.sums
-        return any(name in published for name in SMALL) and file not in published
+        return any(name in published for name in METADATA_FILES) and file not in published
 
     def confirms(self, file: str, digest: str) -> bool:
         """Whether bytes made anew are the old ones: a witness says so or, without one, the eye."""
@@ -63,7 +63,7 @@ class RecordedHashes:
 
     def without_index(self) -> "RecordedHashes":
         """What is left to trust where the index is another corpus's, whoever summed it."""
-        sums = {file: digest for file, digest in self.sums.items() if file not in SMALL}
+        sums = {file: digest for file, digest in self.sums.items() if file not in METADATA_FILES}
         return replace(self, sums=sums, promised={}, index=None)
 
     def sound(self, name: str, rows_digest: str, recipe_digest: str) -> bool:
@@ -118,7 +118,7 @@ def read_recorded_hashes(
     index = _sound_index(store.read(INDEX)) if found.get(INDEX) else None
     if INDEX not in found and not summed and remembered is not None and remembered.is_file():
         index = _sound_index(remembered.read_bytes())
-    promised = promised_hashes(index) if index is not None else {}
+    promised = indexed_hashes(index) if index is not None else {}
     markers = {name: _marker(store, name) for name in names if found.get(f"{name}.json")}
     known = {name: marker for name, marker in markers.items() if marker is not None}
     return RecordedHashes(found, sums, promised, index, known)
@@ -135,7 +135,7 @@ def _sound_index(raw: bytes) -> dict[str, Any] | None:
     try:
         index = json.loads(raw)
         if json_bytes(index) == raw and index["index_digest"] == index_digest(index):
-            promised_hashes(index)
+            indexed_hashes(index)
             return dict(index)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

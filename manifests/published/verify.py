@@ -24,9 +24,9 @@ from ..files.atomic import json_bytes, read_parquet
 from ..plan.plan import group_by_shard, rows_digest
 from ..plan.schema import MANIFEST, PLAN
 from ..shards.shard import Marker
-from ..shards.tar import damaged, walked
+from ..shards.tar import compare_members, damaged_images
 from ..storage.store import Store, store_of
-from .index import INDEX, promised_hashes, shard_entries
+from .index import INDEX, indexed_hashes, shard_entries
 from .index import index_digest as digest_of_index
 from .partition import Partition
 from .pixel_check import wrong_pixels
@@ -115,7 +115,7 @@ def _read_index(findings: _VerifyState) -> None:
     try:
         index = json.loads(raw)
         if json_bytes(index) == raw and index["index_digest"] == digest_of_index(index):
-            findings.promised = promised_hashes(index)
+            findings.promised = indexed_hashes(index)
             findings.index = {name: index[name] for name in _COMPARED}
             return
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -223,7 +223,7 @@ def _check_shard(findings: _VerifyState, name: str, rows: pa.Table) -> Marker | 
         findings.report(f"{name}.parquet", "has other rows than manifest.parquet")
     file = f"{name}.tar"
     if findings.found.get(file):
-        check = walked if findings.sound(file) else damaged
+        check = compare_members if findings.sound(file) else damaged_images
         try:
             with findings.shards.open(file) as tar:
                 for what in check(tar, rows.to_pylist()):

@@ -15,7 +15,7 @@ from ..storage.remote import RemoteStore
 from .shard import Marker
 
 
-def upload(made: Path, store: RemoteStore, marker: Marker, *, new: bool) -> None:
+def upload_shard(made: Path, store: RemoteStore, marker: Marker, *, new: bool) -> None:
     """The same in an object store: NAME.tar and NAME.parquet of `made` and, both checked, `marker`.
 
     new: other bytes than before, so the old marker goes first.
@@ -31,7 +31,7 @@ def upload(made: Path, store: RemoteStore, marker: Marker, *, new: bool) -> None
     crash_point("installed-json")
 
 
-def install(made: Path, shards: Path, name: str, *, new: bool) -> None:
+def install_shard(made: Path, shards: Path, name: str, *, new: bool) -> None:
     """Moves NAME.tar, NAME.parquet and NAME.json from `made`, on the same file system.
 
     new: other bytes than before. Files that an interrupted call has moved are not missed.

@@ -12,7 +12,7 @@ from .shard import Marker, committed
 from .tar import TarWriter
 
 
-def rewrite(
+def rewrite_shard(
     shards: Path, made: Path, temporary: Path, marker: Marker, kept: pa.Table, rows_digest: str
 ) -> Marker:
     """Writes the shard of `marker` with the samples of `kept` (plan rows) into the folder `made`.

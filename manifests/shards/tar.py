@@ -90,7 +90,7 @@ _ZEROS = bytes(tarfile.BLOCKSIZE)
 _REST = sum(_TEMPLATE) - sum(_TEMPLATE[_SIZE]) - sum(_TEMPLATE[_CHECKSUM]) + 8 * ord(" ")
 
 
-def damaged(source: Path | BinaryIO, rows: list[dict[str, Any]]) -> Iterator[str]:
+def damaged_images(source: Path | BinaryIO, rows: list[dict[str, Any]]) -> Iterator[str]:
     """Of a tar that is not what it was: the samples whose image bytes are hit."""
     hit = []
     with _opened(source) as tar:
@@ -102,7 +102,7 @@ def damaged(source: Path | BinaryIO, rows: list[dict[str, Any]]) -> Iterator[str
     yield f"has damage in {len(hit)} of {len(rows)} images: {', '.join(hit[:_NAMED])}{more}"
 
 
-def walked(source: Path | BinaryIO, rows: list[dict[str, Any]]) -> Iterator[str]:
+def compare_members(source: Path | BinaryIO, rows: list[dict[str, Any]]) -> Iterator[str]:
     """Every member of a tar against the manifest's rows."""
     samples: list[tuple[str, dict[str, tarfile.TarInfo]]] = []
     with _opened(source) as file, tarfile.open(fileobj=file, mode="r:") as tar:

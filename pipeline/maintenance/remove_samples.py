@@ -15,8 +15,8 @@ from ...manifests.files.atomic import storage_errors
 from ...manifests.files.crash_points import crash_point
 from ...manifests.published.mirror import MirroredStore
 from ...manifests.published.publish import SHARD_FILE, unpublish
-from ...manifests.shards.replace import install
-from ...manifests.shards.rewrite import rewrite
+from ...manifests.shards.replace import install_shard
+from ...manifests.shards.rewrite import rewrite_shard
 from ...manifests.shards.shard import Marker, read_marker
 from ...manifests.storage.store import LocalStore, Store
 from ...stages.write.write import ShardTask
@@ -64,7 +64,7 @@ def _in_folder(shards: Path, made: Path, item: ShardTask) -> None:
         if not _rewritten(shards, made, made.parent, read_marker(shards, name), item):
             _remove(LocalStore(shards), name)
             return
-    install(made, shards, name, new=True)
+    install_shard(made, shards, name, new=True)
 
 
 def _in_store(store: MirroredStore, temporary: Path, item: ShardTask) -> None:
@@ -103,7 +103,7 @@ def _rewritten(
     try:
         if marker is None:
             raise VerifyError(f"{item.name} has no marker")
-        rewrite(shards, made, temporary, marker, item.rows, item.rows_digest)
+        rewrite_shard(shards, made, temporary, marker, item.rows, item.rows_digest)
     except StorageError:
         raise
     except ScoreMixError:

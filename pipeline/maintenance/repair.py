@@ -15,15 +15,15 @@ from ...manifests.files.atomic import canonical_digest, json_bytes, write_bytes
 from ...manifests.files.crash_points import crash_point
 from ...manifests.published.croissant import CROISSANT
 from ...manifests.published.index import INDEX
-from ...manifests.published.mirror import index_in, mirror_of
+from ...manifests.published.mirror import mirror_folder, mirrored_index
 from ...manifests.published.publish import (
-    SMALL,
+    METADATA_FILES,
     SUMS,
+    extra_files,
     finished_markers,
-    foreign_files,
     index_and_sums,
+    metadata_files,
     render_sums,
-    small_files,
     unpublish,
 )
 from ...manifests.published.recorded_hashes import (
@@ -33,7 +33,7 @@ from ...manifests.published.recorded_hashes import (
     read_recorded_hashes,
 )
 from ...manifests.published.verify import Problem, verify
-from ...manifests.shards.replace import install, upload
+from ...manifests.shards.replace import install_shard, upload_shard
 from ...manifests.shards.shard import FileFacts, Marker, marker_for
 from ...manifests.storage.location import URL, Place, same_place
 from ...manifests.storage.remote import RemoteStore
@@ -85,7 +85,7 @@ def repair(
         StorageError: the disk refuses; the same command resumes.
     """
     names = [work.name for work in run.planned.work]
-    temporary, remembered = _temporary(place, run.folder), index_in(mirror_of(run.folder))
+    temporary, remembered = _temporary(place, run.folder), mirrored_index(mirror_folder(run.folder))
     shards = LocalStore(place, temporary / "repair") if isinstance(place, Path) else store_of(place)
     last = remembered if isinstance(place, URL) else None
     hashes = _of_this_run(run, place, read_recorded_hashes(shards, names, last))
@@ -221,10 +221,10 @@ def _compare(job: _Repair, name: str, made: Marker) -> None:
 
 def _install(job: _Repair, marker: Marker, *, new: bool) -> None:
     if isinstance(job.shards, LocalStore):
-        install(job.temporary, job.shards.root, marker.shard, new=new)
+        install_shard(job.temporary, job.shards.root, marker.shard, new=new)
         return
     assert isinstance(job.shards, RemoteStore)
-    upload(job.temporary, job.shards, marker, new=new)
+    upload_shard(job.temporary, job.shards, marker, new=new)
     for path in job.temporary.glob(f"{marker.shard}.*"):
         path.unlink()
 
@@ -237,7 +237,7 @@ def _mend_small(job: _Repair) -> None:
     tables = ("plan.parquet", "manifest.parquet")
     whole = [name for name in tables if job.hashes.matches(name) and not job.has_new]
     sound = {name: (shards.size(name) or 0, job.hashes.found[name]) for name in whole}
-    files = small_files(shards, planned.rows, markers, facts, sound)
+    files = metadata_files(shards, planned.rows, markers, facts, sound)
     if job.hashes.lacks(CROISSANT):  # published before there were such files
         del files[CROISSANT]
     kept = {name for name in files if job.hashes.matches(name) and not job.has_new}
@@ -276,8 +276,8 @@ def _foreign(job: _Repair) -> dict[str, str]:
     hashes = job.hashes
     if hashes.index is not None:
         files: dict[str, str] = hashes.index["files"]
-        return {name: digest for name, digest in files.items() if name not in SMALL}
-    there = foreign_files(job.shards)
+        return {name: digest for name, digest in files.items() if name not in METADATA_FILES}
+    there = extra_files(job.shards)
     return {name: hashes.sums.get(name, digest) for name, digest in there.items()}
 
 

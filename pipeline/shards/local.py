@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ...manifests.errors import StorageError
 from ...manifests.files.atomic import read_parquet, storage_errors
-from ...manifests.files.lock import folder_lock, forget_shard_locks
+from ...manifests.files.lock import folder_lock, remove_shard_locks
 from ...manifests.published.publish import is_published, unpublish, write_plan
 from ...manifests.shards.shard import Marker, read_marker
 from ...manifests.storage.location import Place
@@ -86,7 +86,7 @@ class LocalDestination:
         return str(self.shards)
 
     def clean(self) -> None:
-        forget_shard_locks(self.run)
+        remove_shard_locks(self.run)
         if self.shards.is_dir():
             shutil.rmtree(self.temporary(), ignore_errors=True)
 

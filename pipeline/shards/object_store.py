@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from ...manifests.errors import StorageError
 from ...manifests.files.atomic import read_parquet
-from ...manifests.files.lock import forget_shard_locks
-from ...manifests.published.mirror import MirroredStore, mirror_of
+from ...manifests.files.lock import remove_shard_locks
+from ...manifests.published.mirror import MirroredStore, mirror_folder
 from ...manifests.published.publish import is_published, plan_bytes, unpublish, write_plan
 from ...manifests.shards.shard import Marker, read_marker
 from ...manifests.storage.location import URL
@@ -31,14 +31,14 @@ class ObjectStoreDestination:
     def __init__(self, url: URL, run: Path, stopping: Callable[[], bool]) -> None:
         self.url, self.run = url, run
         self.store = MirroredStore(
-            open_remote(url, RetryPolicy.from_environment(stopping)), mirror_of(run)
+            open_remote(url, RetryPolicy.from_environment(stopping)), mirror_folder(run)
         )
 
     def __str__(self) -> str:
         return str(self.url)
 
     def clean(self) -> None:
-        forget_shard_locks(self.run)
+        remove_shard_locks(self.run)
         shutil.rmtree(self._temporary(), ignore_errors=True)
         if Ledger(self.run).shards == str(self.url):  # else they may be another's, under way
             self.store.remote.abort_unfinished()

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from ...manifests.errors import ConfigError, Interrupted, LockedError
-from ...manifests.files.lock import forget_shard_locks, run_lock, shard_lock
+from ...manifests.files.lock import remove_shard_locks, run_lock, shard_lock
 from ...models.network.compiled import BEFOREHAND
 from ...stages.corpus.store import check_pixels
 from .. import environment, launch, preflight
@@ -95,7 +95,7 @@ def _published(
         if context.ledger.why("write", inputs) is not None or not destination.is_published():
             destination.publish(builder)
             context.ledger.record("write", inputs, shards=len(builder.planned.work))
-        forget_shard_locks(context.job.folder)
+        remove_shard_locks(context.job.folder)
         return True
 
 

@@ -16,7 +16,13 @@ import pyarrow.compute as pc
 
 from ...manifests.errors import ConfigError, StorageError
 from ...manifests.files.atomic import json_bytes, storage_errors
-from ...manifests.files.atomic_tree import clear, commit_tree, measured, record_path, staging
+from ...manifests.files.atomic_tree import (
+    commit_tree,
+    count_files,
+    record_path,
+    remove_staging,
+    staged_tree,
+)
 from ...manifests.files.crash_points import crash_point
 from ...manifests.trainers.commands import Commands, commands_for
 from ...manifests.trainers.image_bytes import open_tars
@@ -69,13 +75,13 @@ def export(shards: Path, out: Path, config: ExportConfig, *, progress: Progress)
     request = _request(listing, spec, out)
     made = _is_other(out, request, config.overwrite)
     if not made:
-        clear(out)
-        files, size = measured(out)
+        remove_staging(out)
+        files, size = count_files(out)
     if made:
-        with staging(out) as data:
+        with staged_tree(out) as data:
             _check_space(out, listing)
             _write(listing, spec, data, out, progress)
-            files, size = measured(data)
+            files, size = count_files(data)
             record = {"format": RECORD_FORMAT, "request": request, "files": files, "bytes": size}
             commit_tree(data, out, json_bytes(record | _describe_request(listing)))
     commands = commands_for(spec, listing, out.absolute())
@@ -131,7 +137,7 @@ def _is_other(out: Path, request: dict[str, Any], overwrite: bool) -> bool:
             f"{out} exists and no export made it: {record_path(out).name} is not beside it. "
             f"Nothing was changed. {remedy}."
         )
-    whole = measured(out) == (record["files"], record["bytes"])
+    whole = count_files(out) == (record["files"], record["bytes"])
     if whole and record["request"] == request:
         return False
     if overwrite:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scoremix.manifests.files.atomic import json_bytes
-from scoremix.manifests.published.index import index_digest, promised_hashes
+from scoremix.manifests.published.index import index_digest, indexed_hashes
 from scoremix.manifests.published.publish import render_sums
 
 Damage = Callable[[Path], None]
@@ -112,6 +112,6 @@ def without_croissant(shards: Path) -> None:
     index = json.loads((shards / "index.json").read_text())
     del index["files"]["croissant.json"]
     (shards / "index.json").write_bytes(json_bytes(index | {"index_digest": index_digest(index)}))
-    sums = promised_hashes(index)
+    sums = indexed_hashes(index)
     sums["index.json"] = hashlib.sha256((shards / "index.json").read_bytes()).hexdigest()
     (shards / "SHA256SUMS").write_bytes(render_sums(sums))

@@ -107,15 +107,15 @@ def _plain(value: Any) -> Any:
 
 
 def test_corpora_from_before_it_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small_files = publishing.small_files
+    metadata_files = publishing.metadata_files
 
     def before(*given: Any, **named: Any) -> dict[str, bytes]:
-        files = small_files(*given, **named)
+        files = metadata_files(*given, **named)
         del files[CROISSANT]
         return files
 
     with monkeypatch.context() as older:
-        older.setattr(publishing, "small_files", before)
+        older.setattr(publishing, "metadata_files", before)
         shards = made.make_corpus(tmp_path)
     assert not (shards / CROISSANT).exists()
     assert verify(shards) == [] and is_published(shards)

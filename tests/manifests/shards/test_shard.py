@@ -23,7 +23,7 @@ from scoremix.manifests.files.crash_points import SHARD_POINTS
 from scoremix.manifests.plan.plan import PlanOptions, build_plan, group_by_shard, rows_digest
 from scoremix.manifests.plan.schema import MANIFEST, PLAN, SAMPLE_FIELDS, SOURCES
 from scoremix.manifests.shards.shard import Marker, Sample, commit_shard, is_complete, read_marker
-from scoremix.manifests.shards.tar import damaged, header, walked
+from scoremix.manifests.shards.tar import compare_members, damaged_images, header
 
 NAME = "aug-000000"
 
@@ -346,17 +346,17 @@ def test_damage_to_a_tar_is_named(tmp_path: Path) -> None:
     commit(tmp_path)
     path = tmp_path / "shards" / f"{NAME}.tar"
     rows = pq.read_table(path.with_suffix(".parquet")).to_pylist()
-    assert list(walked(path, rows)) == []
-    assert list(damaged(path, rows)) == ["has damage in 0 of 4 images: "]
+    assert list(compare_members(path, rows)) == []
+    assert list(damaged_images(path, rows)) == ["has damage in 0 of 4 images: "]
     for place, column in ((1, "offset"), (2, "size"), (3, "sha256"), (0, "lambda")):
         wrong = [dict(row) for row in rows]
         wrong[place][column] = 1 if column != "sha256" else "0"
-        (what,) = walked(path, wrong)
+        (what,) = compare_members(path, wrong)
         assert what.startswith(f"sample {rows[place]['key']} does not agree")
     data = bytearray(path.read_bytes())
     data[rows[2]["offset"] + 5] ^= 1
     path.write_bytes(data)
-    assert list(damaged(path, rows)) == [f"has damage in 1 of 4 images: {rows[2]['key']}"]
+    assert list(damaged_images(path, rows)) == [f"has damage in 1 of 4 images: {rows[2]['key']}"]
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from PIL import Image
 from remote_runs import augment, command, digests, empty, store_at
 
 from scoremix.manifests.errors import ScoreMixError, StorageError
-from scoremix.manifests.published.mirror import MirroredStore, index_in
+from scoremix.manifests.published.mirror import MirroredStore, mirrored_index
 from scoremix.manifests.published.publish import SUMS
 from scoremix.manifests.published.verify import verify
 from scoremix.manifests.shards.shard import is_complete, read_marker
@@ -311,4 +311,4 @@ def test_shards_of_an_earlier_plan_leave_the_mirror(broken: Broken, mirror: Path
     broken.fs.pipe_file(f"{broken.root}/index.json", b"as it was published")
     MirroredStore(broken, mirror).keep({NAME})
     assert {path.stem for path in mirror.iterdir()} == {NAME, "index"}
-    assert index_in(mirror).read_bytes() == b"as it was published"  # a witness for repair
+    assert mirrored_index(mirror).read_bytes() == b"as it was published"  # a witness for repair

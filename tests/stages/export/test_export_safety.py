@@ -17,7 +17,7 @@ import tiny
 from made import make_corpus
 
 from scoremix.manifests.errors import StorageError
-from scoremix.manifests.files.atomic_tree import staging
+from scoremix.manifests.files.atomic_tree import staged_tree
 from scoremix.manifests.files.crash_points import EXPORT_POINTS
 from scoremix.manifests.trainers.image_bytes import ShardImages
 from scoremix.pipeline.cli import commands, exit_code
@@ -353,7 +353,7 @@ def test_a_second_process_is_told_that_the_first_is_at_it(
     shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "a.zip"
-    with staging(out) as data:
+    with staged_tree(out) as data:
         data.write_bytes(b"half")
         assert export(shards, out, "--to", "stylegan") == 5
         assert data.read_bytes() == b"half"
