@@ -1,7 +1,7 @@
 """The spine: one page that tells ingest -> train -> plan -> generate -> write -> evaluate.
 
     cli        the commands; exit codes; the one place that prints
-    export_command, mount_command  `export` and `mount`; what they share is in layout_options
+    export_command, mount_command  `export` and `mount`; what they share is in options
     run_commands  `run`, `augment` and `evaluate`
     making     what shards are made from, at hand
     product    the place where the shards lie (remote_product: in an object store)

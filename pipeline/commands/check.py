@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from ...manifests.errors import VerifyError
+from .options import QUIET
 
 if TYPE_CHECKING:
     from ...stages.check.report import CheckResult
 
 
-def _known(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+def _reader_name(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> str | None:
     """The name of a target or trainer in lower case; looked up when used, not for --help."""
     from ...manifests.trainers.requirements import reader_names
 
@@ -25,15 +28,15 @@ def _known(context: click.Context, parameter: click.Parameter, value: str | None
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option(
     "--for",
-    "wanted",
-    callback=_known,
+    "reader",
+    callback=_reader_name,
     metavar="TARGET|TRAINER",
     help="stylegan, imagefolder, unpaired, hdf5, lmdb, or a trainer as in docs/check.md, such as"
     " stylegan3, stargan-v2, biggan, cut. Default: tell who can read it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The whole report as JSON.")
-@click.option("--quiet", is_flag=True, help="No progress.")
-def check(path: Path, wanted: str | None, as_json: bool, quiet: bool) -> None:
+@QUIET
+def check(path: Path, reader: str | None, as_json: bool, quiet: bool) -> None:
     """Say whether a trainer reads the corpus at PATH to its end: any corpus, ours or not.
 
     PATH: a folder or zip of images, an HDF5 file, a folder with an LMDB. Every image is decoded.
@@ -43,26 +46,26 @@ def check(path: Path, wanted: str | None, as_json: bool, quiet: bool) -> None:
     from ...stages.check.report import shell_name
     from ..progress import ProgressReporter
 
-    verdicts = check_corpus(path, wanted, ProgressReporter(quiet))
+    verdicts = check_corpus(path, reader, ProgressReporter(quiet))
     readable = any(one.readable for one in verdicts)
     if as_json:
-        report = {"path": shell_name(path), "for": wanted, "readable": readable}
+        report = {"path": shell_name(path), "for": reader, "readable": readable}
         listed = {"verdicts": [one.as_json() for one in verdicts]}
         click.echo(json.dumps(report | listed, indent=2))
-    elif wanted is None:
+    elif reader is None:
         click.echo(_overview(verdicts))
     else:
-        click.echo("\n".join(_told(one) for one in verdicts))
+        click.echo("\n".join(_in_full(one) for one in verdicts))
     if not readable:
-        reader = wanted or "any trainer that is known here"
-        where = "are listed above" if wanted or as_json else "come with --for, as in --for stylegan"
+        who = reader or "any trainer that is known here"
+        where = "are listed above" if reader or as_json else "come with --for, as in --for stylegan"
         raise VerifyError(
-            f"{shell_name(path)} cannot be read to its end by {reader}. The findings and their"
+            f"{shell_name(path)} cannot be read to its end by {who}. The findings and their"
             f" remedies {where}."
         )
 
 
-def _told(verdict: "CheckResult") -> str:
+def _in_full(verdict: "CheckResult") -> str:
     """One verdict in full: findings, facts, options."""
     from ...stages.check.report import facts_line
 
@@ -80,7 +83,7 @@ def _overview(verdicts: list["CheckResult"]) -> str:
     lines = []
     for target in dict.fromkeys(one.target for one in verdicts):
         mine = [one for one in verdicts if one.target == target]
-        yes = ", ".join(_noted(one) for one in mine if one.readable) or "nobody"
+        yes = ", ".join(_with_warnings(one) for one in mine if one.readable) or "nobody"
         lines.append(f"{target + ':':<13}read by {yes}")
         no: dict[str, list[str]] = {}
         for one in mine:
@@ -92,7 +95,7 @@ def _overview(verdicts: list["CheckResult"]) -> str:
     return "\n".join([*lines, facts_line(known)] if known else lines)
 
 
-def _noted(verdict: "CheckResult") -> str:
+def _with_warnings(verdict: "CheckResult") -> str:
     count = len(verdict.findings)
     return verdict.name + (f" ({count} warning{'s' if count > 1 else ''})" if count else "")
 

@@ -7,8 +7,14 @@ import click
 
 from ...manifests.storage.location import Place
 from ...manifests.trainers.spec import TARGETS
-from .layout_options import describe_listing, layout_options, parse_domains, print_commands
-from .options import PLACE
+from .options import (
+    PLACE,
+    QUIET,
+    describe_listing,
+    layout_options,
+    parse_domains,
+    print_commands,
+)
 
 if TYPE_CHECKING:
     from ...stages.export.export import Exported
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
 @layout_options(TARGETS)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder, or .zip.")
 @click.option("--overwrite", is_flag=True, help="Replace an export, or a file, that is in the way.")
-@click.option("--quiet", is_flag=True, help="No progress.")
+@QUIET
 def export(shards: Place, out: Path, quiet: bool, domains: str | None, **options: Any) -> None:
     """Write SHARDS in the layout that an existing GAN trainer reads, without a changed line there.
 
@@ -35,10 +41,10 @@ def export(shards: Place, out: Path, quiet: bool, domains: str | None, **options
     folder = find_local_shards(shards)
     with stop_on_signal() as stopping:
         done = write(folder, out, config, progress=Stoppable(ProgressReporter(quiet), stopping))
-    _tell(done)
+    _print_result(done)
 
 
-def _tell(done: "Exported") -> None:
+def _print_result(done: "Exported") -> None:
     """What is there now, and what to do with it."""
     from ..progress import format_bytes
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...manifests.storage.location import Place
-from .layout_options import describe_listing, layout_options, parse_domains, print_commands
-from .options import PLACE
+from .options import PLACE, describe_listing, layout_options, parse_domains, print_commands
 
 if TYPE_CHECKING:
     from ...stages.mount.mount import Mounted
@@ -33,11 +32,11 @@ def mount(shards: Place, place: Path, domains: str | None, **options: Any) -> No
     config = MountConfig(**options, domains=parse_domains(domains))
     folder = find_local_shards(shards)
     with stop_on_signal(signal.SIGHUP, patient=True) as stopping:
-        serve(folder, place, config, ready=_tell, stopping=stopping)
+        serve(folder, place, config, ready=_print_result, stopping=stopping)
     click.echo(f"{place} is unmounted.", err=True)
 
 
-def _tell(done: "Mounted") -> None:
+def _print_result(done: "Mounted") -> None:
     """What can be read now, what to do with it, and how to end it."""
     click.echo(f"{done.place}: {describe_listing(done.listing)}; {done.files:,} files, read-only")
     print_commands(done.commands)

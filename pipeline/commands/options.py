@@ -1,12 +1,22 @@
-"""Options and parameter types that several commands share: --device, --set, --quiet, places."""
+"""Options and parameter types that several commands share: places, --device, --set, layouts.
 
+Also the text with which `export` and `mount` end.
+"""
+
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ...manifests.errors import ConfigError
 from ...manifests.storage.location import Place, place
+
+if TYPE_CHECKING:
+    from ...manifests.trainers.commands import Commands
+    from ...manifests.trainers.layout import ExportListing
+
+Command = Callable[..., Any]
 
 
 class PlaceType(click.ParamType[Place]):
@@ -48,3 +58,66 @@ SET = click.option(
     help="Override a value, as in generate.ratio=5; may be repeated.",
 )
 QUIET = click.option("--quiet", is_flag=True, help="No progress.")
+
+
+def layout_options(targets: Sequence[str]) -> Callable[[Command], Command]:
+    """The options of LayoutChoice; `domains` arrives as one text, for parse_domains."""
+    options = (
+        click.option("--to", type=click.Choice(targets), help="The layout; --trainer implies it."),
+        click.option(
+            "--trainer", metavar="NAME", help="What will read it; a wrong name lists them all."
+        ),
+        click.option("--ratio", type=click.IntRange(0), help="Rounds 0 to this one. Default: all."),
+        click.option("--real-only", is_flag=True, help="The real images alone: for evaluation."),
+        click.option(
+            "--rgb",
+            is_flag=True,
+            help="Gray images as RGB; a trainer that needs it implies it.",
+        ),
+        click.option(
+            "--hard-labels",
+            type=click.Choice(["argmax"]),
+            help="Soft labels become the class of the largest weight.",
+        ),
+        click.option(
+            "--domains", metavar="A,B", help="unpaired: the classes of trainA and trainB."
+        ),
+    )
+
+    def with_options(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return with_options
+
+
+def parse_domains(domains: str | None) -> tuple[str, str] | None:
+    """ "cats,dogs" -> ("cats", "dogs"); raises ConfigError for another number of names."""
+    if domains is None:
+        return None
+    names = domains.split(",")
+    if len(names) != 2:
+        raise ConfigError(f"--domains {domains!r} was given; name two classes, as in cats,dogs.")
+    return names[0], names[1]
+
+
+def describe_listing(listing: "ExportListing") -> str:
+    """ "11,000 images of 64 px, RGB, class labels"."""
+    labels = {"none": "no labels", "hard": "class labels", "soft": "soft labels"}[listing.labels]
+    colours = "RGB" if listing.channels == 3 else "gray"
+    return f"{listing.count:,} images of {listing.resolution} px, {colours}, {labels}"
+
+
+def print_commands(commands: "Commands") -> None:
+    """Prints the trainer's own commands, to copy, and its notes."""
+    lines = {
+        "train": commands.train,
+        "the real images alone, for the evaluation": commands.real,
+        "evaluate": commands.evaluate,
+    }
+    for title, line in lines.items():
+        if line:
+            click.echo(f"{title}:\n  {line}")
+    for note in commands.notes:
+        click.echo(f"note: {note}")
