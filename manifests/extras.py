@@ -1,4 +1,7 @@
-"""Imports packages that only some commands need; where one is missing, says what to install."""
+"""Imports packages that only some commands need; where one is missing, says what to install.
+
+models/, which imports nothing of the other folders, raises errors of the same form itself.
+"""
 
 import importlib
 from typing import Any
@@ -6,34 +9,25 @@ from typing import Any
 from .errors import ConfigError
 
 # Where a package is not named as the module that it installs.
-_PACKAGES = {"cleanfid": "clean-fid", "skimage": "scikit-image", "sklearn": "scikit-learn"}
+_PACKAGES = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
 
 
-def require(
-    module: str,
-    extra: str | None,
-    user: str,
-    *,
-    instead: str = "",
-    error: type[Exception] = ConfigError,
-) -> Any:
+def require(module: str, extra: str, user: str, *, instead: str = "") -> Any:
     """The module `module`, imported; it comes with the extra `extra` of this package.
 
-    extra: None for a package that no extra installs.
     user: what needs it, as the subject of a sentence: "The report".
     instead: what else the user can do: "set write.encoder: pillow".
 
     Raises:
-        `error`: the module, or one that it needs, cannot be imported.
+        ConfigError: the module, or one that it needs, cannot be imported.
     """
     try:
         return importlib.import_module(module)
-    except ImportError as cause:
+    except ImportError as error:
         top = module.partition(".")[0]
-        package = _PACKAGES.get(top, top)
-        what = f'"scoremix-pipeline[{extra}]"' if extra else package
-        raise error(
-            f"{user} needs the package {package}, which cannot be imported"
-            f" ({str(cause).splitlines()[0]}). Install it: pip install {what}"
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(
+            f"{user} needs the package {_PACKAGES.get(top, top)}, which cannot be imported"
+            f' ({reason}). Install it: pip install "scoremix-pipeline[{extra}]"'
             + (f", or {instead}." if instead else ".")
-        ) from cause
+        ) from error

@@ -19,8 +19,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...manifests.extras import require
-
 Images = NDArray[np.uint8]
 Vectors = NDArray[np.float64]
 
@@ -122,24 +120,20 @@ class Inception:
                 " Rename the file if it is that network."
             )
         self.weights_sha256: str | None = file_sha256(path)
-        # These two import without torchvision; cleanfid.fid would not.
-        network, resize = (
-            require(
-                f"cleanfid.{name}",
-                "eval",
-                "evaluate.features: inception",
-                instead="use evaluate.features: pixels",
-                error=FeaturesError,
-            )
-            for name in ("inception_torchscript", "resize")
-        )
+        try:  # these two import without torchvision; cleanfid.fid would not
+            from cleanfid.inception_torchscript import InceptionV3W
+            from cleanfid.resize import build_resizer
+        except ImportError as error:
+            raise FeaturesError(
+                "evaluate.features: inception needs the package clean-fid, which cannot be imported"
+                f' ({error}). Install it: pip install "scoremix-pipeline[eval]", or use'
+                " evaluate.features: pixels."
+            ) from error
         self.name = "inception"
         self.verified = self.weights_sha256 == known_sha256
         self.kd, self.fd = ("kid", "fid") if self.verified else ("kd_inception", "fd_inception")
-        self._resize: Callable[[Any], Any] = resize.build_resizer("clean")
-        self._net = network.InceptionV3W(
-            str(path.parent), download=False, resize_inside=False
-        ).eval()
+        self._resize: Callable[[Any], Any] = build_resizer("clean")
+        self._net = InceptionV3W(str(path.parent), download=False, resize_inside=False).eval()
 
     def describe(self) -> dict[str, Any]:
         return {

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...manifests.extras import require
 from ..features.extractors import FeaturesError, Images, file_sha256
 from .diversity import Diversity
 from .neighbours import Floats
@@ -21,7 +20,6 @@ LINEAR_SHA256 = "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c
 
 _TRUNK = {0: "slice1", 3: "slice2", 6: "slice3", 8: "slice4", 10: "slice5"}  # convolution -> where
 _AT_ONCE = 32
-_INSTEAD = "take the mean distance of features"
 
 
 class Lpips:
@@ -36,12 +34,12 @@ class Lpips:
     def __init__(self, trunk: Path, known_sha256: str = TRUNK_SHA256) -> None:
         self.weights_sha256 = file_sha256(trunk)
         try:
-            lpips = require("lpips", None, "LPIPS", instead=_INSTEAD, error=FeaturesError)
-        except RuntimeError as error:
-            first = str(error).splitlines()[0]
+            import lpips
+        except (ImportError, RuntimeError) as error:  # torchvision of another torch: RuntimeError
             raise FeaturesError(
-                f"LPIPS needs a torchvision that fits the installed torch ({first}). Install the"
-                f" two together, or {_INSTEAD}."
+                "LPIPS needs the packages lpips and torchvision, which cannot be imported"
+                f" ({str(error).splitlines()[0]}). Install them: pip install lpips, or use the mean"
+                " distance of features."
             ) from error
         linear = Path(lpips.__file__).parent / "weights" / "v0.1" / "alex.pth"
         self._linear_sha256 = file_sha256(linear)

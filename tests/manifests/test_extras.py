@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from scoremix.manifests.errors import ConfigError, StorageError
+from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.extras import require
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_module_that_is_there_is_returned() -> None:
-    assert require("json.decoder", None, "A test").JSONDecoder
+    assert require("json.decoder", "dev", "A test").JSONDecoder
 
 
 def test_one_that_is_not_is_named_with_its_extra_and_the_alternative() -> None:
@@ -23,8 +23,8 @@ def test_one_that_is_not_is_named_with_its_extra_and_the_alternative() -> None:
         "The metric needs the package no_such_package, which cannot be imported (No module named"
         " 'no_such_package'). Install it: pip install \"scoremix-pipeline[eval]\", or use pixels."
     )
-    with pytest.raises(StorageError, match=r"pip install no_such_package\.$"):
-        require("no_such_package", None, "The store", error=StorageError)
+    with pytest.raises(ConfigError, match=r'\[eval\]"\.$'):
+        require("no_such_package", "eval", "The metric")
 
 
 def test_every_extra_that_is_named_exists_and_has_its_package() -> None:

@@ -90,5 +90,5 @@ def test_without_package_or_weights_it_says_what_to_do(
         Lpips(tmp_path / "absent.pth")
     (tmp_path / "any.pth").write_bytes(b"weights")
     monkeypatch.setitem(sys.modules, "lpips", None)
-    with pytest.raises(FeaturesError, match="LPIPS needs the package lpips"):
+    with pytest.raises(FeaturesError, match="LPIPS needs the packages lpips and torchvision"):
         Lpips(tmp_path / "any.pth")
