@@ -1,9 +1,9 @@
 # scoremix-pipeline as a batch job: docs/docker.md has the commands.
 #
 #   BASE         any image with Python 3.11 to 3.13 and its venv module
-#   TORCH        the torch to install; what constraints.txt pins was tested
+#   TORCH        the torch to install; the version in constraints.txt is the one tested
 #   TORCH_INDEX  a further package index, such as PyTorch's own with its CPU builds; empty: the
-#                default one, whose torch for Linux brings CUDA
+#                default one, whose torch for Linux includes CUDA
 #   EXTRAS       of setup.cfg
 #   REVISION     the commit, for the label; deploy/build-image.sh fills it in
 ARG BASE=python:3.11-slim-bookworm
@@ -16,7 +16,7 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=igno
 RUN python3 -m venv /opt/scoremix
 WORKDIR /build
 
-# From what changes least to what changes most: torch, the other packages, the project.
+# Layers in order of increasing change: torch, the other packages, the project.
 COPY constraints.txt ./
 RUN /opt/scoremix/bin/pip install -c constraints.txt \
     ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} "${TORCH}"
@@ -27,7 +27,7 @@ RUN python3 requirements.py setup.cfg "${EXTRAS}" > requirements.txt \
 FROM build AS packages
 RUN /opt/scoremix/bin/pip uninstall -y -q pip
 
-# Under a root of its own: the image's layer of the project holds no package.
+# Installs under a separate root, so that the project's layer contains no other package.
 FROM build AS project
 COPY pyproject.toml README.md LICENSE ./
 COPY manifests manifests
@@ -38,7 +38,7 @@ RUN /opt/scoremix/bin/pip install -c constraints.txt --no-deps --root /project .
 
 FROM ${BASE}
 COPY --from=packages /opt/scoremix /opt/scoremix
-# Whoever the caller is: no home, no name, a read-only root file system, and still it runs.
+# Runs as any caller: without a home or a user name, on a read-only root file system.
 ENV PATH=/opt/scoremix/bin:${PATH} \
     HOME=/tmp USER=scoremix XDG_CACHE_HOME=/tmp/.cache \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \

@@ -1,13 +1,13 @@
-"""AROUND: what is not the network - shards, sigma_1, the growth of the cost, the command's start.
+"""AROUND: the work beside the network - shards, sigma_1, the growth of the cost, the start-up time.
 
     python benchmarks/around.py --out benchmarks/results/around
 
 * shards: images encoded and committed as shards (hashed, synced, with Parquet and marker), by both
   encoders, against webdataset.ShardWriter with Pillow's PNG, one thread, no manifest and no sync;
   in turn, the median of the pairs' ratios.
-* sigma_1: exact, at 1,000, 10,000 and 70,000 images; and by brute force where that is bearable.
-* growth: processor-seconds an image of 100, 1,000 and 10,000 images at 8 px and 10 steps, and the
-  peak memory, each in a process of its own.
+* sigma_1: exact, at 1,000, 10,000 and 70,000 images; and by brute force where that is feasible.
+* growth: processor-seconds per image of 100, 1,000 and 10,000 images at 8 px and 10 steps, and the
+  peak memory, each in its own process.
 * start: `scoremix-pipeline --help`.
 """
 
@@ -148,7 +148,7 @@ def by_shard_writer(images: np.ndarray[Any, Any], folder: Path) -> None:
 
 
 def by_ours(images: np.ndarray[Any, Any], work: ShardTask, folder: Path, encoder: str) -> None:
-    """As the build writes them, with everything but the images' making."""
+    """Writes shards as the build does, from images that are already made."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     sources = SampleSources(["0" * 64] * len(images), [None] * len(images), [0] * len(images), 0)
@@ -203,7 +203,7 @@ def sigma_1(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _many(count: int, side: int) -> np.ndarray[Any, Any]:
-    """`count` images out of 2,000 natural-looking ones, each moved and scaled in its own way."""
+    """`count` different images: 2,000 natural-looking ones, shifted and scaled."""
     base = smooth_images(2000, side, 3)
     random = np.random.default_rng(3)
     images = np.empty((count, side, side, 3), np.uint8)
@@ -215,7 +215,7 @@ def _many(count: int, side: int) -> np.ndarray[Any, Any]:
 
 
 def brute_force(images: np.ndarray[Any, Any]) -> int:
-    """All pairs, by blocks of products; exact in float64."""
+    """sigma_1 over all pairs, by blocks of products; exact in float64."""
     flat = images.reshape(len(images), -1).astype(np.float64)
     squares = (flat**2).sum(axis=1)
     return int(
@@ -244,7 +244,7 @@ def growth(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def grown(count: int) -> dict[str, Any]:
-    """Images of 8 px and 10 steps, generated; the process's own seconds and memory."""
+    """Generates images of 8 px with 10 steps; returns this process's seconds and memory."""
     images = smooth_images(512, 8, 1)
     torch.manual_seed(0)
     net = build(Architecture(1, 8, 16), noise_ladder(3.0)).requires_grad_(False).eval()

@@ -1,10 +1,10 @@
-"""EVALUATE: time and peak memory of judging many images against held-out ones.
+"""EVALUATE: time and peak memory of evaluating many images against held-out ones.
 
     python benchmarks/evaluate.py --features mobilenetv2.pt --out benchmarks/results/evaluate
 
-A corpus of 1,100 real images (1,000 beside 1,000 held out ones) and ten rounds of mixup, 11,000 of
-its images judged with every record; and a folder of 11,000 images judged as a GAN's samples, first
-with features to be worked out, then with those of real images kept. At --quick a tenth of all.
+Evaluates a corpus of 1,100 real images (1,000 beside 1,000 held out ones) and ten rounds of mixup,
+11,000 of its images with every record; and a folder of 11,000 images as a GAN's samples, first
+without, then with cached features of the real images. --quick: a tenth of everything.
 """
 
 import argparse

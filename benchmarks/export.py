@@ -1,11 +1,11 @@
-"""EXPORT: how fast shards become a trainer's folder, zip, HDF5 or LMDB, against `cp -r`.
+"""EXPORT: rate and memory of exporting a folder, zip, HDF5 file or LMDB, against `cp -r`.
 
     python benchmarks/export.py --out benchmarks/results/export
 
-Makes a corpus of 11,000 images at 64 px (1,000 real, ten rounds), exports it to every target in a
-process of its own, each followed by `cp -r` of what was exported and one sync, in turn and three
-times. The rate is payload bytes over seconds, sync included on both sides; memory is the process's
-peak beyond what importing it takes. Prints a Markdown table and writes it beside a JSON.
+Makes a corpus of 11,000 images at 64 px (1,000 real, ten rounds) and exports it to every target in
+its own process, each followed by `cp -r` of the export and one sync, in turn and three times. The
+rate is payload bytes per second, sync included on both sides; memory is the process's peak beyond
+that of its imports. Prints a Markdown table and writes it beside a JSON.
 """
 
 import argparse
@@ -117,9 +117,9 @@ def exported_and_copied(shards: Path, work: Path, words: list[str]) -> dict[str,
 
 
 def one(words: list[str]) -> None:
-    """In the process of its own: exports, prints seconds and peak memory as JSON.
+    """Exports in this process and prints seconds and peak memory as JSON.
 
-    Without pandas, as in a plain install: pyarrow loads it at the first chance, where it is there.
+    Hides pandas, which a plain install lacks: pyarrow would load it.
     """
     sys.meta_path.insert(0, WithoutPandas())
     from scoremix.stages.common.progress import Silent
@@ -148,7 +148,7 @@ def resident() -> int:
 
 
 def peak() -> int:
-    """Its peak; not getrusage's, which begins with the peak of the process that started this."""
+    """Its peak; not getrusage's, which starts from the peak of the parent process."""
     return _memory("VmHWM")
 
 

@@ -1,4 +1,4 @@
-"""How fast a folder is ingested, against a plain single-threaded loop over the same files.
+"""INGEST: rate of ingesting a folder, against a plain single-threaded loop over the same files.
 
     python benchmarks/ingest.py --images 20000 --side 256 --out benchmarks/results/ingest
 
@@ -25,7 +25,7 @@ from scoremix.stages.ingest.ingest import IngestConfig, ingest
 
 
 def generate(folder: Path, count: int, side: int, suffix: str) -> None:
-    """Smooth random images with some detail, of which no two are equal."""
+    """Writes smooth random images with some detail, all different."""
     folder.mkdir(parents=True)
     random = np.random.default_rng(0)
     coarse = random.integers(0, 256, (64, 12, 12, 3), dtype=np.uint8)
@@ -39,7 +39,7 @@ def generate(folder: Path, count: int, side: int, suffix: str) -> None:
 
 
 def plain_loop(folder: Path, side: int) -> np.ndarray:
-    """What people write: one file after the other."""
+    """The usual training script's loop: one file after the other."""
     images = []
     for name in sorted(os.listdir(folder)):
         with Image.open(folder / name) as opened:

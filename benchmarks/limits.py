@@ -1,4 +1,4 @@
-"""What this machine could do at most, and how its work is timed."""
+"""The machine's peak rates of convolutions and matrix products, and the timing of work."""
 
 import argparse
 import contextlib
@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 @contextlib.contextmanager
 def stock_settings(device: torch.device) -> Iterator[None]:
-    """PyTorch as it comes: without the deterministic kernels that the project's own work sets."""
+    """PyTorch's defaults, without the deterministic kernels that the project sets."""
     if device.type != "cuda":
         yield
         return
@@ -37,7 +37,7 @@ def stock_settings(device: torch.device) -> Iterator[None]:
 
 
 def peak_gb(work: Callable[[], object]) -> float:
-    """What a GPU's tensors take at most while `work` runs, with all that lives there before."""
+    """Peak memory of a GPU's tensors while `work` runs, including what was allocated before."""
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     work()
@@ -69,7 +69,7 @@ def rate(work: Callable[[], int], device: torch.device) -> float:
 
 
 def network_flops(net: ScoreNet, side: int, channels: int, device: torch.device) -> float:
-    """Of one image forward; a multiply-add is two."""
+    """Floating-point operations of one image's forward pass; a multiply-add counts as two."""
     x = torch.zeros(1, channels, side, side, device=device)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(x, torch.ones(1, device=device))
@@ -112,7 +112,7 @@ def convolution_rate(
 def matrix_rate(options: argparse.Namespace, device: torch.device) -> float:
     """The best rate of a product of large square matrices, floating-point operations a second."""
     dtype = torch.bfloat16 if options.precision == "bfloat16" else torch.float32
-    # As convolutions do by themselves, so that the two rates are of one arithmetic.
+    # The setting that convolutions use by default, so that both rates are of the same arithmetic.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
     side = 8192 if device.type == "cuda" else 2048
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Generation for minutes, and the time in which a GPU runs no kernel."""
+"""Steady generation for minutes, and the share of time in which a GPU runs no kernel."""
 
 import argparse
 import time
@@ -20,7 +20,7 @@ def steady(
     options: argparse.Namespace,
     device: torch.device,
 ) -> dict[str, Any]:
-    """Whole micro-batches at the published settings for some time; and what 10,000 would take."""
+    """Generates micro-batches at the published settings for some time; extrapolates to 10,000."""
     config = options_of(batch, options.precision, *PUBLISHED, options.compile)
     rows = plan_rows(1000 * batch, len(images))
     made = generate(

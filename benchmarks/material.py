@@ -1,4 +1,4 @@
-"""Images, plan rows and options that speed is measured with."""
+"""Test images, plan rows and options for the speed benchmarks."""
 
 from typing import Any
 

@@ -1,10 +1,10 @@
-"""Peak memory of whole commands, with every process they start.
+"""MEMORY: peak memory of whole commands, including every process they start.
 
     python benchmarks/memory.py ingest --images 100000 --side 32
     python benchmarks/memory.py augment --images 1000 --side 64
 
-Sampled every 20 ms from /proc: resident memory, and of it what is not the pages of a mapped file
-(corpus/images.npy is mapped; the kernel drops its pages when it needs them).
+Samples /proc every 20 ms: resident memory, and the part of it that does not belong to a mapped file
+(corpus/images.npy is mapped; the kernel drops its pages when it needs memory).
 """
 
 import argparse
@@ -19,7 +19,7 @@ from ingest import generate
 
 
 def tree(root: int) -> list[int]:
-    """`root` and everything it started, directly or not."""
+    """`root` and all its descendants."""
     found = [root]
     for pid in found:
         for task in Path(f"/proc/{pid}/task").glob("*/children"):
@@ -37,7 +37,7 @@ def resident(pid: int) -> tuple[int, int]:
 
 
 def watch(command: list[str]) -> dict[str, float]:
-    """Runs the command to its end; peaks in bytes over all its processes together."""
+    """Runs the command to its end; peak bytes over the sum of all its processes."""
     begin = time.perf_counter()
     process = subprocess.Popen(command)
     peaks = [0, 0]
@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--side", type=int, default=64, help="pixels of files and corpus")
     parser.add_argument("--out", type=Path, help="PATH.json gets another entry")
-    asked, more = parser.parse_known_args()  # what is not known here is the command's
+    asked, more = parser.parse_known_args()  # unknown options belong to the command
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         generate(root / "images", asked.images, asked.side, "png")

@@ -4,9 +4,9 @@
         --lengths 0,100,200,400,600 --out benchmarks/results/digits
 
 Trains one network through the given lengths (updates; 0 is an untrained control), and at each
-makes the same plan rows with every variant. Distances are to held-out images and over rows with
-lambda in [.1, .9]; "unmixed" are training images through the same denoising: what the network
-costs. Prints a Markdown table and writes it beside a JSON of all figures.
+generates the same plan rows with every variant. Distances are to held-out images and over rows with
+lambda in [.1, .9]; "unmixed" are training images after the same denoising: the error of the network
+alone. Prints a Markdown table and writes it beside a JSON of all figures.
 """
 
 import argparse
@@ -147,7 +147,7 @@ def _corpus(options: argparse.Namespace, folder: Path) -> Corpus:
 def _trained(
     options: argparse.Namespace, corpus: Corpus, out: Path, length: int, device: str
 ) -> TrainedNet:
-    """Goes on from the length before: equal options but for `steps` are one training."""
+    """Continues from the previous length: options that differ in `steps` alone are one training."""
     config = TrainConfig(
         preset="tiny",
         steps=length,
@@ -201,7 +201,7 @@ def _real_through(
     real: Any,
     device: str,
 ) -> float | None:
-    """Kernel distance of unmixed images after the same denoising: what the network costs."""
+    """Kernel distance of unmixed images after the same denoising: the error of the network."""
     if wanted.get("steps"):
         return None
     place = rows.column_names.index("lambda")

@@ -1,12 +1,12 @@
-"""MOUNT: how fast a mounted corpus is listed and read, against the exported one.
+"""MOUNT: rate of listing and reading a mounted corpus, against the exported one.
 
     python benchmarks/mount.py --out benchmarks/results/mount
 
 Makes a corpus of 11,000 images at 64 px (1,000 real, ten rounds), exports it as an imagefolder, and
 mounts it anew for each repeat: the tree is listed (names; then with every file's attributes), every
 file compared with the exported one, and both are read by a torch DataLoader (2 processes, decoding
-included, shuffled), in turn. The first listing and reading of a mount are also told: there the
-kernel has nothing of it yet. Needs FUSE and the extra `mount`.
+included, shuffled), in turn. The first listing and reading of a mount are reported separately: the
+kernel has cached nothing yet. Needs FUSE and the extra `mount`.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def measure(work: Path, options: argparse.Namespace) -> dict[str, Any]:
 def one(
     shards: Path, out: Path, place: Path, workers: int, *, export_first: bool
 ) -> dict[str, float]:
-    """A new mount, listed and read; then both read, one after the other.
+    """Lists and reads a new mount; then reads mount and export, one after the other.
 
     Seconds, and images per second.
     """
@@ -123,7 +123,7 @@ def names(folder: Path) -> int:
 
 
 def attributes(folder: Path) -> int:
-    """As `ls -lR` does."""
+    """Reads every file's attributes, as `ls -lR` does."""
     return sum(
         os.stat(os.path.join(above, name)).st_size
         for above, _, files in os.walk(folder)
@@ -152,7 +152,7 @@ class Images(torch.utils.data.Dataset[torch.Tensor]):
 
 
 def rate(folder: Path, workers: int) -> float:
-    """Images per second of one epoch, the start of the loader's processes included."""
+    """Images per second of one epoch, including the start of the loader's processes."""
     order = torch.Generator().manual_seed(0)
     loader = torch.utils.data.DataLoader(
         Images(folder), batch_size=64, shuffle=True, num_workers=workers, generator=order

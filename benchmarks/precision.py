@@ -1,10 +1,10 @@
-"""PRECISION: what bfloat16 changes in a trained network's images: rate, pixels, kernel distance.
+"""PRECISION: the effect of bfloat16 on a trained network's images: rate, pixels, kernel distance.
 
     python benchmarks/precision.py runs/photos --features mobilenetv2.pt \
         --out benchmarks/results/precision
 
-The run's own options with pairs drawn among all training images and lambda uniform in [.1, .9], so
-that distances are those of the hardest rows, not of the run's plan.
+Uses the run's own options, with pairs drawn among all training images and lambda uniform in
+[.1, .9], so that distances are those of the hardest rows, not of the run's plan.
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""SPEED: training and generation against the yardstick, and how near the processor's own rate.
+"""SPEED: training and generation against the yardstick and against the processor's peak rate.
 
     python benchmarks/speed.py --out benchmarks/results/speed-cpu
 
 Per size: images a second of training and of generation by the project and by the yardstick
 (yardstick.py: plain eager PyTorch of standard modules), in turn, the median of the pairs' ratios;
 floating-point operations a second against the best that convolutions of the network's shapes reach
-here; pixels of both after 100 steps of Algorithm 1. Weights are of a short training, so that a
-gradient is what it is in use. Equal weights, plan rows, noise, precision and batch throughout.
+here; pixels of both after 100 steps of Algorithm 1. Weights come from a short training, so that
+gradients are realistic. Equal weights, plan rows, noise, precision and batch throughout.
 """
 
 import argparse
@@ -135,8 +135,8 @@ def measure(side: int, options: argparse.Namespace, device: torch.device) -> dic
 
 
 def network_calls(steps: int, levels: int) -> int:
-    """In forward passes of an image: a step's gradient on x costs one more; two norms more than
-    the steps work out anyway."""
+    """Cost of an image in forward passes: a step's gradient on x counts as one more; two norms
+    beyond those that the steps compute anyway."""
     return 2 * steps + levels + 2
 
 
@@ -145,7 +145,7 @@ def shares(flops: float, convolution: float, matrix: float) -> dict[str, float]:
 
 
 def pairs(ours: Callable[[], float], other: Callable[[], float], repeats: int) -> dict[str, Any]:
-    """Rates of both, in turn; the ratio is the median of the pairs'."""
+    """Measures both in turn; the ratio is the median of the pairs' ratios."""
     ours(), other()
     found = [(ours(), other()) for _ in range(repeats)]
     ratios = sorted(a / b for a, b in found)
@@ -237,7 +237,7 @@ def compared(
     options: argparse.Namespace,
     device: torch.device,
 ) -> dict[str, Any]:
-    """Rates of both, their ratio; on a GPU the memory of both."""
+    """Rates of both and their ratio; on a GPU also their memory."""
     found = pairs(lambda: rate(ours, device), lambda: rate(other, device), options.repeats)
     if device.type == "cuda":
         found |= {"peak_gb": peak_gb(ours), "yardstick_peak_gb": peak_gb(other)}
@@ -273,7 +273,7 @@ def by_yardstick(
 def same_pixels(
     trained: TrainedNet, images: np.ndarray[Any, Any], batch: int, device: torch.device
 ) -> dict[str, Any]:
-    """How many pixels are within a grey level after the published 100 steps and 25 levels."""
+    """Share of pixels within a grey level after the published 100 steps and 25 levels."""
     batch = min(batch, _COMPARED)
     rows = plan_rows(batch, len(images))
     config = options_of(batch, "float32", *PUBLISHED)

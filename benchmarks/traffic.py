@@ -1,10 +1,10 @@
-"""TRAFFIC: bytes that the operations beside the convolutions read and write, an image and a step
-of Algorithm 1, in eager code; counted on any machine, for a GPU's arithmetic and a processor's.
+"""TRAFFIC: bytes that the operations beside the convolutions read and write, per image and step of
+Algorithm 1, in eager code; counted on any machine, for the GPU's and the CPU's implementation.
 
     python benchmarks/traffic.py --out benchmarks/results/traffic
 
-A GPU cannot be faster than these bytes over its memory's rate, whatever its convolutions do. Every
-operand and result of an operation counts once, so reductions that read twice are flattered.
+A GPU cannot be faster than these bytes divided by its memory bandwidth. Every operand and result of
+an operation counts once, so operations that read twice are underestimated.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def counts(operation: Any, args: Any) -> bool:
 
 
 class Counted(TorchDispatchMode):
-    """Sums the sizes of what every operation but products and views is given and gives."""
+    """Sums the sizes of operands and results of every operation except products and views."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Counted(TorchDispatchMode):
         kwargs = kwargs or {}
         result = operation(*args, **kwargs)
         if counts(operation, args):
-            given = {**kwargs, "out": None}  # it is the result, which counts
+            given = {**kwargs, "out": None}  # `out` is the result, which is counted already
             for leaf in tree_leaves((args, given, result)):
                 if isinstance(leaf, torch.Tensor):
                     self.bytes += leaf.numel() * leaf.element_size()
@@ -88,7 +88,7 @@ def main() -> None:
     ]
     for name, dtype in (("float32", None), ("bfloat16", torch.bfloat16)):
         net.trunk_dtype = plain.trunk_dtype = dtype
-        counted(net, options.side)  # what is worked out once stays out of the count
+        counted(net, options.side)  # values that are computed once stay out of the count
         row = {
             "gpu": as_on_gpu(lambda: counted(net, options.side)),
             "processor": counted(net, options.side),

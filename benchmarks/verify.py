@@ -1,4 +1,4 @@
-"""VERIFY: a corpus against its manifests, beside the same files read and hashed one by one.
+"""VERIFY: time to verify a corpus, against reading and hashing the same files one by one.
 
     python benchmarks/verify.py --out benchmarks/results/verify
 
@@ -61,7 +61,7 @@ def measure(folder: Path, count: int, repeats: int) -> dict[str, Any]:
 
 
 def built(folder: Path, count: int) -> Path:
-    """Shards of `count` images and as many mixtures."""
+    """Writes shards of `count` images and as many mixtures."""
     (folder / "images").mkdir()
     for number, pixels in enumerate(smooth_images(count, SIDE, 3)):
         Image.fromarray(pixels).save(folder / "images" / f"{number:06d}.png")

@@ -1,8 +1,8 @@
 """The yardstick: the method in plain eager PyTorch, of standard modules, in the contiguous layout.
 
-What somebody would write who knows the paper and PyTorch: stock InstanceNorm, ELU and interpolate,
+A straightforward implementation of the paper: stock InstanceNorm, ELU and interpolate,
 torch.optim.Adam with a schedule, weights frozen, the gradient on x alone. It shares the weights and
-the shape of the project's network, and nothing of how that is computed.
+the shape of the project's network, but none of its optimised code.
 """
 
 import copy

@@ -1,6 +1,6 @@
 """The requirements of setup.cfg, one a line, without torch: requirements.py setup.cfg demo,export.
 
-They are installed before the project is copied, so that a change of code installs nothing again.
+The image installs them before it copies the project, so that a code change reinstalls nothing.
 """
 
 import configparser

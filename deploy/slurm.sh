@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # A run on a Slurm cluster: one job prepares (ingest, train, plan), an array makes the shards, one
-# job makes what is then still missing, publishes and evaluates.
+# job makes the shards still missing, publishes and evaluates.
 #
 #   deploy/slurm.sh stages.yaml 8 --partition gpu --gres gpu:1 --time 4:00:00
 #
-# 8 workers; what follows goes to sbatch as it is. The folder of stages.yaml must be on a file
-# system with locks that every node sees. A job that is preempted, or two minutes from its end of
-# time, gets a signal, keeps what is finished, ends with 75 and is put into the queue again.
+# 8 workers; further arguments are passed to sbatch. The folder of stages.yaml must be on a file
+# system with locks that every node sees. A job that is preempted, or two minutes before its time
+# limit, gets a signal, keeps its finished work, exits with 75 and is requeued.
 set -euo pipefail
 if [ -z "${SLURM_JOB_ID:-}" ]; then
     if [ $# -lt 2 ]; then
@@ -26,7 +26,7 @@ if [ -z "${SLURM_JOB_ID:-}" ]; then
     exit
 fi
 
-# In a job: the command runs beside this shell, which hands the signal on.
+# In a job: the command runs as a child of this shell, which forwards the signal.
 stages=$1
 shift
 export OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-1}"
@@ -43,7 +43,7 @@ done
 if [ $code -eq 75 ]; then
     name=$SLURM_JOB_ID
     if [ -n "${SLURM_ARRAY_JOB_ID:-}" ]; then name=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID; fi
-    echo "stopped in time; back into the queue" >&2
+    echo "stopped in time; requeueing the job" >&2
     scontrol requeue "$name"
 fi
 exit $code

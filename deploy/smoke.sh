@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# A tiny job in the image, and proof of what it leaves:
+# Runs a tiny job in the image and checks its output:
 #   deploy/smoke.sh [IMAGE]
-# It runs as the caller, or as USER_ID=uid:gid; where that is root, as 10001:10001. Exits 0 only if
-# the corpus verifies and belongs to that user, SIGTERM ends a job with 75, and the same command
-# then ends it. One thread: where other work shares the cores, two wait for each other.
+# It runs as the caller, or as USER_ID=uid:gid; if that is root, as 10001:10001. Exits 0 only if the
+# corpus verifies and belongs to that user, SIGTERM ends a job with 75, and the same command then
+# completes it. Uses one thread, because on busy cores several threads wait for each other.
 set -euo pipefail
 image=${1:-scoremix}
 user=${USER_ID:-$(id -u):$(id -g)}
@@ -24,7 +24,7 @@ for found in podman docker; do
 done
 if [ "$engine" = buildah ]; then
     container=$(buildah from --pull-never "$image")
-    # buildah run knows no entry point, and no read-only root.
+    # buildah run has neither an entry point nor a read-only root.
     entry=$(buildah inspect --format '{{index .OCIv1.Config.Entrypoint 0}}' "$container")
     run() {
         buildah run --user "$user" --env OMP_NUM_THREADS=1 -v "$runs:/work" "$container" -- \
@@ -50,7 +50,7 @@ SECONDS=0
 echo "== $image with $engine as $user: a tiny job"
 run augment --out shards "${quick[@]}" --set train.steps=20
 run verify shards
-echo "== its owner"
+echo "== owner of its output"
 ls -ln "$runs/shards"
 others=$(find "$runs" ! -uid "${user%%:*}" -o ! -gid "${user##*:}")
 [ -z "$others" ] || { echo "not owned by $user: $others" >&2; exit 1; }
@@ -71,4 +71,4 @@ echo "exit code $code"
 echo "== the same command again"
 run augment "${long[@]}"
 run verify stopped
-echo "== all well in $SECONDS s"
+echo "== passed in $SECONDS s"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # One machine, several GPUs, a container each:
 #   deploy/workers.sh IMAGE N stages.yaml
-# Prepares (ingest, train, plan) on the first GPU, then makes shards on N of them, then evaluates.
-# The folder of stages.yaml is mounted as /work. A worker that is stopped (75) or dies is started
-# again, three times at most. ENGINE names docker or podman; GPUS=none leaves the GPUs out.
+# Prepares (ingest, train, plan) on the first GPU, then makes shards on N GPUs, then evaluates.
+# Mounts the folder of stages.yaml as /work. Restarts a worker that is stopped (75) or dies, three
+# times at most. ENGINE names docker or podman; GPUS=none runs without GPUs.
 set -euo pipefail
 if [ $# -ne 3 ]; then
     sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
@@ -25,7 +25,7 @@ worker() {
         one "$1" --worker "$1/$count" || code=$?
         case $code in
         0) return 0 ;;
-        2 | 3 | 4) return $code ;; # trying again cannot help
+        2 | 3 | 4) return $code ;; # a retry cannot help
         esac
         echo "worker $1 ended with $code (try $tries of 3)" >&2
     done
