@@ -14,7 +14,32 @@ import sys  # noqa: E402
 
 import pytest  # noqa: E402
 
-sys.path.insert(0, str(Path(__file__).parent / "support"))  # what several test files share
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "support"))  # what several test files share
+
+# Tests of floating-point results: the last bit of a sum, a matrix product or a convolution is the
+# kernel's, so these are the ones that another processor can fail. `make test-elsewhere` runs them.
+NUMERIC = (
+    "manifests/plan/",
+    "models/",
+    "pipeline/shards/test_workers.py",
+    "pipeline/test_pipeline.py",
+    "stages/evaluate/",
+    "stages/gan_samples/",
+    "stages/generate/",
+    "stages/images/test_bit_depth.py",
+    "stages/images/test_decode.py",
+    "stages/images/test_similarity.py",
+    "stages/train/",
+    "test_kernels.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests of NUMERIC's folders and files."""
+    for item in items:
+        if item.path.relative_to(HERE).as_posix().startswith(NUMERIC):
+            item.add_marker(pytest.mark.numeric)
 
 
 @pytest.fixture(scope="session")
