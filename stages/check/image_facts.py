@@ -13,7 +13,9 @@ from PIL import Image, UnidentifiedImageError
 from ..common.progress import Progress
 from ..images.decode import EXTENSIONS, explain, pillow_limits
 from ..images.decode_pool import Decoders
-from .file_index import FileIndex, Member, TooLarge
+from ..images.input import Input
+from ..sources.base import TooLarge
+from .file_index import FileIndex
 
 MAX_PIXELS = 100_000_000  # width x height; no trainer takes an image of 10,000 x 10,000
 _FORMATS = "AVIF BMP DDS GIF ICO JPEG JPEG2000 MPO PNG PPM QOI SGI TIFF WEBP XBM XPM".split()
@@ -77,7 +79,7 @@ def survey(listing: FileIndex, progress: Progress) -> dict[str, ImageFacts]:
 
 
 def decode_all(
-    items: Iterable[tuple[str, Member]], total: int, progress: Progress
+    items: Iterable[tuple[str, Input]], total: int, progress: Progress
 ) -> Iterator[tuple[str, ImageFacts]]:
     """(name, facts) in the order of `items`, decoded in threads, few of them in memory."""
     shared: dict[ImageFacts, ImageFacts] = {}
@@ -91,12 +93,12 @@ def decode_all(
             yield name, shared.setdefault(facts, facts)
 
 
-def _look(item: tuple[str, Member]) -> tuple[str, ImageFacts]:
-    name, member = item
+def _look(item: tuple[str, Input]) -> tuple[str, ImageFacts]:
+    name, image = item
     try:
-        if member.refused:
-            return name, ImageFacts(problem="unreadable", detail=member.refused)
-        return name, decode_one(member.read(), ending(name).lower())
+        if image.refused:
+            return name, ImageFacts(problem="unreadable", detail=image.refused)
+        return name, decode_one(image.read(), ending(name).lower())
     except TooLarge as error:
         return name, ImageFacts(problem="too-large", detail=str(error))
     except Exception as error:  # a broken zip member raises what its codec likes

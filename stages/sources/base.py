@@ -66,10 +66,18 @@ def as_text(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+class TooLarge(Unusable):
+    """An input above MAX_INPUT_BYTES: it is not held in memory."""
+
+
 def capped(data: bytes) -> bytes:
-    """`data`, of which no more than a byte beyond the limit may have been read."""
+    """`data`, of which no more than a byte beyond the limit may have been read.
+
+    Raises:
+        TooLarge: it is above MAX_INPUT_BYTES.
+    """
     if len(data) > MAX_INPUT_BYTES:
-        raise Unusable(f"larger than {MAX_INPUT_BYTES >> 20} MiB")
+        raise TooLarge(f"larger than {MAX_INPUT_BYTES >> 20} MiB")
     return data
 
 

@@ -1,4 +1,4 @@
-"""Files below a folder."""
+"""Files below a folder: found by a walk, and read within bounds."""
 
 import contextlib
 import os
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from ..images.decode import Unusable
 from ..images.input import Input, Label
@@ -37,7 +38,7 @@ def find_folder(top: Path, path: str | None) -> Path:
 def open_folder(root: Path, fence: Path, classes: bool) -> Source:
     """Every file below `root`; links count only if they stay inside `fence`."""
     table = read_file(str(root / LABELS)) if (root / LABELS).is_file() else b""
-    found = as_source(f"the folder {root}", sort(_walk(root, str(fence))), classes, table)
+    found = as_source(f"the folder {root}", sort(_inputs(root, str(fence))), classes, table)
     return replace(found, folder=root)
 
 
@@ -49,27 +50,72 @@ def as_source(what: str, inputs: list[Input], classes: bool, table: bytes | None
     return Source(what, inputs)
 
 
-def _walk(root: Path, fence: str) -> Iterator[Input]:
-    pending = [("", str(root))]
+class FolderEntry(NamedTuple):
+    """What `walk` finds below a folder."""
+
+    name: str  # below the root, "/" between its parts, as the system has it
+    path: str
+    kind: Literal["file", "folder", "link", "special", "unreadable folder"]
+    is_link: bool = False
+    below_link: bool = False  # in a folder that a link leads to
+    error: OSError | None = None  # of an unreadable folder
+
+
+def walk(root: Path, *, follow_links: bool) -> Iterator[FolderEntry]:
+    """Every file and folder below `root`, in no order; an unreadable root has the name "".
+
+    follow_links: a link is what it leads to, and a folder is entered through it unless that is a
+    folder above it; one that leads nowhere stays a link. Otherwise every link is one.
+    """
+    pending: list[tuple[str, str, bool, tuple[str, ...]]] = [("", str(root), False, ())]
     while pending:
-        prefix, folder = pending.pop()
+        prefix, folder, below_link, above = pending.pop()
+        if follow_links:
+            real = os.path.realpath(folder)
+            if real in above:
+                continue
+            above = (*above, real)
         try:
             with os.scandir(folder) as entries:
                 found = list(entries)
         except OSError as error:
-            name = as_text(prefix.rstrip("/")) or "."
-            yield Input(name, nothing, refused=f"folder not readable: {error.strerror}")
+            name = prefix.rstrip("/")
+            yield FolderEntry(name, folder, "unreadable folder", below_link=below_link, error=error)
             continue
         for entry in found:
-            name = prefix + entry.name
-            if entry.is_symlink():
-                yield _link(as_text(name), entry.path, fence)
-            elif entry.is_dir(follow_symlinks=False):
-                pending.append((name + "/", entry.path))
-            elif entry.is_file(follow_symlinks=False):
-                yield file_input(as_text(name), entry.path)
-            else:
-                yield Input(as_text(name), nothing, refused="not a regular file")
+            kind, link = _kind(entry, follow_links), entry.is_symlink()
+            yield FolderEntry(prefix + entry.name, entry.path, kind, link, below_link)
+            if kind == "folder":
+                pending.append((f"{prefix}{entry.name}/", entry.path, below_link or link, above))
+
+
+def _kind(
+    entry: os.DirEntry[str], follow_links: bool
+) -> Literal["file", "folder", "link", "special"]:
+    link = entry.is_symlink()
+    if link and not follow_links:
+        return "link"
+    with contextlib.suppress(OSError):  # a link whose target may not be asked about
+        if entry.is_dir():
+            return "folder"
+        if entry.is_file():
+            return "file"
+    return "link" if link else "special"
+
+
+def _inputs(root: Path, fence: str) -> Iterator[Input]:
+    """The inputs below `root`; what must not be opened says why."""
+    for entry in walk(root, follow_links=False):
+        name = as_text(entry.name)
+        if entry.kind == "file":
+            yield file_input(name, entry.path)
+        elif entry.kind == "link":
+            yield _link(name, entry.path, fence)
+        elif entry.kind == "special":
+            yield Input(name, nothing, refused="not a regular file")
+        elif entry.error is not None:
+            reason = f"folder not readable: {entry.error.strerror}"
+            yield Input(name or ".", nothing, refused=reason)
 
 
 def _link(name: str, path: str, fence: str) -> Input:

@@ -62,7 +62,7 @@ def _identity(source: str) -> tuple[str, int, int]:
 def _opened(source: str, size: int, mtime_ns: int) -> tuple[zipfile.ZipFile, threading.Lock]:
     """The zip, open, once in every process, and the lock that reading it needs."""
     try:
-        return zipfile.ZipFile(source), threading.Lock()
+        return open_archive(Path(source)), threading.Lock()
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError(
             f"The zip {source} could not be opened ({error}). Test it with `unzip -t` and fetch or"
@@ -76,17 +76,49 @@ def _member(identity: tuple[str, int, int], info: zipfile.ZipInfo, place: int, n
         refused = "name that leaves the archive"
     elif stat.S_ISLNK(info.external_attr >> 16):
         refused = "symbolic link in an archive"
-    elif info.flag_bits & 1:
-        refused = "encrypted member of an archive"
-    elif info.file_size > MAX_INPUT_BYTES:
-        refused = f"larger than {MAX_INPUT_BYTES >> 20} MiB"
+    else:
+        refused = refusal(info)
     return Input(as_text(name), partial(_read_member, identity, place), refused)
 
 
 def _read_member(identity: tuple[str, int, int], place: int) -> bytes:
-    # ZipFile counts its open members without a lock of its own. The size is checked on what
-    # comes out as well: the header may lie.
     archive, reading = _opened(*identity)
-    info = archive.infolist()[place]
+    return read_member(archive, archive.infolist()[place], reading)
+
+
+def open_archive(path: Path) -> zipfile.ZipFile:
+    """The zip, open.
+
+    Raises:
+        OSError: it cannot be read.
+        zipfile.BadZipFile: it is damaged, in whatever way zipfile notices that.
+    """
+    try:
+        return zipfile.ZipFile(path)
+    except OSError:
+        raise
+    except Exception as error:  # beside BadZipFile: NotImplementedError, struct.error, ...
+        raise zipfile.BadZipFile(str(error)) from error
+
+
+def refusal(info: zipfile.ZipInfo) -> str | None:
+    """Why a member's bytes must not be read, by what its header says; None where they may."""
+    if info.flag_bits & 1:
+        return "encrypted member of an archive"
+    if info.file_size > MAX_INPUT_BYTES:
+        return f"larger than {MAX_INPUT_BYTES >> 20} MiB"
+    return None
+
+
+def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, reading: threading.Lock) -> bytes:
+    """A member's bytes.
+
+    reading: held meanwhile; ZipFile counts its open members without a lock of its own. The size is
+    checked on what comes out as well: the header may lie.
+
+    Raises:
+        TooLarge: more than MAX_INPUT_BYTES come out.
+        Exception: whatever zipfile raises for a damaged member.
+    """
     with reading, archive.open(info) as file:
         return capped(file.read(min(info.file_size, MAX_INPUT_BYTES) + 1))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....manifests.trainers.spec import TrainerSpec
-from ..file_index import FileIndex, Member, in_hidden_folder
+from ...images.input import Input
+from ..file_index import FileIndex, in_hidden_folder
 from ..image_facts import ImageFacts, claims_image, ending
 from ..images import judge_images, judge_names
 from ..report import CheckFindings
@@ -22,10 +23,10 @@ class _Corpus:
     spec: TrainerSpec
     findings: CheckFindings
 
-    def is_image(self, member: Member) -> bool:
+    def is_image(self, member: Input) -> bool:
         return claims_image(member.name, self.facts)
 
-    def taken(self, members: Sequence[Member]) -> list[str]:
+    def taken(self, members: Sequence[Input]) -> list[str]:
         """Names of the members that the loader takes, by their ending."""
         return [one.name for one in members if takes(self.spec, one.name)]
 
@@ -61,7 +62,7 @@ def _flat(corpus: _Corpus) -> list[str]:
     for name in corpus.listing.links if corpus.spec.any_depth else ():
         corpus.findings.add("linked-folder", name)
     _passed_over(corpus, members)
-    names = corpus.taken([one for one in members if not one.linked])
+    names = corpus.taken([one for one in members if one.name not in corpus.listing.linked])
     if corpus.spec.any_depth:
         return names
     for name in names:
@@ -70,7 +71,7 @@ def _flat(corpus: _Corpus) -> list[str]:
     return [name for name in names if "/" not in name]
 
 
-def _passed_over(corpus: _Corpus, members: Sequence[Member]) -> None:
+def _passed_over(corpus: _Corpus, members: Sequence[Input]) -> None:
     """Images that the loader does not take because of their ending."""
     for one in members:
         if corpus.is_image(one) and not takes(corpus.spec, one.name):
@@ -127,7 +128,7 @@ def _split(corpus: _Corpus, prefix: str) -> tuple[list[str], dict[str, int]]:
         return [], {}
     names: list[str] = []
     counts: dict[str, int] = {}
-    inside: dict[str, list[Member]] = {name: [] for name in classes}
+    inside: dict[str, list[Input]] = {name: [] for name in classes}
     for one in members:
         first, slash, _ = one.name[len(prefix) :].partition("/")
         if slash:
@@ -145,7 +146,7 @@ def _split(corpus: _Corpus, prefix: str) -> tuple[list[str], dict[str, int]]:
     return names, counts
 
 
-def _beside(corpus: _Corpus, files: Sequence[Member], has_classes: bool) -> None:
+def _beside(corpus: _Corpus, files: Sequence[Input], has_classes: bool) -> None:
     """Plain files where class folders should be."""
     for one in files:
         if corpus.spec.lists_files:
@@ -157,7 +158,7 @@ def _beside(corpus: _Corpus, files: Sequence[Member], has_classes: bool) -> None
             corpus.findings.add("stray-file", one.name)
 
 
-def _one_class(corpus: _Corpus, path: str, members: list[Member], names: list[str]) -> int:
+def _one_class(corpus: _Corpus, path: str, members: list[Input], names: list[str]) -> int:
     """Adds the class's images to `names`; returns how many they are."""
     findings, name = corpus.findings, path.rsplit("/", 1)[-1]
     taken = corpus.taken(members)

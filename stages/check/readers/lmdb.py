@@ -20,8 +20,8 @@ from typing import Any
 from ....manifests.extras import require
 from ....manifests.trainers.spec import TrainerSpec
 from ...common.progress import Progress
+from ...images.input import Input
 from ...sources.base import MAX_INPUT_BYTES
-from ..file_index import Member
 from ..image_facts import ImageFacts, decode_all
 from ..images import judge_images
 from ..report import CheckFindings
@@ -141,7 +141,7 @@ def _read(transaction: Any, contents: Lmdb, progress: Progress) -> None:
         return
     names = list(_keys(transaction, sides, count, contents))
     # The transaction stays in this thread; only bytes go to those that decode.
-    items = ((name, _member(name, transaction.get(name.encode()))) for name in names)
+    items = ((name, _input(name, transaction.get(name.encode()))) for name in names)
     for name, facts in decode_all(items, len(names), progress):
         side = int(name.split("-")[0])
         if facts.problem is None and (facts.width, facts.height) != (side, side):
@@ -180,7 +180,7 @@ def _keys(
                 yield name
 
 
-def _member(name: str, value: bytes) -> Member:
+def _input(name: str, value: bytes) -> Input:
     large = len(value) > MAX_INPUT_BYTES
     refused = f"larger than {MAX_INPUT_BYTES >> 20} MiB" if large else None
-    return Member(name, partial(bytes, value), refused)
+    return Input(name, partial(bytes, value), refused)

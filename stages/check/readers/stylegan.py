@@ -7,7 +7,9 @@ import re
 from typing import Any
 
 from ....manifests.trainers.spec import TrainerSpec
-from ..file_index import FileIndex, Member, in_hidden_folder
+from ...images.decode import Unusable
+from ...images.input import Input
+from ..file_index import FileIndex, in_hidden_folder
 from ..image_facts import ImageFacts, claims_image, ending, pillow_endings
 from ..images import judge_images, judge_names
 from ..labels import LABELS, judge_labels, misnamed
@@ -30,7 +32,7 @@ def judge_stylegan(
     names = [
         one.name
         for one in listing.members
-        if ending(one.name).lower() in endings and not one.linked
+        if ending(one.name).lower() in endings and one.name not in listing.linked
     ]
     for one in listing.members:
         if ending(one.name).lower() not in endings and claims_image(one.name, facts):
@@ -74,8 +76,10 @@ def _labels(listing: FileIndex, images: list[str], findings: CheckFindings) -> d
     return {"labels": "none"}
 
 
-def _read(member: Member, findings: CheckFindings) -> bytes | None:
+def _read(member: Input, findings: CheckFindings) -> bytes | None:
     try:
+        if member.refused:
+            raise Unusable(member.refused)
         return member.read()
     except Exception as error:  # a broken zip member raises what its codec likes
         findings.add("unreadable", member.name, str(error))

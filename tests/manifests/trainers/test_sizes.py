@@ -13,7 +13,7 @@ from scoremix.manifests.trainers.requirements import check_needs, network_side, 
 from scoremix.manifests.trainers.spec import TARGETS, TrainerSpec
 from scoremix.manifests.trainers.table import PLAIN, TRAINERS
 from scoremix.stages.check.check import check_corpus
-from scoremix.stages.check.file_index import FileIndex, Member
+from scoremix.stages.check.file_index import FileIndex
 from scoremix.stages.check.image_facts import ImageFacts
 from scoremix.stages.check.images import judge_images
 from scoremix.stages.check.readers.hdf5 import Hdf5, judge_hdf5
@@ -21,6 +21,7 @@ from scoremix.stages.check.readers.unpaired import judge_unpaired
 from scoremix.stages.check.report import CheckFindings
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.export.export import ExportConfig, export
+from scoremix.stages.images.input import Input
 
 EVERY_SIDE = range(8, 1025)
 READERS = [*TRAINERS, *(spec for spec in PLAIN.values() if spec.target != "hdf5")]
@@ -67,7 +68,7 @@ def found_by_check(spec: TrainerSpec, side: int) -> set[str]:
 def unpaired(facts: ImageFacts, count: int) -> tuple[FileIndex, dict[str, ImageFacts]]:
     """trainA and trainB with `count` images each."""
     names = [f"train{side}/{index}.png" for side in "AB" for index in range(count)]
-    members = [Member(name, bytes) for name in names]
+    members = [Input(name, bytes) for name in names]
     index = FileIndex(Path("corpus"), False, members, folders=["trainA", "trainB"])
     return index, dict.fromkeys(names, facts)
 
