@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from ..manifests.errors import ConfigError
 from ..manifests.storage.location import is_url, place
-from ..stages.evaluate.evaluate import EvaluateConfig
+from ..stages.evaluate.config import EvaluateConfig
 from ..stages.generate.config import GenerateConfig
 from ..stages.ingest.ingest import IngestConfig
 from ..stages.sources.bundled import BUNDLED

@@ -18,6 +18,7 @@ from ..models.network.checkpoint import build
 from ..models.network.score_net import Architecture
 from ..stages.common.presets import balanced_batch
 from ..stages.common.tensors import to_unit
+from ..stages.common.units import format_bytes, format_duration
 from ..stages.corpus.store import open_corpus
 from ..stages.evaluate.variant_catalogue import changes_of, evaluations
 from ..stages.generate.config import GenerateConfig
@@ -32,7 +33,7 @@ from .fingerprints import inputs_of_ingest, inputs_of_train
 from .finished_run import is_trained
 from .ledger import Ledger
 from .preflight import fetched_of
-from .progress import ProgressReporter, format_bytes, format_duration
+from .progress import ProgressReporter
 
 _PROBE_SECONDS = 2.0
 _STARTING = 6.0  # imports, the exact sigma_1, publishing, the report: whatever the job

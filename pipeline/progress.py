@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ..manifests.errors import Interrupted
 from ..manifests.files.atomic import storage_errors
+from ..stages.common.units import format_duration
 from .energy import Meter
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -23,6 +24,7 @@ class ProgressReporter:
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self.quiet = quiet
         self.log: Path | None = None
+        self.stage: str | None = None  # that the run is at; logged with every line
         self.meter: Meter | None = None  # of energy, where that can be read
         self.started = time.monotonic()
 
@@ -93,6 +95,8 @@ class ProgressReporter:
 
     def _record(self, **values: object) -> None:
         if self.log is not None:
+            if self.stage is not None:
+                values["stage"] = self.stage
             drawn = self.meter.joules() if self.meter is not None else {}
             if drawn:
                 values["joules"] = {kind: round(value, 1) for kind, value in drawn.items()}
@@ -125,22 +129,3 @@ class Stoppable:
                     raise Interrupted(f"Stopped in {name}; the same command does it again.")
 
             yield checked
-
-
-def format_duration(seconds: float) -> str:
-    """ "48 s", "3 min 5 s", "2 h 4 min"."""
-    whole = int(seconds + 0.5)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def format_bytes(count: float) -> str:
-    """Bytes as "12.3 MB"."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
-            return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
-        count /= 1000
-    raise AssertionError

@@ -1,6 +1,5 @@
 """What a run folder holds: done, stale (and why), missing, and how long is left."""
 
-import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,8 @@ from typing import Any
 from ..manifests.errors import ConfigError, ScoreMixError, StorageError
 from ..manifests.files.atomic import sha256_file
 from ..manifests.published.publish import SUMS
+from ..stages.common.json_lines import read_json_lines
+from ..stages.common.units import format_duration
 from ..stages.corpus.store import open_corpus
 from .config import Config, load_config
 from .fingerprints import (
@@ -22,7 +23,6 @@ from .fingerprints import (
 from .finished_run import as_planned_work, read_plan
 from .ledger import Ledger
 from .preflight import open_shards
-from .progress import format_duration
 
 
 def describe(folder: Path) -> str:
@@ -115,7 +115,7 @@ def _counted(counts: dict[str, int]) -> str:
 
 def _training(config: Config, folder: Path) -> str:
     """How far training is, and how long it takes from there at its last rate."""
-    lines = _lines(folder / "score-net" / "train.jsonl", {"step", "rate"})
+    lines = list(read_json_lines(folder / "score-net" / "train.jsonl", ["step", "rate"]))
     if not lines:
         return "missing"
     last = lines[-1]
@@ -128,8 +128,8 @@ def _training(config: Config, folder: Path) -> str:
 
 def _last(folder: Path) -> str:
     """The last progress that a running or stopped command wrote down."""
-    wanted = {"task", "done", "total", "rate", "left"}
-    tasks = _lines(folder / ".scoremix" / "progress.jsonl", wanted)
+    fields = ("task", "done", "total", "rate", "left")
+    tasks = list(read_json_lines(folder / ".scoremix" / "progress.jsonl", fields))
     if not tasks or tasks[-1]["done"] >= tasks[-1]["total"]:
         return ""
     task = tasks[-1]
@@ -145,12 +145,3 @@ def _json(path: Path, sha256: str | None) -> dict[str, Any] | None:
         return None
     content: dict[str, Any] = json.loads(path.read_bytes())
     return content
-
-
-def _lines(path: Path, wanted: set[str]) -> list[dict[str, Any]]:
-    """The objects of a file of lines that have these; not what a killed process left half done."""
-    found = []
-    for line in path.read_bytes().splitlines() if path.exists() else []:
-        with contextlib.suppress(ValueError):
-            found.append(json.loads(line))
-    return [entry for entry in found if isinstance(entry, dict) and wanted <= entry.keys()]

@@ -96,10 +96,10 @@ class TorchScript:
         }
 
     def __call__(self, images: Images) -> Vectors:
-        return through(self._net, images, self._resized, self.name)
+        return run_network(self._net, images, self._resized, self.name)
 
     def _resized(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        return batch if self._side is None else resized(batch, self._side)
+        return batch if self._side is None else resize_bicubic(batch, self._side)
 
 
 class Inception:
@@ -145,7 +145,7 @@ class Inception:
         }
 
     def __call__(self, images: Images) -> Vectors:
-        return through(self._net, images, self._resized, self.name)
+        return run_network(self._net, images, self._resized, self.name)
 
     def _resized(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.stack([self._resize(image) for image in batch]).astype(np.float32)
@@ -231,7 +231,7 @@ def open_extractor(features: str, inception_weights: str | None, reference: Imag
     return Inception(Path(inception_weights))
 
 
-def through(
+def run_network(
     net: Callable[[torch.Tensor], torch.Tensor],
     images: Images,
     prepare: Callable[[NDArray[np.float32]], NDArray[np.float32]],
@@ -269,7 +269,7 @@ def through(
     return np.concatenate(parts) if parts else np.zeros((0, *[1] * (axes - 1)))
 
 
-def resized(batch: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+def resize_bicubic(batch: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     """Pillow's antialiased bicubic, channel by channel in float32; (B, side, side, 3).
 
     As clean-fid does, and for its reason: what libraries call bicubic mostly aliases.

@@ -1,8 +1,8 @@
-"""Networks behind the metrics that need more than one vector per image, and one for diagnosis.
+"""Classifiers and feature maps: networks for metrics that need more than one vector per image.
 
-Classifiers give (N, classes), maps give (N, places, D); both take uint8 (N, H, W, C) images. What
-of Inception is used here was not tried on its real weights: the layers and the call are those that
-published code uses with that file, and its hash decides about the names.
+Classifiers give (N, classes), maps give (N, places, D); both take uint8 (N, H, W, C) images. The
+use of Inception here was not tested on its real weights: the layers and the call are those of
+published code for that file, and its hash decides about the metrics' names.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..network.score_net import ScoreNet
 from .extractors import (
     INCEPTION_SHA256,
     FeaturesError,
@@ -23,17 +22,16 @@ from .extractors import (
     Vectors,
     file_sha256,
     load_torchscript,
-    through,
+    run_network,
 )
 
 Maps = NDArray[np.float64]
 
 _FIRST = ("conv", "conv_1", "conv_2")  # Inception's layers before its first pooling: 64 channels
-_AT_ONCE = 64
 
 
 class Classifier(Protocol):
-    """Images to what a classifier says of them."""
+    """A network from images to class logits or probabilities."""
 
     name: str
     probabilities: bool  # else logits
@@ -50,7 +48,7 @@ class TorchScriptClassifier(TorchScript):
 
 
 class InceptionClasses:
-    """What the Inception Score looks at: the 1008 outputs, without bias, as first published.
+    """The 1008 class outputs of Inception, without bias: those of the published Inception Score.
 
     weights: inception-2015-12-05.pt. It resizes by itself, as the score's first code did.
 
@@ -76,15 +74,15 @@ class InceptionClasses:
         }
 
     def __call__(self, images: Images) -> Vectors:
-        return through(self._classes, images, _as_they_are, self.name)
+        return run_network(self._classes, images, _unresized, self.name)
 
     def _classes(self, batch: Tensor) -> Tensor:
-        found: Tensor = self._net(batch, no_output_bias=True)
-        return found
+        outputs: Tensor = self._net(batch, no_output_bias=True)
+        return outputs
 
 
 class TorchScriptMaps(TorchScript):
-    """Feature maps (B, D, H, W) of a TorchScript file, each place one vector of D values.
+    """Feature maps (B, D, H, W) of a TorchScript file: each place is one vector of D values.
 
     sequence: the name of a Sequential in the file, of which the first `length` layers are used on
         images in [-1, 1]; None: the file's own output on images in [0, 255].
@@ -113,7 +111,7 @@ class TorchScriptMaps(TorchScript):
 
     def __call__(self, images: Images) -> Maps:
         """(N, places, D)."""
-        return _places(through(self._net, images, _as_they_are, self.name, axes=4))
+        return _flatten_places(run_network(self._net, images, _unresized, self.name, axes=4))
 
 
 class InceptionMaps:
@@ -149,61 +147,7 @@ class InceptionMaps:
 
     def __call__(self, images: Images) -> Maps:
         """(N, places, 64)."""
-        return _places(through(self._net, images, _as_they_are, self.name, axes=4))
-
-
-class ScoreBottleneck:
-    """The score network's deepest stage, averaged over space: a diagnostic, never a verdict.
-
-    It is the network that made the images and that trained on the training images: what it does
-    not see it cannot complain of. Numbers of two networks have no common unit.
-
-    net: on any device, weights as loaded; sigma: the noise level it is asked at.
-    """
-
-    def __init__(self, net: ScoreNet, sigma: float, weights_sha256: str | None) -> None:
-        self.name = "score_bottleneck"
-        self.kd, self.fd = f"kd_{self.name}", f"fd_{self.name}"
-        self.weights_sha256 = weights_sha256
-        self._net, self._sigma = net, sigma
-
-    def describe(self) -> dict[str, Any]:
-        return {
-            "kind": "score-network",
-            "name": self.name,
-            "label": "diagnostic: of the network that made the images",
-            "weights_sha256": self.weights_sha256,
-            "sigma": self._sigma,
-            "resize": "none",
-        }
-
-    def __call__(self, images: Images) -> Vectors:
-        """uint8 (N, R, R, C) of the network's own size and channels -> (N, D)."""
-        form = self._net.architecture
-        wanted = (form.resolution, form.resolution, form.channels)
-        if images.shape[1:] != wanted:
-            raise FeaturesError(
-                f"The score network takes images of shape {wanted}, got {images.shape[1:]}."
-            )
-        device = next(self._net.parameters()).device
-        sigma = torch.tensor([self._sigma], device=device)
-        parts: list[Tensor] = []
-        stage = self._net.encoder[-1]
-        assert isinstance(stage, torch.nn.ModuleList)
-
-        def keep(module: torch.nn.Module, given: Any, out: Tensor) -> None:
-            parts.append(out.to(torch.float64).mean(dim=(2, 3)).to(torch.float32).cpu())
-
-        handle = stage[-1].register_forward_hook(keep)
-        try:
-            with torch.inference_mode():
-                for start in range(0, len(images), _AT_ONCE):
-                    batch = np.asarray(images[start : start + _AT_ONCE], dtype=np.float32) / 255.0
-                    x = torch.from_numpy(batch.transpose(0, 3, 1, 2).copy()).to(device)
-                    self._net.residual(x, sigma)
-        finally:
-            handle.remove()
-        return torch.cat(parts).to(torch.float64).numpy() if parts else np.zeros((0, 1))
+        return _flatten_places(run_network(self._net, images, _unresized, self.name, axes=4))
 
 
 class _Chain:
@@ -221,10 +165,10 @@ class _Chain:
         return h
 
 
-def _as_they_are(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+def _unresized(batch: NDArray[np.float32]) -> NDArray[np.float32]:
     return batch
 
 
-def _places(maps: Maps) -> Maps:
+def _flatten_places(maps: Maps) -> Maps:
     """(N, D, H, W) -> (N, H W, D)."""
     return maps.reshape(*maps.shape[:2], -1).transpose(0, 2, 1)

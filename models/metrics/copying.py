@@ -22,7 +22,7 @@ import numpy as np
 from .neighbours import Floats, Rows, Vectors, nearest
 
 COPY = 0.1  # of a training image's own distance: nearer than that is a copy of it
-NEEDED = 50  # images, judged and held out, below which shares are not compared
+MIN_IMAGES = 50  # images, judged and held out, below which shares are not compared
 
 _Z95 = 1.959963984540054
 _TOLERATED = 0.05  # share of copies that is let pass where nothing is held out
@@ -78,7 +78,7 @@ class CopyTest:
     seed: int
 
 
-def own_distances(training: Vectors) -> Floats:
+def training_spacing(training: Vectors) -> Floats:
     """Every training image's distance to the nearest other one; (N,).
 
     Not below a tenth of their mean: twins in the training set say nothing of what a copy is.
@@ -96,13 +96,13 @@ def own_distances(training: Vectors) -> Floats:
     return floored
 
 
-def copies(x: Vectors, training: Vectors, own: Floats | None = None) -> Copies:
+def find_copies(x: Vectors, training: Vectors, own: Floats | None = None) -> Copies:
     """x (n, D), training (N, D); own: own_distances(training), where several sets are judged.
 
     Raises:
         ValueError: no images, fewer than two training images, or all of them equal.
     """
-    own = own_distances(training) if own is None else own
+    own = training_spacing(training) if own is None else own
     found = nearest(x, training)
     rows, distances = found.rows[:, 0], found.distances[:, 0]
     return Copies(distances / own[rows], distances, rows)
@@ -117,11 +117,11 @@ def judge_copying(judged: Copies, held_out: Copies | None) -> CopyVerdict:
     short = [
         f"{each.n} {name} images"
         for name, each in (("judged", judged), ("held-out", held_out))
-        if each is not None and each.n < NEEDED
+        if each is not None and each.n < MIN_IMAGES
     ]
     if short:
         return CopyVerdict(
-            "too few", f"Copying is not judged: {' and '.join(short)}, {NEEDED} are needed."
+            "too few", f"Copying is not judged: {' and '.join(short)}, {MIN_IMAGES} are needed."
         )
     told = f"{judged.count:,} of {judged.n:,} images ({judged.share:.1%}) are copies of training"
     told += f" images (nearer than {COPY:g} of that image's distance to its own nearest)"

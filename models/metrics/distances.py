@@ -205,7 +205,7 @@ def compare(
         rows, images = rows[:FRECHET_RESAMPLES], images[:FRECHET_RESAMPLES]
         sets = [_resampled_moments(x, rows) for x in (before, after)]
         fds = _resampled_frechet(sets, _resampled_moments(y, images))
-        fd_interval = _interval(fds[1] - fds[0])
+        fd_interval = interval_95(fds[1] - fds[0])
     return Comparison(
         n=len(before),
         reference_n=len(y),
@@ -213,7 +213,7 @@ def compare(
         resamples=resamples,
         kd_before=float(kd_before[0]) + target.within,
         kd_after=float(kd_after[0]) + target.within,
-        kd_interval=_interval((kd_after - kd_before)[1:]),
+        kd_interval=interval_95((kd_after - kd_before)[1:]),
         fd_before=target.frechet(before),
         fd_after=target.frechet(after),
         fd_interval=fd_interval,
@@ -240,11 +240,6 @@ def resampled_kernel(reference: Reference, x: ArrayLike, seed: int, resamples: i
     return found
 
 
-def interval_95(values: Floats) -> tuple[float, float]:
-    """Holds 95 % of the resamples' values."""
-    return _interval(values)
-
-
 def _towards(x: Floats, y: Floats, rows: Floats, images: Floats) -> Floats:
     """MMD^2 less the reference's own term: of the whole sets, then of every resample; (1 + R,)."""
     rows = np.concatenate([np.ones((1, len(x))), rows])
@@ -257,8 +252,9 @@ def _multiplicities(n: int, resamples: int, random: np.random.Generator) -> Floa
     return random.multinomial(n, np.full(n, 1.0 / n), size=resamples).astype(np.float64)
 
 
-def _interval(differences: Floats) -> tuple[float, float]:
-    low, high = np.nanpercentile(differences, _TAILS)
+def interval_95(values: Floats) -> tuple[float, float]:
+    """The 2.5th and 97.5th percentile of resampled values (R,); NaN is left out."""
+    low, high = np.nanpercentile(values, _TAILS)
     return float(low), float(high)
 
 
@@ -304,7 +300,7 @@ class KernelSums(NamedTuple):
     columns: Floats
 
 
-def kernel_to(x: Floats, y: Floats) -> KernelSums:
+def kernel_sums(x: Floats, y: Floats) -> KernelSums:
     """Of the kernel between x (n, D) and y (m, D), without holding it."""
     rows, columns = np.empty(len(x)), np.zeros(len(y))
     for block, kernel in _kernel_blocks(x, y):

@@ -6,7 +6,7 @@ import numpy as np
 
 from .neighbours import Floats, Vectors
 
-MOST = 4000  # images whose pairs are all measured; of more, a seeded choice
+MAX_IMAGES = 4000  # images whose pairs are all measured; of more, a seeded choice
 _ROWS = 512
 
 
@@ -19,7 +19,7 @@ class Diversity:
     seed: int | None  # None where no choice was made
 
 
-def mean_pairwise_distance(x: Vectors, seed: int, most: int = MOST) -> Diversity:
+def mean_pairwise_distance(x: Vectors, seed: int, most: int = MAX_IMAGES) -> Diversity:
     """Mean Euclidean distance over all pairs of x (n, D); 0 where all images are alike.
 
     Differences, not the Gram form, would be exact; the mean does not need it: the error of a

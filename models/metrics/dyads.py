@@ -12,7 +12,7 @@ Legend: before, after (n, D), the same plan row at the same place; parents (n, 2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .distances import Floats, Reference, kernel_to
+from .distances import Floats, Reference, kernel_sums
 
 _TWO_SIDED = 1.959963984540054  # standard normal quantile of .975
 
@@ -34,10 +34,10 @@ def interval_with_parents(
             f"(n, D), (n, D) and (n, 2) are needed, got {a.shape}, {b.shape}, {parents.shape}"
         )
     n, m = len(a), len(reference.vectors)
-    within = kernel_to(b, b).rows - kernel_to(a, a).rows
+    within = kernel_sums(b, b).rows - kernel_sums(a, a).rows
     own = [(np.sum(x**2, axis=1) / x.shape[1] + 1.0) ** 3 for x in (a, b)]
     within = (within - (own[1] - own[0])) / (n - 1)  # mean over the other rows
-    towards_b, towards_a = (kernel_to(x, reference.vectors) for x in (b, a))
+    towards_b, towards_a = (kernel_sums(x, reference.vectors) for x in (b, a))
     rows = (towards_b.rows - towards_a.rows) / m
     images = (towards_b.columns - towards_a.columns) / n
     difference = float(within.mean() - 2.0 * rows.mean())

@@ -80,7 +80,9 @@ def frechet_of_mixtures(sets: Sequence[ArrayLike], shares: Floats, reference: Re
     return np.array(distances)
 
 
-def of_repeated(x: ArrayLike, counts: Floats, reference: Reference) -> tuple[Floats, Floats]:
+def distances_of_repeated(
+    x: ArrayLike, counts: Floats, reference: Reference
+) -> tuple[Floats, Floats]:
     """Kernel and Frechet distance of corpora that hold x_i (n, D) counts_ri times; (R,) each.
 
     Of each corpus as a distribution, as `kernel_of_mixtures` with counts: exact, no sample.

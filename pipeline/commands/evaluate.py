@@ -135,7 +135,7 @@ def evaluate_generated(
     """
     from ...stages.corpus.store import check_pixels, open_corpus
     from ...stages.gan_samples.evaluate import JudgeRequest, evaluate_samples
-    from ...stages.gan_samples.summary import text_table
+    from ...stages.gan_samples.summary import metric_table
     from ...stages.report.page import write_report
     from ..progress import ProgressReporter, Stoppable
     from ..signals import stop_on_signal
@@ -166,7 +166,7 @@ def evaluate_generated(
             seed=config.seed,
             progress=Stoppable(reporter, stopping),
         )
-    click.echo(text_table(report))
+    click.echo(metric_table(report).as_text())
     click.echo("\n".join(report["text"]))
     click.echo(f"figures: {folder / 'report' / 'generated' / request.name}.json")
     try:

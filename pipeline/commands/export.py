@@ -46,7 +46,7 @@ def export(shards: Place, out: Path, quiet: bool, domains: str | None, **options
 
 def _print_result(done: "Exported") -> None:
     """What is there now, and what to do with it."""
-    from ..progress import format_bytes
+    from ...stages.common.units import format_bytes
 
     if not done.made:
         click.echo(f"Nothing to do: {done.out} is this export already.")

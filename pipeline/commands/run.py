@@ -141,7 +141,8 @@ def augment(
 
 def start_run(config: "Config", folder: Path, shards: Place, how: RunOptions) -> None:
     """Runs what is missing or stale, and says where everything is."""
-    from ..progress import ProgressReporter, format_duration
+    from ...stages.common.units import format_duration
+    from ..progress import ProgressReporter
     from ..run import Job
     from ..run import run as bring
     from ..shards.worker import parse_worker

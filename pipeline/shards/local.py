@@ -15,8 +15,8 @@ from ...manifests.published.publish import is_published, unpublish, write_plan
 from ...manifests.shards.shard import Marker, read_marker
 from ...manifests.storage.location import Place
 from ...manifests.storage.store import LocalStore
+from ...stages.common.units import format_bytes
 from ...stages.write.write import ShardTask
-from ..progress import format_bytes
 from .builder import ShardBuilder
 
 Advance = Callable[[int], None]

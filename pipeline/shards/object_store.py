@@ -15,9 +15,9 @@ from ...manifests.shards.shard import Marker, read_marker
 from ...manifests.storage.location import URL
 from ...manifests.storage.remote import open_remote
 from ...manifests.storage.retry import RetryPolicy
+from ...stages.common.units import format_bytes
 from ...stages.write.write import ShardTask
 from ..ledger import Ledger
-from ..progress import format_bytes
 from .builder import ShardBuilder
 from .local import DISK_MARGIN, Advance
 

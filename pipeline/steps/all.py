@@ -67,6 +67,7 @@ class StageContext:
         if why is not None and self.job.only not in (None, stage):
             raise self.not_ready(stage, why)
         self.stages[stage] = "up to date" if why is None else "done"
+        self.job.progress.stage = stage
         self.job.progress.note(f"{stage}: {'up to date' if why is None else why}")
         return why is not None
 
@@ -173,6 +174,7 @@ def train(context: StageContext, config: Config, corpus: Corpus) -> TrainedNet |
     job, out = context.job, context.job.folder / "score-net"
     if config.generate.method == "mixup":
         context.stages["train"] = "skipped"
+        job.progress.stage = "train"
         job.progress.note("train: skipped, mixup needs no score network")
         return None
     inputs = inputs_of_train(config, corpus.digest)
@@ -235,23 +237,22 @@ def evaluate(context: StageContext, builder: ShardBuilder, manifest: pa.Table) -
         if net is not None and len(corpus.reference):
             device = torch.device(job.device)
             norms = real_norms(net.net, net.sigma_1, corpus.reference[:1000], device)
-        evaluating.evaluate(
-            config.evaluate,
+        evaluation = evaluating.EvaluationInputs(
             plan=planned.rows,
             manifest=manifest,
             images=corpus.images,
             reference=corpus.reference,
             execute=builder.batches,
-            reference_norms=norms,
-            out=out,
             seed=config.seed,
-            progress=Stoppable(job.progress, job.stopping),
             train_more=command_to_train_longer(job.folder, config),
+            reference_norms=norms,
             reference_ids=corpus.reference_ids,
             classes=corpus.classes,
-            features=job.folder / ".scoremix" / "features",
+            feature_folder=job.folder / ".scoremix" / "features",
             variation=builder.variation(),
         )
+        watched = Stoppable(job.progress, job.stopping)
+        evaluating.evaluate(config.evaluate, evaluation, out, watched)
         context.ledger.record("evaluate", inputs, metrics_sha256=sha256_file(path))
         _report(context)
     verdict: dict[str, Any] = json.loads(path.read_text())["verdict"]

@@ -1,11 +1,12 @@
-"""How far the corpus as a whole is from held-out images, at every ratio from 0 to mu.
+"""Distances of the whole corpus to held-out images, at every ratio from 0 to mu.
 
-One build serves any ratio up to its own, so this is what there is to choose from. The corpus is
-taken as what a trainer draws from, again and again: images that are in it twice change nothing.
+One build serves any ratio up to its own; these distances help to choose one. The corpus is taken
+as the distribution that a trainer draws from: repeating all images changes nothing.
 
-Real images, visible mixtures and near-copies of a parent count by their shares of the corpus, and
-one sample over all rounds stands for each. What that sample is off by is known of exact copies of
-the nearer parents, for which no image need be made: the others are set right by as much.
+Real images, visible mixtures and near-copies of a parent are weighted by their shares of the
+corpus, and one sample over all rounds represents each. Exact parent copies serve as a control
+variate: their distance is known exactly and from the same sample, and its error corrects the
+others.
 """
 
 from collections.abc import Mapping
@@ -18,8 +19,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ...models.metrics.distances import Reference
-from ...models.metrics.mixture import frechet_of_mixtures, kernel_of_mixtures, of_repeated
-from .row_sample import fold_lambda, nearer_parents
+from ...models.metrics.mixture import distances_of_repeated, frechet_of_mixtures, kernel_of_mixtures
+from .row_sample import MIXED_LAMBDA, fold_lambda, nearer_parent_rows
 
 Features = NDArray[np.floating[Any]]
 Floats = NDArray[np.float64]
@@ -29,10 +30,10 @@ COPIES = "copies"
 
 @dataclass(frozen=True)
 class TrainingFeatures:
-    """Training images whose features are known: their rows, ascending, and features (n, D)."""
+    """Training images whose features are known."""
 
-    rows: NDArray[np.int64]
-    features: Features
+    rows: NDArray[np.int64]  # (n,) ascending
+    features: Features  # (n, D)
 
 
 def by_ratio(
@@ -40,20 +41,22 @@ def by_ratio(
     real: Features,
     steps: Mapping[str, Features],
     folded: Floats,
-    heavy: float,
     reference: Reference,
     names: tuple[str, str],
-    looked: TrainingFeatures,
+    training: TrainingFeatures,
 ) -> list[dict[str, Any]]:
-    """An entry a ratio: the kernel and the Frechet distance of the corpus, per step.
+    """For each ratio, the kernel and the Frechet distance of the corpus, per step.
 
-    real (m, D) training images; steps, name -> (n, D) of judged rows with folded lambda (n,),
-    COPIES among them; names: of the two distances. Without `exact_copies` the ratios are of a
-    sample as it is, too noisy to compare. Empty where a part has no two images to judge by.
+    real: (m, D) training images. steps: name -> (n, D) of sampled rows with folded lambda (n,),
+        COPIES among them. names: of the two distances.
+
+    An entry without `exact_copies` has the sample's own distances, too noisy to compare ratios:
+    features of some training images are missing in `training`. The list is empty where a part of
+    the corpus has fewer than two sampled images.
     """
     made = plan.filter(pc.equal(plan["kind"], "augmented"))
-    visible = float(np.mean(fold_lambda(made["lambda"]) >= heavy))
-    parts = [(folded >= heavy, visible), (folded < heavy, 1.0 - visible)]
+    visible = float(np.mean(fold_lambda(made["lambda"]) >= MIXED_LAMBDA))
+    parts = [(folded >= MIXED_LAMBDA, visible), (folded < MIXED_LAMBDA, 1.0 - visible)]
     parts = [(mask, share) for mask, share in parts if share > 0]
     if len(real) < 2 or any(mask.sum() < 2 for mask, _ in parts):
         return []
@@ -63,20 +66,20 @@ def by_ratio(
     originals = np.full(len(ratios), plan.num_rows - made.num_rows)
     counts = np.stack([originals, *(until * share for _, share in parts)], axis=1)
     shares = counts / counts.sum(axis=1, keepdims=True)
-    found: dict[str, tuple[Floats, Floats]] = {}
+    distances: dict[str, tuple[Floats, Floats]] = {}
     for step, features in steps.items():
-        if alike := [name for name in found if steps[name] is features]:  # as with method mixup
-            found[step] = found[alike[0]]
+        if equal := [name for name in distances if steps[name] is features]:  # method mixup
+            distances[step] = distances[equal[0]]
             continue
         sets = [real, *(features[mask] for mask, _ in parts)]
-        found[step] = (
+        distances[step] = (
             kernel_of_mixtures(sets, shares, reference, counts),
             frechet_of_mixtures(sets, shares, reference),
         )
-    exact = _exact_copies(plan, made, ratios, looked, reference)
-    if exact is not None:
-        off = [true - sampled for true, sampled in zip(exact, found[COPIES], strict=True)]
-        found = {step: (kd + off[0], fd + off[1]) for step, (kd, fd) in found.items()}
+    exact = _exact_copies(plan, made, ratios, training, reference)
+    if exact is not None:  # the control variate
+        error = [true - sampled for true, sampled in zip(exact, distances[COPIES], strict=True)]
+        distances = {step: (kd + error[0], fd + error[1]) for step, (kd, fd) in distances.items()}
     return [
         {
             "ratio": int(ratio),
@@ -85,7 +88,7 @@ def by_ratio(
         }
         | {
             step: dict(zip(names, (float(kd[place]), float(fd[place])), strict=True))
-            for step, (kd, fd) in found.items()
+            for step, (kd, fd) in distances.items()
         }
         for place, ratio in enumerate(ratios)
     ]
@@ -95,19 +98,19 @@ def _exact_copies(
     plan: pa.Table,
     made: pa.Table,
     ratios: NDArray[np.int64],
-    looked: TrainingFeatures,
+    training: TrainingFeatures,
     reference: Reference,
 ) -> tuple[Floats, Floats] | None:
-    """Both distances at each ratio of real images and copies; None where some are not known."""
+    """Both distances of real images and parent copies, exact; None where features are missing."""
     real = plan.filter(pc.equal(plan["kind"], "real"))["row_1"].to_numpy()
-    parents = nearer_parents(made)
-    if not np.isin(np.concatenate([real, parents]), looked.rows).all():
+    parents = nearer_parent_rows(made)
+    if not np.isin(np.concatenate([real, parents]), training.rows).all():
         return None
-    size = len(looked.rows)
+    size = len(training.rows)
     counts = np.empty((len(ratios), size))
-    counts[0] = np.bincount(np.searchsorted(looked.rows, real), minlength=size)
+    counts[0] = np.bincount(np.searchsorted(training.rows, real), minlength=size)
     rounds = made["round"].to_numpy()
     for ratio in ratios[1:]:
-        of_round = np.searchsorted(looked.rows, parents[rounds == ratio])
+        of_round = np.searchsorted(training.rows, parents[rounds == ratio])
         counts[ratio] = counts[ratio - 1] + np.bincount(of_round, minlength=size)
-    return of_repeated(looked.features, counts, reference)
+    return distances_of_repeated(training.features, counts, reference)

@@ -1,4 +1,4 @@
-"""What is measured for the verdict: distances by band of lambda, step against step, by ratio."""
+"""Distances for the verdict: by band of lambda, step against step, and of the corpus by ratio."""
 
 from typing import Any
 
@@ -27,49 +27,57 @@ def compare_steps(
     seed: int,
     train_more: str,
 ) -> Comparisons:
-    """All that the verdict is said from but the records beside it."""
-    compared = _comparisons(trace, real, image_seed(seed, "evaluate"))
+    """Distances per band and step, their paired differences, and score norms.
+
+    reference_norms: ||sigma_N S||^2 / D of held-out images, (m,); None without a score network.
+    train_more: the command that would train longer, for the verdict to quote.
+    """
+    pairs = _step_pairs(trace, real, image_seed(seed, "evaluate"))
     norms = {"held_out": norm_quantiles(reference_norms)}
     if trace.norms is not None:
-        heavy = trace.norms[trace.folded >= MIXED_LAMBDA]
-        norms |= {step: norm_quantiles(heavy[:, i]) for i, step in enumerate(STEPS)}
+        mixed = trace.norms[trace.folded >= MIXED_LAMBDA]
+        norms |= {step: norm_quantiles(mixed[:, i]) for i, step in enumerate(STEPS)}
     return Comparisons(
         method="+".join(sorted(set(trace.rows["method"].to_pylist()))),
         kd=real.kd,
         fd=real.fd,
-        features=real.extract.describe() | {"dimensions": real.reference.vectors.shape[1]},
+        features=real.extractor.describe() | {"dimensions": real.reference.vectors.shape[1]},
         held_out=real.held_out,
         reproduced=(trace.reproduced, trace.rows.num_rows),
         bands=[_band(trace, real, plan, *band) for band in BANDS],
-        heavy=_band(trace, real, plan, ">= .1", MIXED_LAMBDA, BANDS[-1][2]),
-        minimised=compared.get("minimised"),
-        denoised=compared.get("denoised"),
-        final=compared.get("final"),
-        other_parents=_with_other_parents(trace, real, compared.get("final")),
-        floor=real.distances(real.some) if real.held_out else None,
+        mixed=_band(trace, real, plan, ">= .1", MIXED_LAMBDA, BANDS[-1][2]),
+        minimised=pairs.get("minimised"),
+        denoised=pairs.get("denoised"),
+        final=pairs.get("final"),
+        other_parents=_with_other_parents(trace, real, pairs.get("final")),
+        training_distances=real.distances(real.training_sample) if real.held_out else None,
         norms=norms,
         train_more=train_more,
     )
 
 
 def compare_ratios(plan: pa.Table, trace: Trace, real: RealImages) -> list[dict[str, Any]]:
-    """Distances of the whole corpus at each ratio; empty without held-out images."""
+    """Distances of the whole corpus at each ratio, for `by_ratio` of metrics.json.
+
+    Empty without held-out images.
+    """
     if not real.held_out:
         return []
     steps: dict[str, Features] = {step: trace.features[step] for step in ("mixup", "final")}
-    steps[COPIES] = real.copies(trace.rows)
+    steps[COPIES] = real.nearer_parents(trace.rows)
     names = (real.kd, real.fd)
-    looked = TrainingFeatures(real.looked, real.training)
+    training = TrainingFeatures(real.training_rows, real.training)
     return by_ratio(
-        plan, real.some, steps, trace.folded, MIXED_LAMBDA, real.reference, names, looked
+        plan, real.training_sample, steps, trace.folded, real.reference, names, training
     )
 
 
-def _comparisons(trace: Trace, real: RealImages, seed: int) -> dict[str, Comparison]:
-    heavy = trace.folded >= MIXED_LAMBDA
-    if heavy.sum() < 2:
+def _step_pairs(trace: Trace, real: RealImages, seed: int) -> dict[str, Comparison]:
+    """Paired comparisons of the steps on rows with folded lambda >= .1; {} for fewer than two."""
+    mixed = trace.folded >= MIXED_LAMBDA
+    if mixed.sum() < 2:
         return {}
-    steps = {step: features[heavy] for step, features in trace.features.items()}
+    steps = {step: features[mixed] for step, features in trace.features.items()}
     pairs = {
         "minimised": ("mixup", "minimised"),
         "denoised": ("minimised", "final"),
@@ -84,25 +92,28 @@ def _comparisons(trace: Trace, real: RealImages, seed: int) -> dict[str, Compari
 def _with_other_parents(
     trace: Trace, real: RealImages, final: Comparison | None
 ) -> tuple[float, float] | None:
-    """Of final less mixup, over other training images, too; None without held-out images."""
+    """95 % interval of final less mixup, over the choice of training images as well.
+
+    None without held-out images.
+    """
     if final is None or not real.held_out:
         return None
-    heavy = trace.folded >= MIXED_LAMBDA
-    drawn = np.stack([trace.rows[name].to_numpy()[heavy] for name in ("row_1", "row_2")], axis=1)
-    before, after = (trace.features[step][heavy] for step in ("mixup", "final"))
-    low, high = interval_with_parents(real.reference, before, after, drawn)
-    # Of another kind than the bootstrap's, so on few images it need not hold that one.
+    mixed = trace.folded >= MIXED_LAMBDA
+    parents = np.stack([trace.rows[name].to_numpy()[mixed] for name in ("row_1", "row_2")], axis=1)
+    before, after = (trace.features[step][mixed] for step in ("mixup", "final"))
+    low, high = interval_with_parents(real.reference, before, after, parents)
+    # A first-order interval: on few images it may be narrower than the bootstrap's.
     return min(low, final.kd_interval[0]), max(high, final.kd_interval[1])
 
 
 def _band(
     trace: Trace, real: RealImages, plan: pa.Table, name: str, low: float, high: float
 ) -> dict[str, Any]:
-    """Rows with low <= folded lambda < high: how many, their share of the corpus, distances."""
-    every = fold_lambda(plan.filter(pc.equal(plan["kind"], "augmented"))["lambda"])
+    """Count, share of the corpus and distances of rows with low <= folded lambda < high."""
+    planned = fold_lambda(plan.filter(pc.equal(plan["kind"], "augmented"))["lambda"])
     inside = (trace.folded >= low) & (trace.folded < high)
-    share = float(np.mean((every >= low) & (every < high)))
+    share = float(np.mean((planned >= low) & (planned < high)))
     steps = {step: real.distances(trace.features[step][inside]) for step in STEPS}
     if real.held_out:
-        steps[COPIES] = real.distances(real.copies(trace.rows.filter(pa.array(inside))))
+        steps[COPIES] = real.distances(real.nearer_parents(trace.rows.filter(pa.array(inside))))
     return {"lambda": name, "n": int(inside.sum()), "share_of_corpus": share} | steps

@@ -1,4 +1,4 @@
-"""A picture to judge by eye: parents, mixup, minimised and final side by side, lambda beside."""
+"""Draws the contact sheet: parents, mixup, minimised and final images side by side, with lambda."""
 
 import io
 from pathlib import Path
@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ...manifests.files.atomic import write_bytes
+from .row_sample import MIXED_LAMBDA
 
 Images = NDArray[np.uint8]
-Shown = tuple[dict[str, Any], Images, Images, Images]  # plan row, mixup, minimised, final
+SheetRow = tuple[dict[str, Any], Images, Images, Images]  # plan row, mixup, minimised, final
 
 COLUMNS = ("parent 1", "parent 2", "mixup", "minimised", "final")
 
@@ -19,14 +20,19 @@ _SMALLEST_CELL, _LARGEST_CELL = 96, 256  # pixels; smaller images are magnified,
 _GAP, _MARGIN = 6, 16
 _LABEL_WIDTH, _HEADER, _TITLE = 64, 26, 34
 _ROWS_IN_ONE_GROUP = 8  # more rows are set in two groups beside each other
-_MIXED = 0.1  # folded lambda from which an image is a mixture to the eye
 _INK, _FAINT = (20, 20, 20), (110, 110, 110)
 
 
-def draw_shown(shown: list[Shown], images: Images, path: Path, method: str) -> None:
-    """Writes the sheet of some rows, the most mixed first; images: the training images."""
-    shown = sorted(shown, key=lambda item: abs(item[0]["lambda"] - 0.5))
-    rows, *steps = zip(*shown, strict=True)
+def draw_sheet_rows(sheet: list[SheetRow], images: Images, path: Path, method: str) -> None:
+    """Writes the contact sheet of some rows, the most mixed first.
+
+    images: uint8 (N, H, W, C) training images, as plan rows number them.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    ordered = sorted(sheet, key=lambda row: abs(row[0]["lambda"] - 0.5))
+    rows, *steps = zip(*ordered, strict=True)
     first, second = (np.stack([images[row[name]] for row in rows]) for name in ("row_1", "row_2"))
     mixup, minimised, final = (np.stack(step) for step in steps)
     lambdas = np.array([row["lambda"] for row in rows])
@@ -34,17 +40,19 @@ def draw_shown(shown: list[Shown], images: Images, path: Path, method: str) -> N
     contact_sheet(first, second, mixup, minimised, final, lambdas, path, title)
 
 
-def choose_shown(folded: NDArray[np.float64], count: int, order: NDArray[np.int64]) -> list[int]:
-    """Places of `count` rows: five of six spread evenly over folded lambda .1 to .5, if there are.
+def choose_sheet_rows(
+    folded: NDArray[np.float64], count: int, order: NDArray[np.int64]
+) -> list[int]:
+    """Indices of `count` rows: five of six spread evenly over folded lambda .1 to .5, if possible.
 
     folded: min(lambda, 1 - lambda), (n,); order: a random permutation of the n places.
     """
-    mixed = [int(place) for place in order if folded[place] >= _MIXED]
-    plain = [int(place) for place in order if folded[place] < _MIXED]
+    mixed = [int(place) for place in order if folded[place] >= MIXED_LAMBDA]
+    plain = [int(place) for place in order if folded[place] < MIXED_LAMBDA]
     count = min(count, len(folded))
     chosen = plain[: max(count // 6, count - len(mixed))]
-    for wanted in np.linspace(_MIXED, 0.5, count - len(chosen)):
-        nearest = min(mixed, key=lambda place: abs(folded[place] - wanted))
+    for target in np.linspace(MIXED_LAMBDA, 0.5, count - len(chosen)):
+        nearest = min(mixed, key=lambda place: abs(folded[place] - target))
         mixed.remove(nearest)
         chosen.append(nearest)
     return chosen

@@ -1,13 +1,12 @@
-"""Features of a set of images, worked out once: by the set's content and the extractor's weights.
+"""Caches features on disk, keyed by the images' content and the extractor's weights.
 
     RUN/.scoremix/features/KEY.npy     (n, D), as the network gave them: float32
-    RUN/.scoremix/features/KEY.json    what they are of, and the sha256 of KEY.npy
+    RUN/.scoremix/features/KEY.json    what they depend on, and the sha256 of KEY.npy
 
-Written chunk by chunk and handed out memory-mapped, so a set's features are in memory where a
-metric needs them and nowhere else. An entry that is damaged, or of other images, weights or
-software, is made again. The folder may be deleted at any time.
+Features are written chunk by chunk and read memory-mapped. An entry that is damaged, or of other
+images, weights or software, is computed again. The folder may be deleted at any time.
 
-Only networks are kept: the components of pixel features are fitted to the set itself.
+Only networks' features are cached: the components of pixel features are fitted to the set itself.
 """
 
 import hashlib
@@ -26,14 +25,14 @@ from ..common.progress import Advance
 
 FORMAT = 1
 
-_CHUNK = 256  # images between two signs of progress
+_CHUNK = 256  # images that are read and counted at a time
 
 Images = NDArray[np.uint8]
 Features = NDArray[np.floating[Any]]
 
 
 class ImageSet(Protocol):
-    """Images (n, H, W, C) that are read some at a time: an array, a memory map, or `Rows`."""
+    """Images (n, H, W, C) that are read by slices: an array, a memory map, or `Rows`."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -42,7 +41,7 @@ class ImageSet(Protocol):
 
 
 class Rows:
-    """Some rows of a memory-mapped set, read when they are looked at."""
+    """Some rows of a memory-mapped set, read when they are sliced."""
 
     def __init__(self, images: Images, rows: NDArray[np.int64]) -> None:
         self._images, self._rows = images, rows
@@ -62,68 +61,68 @@ _log = logging.getLogger(__name__)
 
 
 class FeatureCache:
-    """The folder of features; None: nothing is kept, features are in memory."""
+    """A folder of cached features; None: nothing is cached, features stay in memory."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
-    def features(self, extract: Extractor, images: ImageSet, advance: Advance) -> Features:
-        """(n, D) of images (n, H, W, C): from the folder, or worked out and kept there.
+    def features(self, extractor: Extractor, images: ImageSet, advance: Advance) -> Features:
+        """Features (n, D) of images (n, H, W, C): from the cache, or computed and cached.
 
-        advance: told of every image, also of those that had been worked out before.
+        advance: called with the number of finished images, cached ones included.
 
         Raises:
             FeaturesError: the network does not take these images.
             StorageError: the folder cannot be written.
         """
-        if self._folder is None or extract.weights_sha256 is None or len(images) == 0:
-            return _worked_out(extract, images, advance)
-        facts = _facts(extract, images)
+        if self._folder is None or extractor.weights_sha256 is None or len(images) == 0:
+            return _compute(extractor, images, advance)
+        facts = _facts(extractor, images)
         path = self._folder / f"{canonical_digest(facts)}.npy"
-        found = _kept(path, facts)
-        if found is None:
-            _keep(path, facts, extract, images, advance)
-            found = _kept(path, facts)
-            assert found is not None, path
+        cached = _load(path, facts)
+        if cached is None:
+            _compute_and_save(path, facts, extractor, images, advance)
+            cached = _load(path, facts)
+            assert cached is not None, path
         else:
             advance(len(images))
-        return found
+        return cached
 
 
-def _facts(extract: Extractor, images: ImageSet) -> dict[str, Any]:
-    """What the features depend on, and nothing of where or when."""
+def _facts(extractor: Extractor, images: ImageSet) -> dict[str, Any]:
+    """Everything that the features depend on; their digest is the key."""
     content = hashlib.sha256()
     for start in range(0, len(images), _CHUNK):
         content.update(images[start : start + _CHUNK].tobytes())
     return {
         "format": FORMAT,
         "images": {"shape": list(images.shape), "sha256": content.hexdigest()},
-        "extractor": extract.describe(),
+        "extractor": extractor.describe(),
         "torch": str(torch.__version__),
     }
 
 
-def _worked_out(extract: Extractor, images: ImageSet, advance: Advance) -> Features:
+def _compute(extractor: Extractor, images: ImageSet, advance: Advance) -> Features:
     if len(images) == 0:
-        return extract(images[:0])
+        return extractor(images[:0])
     parts = []
     for start in range(0, len(images), _CHUNK):
         chunk = images[start : start + _CHUNK]
-        parts.append(extract(chunk))
+        parts.append(extractor(chunk))
         advance(len(chunk))
     return np.concatenate(parts)
 
 
-def _keep(
-    path: Path, facts: dict[str, Any], extract: Extractor, images: ImageSet, advance: Advance
+def _compute_and_save(
+    path: Path, facts: dict[str, Any], extractor: Extractor, images: ImageSet, advance: Advance
 ) -> None:
-    """The array first, then the file that vouches for it."""
+    """Writes the array first, then the JSON file with its sha256."""
     with replacing(path) as file:
         for start in range(0, len(images), _CHUNK):
             chunk = images[start : start + _CHUNK]
-            given = extract(chunk)
-            vectors = given.astype("<f4")
-            assert np.array_equal(vectors, given), "a network's features are float32"
+            computed = extractor(chunk)
+            vectors = computed.astype("<f4")
+            assert np.array_equal(vectors, computed), "a network's features are float32"
             if start == 0:
                 shape = (len(images), vectors.shape[1])
                 header = {"descr": "<f4", "fortran_order": False, "shape": shape}
@@ -133,17 +132,17 @@ def _keep(
     write_json(path.with_suffix(".json"), facts | {"npy_sha256": sha256_file(path)})
 
 
-def _kept(path: Path, facts: dict[str, Any]) -> Features | None:
-    """The features of an entry that is whole and of these facts; None otherwise."""
+def _load(path: Path, facts: dict[str, Any]) -> Features | None:
+    """The features of an entry that is undamaged and of these facts; None otherwise."""
     try:
-        told = json.loads(path.with_suffix(".json").read_bytes())
-        if told == facts | {"npy_sha256": sha256_file(path)}:
-            found: Features = np.load(path, mmap_mode="r", allow_pickle=False)
-            return found
+        saved = json.loads(path.with_suffix(".json").read_bytes())
+        if saved == facts | {"npy_sha256": sha256_file(path)}:
+            features: Features = np.load(path, mmap_mode="r", allow_pickle=False)
+            return features
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        _log.warning("features in %s cannot be read (%s) and are made again", path, error)
+        _log.warning("features in %s cannot be read (%s) and are computed again", path, error)
         return None
-    _log.warning("features in %s are damaged and are made again", path)
+    _log.warning("features in %s are damaged and are computed again", path)
     return None

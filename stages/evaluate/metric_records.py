@@ -1,7 +1,7 @@
-"""Records: everything else that is measured on the images that `evaluate` looked at.
+"""Metric records of an evaluation: distances, precision and recall, diversity, copying.
 
-Beside the verdict, which they do not touch: per step and band of lambda, per class where there are
-enough images, and of held-out and training images as the yardstick.
+The verdict does not depend on them. They are computed per step and band of lambda, per class where
+there are enough images, and of held-out and training images as a baseline.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,196 +13,194 @@ from numpy.typing import NDArray
 
 from ...models.metrics.copying import (
     COPY,
-    NEEDED,
+    MIN_IMAGES,
     Copies,
     CopyVerdict,
-    copies,
     copying_test,
+    find_copies,
     judge_copying,
-    own_distances,
+    training_spacing,
 )
 from ...models.metrics.distances import frechet_distance, is_biased, kernel_distance
 from ...models.metrics.diversity import mean_pairwise_distance
 from ...models.metrics.kernel import SUBSET_SIZE, kernel_over_subsets
 from ...models.metrics.prdc import K, expected_coverage, prdc
 from ...models.metrics.record import MetricRecord, metric_name
+from .row_sample import BANDS, MIXED_LAMBDA
 
 Features = NDArray[np.floating[Any]]
 Floats = NDArray[np.float64]
 
-_PAIRS = 4  # images of a set of which two halves have a pair each: subsets of them can be drawn
+_TWO_PAIRS = 4  # images of a set whose halves have a pair each, so that subsets can be drawn
+_FIDELITY_AND_DIVERSITY = ("precision", "recall", "density", "coverage")
 
 _BIASED_FD = "mostly bias: {n} images in {dimensions} dimensions, five per dimension are needed"
-_NUMBERS = "depends on n and reference_n: compare records of equal ones, and with real images'"
+_DEPENDS_ON_N = "depends on n and reference_n: compare records of equal ones, and with real images'"
 _MIXTURES = "mixtures are nearer to their parents than unseen images are: below 0 is not copying"
-_OF_ALL = "the nearest of {of:,} training images, among them the parents, out of {all:,}"
+_SOME_OF_ALL = "the nearest of {some:,} training images, among them the parents, out of {all:,}"
+_MIXED = f"lambda >= {MIXED_LAMBDA:g}"
 
 
 @dataclass(frozen=True)
 class RealFeatures:
-    """The real images that sets are compared with. Features are (n, D)."""
+    """Features (n, D) of the real images that sets are compared with."""
 
     extractor: Mapping[str, Any]  # its description
     reference: Features  # held-out images; where there are none, training images
     held_out: bool
-    training: Features  # all of them; or the parents of the judged images, and a choice of others
-    training_of: int  # training images in all
+    training: (
+        Features  # all of them; or the parents of the evaluated images, and a choice of others
+    )
+    training_total: int  # training images in all
 
 
 @dataclass(frozen=True)
 class EvaluationFeatures(RealFeatures):
-    """What evaluate has features of: images of one set in one order."""
+    """Features of the real images and of n evaluated rows, in one order."""
 
-    steps: Mapping[str, Features]  # mixup, minimised, final: of the judged rows
+    steps: Mapping[str, Features]  # mixup, minimised, final: of the evaluated rows
     folded: Floats  # (n,) min(lambda, 1 - lambda)
-    class_ids: NDArray[np.int64]  # (n,) of the judged rows, -1 without one class
+    class_ids: NDArray[np.int64]  # (n,) of the evaluated rows, -1 without one class
     reference_ids: NDArray[np.int64]  # of the reference, -1 without a class
     classes: tuple[str, ...]  # names by class id
-    mixtures: bool  # the method is mixup itself: its steps are equal
+    is_mixup: bool  # the method is mixup itself: its steps are equal
 
 
 @dataclass(frozen=True)
-class Measured:
+class EvaluationRecords:
+    """All metric records of an evaluation, and the verdict on copying."""
+
     records: tuple[MetricRecord, ...]
-    copying: CopyVerdict | None  # None where there are too few images to look
+    copying: CopyVerdict | None  # None where there are too few images to tell
 
     @property
     def warning(self) -> str:
         """A paragraph for verdict.txt where training images were copied, else nothing."""
-        found = self.copying
-        return f"\n{found.text}\n" if found and found.kind == "copying" else ""
+        verdict = self.copying
+        return f"\n{verdict.text}\n" if verdict and verdict.kind == "copying" else ""
 
     def as_metrics(self) -> dict[str, Any]:
-        """Its part of metrics.json."""
+        """`copying` and `records` of metrics.json."""
         copying = None if self.copying is None else asdict(self.copying)
         return {"copying": copying, "records": [record.as_json() for record in self.records]}
 
-    def of_steps(
-        self, steps: Sequence[str], heavy: float
-    ) -> Mapping[str, tuple[float | None, ...]]:
-        """ "precision" -> its value after each of `steps`, for what tells quality from variety."""
-        found = {(record.name, record.subset): record.value for record in self.records}
+    def values_by_step(self, steps: Sequence[str]) -> Mapping[str, tuple[float | None, ...]]:
+        """ "precision" -> its value after each of `steps`, lambda >= .1; so recall and the like."""
+        values = {(record.name, record.subset): record.value for record in self.records}
         return {
-            name.partition("_")[0]: tuple(
-                found.get((name, f"{step}, lambda >= {heavy:g}")) for step in steps
-            )
+            name.partition("_")[0]: tuple(values.get((name, f"{step}, {_MIXED}")) for step in steps)
             for name in dict.fromkeys(record.name for record in self.records)
-            if name.partition("_")[0] in ("precision", "recall", "density", "coverage")
+            if name.partition("_")[0] in _FIDELITY_AND_DIVERSITY
         }
 
 
-def measure(
-    looked: EvaluationFeatures,
-    bands: Mapping[str, tuple[float, float]],
-    heavy: float,
-    seed: int,
-) -> Measured:
-    """All records, and the verdict on copying, which is on folded lambda >= `heavy` alone.
+def compute_records(features: EvaluationFeatures, seed: int) -> EvaluationRecords:
+    """All records, and the verdict on copying, which is on folded lambda >= .1 alone.
 
-    bands: name -> low and high folded lambda. Sets of fewer than fifty images are left out.
+    Sets of fewer than fifty images are left out.
     """
-    suite = MetricSuite(looked, seed, notes_of_test=(_MIXTURES,))
-    judged = looked.folded >= heavy
-    final = looked.steps["final"]
+    suite = MetricSuite(features, seed, notes_of_test=(_MIXTURES,))
+    mixed = features.folded >= MIXED_LAMBDA
+    final = features.steps["final"]
     records: list[MetricRecord] = []
-    for step in ("final",) if looked.mixtures else ("mixup", "final"):
-        records += suite.against(looked.steps[step][judged], f"{step}, lambda >= {heavy:g}")
-    for name, (low, high) in bands.items():
-        some = final[(looked.folded >= low) & (looked.folded < high)]
-        records += suite.in_a_band(some, f"final, lambda {name}")
-    for id_, name in enumerate(looked.classes):
-        some = final[judged & (looked.class_ids == id_)]
-        real = looked.reference[looked.reference_ids == id_]
-        records += suite.of_class(some, real, f"final, lambda >= {heavy:g}, class {name}")
-    records += suite.yardstick(int(judged.sum()))
-    return Measured(tuple(records), suite.verdict(final[judged]))
+    for step in ("final",) if features.is_mixup else ("mixup", "final"):
+        records += suite.records(features.steps[step][mixed], f"{step}, {_MIXED}")
+    for name, low, high in BANDS:
+        band = final[(features.folded >= low) & (features.folded < high)]
+        records += suite.records_of_band(band, f"final, lambda {name}")
+    for id_, name in enumerate(features.classes):
+        made = final[mixed & (features.class_ids == id_)]
+        real = features.reference[features.reference_ids == id_]
+        records += suite.records_of_class(made, real, f"final, {_MIXED}, class {name}")
+    records += suite.records_of_real_images(int(mixed.sum()))
+    return EvaluationRecords(tuple(records), suite.copying_verdict(final[mixed]))
 
 
 class MetricSuite:
-    """The sets that everything is compared with, and what is worked out of them once.
+    """Computes every metric of a set of features against the same real images.
 
-    notes_of_test: what a reader of C_T must know of the judged images.
+    What depends on the real images alone is computed once.
+
+    notes_of_test: what a reader of C_T must know of the evaluated images.
     """
 
-    def __init__(
-        self, looked: RealFeatures, seed: int, notes_of_test: tuple[str, ...] = ()
-    ) -> None:
-        self.looked, self.seed, self.notes_of_test = looked, seed, notes_of_test
-        self.name = str(looked.extractor["name"])
-        self.to = "held-out images" if looked.held_out else "training images"
-        self.suffix = "" if looked.held_out else "_vs_train"
-        self.own = self._own()
-        few = self.own is None or not looked.held_out or len(looked.reference) < NEEDED
-        self.unseen = None if few else self._copies(looked.reference)
+    def __init__(self, real: RealFeatures, seed: int, notes_of_test: tuple[str, ...] = ()) -> None:
+        self.real, self.seed, self.notes_of_test = real, seed, notes_of_test
+        self.name = str(real.extractor["name"])
+        self.reference_name = "held-out images" if real.held_out else "training images"
+        self.suffix = "" if real.held_out else "_vs_train"
+        self._spacing = self._training_spacing()
+        few = self._spacing is None or not real.held_out or len(real.reference) < MIN_IMAGES
+        self._held_out_copies = None if few else self.nearest_training(real.reference)
 
-    def _own(self) -> Floats | None:
+    def _training_spacing(self) -> Floats | None:
         try:
-            return own_distances(self.looked.training)
-        except ValueError:  # one image, or all with a twin: what a copy is cannot be told
+            return training_spacing(self.real.training)
+        except ValueError:  # one image, or all with a twin: a copy is not defined
             return None
 
-    def copies_in(self, x: Features) -> Copies | None:
-        """The nearest training image of each; None where what a copy is cannot be told."""
-        return None if self.own is None else self._copies(x)
+    def nearest_training(self, x: Features) -> Copies | None:
+        """The nearest training image of each of x (n, D); None where a copy is not defined."""
+        if self._spacing is None:
+            return None
+        return find_copies(x, self.real.training, self._spacing)
 
-    def _copies(self, x: Features) -> Copies:
-        return copies(x, self.looked.training, self.own)
-
-    def against(self, x: Features, subset: str) -> Iterator[MetricRecord]:
-        """Everything about one set."""
-        if len(x) < NEEDED:
+    def records(self, x: Features, subset: str) -> Iterator[MetricRecord]:
+        """Every metric of one set x (n, D)."""
+        if len(x) < MIN_IMAGES:
             return
-        yield from self._distances(x, self.looked.reference, subset)
-        yield from self._prdc(x, self.looked.reference, subset)
+        yield from self._distances(x, self.real.reference, subset)
+        yield from self._prdc(x, self.real.reference, subset)
         yield self._diversity(x, subset)
         yield from self._copying(x, subset)
-        if self.unseen is not None:
-            yield from self._c_t(x, subset)
+        if self._held_out_copies is not None:
+            yield from self._copying_test(x, subset)
 
-    def in_a_band(self, x: Features, subset: str) -> Iterator[MetricRecord]:
-        """What `bands` of metrics.json, with its distances, does not say."""
-        if len(x) >= NEEDED:
-            yield from self._prdc(x, self.looked.reference, subset)
+    def records_of_band(self, x: Features, subset: str) -> Iterator[MetricRecord]:
+        """The metrics of a band of lambda that `bands` of metrics.json does not have."""
+        if len(x) >= MIN_IMAGES:
+            yield from self._prdc(x, self.real.reference, subset)
             yield from self._copying(x, subset)
 
-    def of_class(self, x: Features, real: Features, subset: str) -> Iterator[MetricRecord]:
-        if len(x) >= NEEDED and len(real) >= NEEDED:
+    def records_of_class(self, x: Features, real: Features, subset: str) -> Iterator[MetricRecord]:
+        """Distances, precision and recall of one class's images to its real ones."""
+        if len(x) >= MIN_IMAGES and len(real) >= MIN_IMAGES:
             yield from self._distances(x, real, subset, of="of that class")
             yield from self._prdc(x, real, subset, of="of that class")
 
-    def yardstick(self, n: int) -> Iterator[MetricRecord]:
-        """Real images judged as if they were made, `n` of them if there are so many."""
-        looked = self.looked
-        if len(looked.reference) >= NEEDED:
-            yield self._diversity(looked.reference, self.to)
-        if self.unseen is None:
+    def records_of_real_images(self, n: int) -> Iterator[MetricRecord]:
+        """The baseline: held-out images, and `n` training images as if they were made."""
+        real = self.real
+        if len(real.reference) >= MIN_IMAGES:
+            yield self._diversity(real.reference, self.reference_name)
+        if self._held_out_copies is None:
             return
-        yield from self._copying(looked.reference, self.to)
-        chosen = np.random.default_rng(self.seed).permutation(len(looked.training))[:n]
-        if len(chosen) >= NEEDED:
-            some = looked.training[np.sort(chosen)]
-            yield from self._distances(some, looked.reference, "training images")
-            yield from self._prdc(some, looked.reference, "training images")
+        yield from self._copying(real.reference, self.reference_name)
+        chosen = np.random.default_rng(self.seed).permutation(len(real.training))[:n]
+        if len(chosen) >= MIN_IMAGES:
+            sample = real.training[np.sort(chosen)]
+            yield from self._distances(sample, real.reference, "training images")
+            yield from self._prdc(sample, real.reference, "training images")
 
-    def verdict(self, x: Features) -> CopyVerdict | None:
-        if self.own is None or len(x) < NEEDED:
-            return None
-        return judge_copying(self._copies(x), self.unseen)
+    def copying_verdict(self, x: Features) -> CopyVerdict | None:
+        """Are x (n, D) copies of training images? None where that cannot be told."""
+        copies = self.nearest_training(x) if len(x) >= MIN_IMAGES else None
+        return None if copies is None else judge_copying(copies, self._held_out_copies)
 
     def _record(self, name: str, value: float, n: int, subset: str, **more: Any) -> MetricRecord:
-        return MetricRecord(name, value, n, self.looked.extractor, subset, **more)
+        return MetricRecord(name, value, n, self.real.extractor, subset, **more)
 
     def _distances(
         self, x: Features, real: Features, subset: str, of: str = ""
     ) -> Iterator[MetricRecord]:
-        if min(len(x), len(real)) < _PAIRS:
+        if min(len(x), len(real)) < _TWO_PAIRS:
             return
-        facts = {"reference": f"{self.to} {of}".strip(), "reference_n": len(real)}
+        facts = {"reference": f"{self.reference_name} {of}".strip(), "reference_n": len(real)}
         kernel = kernel_over_subsets(
             x, real, self.seed, subset_size=min(SUBSET_SIZE, len(x) // 2, len(real) // 2)
         )
         yield self._record(
-            metric_name("kd", self.looked.extractor) + self.suffix,
+            metric_name("kd", self.real.extractor) + self.suffix,
             kernel_distance(x, real),
             len(x),
             subset,
@@ -212,13 +210,13 @@ class MetricSuite:
             parameters={"kernel": "(x.y/D + 1)^3", "unbiased": True},
             **facts,
         )
-        told = _BIASED_FD.format(n=min(len(x), len(real)), dimensions=x.shape[1])
+        note = _BIASED_FD.format(n=min(len(x), len(real)), dimensions=x.shape[1])
         yield self._record(
-            metric_name("fd", self.looked.extractor) + self.suffix,
+            metric_name("fd", self.real.extractor) + self.suffix,
             frechet_distance(x, real),
             len(x),
             subset,
-            notes=(told,) if is_biased(len(x), len(real), x.shape[1]) else (),
+            notes=(note,) if is_biased(len(x), len(real), x.shape[1]) else (),
             **facts,
         )
 
@@ -227,66 +225,66 @@ class MetricSuite:
     ) -> Iterator[MetricRecord]:
         if min(len(x), len(real)) <= K:
             return
-        found = prdc(real, x)
+        values = prdc(real, x)
         expected = {"coverage": {"of_one_distribution": expected_coverage(len(real), len(x))}}
-        for name in ("precision", "recall", "density", "coverage"):
+        for name in _FIDELITY_AND_DIVERSITY:
             yield self._record(
                 f"{name}_{self.name}{self.suffix}",
-                getattr(found, name),
+                getattr(values, name),
                 len(x),
                 subset,
-                reference=f"{self.to} {of}".strip(),
+                reference=f"{self.reference_name} {of}".strip(),
                 reference_n=len(real),
-                parameters={"k": found.k} | expected.get(name, {}),
-                notes=(_NUMBERS,),
+                parameters={"k": values.k} | expected.get(name, {}),
+                notes=(_DEPENDS_ON_N,),
             )
 
     def _diversity(self, x: Features, subset: str) -> MetricRecord:
-        found = mean_pairwise_distance(x, self.seed)
+        distance = mean_pairwise_distance(x, self.seed)
         return self._record(
             f"mpd_{self.name}",
-            found.mean,
-            found.n,
+            distance.mean,
+            distance.n,
             subset,
-            std=found.standard_error,
+            std=distance.standard_error,
             std_of="the mean, over the choice of images",
-            seed=found.seed,
-            parameters={"pairs": found.pairs, "distance": "Euclidean"},
+            seed=distance.seed,
+            parameters={"pairs": distance.pairs, "distance": "Euclidean"},
         )
 
     def _copying(self, x: Features, subset: str) -> Iterator[MetricRecord]:
-        if self.own is None:
+        copies = self.nearest_training(x)
+        if copies is None:
             return
-        found = self._copies(x)
         yield self._record(
             f"copies_{self.name}",
-            found.share,
-            found.n,
+            copies.share,
+            copies.n,
             subset,
-            interval_95=found.interval,
+            interval_95=copies.interval,
             reference="training images",
-            reference_n=len(self.own),
-            parameters={"nearer_than": COPY, "median_ratio": float(np.median(found.ratios))},
-            notes=self._some(),
+            reference_n=len(self.real.training),
+            parameters={"nearer_than": COPY, "median_ratio": float(np.median(copies.ratios))},
+            notes=self._sample_notes(),
         )
 
-    def _c_t(self, x: Features, subset: str) -> Iterator[MetricRecord]:
+    def _copying_test(self, x: Features, subset: str) -> Iterator[MetricRecord]:
         try:
-            found = copying_test(x, self.looked.reference, self.looked.training, self.seed)
-        except ValueError:  # no cell holds images of both sets: there is no such number
+            test = copying_test(x, self.real.reference, self.real.training, self.seed)
+        except ValueError:  # no cell holds images of both sets: C_T is not defined
             return
         yield self._record(
             f"ct_{self.name}",
-            found.c_t,
+            test.c_t,
             len(x),
             subset,
-            reference=f"{self.to}, near training images",
-            reference_n=len(self.looked.reference),
+            reference=f"{self.reference_name}, near training images",
+            reference_n=len(self.real.reference),
             seed=self.seed,
-            parameters={"cells": found.cells, "share_of_held_out": found.share},
-            notes=(*self.notes_of_test, *self._some()),
+            parameters={"cells": test.cells, "share_of_held_out": test.share},
+            notes=(*self.notes_of_test, *self._sample_notes()),
         )
 
-    def _some(self) -> tuple[str, ...]:
-        of, every = len(self.looked.training), self.looked.training_of
-        return () if of == every else (_OF_ALL.format(of=of, all=every),)
+    def _sample_notes(self) -> tuple[str, ...]:
+        known, total = len(self.real.training), self.real.training_total
+        return () if known == total else (_SOME_OF_ALL.format(some=known, all=total),)

@@ -1,5 +1,4 @@
-"""What is measured of a set only where weights for it are given: classifier score, LPIPS, and the
-Frechet distance of single images."""
+"""Metrics that need weights of their own: classifier score, LPIPS, single-image distances."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,18 +18,21 @@ from ...models.features.networks import (
     TorchScriptMaps,
 )
 from ...models.metrics.classifier_score import classifier_score
-from ...models.metrics.copying import NEEDED
+from ...models.metrics.copying import MIN_IMAGES
 from ...models.metrics.perceptual import Lpips, perceptual_diversity
 from ...models.metrics.record import MetricRecord, metric_name
 from ...models.metrics.single_image import single_image_distances
-from .contact_sheet import Shown
-from .row_sample import fold_lambda
+from .config import EvaluateConfig
+from .contact_sheet import SheetRow
+from .row_sample import MIXED_LAMBDA, fold_lambda
 
 _PAIRS = 500  # of images whose LPIPS distance is taken
-_FEW = "too few images in a split to know how often each class occurs: the score is too low"
 _AT_ONCE = 32  # images whose maps are held
-_PICTURED = 1000  # images of a run that are looked at
-_FEW_PLACES = (
+_MOST_MIXED = 1000  # rows of a run whose images are kept for these metrics
+_BIASED_SCORE = (
+    "too few images in a split to know how often each class occurs: the score is too low"
+)
+_BIASED_FRECHET = (
     "mostly bias: {places} places in {dimensions} dimensions, five per dimension are needed"
 )
 
@@ -39,22 +41,28 @@ Images = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class MetricWeights:
-    """What was named."""
+    """The weights that were named, for any of these metrics; None leaves a metric out."""
 
     lpips: str | Path | None = None  # AlexNet's weights
     classifier: str | Path | None = None  # a TorchScript file that gives logits
     maps: str | None = None  # a TorchScript file that gives maps, or FILE#SEQUENCE:LENGTH
     inception: str | Path | None = None  # its classes and maps, where no others are named
-    target: Images | None = None  # (H, W, C): the one image that all should look like
+    target: Images | None = None  # (H, W, C): the image that all should look like
 
     @property
-    def asks(self) -> bool:
-        """Whether anything is to be measured of sets of images."""
+    def measures_sets(self) -> bool:
+        """Whether a metric of whole sets of images was named."""
         return any(name is not None for name in (self.lpips, self.classifier, self.inception))
 
 
+def named_weights(config: EvaluateConfig, target: Images | None = None) -> MetricWeights:
+    """The weights that section `evaluate` names; Inception's where its features are used, too."""
+    inception = config.inception_weights if config.features in ("auto", "inception") else None
+    return MetricWeights(config.lpips, config.classifier, config.maps, inception, target)
+
+
 class OptionalMetrics:
-    """The networks that were named, opened once.
+    """Computes the metrics whose weights were named; every network is opened once.
 
     Raises:
         FeaturesError: a file that is not there, or not such a network.
@@ -68,31 +76,40 @@ class OptionalMetrics:
             self._classifier = TorchScriptClassifier(Path(weights.classifier))
         elif weights.inception is not None:
             self._classifier = InceptionClasses(Path(weights.inception))
-        self._target: Maps | None = None
+        self._target_map: Maps | None = None
         if weights.target is not None:
-            self._maps = _maps(weights)
-            self._target = self._maps(weights.target[None])[0]
+            self._maps = _open_maps(weights)
+            self._target_map = self._maps(weights.target[None])[0]
 
-    def of(self, images: Images, subset: str) -> Iterator[MetricRecord]:
-        """Records of one set, uint8 (n, H, W, C)."""
+    def records(self, images: Images, subset: str) -> Iterator[MetricRecord]:
+        """Records of one set, uint8 (n, H, W, C), called `subset`."""
         if self._classifier is not None:
-            yield self._score(self._classifier, images, subset)
+            yield self._classifier_score(self._classifier, images, subset)
         if self._lpips is not None:
             yield self._diversity(self._lpips, images, subset)
-        if self._target is not None:
-            yield self._single(self._target, images, subset)
+        if self._target_map is not None:
+            yield self._single_image(self._target_map, images, subset)
 
-    def of_run(self, shown: Sequence[Shown], reference: Images, heavy: float) -> list[MetricRecord]:
-        """Of mixup, final and held-out images; sets of fewer than fifty are left out."""
-        mixed = [item for item in shown if min(item[0]["lambda"], 1 - item[0]["lambda"]) >= heavy]
-        sets = {"held-out images": reference[: max(len(mixed), NEEDED)]}
+    def records_of_run(self, rows: Sequence[SheetRow], reference: Images) -> list[MetricRecord]:
+        """Records of mixup, final and held-out images; sets of fewer than fifty are left out.
+
+        rows: those with folded lambda >= .1 are measured. reference: (M, H, W, C), as many of it.
+        """
+        mixed = [row for row in rows if min(row[0]["lambda"], 1 - row[0]["lambda"]) >= MIXED_LAMBDA]
+        sets = {"held-out images": reference[: max(len(mixed), MIN_IMAGES)]}
         if mixed:
-            sets[f"mixup, lambda >= {heavy:g}"] = np.stack([item[1] for item in mixed])
-            sets[f"final, lambda >= {heavy:g}"] = np.stack([item[3] for item in mixed])
-        enough = ((name, some) for name, some in sets.items() if len(some) >= NEEDED)
-        return [record for name, some in enough for record in self.of(some, name)]
+            sets[f"mixup, lambda >= {MIXED_LAMBDA:g}"] = np.stack([row[1] for row in mixed])
+            sets[f"final, lambda >= {MIXED_LAMBDA:g}"] = np.stack([row[3] for row in mixed])
+        return [
+            record
+            for subset, images in sets.items()
+            if len(images) >= MIN_IMAGES
+            for record in self.records(images, subset)
+        ]
 
-    def _score(self, classifier: Classifier, images: Images, subset: str) -> MetricRecord:
+    def _classifier_score(
+        self, classifier: Classifier, images: Images, subset: str
+    ) -> MetricRecord:
         found = classifier_score(classifier(images), probabilities=classifier.probabilities)
         facts = classifier.describe()
         return MetricRecord(
@@ -104,7 +121,7 @@ class OptionalMetrics:
             std=found.std,
             std_of=f"the score of {found.splits} parts",
             parameters={"classes": found.classes},
-            notes=(_FEW,) if found.biased else (),
+            notes=(_BIASED_SCORE,) if found.biased else (),
         )
 
     def _diversity(self, measure: Lpips, images: Images, subset: str) -> MetricRecord:
@@ -127,8 +144,8 @@ class OptionalMetrics:
             parameters={"pairs": found.pairs},
         )
 
-    def _single(self, target: Maps, images: Images, subset: str) -> MetricRecord:
-        """Each image's own distance to the target; their mean."""
+    def _single_image(self, target: Maps, images: Images, subset: str) -> MetricRecord:
+        """The mean over images of the Frechet distance between an image's map and the target's."""
         parts = [
             single_image_distances(list(maps), [target] * len(maps))
             for start in range(0, len(images), _AT_ONCE)
@@ -136,7 +153,7 @@ class OptionalMetrics:
         ]
         values = np.concatenate([part.distances for part in parts])
         facts = self._maps.describe()
-        few = _FEW_PLACES.format(places=parts[0].places, dimensions=parts[0].dimensions)
+        note = _BIASED_FRECHET.format(places=parts[0].places, dimensions=parts[0].dimensions)
         return MetricRecord(
             metric_name("sfd", facts),
             float(values.mean()),
@@ -147,12 +164,12 @@ class OptionalMetrics:
             reference_n=1,
             std=float(values.std()),
             std_of="single images",
-            notes=(few,) if parts[0].biased else (),
+            notes=(note,) if parts[0].biased else (),
         )
 
 
-def _maps(weights: MetricWeights) -> TorchScriptMaps | InceptionMaps:
-    """Raises FeaturesError where no network was named, or not so that it can be used."""
+def _open_maps(weights: MetricWeights) -> TorchScriptMaps | InceptionMaps:
+    """The network of feature maps; raises FeaturesError where none or no valid one is named."""
     if weights.maps is None:
         if weights.inception is None:
             raise FeaturesError(
@@ -172,8 +189,8 @@ def _maps(weights: MetricWeights) -> TorchScriptMaps | InceptionMaps:
     return TorchScriptMaps(Path(path), sequence, int(length))
 
 
-def mixed_keys(rows: pa.Table, heavy: float) -> set[str]:
-    """Keys of rows with folded lambda >= `heavy`, evenly chosen, of which pictures are kept."""
-    places = np.flatnonzero(fold_lambda(rows["lambda"]) >= heavy)
-    chosen = np.linspace(0, len(places) - 1, min(_PICTURED, len(places))).astype(int)
+def mixed_keys(rows: pa.Table) -> set[str]:
+    """Keys of rows with folded lambda >= .1 whose images `records_of_run` takes; evenly chosen."""
+    places = np.flatnonzero(fold_lambda(rows["lambda"]) >= MIXED_LAMBDA)
+    chosen = np.linspace(0, len(places) - 1, min(_MOST_MIXED, len(places))).astype(int)
     return set(rows["key"].take(places[chosen]).to_pylist())

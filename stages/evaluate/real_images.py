@@ -1,4 +1,4 @@
-"""The real images of an evaluation: what distances are taken to, and what made images may copy."""
+"""Features of real images: the held-out reference, and training images that could be copied."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,30 +12,30 @@ from ...models.features.extractors import Extractor, FeaturesError, open_extract
 from ...models.metrics.distances import Reference, is_biased
 from ..common.progress import Progress
 from .feature_cache import FeatureCache, Features, Rows
-from .row_sample import nearer_parents, parents
+from .row_sample import nearer_parent_rows, parent_rows
 
 Images = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class RealImages:
-    """The features of real images, and what the distances to them are called."""
+    """Features of real images, (n, D), and the names of the distances to them."""
 
-    extract: Extractor
-    held_out: int  # 0: these are training images
+    extractor: Extractor
+    held_out: int  # held-out images; 0: the reference is training images
     reference: Reference
-    looked: NDArray[np.int64]  # rows of the training images that were looked at
-    training: Features  # of those: parents of judged images, and a choice of others
-    some: Features  # of as many as rows are judged: what is compared as one set
+    training_rows: NDArray[np.int64]  # (n,) ascending: training images whose features are known
+    training: Features  # (n, D) theirs: parents of the evaluated rows, and a choice of others
+    training_sample: Features  # as many as rows are evaluated, compared as one set
     kd: str
     fd: str
 
-    def copies(self, rows: pa.Table) -> Features:
-        """Of the nearer parent of each row: what exact copies of training images would have."""
-        return self.training[np.searchsorted(self.looked, nearer_parents(rows))]
+    def nearer_parents(self, rows: pa.Table) -> Features:
+        """Features of each row's nearer parent, (rows, D): those of exact parent copies."""
+        return self.training[np.searchsorted(self.training_rows, nearer_parent_rows(rows))]
 
     def distances(self, x: Features) -> dict[str, Any]:
-        """Both distances of one set, None for fewer than two images."""
+        """Both distances of one set x (n, D) to the reference; None for fewer than two images."""
         if len(x) < 2:
             return {self.kd: None, self.fd: None, "fd_biased": True}
         return {
@@ -47,7 +47,7 @@ class RealImages:
 
 @dataclass(frozen=True)
 class FeatureSource:
-    """The feature network that is asked for, by the words of section `evaluate`."""
+    """The feature network that section `evaluate` names, and the cache of its features."""
 
     name: str
     inception_weights: str | None
@@ -56,38 +56,47 @@ class FeatureSource:
 
 def load_real_features(
     images: Images,
-    alive: NDArray[np.int64],
+    planned: NDArray[np.int64],
     reference: Images,
     rows: pa.Table,
-    network: FeatureSource,
+    source: FeatureSource,
     *,
-    compared: int,
-    looked_at: int,
+    sample_size: int,
+    least: int,
     seed: int,
     progress: Progress,
 ) -> RealImages:
     """Features of the held-out images, of the parents of `rows`, and of other training images.
 
-    compared: training images that are one set to compare. looked_at: with those, at least.
-    alive: rows of `images` that are in the plan; those of forgotten images are blank.
+    images, reference: uint8 (N, H, W, C) and (M, H, W, C); M may be 0.
+    planned: rows of `images` that are in the plan; those of forgotten images are blank.
+    sample_size: training images that are compared as one set; least: that are known at least.
 
     Raises:
         FeaturesError: fewer than two images to compare with, or a network that cannot be had.
     """
     order = stream(image_seed(seed, "evaluate"), "training").permutation(len(images))
-    order = order[np.isin(order, alive)]
-    chosen = np.sort(order[:compared])
-    looked = np.union1d(order[: max(compared, looked_at)], parents(rows))
+    order = order[np.isin(order, planned)]
+    sample = np.sort(order[:sample_size])
+    known = np.union1d(order[: max(sample_size, least)], parent_rows(rows))
     held_out = len(reference)
-    against = reference if held_out else np.asarray(images[chosen])
+    against = reference if held_out else np.asarray(images[sample])
     if len(against) < 2:
         raise FeaturesError(f"{len(against)} real image is not enough to compare with.")
-    extract = open_extractor(network.name, network.inception_weights, against)
+    extractor = open_extractor(source.name, source.inception_weights, against)
+    cache = source.cache
+    with progress.task("features", len(known) + held_out, "images") as advance:
+        training = cache.features(extractor, Rows(images, known), advance)
+        training_sample = training[np.isin(known, sample)]
+        target = cache.features(extractor, reference, advance) if held_out else training_sample
     suffix = "" if held_out else "_vs_train"
-    cache = network.cache
-    with progress.task("features", len(looked) + held_out, "images") as advance:
-        training = cache.features(extract, Rows(images, looked), advance)
-        some = training[np.isin(looked, chosen)]
-        target = Reference(cache.features(extract, reference, advance) if held_out else some)
-    names = extract.kd + suffix, extract.fd + suffix
-    return RealImages(extract, held_out, target, looked, training, some, *names)
+    return RealImages(
+        extractor=extractor,
+        held_out=held_out,
+        reference=Reference(target),
+        training_rows=known,
+        training=training,
+        training_sample=training_sample,
+        kd=extractor.kd + suffix,
+        fd=extractor.fd + suffix,
+    )

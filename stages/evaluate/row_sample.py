@@ -1,4 +1,4 @@
-"""Which plan rows are judged, by bands of folded lambda = min(lambda, 1 - lambda)."""
+"""Chooses the plan rows to evaluate, by folded lambda = min(lambda, 1 - lambda)."""
 
 import math
 
@@ -13,13 +13,12 @@ from ...manifests.plan.random_streams import image_seed, stream
 Floats = NDArray[np.float64]
 
 BANDS = (("< .01", 0.0, 0.01), (".01-.1", 0.01, 0.1), (".1-.3", 0.1, 0.3), (".3-.5", 0.3, 0.51))
-MIXED_LAMBDA = (
-    0.1  # folded lambda from which an image is a mixture to the eye; the verdict is on these
-)
+# Folded lambda from which an image looks like a mixture; the verdict is on these rows.
+MIXED_LAMBDA = 0.1
 
 
 def fold_lambda(lambdas: pa.ChunkedArray) -> Floats:
-    """min(lambda, 1 - lambda): both parents' names may be swapped."""
+    """min(lambda, 1 - lambda), (n,): the weight of the farther parent, whichever it is."""
     values = lambdas.to_numpy()
     folded: Floats = np.minimum(values, 1.0 - values)
     return folded
@@ -36,26 +35,28 @@ def choose_rows(plan: pa.Table, count: int, seed: int) -> pa.Table:
     if total == 0:
         raise ConfigError("There are no augmented images to evaluate: the plan has real ones only.")
     order = stream(image_seed(seed, "evaluate"), "rows").permutation(total)
-    is_heavy = fold_lambda(augmented["lambda"])[order] >= MIXED_LAMBDA
-    heavy, light = order[is_heavy], order[~is_heavy]
+    is_mixed = fold_lambda(augmented["lambda"])[order] >= MIXED_LAMBDA
+    mixed, light = order[is_mixed], order[~is_mixed]
     count = min(count, total)
-    wanted = max(round(count * len(heavy) / total), math.ceil(2 * count / 3), count - len(light))
-    wanted = min(wanted, len(heavy))
-    chosen = np.concatenate([heavy[:wanted], light[: count - wanted]])
+    share = max(round(count * len(mixed) / total), math.ceil(2 * count / 3), count - len(light))
+    share = min(share, len(mixed))
+    chosen = np.concatenate([mixed[:share], light[: count - share]])
     return augmented.take(np.sort(chosen))
 
 
-def parents(rows: pa.Table) -> NDArray[np.int64]:
-    """Training images that are looked at for the judged rows: what those could copy, and what they
-    are compared with as copies."""
-    heavy = fold_lambda(rows["lambda"]) >= MIXED_LAMBDA
-    found = [rows[name].to_numpy()[heavy] for name in ("row_1", "row_2")]
-    unique: NDArray[np.int64] = np.unique(np.concatenate([*found, nearer_parents(rows)]))
+def parent_rows(rows: pa.Table) -> NDArray[np.int64]:
+    """Rows of the training images that the evaluated rows could copy, ascending.
+
+    Both parents where folded lambda >= .1, else the nearer one.
+    """
+    mixed = fold_lambda(rows["lambda"]) >= MIXED_LAMBDA
+    both = [rows[name].to_numpy()[mixed] for name in ("row_1", "row_2")]
+    unique: NDArray[np.int64] = np.unique(np.concatenate([*both, nearer_parent_rows(rows)]))
     return unique
 
 
-def nearer_parents(rows: pa.Table) -> NDArray[np.int64]:
-    """The parent with the greater share of each row; (n,)."""
+def nearer_parent_rows(rows: pa.Table) -> NDArray[np.int64]:
+    """Row of the parent with the greater weight, for each of n plan rows; (n,)."""
     lambdas, first, second = (rows[name].to_numpy() for name in ("lambda", "row_1", "row_2"))
     nearer: NDArray[np.int64] = np.where(lambdas >= 0.5, first, second).astype(np.int64)
     return nearer

@@ -1,4 +1,4 @@
-"""The variants that are known by name: options of section `generate` to change, one at a time."""
+"""The built-in variants: options of section `generate` that are changed, one at a time."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -12,11 +12,11 @@ Changes = Mapping[str, Any]  # options of section `generate`
 Which = Literal["off", "steps", "all"]
 
 CONFIGURED = "as configured"
-UNMIXED = "real images, denoised"  # lambda = 1: what the network alone does
+UNMIXED = "real images, denoised"  # lambda = 1: the effect of the network alone
 MINIMISATION, DENOISING = "minimisation alone", "denoising alone"
-_TAKEN = ("mixup", MINIMISATION, CONFIGURED, UNMIXED)
+_RESERVED = ("mixup", MINIMISATION, CONFIGURED, UNMIXED)
 _T0 = (0.05, 0.15, 0.25, 0.35)
-_OPTIONS = (
+_MAY_CHANGE = (
     "method", "steps", "lr", "stop", "score_noise", "t0", "denoise", "denoise_steps", "noise_rule"
 )  # fmt: skip
 _PUBLISHED: Changes = {
@@ -32,8 +32,8 @@ _PUBLISHED: Changes = {
 
 
 def changes_of(which: Which | Mapping[str, Changes], config: GenerateConfig) -> dict[str, Changes]:
-    """Name -> changed options, without what is as configured or as one before."""
-    chosen = dict(which) if isinstance(which, Mapping) else _named(config, every=which == "all")
+    """Variant name -> changed options, without those equal to `config` or to an earlier variant."""
+    chosen = dict(which) if isinstance(which, Mapping) else _built_in(config, all_=which == "all")
     known = [config]
     different: dict[str, Changes] = {}
     for name, changes in chosen.items():
@@ -44,16 +44,14 @@ def changes_of(which: Which | Mapping[str, Changes], config: GenerateConfig) -> 
     return different
 
 
-def check(name: str, changes: Changes) -> None:
-    """Raises ValueError for what no variant can change, or change so."""
-    if name in _TAKEN:
-        raise ValueError(
-            f"variant {name!r}: a row of that name is there already. Give it another name."
-        )
+def check_variant(name: str, changes: Changes) -> None:
+    """Raises ValueError for a reserved name, an option no variant may change, or a wrong value."""
+    if name in _RESERVED:
+        raise ValueError(f"variant {name!r}: a built-in row has that name. Give it another name.")
     wrong = {
-        key: f"{key} is not an option that it may change ({', '.join(_OPTIONS)})"
+        key: f"{key} is not an option that it may change ({', '.join(_MAY_CHANGE)})"
         for key in changes
-        if key not in _OPTIONS
+        if key not in _MAY_CHANGE
     }
     try:
         GenerateConfig.model_validate(dict(changes))
@@ -65,12 +63,12 @@ def check(name: str, changes: Changes) -> None:
         raise ValueError(f"variant {name!r}: {'; '.join(wrong.values())}.")
 
 
-def _named(config: GenerateConfig, *, every: bool) -> dict[str, Changes]:
+def _built_in(config: GenerateConfig, *, all_: bool) -> dict[str, Changes]:
     scoremix: Changes = {"method": "scoremix"} if config.method != "scoremix" else {}
     if config.method == "bridge":
         scoremix = {"method": "scoremix", "t0": _PUBLISHED["t0"]}
     steps: dict[str, Changes] = {DENOISING: {**scoremix, "steps": 0}}
-    if not every:
+    if not all_:
         return {} if scoremix else steps
     assert config.steps is not None and config.lr is not None
     steps |= {
@@ -98,7 +96,10 @@ def _named(config: GenerateConfig, *, every: bool) -> dict[str, Changes]:
 
 
 def evaluations(config: GenerateConfig, *, minimises: bool = True) -> tuple[int, int]:
-    """Of the network for an image, norms apart: forward alone, and with the gradient."""
+    """Network evaluations per image, norms not counted: forward alone, and with the gradient.
+
+    config: resolved. minimises: False for images that skip the minimisation.
+    """
     assert config.steps is not None and config.denoise_steps is not None
     if config.method == "mixup":
         return 0, 0

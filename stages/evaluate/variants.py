@@ -1,7 +1,7 @@
-"""Variants: what each step of the method, and each of its options, is worth on the same plan rows.
+"""Ablation: compares variants of the method, step by step and option by option, on equal rows.
 
-Every variant is the configured recipe with some options changed, made of the same rows from the
-same noise, and compared with mixup and with what was configured, row by row.
+Every variant is the configured recipe with some options changed, made of the same plan rows from
+the same noise, and compared row by row with mixup and with the configured method.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +19,9 @@ from ...models.metrics.distances import Comparison, Reference, compare
 from ...models.metrics.prdc import prdc
 from ..common.progress import Progress
 from ..generate.config import GenerateConfig
+from .number_format import format_kernel
 from .regenerate import STEPS, TracedBatch
+from .sentences import Change, describe_change
 from .variant_catalogue import (
     CONFIGURED,
     DENOISING,
@@ -34,51 +36,52 @@ from .variant_catalogue import (
 Floats = NDArray[np.float64]
 Execute = Callable[[pa.Table, Changes], Iterator[TracedBatch]]
 
-_FEWEST = 50  # rows, or held-out images, below which nothing is told apart
+_MIN_IMAGES = 50  # rows, and real images, below which no variant is made
 
 
 @dataclass(frozen=True)
 class VariantResult:
-    """One variant's images against the held-out ones; differences are its own less the other's."""
+    """Metrics of one variant's images; differences are its own distance less the other's."""
 
     name: str
     changes: Changes
     n: int
     kd: float
     fd: float
-    against_mixup: Comparison | None  # None for what has no mixture in it
+    against_mixup: Comparison | None  # None for real images, and for mixup itself
     against_configured: Comparison | None
     precision: float
     coverage: float
-    norm: float | None  # median ||sigma_N S||^2 / D of what came out
-    evaluations: tuple[int, int]  # of the network, an image: forward alone, with the gradient
+    norm: float | None  # median ||sigma_N S||^2 / D of the finished images
+    evaluations: tuple[int, int]  # of the network per image: forward alone, with the gradient
 
     def as_metrics(self) -> dict[str, Any]:
         """Its entry of metrics.json."""
         plain = {key: value for key, value in asdict(self).items() if not key.startswith("against")}
         for key in ("against_mixup", "against_configured"):
-            found: Comparison | None = getattr(self, key)
-            if found is not None:
-                interval = found.kd_interval
-                plain[key] = {"kd_difference": found.kd_difference, "interval_95": interval}
+            pair: Comparison | None = getattr(self, key)
+            if pair is not None:
+                interval = pair.kd_interval
+                plain[key] = {"kd_difference": pair.kd_difference, "interval_95": interval}
         return plain
 
 
 @dataclass(frozen=True)
 class FailedVariant:
-    """A variant that no images came of."""
+    """A variant that made no images: not finite, blank, out of memory."""
 
     name: str
     changes: Changes
     reason: str
 
     def as_metrics(self) -> dict[str, Any]:
+        """Its entry of metrics.json."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Variation:
-    """How the images of plan rows are made, as configured or otherwise."""
+    """How the images of plan rows are made, as configured or with other options."""
 
     config: GenerateConfig  # resolved
     execute: Execute
@@ -86,7 +89,7 @@ class Variation:
 
 @dataclass(frozen=True)
 class VariantBench:
-    """The rows that variants are tried on, and what they are compared with."""
+    """The rows that variants are made of, and the images they are compared with."""
 
     config: GenerateConfig  # as configured
     rows: pa.Table  # plan rows with folded lambda >= .1
@@ -95,22 +98,25 @@ class VariantBench:
     norms: Floats | None  # (n, 3)
     seed: int
 
-    def known(self) -> Iterator[VariantResult]:
-        """What the configured run shows of itself."""
-        yield self._known("mixup", {"method": "mixup"}, 0)
+    def configured(self) -> Iterator[VariantResult]:
+        """The steps of the configured run, for which no image is made."""
+        yield self._step("mixup", {"method": "mixup"}, 0)
         if self.config.method == "scoremix" and self.config.denoise != "off":
-            yield self._known(MINIMISATION, {"denoise": "off"}, 1)
-        yield self._known(CONFIGURED, {}, 2)
+            yield self._step(MINIMISATION, {"denoise": "off"}, 1)
+        yield self._step(CONFIGURED, {}, 2)
 
-    def _known(self, name: str, changes: Changes, step: int) -> VariantResult:
+    def _step(self, name: str, changes: Changes, step: int) -> VariantResult:
         norms = None if self.norms is None else self.norms[:, step]
-        return self.judge(name, changes, self.steps[STEPS[step]], norms)
+        return self.evaluate(name, changes, self.steps[STEPS[step]], norms)
 
-    def judge(
+    def evaluate(
         self, name: str, changes: Changes, features: Floats, norms: Floats | None
     ) -> VariantResult:
-        """features (n, D) of the variant's images, in the order of the rows; norms (n,)."""
-        found = prdc(self.reference.vectors, features)
+        """Metrics of a variant's images.
+
+        features: (n, D), in the order of the rows; norms: (n,), None without a score network.
+        """
+        fidelity = prdc(self.reference.vectors, features)
         config = self.config.model_copy(update=dict(changes))
         return VariantResult(
             name=name,
@@ -118,22 +124,22 @@ class VariantBench:
             n=len(features),
             kd=self.reference.kernel(features),
             fd=self.reference.frechet(features),
-            against_mixup=self._against("mixup", name, features),
-            against_configured=self._against("final", name, features),
-            precision=found.precision,
-            coverage=found.coverage,
+            against_mixup=self._compare("mixup", name, features),
+            against_configured=self._compare("final", name, features),
+            precision=fidelity.precision,
+            coverage=fidelity.coverage,
             norm=None if norms is None else float(np.median(norms)),
             evaluations=evaluations(config, minimises=name != UNMIXED),
         )
 
-    def _against(self, step: str, name: str, features: Floats) -> Comparison | None:
+    def _compare(self, step: str, name: str, features: Floats) -> Comparison | None:
         other = self.steps[step]
         if name == UNMIXED or np.array_equal(other, features):
             return None
         return compare(self.reference, other, features, self.seed, frechet=False)
 
 
-def as_configured(
+def open_bench(
     variation: Variation,
     rows: pa.Table,
     steps: Mapping[str, Floats],
@@ -141,6 +147,7 @@ def as_configured(
     reference: Reference,
     seed: int,
 ) -> VariantBench:
+    """The bench of a configured run: its rows, features (n, D) per step and norms (n, 3)."""
     # The seed of the verdict's own comparisons: on the same rows these are the same numbers.
     return VariantBench(
         variation.config, rows, reference, steps, norms, image_seed(seed, "evaluate")
@@ -151,112 +158,101 @@ def try_variants(
     which: Which | Mapping[str, Changes],
     variation: Variation,
     bench: VariantBench,
-    extract: Extractor,
+    extractor: Extractor,
     progress: Progress,
 ) -> dict[str, Any] | None:
-    """`variants` of metrics.json: what was known already, then each variant, made and judged.
+    """`variants` of metrics.json: the configured steps, then each variant, made and evaluated.
 
     Of too few rows or real images none is made, and `text` says so. A variant that makes no images
-    (not finite, blank, out of memory) is told as such.
+    (not finite, blank, out of memory) has a row with the reason.
 
-    Raises Interrupted if a stop was asked for.
+    Raises:
+        Interrupted: a stop was requested.
     """
     config = variation.config
     if which == "off" or config.method == "mixup":
         return None
-    judging, compared_with = bench.rows.num_rows, len(bench.reference.vectors)
-    if min(judging, compared_with) < _FEWEST:
+    rows_count, real_count = bench.rows.num_rows, len(bench.reference.vectors)
+    if min(rows_count, real_count) < _MIN_IMAGES:
         why = (
-            f"No variants were made: {_FEWEST} rows with lambda >= .1 and as many real images to"
-            f" compare with are needed; there are {judging:,} and {compared_with:,}. Rows are as"
+            f"No variants were made: {_MIN_IMAGES} rows with lambda >= .1 and as many real images"
+            f" are needed; there are {rows_count:,} and {real_count:,}. Rows are as"
             " many as evaluate.rows, evaluate.variant_rows and generate.ratio allow; real images"
             " are held out by ingest.holdout or ingest.reference."
         )
         progress.note(f"variants: {why}")
-        return {"rows": judging, "text": why, "table": []}
-    judged: list[VariantResult | FailedVariant] = list(bench.known())
+        return {"rows": rows_count, "text": why, "table": []}
+    results: list[VariantResult | FailedVariant] = list(bench.configured())
     chosen = changes_of(which, config)
     if config.method == "scoremix" and config.denoise != "off":
         chosen = {UNMIXED: {"steps": 0}, **chosen}
-    total = bench.rows.num_rows * len(chosen)
+    total = rows_count * len(chosen)
     with progress.task("variants", total, "images") as advance:
         for name, changes in chosen.items():
-            rows = _unmixed(bench.rows) if name == UNMIXED else bench.rows
+            rows = _without_mixing(bench.rows) if name == UNMIXED else bench.rows
             try:
-                made = _made(variation.execute(rows, changes), extract, advance)
+                made = _features_and_norms(variation.execute(rows, changes), extractor, advance)
             except Interrupted:
                 raise
             except ScoreMixError as error:
-                judged.append(FailedVariant(name, changes, str(error)))
+                results.append(FailedVariant(name, changes, str(error)))
             else:
-                judged.append(bench.judge(name, changes, *made))
+                results.append(bench.evaluate(name, changes, *made))
     return {
-        "rows": bench.rows.num_rows,
-        "text": f"On {bench.rows.num_rows:,} rows: {summary(judged)}",
-        "table": [item.as_metrics() for item in judged],
+        "rows": rows_count,
+        "text": f"On {rows_count:,} rows: {describe_variants(results)}",
+        "table": [item.as_metrics() for item in results],
     }
 
 
-def _made(
-    batches: Iterator[TracedBatch], extract: Extractor, advance: Callable[[int], None]
+def _features_and_norms(
+    batches: Iterator[TracedBatch], extractor: Extractor, advance: Callable[[int], None]
 ) -> tuple[Floats, Floats | None]:
+    """Features (n, D) and score norms (n,) of the finished images."""
     features: list[Floats] = []
     norms: list[NDArray[np.float32]] = []
     for batch in batches:
-        features.append(extract(batch.final))
+        features.append(extractor(batch.final))
         norms += [] if batch.norms is None else [batch.norms[:, -1]]
         advance(batch.rows.num_rows)
     return np.concatenate(features), np.concatenate(norms).astype(np.float64) if norms else None
 
 
-def _unmixed(rows: pa.Table) -> pa.Table:
+def _without_mixing(rows: pa.Table) -> pa.Table:
+    """The same rows with lambda = 1: the first parent alone."""
     place = rows.column_names.index("lambda")
     return rows.set_column(place, rows.field(place), pa.array(np.ones(rows.num_rows)))
 
 
-def summary(judged: Sequence[VariantResult | FailedVariant], unit: float = 1000.0) -> str:
-    """What the minimisation and the denoising add, each alone and together, in plain words."""
-    found = {item.name: item for item in judged if isinstance(item, VariantResult)}
-    parts = [_network(found[UNMIXED], found["mixup"], unit)] if UNMIXED in found else []
-    for name, what in (
+def describe_variants(results: Sequence[VariantResult | FailedVariant]) -> str:
+    """What the minimisation and the denoising add, each alone and together, in sentences."""
+    by_name = {result.name: result for result in results if isinstance(result, VariantResult)}
+    sentences = []
+    if UNMIXED in by_name:
+        unmixed, mixup = (format_kernel(by_name[name].kd) for name in (UNMIXED, "mixup"))
+        sentences.append(
+            f"Real images that go through the denoising unmixed are at kernel distance {unmixed},"
+            f" which is the network's own share; mixtures start from {mixup}."
+        )
+    for name, subject in (
         (MINIMISATION, "The minimisation alone"),
         (DENOISING, "The denoising alone"),
         (CONFIGURED, "The method as configured"),
     ):
-        item = found.get(name)
-        if item is not None and item.against_mixup is not None:
-            parts.append(_sentence(what, item.against_mixup, unit))
-    best = min(
-        (item for item in found.values() if item.name != UNMIXED),
-        key=lambda item: item.kd,
-        default=None,
-    )
-    if best is not None and set(found) - {"mixup", MINIMISATION, CONFIGURED, UNMIXED, DENOISING}:
-        parts.append(f"Nearest to the held-out images of all that was tried: {_best(best, unit)}.")
-    return " ".join(parts)
+        result = by_name.get(name)
+        if result is not None and result.against_mixup is not None:
+            change = Change.of(result.against_mixup)
+            sentences.append(describe_change(subject, change, "the kernel distance of mixup"))
+    if set(by_name) - {"mixup", MINIMISATION, CONFIGURED, UNMIXED, DENOISING}:
+        mixtures = (result for result in by_name.values() if result.name != UNMIXED)
+        sentences.append(_nearest(min(mixtures, key=lambda result: result.kd)))
+    return " ".join(sentences)
 
 
-def _network(unmixed: VariantResult, mixup: VariantResult, unit: float) -> str:
-    return (
-        f"Real images that go through the denoising unmixed come out at a kernel distance of"
-        f" {unit * unmixed.kd:.3g}, with what the network alone does to them; mixtures start from"
-        f" {unit * mixup.kd:.3g}."
-    )
-
-
-def _best(best: VariantResult, unit: float) -> str:
-    found = best.against_configured
-    if found is None:
-        return best.name
-    low, high = (unit * end for end in found.kd_interval)
-    told = "" if high < 0 else ", which may be chance"
-    return f"{best.name}, by {unit * found.kd_difference:+.3g} ({low:+.3g} to {high:+.3g}){told}"
-
-
-def _sentence(what: str, found: Comparison, unit: float) -> str:
-    low, high = (unit * end for end in found.kd_interval)
-    word = "lowers" if high < 0 else "raises" if low > 0 else "does not clearly change"
-    return (
-        f"{what} {word} the kernel distance of mixup ({unit * found.kd_before:.3g} to"
-        f" {unit * found.kd_after:.3g}, 95 % interval of the difference {low:+.3g} to {high:+.3g})."
-    )
+def _nearest(best: VariantResult) -> str:
+    sentence = f"Nearest to the held-out images of all variants: {best.name}"
+    if best.against_configured is None:
+        return f"{sentence}."
+    change = Change.of(best.against_configured)
+    chance = "" if change.is_significant else ", which may be chance"
+    return f"{sentence} (against the configured method: {change.figures}{chance})."

@@ -1,8 +1,8 @@
 """The verdict: are the images better than mixup, no different, or worse; in words and numbers.
 
 It is about the rows with folded lambda = min(lambda, 1 - lambda) >= .1: below, an image is nearly
-its parent whatever the method. The kernel distance decides; the Frechet distance is told beside
-it, because on few images it is mostly bias.
+its parent whatever the method. The kernel distance decides; the Frechet distance is reported too,
+but on few images it is mostly bias.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,18 @@ import torch
 from numpy.typing import NDArray
 
 from ...models.metrics.distances import FRECHET_RESAMPLES, Comparison
-from .number_format import kernel, rounded, short
+from .number_format import format_kernel, format_number, round_floats
+from .sentences import (
+    NONE_HELD_OUT,
+    Change,
+    describe_change,
+    describe_features,
+    describe_reference,
+)
 
 Kind = Literal["better", "worse", "no different", "none"]
 
-NEEDED = 50  # images with lambda >= .1, and reference images, below which there is no verdict
+MIN_IMAGES = 50  # images with lambda >= .1, and reference images, below which there is no verdict
 
 _TITLES = {"scoremix": "ScoreMix", "mixup": "mixup", "bridge": "Bridge"}
 _HEADLINES = {
@@ -31,83 +38,85 @@ _HEADLINES = {
 
 @dataclass(frozen=True)
 class Verdict:
+    """Whether the images are nearer to held-out images than mixup's, and the paragraph on it."""
+
     kind: Kind
     text: str  # one paragraph
 
 
 @dataclass(frozen=True)
 class Comparisons:
-    """What was measured: `judge` says it in words, `as_metrics` in numbers."""
+    """Everything measured for the verdict: `decide` puts it in words, `as_metrics` in numbers."""
 
     method: str  # as in the plan
     kd: str  # names of the metrics
     fd: str
     features: Mapping[str, Any]  # the extractor's description
     held_out: int  # held-out images, 0 where distances are to training images
-    reproduced: tuple[int, int]  # images whose pixels the manifest promises, of how many
+    reproduced: tuple[int, int]  # images with the pixels that the manifest records, of how many
     bands: Sequence[Mapping[str, Any]]  # n, share of the corpus, distances per step
-    heavy: Mapping[str, Any]  # the same for all rows with lambda >= .1
+    mixed: Mapping[str, Any]  # the same for all rows with lambda >= .1
     minimised: Comparison | None  # with mixup, lambda >= .1; None with fewer than two images
     denoised: Comparison | None  # final with minimised
     final: Comparison | None
     other_parents: tuple[float, float] | None  # the kernel's interval, training images drawn anew
-    floor: Mapping[str, Any] | None  # distances of training images to the held-out ones
+    training_distances: Mapping[str, Any] | None  # of training images to the held-out ones
     norms: Mapping[str, Mapping[str, float] | None]  # quantiles, held out and per step, >= .1
     train_more: str  # a command that trains longer
     # "precision", "recall", ... -> its values for mixup and final, lambda >= .1
-    beside: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+    prdc: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
 
 
 def norm_quantiles(values: NDArray[Any] | None) -> dict[str, float] | None:
-    """Of ||sigma_N S||^2 / D of some images; None where there are none."""
+    """Quantiles of ||sigma_N S||^2 / D over some images (n,); None where there are none."""
     if values is None or len(values) == 0:
         return None
     low, median, high = np.percentile(values.astype(np.float64), (5, 50, 95))
     return {"percentile_5": float(low), "median": float(median), "percentile_95": float(high)}
 
 
-def decide(findings: Comparisons) -> Verdict:
-    """The kind by the interval of the kernel distance's difference, and the paragraph."""
-    kind = _kind(findings)
-    parts = [
-        _reproduction(findings),
-        _headline(findings, kind),
-        _other_parents(findings, kind),
-        _floor(findings, kind),
-        _steps(findings, kind),
-        _frechet(findings),
-        _beside(findings),
-        _norms(findings),
-        _label(findings),
-        _advice(findings, kind),
+def decide(comparisons: Comparisons) -> Verdict:
+    """The verdict by the 95 % interval of the kernel distance's difference, and its paragraph."""
+    kind = _kind(comparisons)
+    sentences = [
+        _reproduction(comparisons),
+        _headline(comparisons, kind),
+        _other_parents(comparisons, kind),
+        _baselines(comparisons, kind),
+        _steps(comparisons, kind),
+        _frechet(comparisons),
+        _prdc(comparisons),
+        _norms(comparisons),
+        _features(comparisons),
+        _advice(comparisons, kind),
     ]
-    return Verdict(kind, " ".join(part for part in parts if part))
+    return Verdict(kind, " ".join(sentence for sentence in sentences if sentence))
 
 
-def as_metrics(findings: Comparisons, verdict: Verdict) -> dict[str, Any]:
-    """metrics.json. Kernel distances are raw here; the text gives them times 1,000."""
-    equal, rows = findings.reproduced
-    heavy = dict(findings.heavy)
+def as_metrics(comparisons: Comparisons, verdict: Verdict) -> dict[str, Any]:
+    """The verdict's part of metrics.json; kernel distances are raw, in the text times 1,000."""
+    equal, rows = comparisons.reproduced
+    mixed = dict(comparisons.mixed)
     for name, comparison in (
-        ("minimised_minus_mixup", findings.minimised),
-        ("final_minus_minimised", findings.denoised),
-        ("final_minus_mixup", findings.final),
+        ("minimised_minus_mixup", comparisons.minimised),
+        ("final_minus_minimised", comparisons.denoised),
+        ("final_minus_mixup", comparisons.final),
     ):
         if comparison is not None:
-            heavy[name] = _difference(findings, comparison)
-    if findings.other_parents is not None:
-        distance = heavy["final_minus_mixup"][findings.kd]
-        distance["interval_95_other_training_images"] = findings.other_parents
+            mixed[name] = _difference(comparisons, comparison)
+    if comparisons.other_parents is not None:
+        distance = mixed["final_minus_mixup"][comparisons.kd]
+        distance["interval_95_other_training_images"] = comparisons.other_parents
     metrics = {
-        "method": findings.method,
-        "features": findings.features,
-        "held_out": findings.held_out,
+        "method": comparisons.method,
+        "features": comparisons.features,
+        "held_out": comparisons.held_out,
         "rows": rows,
         "reproduced": {"rows": rows, "equal": equal, "share": equal / rows},
-        "bands": findings.bands,
-        "lambda_from_0.1": heavy,
-        "real_floor": findings.floor,
-        "norms_lambda_from_0.1": findings.norms,
+        "bands": comparisons.bands,
+        "lambda_from_0.1": mixed,
+        "real_floor": comparisons.training_distances,
+        "norms_lambda_from_0.1": comparisons.norms,
         "verdict": asdict(verdict),
         "versions": {
             "numpy": np.__version__,
@@ -115,151 +124,128 @@ def as_metrics(findings: Comparisons, verdict: Verdict) -> dict[str, Any]:
             "torch": torch.__version__,
         },
     }
-    plain: dict[str, Any] = rounded(metrics)
+    plain: dict[str, Any] = round_floats(metrics)
     return plain
 
 
-def _difference(findings: Comparisons, found: Comparison) -> dict[str, Any]:
-    """Negative is nearer to the real images than mixup."""
+def _difference(comparisons: Comparisons, pair: Comparison) -> dict[str, Any]:
+    """Both distances' differences, after less before: negative is nearer to the real images."""
     return {
-        "n": found.n,
-        "resamples": found.resamples,
-        "resamples_fd": min(found.resamples, FRECHET_RESAMPLES),
-        findings.kd: {"difference": found.kd_difference, "interval_95": found.kd_interval},
-        findings.fd: {"difference": found.fd_difference, "interval_95": found.fd_interval},
+        "n": pair.n,
+        "resamples": pair.resamples,
+        "resamples_fd": min(pair.resamples, FRECHET_RESAMPLES),
+        comparisons.kd: {"difference": pair.kd_difference, "interval_95": pair.kd_interval},
+        comparisons.fd: {"difference": pair.fd_difference, "interval_95": pair.fd_interval},
     }
 
 
-def _kind(findings: Comparisons) -> Kind:
-    if findings.final is None or min(findings.final.n, findings.held_out) < NEEDED:
+def _kind(comparisons: Comparisons) -> Kind:
+    if comparisons.final is None or min(comparisons.final.n, comparisons.held_out) < MIN_IMAGES:
         return "none"
-    low, high = findings.final.kd_interval
-    if high < 0:
-        return "better"
-    return "worse" if low > 0 else "no different"
+    change = Change.of(comparisons.final)
+    if not change.is_significant:
+        return "no different"
+    return "better" if change.difference < 0 else "worse"
 
 
-def _reproduction(findings: Comparisons) -> str:
-    equal, total = findings.reproduced
+def _reproduction(comparisons: Comparisons) -> str:
+    equal, total = comparisons.reproduced
     if equal == total:
         return ""
     return (
-        f"WARNING: only {equal:,} of {total:,} images came out with the pixels that the manifest"
-        " promises, so what is judged here is not quite what is in the shards."
+        f"WARNING: only {equal:,} of {total:,} images have the pixels that the manifest records:"
+        " the images evaluated here are not exactly those in the shards."
     )
 
 
-def _headline(findings: Comparisons, kind: Kind) -> str:
-    final = findings.final
-    if findings.method == "mixup":
-        told = f": kernel distance {_of(findings)} {kernel(final.kd_after)}" if final else ""
-        return f"This corpus IS mixup: there is nothing to compare it with{told}."
+def _headline(comparisons: Comparisons, kind: Kind) -> str:
+    final = comparisons.final
+    if comparisons.method == "mixup":
+        distance = f": {_distance(comparisons)} {format_kernel(final.kd_after)}" if final else ""
+        return f"This corpus IS mixup: there is nothing to compare it with{distance}."
     if kind == "none":
-        told = f" For what it is worth, {_against(findings, final)}." if final else ""
-        return f"No verdict: {_missing(findings)}.{told}"
+        figures = f" Measured nevertheless: {_against_mixup(comparisons, final)}." if final else ""
+        return f"No verdict: {_missing_images(comparisons)}.{figures}"
     assert final is not None
-    title = _TITLES.get(findings.method, findings.method)
-    by = "Judged by pixels alone, " if findings.features["kind"] == "pixels" else ""
-    told = _against(findings, final)
-    return f"{by}{title} images with lambda >= .1 {_HEADLINES[kind]}: {told}."
+    title = _TITLES.get(comparisons.method, comparisons.method)
+    by = "Judged by pixels alone, " if comparisons.features["kind"] == "pixels" else ""
+    figures = _against_mixup(comparisons, final)
+    return f"{by}{title} images with lambda >= .1 {_HEADLINES[kind]}: {figures}."
 
 
-def _against(findings: Comparisons, final: Comparison) -> str:
-    low, high = final.kd_interval
+def _against_mixup(comparisons: Comparisons, final: Comparison) -> str:
     return (
-        f"kernel distance {_of(findings)} {kernel(final.kd_after)} against"
-        f" {kernel(final.kd_before)} (difference {kernel(final.kd_difference)}, 95 % interval"
-        f" {kernel(low)} to {kernel(high)}, {final.n:,} images)"
+        f"{_distance(comparisons)} {format_kernel(final.kd_after)} against"
+        f" {format_kernel(final.kd_before)} ({Change.of(final).figures}, {final.n:,} images)"
     )
 
 
-def _of(findings: Comparisons) -> str:
-    """What distances are taken to, and in what unit."""
-    if findings.held_out:
-        images = f"to {findings.held_out:,} held-out images"
-    else:
-        images = "to the training images"
-    return f"{images} ({findings.kd} x 1000)"
+def _distance(comparisons: Comparisons) -> str:
+    """What is measured, to which images, and in what unit."""
+    reference = describe_reference(comparisons.held_out)
+    return f"kernel distance {reference} ({comparisons.kd} x 1000)"
 
 
-def _missing(findings: Comparisons) -> str:
-    if not findings.held_out:
-        return (
-            "no images were held out (ingest.holdout or ingest.reference gives some), and nearness"
-            " to the training images rewards copies"
-        )
-    if findings.held_out < NEEDED:
-        return f"{findings.held_out} held-out images are too few, {NEEDED} are needed"
+def _missing_images(comparisons: Comparisons) -> str:
+    if not comparisons.held_out:
+        return NONE_HELD_OUT
+    if comparisons.held_out < MIN_IMAGES:
+        return f"{comparisons.held_out} held-out images are too few, {MIN_IMAGES} are needed"
     return (
-        f"{findings.heavy['n']} images with lambda >= .1 are too few, {NEEDED} are needed"
+        f"{comparisons.mixed['n']} images with lambda >= .1 are too few, {MIN_IMAGES} are needed"
         " (raise evaluate.rows or generate.ratio)"
     )
 
 
-def _other_parents(findings: Comparisons, kind: Kind) -> str:
-    if findings.other_parents is None or findings.method == "mixup" or kind == "none":
+def _other_parents(comparisons: Comparisons, kind: Kind) -> str:
+    if comparisons.other_parents is None or comparisons.method == "mixup" or kind == "none":
         return ""
-    low, high = findings.other_parents
+    low, high = map(format_kernel, comparisons.other_parents)
     return (
-        "That interval is over the choice of images from this corpus and of held-out ones; over"
-        f" other training images of the same kind, too, it is {kernel(low)} to {kernel(high)}."
+        "That interval covers the choice of rows and of held-out images; with other training"
+        f" images of the same kind it is {low} to {high}."
     )
 
 
-def _floor(findings: Comparisons, kind: Kind) -> str:
-    """What real images would have, counted as these were made; and as fresh ones."""
-    if findings.floor is None or kind == "none":
+def _baselines(comparisons: Comparisons, kind: Kind) -> str:
+    """Distances of real images: repeated as the mixtures' parents are, and as a fresh sample."""
+    if comparisons.training_distances is None or kind == "none":
         return ""
-    floor, copies = findings.floor[findings.kd], findings.heavy.get("copies", {}).get(findings.kd)
-    parts = []
+    copies = comparisons.mixed.get("copies", {}).get(comparisons.kd)
+    fresh = comparisons.training_distances[comparisons.kd]
+    sentences = []
     if copies is not None:
-        parts.append(
-            f"Exact copies of the parent that each image is nearer to are at {kernel(copies)}: the"
-            " same few real images again and again, which is what to hold these against."
+        sentences.append(
+            f"Baseline: exact copies of each image's nearer parent are at {format_kernel(copies)}."
         )
-    if floor is not None:
-        parts.append(
-            "Fresh real images of that kind would be about where the training images are as a"
-            f" sample: at {kernel(floor)}."
+    if fresh is not None:
+        sentences.append(
+            f"Fresh real images would be at about {format_kernel(fresh)}, where the training"
+            " images are as a sample."
         )
-    return " ".join(parts)
+    return " ".join(sentences)
 
 
-def _steps(findings: Comparisons, kind: Kind) -> str:
-    minimised, final = findings.minimised, findings.final
-    if minimised is None or final is None or findings.method != "scoremix" or kind == "none":
+def _steps(comparisons: Comparisons, kind: Kind) -> str:
+    minimised, denoised = comparisons.minimised, comparisons.denoised
+    if minimised is None or comparisons.method != "scoremix" or kind == "none":
         return ""
-    low, high = minimised.kd_interval
-    text = (
-        f"The minimisation {_changed(minimised)} it, from {kernel(minimised.kd_before)} to"
-        f" {kernel(minimised.kd_after)} (95 % interval of the difference {kernel(low)} to"
-        f" {kernel(high)})"
-    )
-    denoised = findings.denoised
-    if denoised is None or denoised.kd_before == denoised.kd_after:
-        return f"{text}."
-    low, high = denoised.kd_interval
-    return (
-        f"{text}; the denoising {_changed(denoised)} it from there to {kernel(final.kd_after)}"
-        f" ({kernel(low)} to {kernel(high)})."
-    )
+    sentences = [describe_change("The minimisation", Change.of(minimised))]
+    if denoised is not None and denoised.kd_before != denoised.kd_after:
+        sentences.append(describe_change("The denoising after it", Change.of(denoised)))
+    return " ".join(sentences)
 
 
-def _changed(found: Comparison) -> str:
-    low, high = found.kd_interval
-    return "lowered" if high < 0 else "raised" if low > 0 else "did not clearly change"
-
-
-def _frechet(findings: Comparisons) -> str:
-    final = findings.final
-    if final is None or findings.method == "mixup":
+def _frechet(comparisons: Comparisons) -> str:
+    final = comparisons.final
+    if final is None or comparisons.method == "mixup":
         return ""
-    text = (
-        f"Frechet distance ({findings.fd}) {short(final.fd_after)} against {short(final.fd_before)}"
-    )
+    before, after = format_number(final.fd_before), format_number(final.fd_after)
+    text = f"Frechet distance ({comparisons.fd}) {after} against {before}"
     if final.fd_interval is not None:
         low, high = final.fd_interval
-        text += f" (95 % interval of the difference {short(low)} to {short(high)})"
+        interval = f"{format_number(low)} to {format_number(high)}"
+        text += f" (95 % interval of the difference {interval})"
         kd_low, kd_high = final.kd_interval
         if low * kd_low < 0 and low * high > 0 and kd_low * kd_high > 0:
             text += ", which contradicts the kernel distance"
@@ -269,31 +255,29 @@ def _frechet(findings: Comparisons) -> str:
     return text + "."
 
 
-def _beside(findings: Comparisons) -> str:
-    """What one distance does not tell apart: fidelity and variety."""
-    if findings.method == "mixup":
+def _prdc(comparisons: Comparisons) -> str:
+    """Fidelity and diversity, which one distance cannot separate."""
+    if comparisons.method == "mixup":
         return ""
-    told = [
+    values = [
         f"{name} {before:.2f} to {after:.2f}"
-        for name, (before, after) in findings.beside.items()
+        for name, (before, after) in comparisons.prdc.items()
         if before is not None and after is not None
     ]
-    if not told:
-        return ""
-    return f"Beside it, from mixup to these images: {', '.join(told)}."
+    return f"From mixup to these images: {', '.join(values)}." if values else ""
 
 
-def _norms(findings: Comparisons) -> str:
-    """A norm far below real images' is over-smoothed, not better."""
-    medians = {name: found["median"] for name, found in findings.norms.items() if found}
-    if "mixup" not in medians or findings.method == "mixup":
+def _norms(comparisons: Comparisons) -> str:
+    """Median score norms; a norm far below real images' is over-smoothed, not better."""
+    medians = {name: found["median"] for name, found in comparisons.norms.items() if found}
+    if "mixup" not in medians or comparisons.method == "mixup":
         return ""
     steps = {"minimised": "the minimisation", "final": "the denoising"}
-    if findings.method != "scoremix":  # there is one step
+    if comparisons.method != "scoremix":  # there is one step
         del medians["minimised"], steps["minimised"]
         steps["final"] = "the method"
-    told = ", ".join(f"{name} {short(value)}" for name, value in medians.items())
-    text = f"Median score norm ||sigma_N S||^2 per dimension: {told}.".replace(
+    values = ", ".join(f"{name} {format_number(value)}" for name, value in medians.items())
+    text = f"Median score norm ||sigma_N S||^2 per dimension: {values}.".replace(
         "held_out", "held-out"
     )
     low = [name for step, name in steps.items() if medians[step] < medians.get("held_out", 0.0) / 2]
@@ -305,20 +289,15 @@ def _norms(findings: Comparisons) -> str:
     return text
 
 
-def _label(findings: Comparisons) -> str:
-    label = findings.features.get("label")
-    if label is None:
-        return ""
-    return (
-        f"Features: {label}. They see layout, contrast and ghosts; of blur and grain the less the"
-        " larger the images are; evaluate.features takes a network (a TorchScript file) instead."
-    )
+def _features(comparisons: Comparisons) -> str:
+    label = comparisons.features.get("label")
+    return "" if label is None else describe_features(label, "evaluate.features")
 
 
-def _advice(findings: Comparisons, kind: Kind) -> str:
-    if kind not in ("worse", "no different") or findings.method == "mixup":
+def _advice(comparisons: Comparisons, kind: Kind) -> str:
+    if kind not in ("worse", "no different") or comparisons.method == "mixup":
         return ""
     return (
         "A weak score network is the usual reason. To train it longer and make the images again:"
-        f" {findings.train_more}"
+        f" {comparisons.train_more}"
     )

@@ -10,7 +10,7 @@ from ...models.metrics.distances import interval_95
 Floats = NDArray[np.float64]
 
 
-def choose_best(sets: list[tuple[dict[str, Any], Floats]]) -> dict[str, Any] | None:
+def choose_best_snapshot(sets: list[tuple[dict[str, Any], Floats]]) -> dict[str, Any] | None:
     """The snapshot of the least kernel distance, as published early stopping takes that of the
     least FID; None for fewer than two sets.
 

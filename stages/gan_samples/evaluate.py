@@ -1,6 +1,6 @@
-"""generated: a trained GAN's images against the run's real ones, and which snapshot is best.
+"""Evaluates samples of a trained GAN against the run's real images, and names the best snapshot.
 
-The same measures, features and names as `evaluate` has for the corpus. Nothing but
+Metrics, features and names are those that `evaluate` has for the corpus. Nothing but
 report/generated/ is written, and no stage becomes stale.
 """
 
@@ -17,28 +17,28 @@ from ...manifests.errors import ConfigError, InputError
 from ...manifests.files.atomic import write_json
 from ...manifests.plan.random_streams import image_seed
 from ...models.features.extractors import Extractor, FeaturesError, open_extractor
-from ...models.metrics.copying import NEEDED
+from ...models.metrics.copying import MIN_IMAGES
 from ...models.metrics.distances import Reference, resampled_kernel
 from ...models.metrics.prdc import K
 from ..common.progress import Progress
 from ..corpus.store import Corpus
-from ..evaluate.evaluate import EvaluateConfig
-from ..evaluate.feature_cache import FeatureCache
+from ..evaluate.config import EvaluateConfig
+from ..evaluate.feature_cache import FeatureCache, Features
 from ..evaluate.metric_records import MetricSuite, RealFeatures
-from ..evaluate.number_format import rounded
-from ..evaluate.optional_metrics import MetricWeights, OptionalMetrics
+from ..evaluate.number_format import round_floats
+from ..evaluate.optional_metrics import OptionalMetrics, named_weights
 from ..images.decode import Preparation, decode, pillow_limits
 from ..ingest.config import IngestConfig
-from .best import choose_best
+from .best import choose_best_snapshot
 from .read import Samples, open_samples
 from .sets import find_sets
-from .sheet import draw_pairs
+from .sheet import draw_nearest_pairs
 from .summary import summary
 
 ALGORITHM = 1  # raised whenever equal inputs would give other figures
 
 _PAIRS = 12  # nearest training images that are shown
-_NAMED = 20  # files that a list names; its count is of all
+_LISTED = 20  # files that a list of the report names; its count is of all
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -46,33 +46,33 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class JudgeRequest:
-    """What is asked of one call."""
+    """Which samples to evaluate."""
 
     path: Path  # folder, zip, .npz or .npy; or a folder of such, one for each snapshot
     name: str  # of the report
-    snapshots: bool | None = None  # None: as the folder looks
-    most: int = 10_000  # images of a set that are judged: of more, a seeded choice
+    snapshots: bool | None = None  # None: decided by the names in the folder
+    most: int = 10_000  # images of a set that are evaluated: of more, a seeded choice
     target: Path | None = None  # the one image that all of them should look like
 
 
 @dataclass
-class _Set:
+class _SetResult:
     """What is kept of one set once its pixels are gone."""
 
     facts: dict[str, Any]
     resampled: Floats  # (1 + R,) kernel distances
-    pairs: list[tuple[Images, Images]] = field(default_factory=list)
+    pairs: list[tuple[Images, Images]] = field(default_factory=list)  # samples, nearest training
 
 
 @dataclass(frozen=True)
-class _Bench:
-    """What every set is held against."""
+class _Baseline:
+    """The real images, features and metrics that every set is compared with."""
 
     corpus: Corpus
-    extract: Extractor
+    extractor: Extractor
     suite: MetricSuite
     reference: Reference
-    extras: OptionalMetrics
+    optional: OptionalMetrics
     training: dict[str, str]  # pixel sha256 -> key
     held_out: set[str]  # pixel sha256
     seed: int
@@ -80,7 +80,7 @@ class _Bench:
 
 
 def evaluate_samples(
-    asked: JudgeRequest,
+    request: JudgeRequest,
     config: EvaluateConfig,
     ingest: IngestConfig,
     corpus: Corpus,
@@ -89,86 +89,69 @@ def evaluate_samples(
     seed: int,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Writes NAME.png and, last, NAME.json into run/report/generated, and gives its content.
+    """Writes NAME.png and, last, NAME.json into run/report/generated; returns NAME.json's content.
 
-    config: which features; ingest: how images were prepared, so that these are, too.
+    config: which features. ingest: how the corpus's images were prepared; samples are, too.
 
     Equal images, names and seed give the same bytes of NAME.json.
 
     Raises:
-        ConfigError: nothing there, features that cannot be had, too few real images.
+        ConfigError: no such path, features that cannot be had, too few real images.
         InputError: too few images, damaged ones, or pictures of many samples.
-        StorageError: no room.
+        StorageError: a file cannot be written.
     """
-    sets = find_sets(asked.path, asked.snapshots, tuple(corpus.classes))
+    sets = find_sets(request.path, request.snapshots, tuple(corpus.classes))
+    preparation = ingest.preparation(corpus.images.shape[1], gray=corpus.images.shape[3] == 1)
+    results: list[_SetResult] = []
     try:
-        target = _target(asked.target, _preparation(ingest, corpus))
-        kept = run / ".scoremix" / "features"
-        bench = _bench(asked, config, corpus, target, kept, seed, progress)
-        found: list[_Set] = []
-        for asking in sets:
+        target = _read_target(request.target, preparation)
+        cache = FeatureCache(run / ".scoremix" / "features")
+        baseline = _open_baseline(config, corpus, target, cache, seed, progress)
+        for sample_set in sets:
             with open_samples(
-                asking,
-                _preparation(ingest, corpus),
-                most=asked.most,
+                sample_set,
+                preparation,
+                most=request.most,
                 seed=seed,
                 scratch=run / ".scoremix",
                 progress=progress,
             ) as samples:
-                found.append(_judge_set(samples, bench))
-        figures = _report(asked, found, bench)
+                results.append(_evaluate_set(samples, baseline))
+        figures = _report(request, results, baseline)
     except FeaturesError as error:
         raise ConfigError(str(error)) from error
     out = run / "report" / "generated"
     best = (figures["best"] or {}).get("name", sets[0].name)
-    shown = next(one for one in found if one.facts["name"] == best)
-    draw_pairs(shown.pairs, out / f"{asked.name}.png")
-    report: dict[str, Any] = rounded(figures)
-    write_json(out / f"{asked.name}.json", report)
+    shown = next(result for result in results if result.facts["name"] == best)
+    draw_nearest_pairs(shown.pairs, out / f"{request.name}.png")
+    report: dict[str, Any] = round_floats(figures)
+    write_json(out / f"{request.name}.json", report)
     return report
 
 
-def _preparation(ingest: IngestConfig, corpus: Corpus) -> Preparation:
-    red, green, blue = bytes.fromhex(ingest.background[1:])
-    return Preparation(
-        resolution=corpus.images.shape[1],
-        fit=ingest.fit,
-        gray=corpus.images.shape[3] == 1,
-        background=(red, green, blue),
-        max_pixels=ingest.max_pixels,
-    )
-
-
-def _weights(config: EvaluateConfig, target: Images | None) -> MetricWeights:
-    """Inception's where its features are looked at, too."""
-    inception = config.inception_weights if config.features in ("auto", "inception") else None
-    return MetricWeights(config.lpips, config.classifier, config.maps, inception, target)
-
-
-def _target(path: Path | None, how: Preparation) -> Images | None:
-    """The target, prepared as the samples are."""
+def _read_target(path: Path | None, preparation: Preparation) -> Images | None:
+    """The target image (H, W, C), prepared as the samples are; None where none was named."""
     if path is None:
         return None
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"--target {path} cannot be read ({error.strerror}).") from error
-    with pillow_limits(how.max_pixels):
-        found = decode(lambda: data, how)
-    if found.pixels is None:
-        raise ConfigError(f"--target {path} is no image that can be used: {found.reason}.")
-    return found.pixels
+    with pillow_limits(preparation.max_pixels):
+        decoded = decode(lambda: data, preparation)
+    if decoded.pixels is None:
+        raise ConfigError(f"--target {path} is no image that can be used: {decoded.reason}.")
+    return decoded.pixels
 
 
-def _bench(
-    asked: JudgeRequest,
+def _open_baseline(
     config: EvaluateConfig,
     corpus: Corpus,
     target: Images | None,
-    features: Path,
+    cache: FeatureCache,
     seed: int,
     progress: Progress,
-) -> _Bench:
+) -> _Baseline:
     held_out = len(corpus.reference) > 0
     against = corpus.reference if held_out else corpus.images
     if len(against) <= K:
@@ -177,22 +160,21 @@ def _bench(
             f"{len(against)} {which} images are too few to compare with, {K + 1} are needed: hold"
             " more out (ingest.holdout, ingest.reference)."
         )
-    extract = open_extractor(config.features, config.inception_weights, against)
-    cache = FeatureCache(features)
+    extractor = open_extractor(config.features, config.inception_weights, against)
     total = len(corpus.images) + len(corpus.reference)
     with progress.task("features of real images", total, "images") as advance:
-        training = cache.features(extract, corpus.images, advance)
-        reference = cache.features(extract, against, advance) if held_out else training
-    looked = RealFeatures(extract.describe(), reference, held_out, training, len(training))
+        training = cache.features(extractor, corpus.images, advance)
+        reference = cache.features(extractor, against, advance) if held_out else training
+    real = RealFeatures(extractor.describe(), reference, held_out, training, len(training))
     stage_seed = image_seed(seed, "generated")
     used = pc.is_in(corpus.sources["status"], pa.array(["train", "reference"]))
     hashes = corpus.sources.filter(used).select(["status", "pixel_sha256", "key"]).to_pylist()
-    return _Bench(
+    return _Baseline(
         corpus=corpus,
-        extract=extract,
-        suite=MetricSuite(looked, stage_seed),
+        extractor=extractor,
+        suite=MetricSuite(real, stage_seed),
         reference=Reference(reference),
-        extras=OptionalMetrics(_weights(config, target), stage_seed),
+        optional=OptionalMetrics(named_weights(config, target), stage_seed),
         training={row["pixel_sha256"]: row["key"] for row in hashes if row["status"] == "train"},
         held_out={row["pixel_sha256"] for row in hashes if row["status"] == "reference"},
         seed=stage_seed,
@@ -200,94 +182,95 @@ def _bench(
     )
 
 
-def _judge_set(samples: Samples, bench: _Bench) -> _Set:
+def _evaluate_set(samples: Samples, baseline: _Baseline) -> _SetResult:
     count = len(samples.images)
-    if count < NEEDED:
+    if count < MIN_IMAGES:
         raise InputError(
-            f"{samples.name} has {count} images that can be read, and {NEEDED} are needed to judge"
-            " it. Have the trainer draw more: some thousands tell snapshots apart."
+            f"{samples.name} has {count} images that can be read, and {MIN_IMAGES} are needed to"
+            " judge it. Have the trainer draw more: some thousands tell snapshots apart."
         )
-    with bench.progress.task(f"features {samples.name}", count, "images") as advance:
-        features = FeatureCache(None).features(bench.extract, samples.images, advance)
-    records = [*bench.suite.against(features, samples.name)]
-    records += bench.extras.of(samples.images, samples.name)
-    resampled = resampled_kernel(bench.reference, features, bench.seed)
-    verdict = bench.suite.verdict(features)
+    with baseline.progress.task(f"features {samples.name}", count, "images") as advance:
+        features = FeatureCache(None).features(baseline.extractor, samples.images, advance)
+    records = [*baseline.suite.records(features, samples.name)]
+    records += baseline.optional.records(samples.images, samples.name)
+    resampled = resampled_kernel(baseline.reference, features, baseline.seed)
+    verdict = baseline.suite.copying_verdict(features)
+    exact_copies = [
+        {"name": name, "training": baseline.training[digest]}
+        for name, digest in zip(samples.names, samples.pixel_sha256, strict=True)
+        if digest in baseline.training
+    ]
+    nearest, pairs = _nearest_training(samples, features, baseline)
     facts: dict[str, Any] = {
         "name": samples.name,
         "digest": samples.digest,
         "files": samples.files,
         "judged": count,
         "sizes": samples.sizes,
-        "left_out": _some([{"name": name, "reason": why} for name, why in samples.left_out]),
+        "left_out": _listed([{"name": name, "reason": why} for name, why in samples.left_out]),
         "alike": count - len(set(samples.pixel_sha256)),
         "copying": None if verdict is None else {"kind": verdict.kind, "text": verdict.text},
-        "exact_copies": _some(
-            [
-                {"name": name, "training": bench.training[digest]}
-                for name, digest in zip(samples.names, samples.pixel_sha256, strict=True)
-                if digest in bench.training
-            ]
-        ),
-        "held_out_images": sum(digest in bench.held_out for digest in samples.pixel_sha256),
+        "exact_copies": _listed(exact_copies),
+        "held_out_images": sum(digest in baseline.held_out for digest in samples.pixel_sha256),
         "records": [record.as_json() for record in records],
+        "nearest": nearest,
+        "kernel": {
+            "value": float(resampled[0]),
+            "standard_error": float(np.nanstd(resampled[1:], ddof=1)),
+        },
     }
-    nearest, pairs = _nearest(samples, features, bench)
-    return _Set(facts | {"nearest": nearest}, resampled, pairs)
+    return _SetResult(facts, resampled, pairs)
 
 
-def _some(rows: list[dict[str, str]]) -> dict[str, Any]:
-    return {"count": len(rows), "first": rows[:_NAMED]}
+def _listed(rows: list[dict[str, str]]) -> dict[str, Any]:
+    return {"count": len(rows), "first": rows[:_LISTED]}
 
 
-def _nearest(
-    samples: Samples, features: Any, bench: _Bench
+def _nearest_training(
+    samples: Samples, features: Features, baseline: _Baseline
 ) -> tuple[list[dict[str, Any]], list[tuple[Images, Images]]]:
-    """The samples nearest to a training image, by features; and these as pictures."""
-    found = bench.suite.copies_in(features)
-    if found is None:
+    """The samples nearest to a training image, by features; and each with it as a picture."""
+    copies = baseline.suite.nearest_training(features)
+    if copies is None:
         return [], []
-    order = np.argsort(found.ratios, kind="stable")[:_PAIRS].tolist()
+    order = np.argsort(copies.ratios, kind="stable")[:_PAIRS].tolist()
     rows = [
         {
-            "name": samples.names[at],
-            "training": f"{int(found.rows[at]):06d}",
-            "ratio": float(found.ratios[at]),
-            "distance": float(found.distances[at]),
+            "name": samples.names[place],
+            "training": f"{int(copies.rows[place]):06d}",
+            "ratio": float(copies.ratios[place]),
+            "distance": float(copies.distances[place]),
         }
-        for at in order
+        for place in order
     ]
-    training = bench.corpus.images
+    training = baseline.corpus.images
     return rows, [
-        (np.array(samples.images[at]), np.array(training[int(found.rows[at])])) for at in order
+        (np.array(samples.images[place]), np.array(training[int(copies.rows[place])]))
+        for place in order
     ]
 
 
-def _report(asked: JudgeRequest, found: list[_Set], bench: _Bench) -> dict[str, Any]:
-    looked = bench.suite.looked
-    least = min(one.facts["judged"] for one in found)
-    real = list(bench.suite.yardstick(least))
-    if looked.held_out:
-        real += bench.extras.of(bench.corpus.reference, bench.suite.to)
-    for one in found:
-        one.facts["kernel"] = _kernel(one.resampled)
+def _report(
+    request: JudgeRequest, results: list[_SetResult], baseline: _Baseline
+) -> dict[str, Any]:
+    """The content of NAME.json."""
+    suite, corpus = baseline.suite, baseline.corpus
+    least = min(result.facts["judged"] for result in results)
+    real = list(suite.records_of_real_images(least))
+    if suite.real.held_out:
+        real += baseline.optional.records(corpus.reference, suite.reference_name)
     report = {
         "algorithm": ALGORITHM,
-        "name": asked.name,
-        "seed": bench.seed,
-        "corpus": bench.corpus.digest,
-        "features": dict(looked.extractor),
-        "kd": bench.extract.kd + bench.suite.suffix,
-        "fd": bench.extract.fd + bench.suite.suffix,
-        "held_out": len(bench.corpus.reference),
-        "training": len(bench.corpus.images),
-        "sets": [one.facts for one in found],
+        "name": request.name,
+        "seed": baseline.seed,
+        "corpus": corpus.digest,
+        "features": dict(suite.real.extractor),
+        "kd": baseline.extractor.kd + suite.suffix,
+        "fd": baseline.extractor.fd + suite.suffix,
+        "held_out": len(corpus.reference),
+        "training": len(corpus.images),
+        "sets": [result.facts for result in results],
         "real": [record.as_json() for record in real],
-        "best": choose_best([(one.facts, one.resampled) for one in found]),
+        "best": choose_best_snapshot([(result.facts, result.resampled) for result in results]),
     }
     return report | {"text": summary(report)}
-
-
-def _kernel(resampled: Floats) -> dict[str, float]:
-    """Of the whole set, with its spread over the choice of images on both sides."""
-    return {"value": float(resampled[0]), "standard_error": float(np.nanstd(resampled[1:], ddof=1))}

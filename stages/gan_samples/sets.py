@@ -52,7 +52,7 @@ def find_sets(given: Path, snapshots: bool | None, classes: tuple[str, ...]) -> 
     return parts
 
 
-def natural(name: str) -> list[tuple[int, str]]:
+def natural_order(name: str) -> list[tuple[int, str]]:
     """A key that puts step-200 before step-1000."""
     return [
         (int(part), "") if part.isdigit() else (-1, part)
@@ -66,13 +66,13 @@ def _parts(folder: Path) -> list[SampleSet]:
     for path in folder.iterdir():
         if path.name.startswith("."):
             continue
-        if path.is_dir() and any(map(is_image, open_folder(path, folder, False).inputs)):
+        if path.is_dir() and any(map(is_image_input, open_folder(path, folder, False).inputs)):
             found.append(SampleSet(path.name, path))
         elif path.is_file() and path.suffix.lower() in _ARCHIVES:
             found.append(SampleSet(path.stem, path))
     names = Counter(asking.name for asking in found)
     told = [one if names[one.name] == 1 else SampleSet(one.path.name, one.path) for one in found]
-    return sorted(told, key=lambda asking: (natural(asking.name), asking.name))
+    return sorted(told, key=lambda asking: (natural_order(asking.name), asking.name))
 
 
 def _look_like_snapshots(folder: Path, parts: list[SampleSet], classes: tuple[str, ...]) -> bool:
@@ -96,7 +96,7 @@ def _named_image(name: str) -> bool:
     return names_image(name) and not is_hidden(name)
 
 
-def is_image(item: Input) -> bool:
+def is_image_input(item: Input) -> bool:
     """By its name: checkpoints and logs lie beside what trainers draw."""
     return item.claims_image and not item.hidden
 
@@ -121,7 +121,7 @@ def open_set(asking: SampleSet) -> Source:
             f"--generated {path} is no folder, zip, .npz or .npy. Name the one that holds the"
             " images that the GAN made."
         )
-    images = [item for item in found.inputs if is_image(item)]
+    images = [item for item in found.inputs if is_image_input(item)]
     if not images:
         raise InputError(
             f"--generated {path} holds no image, among {len(found.inputs):,} files. Have the"

@@ -15,7 +15,7 @@ _GAP = 4
 Images = NDArray[np.uint8]
 
 
-def draw_pairs(pairs: list[tuple[Images, Images]], path: Path) -> None:
+def draw_nearest_pairs(pairs: list[tuple[Images, Images]], path: Path) -> None:
     """Writes a PNG of two rows: samples, and below each its nearest training image.
 
     pairs: uint8 (H, W, C) twice, nearest first; none: an earlier picture is taken away.

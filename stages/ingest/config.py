@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from ...manifests.errors import ConfigError
-from ..images.decode import Fit
+from ..images.decode import Fit, Preparation
 from ..sources.open import SourceSpec
 
 SIDES = [
@@ -122,6 +122,17 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
     def separate(self) -> bool:
         """Whether what limit, per_class or fraction leave out is not to be the reference."""
         return self.reference is not None or bool(self.holdout)
+
+    def preparation(self, resolution: int, *, gray: bool) -> Preparation:
+        """How an image of any shape becomes one of `resolution` px and of gray or RGB."""
+        red, green, blue = bytes.fromhex(self.background[1:])
+        return Preparation(
+            resolution=resolution,
+            fit=self.fit,
+            gray=gray,
+            background=(red, green, blue),
+            max_pixels=self.max_pixels,
+        )
 
     @property
     def sources(self) -> list[SourceSpec]:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -106,18 +106,13 @@ def _reference(
 def _preparation(
     config: IngestConfig, sources: list[Source], records: list[InputRecord], what: str
 ) -> Preparation:
-    red, green, blue = bytes.fromhex(config.background[1:])
     suggested = {source.resolution for source in sources}
     side = config.resolution or (suggested.pop() if len(suggested) == 1 else None)
     if side is None:
         median = config.patches.size if config.patches else median_side(records, what)
         side = min(SIDES[-1], max(SIDES[0], 1 << (median.bit_length() - 1)))
-    return Preparation(
-        resolution=side,
-        fit=config.fit,
-        gray=config.colour == "gray",
-        background=(red, green, blue),
-        max_pixels=config.max_pixels,
+    return replace(
+        config.preparation(side, gray=config.colour == "gray"),
         min_side=config.min_side,
         max_aspect=config.max_aspect,
         patch_side=config.patches.size if config.patches else 0,

@@ -1,9 +1,11 @@
-"""The records of an evaluation as a table: a row for each measure, a column for each set."""
+"""The metric records of an evaluation as a table: a row for each metric, a column for each set."""
 
 from collections.abc import Iterable
 from typing import Any
 
-_WORDS = {
+from ..evaluate.tables import Table, record_cell
+
+_DESCRIPTIONS = {
     "kd": "kernel distance of all; ±: the spread of single small subsets",
     "fd": "Fréchet distance",
     "kid": "kernel Inception distance of all; ±: the spread of single small subsets",
@@ -18,49 +20,36 @@ _WORDS = {
 }
 
 
-def table(records: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Columns of whole sets, rows of measures with a cell a set, and the notes that hold."""
-    known = [record for record in records if not _is_part(record["subset"])]
-    columns = sorted(dict.fromkeys(record["subset"] for record in known), key=_place)
-    names = dict.fromkeys(record["name"] for record in known)
-    found = {(record["name"], record["subset"]): record for record in known}
+def metrics_table(records: Iterable[dict[str, Any]]) -> tuple[Table, list[str]]:
+    """The table of whole sets, and the notes on its metrics."""
+    whole = [record for record in records if not _is_part(record["subset"])]
+    subsets = sorted(dict.fromkeys(record["subset"] for record in whole), key=_order)
+    sizes = {record["subset"]: record["n"] for record in whole}
+    by_place = {(record["name"], record["subset"]): record for record in whole}
     rows = []
-    for name in names:
-        cells = [_cell(found.get((name, column))) for column in columns]
-        rows.append({"name": name, "what": _WORDS.get(name.partition("_")[0], ""), "cells": cells})
-    sizes = {record["subset"]: record["n"] for record in known}
-    return {
-        "columns": [f"{column} ({sizes[column]:,})" for column in columns],
-        "rows": rows,
-        "notes": _notes(known),
-    }
+    for name in dict.fromkeys(record["name"] for record in whole):
+        description = _DESCRIPTIONS.get(name.partition("_")[0])
+        cells = [record_cell(by_place.get((name, subset))) for subset in subsets]
+        rows.append([f"{name}\n{description}" if description else name, *cells])
+    heads = ["metric", *(f"{subset} ({sizes[subset]:,})" for subset in subsets)]
+    return Table(heads, rows), _notes(whole)
 
 
 def _is_part(subset: str) -> bool:
-    """Bands and classes: in metrics.json, too many for a page."""
+    """Whether these are images of one band or class: metrics.json has them, the page does not."""
     return "class" in subset or ("lambda" in subset and ">=" not in subset)
 
 
-def _place(subset: str) -> tuple[int, str]:
+def _order(subset: str) -> tuple[int, str]:
+    """A key that sorts the made images before the real ones."""
     order = ("final", "minimised", "mixup", "training", "held-out")
     return next((at for at, word in enumerate(order) if subset.startswith(word)), 9), subset
 
 
-def _cell(record: dict[str, Any] | None) -> str:
-    if record is None or record["value"] is None:
-        return ""
-    if record["std"] is not None:
-        return f"{record['value']:.3g} ± {record['std']:.2g}"
-    if record["interval_95"] is not None:
-        low, high = record["interval_95"]
-        return f"{record['value']:.3g} ({low:.2g} to {high:.2g})"
-    return f"{record['value']:.3g}"
-
-
 def _notes(records: list[dict[str, Any]]) -> list[str]:
-    """Each note once, after the measures that it holds for."""
-    holds: dict[str, dict[str, None]] = {}
+    """Each note once, after the metrics that it is about."""
+    metrics: dict[str, dict[str, None]] = {}
     for record in records:
         for note in record["notes"]:
-            holds.setdefault(note, {})[record["name"].partition("_")[0]] = None
-    return [f"{', '.join(names)}: {note}" for note, names in holds.items()]
+            metrics.setdefault(note, {})[record["name"].partition("_")[0]] = None
+    return [f"{', '.join(names)}: {note}" for note, names in metrics.items()]

@@ -1,4 +1,4 @@
-"""The page: facts, charts and pictures through one template; and several runs side by side."""
+"""Writes the HTML report of a run, and the page that compares several runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +10,16 @@ from numpy.typing import NDArray
 from ...manifests.extras import require
 from ...manifests.files.atomic import write_bytes
 from ...manifests.storage.store import Store
+from ..common.units import format_bytes, format_duration
 from ..corpus.store import open_corpus
+from ..evaluate.number_format import format_kernel, format_number
 from ..evaluate.row_sample import MIXED_LAMBDA
-from . import charts, gan_samples, pictures, variants_table
-from .metrics_table import table
+from ..evaluate.sentences import Change, describe_change
+from ..evaluate.tables import Table, frechet_cell
+from . import charts, gan_samples, pictures
+from .metrics_table import metrics_table
 from .run_facts import RunFacts, norms_of, read_facts
+from .variants_table import variants_section
 
 _KINDS = {
     "better": ("#3b7d3a", "Better than mixup"),
@@ -63,7 +68,7 @@ def write_page(facts: RunFacts, training: NDArray[np.uint8], out: Path) -> None:
 
 
 def render(template: str, values: dict[str, Any]) -> bytes:
-    """A template of this folder with everything escaped that it does not mark as made by us."""
+    """The bytes of a page from a template of this folder; every value is escaped, charts apart."""
     jinja2 = require("jinja2", "report", "The report")
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(
@@ -74,7 +79,7 @@ def render(template: str, values: dict[str, Any]) -> bytes:
 
 
 def names_of(metrics: dict[str, Any]) -> tuple[str, str]:
-    """What the kernel and the Frechet distance are called in this evaluation."""
+    """Names of the kernel and of the Frechet distance in this evaluation."""
     keys = metrics["real_floor"] or metrics["bands"][0]["mixup"]
     kd = next(name for name in keys if name.startswith("k"))
     fd = next(name for name in keys if name.startswith("f") and name != "fd_biased")
@@ -82,7 +87,7 @@ def names_of(metrics: dict[str, Any]) -> tuple[str, str]:
 
 
 def _steps_of(metrics: dict[str, Any]) -> tuple[str, ...]:
-    """Those that the method has; mixup is one step, and so is bridge."""
+    """The steps that the method has: one for mixup, and after it one for bridge."""
     method = metrics["method"]
     if method == "mixup":
         return ("mixup",)
@@ -107,7 +112,7 @@ def _head(facts: RunFacts) -> dict[str, Any]:
             ("held out", f"{facts.inputs.get('reference', 0):,}"),
             ("classes", f"{len(index['classes']) or 'none'}"),
             ("shards", f"{counts['shards']:,}"),
-            ("in shards", _size(size)),
+            ("in shards", format_bytes(size)),
         ],
         "inputs": ", ".join(f"{count:,} {word}" for word, count in facts.inputs.items()) + ".",
     }
@@ -116,32 +121,32 @@ def _head(facts: RunFacts) -> dict[str, Any]:
 def _distances(facts: RunFacts) -> dict[str, Any]:
     metrics = facts.metrics
     kd, fd = names_of(metrics)
-    floor = metrics["real_floor"]
+    real = metrics["real_floor"]
     steps = [step for step in (*_steps_of(metrics), "copies") if step in metrics["bands"][0]]
-    rows = [_band(band, steps, kd, fd) for band in [*metrics["bands"], metrics["lambda_from_0.1"]]]
     extractor = metrics["features"]
     shown = [band for band in metrics["bands"] if band["n"] >= 2]
+    measures, notes = metrics_table(metrics["records"])
     return {
-        "columns": [f"{kd} × 1000, {step}" for step in steps] + [f"{fd}, {step}" for step in steps],
-        "bands": rows,
+        "bands": _bands(metrics, steps, kd, fd),
         "distance_charts": [
             # Frechet distances depend on the number of images, so real ones are no floor there.
             charts.band_bars(
-                shown, steps, floor[name] if floor and factor != 1 else None, name, factor
+                shown, steps, real[name] if real and factor != 1 else None, name, factor
             )
             for name, factor in ((kd, 1000), (fd, 1))
         ]
         if shown
         else [],
         "real": ""
-        if not floor
-        else f"Training images, as a sample of their kind: {_number(floor[kd], 1000)} in {kd} ×"
-        f" 1000, {_frechet(floor, fd)} in {fd}. Copies: of each image's nearer parent, the same few"
-        " real images again and again, which is what to hold the others against.",
+        if not real
+        else f"Training images, as a sample of their kind: {_kernel(real[kd])} in {kd} × 1000,"
+        f" {_frechet(real, fd)} in {fd}. Copies: exact copies of each image's nearer parent, the"
+        " baseline for the others.",
         "differences": _differences(metrics, kd),
         "features": f"Features: {extractor.get('label', extractor['name'])}.",
-        "measures": table(metrics["records"]),
-        "variants": variants_table.table(metrics.get("variants")),
+        "measures": measures,
+        "notes": notes,
+        "variants": variants_section(metrics.get("variants")),
         "ratio_charts": [
             charts.ratio_curves(metrics["by_ratio"], steps, name, factor)
             for name, factor in ((kd, 1000), (fd, 1))
@@ -153,57 +158,66 @@ def _distances(facts: RunFacts) -> dict[str, Any]:
     }
 
 
-def _band(band: dict[str, Any], steps: list[str], kd: str, fd: str) -> dict[str, Any]:
-    cells = [_number(band[step][kd], 1000) for step in steps]
-    cells += [_frechet(band[step], fd) for step in steps]
-    share = f"{100 * band['share_of_corpus']:.0f} %"
-    return {"name": band["lambda"], "n": f"{band['n']:,}", "share": share, "cells": cells}
+def _bands(metrics: dict[str, Any], steps: list[str], kd: str, fd: str) -> Table:
+    """Both distances of each step, by band of folded lambda."""
+    heads = ["lambda, folded", "images", "share of corpus"]
+    heads += [f"{kd} × 1000, {step}" for step in steps] + [f"{fd}, {step}" for step in steps]
+    rows = [
+        [
+            band["lambda"],
+            f"{band['n']:,}",
+            f"{100 * band['share_of_corpus']:.0f} %",
+            *(_kernel(band[step][kd]) for step in steps),
+            *(_frechet(band[step], fd) for step in steps),
+        ]
+        for band in [*metrics["bands"], metrics["lambda_from_0.1"]]
+    ]
+    return Table(heads, rows)
 
 
 def _differences(metrics: dict[str, Any], kd: str) -> list[str]:
-    told = []
-    steps = _steps_of(metrics)
-    for key, step, what in (
-        ("final_minus_mixup", "final", "The whole method against mixup"),
-        ("minimised_minus_mixup", "minimised", "The minimisation alone against mixup"),
-        ("final_minus_minimised", "minimised", "The denoising on top of it"),
+    """A sentence on each step, for lambda >= .1; negative differences are improvements."""
+    mixed, steps = metrics["lambda_from_0.1"], _steps_of(metrics)
+    sentences = []
+    for key, step, before, after, subject in (
+        ("final_minus_mixup", "final", "mixup", "final", "The whole method"),
+        ("minimised_minus_mixup", "minimised", "mixup", "minimised", "The minimisation alone"),
+        ("final_minus_minimised", "minimised", "minimised", "final", "The denoising after it"),
     ):
-        found = (metrics["lambda_from_0.1"].get(key) or {}).get(kd) if step in steps else None
-        if found:
-            low, high = (1000 * end for end in found["interval_95"])
-            told.append(
-                f"{what}, lambda ≥ .1: {1000 * found['difference']:+.3g} in {kd} × 1000"
-                f" (95 % interval {low:+.3g} to {high:+.3g}; below 0 is nearer to real images)."
-            )
-    return told
+        pair = mixed.get(key, {}).get(kd) if step in steps else None
+        if pair:
+            values = (mixed[name][kd] for name in (before, after))
+            change = Change(pair["difference"], pair["interval_95"], *values)
+            sentences.append(describe_change(subject, change, f"{kd} × 1000"))
+    return sentences
 
 
 def _network(facts: RunFacts) -> dict[str, Any]:
-    drawn, told = [], []
+    drawn, sentences = [], []
     if len(facts.training) > 1:
         drawn.append(charts.training_curves(facts.training))
         last = facts.training[-1]
-        told.append(f"Trained for {last['step']:,} updates, {last['images']:,} images.")
+        sentences.append(f"Trained for {last['step']:,} updates, {last['images']:,} images.")
     norms = norms_of(facts)
     if norms:
         drawn.append(charts.norm_histograms(norms))
         median = {name: float(np.median(values)) for name, values in norms.items()}
-        listed = ", ".join(f"{name} {value:.3g}" for name, value in median.items())
-        told.append(f"Median score norms per dimension: {listed}.")
-    return {"network_charts": drawn, "network": told}
+        listed = ", ".join(f"{name} {format_number(value)}" for name, value in median.items())
+        sentences.append(f"Median score norms per dimension: {listed}.")
+    return {"network_charts": drawn, "network": sentences}
 
 
 def _rest(facts: RunFacts) -> dict[str, Any]:
     tasks = {"ingest": "ingest", "train": "train", "write": "generate"}
     cost = []
-    for stage, seconds in facts.seconds.items():
-        rate = facts.images.get(tasks.get(stage, ""))
+    for stage, seconds in facts.cost.seconds.items():
+        rate = facts.cost.rates.get(tasks.get(stage, ""))
         cost.append(
             {
                 "name": stage,
-                "time": _duration(seconds),
+                "time": format_duration(seconds),
                 "rate": f"{rate:,.1f} images/s" if rate else "",
-                "energy": _energy(facts.joules.get(stage, {})),
+                "energy": _energy(facts.cost.joules.get(stage, {})),
             }
         )
     bad = sum(facts.inputs.get(word, 0) for word in ("rejected", "duplicate"))
@@ -219,14 +233,19 @@ def _rest(facts: RunFacts) -> dict[str, Any]:
 
 
 def write_comparison(runs: Sequence[RunFacts], out: Path) -> None:
-    """Writes a page with a column for each run."""
+    """Writes a page with a column for each run.
+
+    Raises:
+        ConfigError: jinja2 is missing.
+        StorageError: the file cannot be written.
+    """
     rows: dict[str, list[str]] = {}
 
     def add(name: str, value: str) -> None:
         rows.setdefault(name, []).append(value)
 
     for facts in runs:
-        head, heavy = _head(facts), facts.metrics["lambda_from_0.1"]
+        head, mixed = _head(facts), facts.metrics["lambda_from_0.1"]
         kd, fd = names_of(facts.metrics)
         add("method", facts.metrics["method"])
         for name, value in head["numbers"]:
@@ -234,23 +253,23 @@ def write_comparison(runs: Sequence[RunFacts], out: Path) -> None:
         is_mixup = facts.metrics["method"] == "mixup"
         add("verdict", "It is mixup" if is_mixup else head["headline"])
         add("features", facts.metrics["features"]["name"])
-        shown = {step: heavy[step] for step in _steps_of(facts.metrics)}
+        shown = {step: mixed[step] for step in _steps_of(facts.metrics)}
         for step in ("mixup", "minimised", "final"):
-            add(f"kernel distance × 1000, {step}", _number(shown.get(step, {}).get(kd), 1000))
+            add(f"kernel distance × 1000, {step}", _kernel(shown.get(step, {}).get(kd)))
         for step in ("mixup", "minimised", "final"):
             add(f"Fréchet distance, {step}", _frechet(shown.get(step, {}), fd))
-        floor = facts.metrics["real_floor"] or {}
-        add("kernel distance × 1000, real", _number(floor.get(kd), 1000))
+        real = facts.metrics["real_floor"] or {}
+        add("kernel distance × 1000, real", _kernel(real.get(kd)))
         for stage in ("train", "write"):
-            seconds = facts.seconds.get(stage)
-            add(f"time of {stage}", _duration(seconds) if seconds else "")
+            seconds = facts.cost.seconds.get(stage)
+            add(f"time of {stage}", format_duration(seconds) if seconds else "")
         last = facts.training[-1] if facts.training else {}
         add("updates", f"{last['step']:,}" if last else "")
     options = [_options(facts.config) for facts in runs]
     changed = {
-        key: [str(found.get(key, "")) for found in options]
+        key: [str(values.get(key, "")) for values in options]
         for key in sorted(set().union(*options))
-        if len({str(found.get(key)) for found in options}) > 1
+        if len({str(values.get(key)) for values in options}) > 1
     }
     sheets = [facts.run / "report" / "contact-sheet.png" for facts in runs]
     values = {
@@ -269,48 +288,28 @@ def _options(config: str) -> dict[str, Any]:
     """ "train.steps" -> 600 for every leaf of a stages.yaml."""
     import yaml
 
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for section, values in (yaml.safe_load(config) or {}).items():
         if isinstance(values, dict):
-            found |= {f"{section}.{key}": value for key, value in values.items()}
+            options |= {f"{section}.{key}": value for key, value in values.items()}
         else:
-            found[section] = values
-    return found
+            options[section] = values
+    return options
 
 
-def _number(value: float | None, factor: float) -> str:
-    if value is None:
-        return "–"
-    value *= factor
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+def _kernel(value: float | None) -> str:
+    return "–" if value is None else format_kernel(value)
 
 
-def _frechet(found: dict[str, Any], name: str) -> str:
-    star = " *" if found.get("fd_biased") else ""
-    return _number(found.get(name), 1) + star
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"
+def _frechet(distances: dict[str, Any], name: str) -> str:
+    value = distances.get(name)
+    return frechet_cell(value, biased=bool(distances.get("fd_biased"))) or "–"
 
 
 def _energy(joules: dict[str, float]) -> str:
-    """ "12.3 Wh (processors 2.3, GPUs 10)"; empty where it was not readable."""
+    """ "12.3 Wh (processors 2.3, GPUs 10)"; empty where it was not measured."""
     if not joules:
         return ""
     names = {"cpu": "processors", "gpu": "GPUs"}
     parts = ", ".join(f"{names[kind]} {value / 3600:.3g}" for kind, value in sorted(joules.items()))
     return f"{sum(joules.values()) / 3600:.3g} Wh ({parts})"
-
-
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,7 +1,6 @@
-"""What a run folder says of itself, read and counted; a part that is not there is left out."""
+"""Reads the facts of a finished run for its report: metrics, inputs, training, time and energy."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,21 +16,31 @@ from ...manifests.published.index import INDEX, read_index
 from ...manifests.published.publish import SUMS
 from ...manifests.shards.shard import NORMS
 from ...manifests.storage.store import Store
+from ..common.json_lines import read_json_lines
 from ..corpus.store import open_corpus
 from ..evaluate.row_sample import MIXED_LAMBDA, fold_lambda
 
 Floats = NDArray[np.float64]
 
 _STAGES = ("ingest", "train", "plan", "write", "evaluate")
-_NEEDED = (
+_METRICS = (
     "bands", "copying", "features", "lambda_from_0.1", "method", "real_floor", "records", "verdict"
 )  # fmt: skip
 _MOST_REJECTS = 40  # that the page lists; the count is of all
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What each stage of a run cost over all launches, from the log of its progress."""
+
+    seconds: dict[str, float]  # by stage
+    rates: dict[str, float]  # images per second by task (ingest, train, generate), the last logged
+    joules: dict[str, dict[str, float]]  # by stage: cpu, gpu; empty where they were not read
+
+
+@dataclass(frozen=True)
 class RunFacts:
-    """Everything the page tells, but for the pictures."""
+    """Everything on the page but the pictures."""
 
     run: Path
     shards: Store
@@ -42,11 +51,9 @@ class RunFacts:
     inputs: dict[str, int]  # sources by status
     rejects: list[tuple[str, str, str]]  # name, status, reason
     training: list[dict[str, Any]]  # train.jsonl, the last pass alone
-    seconds: dict[str, float]  # per stage, over all launches
-    images: dict[str, float]  # images per second of training and generation, as last shown
-    joules: dict[str, dict[str, float]]  # per stage: cpu, gpu; empty where not readable
+    cost: Cost
     digests: dict[str, str]
-    environments: list[str]  # of the shards, as their markers say
+    environments: list[str]  # of the shards, from their markers
 
     @property
     def folded(self) -> Floats:
@@ -55,6 +62,7 @@ class RunFacts:
 
     @property
     def augmented(self) -> NDArray[np.bool_]:
+        """Which rows of the manifest are augmented images."""
         mask: NDArray[np.bool_] = pc.equal(self.manifest["kind"], "augmented").to_numpy()
         return mask
 
@@ -63,12 +71,13 @@ def read_facts(run: Path, shards: Store) -> RunFacts:
     """Reads a run whose evaluation is done.
 
     Raises:
-        ConfigError: there is no evaluation, or no published corpus, to report on.
+        ConfigError: the run has no evaluation yet, or no published shards.
+        VerifyError: metrics.json is damaged, or of another version.
     """
     metrics = run / "report" / "metrics.json"
     if not metrics.exists():
         raise ConfigError(
-            f"{run} has no evaluation yet, which the report is of. Run"
+            f"{run} has no evaluation yet, and the report shows its results. Run"
             f" `scoremix-pipeline run {run / 'stages.yaml'}` first."
         )
     if shards.size(SUMS) is None:
@@ -88,7 +97,7 @@ def read_facts(run: Path, shards: Store) -> RunFacts:
         inputs=_counts(corpus.sources),
         rejects=_rejects(corpus.sources),
         training=_training(run / "score-net" / "train.jsonl"),
-        **_cost(run / ".scoremix" / "progress.jsonl"),
+        cost=read_cost(run / ".scoremix" / "progress.jsonl"),
         digests={
             "plan": index["plan_digest"],
             "index": shards.sha256(INDEX),
@@ -104,22 +113,22 @@ def norms_of(facts: RunFacts) -> dict[str, Floats]:
     if facts.manifest[NORMS[-1]].null_count:
         return {}
     mixed = facts.augmented & (facts.folded >= MIXED_LAMBDA)
-    found = {"training": facts.manifest[NORMS[-1]].to_numpy()[~facts.augmented]}
+    norms = {"training": facts.manifest[NORMS[-1]].to_numpy()[~facts.augmented]}
     for name in NORMS:
-        found[name.removeprefix("norm_")] = facts.manifest[name].to_numpy()[mixed]
-    return {name: values for name, values in found.items() if len(values)}
+        norms[name.removeprefix("norm_")] = facts.manifest[name].to_numpy()[mixed]
+    return {name: values for name, values in norms.items() if len(values)}
 
 
 def _metrics(path: Path) -> dict[str, Any]:
-    again = f"Run `scoremix-pipeline evaluate {path.parents[1]}`: it is then made again."
+    remedy = f"Run `scoremix-pipeline evaluate {path.parents[1]}`, which writes it again."
     try:
         metrics = dict(json.loads(path.read_bytes()))
     except (ValueError, TypeError) as error:
-        raise VerifyError(f"{path} is damaged ({error}). {again}") from error
-    lacking = [name for name in _NEEDED if name not in metrics]
+        raise VerifyError(f"{path} is damaged ({error}). {remedy}") from error
+    lacking = [name for name in _METRICS if name not in metrics]
     if lacking:
         raise VerifyError(
-            f"{path} has no {', '.join(lacking)}: it is of another version, or was edited. {again}"
+            f"{path} has no {', '.join(lacking)}: it is of another version, or was edited. {remedy}"
         )
     return metrics
 
@@ -138,51 +147,47 @@ def _rejects(sources: pa.Table) -> list[tuple[str, str, str]]:
 def _training(path: Path) -> list[dict[str, Any]]:
     """The lines of the pass that made the network: steps that rise to the end."""
     lines: list[dict[str, Any]] = []
-    for line in _lines(path, "step"):
+    for line in read_json_lines(path, ["step"]):
         while lines and lines[-1]["step"] >= line["step"]:
             lines.pop()
         lines.append(line)
     return lines
 
 
-def _lines(path: Path, wanted: str) -> Iterator[dict[str, Any]]:
-    """Objects that have the field, a line each; not what a killed run did not finish."""
-    for text in path.read_bytes().splitlines() if path.exists() else []:
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(line, dict) and wanted in line:
-            yield line
+def read_cost(log: Path) -> Cost:
+    """Seconds and joules per stage, and the last rate of each task, from progress.jsonl.
 
-
-def _cost(path: Path) -> dict[str, dict[str, Any]]:
-    """Seconds and joules spent in each stage and the rates last shown, from the log of progress."""
-    seconds: dict[str, float] = {}
-    images: dict[str, float] = {}
-    joules: dict[str, dict[str, float]] = {}
-    stage, before = None, 0.0
-    drawn: dict[str, float] = {}  # by the launch that the line is of
-    for line in _lines(path, "seconds"):
-        if line["seconds"] < before:  # another launch
-            stage, before, drawn = None, 0.0, {}
-        now = line.get("joules", {})
+    The time between two lines belongs to the stage of the first one. Every launch counts its
+    seconds and joules from 0.
+    """
+    cost = Cost({}, {}, {})
+    stage: str | None = None
+    seconds, joules = 0.0, dict[str, float]()  # so far in this launch
+    for line in read_json_lines(log, ["seconds"]):
+        if line["seconds"] < seconds:  # another launch
+            stage, seconds, joules = None, 0.0, {}
+        spent: dict[str, float] = line.get("joules", {})
         if stage is not None:
-            seconds[stage] = seconds.get(stage, 0.0) + line["seconds"] - before
-            spent = joules.setdefault(stage, {})
-            for kind, value in now.items():
-                spent[kind] = spent.get(kind, 0.0) + value - drawn.get(kind, 0.0)
-        before, drawn = line["seconds"], now
-        word = str(line.get("note", "")).partition(":")[0]
-        stage = word if word in _STAGES else stage
+            cost.seconds[stage] = cost.seconds.get(stage, 0.0) + line["seconds"] - seconds
+            of_stage = cost.joules.setdefault(stage, {})
+            for kind, value in spent.items():
+                of_stage[kind] = of_stage.get(kind, 0.0) + value - joules.get(kind, 0.0)
+        seconds, joules = line["seconds"], spent
+        stage = line.get("stage") or _stage_of_note(line) or stage
         if "task" in line:
-            images[line["task"]] = line["rate"]
-    return {"seconds": seconds, "images": images, "joules": joules}
+            cost.rates[line["task"]] = line["rate"]
+    return cost
+
+
+def _stage_of_note(line: dict[str, Any]) -> str | None:
+    """The stage whose name begins the note: logs of older versions have no field `stage`."""
+    word = str(line.get("note", "")).partition(":")[0]
+    return word if word in _STAGES else None
 
 
 def _environments(shards: Store, index: dict[str, Any]) -> list[str]:
-    found = set()
+    environments = set()
     for entry in index["shardlist"]:
         marker = json.loads(shards.read(entry["url"].replace(".tar", ".json")))
-        found.add(", ".join(f"{k} {v}" for k, v in sorted(marker["environment"].items())))
-    return sorted(found)
+        environments.add(", ".join(f"{k} {v}" for k, v in sorted(marker["environment"].items())))
+    return sorted(environments)

@@ -1,43 +1,54 @@
-"""The variants of an evaluation as a table, and the ratios as columns."""
+"""The variants of an evaluation as a table, nearest to the held-out images first."""
 
 from typing import Any
 
+from ..evaluate.number_format import format_kernel, format_number
+from ..evaluate.sentences import Change
+from ..evaluate.tables import Table, change_cell, number_cell
+
 _COMPARED = ("against_mixup", "against_configured")
+_HEADS = (
+    "variant",
+    "kernel distance × 1000",
+    "less that of mixup (95 % interval)",
+    "less that of the configured",
+    "Fréchet distance",
+    "precision",
+    "coverage",
+    "score norm",
+    "network calls: forward + gradient",
+)
 
 
-def table(found: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Rows of `variants` in metrics.json, nearest to the held-out images first."""
-    if not found:
+def variants_section(variants: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What the page shows of `variants` in metrics.json; None where none were tried."""
+    if not variants:
         return None
-    done = [row for row in found["table"] if "kd" in row]
-    failed = [row for row in found["table"] if "kd" not in row]
+    done = [row for row in variants["table"] if "kd" in row]
+    failed = [row for row in variants["table"] if "kd" not in row]
+    rows = [_row(row) for row in sorted(done, key=lambda row: row["kd"])]
     return {
-        "text": found["text"],
-        "images": found["rows"],
+        "text": variants["text"],
+        "images": variants["rows"],
         "comparisons": sum(key in row for row in done for key in _COMPARED),
-        "rows": [_row(row) for row in sorted(done, key=lambda row: row["kd"])],
+        "table": Table(_HEADS, rows),
         "failed": [(row["name"], row["reason"]) for row in failed],
     }
 
 
-def _row(row: dict[str, Any]) -> dict[str, Any]:
+def _row(row: dict[str, Any]) -> list[str]:
     forward, gradient = row["evaluations"]
-    cells = [
-        f"{1000 * row['kd']:.3g}",
-        _difference(row.get("against_mixup")),
-        _difference(row.get("against_configured")),
-        f"{row['fd']:.3g}",
+    return [
+        row["name"],
+        format_kernel(row["kd"]),
+        *(change_cell(_change(row.get(key))) for key in _COMPARED),
+        format_number(row["fd"]),
         f"{row['precision']:.2f}",
         f"{row['coverage']:.2f}",
-        "" if row["norm"] is None else f"{row['norm']:.3g}",
+        number_cell(row["norm"]),
         f"{forward} + {gradient}",
     ]
-    return {"name": row["name"], "cells": cells}
 
 
-def _difference(found: dict[str, Any] | None) -> str:
-    if found is None:
-        return ""
-    low, high = (1000 * end for end in found["interval_95"])
-    mark = " *" if low * high > 0 else ""
-    return f"{1000 * found['kd_difference']:+.3g} ({low:+.3g} to {high:+.3g}){mark}"
+def _change(pair: dict[str, Any] | None) -> Change | None:
+    return None if pair is None else Change(pair["kd_difference"], pair["interval_95"])

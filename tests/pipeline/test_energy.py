@@ -11,7 +11,7 @@ from scoremix.pipeline import energy
 from scoremix.pipeline.energy import Counter, Meter, gpus, open_meter, processors
 from scoremix.pipeline.progress import ProgressReporter
 from scoremix.stages.report.page import _energy
-from scoremix.stages.report.run_facts import _cost
+from scoremix.stages.report.run_facts import read_cost
 
 
 def zone(
@@ -103,13 +103,13 @@ def test_the_log_and_the_report_have_it_by_stage(tmp_path: Path) -> None:
         shown.note(note)
     lines = [json.loads(line) for line in shown.log.read_text().splitlines()]
     assert [line["joules"] for line in lines] == [{"cpu": 10.0}, {"cpu": 40.0}, {"cpu": 100.0}]
-    cost = _cost(shown.log)
-    assert cost["joules"] == {"train": {"cpu": 30.0}, "write": {"cpu": 60.0}}
+    cost = read_cost(shown.log)
+    assert cost.joules == {"train": {"cpu": 30.0}, "write": {"cpu": 60.0}}
     lines = [line | {"seconds": float(place)} for place, line in enumerate(lines, 1)]
     again = [line | {"joules": {"cpu": line["joules"]["cpu"] - 10}} for line in lines]
     # Another launch, whose meter begins at 0.
     shown.log.write_text("".join(json.dumps(line) + "\n" for line in [*lines, *again]))
-    assert _cost(shown.log)["joules"] == {"train": {"cpu": 60.0}, "write": {"cpu": 120.0}}
+    assert read_cost(shown.log).joules == {"train": {"cpu": 60.0}, "write": {"cpu": 120.0}}
     assert _energy({"cpu": 3600.0, "gpu": 7200.0}) == "3 Wh (processors 1, GPUs 2)"
     assert _energy({}) == ""
     plain = ProgressReporter(quiet=True)

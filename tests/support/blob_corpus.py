@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from scoremix.manifests.plan.schema import PLAN
 from scoremix.stages.common.progress import Silent
-from scoremix.stages.evaluate.evaluate import EvaluateConfig, evaluate
+from scoremix.stages.evaluate.config import EvaluateConfig
+from scoremix.stages.evaluate.evaluate import EvaluationInputs, evaluate
 from scoremix.stages.evaluate.verdict import Verdict
 
 Images = NDArray[np.uint8]
@@ -105,13 +106,12 @@ class Corpus:
             "reference": self.reference,
             "execute": self.execute,
             "reference_norms": np.full(50, 0.31, np.float32) if self.normed else None,
-            "out": out,
             "seed": 0,
-            "progress": Silent(),
             "train_more": COMMAND,
         }
         config = changes.pop("config", EvaluateConfig(rows=600))
-        verdict = evaluate(config, **(given | changes))
+        progress = changes.pop("progress", Silent())
+        verdict = evaluate(config, EvaluationInputs(**(given | changes)), out, progress)
         return verdict, json.loads((out / "metrics.json").read_text())
 
 

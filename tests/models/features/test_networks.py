@@ -13,20 +13,16 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from scoremix.models.features.extractors import FeaturesError, TorchScript, resized
+from scoremix.models.features.extractors import FeaturesError, TorchScript, resize_bicubic
 from scoremix.models.features.networks import (
     InceptionClasses,
     InceptionMaps,
-    ScoreBottleneck,
     TorchScriptClassifier,
     TorchScriptMaps,
 )
-from scoremix.models.method.ladder import SIGMA_N
 from scoremix.models.metrics.classifier_score import classifier_score
 from scoremix.models.metrics.record import metric_name
 from scoremix.models.metrics.single_image import single_image_distances
-from scoremix.models.network.checkpoint import build
-from scoremix.models.network.score_net import Architecture
 
 Images = NDArray[np.uint8]
 
@@ -183,7 +179,7 @@ def test_resizing_is_clean_fid_s() -> None:
     clean = pytest.importorskip("cleanfid.resize", reason="clean-fid is not installed")
     images = random_images(3, side=20).astype(np.float32)
     expected = np.stack([clean.build_resizer("clean")(image) for image in images])
-    np.testing.assert_array_equal(resized(images, 299), expected)
+    np.testing.assert_array_equal(resize_bicubic(images, 299), expected)
 
 
 def test_a_promised_hash_is_kept(tmp_path: Path) -> None:
@@ -203,26 +199,6 @@ def test_the_documented_example_runs(
     exec(block, {"sets": [random_images(60, seed=seed) for seed in range(3)]})
     told = capsys.readouterr().out
     assert "precision=" in told and "No copying: 0 of 60 images" in told
-
-
-def score_net(seed: int = 0) -> ScoreBottleneck:
-    levels = np.geomspace(5.0, SIGMA_N, 50)
-    net = build(Architecture(channels=1, resolution=8, width=4), levels, seed)
-    return ScoreBottleneck(net.eval(), SIGMA_N, "ab" * 32)
-
-
-def test_the_score_network_s_bottleneck_is_a_labelled_diagnostic() -> None:
-    extract = score_net()
-    images = random_images(70, channels=1)  # more than one batch
-    found = extract(images)
-    assert found.shape == (70, 8)
-    np.testing.assert_allclose(extract(images[64:]), found[64:], rtol=1e-5)
-    assert extract.describe()["label"].startswith("diagnostic")
-    assert extract.kd == "kd_score_bottleneck"
-    assert np.ptp(found, axis=0).max() > 0
-    assert len(extract(images[:0])) == 0
-    with pytest.raises(FeaturesError, match="takes images of shape"):
-        extract(random_images(2))
 
 
 def test_inception_needs_no_torchvision(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from scoremix.models.metrics.copying import (
     COPY,
     Copies,
-    copies,
     copying_test,
+    find_copies,
     judge_copying,
     mann_whitney_z,
-    own_distances,
+    training_spacing,
 )
 
 Floats = NDArray[np.float64]
@@ -37,17 +37,17 @@ TRAINING, HELD_OUT = gaussian(0, 400), gaussian(1, 200)
 
 
 def test_exact_copies_are_copying() -> None:
-    found = copies(TRAINING[100:300], TRAINING)
+    found = find_copies(TRAINING[100:300], TRAINING)
     assert found.share == 1.0
     np.testing.assert_array_equal(found.rows, np.arange(100, 300))
-    verdict = judge_copying(found, copies(HELD_OUT, TRAINING))
+    verdict = judge_copying(found, find_copies(HELD_OUT, TRAINING))
     assert verdict.kind == "copying"
     assert verdict.text.startswith("COPYING: 200 of 200 images (100.0%) are copies")
 
 
 def test_held_out_images_are_not_copying() -> None:
-    own = own_distances(TRAINING)
-    verdict = judge_copying(copies(gaussian(2, 300), TRAINING, own), copies(HELD_OUT, TRAINING))
+    made = find_copies(gaussian(2, 300), TRAINING, training_spacing(TRAINING))
+    verdict = judge_copying(made, find_copies(HELD_OUT, TRAINING))
     assert verdict.kind == "not copying"
     assert verdict.text.startswith("No copying: 0 of 300 images (0.0%)")
     assert verdict.text.endswith("; of 200 held-out images 0 are.")
@@ -55,9 +55,9 @@ def test_held_out_images_are_not_copying() -> None:
 
 def test_a_healthy_mixup_corpus_is_not_copying_though_half_its_lambdas_are_small() -> None:
     """58 % of Beta(.2, .2) lies within .05 of an end: those are copies, the rest never."""
-    held_out = copies(HELD_OUT, TRAINING)
-    light = copies(mixtures(TRAINING, 300, 0.0, 0.05), TRAINING)
-    heavy = copies(mixtures(TRAINING, 300, 0.1, 0.5), TRAINING)
+    held_out = find_copies(HELD_OUT, TRAINING)
+    light = find_copies(mixtures(TRAINING, 300, 0.0, 0.05), TRAINING)
+    heavy = find_copies(mixtures(TRAINING, 300, 0.1, 0.5), TRAINING)
     assert judge_copying(light, held_out).kind == "copying"
     assert heavy.count == 0
     assert judge_copying(heavy, held_out).kind == "not copying"
@@ -66,7 +66,7 @@ def test_a_healthy_mixup_corpus_is_not_copying_though_half_its_lambdas_are_small
 @pytest.mark.parametrize("dimensions", [2, 12, 100])
 def test_no_mixture_from_a_tenth_up_is_a_copy_of_its_parents(dimensions: int) -> None:
     training = gaussian(3, 60, dimensions)
-    own = own_distances(training)
+    own = training_spacing(training)
     for one, two in itertools.permutations(range(60), 2):
         image = 0.9 * training[one] + (0.1 + 1e-9) * training[two]
         assert np.linalg.norm(image - training[one]) >= COPY * own[one] * (1 - 1e-6)
@@ -74,35 +74,36 @@ def test_no_mixture_from_a_tenth_up_is_a_copy_of_its_parents(dimensions: int) ->
 
 def test_a_tenth_of_copies_among_good_images_is_seen() -> None:
     corpus = np.concatenate([gaussian(2, 270), TRAINING[:30]])
-    found = copies(corpus, TRAINING)
+    found = find_copies(corpus, TRAINING)
     assert found.count == 30
-    assert judge_copying(found, copies(HELD_OUT, TRAINING)).kind == "copying"
-    one = copies(np.concatenate([corpus[:270], TRAINING[:1]]), TRAINING)  # may be by chance
-    assert judge_copying(one, copies(HELD_OUT, TRAINING)).kind == "not copying"
+    assert judge_copying(found, find_copies(HELD_OUT, TRAINING)).kind == "copying"
+    one = find_copies(np.concatenate([corpus[:270], TRAINING[:1]]), TRAINING)  # may be by chance
+    assert judge_copying(one, find_copies(HELD_OUT, TRAINING)).kind == "not copying"
 
 
 def test_what_held_out_images_have_by_chance_is_let_pass() -> None:
     """A burst of photographs: one in ten held-out images is nearly a training image, too."""
     twins = np.concatenate([HELD_OUT[:180], TRAINING[:20] + 1e-3])
     corpus = np.concatenate([gaussian(2, 180), TRAINING[50:70] + 1e-3])
-    assert judge_copying(copies(corpus, TRAINING), copies(twins, TRAINING)).kind == "not copying"
-    assert judge_copying(copies(corpus, TRAINING), copies(HELD_OUT, TRAINING)).kind == "copying"
+    judged = find_copies(corpus, TRAINING)
+    assert judge_copying(judged, find_copies(twins, TRAINING)).kind == "not copying"
+    assert judge_copying(judged, find_copies(HELD_OUT, TRAINING)).kind == "copying"
 
 
 def test_twins_in_the_training_set_hide_no_copies() -> None:
     training = np.concatenate([TRAINING, TRAINING[:50], TRAINING[50:60] + 1e-9])
-    found = copies(np.concatenate([TRAINING[:60] + 1e-7, HELD_OUT]), training)
+    found = find_copies(np.concatenate([TRAINING[:60] + 1e-7, HELD_OUT]), training)
     assert found.count == 60
     with pytest.raises(ValueError, match="cannot be told"):
-        own_distances(np.ones((5, 3)))
+        training_spacing(np.ones((5, 3)))
 
 
 def test_few_images_or_nothing_held_out() -> None:
-    few = copies(TRAINING[:49], TRAINING)
-    assert judge_copying(few, copies(HELD_OUT, TRAINING)).kind == "too few"
+    few = find_copies(TRAINING[:49], TRAINING)
+    assert judge_copying(few, find_copies(HELD_OUT, TRAINING)).kind == "too few"
     assert "49 judged images" in judge_copying(few, None).text
-    assert judge_copying(copies(TRAINING, TRAINING), None).kind == "copying"
-    assert judge_copying(copies(HELD_OUT, TRAINING), None).kind == "not copying"
+    assert judge_copying(find_copies(TRAINING, TRAINING), None).kind == "copying"
+    assert judge_copying(find_copies(HELD_OUT, TRAINING), None).kind == "not copying"
 
 
 def test_wilson_interval() -> None:
@@ -158,7 +159,8 @@ def test_c_t_calls_mixtures_copying_which_is_why_it_gives_no_verdict() -> None:
     """Every mixture is nearer to its parents than an unseen image is to anything."""
     heavy = mixtures(TRAINING, 300, 0.1, 0.5)
     assert copying_test(heavy, HELD_OUT, TRAINING, seed=0).c_t < -3.0
-    assert judge_copying(copies(heavy, TRAINING), copies(HELD_OUT, TRAINING)).kind == "not copying"
+    held_out = find_copies(HELD_OUT, TRAINING)
+    assert judge_copying(find_copies(heavy, TRAINING), held_out).kind == "not copying"
 
 
 def test_cells_find_copying_in_one_mode_that_the_whole_hides() -> None:

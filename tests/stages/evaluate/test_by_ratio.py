@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from scoremix.models.metrics.distances import Reference, frechet_between, kernel_between, moments
-from scoremix.models.metrics.mixture import of_repeated
+from scoremix.models.metrics.mixture import distances_of_repeated
 from scoremix.stages.evaluate.by_ratio import COPIES, TrainingFeatures, by_ratio
-from scoremix.stages.evaluate.row_sample import fold_lambda, nearer_parents
+from scoremix.stages.evaluate.row_sample import fold_lambda, nearer_parent_rows
 
 Floats = NDArray[np.float64]
 NAMES = ("kd", "fd")
@@ -39,7 +39,10 @@ PLAN = drawn()
 MADE = PLAN.slice(REAL)
 LAMBDAS = MADE["lambda"].to_numpy()[:, None]
 FIRST, SECOND = (TRAINING[MADE[name].to_numpy()] for name in ("row_1", "row_2"))
-STEPS = {"mixup": LAMBDAS * FIRST + (1 - LAMBDAS) * SECOND, COPIES: TRAINING[nearer_parents(MADE)]}
+STEPS = {
+    "mixup": LAMBDAS * FIRST + (1 - LAMBDAS) * SECOND,
+    COPIES: TRAINING[nearer_parent_rows(MADE)],
+}
 
 
 def whole(vectors: Floats) -> float:
@@ -49,11 +52,11 @@ def whole(vectors: Floats) -> float:
 
 
 def entries(chosen: slice, known: int = REAL) -> list[dict[str, Any]]:
-    """From some of the rows of the plan; `known` training images were looked at."""
-    looked = TrainingFeatures(np.arange(known), TRAINING[:known])
+    """From some of the rows of the plan; `known` training images have features."""
+    training = TrainingFeatures(np.arange(known), TRAINING[:known])
     steps = {name: vectors[chosen] for name, vectors in STEPS.items()}
     folded = fold_lambda(MADE["lambda"])[chosen]
-    return by_ratio(PLAN, TRAINING, steps, folded, 0.1, REFERENCE, NAMES, looked)
+    return by_ratio(PLAN, TRAINING, steps, folded, REFERENCE, NAMES, training)
 
 
 @pytest.mark.parametrize("known", [REAL, REAL - 1])
@@ -94,11 +97,11 @@ def test_of_a_plan_with_gaps_it_is_still_the_corpus_itself() -> None:
     weights = made["lambda"].to_numpy()[:, None]
     first, second = (TRAINING[made[name].to_numpy()] for name in ("row_1", "row_2"))
     steps = {"mixup": weights * first + (1 - weights) * second}
-    steps[COPIES] = TRAINING[nearer_parents(made)]
+    steps[COPIES] = TRAINING[nearer_parent_rows(made)]
     real = TRAINING[[i for i in range(REAL) if i not in gone]]
-    looked = TrainingFeatures(np.arange(REAL), TRAINING)
+    training = TrainingFeatures(np.arange(REAL), TRAINING)
     folded = fold_lambda(made["lambda"])
-    last = by_ratio(plan, real, steps, folded, 0.1, REFERENCE, NAMES, looked)[-1]
+    last = by_ratio(plan, real, steps, folded, REFERENCE, NAMES, training)[-1]
     for step, vectors in steps.items():
         assert last[step]["kd"] == pytest.approx(whole(np.concatenate([real, vectors])))
 
@@ -111,6 +114,6 @@ def test_real_images_alone_are_the_same_whatever_is_made_of_them() -> None:
 
 def test_repeating_all_images_changes_nothing() -> None:
     counts = np.array([[1.0], [7.0]]) * np.ones((2, REAL))
-    kernel, frechet = of_repeated(TRAINING, counts, REFERENCE)
+    kernel, frechet = distances_of_repeated(TRAINING, counts, REFERENCE)
     assert kernel[0] == pytest.approx(kernel[1]) == whole(TRAINING)
     assert frechet[0] == pytest.approx(frechet[1])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scoremix.stages.evaluate.contact_sheet import choose_shown, contact_sheet, draw_shown
+from scoremix.stages.evaluate.contact_sheet import choose_sheet_rows, contact_sheet, draw_sheet_rows
 
 
 def flat_images(values: list[int], side: int = 8, channels: int = 1) -> np.ndarray:
@@ -80,18 +80,18 @@ def test_columns_of_different_length_are_refused(tmp_path: Path) -> None:
 def test_most_shown_rows_are_spread_over_the_mixed_ones() -> None:
     folded = np.concatenate([np.full(500, 0.001), np.linspace(0.1, 0.5, 100)])
     order = np.random.default_rng(0).permutation(600)
-    chosen = choose_shown(folded, 24, order)
+    chosen = choose_sheet_rows(folded, 24, order)
     assert len(set(chosen)) == 24
     mixed = np.sort(folded[[place for place in chosen if folded[place] >= 0.1]])
     assert len(mixed) == 20
     assert np.max(np.diff(mixed)) < 0.05
-    assert chosen == choose_shown(folded, 24, order)
+    assert chosen == choose_sheet_rows(folded, 24, order)
 
 
 @pytest.mark.parametrize("mixed", [0, 1, 5, 30])
 def test_rows_are_shown_whatever_there_is(mixed: int) -> None:
     folded = np.concatenate([np.full(mixed, 0.3), np.full(3, 0.01)])
-    chosen = choose_shown(folded, 12, np.arange(len(folded)))
+    chosen = choose_sheet_rows(folded, 12, np.arange(len(folded)))
     assert len(set(chosen)) == len(chosen) == min(12, len(folded))
 
 
@@ -101,7 +101,7 @@ def test_rows_are_drawn_with_their_parents(tmp_path: Path) -> None:
         ({"lambda": 0.9, "row_1": 0, "row_2": 1}, *flat_images([130, 131, 132])),
         ({"lambda": 0.5, "row_1": 2, "row_2": 1}, *flat_images([140, 141, 142])),
     ]
-    draw_shown(shown, training, tmp_path / "sheet.png", "scoremix")
+    draw_sheet_rows(shown, training, tmp_path / "sheet.png", "scoremix")
     drawn = np.asarray(Image.open(tmp_path / "sheet.png"))[:, :, 0]
     rows = [[drawn[76 + 102 * row + 48, 80 + 102 * column + 48] for column in range(5)]
             for row in range(2)]  # fmt: skip

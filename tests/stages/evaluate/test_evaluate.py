@@ -16,8 +16,8 @@ from PIL import Image
 from scoremix.manifests.errors import ConfigError
 from scoremix.models.metrics.distances import Comparison
 from scoremix.stages.common.progress import Silent
-from scoremix.stages.evaluate.evaluate import EvaluateConfig
-from scoremix.stages.evaluate.number_format import short
+from scoremix.stages.evaluate.config import EvaluateConfig
+from scoremix.stages.evaluate.number_format import format_number
 from scoremix.stages.evaluate.row_sample import choose_rows, fold_lambda
 from scoremix.stages.evaluate.verdict import Comparisons, decide
 
@@ -28,7 +28,7 @@ def test_real_looking_images_are_better(tmp_path: Path) -> None:
     assert verdict.kind == metrics["verdict"]["kind"] == "better"
     assert "ScoreMix images with lambda >= .1 are BETTER than mixup" in verdict.text
     assert "400 held-out images (kd_pixels x 1000)" in verdict.text
-    assert "The minimisation lowered it" in verdict.text
+    assert "The minimisation lowers the kernel distance" in verdict.text
     assert "Judged by pixels alone" in verdict.text and "last resort" in verdict.text
     assert COMMAND not in verdict.text
     difference = metrics["lambda_from_0.1"]["final_minus_mixup"]["kd_pixels"]
@@ -154,7 +154,7 @@ def test_too_few_images_give_no_verdict(tmp_path: Path, changes: dict[str, int])
     verdict, _ = corpus.evaluate(tmp_path, config=config)
     assert verdict.kind == "none"
     assert "are too few, 50 are needed" in verdict.text
-    for claim in ("other training images", "The minimisation", "Exact copies", "Fresh real"):
+    for claim in ("other training images", "The minimisation", "Baseline", "Fresh real"):
         assert claim not in verdict.text
 
 
@@ -174,7 +174,7 @@ def test_the_interval_over_other_training_images_holds_the_shorter_one(tmp_path:
      (0.0349, "0.035"), (-7.016, "-7.02"), (28.44, "28.4"), (1234.5, "1,234")],
 )  # fmt: skip
 def test_a_number_in_words_keeps_its_sign(value: float, text: str) -> None:
-    assert short(value) == text
+    assert format_number(value) == text
 
 
 def test_a_single_row_is_survived(tmp_path: Path) -> None:
@@ -296,15 +296,15 @@ FINDINGS = Comparisons(
     held_out=1497,
     reproduced=(2000, 2000),
     bands=[],
-    heavy={"n": 812, "copies": {"kd_net": 0.005}},
+    mixed={"n": 812, "copies": {"kd_net": 0.005}},
     minimised=compared(-0.02, 0.01),
     denoised=compared(-0.02, -0.01),
     final=compared(-0.04, -0.03, fd=(0.2, 0.3)),
     other_parents=(-0.05, 0.001),
-    floor={"kd_net": -0.0001},
+    training_distances={"kd_net": -0.0001},
     norms={},
     train_more=COMMAND,
-    beside={"precision": (0.5, 0.617), "recall": (None, 0.3), "coverage": (0.9, 0.88)},
+    prdc={"precision": (0.5, 0.617), "recall": (None, 0.3), "coverage": (0.9, 0.88)},
 )
 
 
@@ -321,15 +321,13 @@ def test_the_paragraph_in_full() -> None:
     assert decide(FINDINGS).text == (
         "ScoreMix images with lambda >= .1 are BETTER than mixup: kernel distance to 1,497"
         " held-out images (kd_net x 1000) 10.6 against 45.6 (difference -35.0, 95 % interval -40.0"
-        " to -30.0, 812 images). That interval is over the choice of images from this corpus and of"
-        " held-out ones; over other training images of the same kind, too, it is -50.0 to 1.00."
-        " Exact copies of the parent that each image is nearer to are at 5.00: the same few real"
-        " images again and again, which is what to hold these against. Fresh real images of"
-        " that kind would be about where the training images are as a sample: at -0.100. The"
-        " minimisation"
-        " did not clearly change it, from 45.6 to 40.6 (95 %"
-        " interval of the difference -20.0 to 10.0); the denoising lowered it from there to 10.6"
-        " (-20.0 to -10.0). Frechet distance (fd_net) 1.50 against 2.00 (95 % interval of the"
-        " difference 0.200 to 0.300), which contradicts the kernel distance. Beside it, from mixup"
+        " to -30.0, 812 images). That interval covers the choice of rows and of held-out images;"
+        " with other training images of the same kind it is -50.0 to 1.00. Baseline: exact copies"
+        " of each image's nearer parent are at 5.00. Fresh real images would be at about -0.100,"
+        " where the training images are as a sample. The minimisation does not clearly change the"
+        " kernel distance (45.6 to 40.6, difference -5.00, 95 % interval -20.0 to 10.0). The"
+        " denoising after it lowers the kernel distance (45.6 to 30.6, difference -15.0, 95 %"
+        " interval -20.0 to -10.0). Frechet distance (fd_net) 1.50 against 2.00 (95 % interval of"
+        " the difference 0.200 to 0.300), which contradicts the kernel distance. From mixup"
         " to these images: precision 0.50 to 0.62, coverage 0.90 to 0.88."
     )

@@ -13,13 +13,11 @@ from blob_corpus import Corpus, Images, real_looking, same
 from numpy.typing import NDArray
 
 from scoremix.models.metrics.prdc import expected_coverage
-from scoremix.stages.evaluate.evaluate import EvaluateConfig
-from scoremix.stages.evaluate.metric_records import EvaluationFeatures, measure
+from scoremix.stages.evaluate.config import EvaluateConfig
+from scoremix.stages.evaluate.metric_records import EvaluationFeatures, compute_records
 
 Record = dict[str, Any]
 Floats = NDArray[np.float64]
-
-BANDS = {"< .1": (0.0, 0.1), ">= .1": (0.1, 0.6)}
 
 
 def find(metrics: dict[str, Any], name: str, subset: str) -> Record:
@@ -131,10 +129,10 @@ def test_features_of_real_images_are_kept_for_the_next_evaluation(tmp_path: Path
     torch.jit.save(torch.jit.script(Means()), str(tmp_path / "net.pt"))
     config = EvaluateConfig(rows=200, features=str(tmp_path / "net.pt"))
     kept = tmp_path / "kept"
-    _, first = Corpus(real_looking).evaluate(tmp_path / "a", config=config, features=kept)
+    _, first = Corpus(real_looking).evaluate(tmp_path / "a", config=config, feature_folder=kept)
     files = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
     assert len(files) == 4  # training and held-out images, with what vouches for each
-    _, again = Corpus(real_looking).evaluate(tmp_path / "b", config=config, features=kept)
+    _, again = Corpus(real_looking).evaluate(tmp_path / "b", config=config, feature_folder=kept)
     _, without = Corpus(real_looking).evaluate(tmp_path / "c", config=config)
     assert first == again == without  # one computation of equal features: to the last bit
     assert {path: path.stat().st_mtime_ns for path in kept.iterdir()} == files
@@ -145,20 +143,20 @@ def gaussian(seed: int, n: int) -> Floats:
     return np.random.default_rng(seed).normal(size=(n, 4))
 
 
-def looked(**changes: Any) -> EvaluationFeatures:
+def features(**changes: Any) -> EvaluationFeatures:
     final, training = gaussian(0, 200), gaussian(1, 120)
     given = EvaluationFeatures(
         extractor={"kind": "torchscript", "name": "net", "weights_sha256": "ab", "resize": "none"},
         reference=gaussian(2, 180),
         held_out=True,
         training=training,
-        training_of=120,
+        training_total=120,
         steps={"mixup": final, "minimised": final, "final": final},
         folded=np.full(200, 0.3),
         class_ids=np.arange(200) % 3,
         reference_ids=np.arange(180) % 3,
         classes=("cat", "dog", "newt"),
-        mixtures=False,
+        is_mixup=False,
     )
     return replace(given, **changes)
 
@@ -170,7 +168,7 @@ def test_classes_are_compared_with_their_own_held_out_images() -> None:
     final[:, 0] += shift[(np.arange(200) + 1) % 3]
     real[:, 0] += shift[np.arange(180) % 3]
     steps = {"mixup": final, "minimised": final, "final": final}
-    records = measure(looked(steps=steps, reference=real), BANDS, 0.1, seed=0).records
+    records = compute_records(features(steps=steps, reference=real), seed=0).records
     found = {r.subset.rpartition(" ")[2]: r for r in records if r.name == "precision_net"
              and "class" in r.subset}  # fmt: skip
     assert set(found) == {"cat", "dog", "newt"}
@@ -181,19 +179,19 @@ def test_classes_are_compared_with_their_own_held_out_images() -> None:
 
 def test_small_classes_are_left_out() -> None:
     ids = np.where(np.arange(180) < 49, 0, 1)  # 49 held-out cats, no newt
-    records = measure(looked(reference_ids=ids), BANDS, 0.1, seed=0).records
+    records = compute_records(features(reference_ids=ids), seed=0).records
     assert {r.subset.rpartition(" ")[2] for r in records if "class" in r.subset} == {"dog"}
 
 
 def test_training_images_that_are_all_alike_leave_copying_untold() -> None:
     for training in (np.ones((60, 4)), np.repeat(gaussian(1, 60), 2, axis=0)):
-        found = measure(looked(training=training), BANDS, 0.1, seed=0)
+        found = compute_records(features(training=training), seed=0)
         assert found.copying is None
         assert not [r for r in found.records if r.name.startswith(("copies", "ct"))]
         assert [r for r in found.records if r.name == "precision_net"]
 
 
 def test_records_are_json() -> None:
-    part = measure(looked(), BANDS, 0.1, seed=0).as_metrics()
+    part = compute_records(features(), seed=0).as_metrics()
     assert json.loads(json.dumps(part, allow_nan=False)) == part
     assert part["copying"]["kind"] == "not copying"

@@ -17,10 +17,10 @@ from PIL import Image, ImageFilter
 from scoremix.models.features.extractors import Pixels, TorchScript
 from scoremix.models.metrics.copying import (
     Copies,
-    copies,
     copying_test,
+    find_copies,
     judge_copying,
-    own_distances,
+    training_spacing,
 )
 from scoremix.models.metrics.distances import Reference
 from scoremix.models.metrics.prdc import prdc
@@ -136,19 +136,22 @@ def test_copies_are_told_from_unseen_and_from_mixed_images(
 ) -> None:
     look = extract if network == "mobilenetv2" else Pixels(corpora.training)
     training, held_out = look(corpora.training), look(corpora.held_out)
-    own = own_distances(training)
+    own = training_spacing(training)
 
     def judged(features: Floats) -> Copies:
-        return copies(features, training, own)
+        return find_copies(features, training, own)
 
-    yardstick = judged(held_out[:80])
-    assert judge_copying(judged(look(corpora.training[::2].copy())), yardstick).kind == "copying"
-    assert judge_copying(judged(held_out[80:]), yardstick).kind == "not copying"
+    records_of_real_images = judged(held_out[:80])
+    assert (
+        judge_copying(judged(look(corpora.training[::2].copy())), records_of_real_images).kind
+        == "copying"
+    )
+    assert judge_copying(judged(held_out[80:]), records_of_real_images).kind == "not copying"
     mixed = look(corpora.mixtures)
     heavy = corpora.folded >= 0.1
     assert np.mean(corpora.folded <= 0.05) > 0.5  # the light ones are near copies, and most
     assert judged(mixed[~heavy]).share > 0.5
-    assert judge_copying(judged(mixed[heavy]), yardstick).kind == "not copying"
+    assert judge_copying(judged(mixed[heavy]), records_of_real_images).kind == "not copying"
     # The published test would call the healthy mixtures copying, too.
     assert copying_test(mixed[heavy], held_out, training, seed=0).c_t < -3.0
     if network == "mobilenetv2":

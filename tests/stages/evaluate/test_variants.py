@@ -19,7 +19,7 @@ from scoremix.models.features.extractors import Pixels
 from scoremix.models.metrics.distances import Reference
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.common.progress import Silent
-from scoremix.stages.evaluate.evaluate import EvaluateConfig
+from scoremix.stages.evaluate.config import EvaluateConfig
 from scoremix.stages.evaluate.variant_catalogue import (
     CONFIGURED,
     DENOISING,
@@ -28,7 +28,7 @@ from scoremix.stages.evaluate.variant_catalogue import (
     changes_of,
     evaluations,
 )
-from scoremix.stages.evaluate.variants import Variation, as_configured, try_variants
+from scoremix.stages.evaluate.variants import Variation, open_bench, try_variants
 from scoremix.stages.generate.config import GenerateConfig
 
 Images = NDArray[np.uint8]
@@ -117,7 +117,7 @@ def tried(
             yield Batch(rows.slice(start, 32), some, some, some, norms)
 
     variation = Variation(config, execute)
-    bench = as_configured(variation, rows, steps, None, Reference(extract(held_out)), seed=0)
+    bench = open_bench(variation, rows, steps, None, Reference(extract(held_out)), seed=0)
     return try_variants(which, variation, bench, extract, Silent())
 
 
@@ -143,7 +143,7 @@ def test_what_is_said_of_the_steps() -> None:
     for sentence in (
         "The denoising alone raises the kernel distance of mixup",
         "The method as configured lowers the kernel distance of mixup",
-        "On 80 rows: Real images that go through the denoising unmixed",
+        "On 80 rows: Real images that go through the denoising unmixed are at kernel distance",
     ):
         assert sentence in found["text"]
 
@@ -159,12 +159,13 @@ def test_one_that_fails_leaves_the_others() -> None:
     table = {row["name"]: row for row in found["table"]}
     assert "not numbers" in table["wild"]["reason"] and "kd" not in table["wild"]
     assert table["calm"]["kd"] < table[CONFIGURED]["kd"]
-    assert "Nearest to the held-out images of all that was tried: calm, by -" in found["text"]
+    nearest = "Nearest to the held-out images of all variants: calm (against the configured method:"
+    assert f"{nearest} difference -" in found["text"]
 
 
 def test_mixup_may_be_the_best_of_all() -> None:
     found = tried({"far": {"lr": 1e-4}}, lambda rows, changes: greys(4, ROWS, 20))
-    assert found is not None and "all that was tried: as configured." in found["text"]
+    assert found is not None and "of all variants: as configured." in found["text"]
     assert "off" == EvaluateConfig(variants=False).variants  # type: ignore[arg-type]
     assert GenerateConfig(denoise=False).denoise == "off"  # type: ignore[arg-type]
     with pytest.raises(ValidationError, match="another name"):

@@ -17,9 +17,9 @@ from scoremix.manifests.errors import ConfigError, InputError
 from scoremix.models.features.extractors import FeaturesError
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.corpus.store import open_corpus
-from scoremix.stages.gan_samples.best import choose_best
+from scoremix.stages.gan_samples.best import choose_best_snapshot
 from scoremix.stages.gan_samples.grids import is_grid, why_no_sample
-from scoremix.stages.gan_samples.sets import find_sets, natural
+from scoremix.stages.gan_samples.sets import find_sets, natural_order
 from scoremix.stages.images.input import Input
 from scoremix.stages.sources.numpy_files import open_numpy
 
@@ -178,7 +178,7 @@ def test_snapshots_that_are_alike_are_said_to_be(run: Path, tmp_path: Path) -> N
         save(scenes(100, seed), tmp_path / "alike" / f"{step}", blur=blur)
     report = judged(run, tmp_path / "alike")
     assert {report["best"]["name"], *(one["name"] for one in report["best"]["alike"])} == {"0", "1"}
-    assert "cannot be told apart" in report["text"][0]
+    assert "Not significantly farther: " in report["text"][0]
 
 
 def test_the_best_by_hand() -> None:
@@ -186,10 +186,10 @@ def test_the_best_by_hand() -> None:
     noise = np.linspace(-1, 1, 200)
     values = [np.concatenate([[mean], mean + noise * width]) for mean, width in
               ((3.0, 1.0), (2.0, 1.0), (2.5, -1.0))]  # fmt: skip
-    best = choose_best(list(zip(facts, values, strict=True)))
+    best = choose_best_snapshot(list(zip(facts, values, strict=True)))
     assert best is not None and best["name"] == "b"
     assert [one["name"] for one in best["alike"]] == ["c"]  # a is 1 away in every resample
-    assert choose_best([(facts[0], values[0])]) is None
+    assert choose_best_snapshot([(facts[0], values[0])]) is None
 
 
 def test_what_counts_as_snapshots(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_what_counts_as_snapshots(tmp_path: Path) -> None:
     assert len(find_sets(tmp_path / "steps", None, ())) == 1
     with pytest.raises(ConfigError, match="--snapshots asks for"):
         find_sets(tmp_path / "classes" / "0_cat", True, ())
-    assert sorted(["a10", "a9", "a"], key=natural) == ["a", "a9", "a10"]
+    assert sorted(["a10", "a9", "a"], key=natural_order) == ["a", "a9", "a10"]
 
 
 def test_damaged_files_are_named_and_left_out(run: Path, tmp_path: Path) -> None:
@@ -412,4 +412,4 @@ def test_lpips_where_its_weights_are_named(
     assert value(report["real"], "pd_alex") > 0
     small = optional_metrics.OptionalMetrics(optional_metrics.MetricWeights(lpips=tmp_path), 0)
     with pytest.raises(FeaturesError, match="does not take images of 8 px"):
-        list(small.of(scenes(5, 1)[:, :8, :8], "small"))
+        list(small.records(scenes(5, 1)[:, :8, :8], "small"))

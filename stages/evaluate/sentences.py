@@ -1,0 +1,71 @@
+"""Sentences about distances: one wording for the verdict, the variants, GAN samples and the report.
+
+Kernel distances are passed raw and written times 1,000, as is customary.
+"""
+
+from dataclasses import dataclass
+
+from ...models.metrics.distances import Comparison
+from .number_format import format_kernel
+
+NONE_HELD_OUT = (
+    "no images were held out (ingest.holdout or ingest.reference gives some), and nearness to the"
+    " training images rewards copies"
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A difference of two kernel distances with its 95 % interval; negative is an improvement."""
+
+    difference: float  # after less before
+    interval: tuple[float, float]
+    before: float | None = None  # None where only the difference is known
+    after: float | None = None
+
+    @classmethod
+    def of(cls, comparison: Comparison) -> "Change":
+        return cls(
+            comparison.kd_difference,
+            comparison.kd_interval,
+            comparison.kd_before,
+            comparison.kd_after,
+        )
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the interval leaves 0 out."""
+        low, high = self.interval
+        return high < 0 or low > 0
+
+    @property
+    def figures(self) -> str:
+        """ "difference -35.0, 95 % interval -40.0 to -30.0"."""
+        low, high = map(format_kernel, self.interval)
+        return f"difference {format_kernel(self.difference)}, 95 % interval {low} to {high}"
+
+
+def describe_change(subject: str, change: Change, distance: str = "the kernel distance") -> str:
+    """One sentence that names the direction, both distances, the difference and its interval."""
+    if not change.is_significant:
+        verb = "does not clearly change"
+    else:
+        verb = "lowers" if change.difference < 0 else "raises"
+    figures = change.figures
+    if change.before is not None and change.after is not None:
+        before, after = format_kernel(change.before), format_kernel(change.after)
+        figures = f"{before} to {after}, {figures}"
+    return f"{subject} {verb} {distance} ({figures})."
+
+
+def describe_reference(held_out: int) -> str:
+    """What distances are taken to. held_out: number of held-out images, 0 where there are none."""
+    return f"to {held_out:,} held-out images" if held_out else "to the training images"
+
+
+def describe_features(label: str, option: str) -> str:
+    """What features of that label cannot measure, and the option that takes better ones."""
+    return (
+        f"Features: {label}. They register layout, contrast and ghosts; of blur and grain the less"
+        f" the larger the images are; {option} takes a network (a TorchScript file) instead."
+    )
