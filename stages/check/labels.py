@@ -4,15 +4,14 @@ Names are paths from the root with "/". A label is a whole number (a class, one-
 image, or a list of numbers of one length for every image (soft labels).
 """
 
-import json
 import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from ..sources.labels import LABELS, read_pairs
 from .report import CheckFindings
 
-LABELS = "dataset.json"
 _MISNAMED = ("labels.json", "dataset.jsonl", "metadata.json", "metadata.jsonl", "labels.csv")
 
 
@@ -21,7 +20,11 @@ def judge_labels(data: bytes, images: Sequence[str], findings: CheckFindings) ->
 
     images: the names that the reader takes.
     """
-    pairs = _pairs(data, findings)
+    try:
+        pairs = read_pairs(data)
+    except ValueError as error:
+        findings.add("labels-unreadable", LABELS, str(error))
+        return {}
     if pairs is None:
         return {}
     labels = _by_name(pairs, findings)
@@ -41,32 +44,6 @@ def judge_labels(data: bytes, images: Sequence[str], findings: CheckFindings) ->
         else:
             findings.add("label-missing", name, _nearest(name, labels))
     return _judge_values(found, findings)
-
-
-def _pairs(data: bytes, findings: CheckFindings) -> list[tuple[str, Any]] | None:
-    """The pairs; None for no labels ({"labels": null}) or for what is not of the form."""
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        findings.add("labels-unreadable", LABELS, f"{type(error).__name__}: {error}")
-        return None
-    if not isinstance(document, dict) or "labels" not in document:
-        kind = f"keys {sorted(document)[:5]}" if isinstance(document, dict) else "no object"
-        findings.add("labels-unreadable", LABELS, f"{kind}; there is no key 'labels'")
-        return None
-    pairs = document["labels"]
-    if pairs is None:
-        return None
-    if isinstance(pairs, dict):  # dict(labels) takes that too
-        pairs = list(pairs.items())
-    if not isinstance(pairs, list):
-        findings.add("labels-unreadable", LABELS, f"labels is a {type(pairs).__name__}")
-        return None
-    for place, pair in enumerate(pairs):
-        if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], str)):
-            findings.add("labels-unreadable", LABELS, f"entry {place} is {str(pair)[:60]}")
-            return None
-    return [(name, label) for name, label in pairs]
 
 
 def _by_name(pairs: list[tuple[str, Any]], findings: CheckFindings) -> dict[str, Any]:

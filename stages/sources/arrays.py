@@ -1,6 +1,7 @@
 """Images in HDF5 arrays (BigGAN's and StudioGAN's) and in LMDB databases (rosinality's)."""
 
 import re
+import struct
 import threading
 from functools import lru_cache, partial
 from pathlib import Path
@@ -17,6 +18,10 @@ from .base import Source
 HDF5_SUFFIXES = (".hdf5", ".h5")
 _LMDB_KEY = re.compile(rb"(\d+)-(\d+)")
 _IMAGES, _LABELS = "imgs", "labels"
+_MAGIC = 0xBEEFC0DE
+# A meta page of 64-bit LMDB: page header 16 bytes; magic, version (u32); address, map size (u64);
+# two databases of 48 bytes, the first beginning with the page size (u32); last page, txn (u64).
+_META = struct.Struct("<16x I I Q Q I 44x 48x Q Q")
 _reading = threading.Lock()  # h5py has one of its own as well; lmdb's readers are per thread
 
 
@@ -29,8 +34,12 @@ def open_hdf5(path: str, what: str, classes: bool) -> Source:
     """
     file = _hdf5(*_identity(path))
     try:
-        images, stored = file.get(_IMAGES), file.get(_LABELS)
-    except (OSError, KeyError, RuntimeError) as error:  # a link that leads nowhere
+        images, stored = own_array(file, _IMAGES), own_array(file, _LABELS)
+    except Unusable as error:
+        raise ConfigError(
+            f"{what} {error}. Put the data into the file itself: h5repack."
+        ) from error
+    except (OSError, KeyError, RuntimeError) as error:
         raise _damaged(path, error) from error
     shape: tuple[int, ...] = getattr(images, "shape", ())
     if len(shape) != 4 or images.dtype != np.uint8 or not {shape[1], shape[3]} & {1, 3}:
@@ -54,6 +63,25 @@ def open_hdf5(path: str, what: str, classes: bool) -> Source:
         for row, label in enumerate(labels)
     ]
     return Source(what, inputs)
+
+
+def own_array(file: Any, key: str) -> Any:
+    """What an open HDF5 file holds under `key`: an array, a group, or None for nothing.
+
+    Raises:
+        Unusable: a link, or an array with data in other files; neither is followed, as it may
+            lead to any file of this machine.
+    """
+    h5py = require("h5py", "export", "HDF5")
+    link = file.get(key, getlink=True)
+    if link is None:
+        return None
+    if not isinstance(link, h5py.HardLink):
+        raise Unusable(f"has a link under {key} ({type(link).__name__})")
+    array = file[key]
+    if isinstance(array, h5py.Dataset) and (array.external or array.is_virtual):
+        raise Unusable(f"has data in other files under {key}")
+    return array
 
 
 def _hdf5_row(identity: tuple[str, int, int], row: int) -> bytes:
@@ -125,13 +153,51 @@ def _lmdb_value(identity: tuple[str, int, int], key: bytes) -> bytes:
 def _lmdb(path: str, size: int, mtime_ns: int) -> Any:
     lmdb = require("lmdb", "export", path)
     try:
-        opened = lmdb.open(str(Path(path).parent), readonly=True, lock=False, readahead=False)
-        pages = opened.info()["last_pgno"] + 1
-        if size < pages * opened.stat()["psize"]:  # it is mapped: reading on would end the process
-            raise lmdb.Error(f"it is cut off: {size:,} bytes, and {pages:,} pages are promised")
-        return opened
+        return open_database(Path(path))
     except lmdb.Error as error:
         raise _damaged(path, error) from error
+
+
+def open_database(data: Path) -> Any:
+    """The LMDB environment whose data.mdb is `data`; nothing is written, not even its lock file.
+
+    LMDB maps the file and trusts it, so that a short one would end the process: its size is
+    compared with its header first.
+
+    Raises:
+        ConfigError: lmdb is not installed.
+        lmdb.Error: no such database, or a damaged one.
+    """
+    lmdb = require("lmdb", "export", str(data))
+    if damage := header_damage(data):
+        raise lmdb.Error(damage)
+    return lmdb.open(str(data.parent), readonly=True, lock=False, readahead=False)
+
+
+def header_damage(data: Path) -> str:
+    """Why the file must not be mapped, "" if it may: it has a header and all of its pages."""
+    try:
+        size = data.stat().st_size
+        with open(data, "rb") as file:
+            first = file.read(_META.size)
+            if len(first) < _META.size:
+                return f"{size} bytes: too short for a header"
+            _, _, _, _, page, _, _ = _META.unpack(first)
+            if not 512 <= page <= 65536:
+                return f"a page size of {page}"
+            file.seek(page)
+            second = file.read(_META.size)
+    except OSError as error:
+        return f"cannot be opened: {error.strerror}"
+    metas = [_META.unpack(one) for one in (first, second) if len(one) == _META.size]
+    known = [meta for meta in metas if meta[0] == _MAGIC]
+    if not known:
+        return "no LMDB header"
+    last, transaction = max((meta[5:] for meta in known), key=lambda pair: pair[1])
+    needed = (last + 1) * page
+    if size < needed:
+        return f"it is cut off: {size:,} bytes, and its header says {needed:,}"
+    return ""
 
 
 def _identity(path: str) -> tuple[str, int, int]:

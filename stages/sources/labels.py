@@ -65,16 +65,45 @@ def has_labels(data: bytes) -> bool:
         return data.lstrip()[:1] == b"{"  # a broken one is told of, and not passed over
 
 
+def read_pairs(data: bytes) -> list[tuple[str, Any]] | None:
+    """The pairs (name, label) of dataset.json; None where it says that there are no labels.
+
+    The form is that of StyleGAN's reader: {"labels": [[name, label], ...]}, or an object of labels
+    by name, or null. The labels themselves are not checked.
+
+    Raises:
+        ValueError: it has another form; the message says which.
+    """
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+    if not isinstance(document, dict) or "labels" not in document:
+        kind = f"keys {sorted(document)[:5]}" if isinstance(document, dict) else "no object"
+        raise ValueError(f"{kind}; there is no key 'labels'")
+    pairs = document["labels"]
+    if pairs is None:
+        return None
+    if isinstance(pairs, dict):  # dict(labels) takes that too
+        pairs = list(pairs.items())
+    if not isinstance(pairs, list):
+        raise ValueError(f"labels is a {type(pairs).__name__}")
+    for place, pair in enumerate(pairs):
+        if not (isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], str)):
+            raise ValueError(f"entry {place} is {str(pair)[:60]}")
+    return [(name, label) for name, label in pairs]
+
+
 def _parse(data: bytes, what: str) -> dict[str, int]:
     try:
-        pairs: Any = json.loads(data)["labels"]
-        labels = {str(name): label for name, label in pairs or ()}
-        twice = [str(name) for name, label in pairs or () if labels[str(name)] != label]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        pairs = read_pairs(data) or []
+    except ValueError as error:
         raise ConfigError(
-            f'{LABELS} of {what} cannot be read as {{"labels": [[name, class], ...]}}'
-            f" ({type(error).__name__}: {error}). {_REMEDY}"
+            f'{LABELS} of {what} cannot be read as {{"labels": [[name, class], ...]}} ({error}).'
+            f" {_REMEDY}"
         ) from error
+    labels = dict(pairs)
+    twice = [name for name, label in pairs if labels[name] != label]
     if twice:
         raise ConfigError(f"{LABELS} of {what} gives {twice[0]} two different labels. {_REMEDY}")
     for name, label in labels.items():

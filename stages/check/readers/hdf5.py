@@ -14,6 +14,8 @@ import numpy as np
 from ....manifests.extras import require
 from ....manifests.trainers.spec import TrainerSpec
 from ...common.progress import Progress
+from ...images.decode import Unusable
+from ...sources.arrays import own_array
 from ...sources.base import MAX_INPUT_BYTES
 from ..images import judge_size
 from ..report import CheckFindings
@@ -81,21 +83,16 @@ def _read(file: Any, contents: Hdf5, progress: Progress) -> None:
 
 def _array(file: Any, key: str, contents: Hdf5) -> Any:
     """The dataset of this key, or None; one that leads out of the file is refused."""
-    h5py = require("h5py", "export", "Reading an HDF5 file")
-    link = file.get(key, getlink=True)
-    if link is None:
+    try:
+        array = own_array(file, key)
+    except Unusable as error:
+        contents.add("hdf5-external", f": {key}", str(error))
+        return None
+    if array is None:
         there = ", ".join(sorted(map(str, file))[:5]) or "nothing"
         contents.add("hdf5-key-missing", f": {key}", f"there are: {there}")
-        return None
-    if not isinstance(link, h5py.HardLink):
-        contents.add("hdf5-external", f": {key}", type(link).__name__)
-        return None
-    array = file[key]
-    if not isinstance(array, h5py.Dataset):
+    elif not hasattr(array, "shape"):
         contents.add("hdf5-key-missing", f": {key}", "is a group, not an array")
-        return None
-    if array.external or array.is_virtual:
-        contents.add("hdf5-external", f": {key}", "data in other files")
         return None
     return array
 

@@ -1,13 +1,12 @@
 """The lmdb target: {side}-{index:05d} -> encoded image, length -> ASCII count; a folder, data.mdb.
 
 LMDB maps the file and trusts it: a damaged one ends the process, and no error can be caught. So the
-header is compared with the file's size (a short copy is the usual damage), and another process
-reads everything first.
+header is compared with the file's size (a short copy is the usual damage), as ingest does; then
+another process reads everything first.
 """
 
 import re
 import signal
-import struct
 import subprocess
 import sys
 from collections import Counter
@@ -21,6 +20,7 @@ from ....manifests.extras import require
 from ....manifests.trainers.spec import TrainerSpec
 from ...common.progress import Progress
 from ...images.input import Input
+from ...sources.arrays import header_damage, open_database
 from ...sources.base import MAX_INPUT_BYTES
 from ..image_facts import ImageFacts, decode_all
 from ..images import judge_images
@@ -28,10 +28,6 @@ from ..report import CheckFindings
 
 DATA = "data.mdb"
 _KEY = re.compile(rb"(\d{1,6})-(\d{5,})")
-_MAGIC = 0xBEEFC0DE
-# A meta page of 64-bit LMDB: page header 16 bytes; magic, version (u32); address, map size (u64);
-# two databases of 48 bytes, the first beginning with the page size (u32); last page, txn (u64).
-_META = struct.Struct("<16x I I Q Q I 44x 48x Q Q")
 # Keys and values are copied, so that every page is touched.
 _WALK = """
 import sys, lmdb
@@ -62,20 +58,16 @@ def read_lmdb(path: Path, progress: Progress) -> Lmdb:
     Raises:
         ConfigError: lmdb is not installed.
     """
-    lmdb = require("lmdb", "export", "Reading an LMDB")
+    lmdb = require("lmdb", "export", "check of an LMDB")
     contents = Lmdb()
     if not path.is_dir():
         contents.add("lmdb-is-file", path.name)
         return contents
-    if damage := header_damage(path / DATA):
-        contents.add("lmdb-damaged", DATA, damage)
-        return contents
-    if damage := _fatal_damage(path):
+    if damage := header_damage(path / DATA) or _fatal_damage(path):
         contents.add("lmdb-damaged", DATA, damage)
         return contents
     try:
-        # Without the lock nothing is written: no lock.mdb beside somebody else's data.
-        with lmdb.open(str(path), readonly=True, lock=False, readahead=False) as environment:
+        with open_database(path / DATA) as environment:
             with environment.begin(buffers=False) as transaction:
                 _read(transaction, contents, progress)
     except lmdb.Error as error:
@@ -101,30 +93,6 @@ def judge_lmdb(contents: Lmdb, spec: TrainerSpec, findings: CheckFindings) -> di
         known = judge_images(contents.images[side], spec, findings)
         known |= {"side": side, "labels": "none, this format has no labels"}
     return known
-
-
-def header_damage(data: Path) -> str:
-    """Why the file must not be mapped, "" if it may: it has a header and all of its pages."""
-    try:
-        size = data.stat().st_size
-        with open(data, "rb") as file:
-            first = file.read(_META.size)
-            if len(first) < _META.size:
-                return f"{size} bytes: too short for a header"
-            _, _, _, _, page, _, _ = _META.unpack(first)
-            if not 512 <= page <= 65536:
-                return f"a page size of {page}"
-            file.seek(page)
-            second = file.read(_META.size)
-    except OSError as error:
-        return f"cannot be opened: {error.strerror}"
-    metas = [_META.unpack(one) for one in (first, second) if len(one) == _META.size]
-    known = [meta for meta in metas if meta[0] == _MAGIC]
-    if not known:
-        return "no LMDB header"
-    last, transaction = max((meta[5:] for meta in known), key=lambda pair: pair[1])
-    needed = (last + 1) * page
-    return f"{size:,} bytes, and its header says {needed:,}" if size < needed else ""
 
 
 def _read(transaction: Any, contents: Lmdb, progress: Progress) -> None:

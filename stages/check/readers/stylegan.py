@@ -9,10 +9,11 @@ from typing import Any
 from ....manifests.trainers.spec import TrainerSpec
 from ...images.decode import Unusable
 from ...images.input import Input
+from ...sources.labels import LABELS
 from ..file_index import FileIndex, in_hidden_folder
 from ..image_facts import ImageFacts, claims_image, ending, pillow_endings
 from ..images import judge_images, judge_names
-from ..labels import LABELS, judge_labels, misnamed
+from ..labels import judge_labels, misnamed
 from ..report import CheckFindings
 
 _SPREAD = re.compile(r"\d{3}|\d{5}")

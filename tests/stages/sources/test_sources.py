@@ -9,6 +9,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import lmdb
 import numpy as np
 import pyarrow as pa
@@ -404,3 +405,19 @@ def test_a_pattern_that_names_other_files_is_stale(tmp_path: Path) -> None:
     before = fingerprint(str(tmp_path / "*.tar"))
     (tmp_path / "part-0001.tar").rename(tmp_path / "part-0009.tar")
     assert fingerprint(str(tmp_path / "*.tar")) != before
+
+
+@pytest.mark.parametrize("kind", ["link", "external storage"])
+def test_an_hdf5_that_leads_to_other_files_is_refused(kind: str, tmp_path: Path) -> None:
+    """It could name any file of this machine."""
+    (tmp_path / "secret.bin").write_bytes(bytes(3 * 8 * 8 * 3))
+    with h5py.File(tmp_path / "other.hdf5", "w") as other:
+        other["imgs"] = np.zeros((3, 8, 8, 3), np.uint8)
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        if kind == "link":
+            file["imgs"] = h5py.ExternalLink("other.hdf5", "/imgs")
+        else:
+            outside = [(str(tmp_path / "secret.bin"), 0, 3 * 8 * 8 * 3)]
+            file.create_dataset("imgs", (3, 8, 8, 3), np.uint8, external=outside)
+    with pytest.raises(ConfigError, match="under imgs.*h5repack"):
+        take(tmp_path, str(tmp_path / "a.hdf5"))
