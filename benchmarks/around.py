@@ -45,7 +45,7 @@ from scoremix.stages.common.presets import balanced_batch, micro_batch
 from scoremix.stages.generate.config import GenerateConfig
 from scoremix.stages.generate.generate import GeneratedBatch, generate
 from scoremix.stages.generate.recipe import Recipe
-from scoremix.stages.images.png import encoder_of
+from scoremix.stages.images.png import select_encoder
 from scoremix.stages.write.write import SampleSources, ShardTask, describe_environment, write
 
 _BATCH = 64
@@ -160,7 +160,7 @@ def by_ours(images: np.ndarray[Any, Any], work: ShardTask, folder: Path, encoder
         folder / ".tmp",
         lambda count: None,
         describe_environment(torch.device("cpu")),
-        encoder_of(encoder),
+        select_encoder(encoder),
     )
 
 

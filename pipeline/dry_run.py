@@ -22,8 +22,8 @@ from ..stages.common.units import format_bytes, format_duration
 from ..stages.corpus.store import open_corpus
 from ..stages.evaluate.variant_catalogue import changes_of, evaluations
 from ..stages.generate.config import GenerateConfig
-from ..stages.images.png import encoder_of
-from ..stages.ingest.preview import Survey, survey
+from ..stages.images.png import select_encoder
+from ..stages.ingest.preview import IngestPreview, preview_ingest
 from ..stages.sources.remote import FetchOptions
 from ..stages.train.checkpoint import resumable_state
 from ..stages.train.train import identity_of
@@ -46,7 +46,7 @@ def estimate(
     # What was forgotten may still lie at a URL: then nothing that is fetched stays here.
     forgotten = read_tombstones(folder).stones
     fetching = None if forgotten else FetchOptions(fetched_of(folder), progress)
-    found = survey(config.ingest, seed=config.seed, progress=progress, fetching=fetching)
+    found = preview_ingest(config.ingest, seed=config.seed, progress=progress, fetching=fetching)
     if found.training < 2:
         raise ConfigError(
             f"ingest.source gives {found.training} training image(s) of"
@@ -56,7 +56,7 @@ def estimate(
     config = config.resolved(found.resolution, ledger.device_type(device))
     ratio = config.generate.ratio
     images = found.training * (ratio + 1)
-    per_image = sample_bytes(found.probed, encoder_of(config.write.encoder))
+    per_image = sample_bytes(found.samples, select_encoder(config.write.encoder))
     seconds = {"ingest": found.seconds_per_image * (found.training + found.reference)}
     if config.generate.method != "mixup":
         seconds |= _probe(config, found, device)
@@ -82,7 +82,9 @@ def estimate(
     return "\n".join(lines)
 
 
-def _of_training(config: Config, folder: Path, ledger: Ledger, found: Survey) -> tuple[float, str]:
+def _of_training(
+    config: Config, folder: Path, ledger: Ledger, found: IngestPreview
+) -> tuple[float, str]:
     """The share of the steps that `run` will train, and why."""
     net, steps = folder / "score-net", config.train.steps
     ingest = ledger.why("ingest", inputs_of_ingest(config))
@@ -107,7 +109,7 @@ def _of_training(config: Config, folder: Path, ledger: Ledger, found: Survey) ->
     return (steps - state.step) / max(steps, 1), f"{why}; it goes on from step {state.step:,}"
 
 
-def _may_come_again(folder: Path, found: Survey) -> bool:
+def _may_come_again(folder: Path, found: IngestPreview) -> bool:
     """Whether ingest could make the corpus that is there once more, for all that a look tells."""
     try:
         corpus = open_corpus(folder / "corpus")
@@ -124,7 +126,7 @@ def _shards(config: Config, training: int) -> int:
     return -(-training // config.write.shard_size) * (config.generate.ratio + 1)
 
 
-def _run_bytes(config: Config, found: Survey) -> float:
+def _run_bytes(config: Config, found: IngestPreview) -> float:
     pixels = found.resolution**2 * found.channels
     corpus = pixels * (found.training + found.reference)
     if config.generate.method == "mixup":
@@ -134,7 +136,7 @@ def _run_bytes(config: Config, found: Survey) -> float:
     return corpus + 6 * 4 * sum(parameter.numel() for parameter in net.net.parameters())
 
 
-def _network(config: Config, found: Survey, device: str) -> FrozenScore:
+def _network(config: Config, found: IngestPreview, device: str) -> FrozenScore:
     """An untrained network of the run's shape: it costs what the trained one costs."""
     assert config.train.width
     sigma_1 = 0.5 * found.resolution * found.channels**0.5
@@ -145,14 +147,14 @@ def _network(config: Config, found: Survey, device: str) -> FrozenScore:
     return FrozenScore(net, sigma_1, 0.01)
 
 
-def _probe(config: Config, found: Survey, device: str) -> dict[str, float]:
+def _probe(config: Config, found: IngestPreview, device: str) -> dict[str, float]:
     """Seconds of training, generation and evaluation, from a few steps of each."""
     train, generate = config.train, config.generate
     assert train.steps is not None and train.batch and train.checkpoint_every
     assert generate.denoise_steps is not None and generate.steps is not None and generate.t0
     assert isinstance(generate.batch, int)
     score = _network(config, found, device)
-    pixels = found.probed[np.arange(max(train.batch, generate.batch)) % len(found.probed)]
+    pixels = found.samples[np.arange(max(train.batch, generate.batch)) % len(found.samples)]
     x = to_unit(pixels, torch.device(device))
     measured = 6 * 2 * 256 * -(-train.steps // train.checkpoint_every)  # held-out measurements
     one_step = _timed(lambda: minimise(x[: generate.batch], score, 0.01, steps=1, lr=0.001), device)
@@ -220,10 +222,10 @@ def _timed(work: Callable[[], object], device: str) -> float:
     return float(np.median(times))
 
 
-def _encode_seconds(config: Config, found: Survey) -> float:
-    encode = encoder_of(config.write.encoder)
+def _encode_seconds(config: Config, found: IngestPreview) -> float:
+    encode = select_encoder(config.write.encoder)
     begin = time.perf_counter()
-    for pixels in found.probed:
+    for pixels in found.samples:
         encode(pixels)
     # Beside the encoding, a sample costs its headers, hashes and rows.
-    return (time.perf_counter() - begin) / len(found.probed) + 1.5e-4
+    return (time.perf_counter() - begin) / len(found.samples) + 1.5e-4

@@ -19,7 +19,7 @@ from ..stages.generate.recipe import Recipe
 from ..stages.ingest import ingest as ingesting
 from ..stages.sources import remote
 from ..stages.sources.bundled import BUNDLED, PACKAGES
-from ..stages.sources.open import expand
+from ..stages.sources.open import expand_pattern
 from ..stages.train import train as training
 from ..stages.write.write import ShardTask
 from .config import FEATURE_WORDS, Config
@@ -36,7 +36,7 @@ class Planned:
 
 
 def inputs_of_ingest(config: Config) -> dict[str, Any]:
-    beside = config.ingest.beside
+    beside = config.ingest.reference_source
     return {
         "options": config.ingest.model_dump(mode="json"),
         "seed": config.seed,
@@ -124,7 +124,7 @@ def fingerprint(source: str | None) -> Any:
             return None
     if is_url(source):
         return remote.fingerprint(source)
-    paths = [Path(path) for path in expand(source)]
+    paths = [Path(path) for path in expand_pattern(source)]
     if len(paths) == 1 and paths[0].is_dir():
         return canonical_digest(sorted(_files(paths[0])))
     found = [(path, path.stat()) for path in paths if path.is_file()]

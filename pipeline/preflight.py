@@ -13,7 +13,7 @@ from ..manifests.storage.remote import open_remote
 from ..manifests.storage.retry import RetryPolicy
 from ..manifests.storage.store import LocalStore, Store
 from ..models.network.compiled import missing_compiler
-from ..stages.images.png import encoder_of
+from ..stages.images.png import select_encoder
 from .fingerprints import named_path
 from .ledger import Ledger
 
@@ -37,12 +37,12 @@ def check_job(job: "Job") -> None:
         ConfigError: with the place and what to do.
     """
     ingest = job.config.ingest
-    named = [("source", item) for item in ingest.sources] + [("reference", ingest.beside)]
+    named = [("source", item) for item in ingest.sources] + [("reference", ingest.reference_source)]
     for key, asked in named:
         if asked is not None:
             _check_apart(f"ingest.{key}", place(asked.source), job)
     check_owner(job)
-    encoder_of(job.config.write.encoder)
+    select_encoder(job.config.write.encoder)
     for section, how in (
         ("train", job.config.train.compile),
         ("generate", job.config.generate.compile),

@@ -20,7 +20,7 @@ from ...stages.evaluate.variant_catalogue import Changes
 from ...stages.evaluate.variants import Variation
 from ...stages.generate import generate as generating
 from ...stages.generate.recipe import Recipe
-from ...stages.images.png import encoder_of
+from ...stages.images.png import select_encoder
 from ...stages.sources.bundled import BUNDLED
 from ...stages.write import write as writing
 from ..config import Config
@@ -81,7 +81,7 @@ class ShardBuilder:
             temporary,
             advance,
             self.environment,
-            encoder_of(self.config.write.encoder),
+            select_encoder(self.config.write.encoder),
         )
 
     def probe(self) -> None:
@@ -96,7 +96,7 @@ class ShardBuilder:
         """About how many bytes these shards will take, judged by some training images."""
         images = self.corpus.images
         some = images[:: max(1, len(images) // _JUDGED)]
-        each = writing.sample_bytes(some, encoder_of(self.config.write.encoder))
+        each = writing.sample_bytes(some, select_encoder(self.config.write.encoder))
         return int(sum(work.rows.num_rows for work in todo) * each)
 
     @cached_property

@@ -115,7 +115,7 @@ def ingest(context: StageContext) -> Corpus:
             seed=seed,
             progress=watched,
             fetching=FetchOptions(fetched, watched, job.stopping),
-            refused=read_tombstones(job.folder).hashes,
+            forgotten=read_tombstones(job.folder).hashes,
         )
         shutil.rmtree(fetched, ignore_errors=True)
         context.ledger.record("ingest", inputs, digest=corpus.digest, device_type=device)

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from ..images.input import Input
-from ..sources.base import nothing, sort
+from ..sources.base import read_refused, sort_by_name
 from ..sources.folders import FolderEntry, read_file, walk
 from ..sources.zips import open_archive, read_member, refusal
 
@@ -85,7 +85,7 @@ def _folder(root: Path) -> FileIndex:
     return FileIndex(
         root,
         False,
-        sort(members),
+        sort_by_name(members),
         sorted(folders),
         sorted(links),
         frozenset(linked),
@@ -98,8 +98,8 @@ def _file(entry: FolderEntry) -> Input:
         path = os.path.realpath(entry.path) if entry.is_link else entry.path
         return Input(entry.name, partial(read_file, path))
     if entry.kind == "link":
-        return Input(entry.name, nothing, "a link to no regular file")
-    return Input(entry.name, nothing, "not a regular file (a pipe or a socket)")
+        return Input(entry.name, read_refused, "a link to no regular file")
+    return Input(entry.name, read_refused, "not a regular file (a pipe or a socket)")
 
 
 def _archive(path: Path, archive: zipfile.ZipFile) -> FileIndex:
@@ -117,4 +117,5 @@ def _archive(path: Path, archive: zipfile.ZipFile) -> FileIndex:
             counts[name] += 1
             last[name] = Input(name, partial(read_member, archive, info, reading), refusal(info))
     twice = sorted(name for name, count in counts.items() if count > 1)
-    return FileIndex(path, True, sort(last.values()), sorted(folders - {""}), duplicates=twice)
+    members = sort_by_name(last.values())
+    return FileIndex(path, True, members, sorted(folders - {""}), duplicates=twice)

@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ..common.progress import Progress
 from ..images.decode import EXTENSIONS, explain, pillow_limits
-from ..images.decode_pool import Decoders
+from ..images.decode_pool import DecodePool
 from ..images.input import Input
 from ..sources.base import TooLarge
 from .file_index import FileIndex
@@ -85,7 +85,7 @@ def decode_all(
     shared: dict[ImageFacts, ImageFacts] = {}
     with (
         pillow_limits(MAX_PIXELS),
-        Decoders(_THREADS) as pool,
+        DecodePool(_THREADS) as pool,
         progress.task("check", total, "images") as advance,
     ):
         for name, facts in pool.map(_look, items):

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from ..sources.labels import LABELS, read_pairs
+from ..sources.labels import LABELS_FILE, read_pairs
 from .report import CheckFindings
 
 _MISNAMED = ("labels.json", "dataset.jsonl", "metadata.json", "metadata.jsonl", "labels.csv")
@@ -23,7 +23,7 @@ def judge_labels(data: bytes, images: Sequence[str], findings: CheckFindings) ->
     try:
         pairs = read_pairs(data)
     except ValueError as error:
-        findings.add("labels-unreadable", LABELS, str(error))
+        findings.add("labels-unreadable", LABELS_FILE, str(error))
         return {}
     if pairs is None:
         return {}
@@ -32,10 +32,10 @@ def judge_labels(data: bytes, images: Sequence[str], findings: CheckFindings) ->
     for name in labels.keys() - there:
         if "\\" not in name or name.replace("\\", "/") not in there:
             continue
-        findings.add("label-backslash", f"{LABELS}: {name}")
+        findings.add("label-backslash", f"{LABELS_FILE}: {name}")
     for name in sorted(labels.keys() - there):
         if name.replace("\\", "/") not in there:
-            findings.add("label-dangling", f"{LABELS}: {name}")
+            findings.add("label-dangling", f"{LABELS_FILE}: {name}")
     found = []
     for name in images:
         # The reader looks names up with "/", whatever the file's own name has.
@@ -51,7 +51,7 @@ def _by_name(pairs: list[tuple[str, Any]], findings: CheckFindings) -> dict[str,
     for name, label in pairs:
         if name in labels and labels[name] != label:
             found = f"{str(labels[name])[:40]} and {str(label)[:40]}"
-            findings.add("label-twice", f"{LABELS}: {name}", found)
+            findings.add("label-twice", f"{LABELS_FILE}: {name}", found)
         labels[name] = label
     return labels
 
@@ -116,13 +116,13 @@ def _judge_numbers(labels: list[tuple[str, int]], findings: CheckFindings) -> di
     if len(counts) != highest + 1:
         missing = next(number for number in range(highest + 1) if number not in counts)
         found = f"highest {highest}, {len(counts)} in use; {missing} is not"
-        findings.add("label-gaps", LABELS, found)
+        findings.add("label-gaps", LABELS_FILE, found)
     elif highest == 0:
-        findings.add("one-class", LABELS, "every label is 0")
+        findings.add("one-class", LABELS_FILE, "every label is 0")
     classes = {str(number): counts[number] for number in sorted(counts)}
     return {"labels": "class numbers", "classes": classes, "class_count": highest + 1}
 
 
 def misnamed(name: str) -> bool:
     """Whether a file at the root looks like labels under another name."""
-    return name in _MISNAMED or (name.lower() == LABELS and name != LABELS)
+    return name in _MISNAMED or (name.lower() == LABELS_FILE and name != LABELS_FILE)

@@ -1,1 +1,6 @@
-"""What several stages share."""
+"""What several stages share.
+
+progress     how a stage reports progress    presets        sizes and steps by resolution
+ordered_map  a parallel map in order         out_of_memory  explains such an error of a device
+tensors      8-bit pixels <-> tensors        npy            the header of a .npy file
+"""

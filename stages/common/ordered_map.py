@@ -1,4 +1,4 @@
-"""A parallel map that keeps the order and holds few results."""
+"""A parallel map that keeps the order and holds few results in memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +12,7 @@ _Result = TypeVar("_Result")
 def ordered_map(
     pool: Executor, function: Callable[[_Item], _Result], items: Iterable[_Item], ahead: int
 ) -> Iterator[_Result]:
-    """function(item) for each item, in their order; at most `ahead` are under way or waiting."""
+    """function(item) for each item, in order; at most `ahead` are in work or waiting."""
     waiting: deque[Future[_Result]] = deque()
     try:
         for item in items:

@@ -1,4 +1,4 @@
-"""The preset table: what `preset: auto` and unset options come to.
+"""The table of presets: the values of `preset: auto` and of options that are not set.
 
 A preset is a cost class. `paper` is the published network and settings and wants a GPU; `small`
 and `tiny` are for two to sixteen CPU cores, with settings chosen by measurement (docs/presets.md).
@@ -29,7 +29,7 @@ class Preset:
 
 _ANY = 4096
 
-BRIDGE_T0 = 0.5  # how far up method `bridge` encodes, whatever the preset
+BRIDGE_T0 = 0.5  # the level to which method `bridge` encodes, with every preset
 
 PRESETS: dict[PresetName, tuple[Preset, ...]] = {
     "paper": (
@@ -61,12 +61,12 @@ def choose_preset(name: str, resolution: int, device_type: str) -> tuple[PresetN
 
 
 def micro_batch(device_type: str, resolution: int, width: int) -> int:
-    """Images generated at once, at most: from this table, never from a probe, for it is part of the
-    plan, and the last bit of a pixel may depend on it.
+    """Most images generated at once. `resolution` in pixels, `width` as Preset.width.
 
-    On a GPU sized so that what a step of Algorithm 1 keeps for its backward pass, at most 390 bytes
-    a pixel and unit of width in float32 (test_presets.py), stays under 20 GB; on a CPU near the
-    fastest.
+    It comes from a table and is never measured: it is part of the plan, since the last bit of a
+    pixel may depend on it. On a GPU, what a step of Algorithm 1 keeps for its backward pass, at
+    most 390 bytes a pixel and unit of width in float32 (test_presets.py), stays under 20 GB. On a
+    CPU, the values are near the fastest.
     """
     if device_type == "cpu":
         rows = ((16, 150), (32, 32), (64, 16))
@@ -76,10 +76,10 @@ def micro_batch(device_type: str, resolution: int, width: int) -> int:
 
 
 def balanced_batch(batch: int, shard_size: int, images: int) -> int:
-    """The micro-batch, `batch` or less, that wastes least on rounds of so many images in shards.
+    """The micro-batch size, at most `batch`, with the least cost for `images` images in shards.
 
     The last micro-batch of a shard is padded: 100 images in micro-batches of 150 would cost half as
-    much again. To start one costs about as much as a quarter of `batch` images does.
+    much again. Starting a micro-batch costs about as much as generating `batch` / 4 images.
     """
     whole, rest = divmod(images, shard_size)
 
@@ -87,7 +87,7 @@ def balanced_batch(batch: int, shard_size: int, images: int) -> int:
         count = whole * -(-shard_size // size) - (-rest // size)
         return count * (size + batch / 4)
 
-    step = 8 if batch > 16 else 1  # what kernels like
+    step = 8 if batch > 16 else 1  # kernels are faster at multiples of 8
     most = min(batch, -(-min(shard_size, images) // step) * step)
     best: int = min((most, *range(step, most, step)), key=lambda size: (cost(size), -size))
     return best

@@ -1,4 +1,4 @@
-"""How a stage tells how far it is, without knowing who listens."""
+"""How a stage reports its progress, whatever shows it."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ Advance = Callable[[int], None]
 
 
 class Progress(Protocol):
-    """Listens to one stage at a time; the command line shows rate and time left."""
+    """Shows the progress of one stage at a time; the command line shows rate and time left."""
 
     def task(self, name: str, total: int, unit: str) -> contextlib.AbstractContextManager[Advance]:
         """Opens a bar of `total` units; the value is a function that adds finished units."""
@@ -20,7 +20,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """Nobody listens: tests, and use as a library."""
+    """Shows nothing: for tests, and for use as a library."""
 
     @contextlib.contextmanager
     def task(self, name: str, total: int, unit: str) -> Iterator[Advance]:

@@ -1,4 +1,4 @@
-"""Between 8-bit pixels and what the network sees."""
+"""Converts 8-bit pixels to the network's tensors, and back."""
 
 import numpy as np
 import torch
@@ -11,12 +11,12 @@ def to_unit(pixels: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
 
 
 def as_unit(pixels: torch.Tensor) -> torch.Tensor:
-    """The same of a tensor, where it lies."""
+    """uint8 (B, H, W, C) -> float32 (B, C, H, W) in [0, 1], on the tensor's own device."""
     return pixels.permute(0, 3, 1, 2).to(torch.float32).div_(255.0)
 
 
 def to_pixels(x: torch.Tensor) -> NDArray[np.uint8]:
-    """[0, 1] float (B, C, H, W) -> uint8 (B, H, W, C): clamp, then round to 8 bit."""
+    """float (B, C, H, W) -> uint8 (B, H, W, C): clamped to [0, 1], then rounded to 8 bits."""
     scaled = x.clamp(0, 1).mul(255.0).round().to(torch.uint8)
     pixels: NDArray[np.uint8] = scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return pixels

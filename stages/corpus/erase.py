@@ -1,10 +1,11 @@
-"""burial: what was forgotten leaves corpus/; of its rows stay hashes, class and place.
+"""Erases forgotten images from a corpus; hashes, class and position of each stay in its row.
 
 images.npy keeps its shape, with zeros in place of the pixels, as long as the network that was
-trained on them is in use: rows and keys stay what plan and shards call them. Once the network is
-to be trained without them the rows go too, and keys stay. Held-out images go at once.
+trained on them is in use: plan and shards refer to rows and keys. Once the network is to be trained
+without them the rows are removed too, and the other images keep their keys. Held-out images are
+removed at once.
 
-May be killed anywhere and called again.
+It may be killed at any point and called again.
 """
 
 import json
@@ -29,7 +30,8 @@ from ...manifests.files.atomic import (
 from ...manifests.files.crash_points import crash_point
 from ...manifests.plan.schema import SOURCES
 from ...manifests.tombstones import Tombstones
-from .store import FILES, FORGOTTEN, content_digest, counted, write_facts
+from ..common.npy import npy_header
+from .store import FILES, FORGOTTEN, content_digest, count_statuses, write_corpus_json
 
 REASON = "removed on request"
 _USED = ("train", "reference", "duplicate")
@@ -41,10 +43,11 @@ _Rows = list[dict[str, Any]]
 
 
 def erase_forgotten(folder: Path, stones: Tombstones) -> None:
-    """Removes every trace of the forgotten from the corpus in `folder` but for hashes and places.
+    """Removes what `stones` names from the corpus in `folder`, but for hashes and positions.
 
-    Raises StorageError where the disk refuses, and the same call goes on from there; VerifyError
-    where the corpus is damaged.
+    Raises:
+        StorageError: the disk cannot be written; the same call goes on from there.
+        VerifyError: the corpus is damaged.
     """
     try:
         facts = dict(json.loads((folder / "corpus.json").read_bytes()))
@@ -73,8 +76,8 @@ def erase_forgotten(folder: Path, stones: Tombstones) -> None:
     if stones.settling:
         keys = [row["key"] for row in final if row["status"] == "train"]
         digest = canonical_digest({"content": content_digest(files, final), "keys": keys})
-    counts = counted([row["status"] for row in final])
-    write_facts(folder, facts | {"digest": digest, "files": files, "counts": counts})
+    counts = count_statuses([row["status"] for row in final])
+    write_corpus_json(folder, facts | {"digest": digest, "files": files, "counts": counts})
     with storage_errors(folder):
         for path in folder.iterdir():  # what a killed ingest left
             if path.name not in (*FILES, "corpus.json") and path.is_file():
@@ -82,7 +85,7 @@ def erase_forgotten(folder: Path, stones: Tombstones) -> None:
 
 
 def marked_rows(rows: _Rows, stones: Tombstones) -> _Rows:
-    """Copies in which the status of what a tombstone names is FORGOTTEN."""
+    """Copies of the rows, with the status FORGOTTEN where a tombstone names the file."""
     files = stones.files()
     return [
         row | {"status": FORGOTTEN} if row["sha256"] in files and row["status"] in _USED else row
@@ -90,19 +93,19 @@ def marked_rows(rows: _Rows, stones: Tombstones) -> _Rows:
     ]
 
 
-def _settled(row: dict[str, Any], stones: Tombstones) -> bool:
-    """Whether a forgotten row leaves the plan too: the network has not seen it."""
+def _leaves_plan(row: dict[str, Any], stones: Tombstones) -> bool:
+    """Whether a forgotten image is no longer in the plan: the network is trained without it."""
     return row["sha256"] in stones.files(retrained=True)
 
 
 def _blank_row(row: dict[str, Any], stones: Tombstones) -> bool:
     """Whether the row's pixels stay in images.npy as zeros; its key says that it was trained on."""
     gone = row["status"] == FORGOTTEN and row["key"] is not None
-    return gone and not _settled(row, stones)
+    return gone and not _leaves_plan(row, stones)
 
 
 def _tombstone_row(row: dict[str, Any], stones: Tombstones) -> dict[str, Any]:
-    """What stays of a forgotten input; others as they are, but for pointers to forgotten ones."""
+    """What stays of a forgotten input's row; other rows are unchanged."""
     if row["status"] != FORGOTTEN:
         return {name: row[name] for name in SOURCES.names}
     kept = {name: row[name] if name in _KEPT else None for name in SOURCES.names}
@@ -113,14 +116,14 @@ def _tombstone_row(row: dict[str, Any], stones: Tombstones) -> dict[str, Any]:
 
 
 def _renumber(rows: _Rows, status: str) -> None:
-    """Rows of a file that was closed up, in the order that they had."""
-    placed = sorted((row for row in rows if row["status"] == status), key=lambda row: row["row"])
-    for place, row in enumerate(placed):
-        row["row"] = place
+    """Numbers the rows of a compacted file from 0, in their old order."""
+    remaining = sorted((row for row in rows if row["status"] == status), key=lambda row: row["row"])
+    for number, row in enumerate(remaining):
+        row["row"] = number
 
 
 def _blank(path: Path, rows: list[int]) -> None:
-    """Zeros in place, so that the old blocks are written over where the file system does so."""
+    """Overwrites images with zeros in place: most file systems then overwrite their old blocks."""
     if not rows:
         return
     with storage_errors(path):
@@ -136,21 +139,21 @@ def _blank(path: Path, rows: list[int]) -> None:
 
 
 def _compact(path: Path, rows: _Rows, stones: Tombstones, status: str) -> None:
-    """Writes the file without rows that leave it. If it is short already, that was done."""
-    of_file = [
+    """Writes the file without the rows that leave it, unless that was done before."""
+    in_file = [
         row
         for row in rows
         if row["row"] is not None and (row["key"] is not None) == (status == "train")
     ]
-    staying = [row["row"] for row in of_file if row["status"] == status or _blank_row(row, stones)]
+    remaining = [
+        row["row"] for row in in_file if row["status"] == status or _blank_row(row, stones)
+    ]
     images: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
-    if len(images) == len(staying):
+    if len(images) == len(remaining):
         return
-    header = {"descr": "|u1", "fortran_order": False}
-    shape = (len(staying), *images.shape[1:])
     with replacing(path, path.with_name(f".{path.name}.tmp")) as file:
-        np.lib.format.write_array_header_1_0(file, header | {"shape": shape})
-        for row in sorted(staying):
+        file.write(npy_header((len(remaining), *images.shape[1:])))
+        for row in sorted(remaining):
             file.write(images[row].tobytes())
     sync_folder(path.parent)
     crash_point("buried-closed")

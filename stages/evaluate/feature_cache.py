@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ...manifests.files.atomic import canonical_digest, replacing, sha256_file, write_json
 from ...models.features.extractors import Extractor
+from ..common.npy import npy_header
 from ..common.progress import Advance
 
 FORMAT = 1
@@ -124,9 +125,7 @@ def _compute_and_save(
             vectors = computed.astype("<f4")
             assert np.array_equal(vectors, computed), "a network's features are float32"
             if start == 0:
-                shape = (len(images), vectors.shape[1])
-                header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(file, header)
+                file.write(npy_header((len(images), vectors.shape[1]), "<f4"))
             file.write(vectors.tobytes())
             advance(len(chunk))
     write_json(path.with_suffix(".json"), facts | {"npy_sha256": sha256_file(path)})

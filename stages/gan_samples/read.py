@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...manifests.errors import InputError
-from ...manifests.files.atomic import storage_errors
 from ...manifests.plan.random_streams import image_seed, stream
 from ..common.progress import Progress
 from ..images.decode import Decoded, Preparation, pillow_limits
-from ..images.decode_pool import Decoders
+from ..images.decode_pool import DecodePool
 from ..images.input import Input
+from ..images.pixel_file import PixelFile
 from .grids import why_no_sample
 from .sets import SampleSet, open_set
 
@@ -65,18 +64,18 @@ def open_samples(
     workers = min(16, len(os.sched_getaffinity(0)))
     with (
         pillow_limits(how.max_pixels),
-        Decoders(workers) as pool,
-        _Pile(scratch, (how.resolution, how.resolution, 1 if how.gray else 3)) as pile,
+        DecodePool(workers) as pool,
+        PixelFile(scratch, how.resolution, how.channels) as pixels,
     ):
-        pool.expect(len(inputs))
+        pool.start_for(len(inputs))
         good: list[tuple[Input, Decoded]] = []
         left_out: list[tuple[str, str]] = []
         with progress.task(f"read {asking.name}", len(inputs), "images") as advance:
-            for item, decoded in zip(inputs, pool.prepare(inputs, how), strict=True):
+            for item, decoded in zip(inputs, pool.decode(inputs, how), strict=True):
                 if decoded.pixels is None:
                     left_out.append((item.name, decoded.reason or "unreadable"))
                 else:
-                    pile.append(decoded.pixels)
+                    pixels.append(decoded.pixels)
                     decoded.pixels = None
                     good.append((item, decoded))
                 advance(1)
@@ -86,41 +85,11 @@ def open_samples(
             name=asking.name,
             files=files,
             names=[item.name for item, _ in good],
-            images=pile.images(),
+            images=pixels.images(),
             pixel_sha256=[decoded.pixel_sha256 or "" for _, decoded in good],
             left_out=left_out,
             sizes=dict(Counter(f"{one.width}x{one.height}" for _, one in good)),
         )
-
-
-class _Pile:
-    """Images one after the other in a file without a name: it goes with the process, killed or not.
-
-    A training's samples may be more than memory holds.
-    """
-
-    def __init__(self, folder: Path, shape: tuple[int, int, int]) -> None:
-        self._folder, self._shape, self._count = folder, shape, 0
-
-    def __enter__(self) -> "_Pile":
-        with storage_errors(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._file = tempfile.TemporaryFile(dir=self._folder)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        with contextlib.suppress(OSError):  # what could not be flushed is not wanted any more
-            self._file.close()
-
-    def append(self, pixels: NDArray[np.uint8]) -> None:
-        with storage_errors(self._folder):
-            self._file.write(pixels.tobytes())
-        self._count += 1
-
-    def images(self) -> NDArray[np.uint8]:
-        with storage_errors(self._folder):
-            self._file.flush()
-        return np.memmap(self._file, np.uint8, "r", shape=(self._count, *self._shape))
 
 
 def _refuse_bad(asking: SampleSet, read: int, left_out: list[tuple[str, str]]) -> None:

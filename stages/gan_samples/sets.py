@@ -127,4 +127,4 @@ def open_set(asking: SampleSet) -> Source:
             f"--generated {path} holds no image, among {len(found.inputs):,} files. Have the"
             " trainer write images, and name their folder."
         )
-    return Source(found.what, images)
+    return Source(found.title, images)

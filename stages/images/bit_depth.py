@@ -1,7 +1,7 @@
-"""depth: pixels of more than 8 bits become 8, each value rounded to the nearest.
+"""Scales pixels of more than 8 bits to 8, each value rounded to the nearest.
 
-Pillow keeps 16 bits of a gray image and leaves the scaling to us. Of colour it has 8 bits only and
-drops the low bytes, so those are decoded once more, with the two bytes of a value exchanged.
+Pillow keeps 16 bits of a gray image and leaves the scaling to us. It keeps 8 bits of a colour
+channel and drops the low byte, so colour is decoded once more with the two bytes exchanged.
 """
 
 import io
@@ -17,10 +17,10 @@ NOTE = "16-bit values scaled by 1/257"
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _WHITE_IS_ZERO, _SIGNED = 0, 2
 
-# How Pillow reads 16-bit colour -> how it reads the low bytes instead. "N" is libtiff's word for
-# the machine's own order, and so is "=" numpy's.
+# Pillow's raw mode of 16-bit colour -> the one that gives the low bytes instead. The machine's own
+# byte order is "N" in libtiff and "=" in NumPy.
 _NATIVE_IS_LITTLE = np.dtype("=u2") == np.dtype("<u2")
-_LOW = {
+_LOW_BYTES = {
     f"{colours};16{order}": f"{colours};16{other}"
     for colours in ("RGB", "RGBX", "RGBA", "CMYK")
     for order, other in (("L", "B"), ("B", "L"), ("N", "B" if _NATIVE_IS_LITTLE else "L"))
@@ -28,58 +28,58 @@ _LOW = {
 
 
 def raw_mode(image: Image.Image) -> str | None:
-    """How Pillow will read the file, if that loses low bytes; asked before the pixels are loaded.
+    """Pillow's raw mode for this file if it drops low bytes, else None. Call before load().
 
-    Premultiplied 16-bit colour is not among them: its division by alpha is Pillow's.
+    Premultiplied 16-bit colour is not among them: Pillow divides it by alpha.
     """
     for tile in getattr(image, "tile", ())[:1]:
         mode = tile.args if isinstance(tile.args, str) else tile.args[0]
-        return mode if mode in _LOW else None
+        return mode if mode in _LOW_BYTES else None
     return None
 
 
-def from_colour(image: Image.Image, data: bytes, raw: str) -> Image.Image:
+def scale_colour(image: Image.Image, data: bytes, raw: str) -> Image.Image:
     """A loaded image of 16-bit channels -> modes RGB, RGBA, LA or CMYK.
 
-    data: the file; raw: what `raw_mode` said of it.
+    data: the file; raw: its `raw_mode`.
     """
     assert image.format is not None
-    with Image.open(io.BytesIO(data), formats=[image.format]) as again:
-        again.tile = [
-            tile._replace(args=_LOW[raw] if isinstance(tile.args, str) else _changed(tile.args))
-            for tile in getattr(again, "tile", ())
+    with Image.open(io.BytesIO(data), formats=[image.format]) as low_image:
+        low_image.tile = [
+            tile._replace(args=_low_byte_args(tile.args)) for tile in getattr(low_image, "tile", ())
         ]
-        low = np.asarray(again)
+        low = np.asarray(low_image)
     if raw == "LA;16B":
         values = low[..., ::2].astype(np.int64) * 256 + low[..., 1::2]
         return Image.fromarray(_scaled(values))
     values = np.asarray(image).astype(np.int64) * 256 + low
     scaled = Image.fromarray(_scaled(values), image.mode)
-    hidden = image.info.get("transparency")
-    if image.mode == "RGB" and isinstance(hidden, tuple):
-        scaled.putalpha(_opaque((values != hidden).any(axis=2)))
+    transparent = image.info.get("transparency")
+    if image.mode == "RGB" and isinstance(transparent, tuple):
+        scaled.putalpha(_alpha_mask((values != transparent).any(axis=2)))
     return scaled
 
 
-def _changed(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    return (_LOW[args[0]], *args[1:])
+def _low_byte_args(args: str | tuple[Any, ...]) -> str | tuple[Any, ...]:
+    """A tile's decoder arguments, changed to give the low bytes."""
+    return _LOW_BYTES[args] if isinstance(args, str) else (_LOW_BYTES[args[0]], *args[1:])
 
 
-def from_gray(image: Image.Image) -> Image.Image:
-    """Mode I;16 or such -> L, or LA where one value is marked transparent."""
+def scale_gray(image: Image.Image) -> Image.Image:
+    """A gray image of more than 8 bits (I;16, ...) -> L, or LA where one value is transparent."""
     values = np.asarray(image).astype(np.int64)
     tags = _tags(image)
     top = 4095 if tags.get(_BITS_PER_SAMPLE) == (12,) else 65535
     stored = top - values if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else values
     scaled = Image.fromarray(_scaled(stored, top))
-    hidden = image.info.get("transparency")
-    if isinstance(hidden, int):
-        scaled.putalpha(_opaque(values != hidden))
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        scaled.putalpha(_alpha_mask(values != transparent))
     return scaled
 
 
 def is_signed(image: Image.Image) -> bool:
-    """Whether a TIFF's samples may be negative; Pillow shows those of 8 bits as unsigned."""
+    """Whether a TIFF's samples may be negative; Pillow takes those of 8 bits for unsigned."""
     return _SIGNED in _tags(image).get(_SAMPLE_FORMAT, ())
 
 
@@ -93,5 +93,5 @@ def _scaled(values: NDArray[np.int64], top: int = 65535) -> NDArray[np.uint8]:
     return scaled
 
 
-def _opaque(where: NDArray[np.bool_]) -> Image.Image:
-    return Image.fromarray(np.where(where, 255, 0).astype(np.uint8))
+def _alpha_mask(opaque: NDArray[np.bool_]) -> Image.Image:
+    return Image.fromarray(np.where(opaque, 255, 0).astype(np.uint8))

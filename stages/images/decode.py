@@ -1,7 +1,7 @@
-"""decode: a file's bytes become prepared pixels, or a reason why they could not.
+"""Decodes a file's bytes into prepared pixels, or gives the reason why it cannot.
 
-The format is found by content, never by extension. What Pillow alone would do silently and wrongly
-is done here on purpose: 16-bit values are scaled and not clipped, float images refused, alpha
+The format is found by content, never by extension. Where Pillow alone would change pixels without
+an error, this module decides: 16-bit values are scaled and not clipped, float images refused, alpha
 composited, the EXIF orientation applied, truncated files rejected, and the size in the header is
 checked before any pixel is decoded.
 """
@@ -24,7 +24,7 @@ from . import bit_depth, corruption
 
 Fit = Literal["crop", "pad", "stretch"]
 
-# Formats that are told by a magic number and decoded in this process; EPS and WMF are not.
+# Formats with a magic number that are decoded in this process; EPS and WMF are not.
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "QOI", "TIFF", "WEBP")
 
 # A file of such a name claims to be an image: if it is not, that counts as a bad input.
@@ -34,7 +34,7 @@ EXTENSIONS = frozenset(
 )
 
 _ORIENTATION_TAG = 0x0112
-_UPRIGHT = {
+_ORIENTATIONS = {
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
     4: Transpose.FLIP_TOP_BOTTOM,
@@ -43,20 +43,20 @@ _UPRIGHT = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
-_REASON_LENGTH = 200  # characters
+_MAX_REASON = 200  # characters
 
 
 class Unusable(Exception):
-    """Our own refusal of an input; the message is the whole reason."""
+    """An input cannot be used; the message is the whole reason."""
 
 
-class LeftOut(Unusable):
-    """A refusal that the user's options ask for: nothing is wrong with the input."""
+class ExcludedByOption(Unusable):
+    """An input is excluded by the user's options: nothing is wrong with it."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What every image is brought to: uint8 (resolution, resolution, 1 if gray else 3)."""
+    """How every image is prepared: uint8 (resolution, resolution, 1 if gray else 3)."""
 
     resolution: int  # side in pixels
     fit: Fit
@@ -67,13 +67,17 @@ class Preparation:
     max_aspect: float | None = None  # long side / short side in the header, at most
     patch_side: int = 0  # of patches, in pixels of the image they are cut from
 
+    @property
+    def channels(self) -> int:
+        return 1 if self.gray else 3
+
 
 @dataclass(slots=True)
 class Decoded:
-    """What became of one input; `pixels` is None exactly where `reason` says why.
+    """The result for one input: `pixels`, or the `reason` why there are none.
 
-    The facts are those of sources.parquet: size and sha256 of the bytes as read; format, mode,
-    width and height of the file before preparation; `note`, what preparation changed.
+    The other fields are columns of sources.parquet: size and sha256 of the bytes as read; format,
+    mode, width and height of the file before preparation; `note`, what preparation changed.
     """
 
     pixels: NDArray[np.uint8] | None = None  # (R, R, C)
@@ -86,24 +90,24 @@ class Decoded:
     width: int | None = None
     height: int | None = None
     note: str | None = None
-    policy: bool = False  # the reason is an option of the user's, and no damage
+    excluded: bool = False  # by an option of the user's: the reason is no damage
     pixel_sha256: str | None = None  # of `pixels`
-    phash: int | None = None  # see duplicates.py
+    phash: int | None = None  # see similarity.py
 
 
 @contextlib.contextmanager
 def pillow_limits(max_pixels: int) -> Iterator[None]:
-    """Pillow's process-wide switches as decoding needs them, put back afterwards.
+    """Sets Pillow's process-wide switches as decoding needs them, and restores them afterwards.
 
-    `max_pixels` also guards images inside images; whoever set LOAD_TRUNCATED_IMAGES meant
-    something else than a training set.
+    `max_pixels` also limits images inside images. LOAD_TRUNCATED_IMAGES is off whatever the caller
+    set: a training set has no use for half an image.
     """
     limit, truncated = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
-    Image.init()  # here and not in threads, which would race for it
+    Image.init()  # before threads decode: it is not thread-safe
     Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = max_pixels, False
     try:
         with warnings.catch_warnings():
-            # What matters of an input is in its row; Pillow would say it again for every file.
+            # An input's row has its reason; warnings would repeat it for every file.
             warnings.filterwarnings("ignore", module=r"PIL\.")
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             yield
@@ -112,12 +116,12 @@ def pillow_limits(max_pixels: int) -> Iterator[None]:
 
 
 def decode(
-    read: Callable[[], bytes], how: Preparation, patch: tuple[float, float] | None = None
+    read: Callable[[], bytes], preparation: Preparation, patch: tuple[float, float] | None = None
 ) -> Decoded:
     """Reads and prepares one input. Never raises: whatever goes wrong becomes the reason.
 
-    patch: take a square of how.patch_side instead of the whole image; its place, left and top, as
-    parts in [0, 1) of where it can be.
+    patch: take a square of preparation.patch_side instead of the whole image; left and top of it
+    are in [0, 1), as parts of the range that keeps it inside the image.
     """
     result = Decoded()
     try:
@@ -126,28 +130,28 @@ def decode(
         with _open(data) as image:
             result.format, result.mode = image.format, image.mode
             result.width, result.height = image.size
-            pixels, notes = _prepare(image, data, how, patch)
+            pixels, notes = _prepare(image, data, preparation, patch)
         result.note = "; ".join(notes) or None
-        result.gray = how.gray or _is_gray(pixels)
+        result.gray = preparation.gray or _is_gray(pixels)
         result.pixel_sha256 = hashlib.sha256(pixels.reshape(-1).data).hexdigest()
         result.pixels = pixels
-    except Exception as error:  # decoders raise what they like, and a bad file never stops a run
+    except Exception as error:  # decoders raise any type, and a bad file never stops a run
         result.reason = explain(error)
-        result.policy = isinstance(error, LeftOut)
+        result.excluded = isinstance(error, ExcludedByOption)
     return result
 
 
 def side_in_header(read: Callable[[], bytes]) -> int | None:
-    """Short side in pixels as the header has it; None if this is no image that we know."""
+    """Short side in pixels as the header has it; None if it is no image of a known format."""
     try:
         with _open(read()) as image:
             return min(image.size)
-    except Exception:  # unreadable is an answer here; the reason comes with decode
+    except Exception:  # unreadable is an answer here; decode gives the reason
         return None
 
 
 def explain(error: Exception) -> str:
-    """An exception in one line, without what differs from run to run (addresses, paths)."""
+    """An exception as a reason of one line, without addresses and paths: runs give equal ones."""
     if isinstance(error, Unusable):
         return str(error)
     text = str(error)
@@ -155,24 +159,24 @@ def explain(error: Exception) -> str:
         text = error.strerror
     text = " ".join(re.sub(r"<[^<>]* at 0x[0-9a-fA-F]+>", "the data", text).split())
     text = text or "the decoder gave no reason"
-    return f"{type(error).__name__}: {text}"[:_REASON_LENGTH].rstrip(": ")
+    return f"{type(error).__name__}: {text}"[:_MAX_REASON].rstrip(": ")
 
 
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise Unusable("empty file (0 bytes)")
-    # A Pillow built without AVIF, say, does not know that name at all.
+    # Pillow may be built without some of them, as AVIF.
     known = [name for name in _FORMATS if name in Image.OPEN]
     try:
         return Image.open(io.BytesIO(data), formats=known)
     except UnidentifiedImageError:
-        raise Unusable(_unknown(data, known)) from None
-    except Image.DecompressionBombError:  # above twice the limit, Pillow does not tell the size
+        raise Unusable(_why_unidentified(data, known)) from None
+    except Image.DecompressionBombError:  # above twice the limit, without the size
         raise Unusable("more than twice the pixels that ingest.max_pixels allows") from None
 
 
-def _unknown(data: bytes, formats: list[str]) -> str:
-    """Why none of the formats opened it: Pillow keeps to itself what it found on the way."""
+def _why_unidentified(data: bytes, formats: list[str]) -> str:
+    """Why none of the formats opened it: Pillow's own error does not say."""
     for name in formats:
         factory, accepts = Image.OPEN[name]
         if accepts is None or accepts(data[:16]) is not True:
@@ -185,49 +189,56 @@ def _unknown(data: bytes, formats: list[str]) -> str:
 
 
 def _prepare(
-    image: Image.Image, data: bytes, how: Preparation, patch: tuple[float, float] | None
+    image: Image.Image, data: bytes, preparation: Preparation, patch: tuple[float, float] | None
 ) -> tuple[NDArray[np.uint8], list[str]]:
-    """The image opened from `data` -> pixels (R, R, C) and what was changed on the way."""
-    width, height = image.size
-    if width * height > how.max_pixels:
-        raise Unusable(
-            f"{width}x{height} is {width * height:,} pixels, above ingest.max_pixels"
-            f" {how.max_pixels:,}"
-        )
-    if how.min_side is not None and min(width, height) < how.min_side:
-        raise LeftOut(f"short side {min(width, height)} px is below ingest.min_side {how.min_side}")
-    aspect = max(width, height) / max(1, min(width, height))
-    if how.max_aspect is not None and aspect > how.max_aspect:
-        raise LeftOut(f"aspect ratio {aspect:.3g} is above ingest.max_aspect {how.max_aspect:g}")
+    """The image opened from `data` -> pixels (R, R, C), and notes of what was changed."""
+    _check_header(*image.size, preparation)
     notes: list[str] = []
     raw = bit_depth.raw_mode(image)
-    missing = corruption.in_tiff(image) if image.format == "TIFF" else None
+    damage = corruption.tiff_damage(image) if image.format == "TIFF" else None
     orientation = _load(image)
-    missing = corruption.in_png(data, image) if image.format == "PNG" else missing
-    if missing:
-        raise Unusable(missing)
+    damage = corruption.png_damage(data, image) if image.format == "PNG" else damage
+    if damage:
+        raise Unusable(damage)
     if raw is None:
-        plain = _to_rgb(image, how.background, notes)
+        plain = _to_rgb(image, preparation.background, notes)
     else:
         notes.append(bit_depth.NOTE)
-        plain = _to_rgb(bit_depth.from_colour(image, data, raw), how.background, notes)
-    if orientation in _UPRIGHT:
+        plain = _to_rgb(bit_depth.scale_colour(image, data, raw), preparation.background, notes)
+    if orientation in _ORIENTATIONS:
         notes.append(f"EXIF orientation {orientation} applied")
-        # Pillow turns a TIFF by itself while loading it, and forgets the tag.
+        # Pillow turns a TIFF while loading it, and drops the tag.
         if image.format != "TIFF":
-            plain = plain.transpose(_UPRIGHT[orientation])
+            plain = plain.transpose(_ORIENTATIONS[orientation])
     if _is_animated(image):
         notes.append("first of several frames")
-    if how.gray:
+    if preparation.gray:
         pixels = np.asarray(plain)
         if not _is_gray(pixels):
             notes.append("colour removed")
         plain = plain.convert("L")
     if patch is not None:
-        plain = _cut(plain, how.patch_side, patch, notes)
-    plain = _fit(plain, how, notes)
+        plain = _cut_patch(plain, preparation.patch_side, patch, notes)
+    plain = _make_square(plain, preparation, notes)
     array = np.asarray(plain, dtype=np.uint8)
-    return array.reshape(how.resolution, how.resolution, -1), notes
+    return array.reshape(preparation.resolution, preparation.resolution, -1), notes
+
+
+def _check_header(width: int, height: int, limits: Preparation) -> None:
+    """Raises Unusable, before any pixel is decoded, for a size outside the limits."""
+    if width * height > limits.max_pixels:
+        raise Unusable(
+            f"{width}x{height} is {width * height:,} pixels, above ingest.max_pixels"
+            f" {limits.max_pixels:,}"
+        )
+    short, long = sorted((width, height))
+    if limits.min_side is not None and short < limits.min_side:
+        raise ExcludedByOption(f"short side {short} px is below ingest.min_side {limits.min_side}")
+    aspect = long / max(1, short)
+    if limits.max_aspect is not None and aspect > limits.max_aspect:
+        raise ExcludedByOption(
+            f"aspect ratio {aspect:.3g} is above ingest.max_aspect {limits.max_aspect:g}"
+        )
 
 
 def _load(image: Image.Image) -> int | None:
@@ -240,13 +251,13 @@ def _load(image: Image.Image) -> int | None:
 def _orientation(image: Image.Image) -> int | None:
     try:
         found = image.getexif().get(_ORIENTATION_TAG)
-    except Exception:  # garbage in EXIF says nothing about the pixels
+    except Exception:  # damaged EXIF is no damage of the pixels
         return None
     return found if isinstance(found, int) else None
 
 
 def _is_gray(pixels: NDArray[np.uint8]) -> bool:
-    """R == G == B everywhere; most images that are not show it in their first row."""
+    """R == G == B everywhere; the first row decides for most images that are not gray."""
     return all(bool((part == part[:, :, :1]).all()) for part in (pixels[:1], pixels))
 
 
@@ -261,7 +272,7 @@ def _to_rgb(image: Image.Image, background: tuple[int, int, int], notes: list[st
     """Any accepted mode -> RGB without loss of range."""
     mode = image.mode
     if mode.startswith("I;16") or (mode == "I" and image.format in ("PNG", "PPM")):
-        image = bit_depth.from_gray(image)
+        image = bit_depth.scale_gray(image)
         notes.append(bit_depth.NOTE)
     elif mode in ("F", "I") or mode.startswith("I;") or bit_depth.is_signed(image):
         kind = "floating-point" if mode == "F" else "32-bit or signed integer"
@@ -279,12 +290,12 @@ def _to_rgb(image: Image.Image, background: tuple[int, int, int], notes: list[st
     return Image.alpha_composite(base, layer).convert("RGB")
 
 
-def _fit(image: Image.Image, how: Preparation, notes: list[str]) -> Image.Image:
-    """Brings `image` (RGB or L) to the square of the wanted side, Lanczos with antialiasing."""
-    side, (width, height) = how.resolution, image.size
-    if how.fit == "pad" and width != height:
-        return _pad(image, how, notes)
-    if how.fit == "crop" and width != height:
+def _make_square(image: Image.Image, preparation: Preparation, notes: list[str]) -> Image.Image:
+    """Crops, pads or stretches `image` (RGB or L) to a square and resizes it (Lanczos)."""
+    side, (width, height) = preparation.resolution, image.size
+    if preparation.fit == "pad" and width != height:
+        return _pad(image, preparation, notes)
+    if preparation.fit == "crop" and width != height:
         short = min(width, height)
         left, top = (width - short) // 2, (height - short) // 2
         image = image.crop((left, top, left + short, top + short))
@@ -295,11 +306,13 @@ def _fit(image: Image.Image, how: Preparation, notes: list[str]) -> Image.Image:
     return image
 
 
-def _cut(
+def _cut_patch(
     image: Image.Image, side: int, patch: tuple[float, float], notes: list[str]
 ) -> Image.Image:
     if min(image.size) < side:
-        raise LeftOut(f"short side {min(image.size)} px is below ingest.patches.size {side}")
+        raise ExcludedByOption(
+            f"short side {min(image.size)} px is below ingest.patches.size {side}"
+        )
     left, top = (
         int(part * (whole - side + 1)) for part, whole in zip(patch, image.size, strict=True)
     )
@@ -307,19 +320,19 @@ def _cut(
     return image.crop((left, top, left + side, top + side))
 
 
-def _pad(image: Image.Image, how: Preparation, notes: list[str]) -> Image.Image:
+def _pad(image: Image.Image, preparation: Preparation, notes: list[str]) -> Image.Image:
     """The whole image in the middle of a square.
 
-    Resized first: the square around a very long image would be larger than any limit, and the
-    background must not ring into the image's border.
+    It is resized first: the square around a very long image would be above every limit, and
+    resizing must not mix the background into the image's border.
     """
-    side, (width, height) = how.resolution, image.size
+    side, (width, height) = preparation.resolution, image.size
     scale = side / max(width, height)
     inner = max(1, round(width * scale)), max(1, round(height * scale))
     if image.size != inner:
         image = image.resize(inner, Resampling.LANCZOS)
         notes.append(f"resized {width}x{height} to {inner[0]}x{inner[1]}")
-    square = Image.new("RGB", (side, side), how.background).convert(image.mode)
+    square = Image.new("RGB", (side, side), preparation.background).convert(image.mode)
     square.paste(image, ((side - inner[0]) // 2, (side - inner[1]) // 2))
     notes.append(f"padded to {side}x{side}")
     return square

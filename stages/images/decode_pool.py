@@ -1,11 +1,11 @@
-"""decoders: inputs become pixels in parallel; results come back in the order of the inputs.
+"""Decodes inputs in parallel, in threads or processes; results come in the order of the inputs.
 
 A few inputs are decoded in threads. Many are sent, in chunks, to processes of their own, because
 Python's part of decoding a small image holds the interpreter lock too long for threads to scale.
 A decoder library that crashes takes one such process with it, and one input becomes a bad one.
 
-Nothing here depends on which was faster, and at most a fixed number of inputs is under way or
-waiting, so memory stays constant.
+Results do not depend on which worker is faster. A fixed number of inputs is in work or waiting at
+most, so memory stays constant.
 """
 
 import os
@@ -26,22 +26,23 @@ from .decode import Decoded, Preparation, decode, pillow_limits
 from .input import Input
 from .similarity import perceptual_hashes
 
-MANY = 1000  # inputs from which on starting processes (half a second) pays
-_AHEAD = 4  # inputs, or 2 chunks, under way or waiting per worker
+PROCESSES_FROM = 1000  # inputs; starting processes (half a second) does not pay for fewer
+_AHEAD = 4  # inputs in work or waiting per thread
+_CHUNKS_AHEAD = 2  # chunks in work or waiting per process
 _CHUNK = 32  # inputs sent at once, if their pixels are no more than ...
-_PIPE = 1 << 20  # bytes: a chunk's answer is sent whole, and its process goes on
 _CHUNK_BYTES = 8 << 20  # ... these
+_PIPE_BYTES = 1 << 20  # holds a chunk's results, so that the process need not wait for the reader
 
-_DIED = (EOFError, OSError, pickle.UnpicklingError)  # how a process that is gone answers
+_PROCESS_GONE = (EOFError, OSError, pickle.UnpicklingError)  # raised by its pipes
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def prepare(items: Sequence[Input], how: Preparation) -> list[Decoded]:
+def decode_inputs(items: Sequence[Input], preparation: Preparation) -> list[Decoded]:
     """Decodes inputs, unless they must not be opened. Never raises: see decode."""
     results = [
-        Decoded(reason=item.refused) if item.refused else decode(item.read, how, item.patch)
+        Decoded(reason=item.refused) if item.refused else decode(item.read, preparation, item.patch)
         for item in items
     ]
     good = [result for result in results if result.pixels is not None]
@@ -52,18 +53,20 @@ def prepare(items: Sequence[Input], how: Preparation) -> list[Decoded]:
     return results
 
 
-class Decoders:
-    """Threads, and from MANY inputs on a process for each; ends them with the `with` block."""
+class DecodePool:
+    """Threads that decode, with a process each for many inputs; a context manager ends them."""
 
-    def __init__(self, workers: int, many: int = MANY) -> None:
-        self.workers, self.many = workers, many
+    def __init__(self, workers: int, processes_from: int | None = None) -> None:
+        """processes_from: how many inputs are decoded in processes; by default PROCESSES_FROM."""
+        self.workers = workers
+        self.processes_from = PROCESSES_FROM if processes_from is None else processes_from
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="decoder")
         self._local = threading.local()  # every thread's own process
         self._started: list[_Process] = []
-        self._ready: list[_Process] = []  # of those, the ones that no thread has yet
-        self._taking = threading.Lock()
+        self._unused: list[_Process] = []  # of those, the ones that no thread has yet
+        self._lock = threading.Lock()  # of both lists
 
-    def __enter__(self) -> "Decoders":
+    def __enter__(self) -> "DecodePool":
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -71,53 +74,52 @@ class Decoders:
         for process in self._started:
             process.close()
 
-    def expect(self, count: int) -> None:
-        """So many inputs are to come: starts the processes that they will need, and goes on."""
-        if count >= self.many and self.workers > 1:
-            self._ready = [_Process() for _ in range(self.workers)]
-            self._started += self._ready
+    def start_for(self, count: int) -> None:
+        """Starts the processes that so many inputs will need, without waiting for them."""
+        if count >= self.processes_from and self.workers > 1:
+            self._unused = [_Process() for _ in range(self.workers)]
+            self._started += self._unused
 
     def map(
         self, function: Callable[[_Item], _Result], items: Iterable[_Item]
     ) -> Iterator[_Result]:
         """function(item) in threads, in the order of `items`."""
-        return self._ordered(function, items, self.workers * _AHEAD)
+        return ordered_map(self._threads, function, items, self.workers * _AHEAD)
 
-    def prepare(self, items: Sequence[Input], how: Preparation) -> Iterator[Decoded]:
-        """What `prepare` gives, in the order of `items`."""
-        if len(items) < self.many or self.workers == 1:
-            yield from self.map(lambda item: prepare([item], how)[0], items)
+    def decode(self, items: Sequence[Input], preparation: Preparation) -> Iterator[Decoded]:
+        """Decodes every input as decode_inputs does, in the order of `items`."""
+        if len(items) < self.processes_from or self.workers == 1:
+            yield from self.map(lambda item: decode_inputs([item], preparation)[0], items)
             return
-        size = max(1, min(_CHUNK, _CHUNK_BYTES // (3 * how.resolution**2)))
+        size = max(1, min(_CHUNK, _CHUNK_BYTES // (3 * preparation.resolution**2)))
         rest = iter(items)
         chunks = iter(lambda: list(islice(rest, size)), [])
-        decode_there = lambda chunk: self._process().prepare(chunk, how)  # noqa: E731
-        for results in self._ordered(decode_there, chunks, self.workers * 2):
+
+        def decode_chunk(chunk: list[Input]) -> list[Decoded]:
+            return self._process_of_thread().decode(chunk, preparation)
+
+        ahead = self.workers * _CHUNKS_AHEAD
+        for results in ordered_map(self._threads, decode_chunk, chunks, ahead):
             yield from results
 
-    def _ordered(
-        self, function: Callable[[_Item], _Result], items: Iterable[_Item], ahead: int
-    ) -> Iterator[_Result]:
-        return ordered_map(self._threads, function, items, ahead)
-
-    def _process(self) -> "_Process":
+    def _process_of_thread(self) -> "_Process":
         process: _Process | None = getattr(self._local, "process", None)
         if process is None:
-            process = self._local.process = self._take()
+            process = self._local.process = self._unused_process()
         return process
 
-    def _take(self) -> "_Process":
-        with self._taking:
-            if not self._ready:
-                self._ready = [_Process()]
-                self._started += self._ready
-            return self._ready.pop()
+    def _unused_process(self) -> "_Process":
+        with self._lock:
+            if not self._unused:
+                self._unused = [_Process()]
+                self._started += self._unused
+            return self._unused.pop()
 
 
 class _Process:
-    """A Python that decodes what it is sent, until its input ends."""
+    """A Python process that runs `serve`: it decodes what it is sent, until its input ends."""
 
-    # Its own imports alone, from where this process has them; no BLAS threads for a 32 x 32 matrix.
+    # It imports this module alone, from where this process has it.
     _CODE = "import sys; sys.path[:] = {path!r}; from {module} import serve; serve()"
 
     def __init__(self) -> None:
@@ -129,60 +131,66 @@ class _Process:
             [sys.executable, "-c", code],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # libtiff and libpng chat; what matters is in the rows
+            stderr=subprocess.DEVNULL,  # libtiff and libpng print; a row has the reason
+            # No BLAS threads for a 32 x 32 matrix.
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            pipesize=_PIPE,
+            pipesize=_PIPE_BYTES,
         )
 
-    def prepare(self, items: list[Input], how: Preparation) -> list[Decoded]:
+    def decode(self, items: list[Input], preparation: Preparation) -> list[Decoded]:
+        """Decodes a chunk; where that ends the process, each of its inputs by itself."""
         try:
-            return self._ask(items, how)
-        except _DIED:
+            return self._request(items, preparation)
+        except _PROCESS_GONE:
             self.process.wait()
-            return [self._alone(item, how) for item in items]
+            return [self._decode_alone(item, preparation) for item in items]
 
-    def _ask(self, items: list[Input], how: Preparation) -> list[Decoded]:
+    def _request(self, items: list[Input], preparation: Preparation) -> list[Decoded]:
         assert self.process.stdin is not None and self.process.stdout is not None
-        pickle.dump((items, how), self.process.stdin, pickle.HIGHEST_PROTOCOL)
+        pickle.dump((items, preparation), self.process.stdin, pickle.HIGHEST_PROTOCOL)
         self.process.stdin.flush()
         results: list[Decoded] = pickle.load(self.process.stdout)
         return results
 
-    def _alone(self, item: Input, how: Preparation) -> Decoded:
-        """One input of a chunk in which the process died: is it the one?"""
+    def _decode_alone(self, item: Input, preparation: Preparation) -> Decoded:
+        """Decodes one input of a chunk that ended the process; the culprit becomes a bad input."""
         if self.process.poll() is not None:
             self.close()
             self._start()
         try:
-            return self._ask([item], how)[0]
-        except _DIED:
+            return self._request([item], preparation)[0]
+        except _PROCESS_GONE:
             code = self.process.wait()
-            died = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            return Decoded(reason=f"the decoder crashed on it ({died})")
+            ended = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+            return Decoded(reason=f"the decoder crashed on it ({ended})")
 
     def close(self) -> None:
         assert self.process.stdin is not None and self.process.stdout is not None
         try:
             self.process.stdin.close()
-        except OSError:  # it is gone already
+        except OSError:  # the process has ended
             pass
         self.process.stdout.close()
         self.process.wait()
 
 
 def serve() -> None:
-    """The other end: answers chunks on standard input until it ends, whoever ended it."""
-    for stop in (signal.SIGINT, signal.SIGTERM):  # for the whole group: the parent decides
+    """Runs in a decoder process: reads chunks from standard input, writes their results to output.
+
+    Ends with its input.
+    """
+    # Sent to the whole process group; the parent decides when this process ends.
+    for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, signal.SIG_IGN)
-    inward: IO[bytes] = os.fdopen(os.dup(0), "rb")
-    outward: IO[bytes] = os.fdopen(os.dup(1), "wb")
+    requests: IO[bytes] = os.fdopen(os.dup(0), "rb")
+    answers: IO[bytes] = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library that prints must not print into the answers
     while True:
         try:
-            items, how = pickle.load(inward)
+            items, preparation = pickle.load(requests)
         except EOFError:
             return
-        with pillow_limits(how.max_pixels):
-            results = prepare(items, how)
-        pickle.dump(results, outward, pickle.HIGHEST_PROTOCOL)
-        outward.flush()
+        with pillow_limits(preparation.max_pixels):
+            results = decode_inputs(items, preparation)
+        pickle.dump(results, answers, pickle.HIGHEST_PROTOCOL)
+        answers.flush()

@@ -1,4 +1,4 @@
-"""Pixels as PNG files: by Pillow, or several times faster by ISA-L with one fixed filter.
+"""Encodes pixels as PNG: with Pillow, or several times faster with ISA-L and one fixed filter.
 
 Both are lossless; sizes and bytes differ, so the encoder is part of the recipe.
 """
@@ -22,30 +22,31 @@ Encoder = Literal["pillow", "isal"]
 
 _ZLIB_LEVEL = 6  # of Pillow's
 _ISAL_LEVEL = 1  # 2 and 3 save a thousandth
-_FILTER_UP = 2  # each row less the one above
+_FILTER_UP = 2  # the difference to the row above (PNG, section 9.2)
 
 
-def encoder_of(name: str) -> Callable[[Pixels], bytes]:
-    """uint8 (H, W, 1 or 3) -> PNG, mode L or RGB.
+def select_encoder(name: str) -> Callable[[Pixels], bytes]:
+    """The function uint8 (H, W, 1 or 3) -> PNG bytes, mode L or RGB, that `name` stands for.
 
     Raises:
         ConfigError: `isal` without its package.
     """
     if name in ("auto", "pillow"):
-        return by_pillow
+        return encode_with_pillow
     require("isal", "fast", "write.encoder: isal", instead="set write.encoder: pillow")
-    return by_isal
+    return encode_with_isal
 
 
-def by_pillow(pixels: Pixels) -> bytes:
+def encode_with_pillow(pixels: Pixels) -> bytes:
+    """uint8 (H, W, 1 or 3) -> PNG."""
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=_ZLIB_LEVEL)
     return buffer.getvalue()
 
 
-def by_isal(pixels: Pixels) -> bytes:
-    """Releases the interpreter lock while it compresses."""
+def encode_with_isal(pixels: Pixels) -> bytes:
+    """uint8 (H, W, 1 or 3) -> PNG. Releases the interpreter lock while it compresses."""
     isal_zlib = _isal()
     height, width, channels = pixels.shape
     flat = pixels.reshape(height, width * channels)
@@ -56,11 +57,13 @@ def by_isal(pixels: Pixels) -> bytes:
     data = isal_zlib.compress(rows, _ISAL_LEVEL)
     check = struct.pack(">I", isal_zlib.crc32(data, _IDAT_CHECK))
     length = struct.pack(">I", len(data))
-    return b"".join((_beginning(width, height, channels), length, b"IDAT", data, check, _END))
+    return b"".join(
+        (_signature_and_header(width, height, channels), length, b"IDAT", data, check, _END)
+    )
 
 
-def version_of(encoder: Encoder) -> str:
-    """Of the library that compresses: what an image's bytes depend on beside its pixels."""
+def encoder_version(encoder: Encoder) -> str:
+    """Version of the library that compresses: with the pixels it determines an image's bytes."""
     if encoder == "pillow":
         return str(features.version("zlib"))
     try:
@@ -77,7 +80,7 @@ def _isal() -> Any:
 
 
 @functools.cache
-def _beginning(width: int, height: int, channels: int) -> bytes:
+def _signature_and_header(width: int, height: int, channels: int) -> bytes:
     """Signature and header: 8 bits a channel, not interlaced."""
     colour = {1: 0, 3: 2}[channels]
     header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)

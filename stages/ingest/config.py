@@ -1,4 +1,4 @@
-"""Section `ingest` of stages.yaml."""
+"""The options of section `ingest` of stages.yaml."""
 
 from typing import Any, Literal
 
@@ -74,14 +74,14 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
 
     @field_validator("source", mode="before")
     @classmethod
-    def _something(cls, source: Any) -> Any:
+    def _not_empty(cls, source: Any) -> Any:
         if source in ("", [], None):
             raise ValueError("name a folder, a zip, another source, or a list of them")
         return source
 
     @field_validator("resolution")
     @classmethod
-    def _divides(cls, side: int | None) -> int | None:
+    def _supported_resolution(cls, side: int | None) -> int | None:
         if side is not None and side not in SIDES:
             near = [s for s in SIDES if s < side][-1:] + [s for s in SIDES if s > side][:1]
             raise ConfigError(
@@ -91,7 +91,7 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
         return side
 
     @model_validator(mode="after")
-    def _one_choice(self) -> "IngestConfig":
+    def _no_conflicts(self) -> "IngestConfig":
         chosen = [name for name in ("limit", "per_class", "fraction") if getattr(self, name)]
         if len(chosen) > 1:
             raise ConfigError(
@@ -111,16 +111,16 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
         return self
 
     @property
-    def choice(self) -> str | None:
-        """The option that chooses the training images, as words for a row's reason."""
+    def selection_option(self) -> str | None:
+        """The option that selects the training images, as a row's reason names it; None without."""
         for name in ("limit", "per_class", "fraction"):
             if getattr(self, name) is not None:
                 return f"ingest.{name} {getattr(self, name)}"
         return None
 
     @property
-    def separate(self) -> bool:
-        """Whether what limit, per_class or fraction leave out is not to be the reference."""
+    def rest_is_unused(self) -> bool:
+        """Whether images that are not selected for training are unused, and not the reference."""
         return self.reference is not None or bool(self.holdout)
 
     def preparation(self, resolution: int, *, gray: bool) -> Preparation:
@@ -136,17 +136,17 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def sources(self) -> list[SourceSpec]:
-        """What is to be opened, in order."""
+        """The sources to open, in order."""
         listed = self.source if isinstance(self.source, list) else [self.source]
-        return [self._asked(item, self.path) for item in listed]
+        return [self._spec(item, self.path) for item in listed]
 
     @property
-    def beside(self) -> SourceSpec | None:
-        """The source of the reference, where it is one of its own."""
-        return None if self.reference is None else self._asked(self.reference, None)
+    def reference_source(self) -> SourceSpec | None:
+        """The source that `reference` names, or None."""
+        return None if self.reference is None else self._spec(self.reference, None)
 
-    def _asked(self, item: str | SourceConfig, path: str | None) -> SourceSpec:
-        plain = item if isinstance(item, SourceConfig) else SourceConfig(source=item, path=path)
-        facts = plain.model_dump()
-        facts["license"] = plain.license or self.license
-        return SourceSpec(**facts, classes=self.classes == "auto")
+    def _spec(self, item: str | SourceConfig, path: str | None) -> SourceSpec:
+        config = item if isinstance(item, SourceConfig) else SourceConfig(source=item, path=path)
+        options = config.model_dump()
+        options["license"] = config.license or self.license
+        return SourceSpec(**options, classes=self.classes == "auto")

@@ -1,23 +1,29 @@
-"""ingest: sources become a corpus, with a row for every input.
+"""Turns sources into a corpus, with a row of sources.parquet for every input.
 
-What is there (listing.py) -> which of it trains and which is held out (selection.py) -> prepared
-pixels, in parallel (reading.py, decoders.py, decode.py) -> a memory-mapped corpus (corpus.py).
+Inputs and their classes (inventory.py) -> which train and which are held out (split.py) -> prepared
+pixels, in parallel (reader.py, images/) -> a memory-mapped corpus (corpus/store.py).
 Equal bytes, options and seed give an equal corpus, byte for byte, whatever the number of workers.
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ...manifests.errors import InputError
 from ..common.progress import Progress
-from ..corpus.store import Corpus, Staging, write_corpus
+from ..corpus.store import Corpus, write_corpus
+from ..images.pixel_file import PixelFile
 from ..images.similarity import nearest_earlier
 from ..sources.remote import FetchOptions
 from .config import IngestConfig, MaxBad, SourceConfig
-from .inventory import Inventory, hold_out_share, keep_apart, open_inventory, spares
-from .reader import Reader, Tally, no_images
-from .split import Group, InputRecord, shuffled
+from .inventory import (
+    Inventory,
+    hold_out_share,
+    open_inventory,
+    reference_candidates,
+    refuse_output_in_source,
+)
+from .reader import BadInputLimit, Reader, no_images
+from .split import CandidateGroup, InputRecord, shuffled
 
 __all__ = ["IngestConfig", "MaxBad", "SourceConfig", "ingest"]
 
@@ -34,14 +40,15 @@ def ingest(
     progress: Progress,
     workers: int | None = None,
     fetching: FetchOptions | None = None,
-    refused: frozenset[str] = frozenset(),
+    forgotten: frozenset[str] = frozenset(),
 ) -> Corpus:
     """Reads the sources that `config` names into the corpus folder `out`, and opens it.
 
     out: replaced once everything is decoded; until then an earlier corpus in it stays.
     workers: decoding threads or processes; by default one per core that this process may use, at
     most 16.
-    fetching: where to sources at URLs are fetched; by default a temporary folder.
+    fetching: how to download sources at URLs; by default into a temporary folder.
+    forgotten: sha256 of files and pixels that were removed on request and must not come back.
 
     Raises:
         ConfigError: a source or path that is not there, images with a class and without,
@@ -49,91 +56,101 @@ def ingest(
         InputError: no image, fewer than two to train on, or more bad ones than `max_bad` allows.
         StorageError: the disk is full or cannot be written, or a source's store does not answer.
     """
-    with open_inventory(config, seed, workers, fetching=fetching) as found:
-        keep_apart(found, out)
+    with open_inventory(config, seed, workers, fetching=fetching) as inventory:
+        refuse_output_in_source(inventory, out)
+        preparation = inventory.preparation
+        with PixelFile(out, preparation.resolution, preparation.channels) as pixels:
+            # Decode, in parallel and in order.
+            keep = config.duplicates == "keep"
+            reader = Reader(inventory.pool, preparation, pixels, keep, forgotten)
+            train, reference = _read_images(config, reader, inventory, seed, progress)
 
-        # Bytes become pixels, in parallel and in order.
-        with Staging(out, found.how.resolution, 1 if found.how.gray else 3) as staging:
-            reader = Reader(found.pool, found.how, staging, config.duplicates == "keep", refused)
-            train, reference = _read(config, reader, found, seed, progress)
+            # Hold out images that the network does not see.
             train, reference = hold_out_share(config, train, reference, seed)
             if config.holdout and not reference:
-                progress.note(_none_held_out(config.holdout, len(train)))
-            found = _without_empty_classes(found, progress)
+                progress.note(_nothing_held_out(config.holdout, len(train)))
+            classes = _used_classes(inventory, progress)
             if len(train) < 2:
-                raise _too_few(found, train)
+                raise _too_few_images(inventory, train)
 
-            # The corpus appears as a whole, corpus.json last.
+            # Write the corpus, corpus.json last.
             corpus = write_corpus(
                 out,
-                staging,
-                train=[record.slot for record in train if record.slot is not None],
-                reference=[record.slot for record in reference if record.slot is not None],
+                pixels,
+                train=[record.pixel_index for record in train if record.pixel_index is not None],
+                reference=[r.pixel_index for r in reference if r.pixel_index is not None],
                 gray=config.colour == "auto" and _all_gray(train + reference),
-                rows=_rows(config, found, train, reference),
-                classes=found.classes,
-                finish=_mark_near,
+                rows=_source_rows(config, inventory, classes, train, reference),
+                classes=classes,
+                complete_rows=_mark_similar,
             )
     progress.note(_summary(corpus))
     return corpus
 
 
-def _read(
-    config: IngestConfig, reader: Reader, found: Inventory, seed: int, progress: Progress
+def _read_images(
+    config: IngestConfig, reader: Reader, inventory: Inventory, seed: int, progress: Progress
 ) -> tuple[list[InputRecord], list[InputRecord]]:
     """The good training and reference images, each in name order."""
-    wanted = sum(min(group.wanted, len(group.order)) for group in found.groups)
-    spare = len(spares(config, found)) - (0 if config.separate else wanted)
-    limits = config.max_bad.consecutive, config.max_bad.fraction
-    tally = Tally(found.what, *limits)
-    total = wanted + min(spare, config.reference_limit)
+    needed = sum(min(group.needed, len(group.candidates)) for group in inventory.groups)
+    spare = len(reference_candidates(config, inventory)) - (0 if config.rest_is_unused else needed)
+    limit = BadInputLimit(inventory.title, config.max_bad)
+    total = needed + min(spare, config.reference_limit)
     with progress.task("ingest", total, "images") as advance:
-        train = reader.read(found.groups, tally, advance)
-        if config.beside is not None:
-            tally.conclude()
-            tally = Tally(f"ingest.reference {config.beside.source}", *limits)
-        # Only now is it known which of the others had to replace bad ones.
-        left = shuffled(spares(config, found), seed, "reference")
-        group = Group(left, min(len(left), config.reference_limit))
-        reference = reader.read([group], tally, advance, held_out=True)
-        tally.conclude()
-    if config.beside is not None and config.reference_limit and not reference:
-        twin = next((record for record in found.others if record.twin), None)
-        if twin is None:
-            raise no_images(tally.what, found.others)
-        raise InputError(
-            f"{tally.what}: every image of it is a training image too ({twin.input.name} has the"
-            f" pixels of {twin.twin}). Name images that are not trained on, or ingest.holdout."
-        )
+        train = reader.read(inventory.groups, limit, advance)
+        if config.reference_source is not None:
+            limit.check_fraction()
+            title = f"ingest.reference {config.reference_source.source}"
+            limit = BadInputLimit(title, config.max_bad)
+        # Known only now: which candidates for training did not have to replace a bad one.
+        rest = shuffled(reference_candidates(config, inventory), seed, "reference")
+        group = CandidateGroup(rest, min(len(rest), config.reference_limit))
+        reference = reader.read([group], limit, advance, held_out=True)
+        limit.check_fraction()
+    if config.reference_source is not None and config.reference_limit and not reference:
+        raise _no_reference(limit.title, inventory.reference_records)
     return train, reference
 
 
-def _none_held_out(share: float, count: int) -> str:
-    return (
-        f"ingest: nothing is held out: a share of {share:g} of {count:,} images, with two of every"
-        " class left to train on, is none. Take more images or a larger ingest.holdout."
+def _no_reference(title: str, records: list[InputRecord]) -> InputError:
+    duplicate = next((record for record in records if record.duplicate_of), None)
+    if duplicate is None:
+        return no_images(title, records)
+    return InputError(
+        f"{title}: every image of it is a training image too ({duplicate.input.name} has the"
+        f" pixels of {duplicate.duplicate_of}). Name images that are not trained on, or"
+        " ingest.holdout."
     )
 
 
-def _without_empty_classes(found: Inventory, progress: Progress) -> Inventory:
-    """Classes all of whose images are bad would be labels that nothing has."""
-    alive = {record.class_name for record in found.records if not record.why_not}
-    empty = [name for name in found.classes if name not in alive]
+def _nothing_held_out(share: float, count: int) -> str:
+    return (
+        f"ingest: nothing is held out: with two images of every class left to train on, {share:g}"
+        f" of {count:,} images is none. Take more images or a larger ingest.holdout."
+    )
+
+
+def _used_classes(inventory: Inventory, progress: Progress) -> list[str]:
+    """The classes, without those all of whose images are bad."""
+    with_images = {record.class_name for record in inventory.records if not record.rejection}
+    empty = [name for name in inventory.classes if name not in with_images]
     if empty:
-        progress.note(f"ingest: left out, for all of their images are bad: {', '.join(empty)}")
-    return replace(found, classes=[name for name in found.classes if name in alive])
+        progress.note(
+            f"ingest: classes left out because all of their images are bad: {', '.join(empty)}"
+        )
+    return [name for name in inventory.classes if name in with_images]
 
 
-def _too_few(found: Inventory, train: list[InputRecord]) -> InputError:
+def _too_few_images(inventory: Inventory, train: list[InputRecord]) -> InputError:
     named = "".join(f" ({record.input.name})" for record in train)
     plural = "" if train else "s"
-    left = (record for record in found.records if record.is_image and record not in train)
-    other = next((record for record in left if record.why_not or record.twin), None)
-    reason = other and (other.why_not or f"same pixels as {other.twin}")
+    others = (record for record in inventory.records if record.is_image and record not in train)
+    other = next((record for record in others if record.rejection or record.duplicate_of), None)
+    reason = other and (other.rejection or f"same pixels as {other.duplicate_of}")
     why = f" Others were left out: {other.input.name}, {reason}." if other else ""
     return InputError(
-        f"{found.what} gives {len(train)} training image{plural}{named}; mixing needs at least two."
-        f"{why} Add images, or raise ingest's limits."
+        f"{inventory.title} gives {len(train)} training image{plural}{named}; mixing needs at least"
+        f" two.{why} Add images, or raise ingest's limits."
     )
 
 
@@ -141,30 +158,36 @@ def _all_gray(records: list[InputRecord]) -> bool:
     return all(record.decoded is not None and record.decoded.gray for record in records)
 
 
-def _rows(
-    config: IngestConfig, found: Inventory, train: list[InputRecord], reference: list[InputRecord]
+def _source_rows(
+    config: IngestConfig,
+    inventory: Inventory,
+    classes: list[str],
+    train: list[InputRecord],
+    reference: list[InputRecord],
 ) -> _Rows:
-    """A row for every input, those of ingest.reference after the sources'."""
+    """A row of sources.parquet for every input, those of ingest.reference after the sources'."""
     limit = f"ingest.reference_limit {config.reference_limit}"
-    left_out = f"left out by {config.choice}"
-    if not config.separate:
-        left_out += f"; {limit} is reached"
-    ids: dict[str | None, int] = {name: place for place, name in enumerate(found.classes)}
-    table = [record.row(left_out, ids) for record in found.records]
-    table += [record.row(f"left out by {limit}", ids) for record in found.others]
-    for status, part in (("train", train), ("reference", reference)):
-        for place, record in enumerate(part):
-            key = f"{place:06d}" if status == "train" else None
-            table[record.index] |= {"status": status, "reason": None, "row": place, "key": key}
-    return table
+    reason = f"left out by {config.selection_option}"
+    if not config.rest_is_unused:
+        reason += f"; {limit} is reached"
+    class_ids: dict[str | None, int] = {name: number for number, name in enumerate(classes)}
+    rows = [record.row(reason, class_ids) for record in inventory.records]
+    rows += [
+        record.row(f"left out by {limit}", class_ids) for record in inventory.reference_records
+    ]
+    for status, records in (("train", train), ("reference", reference)):
+        for row, record in enumerate(records):
+            key = f"{row:06d}" if status == "train" else None
+            rows[record.index] |= {"status": status, "reason": None, "row": row, "key": key}
+    return rows
 
 
-def _mark_near(rows: _Rows) -> None:
-    """Names, in column `near`, the first image that an image in use resembles."""
+def _mark_similar(rows: _Rows) -> None:
+    """Fills the column `near`: the row of the first earlier image that this one resembles."""
     used = [row for row in rows if row["status"] in ("train", "reference") and row["phash"]]
     earlier = nearest_earlier([int(row["phash"], 16) for row in used])
-    for row, place in zip(used, earlier, strict=True):
-        row["near"] = None if place is None else used[place]["index"]
+    for row, first in zip(used, earlier, strict=True):
+        row["near"] = None if first is None else used[first]["index"]
 
 
 def _summary(corpus: Corpus) -> str:

@@ -1,4 +1,4 @@
-"""listing: what there is in the sources, which class it has, and which of it is to be read."""
+"""Lists the inputs of all sources, with their classes, and selects those to read."""
 
 import contextlib
 import os
@@ -9,30 +9,38 @@ from pathlib import Path
 
 from ...manifests.errors import ConfigError
 from ..images.decode import Preparation, pillow_limits
-from ..images.decode_pool import Decoders, prepare
+from ..images.decode_pool import DecodePool, decode_inputs
 from ..sources.base import Source
 from ..sources.open import open_source
 from ..sources.remote import FetchOptions
 from .config import SIDES, IngestConfig
-from .reader import cut_up, list_records, median_side, no_images
-from .split import Group, InputRecord, choose, class_label_name, classify, hold_out
+from .reader import cut_into_patches, list_records, median_side, no_images
+from .split import (
+    CandidateGroup,
+    InputRecord,
+    class_label_name,
+    classify,
+    hold_out,
+    select_training,
+)
 
-_HOLDOUT = 0.1  # where nothing else gives held-out images ...
-_HOLDOUT_FROM = 100  # ... and there are at least so many images
+# The default of ingest.holdout, from so many images on, where nothing else gives held-out ones.
+_HOLDOUT = 0.1
+_HOLDOUT_FROM = 100
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """What is there, which class it has, and which of it is to be looked at."""
+    """The inputs of all sources, with their classes and the candidates for training."""
 
-    what: str  # the sources, for messages
+    title: str  # of the sources, for messages
     sources: list[Source]
-    pool: Decoders
+    pool: DecodePool
     records: list[InputRecord]  # of the sources
-    others: list[InputRecord]  # of ingest.reference; their rows come after the sources'
-    how: Preparation
+    reference_records: list[InputRecord]  # of ingest.reference; their rows come after the sources'
+    preparation: Preparation
     classes: list[str]
-    groups: list[Group]  # to train on
+    groups: list[CandidateGroup]  # to train on
 
 
 @contextlib.contextmanager
@@ -41,60 +49,75 @@ def open_inventory(
     seed: int,
     workers: int | None,
     *,
-    reading: bool = True,
+    decode_all: bool = True,
     fetching: FetchOptions | None = None,
 ) -> Iterator[Inventory]:
-    """Opens the sources and lists what is in them; they can be read as long as it is open.
+    """Opens the sources and lists their inputs, which can be read as long as the block runs.
 
-    reading: all of them will be; otherwise no decoding process is started ahead.
-    fetching: where to sources at URLs are fetched.
+    workers: see ingest. fetching: how to download sources at URLs.
+    decode_all: start the decoder processes for all inputs now.
+
+    Raises what `ingest` raises, but for errors of decoding.
     """
     workers = workers or min(16, len(os.sched_getaffinity(0)))
     with (
         pillow_limits(config.max_pixels),
         contextlib.ExitStack() as stack,
-        Decoders(workers) as pool,
+        DecodePool(workers) as pool,
     ):
-        asked = config.sources
-        key = "ingest.source" if len(asked) == 1 else "ingest.source[{}]"
+        specs = config.sources
+        key = "ingest.source" if len(specs) == 1 else "ingest.source[{}]"
         sources = [
-            stack.enter_context(open_source(item, key.format(place), fetching))
-            for place, item in enumerate(asked)
+            stack.enter_context(open_source(spec, key.format(number), fetching))
+            for number, spec in enumerate(specs)
         ]
-        what = sources[0].what if len(sources) == 1 else f"ingest.source ({len(sources)} sources)"
-        parts: list[tuple[Source, list[InputRecord]]] = []
+        title = sources[0].title if len(sources) == 1 else f"ingest.source ({len(sources)} sources)"
+        listed: list[tuple[Source, list[InputRecord]]] = []
         first = 0
-        for place, source in enumerate(sources):
-            part = list_records(source, place, first, pool)
+        for number, source in enumerate(sources):
+            part = list_records(source, number, first, pool)
             if config.patches is not None:
-                part = cut_up(part, first, config.patches.per_image, seed)
-            parts.append((source, part))
+                part = cut_into_patches(part, first, config.patches.per_image, seed)
+            listed.append((source, part))
             first += len(part)
-        records = [record for _, part in parts for record in part]
+        records = [record for _, part in listed for record in part]
         if not any(record.is_image for record in records):
-            raise no_images(what, records)
-        if reading:
-            pool.expect(len(records))
-        how = _preparation(config, sources, records, what)
-        classes = classify(parts, lambda record: not prepare([record.input], how)[0].reason)
-        choice = partial(choose, limit=config.limit, per_class=config.per_class)
-        groups = choice(records, what, fraction=config.fraction, seed=seed)
-        others = _reference(config, stack, first, pool, classes, fetching)
-        yield Inventory(what, sources, pool, records, others, how, classes, groups)
+            raise no_images(title, records)
+        if decode_all:
+            pool.start_for(len(records))
+        preparation = _preparation(config, sources, records, title)
+        is_usable = partial(_is_usable, preparation)
+        classes = classify(listed, is_usable)
+        groups = select_training(
+            records,
+            title,
+            limit=config.limit,
+            per_class=config.per_class,
+            fraction=config.fraction,
+            seed=seed,
+        )
+        reference_records = _list_reference(config, stack, first, pool, classes, fetching)
+        yield Inventory(
+            title, sources, pool, records, reference_records, preparation, classes, groups
+        )
 
 
-def _reference(
+def _is_usable(preparation: Preparation, record: InputRecord) -> bool:
+    return not decode_inputs([record.input], preparation)[0].reason
+
+
+def _list_reference(
     config: IngestConfig,
     stack: contextlib.ExitStack,
     first: int,
-    pool: Decoders,
+    pool: DecodePool,
     classes: list[str],
     fetching: FetchOptions | None,
 ) -> list[InputRecord]:
-    """The inputs of ingest.reference, with a class where the training images have it too."""
-    if config.beside is None:
+    """The inputs of ingest.reference; classes that the training images lack are left out."""
+    if config.reference_source is None:
         return []
-    source = stack.enter_context(open_source(config.beside, "ingest.reference", fetching))
+    source = stack.enter_context(open_source(config.reference_source, "ingest.reference", fetching))
     records = list_records(source, -1, first, pool)
     digits = len(classes[-1]) if classes and classes[-1].isdecimal() else 0
     for record in records:
@@ -104,12 +127,12 @@ def _reference(
 
 
 def _preparation(
-    config: IngestConfig, sources: list[Source], records: list[InputRecord], what: str
+    config: IngestConfig, sources: list[Source], records: list[InputRecord], title: str
 ) -> Preparation:
     suggested = {source.resolution for source in sources}
     side = config.resolution or (suggested.pop() if len(suggested) == 1 else None)
     if side is None:
-        median = config.patches.size if config.patches else median_side(records, what)
+        median = config.patches.size if config.patches else median_side(records, title)
         side = min(SIDES[-1], max(SIDES[0], 1 << (median.bit_length() - 1)))
     return replace(
         config.preparation(side, gray=config.colour == "gray"),
@@ -119,46 +142,45 @@ def _preparation(
     )
 
 
-def spares(config: IngestConfig, found: Inventory) -> list[InputRecord]:
-    """Images that may be held out, in name order."""
+def reference_candidates(config: IngestConfig, inventory: Inventory) -> list[InputRecord]:
+    """Images that may be held out and are no candidates for training, in name order."""
     if config.reference is not None:
-        return [record for record in found.others if record.is_image]
+        return [record for record in inventory.reference_records if record.is_image]
     if config.holdout or config.patches is not None:  # patches of one image overlap
         return []
-    left = [record for group in found.groups for record in group.left_out]
-    return sorted(left, key=lambda record: record.index)
+    rest = [record for group in inventory.groups for record in group.rest]
+    return sorted(rest, key=lambda record: record.index)
 
 
 def hold_out_share(
     config: IngestConfig, train: list[InputRecord], reference: list[InputRecord], seed: int
 ) -> tuple[list[InputRecord], list[InputRecord]]:
-    """Moves `holdout` of the training images to the reference, where it is asked for or due."""
+    """Moves a part of the training images to the reference: `holdout`, or the default."""
     share = config.holdout
     if share is None:
-        # Patches of one image overlap: those held out would not be unseen.
-        due = not reference and config.reference is None and config.patches is None
-        due = due and len(train) >= _HOLDOUT_FROM
-        share = _HOLDOUT if due else 0.0
+        # Patches of one image overlap: the network would have seen parts of held-out ones.
+        has_other = bool(reference) or config.reference is not None or config.patches is not None
+        share = 0.0 if has_other or len(train) < _HOLDOUT_FROM else _HOLDOUT
     held = hold_out(train, share, config.reference_limit, seed)
     if config.patches is not None:
-        images = {_image(record): record for record in train}
+        images = {_image_of_patch(record): record for record in train}
         chosen = hold_out(list(images.values()), share, config.reference_limit, seed)
-        names = {_image(record) for record in chosen}
-        held = {record for record in train if _image(record) in names}
+        names = {_image_of_patch(record) for record in chosen}
+        held = {record for record in train if _image_of_patch(record) in names}
     kept = [record for record in train if record not in held]
     return kept, reference + [record for record in train if record in held]
 
 
-def _image(record: InputRecord) -> tuple[int, str]:
-    """Of which image a patch is."""
+def _image_of_patch(record: InputRecord) -> tuple[int, str]:
+    """Source and name of the image that a patch is cut from."""
     return record.source, record.input.name.rpartition("#")[0]
 
 
-def keep_apart(found: Inventory, out: Path) -> None:
+def refuse_output_in_source(inventory: Inventory, out: Path) -> None:
     """Raises ConfigError where the corpus would become an input of the next run."""
-    for source in found.sources:
+    for source in inventory.sources:
         if source.folder is not None and out.resolve().is_relative_to(source.folder):
             raise ConfigError(
-                f"The corpus is to be written to {out}, which lies inside {source.what}: what a run"
-                " writes would be its input the next time. Put the run folder elsewhere."
+                f"The corpus is to be written to {out}, which lies inside {source.title}: the next"
+                " run would read it as input. Put the run folder elsewhere."
             )

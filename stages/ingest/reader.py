@@ -1,4 +1,4 @@
-"""reading: inputs are looked at and decoded, what is bad or double is told apart."""
+"""Decodes inputs and sorts out bad ones, duplicates, and files that are no images."""
 
 import hashlib
 import statistics
@@ -11,75 +11,77 @@ from numpy.typing import NDArray
 from ...manifests.errors import InputError
 from ...manifests.plan.random_streams import image_seed, stream
 from ..common.progress import Advance
-from ..corpus.store import Staging
 from ..images.decode import Decoded, Preparation, side_in_header
-from ..images.decode_pool import Decoders
+from ..images.decode_pool import DecodePool
 from ..images.input import Input
+from ..images.pixel_file import PixelFile
 from ..sources.base import Source
 from ..sources.folders import read_head
-from .split import Group, InputRecord
+from .config import MaxBad
+from .split import CandidateGroup, InputRecord
 
-_HEADERS = 64  # read to find the usual size
-_HEAD = 1 << 20  # bytes of a file of unknown kind that are read
+_HEADERS = 64  # that are read to find the usual size
+_HEAD_BYTES = 1 << 20  # of a file of unknown kind, that are read
 _LISTED = 10  # bad inputs that an error names
+_INSPECT = "inspect"  # neither hidden nor named like an image: its content decides
 
 
-def list_records(source: Source, place: int, first: int, pool: Decoders) -> list[InputRecord]:
-    """A record for every input of the source at `place`, numbered from `first`.
+def list_records(source: Source, number: int, first: int, pool: DecodePool) -> list[InputRecord]:
+    """A record for every input of the source `number`, with indices from `first` on.
 
     What is no image has its reason. A name that claims to be an image is believed until it is
-    decoded; any other file is looked into, so that photos without an extension count and a README
-    does not.
+    decoded. Of any other file the head is read, so that photos without an extension count and a
+    README does not.
     """
-    claims = [_claim(item) for item in source.inputs]
-    unclear = [
-        item for item, claim in zip(source.inputs, claims, strict=True) if claim == "look inside"
-    ]
-    sides = pool.map(_side_of_unknown, unclear)
+    checks = [_check_name(item) for item in source.inputs]
+    unknown = [item for item, check in zip(source.inputs, checks, strict=True) if check == _INSPECT]
+    sides = pool.map(_side_of_unknown, unknown)
     records = []
-    for index, (item, claim) in enumerate(zip(source.inputs, claims, strict=True), first):
-        reason: str | None = claim
-        if claim == "look inside":
+    for index, (item, check) in enumerate(zip(source.inputs, checks, strict=True), first):
+        reason: str | None = check
+        if check == _INSPECT:
             reason = None if next(sides) is not None else "not an image"
-        records.append(InputRecord(index, place, item, is_image=reason is None, reason=reason))
+        records.append(InputRecord(index, number, item, is_image=reason is None, reason=reason))
     return records
 
 
 def _side_of_unknown(item: Input) -> int | None:
-    """From the file's head: a film beside the images is not read whole to find that it is none."""
+    """Short side in the header. Of a file only the head is read: it may be a film."""
     if item.path is not None:
-        return side_in_header(partial(read_head, item.path, _HEAD))
+        return side_in_header(partial(read_head, item.path, _HEAD_BYTES))
     return side_in_header(item.read)
 
 
-def cut_up(records: list[InputRecord], first: int, per_image: int, seed: int) -> list[InputRecord]:
-    """`per_image` records in place of every image, each a patch at a seeded place; renumbered.
+def cut_into_patches(
+    records: list[InputRecord], first: int, per_image: int, seed: int
+) -> list[InputRecord]:
+    """Replaces every image by `per_image` records, each a random patch; indices from `first` on.
 
-    The places depend on name and seed alone, so that more patches begin with the same ones.
+    The positions depend on name and seed alone, so a larger `per_image` begins with the same ones.
     """
-    found: list[InputRecord] = []
+    patches: list[InputRecord] = []
     for record in records:
         if not record.is_image:
-            found.append(replace(record, index=first + len(found)))
+            patches.append(replace(record, index=first + len(patches)))
             continue
         random = stream(image_seed(seed, f"{record.source}/{record.input.name}"), "patches")
         for number, (left, top) in enumerate(random.random((per_image, 2)).tolist()):
             name = f"{record.input.name}#{number:04d}"
             patch = replace(record.input, name=name, patch=(left, top), declared_image=True)
-            found.append(replace(record, index=first + len(found), input=patch))
-    return found
+            patches.append(replace(record, index=first + len(patches), input=patch))
+    return patches
 
 
-def _claim(item: Input) -> str | None:
-    """None for an image by name, else why it is none, or "look inside"."""
+def _check_name(item: Input) -> str | None:
+    """None for an image by its name, else the reason why it is none, or _INSPECT."""
     if item.hidden:
         return "hidden file"
     if item.claims_image:
         return None
-    return item.refused or "look inside"
+    return item.refused or _INSPECT
 
 
-def median_side(records: list[InputRecord], what: str) -> int:
+def median_side(records: list[InputRecord], title: str) -> int:
     """Median of the short sides in pixels, from at most 64 headers spread evenly over the names.
 
     Raises:
@@ -89,123 +91,126 @@ def median_side(records: list[InputRecord], what: str) -> int:
     some = images[:: -(-len(images) // _HEADERS)] if images else []
     sides = [side for record in some if (side := side_in_header(record.input.read))]
     if not sides:
-        raise no_images(what, records)
+        raise no_images(title, records)
     return statistics.median_low(sides)
 
 
 @dataclass
-class Tally:
-    """Counts the good and the bad images of one source, and says when it is enough."""
+class BadInputLimit:
+    """Counts the good and the bad images of one source; stops the run at ingest.max_bad."""
 
-    what: str  # the source, for messages
-    in_a_row_limit: int  # so many bad ones in a row stop the run
-    fraction_limit: float  # more than this part of those that were read stops it
+    title: str  # of the source, for messages
+    limits: MaxBad
     good: int = 0
     bad: list[InputRecord] = field(default_factory=list)
-    in_a_row: int = 0
+    consecutive: int = 0  # bad ones since the last good one
 
-    def add(self, record: InputRecord, readable: bool) -> None:
-        """Raises InputError at the last straw; names the first bad ones."""
-        if readable:
+    def count(self, record: InputRecord, is_good: bool) -> None:
+        """Raises InputError, which names the first bad ones, if too many in a row are bad."""
+        if is_good:
             self.good += 1
-            self.in_a_row = 0
+            self.consecutive = 0
             return
         self.bad.append(record)
-        self.in_a_row += 1
-        if self.in_a_row >= self.in_a_row_limit:
-            raise self._error(f"{self.in_a_row} in a row")
+        self.consecutive += 1
+        if self.consecutive >= self.limits.consecutive:
+            raise self._error(f"{self.consecutive} in a row")
 
-    def conclude(self) -> None:
-        """Once all is read: raises InputError if too large a part was bad."""
-        if len(self.bad) > self.fraction_limit * (self.good + len(self.bad)):
-            raise self._error(f"more than a part of {self.fraction_limit:g}")
+    def check_fraction(self) -> None:
+        """Once all are read: raises InputError if too large a part of them is bad."""
+        if len(self.bad) > self.limits.fraction * (self.good + len(self.bad)):
+            raise self._error(f"more than a part of {self.limits.fraction:g}")
 
     def _error(self, rule: str) -> InputError:
         return InputError(
-            f"{self.what}: {len(self.bad)} of {len(self.bad) + self.good} images read are bad,"
-            f" {rule}; ingest.max_bad stops there. The first are:{_named(self.bad)}\nMend or remove"
-            " them, or raise ingest.max_bad.consecutive or ingest.max_bad.fraction."
+            f"{self.title}: {len(self.bad)} of {len(self.bad) + self.good} images read are bad,"
+            f" {rule}; ingest.max_bad stops there. The first are:{_reasons_of(self.bad)}\nMend or"
+            " remove them, or raise ingest.max_bad.consecutive or ingest.max_bad.fraction."
         )
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Decodes records into the staging file until enough of them are good."""
+    """Decodes records into the PixelFile until enough of them are good."""
 
-    pool: Decoders
-    how: Preparation
-    staging: Staging
+    pool: DecodePool
+    preparation: Preparation
+    pixel_file: PixelFile
     keep_duplicates: bool
-    refused: frozenset[str] = frozenset()  # hashes of files and pixels that were forgotten
-    seen: dict[str, InputRecord] = field(
-        default_factory=dict
-    )  # the first record of every pixel hash
+    forgotten: frozenset[str] = frozenset()  # sha256 of files and pixels that must not come back
+    first_with_pixels: dict[str, InputRecord] = field(default_factory=dict)  # by pixel_sha256
 
     def read(
-        self, groups: list[Group], tally: Tally, advance: Advance, *, held_out: bool = False
+        self,
+        groups: list[CandidateGroup],
+        limit: BadInputLimit,
+        advance: Advance,
+        *,
+        held_out: bool = False,
     ) -> list[InputRecord]:
-        """Reads until every group has what it wants or is used up; the good ones by index.
+        """Reads until every group has the images it needs or is used up; the good ones by index.
 
         Which records are read does not depend on timing: a round reads exactly as many as are
-        still wanted, the next one replaces those that were bad or double.
-        held_out: what has the pixels of a training image is not taken, whatever the option says.
+        needed, and the next one replaces those that were bad or duplicates.
+        held_out: an image with the pixels of a training image is dropped, whatever the option says.
 
         Raises:
             InputError: too many in a row are bad.
         """
         good: list[InputRecord] = []
-        trained = set(self.seen) if held_out else set()
+        trained = set(self.first_with_pixels) if held_out else set()
         rounds = 0
-        while batch := [(record, group) for group in groups for record in group.take()]:
+        while batch := [(record, group) for group in groups for record in group.next_batch()]:
             batch.sort(key=lambda pair: pair[0].index)
-            results = self.pool.prepare([record.input for record, _ in batch], self.how)
+            results = self.pool.decode([record.input for record, _ in batch], self.preparation)
             for (record, group), decoded in zip(batch, results, strict=True):
-                is_good = self._settle(record, decoded, trained)
-                was_read = is_good or record.twin is not None or record.forgotten
-                tally.add(record, was_read or decoded.policy)
-                if is_good:
+                is_stored = self._store_if_good(record, decoded, trained)
+                is_readable = is_stored or record.duplicate_of is not None or record.forgotten
+                limit.count(record, is_readable or decoded.excluded)
+                if is_stored:
                     good.append(record)
-                    group.wanted -= 1
+                    group.needed -= 1
                 if rounds == 0:  # replacements were not in the total
                     advance(1)
             rounds += 1
         return sorted(good, key=lambda record: record.index)
 
-    def _settle(self, record: InputRecord, decoded: Decoded, trained: set[str]) -> bool:
-        """Puts the pixels away and keeps the facts; True if they are wanted."""
+    def _store_if_good(self, record: InputRecord, decoded: Decoded, trained: set[str]) -> bool:
+        """Moves the pixels to the PixelFile, the other results to the record; False if dropped."""
         record.decoded, record.reason = decoded, decoded.reason
         pixels, decoded.pixels = decoded.pixels, None
         if pixels is None or decoded.pixel_sha256 is None:
             return False
-        if self.refused and self.refused & _hashes(decoded, pixels):
+        if self.forgotten and self.forgotten & _content_hashes(decoded, pixels):
             record.forgotten = True
             return False
-        first = self.seen.setdefault(decoded.pixel_sha256, record)
+        first = self.first_with_pixels.setdefault(decoded.pixel_sha256, record)
         if first is not record and (decoded.pixel_sha256 in trained or not self.keep_duplicates):
-            record.twin = first.input.name
+            record.duplicate_of = first.input.name
             return False
-        record.slot = self.staging.append(pixels)
+        record.pixel_index = self.pixel_file.append(pixels)
         return True
 
 
-def _hashes(decoded: Decoded, pixels: NDArray[np.uint8]) -> set[str | None]:
-    """Of the file, of the pixels, and of one channel: a corpus that is all gray keeps one."""
+def _content_hashes(decoded: Decoded, pixels: NDArray[np.uint8]) -> set[str | None]:
+    """Of the file, of the pixels, and of one channel, which is all that a gray corpus keeps."""
     gray = hashlib.sha256(pixels[..., :1].tobytes()).hexdigest() if decoded.gray else None
     return {decoded.sha256, decoded.pixel_sha256, gray}
 
 
-def no_images(what: str, records: list[InputRecord]) -> InputError:
+def no_images(title: str, records: list[InputRecord]) -> InputError:
+    """The error for a source none of whose files is an image."""
     if not records:
         return InputError(
-            f"{what} is empty. Name a source that holds images (ingest.source, ingest.path)."
+            f"{title} is empty. Name a source that holds images (ingest.source, ingest.path)."
         )
     return InputError(
-        f"{what} has {len(records)} files and none is an image:{_named(records)}\n"
+        f"{title} has {len(records)} files and none is an image:{_reasons_of(records)}\n"
         "Name the folder that holds the images (ingest.source, ingest.path)."
     )
 
 
-def _named(records: list[InputRecord]) -> str:
-    lines = [f"\n  {record.input.name}: {record.why_not}" for record in records[:_LISTED]]
+def _reasons_of(records: list[InputRecord]) -> str:
+    lines = [f"\n  {record.input.name}: {record.rejection}" for record in records[:_LISTED]]
     more = len(records) - _LISTED
     return "".join(lines) + (f"\n  and {more} more" if more > 0 else "")

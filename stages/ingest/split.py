@@ -1,6 +1,6 @@
-"""selection: which inputs train, which are held out, and which class they have.
+"""Splits the inputs into training and held-out images, and gives each its class.
 
-Every draw is seeded and looks at names and classes only, never at the order of work.
+Every draw is seeded and depends on names and classes alone, never on the order of work.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from ..images.decode import Decoded
 from ..images.input import Input, Label
 from ..sources.base import SPLITS, Source
 
-_KEPT_PER_CLASS = 2  # never held out: an image needs a partner of its class
+_MIN_TRAIN_PER_CLASS = 2  # never held out: an image needs a partner of its class
 _LISTED = 5  # folders that an error names
 
 
@@ -28,33 +28,34 @@ class InputRecord:
     input: Input
     is_image: bool  # by name or by content; whether it can be used is known once it is decoded
     class_name: str | None = None
-    decoded: Decoded | None = None  # without its pixels, which are in the staging file
-    slot: int | None = None  # place in the staging file, if it is good
-    reason: str | None = None  # why it is rejected
-    twin: str | None = None  # the name of an earlier image with the same pixels
+    decoded: Decoded | None = None  # without its pixels, which are in the PixelFile
+    pixel_index: int | None = None  # of its pixels in the PixelFile, if it is good
+    reason: str | None = None  # why it is rejected, once it was read
+    duplicate_of: str | None = None  # the name of an earlier image with the same pixels
     forgotten: bool = False  # removed on request: it leaves a row without a name
 
     @property
-    def why_not(self) -> str | None:
+    def rejection(self) -> str | None:
+        """Why it cannot be used; None as long as nothing speaks against it."""
         return self.reason or self.input.refused
 
     @property
     def pixel_sha256(self) -> str | None:
         return self.decoded.pixel_sha256 if self.decoded else None
 
-    def row(self, left_out: str, class_ids: dict[str | None, int]) -> dict[str, Any]:
-        """Its row of sources.parquet as long as nobody takes it, with all that is known of it.
+    def row(self, unused_reason: str, class_ids: dict[str | None, int]) -> dict[str, Any]:
+        """Its row of sources.parquet if it neither trains nor is held out.
 
-        left_out: the reason of a good one.
+        unused_reason: the reason in the row if nothing is wrong with it.
         """
         if self.forgotten:
             return self._tombstone()
         facts = self.decoded or Decoded()
-        status, reason = "unused", left_out
-        if self.why_not:
-            status, reason = "rejected", self.why_not
-        elif self.twin is not None:
-            status, reason = "duplicate", f"same pixels as {self.twin}"
+        status, reason = "unused", unused_reason
+        if self.rejection:
+            status, reason = "rejected", self.rejection
+        elif self.duplicate_of is not None:
+            status, reason = "duplicate", f"same pixels as {self.duplicate_of}"
         return {
             "index": self.index,
             "source": self.source,
@@ -76,7 +77,7 @@ class InputRecord:
         }
 
     def _tombstone(self) -> dict[str, Any]:
-        """Hashes alone, so that it is known again."""
+        """The hashes alone, by which it is recognised."""
         assert self.decoded is not None
         return dict.fromkeys(SOURCES.names) | {
             "index": self.index,
@@ -90,42 +91,43 @@ class InputRecord:
 
 
 @dataclass
-class Group:
-    """Records of which `wanted` good ones are to be found, in this order; bad ones are replaced."""
+class CandidateGroup:
+    """Records to read, in order, until `needed` of them are good: later ones replace bad ones."""
 
-    order: list[InputRecord]
-    wanted: int  # counted down with every good one
-    taken: int = 0
+    candidates: list[InputRecord]
+    needed: int  # good ones still to be found
+    position: int = 0  # of the next candidate
 
-    def take(self) -> list[InputRecord]:
-        """The next records to read: as many as are still wanted, empty when done or used up."""
-        batch = self.order[self.taken : self.taken + self.wanted]
-        self.taken += len(batch)
+    def next_batch(self) -> list[InputRecord]:
+        """The next records to read: as many as are needed; empty when done or used up."""
+        batch = self.candidates[self.position : self.position + self.needed]
+        self.position += len(batch)
         return batch
 
     @property
-    def left_out(self) -> list[InputRecord]:
-        return self.order[self.taken :]
+    def rest(self) -> list[InputRecord]:
+        """Candidates that were not read."""
+        return self.candidates[self.position :]
 
 
 def classify(
-    found: list[tuple[Source, list[InputRecord]]], usable: Callable[[InputRecord], bool]
+    sources: list[tuple[Source, list[InputRecord]]], usable: Callable[[InputRecord], bool]
 ) -> list[str]:
     """Gives every image its class and returns the names of the classes in order; [] without.
 
-    Numbers are spelled with leading zeros, so that the order of the names is theirs. One source
-    that has an order of its own, as a Hugging Face ClassLabel, keeps it.
-    usable: decodes a record; asked only where some images have a class and others have none.
+    Numbers get leading zeros, so that names sort as the numbers do. One source that has an order
+    of its own, as a Hugging Face ClassLabel, keeps it.
+    usable: decodes a record; called only where some images have a class and others have none.
 
     Raises:
         ConfigError: usable images with a class and without; folders that are splits.
     """
     numbers = [
-        item.label for source, _ in found for item in source.inputs if isinstance(item.label, int)
+        item.label for source, _ in sources for item in source.inputs if isinstance(item.label, int)
     ]
     digits = len(str(max(numbers, default=0)))
     with_classes, without = [], []
-    for source, records in found:
+    for source, records in sources:
         images = [record for record in records if record.is_image]
         _name_classes(source, images, digits, usable)
         if any(record.class_name is not None for record in images):
@@ -134,12 +136,12 @@ def classify(
             without.append(source)
     if with_classes and without:
         raise ConfigError(
-            f"{with_classes[0].what} has classes and {without[0].what} has none. Give that one a"
+            f"{with_classes[0].title} has classes and {without[0].title} has none. Give that one a"
             " class, as in source: [{source: ..., label: NAME}], or set ingest.classes: none."
         )
     names = {
         record.class_name
-        for _, records in found
+        for _, records in sources
         for record in records
         if record.is_image and record.class_name is not None
     }
@@ -161,71 +163,75 @@ def _name_classes(
 ) -> None:
     for record in images:
         record.class_name = class_label_name(record.input.label, digits)
-    loose = [record for record in images if record.class_name is None]
-    nested = [record for record in images if record.class_name is not None]
-    folders = sorted({record.class_name or "" for record in nested})
+    unlabelled = [record for record in images if record.class_name is None]
+    labelled = [record for record in images if record.class_name is not None]
+    folders = sorted({record.class_name or "" for record in labelled})
     if len(folders) > 1 and SPLITS.issuperset(map(str.lower, folders)):
         raise ConfigError(
-            f"{source.what} has the folders {', '.join(folders)}: parts of a dataset, not classes."
+            f"{source.title} has the folders {', '.join(folders)}: parts of a dataset, not classes."
             f" Name the one to train on, as in ingest.path: {min(folders, key=_not_train)}, and"
             " another one in ingest.reference, or take all images as one set with ingest.classes:"
             " none."
         )
-    if not (loose and nested):
+    if not (unlabelled and labelled):
         return
-    # A broken file among the class folders, or below unlabelled images, is no mixture.
-    good = next(filter(usable, loose), None)
-    other = next(filter(usable, nested), None) if good else None
-    if good and other:
+    # Damaged files beside the class folders, or in folders beside plain images, do not count.
+    good = next(filter(usable, unlabelled), None)
+    if good and any(map(usable, labelled)):
         more = ", ..." if len(folders) > _LISTED else ""
         raise ConfigError(
-            f"{source.what} has {len(loose)} images directly in it, without a class"
-            f" ({good.input.name!r}), and {len(nested)} in {len(folders)} classes"
+            f"{source.title} has {len(unlabelled)} images directly in it, without a class"
+            f" ({good.input.name!r}), and {len(labelled)} in {len(folders)} classes"
             f" ({', '.join(folders[:_LISTED])}{more}): are those classes? Then give the others one;"
             " else set ingest.classes: none, or name a folder with ingest.path."
         )
     if good:
-        for record in nested:
+        for record in labelled:
             record.class_name = None
 
 
-def choose(
+def select_training(
     records: Iterable[InputRecord],
-    what: str,
+    title: str,
     *,
     limit: int | None,
     per_class: int | None,
     fraction: float | None,
     seed: int,
-) -> list[Group]:
-    """The training images to look for, in groups; without any of the options, all of them.
+) -> list[CandidateGroup]:
+    """The candidates for training, in groups; without any of the options, all images in one.
+
+    title: of the sources, for messages. limit, per_class, fraction, seed: as in IngestConfig.
 
     Raises:
         ConfigError: per_class, and there are no classes.
     """
     images = [record for record in records if record.is_image]
     if per_class is None and fraction is None:
-        return [Group(images, len(images) if limit is None else limit)]
+        return [CandidateGroup(images, len(images) if limit is None else limit)]
     classes: dict[str | None, list[InputRecord]] = {}
     for record in images:
         classes.setdefault(record.class_name, []).append(record)
     if per_class is not None:
         if images and classes.keys() == {None}:
             raise ConfigError(
-                f"ingest.per_class is {per_class}, and {what} has no classes: its images lie in one"
-                " folder. Use ingest.limit, or sort the images into a folder per class."
+                f"ingest.per_class is {per_class}, and {title} has no classes: its images lie in"
+                " one folder. Use ingest.limit, or sort the images into a folder per class."
             )
-        return [Group(members, per_class) for members in classes.values()]
+        return [CandidateGroup(members, per_class) for members in classes.values()]
     assert fraction is not None
     return [
-        Group(shuffled(members, seed, f"fraction/{name}"), max(1, round(fraction * len(members))))
+        CandidateGroup(
+            shuffled(members, seed, f"fraction/{name}"), max(1, round(fraction * len(members)))
+        )
         for name, members in classes.items()
     ]
 
 
 def shuffled(records: list[InputRecord], seed: int, purpose: str) -> list[InputRecord]:
+    """A seeded permutation; another `purpose` gives another one."""
     order = stream(image_seed(seed, "ingest"), purpose).permutation(len(records))
-    return [records[place] for place in order]
+    return [records[index] for index in order]
 
 
 def hold_out(records: list[InputRecord], share: float, at_most: int, seed: int) -> set[InputRecord]:
@@ -241,9 +247,9 @@ def hold_out(records: list[InputRecord], share: float, at_most: int, seed: int) 
     free = [
         record
         for name, members in classes.items()
-        for record in shuffled(members, seed, f"holdout/{name}")[_KEPT_PER_CLASS:]
+        for record in shuffled(members, seed, f"holdout/{name}")[_MIN_TRAIN_PER_CLASS:]
         if copies[record.pixel_sha256 or ""] < 2
     ]
     count = min(round(share * len(records)), at_most, len(free))
-    # Class after class, at equal distances: every class gives its share, to within one image.
-    return {free[(2 * place + 1) * len(free) // (2 * count)] for place in range(count)}
+    # `free` is sorted by class: equal distances take each class's share, to within one image.
+    return {free[(2 * step + 1) * len(free) // (2 * count)] for step in range(count)}

@@ -1,11 +1,12 @@
-"""What inputs there are in a source, and how their bytes are read. Nothing is extracted.
+"""Lists the inputs of a source, whatever holds them, and reads their bytes. Nothing is extracted.
 
-base      Input and Source                   opening  which kind a source is
-folders   files below a folder               zips     members of a zip
-tars      members of tars, WebDataset shards tables   rows of Parquet and Arrow files
-arrays    HDF5 arrays, LMDB values           labels   StyleGAN's dataset.json
-bundled   digits and faces                  objects  whatever lies at a URL, fetched
+base      Source, SourceFile and helpers     open         detects what kind a source is
+folders   files below a folder               zips         members of a zip
+tars      members of tars, WebDataset shards tables       rows of Parquet and Arrow files
+arrays    HDF5 arrays, LMDB values           numpy_files  arrays of .npz and .npy files
+labels    StyleGAN's dataset.json            bundled      digits, faces, pair
+remote    sources at URLs, downloaded
 
-Readers are plain functions of a path and a place in it (functools.partial), so that a decoding
-process can be sent one: this package imports no more than it must.
+What reads an input is a plain function of a path and a place in it (functools.partial), so that a
+decoder process can be sent one: this package imports no more than it must.
 """

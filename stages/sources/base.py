@@ -1,16 +1,21 @@
-"""An input is one image that can be read; a source is a list of them, in order.
+"""Source, a list of inputs in order, and what every kind of source needs to make one.
 
-Everything that is a file has a place in the list: what must not be opened (a link that leaves the
-folder, a pipe) says so in `refused`.
+Every file has a place in the list: one that must not be opened (a link that leaves the folder, a
+pipe) is an input whose `refused` says why.
 """
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
 from ..images.decode import Unusable
-from ..images.input import Input
+from ..images.input import Input, Label
 
 MAX_INPUT_BYTES = 256 << 20  # of one input, uncompressed: what a worker holds in memory
 _NAMED = 10  # how many names an error lists
@@ -23,16 +28,33 @@ SPLITS = {"train", "training", "val", "valid", "validation", "dev", "test", "tes
 class Source:
     """An open source; inputs are in the order of their names, or of their rows."""
 
-    what: str  # for messages: "the zip /data/cats.zip"
+    title: str  # for messages: "the zip /data/cats.zip"
     inputs: list[Input]
     folder: Path | None = None  # its real path, if it is one
     resolution: int | None = None  # side in pixels, where the source suggests one
     classes: tuple[str, ...] = ()  # names in the order of the source's own labels, if it has them
 
 
-def by_folder(inputs: list[Input]) -> list[Input]:
-    """The same, each with its folder as its class: see folder_labels."""
-    labels = folder_labels(inputs, [item.name for item in inputs])
+class SourceFile(NamedTuple):
+    """A file of a source. A hashable key for caches of open files.
+
+    Size and time belong to it: another file at the same path is another key.
+    """
+
+    path: str
+    size: int  # bytes
+    mtime_ns: int
+    shown: str  # for messages: the path, or the URL that the file was fetched from
+
+
+def source_file(path: str, shown: str | None = None) -> SourceFile:
+    """The file as it is now. Raises OSError where there is none."""
+    state = os.stat(path)
+    return SourceFile(path, state.st_size, state.st_mtime_ns, shown or path)
+
+
+def with_labels(inputs: Sequence[Input], labels: Sequence[Label | None]) -> list[Input]:
+    """The inputs, each with its label."""
     return [replace(item, label=label) for item, label in zip(inputs, labels, strict=True)]
 
 
@@ -56,13 +78,13 @@ def folder_labels(inputs: list[Input], names: list[str]) -> list[str | None]:
     return [(name.split("/")[:-1] + [None] * (depth + 1))[depth] for name in names]
 
 
-def sort(inputs: Iterable[Input]) -> list[Input]:
-    """By the code points of the names."""
+def sort_by_name(inputs: Iterable[Input]) -> list[Input]:
+    """In the order of the names' code points."""
     return sorted(inputs, key=lambda item: item.name)
 
 
-def as_text(name: str) -> str:
-    """A file name that was not valid Unicode, as text that can be stored: \\udcff spelled out."""
+def storable_name(name: str) -> str:
+    """A file name as valid Unicode: bytes that are none are written out, as \\udcff."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -70,8 +92,8 @@ class TooLarge(Unusable):
     """An input above MAX_INPUT_BYTES: it is not held in memory."""
 
 
-def capped(data: bytes) -> bytes:
-    """`data`, of which no more than a byte beyond the limit may have been read.
+def check_size(data: bytes) -> bytes:
+    """Returns `data`, of which at most one byte more than MAX_INPUT_BYTES was read.
 
     Raises:
         TooLarge: it is above MAX_INPUT_BYTES.
@@ -81,20 +103,28 @@ def capped(data: bytes) -> bytes:
     return data
 
 
-def nothing() -> bytes:
-    """What is read of a refused input."""
+def read_refused() -> bytes:
+    """Stands for the reading of a refused input; raises Unusable."""
     raise Unusable("must not be read")
 
 
-def relative(path: str | None) -> str:
+def encode_netpbm(pixels: NDArray[np.uint8]) -> bytes:
+    """uint8 (H, W, 1 or 3) -> a binary PGM or PPM: the bytes of an image that had no file."""
+    height, width, channels = pixels.shape
+    kind = "P6" if channels == 3 else "P5"
+    return f"{kind}\n{width} {height}\n255\n".encode() + pixels.tobytes()
+
+
+def clean_path(path: str | None) -> str:
     """ "/a//b/" -> "a/b"; empty for the root itself."""
     return "/".join(part for part in (path or "").split("/") if part not in ("", "."))
 
 
-def no_such_path(path: str, what: str, folders: Iterable[str]) -> ConfigError:
+def no_such_folder(path: str, title: str, folders: Iterable[str]) -> ConfigError:
+    """The error for an ingest.path that is not in the source; `folders`: those at its top."""
     there = sorted(set(folders))
     more = f" and {len(there) - _NAMED} more" if len(there) > _NAMED else ""
     found = ", ".join(there[:_NAMED]) + more if there else "no folders at all"
     return ConfigError(
-        f"ingest.path is {path!r}, and {what} has no such folder. At its top there are: {found}."
+        f"ingest.path is {path!r}, and {title} has no such folder. At its top there are: {found}."
     )

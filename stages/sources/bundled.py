@@ -1,4 +1,4 @@
-"""Small real sets that come with packages: nothing is fetched."""
+"""The bundled sources digits, faces and pair, from packages: nothing is downloaded."""
 
 from functools import partial
 from pathlib import Path
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from ...manifests.errors import ConfigError
 from ...manifests.extras import require
 from ..images.input import Input
-from .base import Source
+from .base import Source, encode_netpbm
 from .folders import file_input
 
 BUNDLED = ("digits", "faces", "pair")
-# Which package each comes with.
+# The package that each comes with.
 PACKAGES = {"digits": "scikit-learn", "faces": "scikit-image", "pair": "scikit-image"}
 _DIGITS_LICENSE = "CC-BY-4.0"  # UCI, Optical Recognition of Handwritten Digits
 
@@ -32,16 +32,20 @@ def digits() -> Source:
     """1,797 scans of handwritten digits, 8x8 gray 0..16, ten classes, in scikit-learn's order."""
     data = require("sklearn.datasets", "demo", "ingest.source: digits").load_digits()
     inputs = [
-        Input(f"{place:04d}.pgm", partial(_pgm, scan / 16), None, str(label), _DIGITS_LICENSE)
-        for place, (scan, label) in enumerate(zip(data.images, data.target, strict=True))
+        Input(
+            f"{number:04d}.pgm", partial(_encode_pgm, scan / 16), None, str(label), _DIGITS_LICENSE
+        )
+        for number, (scan, label) in enumerate(zip(data.images, data.target, strict=True))
     ]
     return Source("the bundled 'digits'", inputs, resolution=8)
 
 
 def faces() -> Source:
-    """The first 100 of 200 crops, 25x25 gray 0..1: the faces; the others show none."""
+    """The first 100 of 200 crops, 25x25 gray 0..1: these are faces, the others are not."""
     crops = require("skimage.data", "demo", "ingest.source: faces").lfw_subset()[:100]
-    inputs = [Input(f"{place:03d}.pgm", partial(_pgm, crop)) for place, crop in enumerate(crops)]
+    inputs = [
+        Input(f"{number:03d}.pgm", partial(_encode_pgm, crop)) for number, crop in enumerate(crops)
+    ]
     return Source("the bundled 'faces'", inputs, resolution=24)
 
 
@@ -55,8 +59,6 @@ def pair() -> Source:
     return Source("the bundled 'pair'", inputs)
 
 
-def _pgm(values: NDArray[np.floating[Any]]) -> bytes:
+def _encode_pgm(values: NDArray[np.floating[Any]]) -> bytes:
     """[0, 1] (H, W) -> a binary PGM, whose bytes no version of any library can change."""
-    height, width = values.shape
-    pixels: NDArray[np.uint8] = np.rint(values * 255).astype(np.uint8)
-    return f"P5\n{width} {height}\n255\n".encode() + pixels.tobytes()
+    return encode_netpbm(np.rint(values[..., None] * 255).astype(np.uint8))

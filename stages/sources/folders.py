@@ -1,4 +1,4 @@
-"""Files below a folder: found by a walk, and read within bounds."""
+"""Lists the files below a folder and reads files of the disk, or parts of them."""
 
 import contextlib
 import os
@@ -14,44 +14,38 @@ from ..images.input import Input, Label
 from .base import (
     MAX_INPUT_BYTES,
     Source,
-    as_text,
-    by_folder,
-    capped,
-    no_such_path,
-    nothing,
-    relative,
-    sort,
+    check_size,
+    clean_path,
+    no_such_folder,
+    read_refused,
+    sort_by_name,
+    storable_name,
 )
-from .labels import LABELS, has_labels, labelled, read_table
+from .labels import source_of_files
 
 
 def find_folder(top: Path, path: str | None) -> Path:
     """The folder `path` inside `top`. Raises ConfigError where there is none."""
-    inside = relative(path)
+    inside = clean_path(path)
     root = top / inside
     if ".." in inside.split("/") or not root.is_dir():
-        names = [as_text(entry.name) for entry in os.scandir(top) if entry.is_dir()]
-        raise no_such_path(str(path), f"the folder {top}", names)
+        names = [storable_name(entry.name) for entry in os.scandir(top) if entry.is_dir()]
+        raise no_such_folder(str(path), f"the folder {top}", names)
     return root
 
 
-def open_folder(root: Path, fence: Path, classes: bool) -> Source:
-    """Every file below `root`; links count only if they stay inside `fence`."""
-    table = read_file(str(root / LABELS)) if (root / LABELS).is_file() else b""
-    found = as_source(f"the folder {root}", sort(_inputs(root, str(fence))), classes, table)
-    return replace(found, folder=root)
+def open_folder(root: Path, boundary: Path, classes: bool) -> Source:
+    """Every file below `root`; links count only if they stay inside the folder `boundary`.
 
-
-def as_source(what: str, inputs: list[Input], classes: bool, table: bytes | None = None) -> Source:
-    """Files that lie in folders, with the classes that dataset.json (`table`) or these give."""
-    if classes:
-        table = read_table(inputs, what) if table is None else table
-        inputs = labelled(inputs, table, what) if has_labels(table) else by_folder(inputs)
-    return Source(what, inputs)
+    Raises:
+        ConfigError: a dataset.json that labels do not come from (with `classes`).
+    """
+    inputs = sort_by_name(_list_files(root, str(boundary)))
+    return replace(source_of_files(f"the folder {root}", inputs, classes), folder=root)
 
 
 class FolderEntry(NamedTuple):
-    """What `walk` finds below a folder."""
+    """A file or folder that `walk` finds."""
 
     name: str  # below the root, "/" between its parts, as the system has it
     path: str
@@ -64,8 +58,8 @@ class FolderEntry(NamedTuple):
 def walk(root: Path, *, follow_links: bool) -> Iterator[FolderEntry]:
     """Every file and folder below `root`, in no order; an unreadable root has the name "".
 
-    follow_links: a link is what it leads to, and a folder is entered through it unless that is a
-    folder above it; one that leads nowhere stays a link. Otherwise every link is one.
+    follow_links: a link counts as its target, and a link to a folder is entered unless that is a
+    folder above it; a link that leads nowhere is of the kind "link". Without it, every link is.
     """
     pending: list[tuple[str, str, bool, tuple[str, ...]]] = [("", str(root), False, ())]
     while pending:
@@ -95,7 +89,7 @@ def _kind(
     link = entry.is_symlink()
     if link and not follow_links:
         return "link"
-    with contextlib.suppress(OSError):  # a link whose target may not be asked about
+    with contextlib.suppress(OSError):  # a link whose target is not accessible
         if entry.is_dir():
             return "folder"
         if entry.is_file():
@@ -103,29 +97,29 @@ def _kind(
     return "link" if link else "special"
 
 
-def _inputs(root: Path, fence: str) -> Iterator[Input]:
-    """The inputs below `root`; what must not be opened says why."""
+def _list_files(root: Path, boundary: str) -> Iterator[Input]:
+    """An input for every file below `root`; those that must not be opened have the reason."""
     for entry in walk(root, follow_links=False):
-        name = as_text(entry.name)
+        name = storable_name(entry.name)
         if entry.kind == "file":
             yield file_input(name, entry.path)
         elif entry.kind == "link":
-            yield _link(name, entry.path, fence)
+            yield _link_input(name, entry.path, boundary)
         elif entry.kind == "special":
-            yield Input(name, nothing, refused="not a regular file")
+            yield Input(name, read_refused, refused="not a regular file")
         elif entry.error is not None:
             reason = f"folder not readable: {entry.error.strerror}"
-            yield Input(name or ".", nothing, refused=reason)
+            yield Input(name or ".", read_refused, refused=reason)
 
 
-def _link(name: str, path: str, fence: str) -> Input:
+def _link_input(name: str, path: str, boundary: str) -> Input:
     target = os.path.realpath(path)
-    if not Path(target).is_relative_to(fence):
-        return Input(name, nothing, refused="symbolic link that leaves the source's folder")
+    if not Path(target).is_relative_to(boundary):
+        return Input(name, read_refused, refused="symbolic link that leaves the source's folder")
     if os.path.isdir(target):
-        return Input(name, nothing, refused="symbolic link to a folder")
+        return Input(name, read_refused, refused="symbolic link to a folder")
     if not os.path.isfile(target):
-        return Input(name, nothing, refused="symbolic link to no regular file")
+        return Input(name, read_refused, refused="symbolic link to no regular file")
     return file_input(name, target)
 
 
@@ -144,7 +138,7 @@ def read_head(path: str, most: int) -> bytes:
         Unusable: no regular file.
     """
     with _open_regular(path) as descriptor:
-        return _read(descriptor, 0, most)
+        return _read_bytes(descriptor, 0, most)
 
 
 def read_file(path: str, offset: int = 0, size: int | None = None) -> bytes:
@@ -156,8 +150,8 @@ def read_file(path: str, offset: int = 0, size: int | None = None) -> bytes:
     """
     with _open_regular(path) as descriptor:
         if size is None:
-            return capped(_read(descriptor, 0, MAX_INPUT_BYTES + 1))
-        data = _read(descriptor, offset, size)
+            return check_size(_read_bytes(descriptor, 0, MAX_INPUT_BYTES + 1))
+        data = _read_bytes(descriptor, offset, size)
     if len(data) < size:
         raise Unusable(f"cut off: {len(data)} of {size} bytes are there")
     return data
@@ -179,7 +173,7 @@ def _open_regular(path: str) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _read(descriptor: int, offset: int, size: int) -> bytes:
+def _read_bytes(descriptor: int, offset: int, size: int) -> bytes:
     """Up to `size` bytes: a single call may give fewer than there are."""
     os.lseek(descriptor, offset, os.SEEK_SET)
     expected = min(size, max(os.fstat(descriptor).st_size - offset, 0) + 1)

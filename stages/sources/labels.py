@@ -1,4 +1,4 @@
-"""dataset.json: the labels of a StyleGAN folder or zip.
+"""Gives inputs their classes: from StyleGAN's dataset.json, or from the folders they lie in.
 
 {"labels": [["00000/img00000000.png", 3], ...]} with a class number for every image, or null.
 """
@@ -10,21 +10,38 @@ from typing import Any
 from ...manifests.errors import ConfigError
 from ..images.decode import Unusable, explain
 from ..images.input import Input
+from .base import Source, folder_labels, with_labels
 
-LABELS = "dataset.json"
+LABELS_FILE = "dataset.json"
 _NAMED = 5  # images that an error lists
 _REMEDY = "Mend dataset.json, or set ingest.classes: none to ignore the labels."
 
 
-def labelled(inputs: list[Input], data: bytes, what: str) -> list[Input]:
-    """The inputs with the labels that `data`, the bytes of dataset.json, gives them.
+def source_of_files(
+    title: str, inputs: list[Input], classes: bool, names: list[str] | None = None
+) -> Source:
+    """A source of files in folders; with `classes`, labelled by dataset.json, else by folders.
+
+    names: below the root, where an input's own name has another prefix.
 
     Raises:
-        ConfigError: it is no such file, a label is no class number, an image has no label.
+        ConfigError: a dataset.json that cannot be read, or that does not label every image.
     """
-    labels = _parse(data, what)
+    if classes:
+        data = _read_labels_file(inputs, title)
+        if _has_labels(data):
+            inputs = _with_file_labels(inputs, data, title)
+        else:
+            names = [item.name for item in inputs] if names is None else names
+            inputs = with_labels(inputs, folder_labels(inputs, names))
+    return Source(title, inputs)
+
+
+def _with_file_labels(inputs: list[Input], data: bytes, title: str) -> list[Input]:
+    """The inputs with the labels that `data`, the bytes of dataset.json, gives them."""
+    labels = _parse_labels(data, title)
     marked = [
-        replace(item, refused="the labels of the images") if item.name == LABELS else item
+        replace(item, refused="the labels of the images") if item.name == LABELS_FILE else item
         for item in inputs
     ]
     if not labels:
@@ -36,37 +53,36 @@ def labelled(inputs: list[Input], data: bytes, what: str) -> list[Input]:
     ]
     if missing:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-        raise ConfigError(
-            f"{LABELS} of {what} has no label for {', '.join(missing[:_NAMED])}{more}. {_REMEDY}"
-        )
+        named = ", ".join(missing[:_NAMED]) + more
+        raise ConfigError(f"{LABELS_FILE} of {title} has no label for {named}. {_REMEDY}")
     return [replace(item, label=labels.get(item.name)) for item in marked]
 
 
-def read_table(inputs: list[Input], what: str) -> bytes:
+def _read_labels_file(inputs: list[Input], title: str) -> bytes:
     """The bytes of dataset.json, empty where there is none. Raises ConfigError if unreadable."""
     for item in inputs:
-        if item.name == LABELS:
+        if item.name == LABELS_FILE:
             try:
                 if item.refused:
                     raise Unusable(item.refused)
                 return item.read()
             except Exception as error:  # archives raise what they like
                 raise ConfigError(
-                    f"{LABELS} of {what} could not be read ({explain(error)}). {_REMEDY}"
+                    f"{LABELS_FILE} of {title} could not be read ({explain(error)}). {_REMEDY}"
                 ) from error
     return b""
 
 
-def has_labels(data: bytes) -> bool:
+def _has_labels(data: bytes) -> bool:
     """Whether a file of this name is StyleGAN's; other tools write a dataset.json too."""
     try:
         return "labels" in json.loads(data)
     except (ValueError, TypeError, RecursionError):
-        return data.lstrip()[:1] == b"{"  # a broken one is told of, and not passed over
+        return data.lstrip()[:1] == b"{"  # a damaged one must be reported, and not ignored
 
 
 def read_pairs(data: bytes) -> list[tuple[str, Any]] | None:
-    """The pairs (name, label) of dataset.json; None where it says that there are no labels.
+    """The pairs (name, label) of dataset.json; None where its labels are null.
 
     The form is that of StyleGAN's reader: {"labels": [[name, label], ...]}, or an object of labels
     by name, or null. The labels themselves are not checked.
@@ -84,33 +100,35 @@ def read_pairs(data: bytes) -> list[tuple[str, Any]] | None:
     pairs = document["labels"]
     if pairs is None:
         return None
-    if isinstance(pairs, dict):  # dict(labels) takes that too
+    if isinstance(pairs, dict):  # StyleGAN's dict(labels) takes that too
         pairs = list(pairs.items())
     if not isinstance(pairs, list):
         raise ValueError(f"labels is a {type(pairs).__name__}")
-    for place, pair in enumerate(pairs):
+    for number, pair in enumerate(pairs):
         if not (isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], str)):
-            raise ValueError(f"entry {place} is {str(pair)[:60]}")
+            raise ValueError(f"entry {number} is {str(pair)[:60]}")
     return [(name, label) for name, label in pairs]
 
 
-def _parse(data: bytes, what: str) -> dict[str, int]:
+def _parse_labels(data: bytes, title: str) -> dict[str, int]:
     try:
         pairs = read_pairs(data) or []
     except ValueError as error:
         raise ConfigError(
-            f'{LABELS} of {what} cannot be read as {{"labels": [[name, class], ...]}} ({error}).'
-            f" {_REMEDY}"
+            f'{LABELS_FILE} of {title} cannot be read as {{"labels": [[name, class], ...]}}'
+            f" ({error}). {_REMEDY}"
         ) from error
     labels = dict(pairs)
-    twice = [name for name, label in pairs if labels[name] != label]
-    if twice:
-        raise ConfigError(f"{LABELS} of {what} gives {twice[0]} two different labels. {_REMEDY}")
+    conflicts = [name for name, label in pairs if labels[name] != label]
+    if conflicts:
+        raise ConfigError(
+            f"{LABELS_FILE} of {title} gives {conflicts[0]} two different labels. {_REMEDY}"
+        )
     for name, label in labels.items():
         if not isinstance(label, int) or isinstance(label, bool) or label < 0:
             kind = "a list of weights (a soft label)" if isinstance(label, list) else repr(label)
             raise ConfigError(
-                f"{LABELS} of {what} gives {name} the label {kind}; a class is a whole number from"
-                f" 0. {_REMEDY}"
+                f"{LABELS_FILE} of {title} gives {name} the label {kind}; a class is a whole number"
+                f" from 0. {_REMEDY}"
             )
     return labels

@@ -1,7 +1,7 @@
-"""Images in NumPy files: the .npz of samples that trainers write, and .npy."""
+"""Lists and reads the images of NumPy files: the .npz of samples that trainers write, and .npy."""
 
 import zipfile
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError, InputError
 from ..images.input import Input
-from .arrays import as_netpbm
-from .base import Source
+from .base import Source, SourceFile, encode_netpbm, source_file
 
 SUFFIXES = (".npz", ".npy")
 _CHANNELS = {1, 3}
@@ -24,8 +23,8 @@ def open_numpy(path: Path) -> Source:
         ConfigError: no such array, several, or another type.
         InputError: a damaged file.
     """
-    arrays = _arrays(str(path), path.stat().st_size, path.stat().st_mtime_ns)
-    images = {name: array for name, array in arrays.items() if _is_images(array)}
+    arrays = _load_arrays(source_file(str(path)))
+    images = {name: array for name, array in arrays.items() if _holds_images(array)}
     if len(images) != 1:
         found = ", ".join(f"{name} {a.dtype} {a.shape}" for name, a in arrays.items()) or "nothing"
         raise ConfigError(
@@ -34,37 +33,46 @@ def open_numpy(path: Path) -> Source:
         )
     ((name, array),) = images.items()
     inputs = [
-        Input(f"{name}[{row:06d}]", partial(_row, array, row), declared_image=True)
+        Input(f"{name}[{row:06d}]", _ArrayImage(array, row), declared_image=True)
         for row in range(len(array))
     ]
     return Source(f"the array {name} of {path}", inputs)
 
 
-def _is_images(array: NDArray[Any]) -> bool:
+def _holds_images(array: NDArray[Any]) -> bool:
     shaped = array.ndim == 3 or (array.ndim == 4 and _CHANNELS & {array.shape[1], array.shape[3]})
     return array.dtype == np.uint8 and bool(shaped) and 0 not in array.shape
 
 
-def _row(array: NDArray[np.uint8], row: int) -> bytes:
-    pixels = array[row]
-    if pixels.ndim == 2:
-        pixels = pixels[:, :, None]
-    if pixels.shape[2] not in _CHANNELS:
-        pixels = pixels.transpose(1, 2, 0)
-    return as_netpbm(np.ascontiguousarray(pixels))
+class _ArrayImage:
+    """Reads one image of an array; pickled, it takes along that image alone."""
+
+    def __init__(self, array: NDArray[np.uint8], row: int) -> None:
+        self._array, self._row = array, row
+
+    def __call__(self) -> bytes:
+        pixels = self._array[self._row]
+        if pixels.ndim == 2:
+            pixels = pixels[:, :, None]
+        if pixels.shape[2] not in _CHANNELS:
+            pixels = pixels.transpose(1, 2, 0)
+        return encode_netpbm(np.ascontiguousarray(pixels))
+
+    def __reduce__(self) -> tuple[type["_ArrayImage"], tuple[NDArray[np.uint8], int]]:
+        return _ArrayImage, (np.array(self._array[self._row : self._row + 1]), 0)
 
 
 @lru_cache(maxsize=1)
-def _arrays(path: str, size: int, mtime_ns: int) -> dict[str, NDArray[Any]]:
+def _load_arrays(file: SourceFile) -> dict[str, NDArray[Any]]:
     """Every array of the file; a .npy is mapped, those of a .npz are read."""
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return {"images": found}
-        with found:
-            return {name: found[name] for name in found.files}
+        loaded = np.load(file.path, mmap_mode="r", allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {"images": loaded}
+        with loaded:
+            return {name: loaded[name] for name in loaded.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{path} could not be read as a NumPy file ({error}). Fetch or make it again; arrays of"
-            " objects are not opened."
+            f"{file.shown} could not be read as a NumPy file ({error}). Fetch or make it again;"
+            " arrays of objects are not opened."
         ) from error

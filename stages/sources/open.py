@@ -1,4 +1,4 @@
-"""Which kind a source is, told by what is there."""
+"""Detects what kind a source is, from what is there, and opens it."""
 
 import contextlib
 import fnmatch
@@ -6,7 +6,7 @@ import glob
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from ...manifests.storage.location import is_url
 from ..common.progress import Silent
 from ..images.input import Input, names_image
 from . import arrays, bundled, folders, remote, tables, tars, zips
-from .base import SPLITS, Source, no_such_path
-from .labels import LABELS
+from .base import SPLITS, Source, SourceFile, no_such_folder, source_file
+from .labels import LABELS_FILE, source_of_files
 
 _KINDS = (
     "an image, a folder of images, a zip or tar of them, WebDataset shards, Parquet or Arrow files,"
@@ -26,65 +26,64 @@ _KINDS = (
 
 @dataclass(frozen=True)
 class SourceSpec:
-    """What is asked of a source."""
+    """A source as the user names it, with the options that apply to it."""
 
-    source: str
+    source: str  # path, pattern, URL or one of BUNDLED
     path: str | None = None  # the folder inside it that becomes the root
     image_column: str | None = None  # of a table
     label_column: str | None = None
-    license: str | None = None  # of images that say none themselves
+    license: str | None = None  # of images that have none of their own
     label: str | None = None  # the class of all of its images
     classes: bool = True  # False: labels and folders are no classes
 
 
 @contextlib.contextmanager
 def open_source(
-    asked: SourceSpec, key: str, fetching: remote.FetchOptions | None = None
+    spec: SourceSpec, key: str, fetching: remote.FetchOptions | None = None
 ) -> Iterator[Source]:
     """Opens a source; its inputs can be read as long as it is open.
 
     key: its name in stages.yaml, for messages.
-    fetching: where to what lies at a URL is fetched; a temporary folder by default.
+    fetching: how to download what lies at a URL; into a temporary folder by default.
 
     Raises:
         ConfigError: nothing there, of no known kind, no such `path` or column in it, labels that
             do not say which class, a package that is not installed.
         InputError: a damaged archive.
-        StorageError: no room to unpack a compressed tar or to fetch, or no answer from a store.
+        StorageError: no room to unpack a compressed tar or to download, no answer from a store.
     """
     with contextlib.ExitStack() as stack:
-        if is_url(asked.source):
+        if is_url(spec.source):
             if fetching is None:
                 temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="scoremix-"))
                 fetching = remote.FetchOptions(Path(temporary), Silent())
-            found = _open_url(asked, key, stack, fetching)
+            found = _open_url(spec, key, stack, fetching)
         else:
-            found = _open(asked, key, stack)
-        yield replace(found, inputs=[_marked(item, asked) for item in found.inputs])
+            found = _open_local(spec, key, stack)
+        yield replace(found, inputs=[_with_spec(item, spec) for item in found.inputs])
 
 
-def _marked(item: Input, asked: SourceSpec) -> Input:
-    if asked.license is None and asked.label is None and asked.classes:
+def _with_spec(item: Input, spec: SourceSpec) -> Input:
+    """The input with the label and the license that its source's options give it."""
+    if spec.license is None and spec.label is None and spec.classes:
         return item
-    label = (asked.label or item.label) if asked.classes else None
-    return replace(item, license=item.license or asked.license, label=label)
+    label = (spec.label or item.label) if spec.classes else None
+    return replace(item, license=item.license or spec.license, label=label)
 
 
-def expand(source: str) -> list[str]:
+def expand_pattern(source: str) -> list[str]:
     """The files that a pattern names, as shards-{000..146}.tar or shards/*.tar; else [source]."""
     if os.path.exists(source) or not set(source) & set("{*?["):
         return [source]
-    from webdataset.shardlists import braceexpand
-
-    spelled = [str(path) for path in braceexpand.braceexpand(source)]
-    return [path for name in spelled for path in sorted(glob.glob(name)) or [name]]
+    names = remote.expand_braces(source)
+    return [path for name in names for path in sorted(glob.glob(name)) or [name]]
 
 
-def _open(asked: SourceSpec, key: str, stack: contextlib.ExitStack) -> Source:
-    source = asked.source
+def _open_local(spec: SourceSpec, key: str, stack: contextlib.ExitStack) -> Source:
+    source = spec.source
     if source in bundled.BUNDLED:
-        return bundled.open_bundled(source, asked.path)
-    paths = expand(source)
+        return bundled.open_bundled(source, spec.path)
+    paths = expand_pattern(source)
     missing = [path for path in paths if not os.path.exists(path)]
     if missing:
         among = f"{source}, but {missing[0]}" if len(paths) > 1 else f"{source}, which"
@@ -94,73 +93,102 @@ def _open(asked: SourceSpec, key: str, stack: contextlib.ExitStack) -> Source:
             f" sets ({', '.join(bundled.BUNDLED)})."
         )
     if os.path.isdir(paths[0]) and len(paths) == 1:
-        return _open_folder(Path(source).resolve(), asked, stack)
-    return _open_files(paths, asked, key, stack)
+        return _open_folder(Path(source).resolve(), spec, stack)
+    return _open_files([source_file(path) for path in paths], spec, key, stack)
 
 
 def _open_files(
-    paths: list[str], asked: SourceSpec, key: str, stack: contextlib.ExitStack
+    files: list[SourceFile], spec: SourceSpec, key: str, stack: contextlib.ExitStack
 ) -> Source:
-    source = asked.source
-    if all(path.lower().endswith(tars.SUFFIXES) for path in paths):
-        what = f"the tar {source}" if len(paths) == 1 else f"{len(paths)} tars {source}"
-        return tars.open_tars(paths, asked.path, what, asked.classes, stack)
-    if all(path.lower().endswith(tables.SUFFIXES) for path in paths):
-        return _tables(paths, source, asked)
-    if len(paths) == 1 and source.lower().endswith(arrays.HDF5_SUFFIXES):
-        _no_path(asked, "an HDF5 file")
-        return arrays.open_hdf5(source, f"the HDF5 file {source}", asked.classes)
-    if len(paths) == 1 and (source.endswith(".zip") or zipfile.is_zipfile(source)):
-        return zips.open_zip(source, asked.path, asked.classes)
-    if len(paths) == 1 and names_image(source):
-        return Source(f"the image {source}", [folders.file_input(Path(source).name, source)])
-    raise ConfigError(f"{key} is {source}, which is none of: {_KINDS}.")
+    shown = files[0].shown if len(files) == 1 else spec.source
+    if _all_end_in(tars.SUFFIXES, files):
+        title = f"the tar {shown}" if len(files) == 1 else f"{len(files)} tars {shown}"
+        return tars.open_tars(files, spec.path, title, spec.classes, stack)
+    if _all_end_in(tables.SUFFIXES, files):
+        return _open_tables(files, shown, spec)
+    if len(files) == 1:
+        (file,) = files
+        if _all_end_in(arrays.HDF5_SUFFIXES, files):
+            if spec.path is not None:
+                raise ConfigError(
+                    f"ingest.path is {spec.path!r}, but {shown} is an HDF5 file, which has no"
+                    " folders. Leave it out."
+                )
+            return arrays.open_hdf5(file, spec.classes)
+        if file.path.endswith(".zip") or zipfile.is_zipfile(file.path):
+            return zips.open_zip(file, spec.path, spec.classes)
+        if names_image(file.path):
+            image = folders.file_input(Path(file.path).name, file.path)
+            return Source(f"the image {shown}", [image])
+    raise ConfigError(f"{key} is {shown}, which is none of: {_KINDS}.")
 
 
-def _open_folder(top: Path, asked: SourceSpec, stack: contextlib.ExitStack) -> Source:
-    root = folders.find_folder(top, asked.path)
-    names = sorted(os.listdir(root))
-    plain = [name for name in names if not name.startswith(".")]
-    if any(names_image(name) for name in plain) or LABELS in plain:
-        return folders.open_folder(root, top, asked.classes)
-    if "data.mdb" in plain:
-        return arrays.open_lmdb(str(root), f"the LMDB folder {root}")
-    found = [str(root / name) for name in plain if name.lower().endswith(tars.SUFFIXES)]
-    if found:
-        what = f"{len(found)} tars in {root}"
-        return tars.open_tars(found, None, what, asked.classes, stack)
-    found = tables.saved_files(root)  # by save_to_disk, beside which map() leaves its caches
-    found = found or [str(root / name) for name in plain if name.lower().endswith(tables.SUFFIXES)]
-    found = found or sorted(map(str, root.glob("data/*.parquet")))  # a Hugging Face repository
-    if found:
-        _one_part(found, root)
-        return _tables(found, str(root), asked)
-    return folders.open_folder(root, top, asked.classes)
+def _all_end_in(suffixes: tuple[str, ...], files: Iterable[SourceFile]) -> bool:
+    return all(file.path.lower().endswith(suffixes) for file in files)
 
 
-def _tables(paths: list[str], source: str, asked: SourceSpec) -> Source:
-    what = f"the table {source}" if len(paths) == 1 else f"{len(paths)} tables of {source}"
-    return tables.open_tables(paths, what, asked.image_column, asked.label_column, asked.classes)
+def _open_folder(top: Path, spec: SourceSpec, stack: contextlib.ExitStack) -> Source:
+    root = folders.find_folder(top, spec.path)
+    visible = [name for name in sorted(os.listdir(root)) if not name.startswith(".")]
+    if any(map(names_image, visible)) or LABELS_FILE in visible:
+        return folders.open_folder(root, top, spec.classes)
+    if "data.mdb" in visible:
+        return arrays.open_lmdb(root)
+    archives = _open_archives(root, str(root), spec, stack)
+    return folders.open_folder(root, top, spec.classes) if archives is None else archives
 
 
-def _one_part(paths: list[str], root: Path) -> None:
-    """Refuses train-*.parquet beside test-*.parquet: parts of a dataset are told by their names."""
-    parts = {os.path.basename(path).split("-")[0].split(".")[0].lower() for path in paths}
-    if len(parts) > 1 and parts <= SPLITS:
-        train = (path for path in paths if os.path.basename(path).lower().startswith("train"))
-        first = next(train, paths[0])
+def _open_archives(
+    root: Path, shown: str, spec: SourceSpec, stack: contextlib.ExitStack
+) -> Source | None:
+    """The tars in a folder, or its tables; None where there are neither.
+
+    shown: the folder in messages, which may have been downloaded.
+    """
+    visible = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    paths = [path for path in visible if path.name.lower().endswith(tars.SUFFIXES)]
+    if paths:
+        files = _shown_below(root, shown, paths)
+        return tars.open_tars(files, None, f"{len(files)} tars in {shown}", spec.classes, stack)
+    paths = tables.saved_files(root)  # by save_to_disk, beside which map() leaves its caches
+    paths = paths or [path for path in visible if path.name.lower().endswith(tables.SUFFIXES)]
+    paths = paths or sorted(root.glob("data/*.parquet"))  # a Hugging Face repository
+    if not paths:
+        return None
+    files = _shown_below(root, shown, paths)
+    _refuse_mixed_splits(files, shown)
+    return _open_tables(files, shown, spec)
+
+
+def _shown_below(root: Path, shown: str, paths: list[Path]) -> list[SourceFile]:
+    files = []
+    for path in paths:
+        name = f"{shown}/{path.relative_to(root)}"
+        try:
+            files.append(source_file(str(path), name))
+        except OSError as error:  # a link to nothing, a file that state.json promises
+            raise InputError(
+                f"{name} could not be read ({error.strerror}). Fetch or make it again."
+            ) from error
+    return files
+
+
+def _open_tables(files: list[SourceFile], shown: str, spec: SourceSpec) -> Source:
+    title = f"the table {shown}" if len(files) == 1 else f"{len(files)} tables of {shown}"
+    return tables.open_tables(files, title, spec.image_column, spec.label_column, spec.classes)
+
+
+def _refuse_mixed_splits(files: list[SourceFile], folder: str) -> None:
+    """Refuses train-*.parquet beside test-*.parquet, whose names say that they are splits."""
+    names = [os.path.basename(file.path) for file in files]
+    splits = {name.split("-")[0].split(".")[0].lower() for name in names}
+    if len(splits) > 1 and splits <= SPLITS:
+        train = (file for file in files if os.path.basename(file.path).lower().startswith("train"))
+        first = next(train, files[0]).shown
         pattern = f"{os.path.dirname(first)}/{os.path.basename(first).split('-')[0]}*"
         raise ConfigError(
-            f"{root} has the parts {', '.join(sorted(parts))}. Name the one to train on, as in"
+            f"{folder} has the parts {', '.join(sorted(splits))}. Name the one to train on, as in"
             f" source: {pattern}, and another one in ingest.reference."
-        )
-
-
-def _no_path(asked: SourceSpec, kind: str) -> None:
-    if asked.path is not None:
-        raise ConfigError(
-            f"ingest.path is {asked.path!r}, but {asked.source} is {kind}, which has no folders."
-            " Leave it out."
         )
 
 
@@ -168,54 +196,50 @@ def _no_path(asked: SourceSpec, kind: str) -> None:
 
 
 def _open_url(
-    asked: SourceSpec, key: str, stack: contextlib.ExitStack, fetching: remote.FetchOptions
+    spec: SourceSpec, key: str, stack: contextlib.ExitStack, fetching: remote.FetchOptions
 ) -> Source:
-    there = remote.probe(asked.source)
-    if there is None:
+    found = remote.probe(spec.source)
+    if found is None:
         raise ConfigError(
-            f"{key} is {asked.source}, and there is nothing at that URL. Correct it: a file, a"
+            f"{key} is {spec.source}, and there is nothing at that URL. Correct it: a file, a"
             " pattern of files, or a prefix that holds images (not over http, which cannot list)."
         )
-    if there.folder and asked.path is not None:
-        inside = remote.probe(asked.source, asked.path)
+    if found.is_folder and spec.path is not None:
+        inside = remote.probe(spec.source, spec.path)
         if inside is None:
-            tops = (name.split("/")[0] for name in there.facts if "/" in name)
-            raise no_such_path(asked.path, asked.source, tops)
-        there = inside
-    if there.folder:
-        chosen = _archives(there, asked)
-        if not chosen:
-            what, inputs = f"the prefix {there.base}", remote.inputs(there, fetching)
-            return folders.as_source(what, inputs, asked.classes)
-        there = there.within(chosen)
-    names = list(there.facts)
-    if not there.folder and all(name.lower().endswith(tars.SUFFIXES) for name in names):
-        there = there.beside("index.json")  # of a corpus of ours: the names of its classes
-    folder = remote.fetch(there, fetching)
-    local = [str(folder / there.file_of(name)) for name in names]
-    try:
-        if there.folder:
-            found = _open_folder(folder, replace(asked, path=None), stack)
-        else:
-            one = asked if len(local) > 1 else replace(asked, source=local[0])
-            found = _open_files(local, one, key, stack)
-    except (ConfigError, InputError) as error:
-        raise type(error)(str(error).replace(str(folder), str(there.base))) from error
-    return replace(found, what=found.what.replace(str(folder), str(there.base)), folder=None)
+            tops = (name.split("/")[0] for name in found.entries if "/" in name)
+            raise no_such_folder(spec.path, spec.source, tops)
+        found = inside
+    shown = str(found.base)
+    if found.is_folder:
+        archives = _archive_names(found, spec)
+        if not archives:
+            inputs = remote.inputs(found, fetching)
+            return source_of_files(f"the prefix {shown}", inputs, spec.classes)
+        folder = remote.fetch(found.select(archives), fetching)
+        opened = _open_archives(folder, shown, spec, stack)
+        assert opened is not None, archives
+        return opened
+    names = [found.file_name(name) for name in found.entries]
+    if all(name.lower().endswith(tars.SUFFIXES) for name in found.entries):
+        found = found.with_sibling("index.json")  # beside our own shards: the names of classes
+    folder = remote.fetch(found, fetching)
+    files = [source_file(str(folder / name), f"{shown}/{name}") for name in names]
+    return _open_files(files, spec, key, stack)
 
 
-def _archives(there: remote.RemoteFiles, asked: SourceSpec) -> list[str]:
+def _archive_names(found: remote.RemoteFiles, spec: SourceSpec) -> list[str]:
     """Files of a prefix that hold the images, with what belongs to them; [] for images alone."""
-    top = [name for name in there.facts if "/" not in name and not name.startswith(".")]
-    if any(names_image(name) for name in top) or LABELS in top:
+    top = [name for name in found.entries if "/" not in name and not name.startswith(".")]
+    if any(map(names_image, top)) or LABELS_FILE in top:
         return []
     if "data.mdb" in top:
-        raise ConfigError(f"{asked.source} is an LMDB folder. Copy it to a disk and name it there.")
-    for suffixes, beside in ((tars.SUFFIXES, "index.json"), (tables.SUFFIXES, "state.json")):
-        found = [name for name in top if name.lower().endswith(suffixes)]
-        if found:
-            return found + [name for name in top if name == beside]
-    return [name for name in there.facts if fnmatch.fnmatchcase(name, "data/*.parquet")]
+        raise ConfigError(f"{spec.source} is an LMDB folder. Copy it to a disk and name it there.")
+    for suffixes, sibling in ((tars.SUFFIXES, "index.json"), (tables.SUFFIXES, "state.json")):
+        archives = [name for name in top if name.lower().endswith(suffixes)]
+        if archives:
+            return archives + [name for name in top if name == sibling]
+    return [name for name in found.entries if fnmatch.fnmatchcase(name, "data/*.parquet")]
 
 
 def _existing_parent(path: Path) -> Path:

@@ -1,6 +1,6 @@
-"""Sources at URLs: what lies there is fetched once, into a folder of the run, and read from there.
+"""Finds and downloads sources at URLs, into a folder of the run, once.
 
-A file that was cut off is continued where it broke off; what changed meanwhile is fetched anew.
+A download that broke off goes on where it stopped; a file that changed meanwhile is fetched anew.
 """
 
 import fnmatch
@@ -20,31 +20,31 @@ from ...manifests.storage.remote import RemoteStore, open_remote, version
 from ...manifests.storage.retry import RetryPolicy
 from ..common.progress import Progress
 from ..images.input import Input
-from .base import MAX_INPUT_BYTES, as_text, nothing, sort
+from .base import MAX_INPUT_BYTES, read_refused, sort_by_name, storable_name
 from .folders import file_input
 
 _PIECE = 8 << 20  # bytes of one request, and what is fetched again after a cut
-_SPARE = 64 << 20  # bytes that are left free
-_AT_ONCE = 16  # small objects
-_LONGEST = 255  # bytes of a file's name
-_LOOK = 20.0  # seconds: whether anything is there is told soon
+_SPARE = 64 << 20  # bytes of the disk that stay free
+_PARALLEL = 16  # small objects that are fetched at the same time
+_MAX_NAME = 255  # bytes of a file's name
+_PROBE_SECONDS = 20.0  # at most, until a store that does not answer is reported
 _Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
 class FetchOptions:
-    """Where things are fetched to, and who is told."""
+    """Where downloads go, who is shown their progress, and what stops them."""
 
     folder: Path
     progress: Progress
     stopping: Callable[[], bool] = lambda: False
 
-    def place(self, objects: "RemoteFiles") -> Path:
-        """Of these very objects: another version of any is another place."""
-        return self.folder / canonical_digest([str(objects.base), objects.versions])[:16]
+    def folder_of(self, files: "RemoteFiles") -> Path:
+        """The folder of exactly these files: another version of any has another folder."""
+        return self.folder / canonical_digest([str(files.base), files.versions])[:16]
 
-    def patient(self, store: RemoteStore) -> RemoteStore:
-        """What is known to be there is waited for."""
+    def with_retries(self, store: RemoteStore) -> RemoteStore:
+        """The store, retried for as long as the user's policy says."""
         return RemoteStore(
             store.fs, store.root, store.url, RetryPolicy.from_environment(self.stopping)
         )
@@ -52,32 +52,38 @@ class FetchOptions:
 
 @dataclass(frozen=True)
 class RemoteFiles:
-    """Objects below one URL: name -> what the store says of it."""
+    """Files below one URL: name -> what the store lists of it (size, version, ...)."""
 
     base: URL
     store: RemoteStore
-    facts: dict[str, dict[str, Any]]
-    folder: bool  # all there is below the base, else single files of it
+    entries: dict[str, dict[str, Any]]
+    is_folder: bool  # all there is below the base, else single files of it
 
     @property
     def versions(self) -> list[list[Any]]:
-        return [[name, *version(facts)] for name, facts in sorted(self.facts.items())]
+        """Name and version of every file, by name: equal for equal contents."""
+        return [[name, *version(facts)] for name, facts in sorted(self.entries.items())]
 
-    def file_of(self, name: str) -> str:
-        """The name as a file's: what HTTP asks for behind a question mark is not part of it."""
+    @property
+    def total_bytes(self) -> int:
+        return sum(_size(facts) or 0 for facts in self.entries.values())
+
+    def file_name(self, name: str) -> str:
+        """The name on disk: without the query of an HTTP URL."""
         return name.partition("?")[0] if self.base.is_web else name
 
-    def within(self, names: Iterable[str]) -> "RemoteFiles":
-        return replace(self, facts={name: self.facts[name] for name in sorted(names)})
+    def select(self, names: Iterable[str]) -> "RemoteFiles":
+        """These of the files alone."""
+        return replace(self, entries={name: self.entries[name] for name in sorted(names)})
 
-    def beside(self, name: str) -> "RemoteFiles":
-        """With another file of the same place, if it is there."""
-        found = self.store.facts(name)
-        return self if found is None else replace(self, facts={**self.facts, name: found})
+    def with_sibling(self, name: str) -> "RemoteFiles":
+        """With another file below the same base, if it is there."""
+        facts = self.store.facts(name)
+        return self if facts is None else replace(self, entries={**self.entries, name: facts})
 
 
-def spelled(source: str) -> list[str]:
-    """The URLs that a pattern with braces stands for."""
+def expand_braces(source: str) -> list[str]:
+    """The paths or URLs that a pattern with braces stands for, as a-{00..12}.tar."""
     if "{" not in source:
         return [source]
     from webdataset.shardlists import braceexpand
@@ -88,79 +94,88 @@ def spelled(source: str) -> list[str]:
 def probe(source: str, path: str | None = None) -> RemoteFiles | None:
     """What there is at a URL: files (a pattern may name several) or all below a prefix.
 
-    path: the folder below the prefix that is looked into.
+    path: list this folder below the prefix.
 
-    Returns None if nothing is there. Raises ConfigError for URLs of no use, a missing bucket or
-    package, missing credentials, and StorageError if the store does not answer.
+    Returns:
+        None if nothing is there.
+
+    Raises:
+        ConfigError: URLs that cannot be sources, a missing bucket, package or credentials.
+        StorageError: the store does not answer.
     """
-    urls = [_url(text) for text in spelled(source)]
+    urls = [_url(text) for text in expand_braces(source)]
     if path is None:
-        files = [found for url in urls if (found := _files(url)) is not None]
+        files = [found for url in urls if (found := _probe_files(url)) is not None]
         if files and len(files) == len(urls):
             bases = {str(found.base) for found in files}
             if len(bases) > 1:
                 raise ConfigError(
                     f"{source} names files of several folders. Give each as a source of its own."
                 )
-            facts = {name: fact for found in files for name, fact in found.facts.items()}
-            return replace(files[0], facts=facts)
+            entries = {name: facts for found in files for name, facts in found.entries.items()}
+            return replace(files[0], entries=entries)
     if len(urls) > 1 or urls[0].is_web:
         return None
     base = urls[0] / path.strip("/") if path and path.strip("/") else urls[0]
-    store = _store(base)
-    listing = store.listing()
-    return RemoteFiles(base, store, listing, folder=True) if listing else None
+    store = _open_store(base)
+    entries = store.listing()
+    return RemoteFiles(base, store, entries, is_folder=True) if entries else None
 
 
 def fingerprint(source: str) -> Any:
-    """Tells whether a source at a URL changed, without reading it; None if nothing is there."""
+    """A value that changes with a source at a URL, without reading it; None if nothing is there."""
     found = probe(source)
     if found is None:
         return None
-    if found.folder:
+    if found.is_folder:
         return canonical_digest(found.versions)
-    several = len(found.facts) > 1
+    several = len(found.entries) > 1
     return [[name if several else None, *state] for name, *state in found.versions]
 
 
-def fetch(objects: RemoteFiles, fetching: FetchOptions) -> Path:
-    """Fetches all of them; returns the folder in which they lie under their own names.
+def fetch(files: RemoteFiles, fetching: FetchOptions) -> Path:
+    """Downloads all of them; returns the folder in which they lie under their own names.
 
-    Raises StorageError where there is no room, InputError for what changed while it was fetched.
+    Raises:
+        ConfigError: a name that no file can have.
+        StorageError: no room.
+        InputError: a file changed while it was fetched.
     """
-    for name in objects.facts:
-        parts = objects.file_of(name).split("/")
-        if any(part in ("", ".", "..") or len(os.fsencode(part)) > _LONGEST for part in parts):
-            raise ConfigError(f"{objects.base}/{name} has a name that no file can have. Rename it.")
-    folder, store = fetching.place(objects), fetching.patient(objects.store)
-    _room(objects, folder)
-    total = sum(_size(facts) or 0 for facts in objects.facts.values())
-    with fetching.progress.task("fetch", total, "bytes") as advance:
-        for name, facts in objects.facts.items():
-            _fetch(store, name, facts, folder / objects.file_of(name), advance)
+    for name in files.entries:
+        parts = files.file_name(name).split("/")
+        if any(part in ("", ".", "..") or len(os.fsencode(part)) > _MAX_NAME for part in parts):
+            raise ConfigError(f"{files.base}/{name} has a name that no file can have. Rename it.")
+    folder, store = fetching.folder_of(files), fetching.with_retries(files.store)
+    _require_room(files, folder)
+    with fetching.progress.task("fetch", files.total_bytes, "bytes") as advance:
+        for name, facts in files.entries.items():
+            _fetch_file(store, name, facts, folder / files.file_name(name), advance)
     return folder
 
 
-def inputs(objects: RemoteFiles, fetching: FetchOptions) -> list[Input]:
-    """Every object as an input, by name; those too large to be read are not fetched."""
-    folder, store = fetching.place(objects), fetching.patient(objects.store)
-    places = {name: folder / f"{number:08d}" for number, name in enumerate(sorted(objects.facts))}
-    large = {name for name, facts in objects.facts.items() if (_size(facts) or 0) > MAX_INPUT_BYTES}
-    wanted = objects.within(objects.facts.keys() - large)
-    _room(wanted, folder)
+def inputs(files: RemoteFiles, fetching: FetchOptions) -> list[Input]:
+    """Downloads the images of a prefix: every file is an input, by name.
+
+    One above MAX_INPUT_BYTES is not fetched, and its input says so. Raises what `fetch` raises.
+    """
+    folder, store = fetching.folder_of(files), fetching.with_retries(files.store)
+    paths = {name: folder / f"{number:08d}" for number, name in enumerate(sorted(files.entries))}
+    large = {n for n, facts in files.entries.items() if (_size(facts) or 0) > MAX_INPUT_BYTES}
+    readable = files.select(files.entries.keys() - large)
+    _require_room(readable, folder)
     with (
-        fetching.progress.task("fetch", len(wanted.facts), "files") as advance,
-        ThreadPoolExecutor(_AT_ONCE) as pool,
+        fetching.progress.task("fetch", len(readable.entries), "files") as advance,
+        ThreadPoolExecutor(_PARALLEL) as pool,
     ):
-        done = partial(_small, store, places)
-        for _ in _each(pool, done, list(wanted.facts.items())):
+        fetch_one = partial(_fetch_small, store, paths)
+        for _ in _map_until_failure(pool, fetch_one, list(readable.entries.items())):
             advance(1)
     refused = f"larger than {MAX_INPUT_BYTES >> 20} MiB"
-    return sort(
-        Input(as_text(name), nothing, refused)
+    return sort_by_name(
+        Input(storable_name(name), read_refused, refused)
         if name in large
-        else file_input(as_text(name), str(places[name]))
-        for name in objects.facts
+        else file_input(storable_name(name), str(paths[name]))
+        for name in files.entries
     )
 
 
@@ -170,12 +185,12 @@ def _url(text: str) -> URL:
     return found
 
 
-def _store(url: URL) -> RemoteStore:
-    asked = RetryPolicy.from_environment()
-    return open_remote(url, replace(asked, seconds=min(asked.seconds, _LOOK)))
+def _open_store(url: URL) -> RemoteStore:
+    policy = RetryPolicy.from_environment()
+    return open_remote(url, replace(policy, seconds=min(policy.seconds, _PROBE_SECONDS)))
 
 
-def _files(url: URL) -> RemoteFiles | None:
+def _probe_files(url: URL) -> RemoteFiles | None:
     """The file at `url`, or those that a pattern in its last part names."""
     head, mark, query = str(url).partition("?") if url.is_web else (str(url), "", "")
     parent, _, last = head.rpartition("/")
@@ -183,33 +198,37 @@ def _files(url: URL) -> RemoteFiles | None:
         return None
     last += mark + query
     base = _url(parent)
-    store = _store(base)
+    store = _open_store(base)
     if set(last) & set("*?[") and not url.is_web:
-        known = store.listing()
-        names = [name for name in known if "/" not in name and fnmatch.fnmatchcase(name, last)]
-        return RemoteFiles(base, store, {n: known[n] for n in names}, False) if names else None
+        entries = {
+            name: facts
+            for name, facts in store.listing().items()
+            if "/" not in name and fnmatch.fnmatchcase(name, last)
+        }
+        return RemoteFiles(base, store, entries, is_folder=False) if entries else None
     facts = store.facts(last)
-    return None if facts is None else RemoteFiles(base, store, {last: facts}, folder=False)
+    return None if facts is None else RemoteFiles(base, store, {last: facts}, is_folder=False)
 
 
 def _size(facts: dict[str, Any]) -> int | None:
     return None if facts.get("size") is None else int(facts["size"])
 
 
-def _room(objects: RemoteFiles, folder: Path) -> None:
+def _require_room(files: RemoteFiles, folder: Path) -> None:
+    """Raises StorageError where the disk of `folder` cannot hold what is still to be fetched."""
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     here = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    needed = sum(_size(facts) or 0 for facts in objects.facts.values()) - here
+    needed = files.total_bytes - here
     free = shutil.disk_usage(folder).free
     if needed + _SPARE > free:
         raise StorageError(
-            f"{objects.base} has {needed >> 20:,} MiB to fetch, and {folder} has {free >> 20:,} MiB"
+            f"{files.base} has {needed >> 20:,} MiB to fetch, and {folder} has {free >> 20:,} MiB"
             " free. Free some space or put the run folder elsewhere, then run the same command."
         )
 
 
-def _fetch(
+def _fetch_file(
     store: RemoteStore,
     name: str,
     facts: dict[str, Any],
@@ -221,10 +240,12 @@ def _fetch(
         advance(size or 0)
         return
     part = path.with_name(f".{path.name[:200]}.part")
-    before = store.facts(name)  # not as listed: some stores word it otherwise there
+    before = store.facts(name)  # in some stores not the same values as in the listing
     with storage_errors(part):
         part.parent.mkdir(parents=True, exist_ok=True)
-        if size is None or (store.url.is_web and not facts.get("partial")):  # no pieces to be had
+        if size is None or (
+            store.url.is_web and not facts.get("partial")
+        ):  # the server serves no ranges
             store.fetch(name, part)
         else:
             with open(part, "ab") as file:
@@ -233,11 +254,13 @@ def _fetch(
                     start = file.tell()
                     file.write(store.read_range(name, start, min(start + _PIECE, size)))
                     advance(file.tell() - start)
-        _unchanged(store, name, before, part)
+        _require_unchanged(store, name, before, part)
         os.replace(part, path)
 
 
-def _unchanged(store: RemoteStore, name: str, before: dict[str, Any] | None, part: Path) -> None:
+def _require_unchanged(
+    store: RemoteStore, name: str, before: dict[str, Any] | None, part: Path
+) -> None:
     now = store.facts(name)
     if now is None or before is None or version(now) != version(before):
         part.unlink(missing_ok=True)
@@ -246,9 +269,11 @@ def _unchanged(store: RemoteStore, name: str, before: dict[str, Any] | None, par
         )
 
 
-def _small(store: RemoteStore, places: dict[str, Path], item: tuple[str, dict[str, Any]]) -> None:
-    name, facts = item
-    path = places[name]
+def _fetch_small(
+    store: RemoteStore, paths: dict[str, Path], entry: tuple[str, dict[str, Any]]
+) -> None:
+    name, facts = entry
+    path = paths[name]
     if path.is_file() and path.stat().st_size == _size(facts):
         return
     part = path.with_name(f".{path.name}.part")
@@ -258,10 +283,10 @@ def _small(store: RemoteStore, places: dict[str, Path], item: tuple[str, dict[st
         os.replace(part, path)
 
 
-def _each(
+def _map_until_failure(
     pool: ThreadPoolExecutor, work: Callable[[_Item], None], items: list[_Item]
 ) -> Iterable[None]:
-    """As the pool's map; a failure or a stop leaves what has not begun undone."""
+    """As the pool's map; after a failure or a stop no further item is begun."""
     futures = [pool.submit(work, item) for item in items]
     try:
         for future in futures:

@@ -1,4 +1,4 @@
-"""Rows of Parquet and Arrow files with an image column, as Hugging Face datasets write them."""
+"""Lists and reads the images of Parquet and Arrow files, as Hugging Face datasets write them."""
 
 import json
 import threading
@@ -14,68 +14,67 @@ import pyarrow.parquet as pq
 from ...manifests.errors import ConfigError, InputError
 from ..images.decode import Unusable
 from ..images.input import Input, Label
-from .base import MAX_INPUT_BYTES, Source
+from .base import MAX_INPUT_BYTES, Source, SourceFile, source_file
 
 SUFFIXES = (".parquet", ".arrow")
 _LABEL_NAMES = ("label", "labels", "class", "cls", "class_id", "category", "target")
-_reading = threading.Lock()  # pyarrow files are not shared between threads
+_lock = threading.Lock()  # pyarrow files are not shared between threads
 
 
 def open_tables(
-    paths: list[str], what: str, image: str | None, label: str | None, classes: bool
+    files: list[SourceFile], title: str, image: str | None, label: str | None, classes: bool
 ) -> Source:
-    """A row, an input: in the order of the files and of the rows in them.
+    """Every row is an input, in the order of the files and of the rows in them.
 
-    image, label: names of columns; by default the first that holds image files, and one that is
+    image, label: names of columns; by default the one that holds image files, and one that is
     called label, class, ... or is a Hugging Face ClassLabel.
 
     Raises:
         ConfigError: no such column, no column of images, more than one that may be the label.
         InputError: a damaged file.
     """
-    several = len(paths) > 1
     inputs: list[Input] = []
-    orders: set[tuple[str, ...]] = set()
-    for path in paths:
-        schema = _schema(path)
-        column = _image_column(schema, image, what)
-        labels = _label_column(schema, column, label, what) if classes else None
-        names = _class_names(schema, labels)  # its own: another file may number them otherwise
-        orders.add(names)
-        inputs += _rows(path, Path(path).name if several else None, column, labels, names)
-    return Source(what, inputs, classes=orders.pop() if len(orders) == 1 else ())
+    class_orders: set[tuple[str, ...]] = set()
+    for file in files:
+        schema = _schema(file)
+        image_column = _image_column(schema, image, title)
+        label_column = _label_column(schema, image_column, label, title) if classes else None
+        names = _class_names(schema, label_column)  # another file may number them otherwise
+        class_orders.add(names)
+        prefix = f"{Path(file.path).name}/" if len(files) > 1 else ""
+        inputs += _list_rows(file, prefix, image_column, label_column, names)
+    return Source(title, inputs, classes=class_orders.pop() if len(class_orders) == 1 else ())
 
 
-def saved_files(folder: Path) -> list[str]:
-    """The files that a folder of `save_to_disk` consists of; [] where it is none."""
+def saved_files(folder: Path) -> list[Path]:
+    """The Arrow files of a folder that datasets' `save_to_disk` wrote; [] of any other folder."""
     try:
         listed = json.loads((folder / "state.json").read_bytes())["_data_files"]
-        return [str(folder / Path(item["filename"]).name) for item in listed]
+        return [folder / Path(item["filename"]).name for item in listed]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 
 
-def _rows(
-    path: str, shard: str | None, image: str, label: str | None, names: tuple[str, ...]
+def _list_rows(
+    file: SourceFile, prefix: str, image: str, label: str | None, names: tuple[str, ...]
 ) -> Iterator[Input]:
-    place = 0
-    for group, rows in enumerate(_group_sizes(path)):
-        labels = _read(path, group, [label])[label].to_pylist() if label else [None] * rows
+    number = 0
+    for group, rows in enumerate(_group_sizes(file)):
+        labels = _read_group(file, group, label).to_pylist() if label else [None] * rows
         for row, value in enumerate(labels):
-            name = f"{place:06d}"
             yield Input(
-                f"{shard}/{name}" if shard else name,
-                partial(_cell, path, group, image, row),
-                label=_as_label(value, names, what=f"row {place} of {path}"),
+                f"{prefix}{number:06d}",
+                partial(_read_cell, file, group, image, row),
+                label=_class_of(value, names, where=f"row {number} of {file.shown}"),
                 declared_image=True,
             )
-            place += 1
+            number += 1
 
 
-def _cell(path: str, group: int, image: str, row: int) -> bytes:
-    state = Path(path).stat()
-    with _reading:
-        cell = _group(path, group, image, state.st_size, state.st_mtime_ns)[row]
+def _read_cell(file: SourceFile, group: int, image: str, row: int) -> bytes:
+    now = source_file(file.path, file.shown)
+    with _lock:
+        cell = _image_group(now, group, image)[row]
         value = cell.get("bytes") if isinstance(cell, pa.StructScalar) else cell
         if value is None or not value.is_valid:
             struct = isinstance(cell, pa.StructScalar) and cell.is_valid
@@ -88,40 +87,41 @@ def _cell(path: str, group: int, image: str, row: int) -> bytes:
 
 
 @lru_cache(maxsize=2)
-def _group(path: str, group: int, image: str, size: int, mtime_ns: int) -> pa.ChunkedArray:
-    """The images of one row group; neighbours are read one after the other."""
-    return _read(path, group, [image])[image]
+def _image_group(file: SourceFile, group: int, image: str) -> pa.ChunkedArray:
+    """The images of one row group, kept: the next image read is mostly its neighbour."""
+    return _read_group(file, group, image)
 
 
-def _schema(path: str) -> pa.Schema:
+def _schema(file: SourceFile) -> pa.Schema:
     try:
-        if path.endswith(".arrow"):
-            return _arrow(path).schema
-        return pq.read_schema(path)
+        if file.path.endswith(".arrow"):
+            return _map_arrow(file.path).schema
+        return pq.read_schema(file.path)
     except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from error
+        raise _damaged(file, error) from error
 
 
-def _group_sizes(path: str) -> list[int]:
+def _group_sizes(file: SourceFile) -> list[int]:
     """Rows of every row group; an Arrow file is one, since it is mapped and not loaded."""
-    if path.endswith(".arrow"):
-        return [_arrow(path).num_rows]
-    facts = pq.read_metadata(path)
+    if file.path.endswith(".arrow"):
+        return [_map_arrow(file.path).num_rows]
+    facts = pq.read_metadata(file.path)
     return [facts.row_group(group).num_rows for group in range(facts.num_row_groups)]
 
 
-def _read(path: str, group: int, columns: list[str]) -> pa.Table:
+def _read_group(file: SourceFile, group: int, column: str) -> pa.ChunkedArray:
+    """One column of one row group."""
     try:
-        if path.endswith(".arrow"):
-            return _arrow(path).select(columns)
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return file.read_row_group(group, columns=columns)
+        if file.path.endswith(".arrow"):
+            return _map_arrow(file.path)[column]
+        with pq.ParquetFile(file.path, page_checksum_verification=True) as opened:
+            return opened.read_row_group(group, columns=[column])[column]
     except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from error
+        raise _damaged(file, error) from error
 
 
-def _arrow(path: str) -> pa.Table:
-    """A table that is mapped, not loaded: the stream format of save_to_disk, or the file format."""
+def _map_arrow(path: str) -> pa.Table:
+    """A table mapped, not loaded: the stream format of save_to_disk, or the file format."""
     mapped = pa.memory_map(path)
     try:
         return pa.ipc.open_stream(mapped).read_all()
@@ -130,34 +130,34 @@ def _arrow(path: str) -> pa.Table:
         return pa.ipc.open_file(mapped).read_all()
 
 
-def _damaged(path: str, error: Exception) -> InputError:
+def _damaged(file: SourceFile, error: Exception) -> InputError:
     reason = " ".join(str(error).split())
-    return InputError(f"{path} could not be read ({reason}). Fetch or make it again.")
+    return InputError(f"{file.shown} could not be read ({reason}). Fetch or make it again.")
 
 
 # --- which columns
 
 
-def _image_column(schema: pa.Schema, asked: str | None, what: str) -> str:
+def _image_column(schema: pa.Schema, requested: str | None, title: str) -> str:
     found = [field.name for field in schema if _holds_files(field.type)]
-    if asked is not None:
-        if asked in found:
-            return asked
+    if requested is not None:
+        if requested in found:
+            return requested
         raise ConfigError(
-            f"image_column is {asked!r}, and {what} has no such column of files."
-            f" Its columns: {_listed(schema)}."
+            f"image_column is {requested!r}, and {title} has no such column of files."
+            f" Its columns: {_list_columns(schema)}."
         )
     structs = [name for name in found if pa.types.is_struct(schema.field(name).type)]
     candidates = structs or found
     if len(candidates) > 1:
         raise ConfigError(
-            f"{what} has several columns of files: {', '.join(candidates)}. Say which holds the"
+            f"{title} has several columns of files: {', '.join(candidates)}. Say which holds the"
             " images: source: [{source: ..., image_column: NAME}]."
         )
     if not candidates:
         raise ConfigError(
-            f"{what} has no column of image files (binary, or a struct with the field bytes)."
-            f" Its columns: {_listed(schema)}."
+            f"{title} has no column of image files (binary, or a struct with the field bytes)."
+            f" Its columns: {_list_columns(schema)}."
         )
     return str(candidates[0])
 
@@ -173,25 +173,25 @@ def _is_binary(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
-def _label_column(schema: pa.Schema, image: str, asked: str | None, what: str) -> str | None:
-    if asked is not None:
-        if asked in schema.names:
-            return asked
+def _label_column(schema: pa.Schema, image: str, requested: str | None, title: str) -> str | None:
+    if requested is not None:
+        if requested in schema.names:
+            return requested
         raise ConfigError(
-            f"label_column is {asked!r}, and {what} has no such column."
-            f" Its columns: {_listed(schema)}."
+            f"label_column is {requested!r}, and {title} has no such column."
+            f" Its columns: {_list_columns(schema)}."
         )
     named = [name for name in schema.names if name.lower() in _LABEL_NAMES]
     found = [name for name in schema.names if _class_names(schema, name)] or named
     if len(found) > 1:
         raise ConfigError(
-            f"{what} has several columns that may be the class: {', '.join(found)}. Say which:"
+            f"{title} has several columns that may be the class: {', '.join(found)}. Say which:"
             " source: [{source: ..., label_column: NAME}], or set ingest.classes: none."
         )
     return found[0] if found and found[0] != image else None
 
 
-def _listed(schema: pa.Schema) -> str:
+def _list_columns(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name} ({field.type})" for field in schema)
 
 
@@ -204,7 +204,8 @@ def _class_names(schema: pa.Schema, label: str | None) -> tuple[str, ...]:
         return ()
 
 
-def _as_label(value: Any, names: tuple[str, ...], what: str) -> Label | None:
+def _class_of(value: Any, names: tuple[str, ...], where: str) -> Label | None:
+    """A label's class: its name, its number where there is no name, None for no label."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
@@ -212,6 +213,6 @@ def _as_label(value: Any, names: tuple[str, ...], what: str) -> Label | None:
     if value == -1:  # Hugging Face: no label
         return None
     raise ConfigError(
-        f"The label of {what} is {value!r}; a class is a text or a whole number from 0. Name"
+        f"The label of {where} is {value!r}; a class is a text or a whole number from 0. Name"
         " another column (label_column), or set ingest.classes: none."
     )

@@ -1,4 +1,4 @@
-"""Members of a zip, streamed in memory, never extracted."""
+"""Lists and reads the members of a zip, in memory: nothing is extracted to disk."""
 
 import stat
 import threading
@@ -11,66 +11,52 @@ from ..images.input import Input
 from .base import (
     MAX_INPUT_BYTES,
     Source,
-    as_text,
-    by_folder,
-    capped,
-    no_such_path,
-    relative,
-    sort,
+    SourceFile,
+    check_size,
+    clean_path,
+    no_such_folder,
+    sort_by_name,
+    storable_name,
 )
-from .labels import has_labels, labelled, read_table
+from .labels import source_of_files
 
 
-def open_zip(source: str, path: str | None, classes: bool) -> Source:
+def open_zip(file: SourceFile, path: str | None, classes: bool) -> Source:
     """The members below the folder `path` of the zip.
 
     Raises:
         ConfigError: no such folder in it; a dataset.json that labels do not come from.
         InputError: a damaged zip.
     """
-    identity = _identity(source)
-    archive, _ = _opened(*identity)
-    inside = relative(path)
+    archive, _ = _cached_archive(file)
+    inside = clean_path(path)
     prefix = f"{inside}/" if inside else ""
-    everything = archive.infolist()
-    members = [info for info in everything if info.filename.startswith(prefix)]
-    what = f"the zip {source}"
-    if not members and prefix:
-        tops = (info.filename.split("/")[0] for info in everything if "/" in info.filename)
-        raise no_such_path(str(path), what, map(as_text, tops))
-    what = f"{what}, folder {inside}" if inside else what
-    inputs = sort(
-        _member(identity, info, place, info.filename[len(prefix) :])
-        for place, info in enumerate(everything)
+    members = archive.infolist()
+    title = f"the zip {file.shown}"
+    if prefix and not any(info.filename.startswith(prefix) for info in members):
+        tops = (info.filename.split("/")[0] for info in members if "/" in info.filename)
+        raise no_such_folder(str(path), title, map(storable_name, tops))
+    inputs = sort_by_name(
+        _member_input(file, info, number, info.filename[len(prefix) :])
+        for number, info in enumerate(members)
         if info.filename.startswith(prefix) and not info.is_dir()
     )
-    table = read_table(inputs, what) if classes else b""
-    if classes and has_labels(table):
-        inputs = labelled(inputs, table, what)
-    elif classes:
-        inputs = by_folder(inputs)
-    return Source(what, inputs)
-
-
-def _identity(source: str) -> tuple[str, int, int]:
-    """Path, size and time: another file under the same path is another zip."""
-    state = Path(source).stat()
-    return source, state.st_size, state.st_mtime_ns
+    return source_of_files(f"{title}, folder {inside}" if inside else title, inputs, classes)
 
 
 @lru_cache(maxsize=4)
-def _opened(source: str, size: int, mtime_ns: int) -> tuple[zipfile.ZipFile, threading.Lock]:
+def _cached_archive(file: SourceFile) -> tuple[zipfile.ZipFile, threading.Lock]:
     """The zip, open, once in every process, and the lock that reading it needs."""
     try:
-        return open_archive(Path(source)), threading.Lock()
+        return open_archive(Path(file.path)), threading.Lock()
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError(
-            f"The zip {source} could not be opened ({error}). Test it with `unzip -t` and fetch or"
-            " make it again."
+            f"The zip {file.shown} could not be opened ({error}). Test it with `unzip -t` and fetch"
+            " or make it again."
         ) from error
 
 
-def _member(identity: tuple[str, int, int], info: zipfile.ZipInfo, place: int, name: str) -> Input:
+def _member_input(file: SourceFile, info: zipfile.ZipInfo, number: int, name: str) -> Input:
     refused = None
     if info.filename.startswith("/") or ".." in info.filename.split("/"):
         refused = "name that leaves the archive"
@@ -78,16 +64,17 @@ def _member(identity: tuple[str, int, int], info: zipfile.ZipInfo, place: int, n
         refused = "symbolic link in an archive"
     else:
         refused = refusal(info)
-    return Input(as_text(name), partial(_read_member, identity, place), refused)
+    return Input(storable_name(name), partial(_read_numbered, file, number), refused)
 
 
-def _read_member(identity: tuple[str, int, int], place: int) -> bytes:
-    archive, reading = _opened(*identity)
-    return read_member(archive, archive.infolist()[place], reading)
+def _read_numbered(file: SourceFile, number: int) -> bytes:
+    """The bytes of one of the zip's members, by its number in the list of members."""
+    archive, lock = _cached_archive(file)
+    return read_member(archive, archive.infolist()[number], lock)
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:
-    """The zip, open.
+    """Opens a zip.
 
     Raises:
         OSError: it cannot be read.
@@ -97,12 +84,12 @@ def open_archive(path: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except OSError:
         raise
-    except Exception as error:  # beside BadZipFile: NotImplementedError, struct.error, ...
+    except Exception as error:  # besides BadZipFile: NotImplementedError, struct.error, ...
         raise zipfile.BadZipFile(str(error)) from error
 
 
 def refusal(info: zipfile.ZipInfo) -> str | None:
-    """Why a member's bytes must not be read, by what its header says; None where they may."""
+    """Why a member must not be read, by its header; None where it may."""
     if info.flag_bits & 1:
         return "encrypted member of an archive"
     if info.file_size > MAX_INPUT_BYTES:
@@ -110,15 +97,14 @@ def refusal(info: zipfile.ZipInfo) -> str | None:
     return None
 
 
-def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, reading: threading.Lock) -> bytes:
+def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, lock: threading.Lock) -> bytes:
     """A member's bytes.
 
-    reading: held meanwhile; ZipFile counts its open members without a lock of its own. The size is
-    checked on what comes out as well: the header may lie.
+    lock: of the archive: ZipFile counts its open members without a lock of its own.
 
     Raises:
-        TooLarge: more than MAX_INPUT_BYTES come out.
+        TooLarge: more than MAX_INPUT_BYTES come out, whatever the header says.
         Exception: whatever zipfile raises for a damaged member.
     """
-    with reading, archive.open(info) as file:
-        return capped(file.read(min(info.file_size, MAX_INPUT_BYTES) + 1))
+    with lock, archive.open(info) as member:
+        return check_size(member.read(min(info.file_size, MAX_INPUT_BYTES) + 1))

@@ -24,7 +24,7 @@ from ...manifests.plan.plan import group_by_shard, rows_digest, soft_label
 from ...manifests.shards.shard import Marker, Sample, commit_shard, is_complete
 from ...manifests.storage.store import Store
 from ..generate.generate import GeneratedBatch
-from ..images.png import by_pillow, version_of
+from ..images.png import encode_with_pillow, encoder_version
 
 _ENCODERS = 4  # threads; Pillow releases the interpreter lock while it compresses
 _TASK = 64  # images that a thread encodes at a time
@@ -93,7 +93,7 @@ def write(
     temporary: Path,
     advance: Callable[[int], None],
     environment: dict[str, str],
-    encode: Encode = by_pillow,
+    encode: Encode = encode_with_pillow,
 ) -> Marker:
     """Encodes and commits one shard.
 
@@ -187,7 +187,7 @@ def _cpu_kernels() -> str:
     return str(torch.backends.cpu.get_cpu_capability())
 
 
-def sample_bytes(images: Iterable[NDArray[np.uint8]], encode: Encode = by_pillow) -> float:
+def sample_bytes(images: Iterable[NDArray[np.uint8]], encode: Encode = encode_with_pillow) -> float:
     """About how many bytes a sample takes: headers, padding, and the mean PNG of some images."""
     image = float(np.mean([len(encode(pixels)) for pixels in images]))
     padded = (image // _TAR_BLOCK + 1) * _TAR_BLOCK
@@ -204,7 +204,7 @@ def describe_environment(device: torch.device) -> dict[str, str]:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "pillow": PIL.__version__,
-        "zlib": version_of("pillow"),
-        "isal": version_of("isal"),
+        "zlib": encoder_version("pillow"),
+        "isal": encoder_version("isal"),
         "pyarrow": pa.__version__,
     }

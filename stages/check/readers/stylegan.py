@@ -9,7 +9,7 @@ from typing import Any
 from ....manifests.trainers.spec import TrainerSpec
 from ...images.decode import Unusable
 from ...images.input import Input
-from ...sources.labels import LABELS
+from ...sources.labels import LABELS_FILE
 from ..file_index import FileIndex, in_hidden_folder
 from ..image_facts import ImageFacts, claims_image, ending, pillow_endings
 from ..images import judge_images, judge_names
@@ -57,11 +57,11 @@ def _judge_places(names: list[str], facts: dict[str, ImageFacts], findings: Chec
 
 
 def _labels(listing: FileIndex, images: list[str], findings: CheckFindings) -> dict[str, Any]:
-    at_root = next((one for one in listing.members if one.name == LABELS), None)
+    at_root = next((one for one in listing.members if one.name == LABELS_FILE), None)
     if at_root is not None:
         data = _read(at_root, findings)
         return judge_labels(data, images, findings) if data is not None else {}
-    deeper = [one.name for one in listing.members if one.name.endswith(f"/{LABELS}")]
+    deeper = [one.name for one in listing.members if one.name.endswith(f"/{LABELS_FILE}")]
     other = [one.name for one in listing.members if misnamed(one.name)]
     for name in deeper:
         findings.add("labels-in-subfolder", name)

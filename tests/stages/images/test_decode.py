@@ -179,7 +179,7 @@ def test_a_short_side_below_the_policy_is_refused(size: tuple[int, int]) -> None
     read = encoded(Image.new("RGB", size))
     result = prepared(read, min_side=32)
     assert result.reason == "short side 31 px is below ingest.min_side 32"
-    assert result.policy and result.pixels is None and (result.width, result.height) == size
+    assert result.excluded and result.pixels is None and (result.width, result.height) == size
     assert prepared(read, min_side=31).pixels is not None
 
 
@@ -188,17 +188,17 @@ def test_an_aspect_ratio_above_the_policy_is_refused(size: tuple[int, int]) -> N
     read = encoded(Image.new("RGB", size))
     result = prepared(read, max_aspect=4.0)
     assert result.reason == "aspect ratio 4.1 is above ingest.max_aspect 4"
-    assert result.policy and result.pixels is None
+    assert result.excluded and result.pixels is None
     assert prepared(read, max_aspect=4.1).pixels is not None
 
 
 def test_the_policies_look_at_the_header_before_decoding_and_damage_is_none_of_them() -> None:
     data = encoded(Image.fromarray(noise(64, 64, 3)), "JPEG")()[:-500]
-    assert prepared(lambda: data, min_side=65).policy
+    assert prepared(lambda: data, min_side=65).excluded
     damaged = prepared(lambda: data, min_side=64, max_aspect=1.0)
-    assert damaged.reason and not damaged.policy
+    assert damaged.reason and not damaged.excluded
     bomb = prepared(encoded(Image.new("1", (1001, 1000))), min_side=2000)
-    assert "ingest.max_pixels" in str(bomb.reason) and not bomb.policy
+    assert "ingest.max_pixels" in str(bomb.reason) and not bomb.excluded
 
 
 @pytest.mark.parametrize("gray", [False, True])

@@ -27,7 +27,7 @@ def test_every_pixel_comes_back(shape: tuple[int, ...], encoder: str) -> None:
     random = np.random.default_rng(3)
     smooth = np.cumsum(random.integers(-3, 4, shape), axis=0).astype(np.uint8)  # wraps around
     for pixels in (random.integers(0, 256, shape, dtype=np.uint8), smooth, smooth * 0 + 255):
-        data = png.encoder_of(encoder)(pixels)
+        data = png.select_encoder(encoder)(pixels)
         with Image.open(io.BytesIO(data)) as image:
             assert image.mode == ("L" if shape[2] == 1 else "RGB")
             assert np.array_equal(np.asarray(image).reshape(shape), pixels)
@@ -35,7 +35,7 @@ def test_every_pixel_comes_back(shape: tuple[int, ...], encoder: str) -> None:
 
 def test_the_file_is_what_the_standard_says() -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (5, 6, 3), dtype=np.uint8)
-    data = png.by_isal(pixels)
+    data = png.encode_with_isal(pixels)
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     place, found = 8, {}
     while place < len(data):
@@ -76,7 +76,7 @@ def test_a_missing_package_is_told_before_anything_is_made(
 ) -> None:
     monkeypatch.setitem(sys.modules, "isal", None)
     with pytest.raises(ConfigError, match=r"scoremix-pipeline\[fast\]"):
-        png.encoder_of("isal")
+        png.select_encoder("isal")
     tiny.make_images(tmp_path / "images")
     place = ["--data", tmp_path / "images", "--out", tmp_path / "shards"]
     assert cli("augment", *place, *tiny.options(), "--set", "write.encoder=isal") == 2

@@ -15,7 +15,7 @@ from scoremix.manifests.errors import InputError
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.corpus.store import Corpus
 from scoremix.stages.images.decode import Preparation
-from scoremix.stages.images.decode_pool import Decoders
+from scoremix.stages.images.decode_pool import DecodePool
 from scoremix.stages.images.input import Input
 from scoremix.stages.images.similarity import nearest_earlier, perceptual_hashes
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
@@ -153,7 +153,7 @@ def test_processes_and_threads_give_the_same_bytes(
     files |= {"bad.png": b"no", "cut.png": png(1)[:80]}
     take(tmp_path, files, resolution=16)
     threads = tree(tmp_path / "corpus")
-    monkeypatch.setattr("scoremix.stages.images.decode_pool.MANY", 1)
+    monkeypatch.setattr("scoremix.stages.images.decode_pool.PROCESSES_FROM", 1)
     for workers in (2, 3):
         config = IngestConfig(source=str(tmp_path / "in"), resolution=16, holdout=0)
         ingest(config, tmp_path / "again", seed=0, progress=Silent(), workers=workers)
@@ -170,8 +170,8 @@ def die(path: str) -> bytes:
 def test_a_decoder_that_crashes_costs_one_input(tmp_path: Path) -> None:
     root = folder(tmp_path, {f"{i:02d}.png": png(i, (16, 16)) for i in range(20)})
     items = [Input(path.name, partial(die, str(path))) for path in sorted(root.iterdir())]
-    with Decoders(2, many=1) as pool:
-        results = list(pool.prepare(items, HOW))
+    with DecodePool(2, processes_from=1) as pool:
+        results = list(pool.decode(items, HOW))
     bad = {item.name: result.reason for item, result in zip(items, results, strict=True)}
     assert bad.pop("13.png") == "the decoder crashed on it (SIGSEGV)"
     assert set(bad.values()) == {None}
@@ -180,7 +180,7 @@ def test_a_decoder_that_crashes_costs_one_input(tmp_path: Path) -> None:
 def test_no_process_is_left(tmp_path: Path) -> None:
     root = folder(tmp_path, {f"{i:02d}.png": png(i, (16, 16)) for i in range(64)})
     items = [Input(path.name, path.read_bytes) for path in sorted(root.iterdir())]
-    with pytest.raises(KeyboardInterrupt), Decoders(2, many=1) as pool:
-        for _ in pool.prepare(items, HOW):
+    with pytest.raises(KeyboardInterrupt), DecodePool(2, processes_from=1) as pool:
+        for _ in pool.decode(items, HOW):
             raise KeyboardInterrupt
     assert all(process.process.poll() is not None for process in pool._started)

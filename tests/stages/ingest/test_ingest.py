@@ -23,7 +23,7 @@ from scoremix.manifests.plan.schema import SOURCES
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.corpus.store import Corpus, open_corpus
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
-from scoremix.stages.ingest.preview import survey
+from scoremix.stages.ingest.preview import preview_ingest
 from scoremix.stages.sources import base, folders, zips
 
 FILES = ["classes.json", "corpus.json", "images.npy", "reference.npy", "sources.parquet"]
@@ -644,25 +644,25 @@ def test_a_survey_tells_what_ingest_does(
     take: Take, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     root = folder(tmp_path / "in", classed(a=70, b=40) | {"b/README": b"text"})
-    found = survey(IngestConfig(source=str(root), **options), seed=0, progress=Silent())
+    found = preview_ingest(IngestConfig(source=str(root), **options), seed=0, progress=Silent())
     corpus = take(root, **options)
     assert (found.inputs, found.training, found.reference) == (
         len(corpus.sources),
         len(corpus.images),
         len(corpus.reference),
     )
-    assert found.probed.shape[1:] == corpus.images.shape[1:] == (8, 8, 3)
+    assert found.samples.shape[1:] == corpus.images.shape[1:] == (8, 8, 3)
     assert (found.resolution, found.channels) == (8, 3) and found.seconds_per_image > 0
-    assert 0 < len(found.probed) <= 32
+    assert 0 < len(found.samples) <= 32
 
 
 def test_a_survey_of_gray_or_broken_images(tmp_path: Path) -> None:
     gray = folder(tmp_path / "gray", flat(4, mode="L"))
-    found = survey(IngestConfig(source=str(gray)), seed=0, progress=Silent())
-    assert found.channels == 1 and found.probed.shape == (4, 8, 8, 1)
+    found = preview_ingest(IngestConfig(source=str(gray)), seed=0, progress=Silent())
+    assert found.channels == 1 and found.samples.shape == (4, 8, 8, 1)
     broken = folder(tmp_path / "broken", {f"{i}.png": b"broken" for i in range(4)})
     with pytest.raises(InputError, match="none is an image:\n  0.png: not an image in a known"):
-        survey(IngestConfig(source=str(broken), resolution=8), seed=0, progress=Silent())
+        preview_ingest(IngestConfig(source=str(broken), resolution=8), seed=0, progress=Silent())
 
 
 def test_a_class_of_bad_images_alone_is_no_class(take: Take, tmp_path: Path) -> None:
@@ -671,7 +671,7 @@ def test_a_class_of_bad_images_alone_is_no_class(take: Take, tmp_path: Path) -> 
     corpus = take(folder(tmp_path / "in", files), progress=heard, max_bad={"fraction": 0.6})
     assert corpus.classes == ["a", "c"]
     assert corpus.sources["class_id"].to_pylist() == [0, 0, 0, -1, -1, 1, 1, 1]
-    assert "ingest: left out, for all of their images are bad: b" in heard.notes
+    assert "ingest: classes left out because all of their images are bad: b" in heard.notes
 
 
 def test_a_file_that_becomes_a_link_is_not_followed(tmp_path: Path) -> None:

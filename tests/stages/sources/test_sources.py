@@ -160,7 +160,7 @@ def test_links_and_devices_in_a_tar_are_not_followed(tmp_path: Path) -> None:
 def test_a_bomb_of_a_tar_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any
 ) -> None:
-    monkeypatch.setattr(tars, "_BOMB_FROM", 1 << 20)
+    monkeypatch.setattr(tars, "_MAX_UNPACKED", 1 << 20)
     suffix = {gzip: "gz", bz2: "bz2", lzma: "xz"}[module]
     bomb = tmp_path / f"bomb.tar.{suffix}"
     with module.open(bomb, "wb") as file:
@@ -341,7 +341,7 @@ def test_parts_of_a_hugging_face_repository_are_told_apart(tmp_path: Path) -> No
 def test_joined_tars_are_refused(tmp_path: Path) -> None:
     one = plain_tar(tmp_path / "one.tar", [f"{i}.png" for i in range(COUNT)]).read_bytes()
     (tmp_path / "both.tar").write_bytes(one + one)
-    with pytest.raises(InputError, match="behind its end there is more"):
+    with pytest.raises(InputError, match="data follow its end"):
         take(tmp_path, str(tmp_path / "both.tar"))
 
 

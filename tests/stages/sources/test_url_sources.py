@@ -4,7 +4,7 @@ import functools
 import http.server
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,20 @@ def test_a_damaged_archive_is_named_by_its_url(tmp_path: Path) -> None:
         take("memory://data/cut.zip", tmp_path / "corpus")
 
 
+@pytest.mark.parametrize("suffix, make", [("tar", kinds.as_tar), ("parquet", kinds.as_parquet)])
+@pytest.mark.parametrize("source", ["memory://data", "memory://data/cut.{}"])
+def test_a_damaged_file_of_a_prefix_is_named_by_its_url(
+    suffix: str, make: Callable[[Path], str], source: str, tmp_path: Path
+) -> None:
+    fs, _ = fsspec.url_to_fs("memory://data")
+    data = Path(make(tmp_path)).read_bytes()
+    fs.pipe_file(f"/data/cut.{suffix}", data[: len(data) // 4])
+    with pytest.raises(InputError) as caught:
+        take(source.format(suffix), tmp_path / "corpus")
+    assert f"memory://data/cut.{suffix} could not be read" in str(caught.value)
+    assert str(tmp_path) not in str(caught.value)
+
+
 def test_a_full_disk_is_told_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds.as_class_folders(tmp_path / "in")
     upload(tmp_path / "in", "memory://data")
@@ -213,7 +227,9 @@ def test_a_url_in_stages_yaml_stays_as_it_is(bucket: str, tmp_path: Path) -> Non
     config = load_config(tmp_path / "stages.yaml", ["ingest.reference=memory://c.zip"])
     wanted = [f"s3://{bucket}/a.zip", "/no/such.zip", str(tmp_path / "near.zip")]
     assert [asked.source for asked in config.ingest.sources] == wanted
-    assert config.ingest.beside and config.ingest.beside.source == "memory://c.zip"
+    assert (
+        config.ingest.reference_source and config.ingest.reference_source.source == "memory://c.zip"
+    )
     assert inputs_of_ingest(config)["source"] == [None] * 3  # nothing is there
 
 
