@@ -158,14 +158,15 @@ def _weights(inputs: int, outputs: int, like: Tensor) -> Tensor:
     """(outputs, inputs) weights of one axis; each row sums to 1."""
     key = (inputs, outputs, like.device, like.dtype)
     if key not in _WEIGHTS:
-        weights = torch.zeros(outputs, inputs, dtype=torch.float64)
-        for row in range(outputs):
-            place = row * (inputs - 1) / (outputs - 1) if outputs > 1 else 0.0
-            left = min(int(place), max(inputs - 2, 0))
-            weights[row, left] += 1.0 - (place - left)
-            if inputs > 1:
-                weights[row, left + 1] += place - left
-        _WEIGHTS[key] = weights.to(like.device, like.dtype)
+        with torch.inference_mode(False):  # kept, as the means above
+            weights = torch.zeros(outputs, inputs, dtype=torch.float64)
+            for row in range(outputs):
+                place = row * (inputs - 1) / (outputs - 1) if outputs > 1 else 0.0
+                left = min(int(place), max(inputs - 2, 0))
+                weights[row, left] += 1.0 - (place - left)
+                if inputs > 1:
+                    weights[row, left + 1] += place - left
+            _WEIGHTS[key] = weights.to(like.device, like.dtype)
     return _WEIGHTS[key]
 
 

@@ -130,15 +130,16 @@ def test_mean_pooling_is_the_stock_one(dtype: torch.dtype) -> None:
     assert torch.allclose(*outs, atol=tolerance) and torch.allclose(*grads, atol=tolerance)
 
 
-def test_pooling_first_used_in_inference_mode_has_a_gradient_later() -> None:
-    """The kernel of means is kept from the first use on: it may be no inference tensor."""
-    x = torch.rand(1, 7, 8, 8)  # seven channels: of no other test, so the first use
+def test_a_network_first_used_in_inference_mode_has_gradients_later() -> None:
+    """Tensors that are kept from the first use on may be no inference tensors."""
+    net = build(Architecture(1, 24, 7), LADDER)  # sizes of no other test: nothing is kept yet
+    x, sigma = torch.rand(1, 1, 24, 24), torch.tensor([0.1])
     with torch.inference_mode():
-        pooled = mean_pool(x)
-    x.requires_grad_()
-    later = mean_pool(x)
+        first = net(x, sigma)
+    later = net(x, sigma)
     later.sum().backward()
-    assert torch.equal(later.detach(), pooled) and x.grad is not None
+    assert torch.allclose(later.detach(), first, rtol=1e-5)
+    assert all(parameter.grad is not None for parameter in net.parameters())
 
 
 def test_the_table_snaps_to_the_nearest_level() -> None:
