@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..manifests.errors import ConfigError
 from ..manifests.files import atomic
-from ..manifests.published.mirror import MirroredStore, mirror_folder
+from ..manifests.published.mirror import MirroredStore
+from ..manifests.run_paths import mirror_folder
 from ..manifests.storage.location import URL, Place, place, same_place
 from ..manifests.storage.remote import open_remote
 from ..manifests.storage.retry import RetryPolicy

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..manifests.errors import ConfigError, ScoreMixError, StorageError
 from ..manifests.files.atomic import sha256_file
-from ..manifests.published.publish import SUMS
+from ..manifests.published.sums import SUMS
 from ..stages.common.json_lines import read_json_lines
 from ..stages.common.units import format_duration
 from ..stages.corpus.store import open_corpus

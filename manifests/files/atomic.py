@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import STORAGE_ERRNOS, StorageError
+from .processes import is_alive
 
 if TYPE_CHECKING:  # the command line's help needs no pyarrow
     import pyarrow as pa
@@ -25,7 +26,7 @@ _TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")
 
 @contextlib.contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turns the operating system's word on a failed write to `path` into a StorageError."""
+    """Turns the operating system's error of a failed write to `path` into a StorageError."""
     try:
         yield
     except OSError as error:
@@ -72,24 +73,15 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Removes what `replacing` left half written in `folder` where its process was killed."""
+    """Removes temporary files of `replacing` in `folder` whose process was killed."""
     for path in folder.glob(".*.tmp"):
         found = _TEMPORARY.fullmatch(path.name)
-        if found and not _is_alive(int(found[1])):
+        if found and not is_alive(int(found[1])):
             path.unlink(missing_ok=True)
 
 
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
-
-
 def write_bytes(path: Path, data: bytes, temporary: Path | None = None) -> None:
+    """Replaces `path` by `data`, durably; raises StorageError. See `replacing`."""
     with replacing(path, temporary) as file:
         file.write(data)
 
@@ -133,6 +125,6 @@ def sha256_file(path: Path) -> str:
 
 
 def canonical_digest(value: Any) -> str:
-    """sha256 of a JSON-able value in one canonical spelling."""
+    """sha256 of a JSON-able value in its canonical form: keys sorted, no spaces."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

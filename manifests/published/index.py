@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import VerifyError
-from ..files.atomic import canonical_digest
+from ..files.atomic import canonical_digest, json_bytes
 from ..shards.shard import Marker
 from ..storage.store import Store, store_of
 from .card import CorpusFacts
@@ -61,17 +61,35 @@ def shard_entries(store: Store, markers: Iterable[Marker]) -> list[dict[str, Any
 
 
 def index_digest(index: Mapping[str, Any]) -> str:
-    """What index.json says of itself, so that a damaged index is told from a damaged SHA256SUMS."""
+    """The digest inside index.json: shows whether the index or SHA256SUMS is damaged."""
     return canonical_digest({key: value for key, value in index.items() if key != "index_digest"})
 
 
 def indexed_hashes(index: Mapping[str, Any]) -> dict[str, str]:
-    """File name -> sha256 for every file that an index speaks of, all but itself and SHA256SUMS."""
+    """File name -> sha256 of every file that an index lists: all but itself and SHA256SUMS."""
     return file_hashes(index["shardlist"], index["files"])
 
 
+def parse_index(raw: bytes) -> dict[str, Any]:
+    """An index.json that can be trusted: in canonical form, and with the digest of its content.
+
+    Raises:
+        ValueError: it is another thing, or was changed; the message continues "index.json ...".
+    """
+    try:
+        index: dict[str, Any] = json.loads(raw)
+        intact = json_bytes(index) == raw and index["index_digest"] == index_digest(index)
+        if intact:
+            indexed_hashes(index), index["plan_digest"], index["counts"], index["ratio"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ValueError("cannot be read as the index of a corpus") from None
+    if not intact:
+        raise ValueError("was changed: it does not agree with the digest inside it")
+    return index
+
+
 def read_index(shards: Path | Store) -> dict[str, Any]:
-    """index.json as written. Raises VerifyError if it cannot be read as one."""
+    """index.json, its digest not checked. Raises VerifyError if it cannot be read as one."""
     store = store_of(shards)
     try:
         index = json.loads(store.read(INDEX))
@@ -83,10 +101,11 @@ def read_index(shards: Path | Store) -> dict[str, Any]:
 
 
 def file_hashes(entries: list[dict[str, Any]], hashes: Mapping[str, str]) -> dict[str, str]:
-    promised = dict(hashes)
+    """File name -> sha256 of the shards' files (shardlist entries) and of others (`hashes`)."""
+    files = dict(hashes)
     for entry in entries:
         stem = entry["url"].removesuffix(".tar")
-        promised[f"{stem}.tar"] = entry["sha256"]
-        promised[f"{stem}.parquet"] = entry["parquet_sha256"]
-        promised[f"{stem}.json"] = entry["marker_sha256"]
-    return promised
+        files[f"{stem}.tar"] = entry["sha256"]
+        files[f"{stem}.parquet"] = entry["parquet_sha256"]
+        files[f"{stem}.json"] = entry["marker_sha256"]
+    return files

@@ -1,8 +1,8 @@
 """A corpus in an object store, and its mirror: a local copy of what publishing reads again.
 
-In the mirror, RUN/.scoremix/mirror, shards are committed as everywhere, then uploaded and checked;
-then their tars are dropped, and Parquet files stay. The store alone says what is finished: a marker
-in the mirror means nothing to others.
+In the mirror, RUN/.scoremix/mirror, shards are committed as in any folder, then uploaded and
+checked; then their tars are removed, and Parquet files stay. Only a marker in the store makes a
+shard finished for other processes.
 """
 
 import re
@@ -22,12 +22,8 @@ from ..storage.remote import RemoteStore, version
 from .index import INDEX
 
 _MARKER = re.compile(r"(real|aug)-\d{6,}\.json")
-_FRESH = 2.0  # seconds for which a listing is taken to be true; what we change is seen at once
-_AT_ONCE = 16  # markers
-
-
-def mirror_folder(run: Path) -> Path:
-    return run / ".scoremix" / "mirror"
+_FRESH = 2.0  # seconds for which a listing is used again, unless this process changed something
+_CONCURRENT_READS = 16  # of markers
 
 
 def mirrored_index(mirror: Path) -> Path:
@@ -36,7 +32,7 @@ def mirrored_index(mirror: Path) -> Path:
 
 
 class MirroredStore:
-    """A Store. Sizes come from listings, so that looking at a thousand shards is a few requests."""
+    """A Store with a mirror. Sizes come from listings: a thousand shards cost a few requests."""
 
     def __init__(self, remote: RemoteStore, mirror: Path) -> None:
         self.remote, self.mirror = remote, mirror
@@ -51,22 +47,22 @@ class MirroredStore:
         return self.remote.where(name)
 
     def names(self) -> list[str]:
-        return sorted(self._look(0.0))
+        return sorted(self._list(0.0))
 
     def sizes(self) -> dict[str, int]:
-        return {name: int(facts["size"]) for name, facts in self._look(0.0).items()}
+        return {name: int(facts["size"]) for name, facts in self._list(0.0).items()}
 
     def size(self, name: str) -> int | None:
-        facts = self._look(_FRESH).get(name)
+        facts = self._list(_FRESH).get(name)
         return None if facts is None else int(facts["size"])
 
     def open(self, name: str) -> BufferedReader:
         return self.remote.open(name)
 
     def read(self, name: str) -> bytes:
-        """From the store; a shard's marker once per version, its Parquet from the mirror."""
+        """Bytes from the store; a shard's marker once per version, its Parquet from the mirror."""
         if _MARKER.fullmatch(name):
-            facts = self._look(_FRESH).get(name)
+            facts = self._list(_FRESH).get(name)
             known = self._markers.get(name)
             if known is not None and facts is not None and known[0] == version(facts):
                 return known[1]
@@ -85,14 +81,14 @@ class MirroredStore:
         self._listed = None
         self.remote.remove(name)
 
-    def look_again(self) -> None:
-        """From here on nothing older than this moment counts."""
+    def refresh(self) -> None:
+        """Drops the listing that is kept: the next question is answered by the store."""
         self._listed = None
 
     def upload(self, name: str) -> Marker:
         """Uploads a shard that is finished in the mirror; its marker last. Drops the mirror's tar.
 
-        What a stopped upload has brought there is checked, not sent again.
+        Files that an interrupted upload has completed are checked, not sent again.
         """
         marker = read_marker(self.mirror, name)
         if marker is None:
@@ -101,30 +97,30 @@ class MirroredStore:
         upload_shard(
             self.mirror, self.remote, marker, new=self.remote.size(f"{name}.json") is not None
         )
-        self.drop(name)
+        self.drop_tar(name)
         return marker
 
-    def drop(self, name: str) -> None:
-        """The mirror's tar of a shard that the store has."""
+    def drop_tar(self, name: str) -> None:
+        """Removes the mirror's tar of a shard that the store has."""
         (self.mirror / f"{name}.tar").unlink(missing_ok=True)
 
-    def keep(self, shards: set[str]) -> None:
-        """Takes from the mirror what belongs to other shards, such as those of an earlier plan.
+    def keep_only(self, shards: set[str]) -> None:
+        """Removes files of other shards from the mirror, such as those of an earlier plan.
 
-        The index is remembered: a bucket that was emptied has no other witness.
+        Copies index.json too: of a bucket that was emptied, it alone has the hashes.
         """
         for path in self.mirror.glob("*"):
             if path.name.partition(".")[0] not in shards and path != mirrored_index(self.mirror):
                 path.unlink(missing_ok=True)
         write_bytes(mirrored_index(self.mirror), self.remote.read(INDEX))
 
-    def _look(self, age: float) -> dict[str, dict[str, Any]]:
-        """A listing that is at most `age` seconds old; markers that are new in it are read."""
-        if self._listed is None or time.monotonic() - self._listed > age:
+    def _list(self, max_age: float) -> dict[str, dict[str, Any]]:
+        """A listing at most `max_age` seconds old; reads the markers that are new in it."""
+        if self._listed is None or time.monotonic() - self._listed > max_age:
             begin = time.monotonic()
             self._listing = self.remote.listing()
             self._read_markers(filter(_MARKER.fullmatch, self._listing))
-            self._listed = begin if age else None
+            self._listed = begin if max_age else None
         return self._listing
 
     def _read_markers(self, names: Iterable[str]) -> None:
@@ -137,7 +133,7 @@ class MirroredStore:
             with suppress(FileNotFoundError):  # removed since it was listed
                 self._markers[name] = (current[name], self.remote.read(name))
 
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(_CONCURRENT_READS) as pool:
             list(pool.map(read, changed))
 
     def _parquet(self, name: str) -> bytes:
@@ -145,6 +141,6 @@ class MirroredStore:
         wanted = marker and marker.parquet.sha256
         if local.is_file() and sha256_file(local) == wanted:
             return local.read_bytes()
-        data = self.remote.read(name)  # of another machine, or the mirror's was lost
+        data = self.remote.read(name)  # made on another machine, or lost from the mirror
         write_bytes(local, data)
         return data

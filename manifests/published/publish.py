@@ -7,7 +7,6 @@ plan and the facts: any number of publishers write the same bytes, and once more
 
 import hashlib
 import logging
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,27 +25,24 @@ from ..storage.store import LocalStore, Store, store_of
 from .card import CorpusFacts, Counts, dataset_card
 from .croissant import CROISSANT, croissant_bytes, digest_of_sources
 from .index import INDEX, build_index, file_hashes, shard_entries
+from .sums import SUMS, parse_sums, render_sums
 
-SUMS = "SHA256SUMS"
 SHARD_FILE = re.compile(r"(real|aug)-\d{6,}\.(tar|parquet|json)")
-_POINTS = {
+_CRASH_POINTS = {
     "plan.parquet": "plan",
     "manifest.parquet": "manifest",
     "README.md": "card",
     CROISSANT: "croissant",
 }
-METADATA_FILES = (
-    *_POINTS,
-    INDEX,
-)  # what follows from shards, plan and facts; SHA256SUMS comes after
-_LATER = {CROISSANT}  # corpora that were published before there were such files are whole, too
+METADATA_FILES = (*_CRASH_POINTS, INDEX)  # determined by shards, plan and facts
+_OPTIONAL = {CROISSANT}  # corpora of earlier versions are whole without it
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Published:
-    """What publishing found and did."""
+    """What a corpus holds, and what publishing changed."""
 
     shards: int
     samples: int
@@ -79,8 +75,8 @@ def publish(
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()} | foreign
     files[INDEX], sums = index_and_sums(store, plan, markers, facts, hashes)
     stale = _stale(store, markers)
-    changed = [name for name, data in files.items() if not _holds(store, name, data)]
-    if changed or stale or not _holds(store, SUMS, sums):
+    changed = [name for name, data in files.items() if not _has_content(store, name, data)]
+    if changed or stale or not _has_content(store, SUMS, sums):
         _replace(store, {name: files[name] for name in changed}, stale, sums)
         changed.append(SUMS)
     return Published(
@@ -108,43 +104,39 @@ def index_and_sums(
 
 
 def write_plan(store: Store, plan: pa.Table) -> None:
-    """The plan as it will be published, ahead of the shards: a claim on the folder."""
+    """Writes the plan as it will be published, before the shards: it reserves the folder."""
     data = plan_bytes(plan)
-    if not _holds(store, "plan.parquet", data):
+    if not _has_content(store, "plan.parquet", data):
         store.write("plan.parquet", data)
 
 
 def is_published(shards: Path | Store) -> bool:
-    """Whether SHA256SUMS is there, every file it names too, and the small ones are unchanged.
+    """Whether SHA256SUMS and every file it names are there, and metadata files are unchanged.
 
-    Shards are told by their markers; `verify` reads every byte.
+    Of shards only the presence is checked; `verify` reads every byte.
     """
     store = store_of(shards)
     try:
-        lines = store.read(SUMS).decode().splitlines()
-    except (OSError, UnicodeDecodeError):
+        raw = store.read(SUMS)
+    except OSError:
         return False
-    promised = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    if any(store.size(name) is None for name in promised):
+    sums = parse_sums(raw)
+    if render_sums(sums) != raw or any(store.size(name) is None for name in sums):
         return False
-    if not promised.keys() >= set(METADATA_FILES) - _LATER:
+    if not sums.keys() >= set(METADATA_FILES) - _OPTIONAL:
         return False
-    small = [name for name in METADATA_FILES if name in promised]
-    return all(store.sha256(name) == promised[name] for name in small)
+    metadata = [name for name in METADATA_FILES if name in sums]
+    return all(store.sha256(name) == sums[name] for name in metadata)
 
 
 def unpublish(shards: Path | Store) -> None:
-    """Takes SHA256SUMS away, durably: from here on the folder does not verify."""
+    """Removes SHA256SUMS, durably: from here on the folder is no corpus."""
     store_of(shards).remove(SUMS)
     crash_point("unpublished")
 
 
-def render_sums(hashes: Mapping[str, str]) -> bytes:
-    """SHA256SUMS as `sha256sum -c` reads it, sorted by name."""
-    return b"".join(os.fsencode(f"{hashes[name]}  {name}\n") for name in sorted(hashes))
-
-
 def counts_of(plan: pa.Table, manifest: pa.Table) -> Counts:
+    """The numbers of the dataset card. plan and manifest have the same rows."""
     augmented = plan.filter(pc.equal(plan["kind"], "augmented"))
     lambdas = augmented["lambda"].to_numpy()
     return Counts(
@@ -195,7 +187,7 @@ def metadata_files(
 ) -> dict[str, bytes]:
     """The files that shards, plan and facts determine, in the order in which they are written.
 
-    kept: size and sha256 of those that stay as they are, though another pyarrow wrote them.
+    kept: size and sha256 of files that stay as they are, though another pyarrow wrote them.
     """
     store = store_of(shards)
     tables = [read_parquet(store.read(f"{marker.shard}.parquet")) for marker in markers]
@@ -212,12 +204,14 @@ def metadata_files(
         "manifest.parquet": parquet_bytes(manifest),
         "README.md": dataset_card(facts, counts).encode(),
     }
-    told = {name: (len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items()}
+    facts_of_files = {
+        name: (len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items()
+    }
     files[CROISSANT] = croissant_bytes(
         facts,
         counts,
         markers,
-        told | dict(kept or {}),
+        facts_of_files | dict(kept or {}),
         digest_of_sources(manifest),
         rows_digest(plan),
     )
@@ -242,7 +236,7 @@ def _check_fields(manifest: pa.Table) -> None:
 
 
 def extra_files(shards: Path | Store) -> dict[str, str]:
-    """Hashes of files that are none of ours: they are kept, and SHA256SUMS covers them."""
+    """Name -> sha256 of the user's own files in the folder: kept, and listed in SHA256SUMS."""
     hashes = {}
     store = store_of(shards)
     for name in store.names():
@@ -264,12 +258,12 @@ def _stale(store: Store, markers: list[Marker]) -> list[str]:
     return [name for name in ours if name.partition(".")[0] not in planned]
 
 
-def _holds(store: Store, name: str, data: bytes) -> bool:
+def _has_content(store: Store, name: str, data: bytes) -> bool:
     return store.size(name) == len(data) and store.read(name) == data
 
 
 def _replace(store: Store, files: Mapping[str, bytes], stale: list[str], sums: bytes) -> None:
-    """SHA256SUMS away, stale shards away (marker first), the files, SHA256SUMS back."""
+    """Removes SHA256SUMS and stale shards (markers first), writes the files, then SHA256SUMS."""
     unpublish(store)
     if stale:
         logger.warning(
@@ -283,6 +277,6 @@ def _replace(store: Store, files: Mapping[str, bytes], stale: list[str], sums: b
         crash_point("stale-removed")
     for name, data in files.items():
         store.write(name, data)
-        crash_point(_POINTS.get(name, "index"))
+        crash_point(_CRASH_POINTS.get(name, "index"))
     store.write(SUMS, sums)
     crash_point("sums")

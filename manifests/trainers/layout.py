@@ -26,8 +26,9 @@ import pyarrow.parquet as pq
 
 from ..errors import ConfigError, VerifyError
 from ..published.index import INDEX, read_index
-from ..published.publish import SUMS, is_published
+from ..published.publish import is_published
 from ..published.subset import last_round
+from ..published.sums import SUMS
 from .spec import TARGETS, Target
 
 LABELS = "dataset.json"  # of the stylegan target, at its root

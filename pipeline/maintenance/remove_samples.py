@@ -79,12 +79,12 @@ def _in_store(store: MirroredStore, temporary: Path, item: ShardTask) -> None:
                 _remove(LocalStore(mirror), name)
                 return
             _remove(LocalStore(fetched), name)
-        store.look_again()
+        store.refresh()
         store.upload(name)
     marker = read_marker(mirror, name)
     if marker is None or marker.rows_digest != item.rows_digest:
         _remove(LocalStore(mirror), name)
-    store.drop(name)
+    store.drop_tar(name)
 
 
 def _fetch(store: MirroredStore, name: str, fetched: Path) -> None:

@@ -15,15 +15,13 @@ from ...manifests.files.atomic import canonical_digest, json_bytes, write_bytes
 from ...manifests.files.crash_points import crash_point
 from ...manifests.published.croissant import CROISSANT
 from ...manifests.published.index import INDEX
-from ...manifests.published.mirror import mirror_folder, mirrored_index
+from ...manifests.published.mirror import mirrored_index
 from ...manifests.published.publish import (
     METADATA_FILES,
-    SUMS,
     extra_files,
     finished_markers,
     index_and_sums,
     metadata_files,
-    render_sums,
     unpublish,
 )
 from ...manifests.published.recorded_hashes import (
@@ -32,7 +30,9 @@ from ...manifests.published.recorded_hashes import (
     marker_digest,
     read_recorded_hashes,
 )
+from ...manifests.published.sums import SUMS, render_sums
 from ...manifests.published.verify import Problem, verify
+from ...manifests.run_paths import mirror_folder
 from ...manifests.shards.replace import install_shard, upload_shard
 from ...manifests.shards.shard import FileFacts, Marker, marker_for
 from ...manifests.storage.location import URL, Place, same_place
@@ -148,7 +148,7 @@ def _mend_shards(job: _Repair) -> None:
     todo = [
         work
         for work in job.run.planned.work
-        if not job.hashes.sound(work.name, work.rows_digest, work.recipe_digest)
+        if not job.hashes.is_intact(work.name, work.rows_digest, work.recipe_digest)
     ]
     todo = [work for work in todo if not _marker_alone(job, work)]
     if not todo:
@@ -171,7 +171,7 @@ def _marker_alone(job: _Repair, work: ShardTask) -> bool:
     files = [f"{name}.tar", f"{name}.parquet"]
     if not all(map(hashes.matches, files)):
         return False
-    tar, parquet = (FileFacts(hashes.found[file], job.shards.size(file) or 0) for file in files)
+    tar, parquet = (FileFacts(hashes.actual[file], job.shards.size(file) or 0) for file in files)
     likely = marker_for(
         work.rows,
         tar,
@@ -180,8 +180,8 @@ def _marker_alone(job: _Repair, work: ShardTask) -> bool:
         recipe_digest=work.recipe_digest,
         environment=job.builder.environment,
     )
-    marker = hashes.marker_like(likely, job.known)
-    if marker is None or marker_digest(marker) == hashes.found.get(f"{name}.json"):
+    marker = hashes.confirmed_marker(likely, job.known)
+    if marker is None or marker_digest(marker) == hashes.actual.get(f"{name}.json"):
         return False
     data = json_bytes(asdict(marker))
     job.shards.write(f"{name}.json", data)
@@ -196,7 +196,7 @@ def _compare(job: _Repair, name: str, made: Marker) -> None:
         f"{name}.tar": hashes.confirms(f"{name}.tar", made.tar.sha256),
         f"{name}.parquet": hashes.confirms(f"{name}.parquet", made.parquet.sha256),
     }
-    marker = hashes.marker_like(made, job.known)
+    marker = hashes.confirmed_marker(made, job.known)
     same[f"{name}.json"] = marker is not None
     if all(same.values()) and marker is not None:
         write_bytes(job.temporary / f"{name}.json", json_bytes(asdict(marker)))
@@ -236,19 +236,19 @@ def _mend_small(job: _Repair) -> None:
     markers = finished_markers(shards, planned.rows, expected)
     tables = ("plan.parquet", "manifest.parquet")
     whole = [name for name in tables if job.hashes.matches(name) and not job.has_new]
-    sound = {name: (shards.size(name) or 0, job.hashes.found[name]) for name in whole}
+    sound = {name: (shards.size(name) or 0, job.hashes.actual[name]) for name in whole}
     files = metadata_files(shards, planned.rows, markers, facts, sound)
-    if job.hashes.lacks(CROISSANT):  # published before there were such files
+    if job.hashes.was_not_published(CROISSANT):  # published before there were such files
         del files[CROISSANT]
     kept = {name for name in files if job.hashes.matches(name) and not job.has_new}
     hashes = {
-        name: job.hashes.found[name] if name in kept else _digest(data)
+        name: job.hashes.actual[name] if name in kept else _digest(data)
         for name, data in files.items()
     } | _foreign(job)
     write = {name: data for name, data in files.items() if name not in kept}
-    if INDEX in job.hashes.found and job.hashes.index is not None and not job.has_new:
-        own = {INDEX: job.hashes.found[INDEX]}
-        write[SUMS] = render_sums(job.hashes.promised | own)
+    if INDEX in job.hashes.actual and job.hashes.index is not None and not job.has_new:
+        own = {INDEX: job.hashes.actual[INDEX]}
+        write[SUMS] = render_sums(job.hashes.indexed | own)
     else:
         write[INDEX], write[SUMS] = index_and_sums(shards, planned.rows, markers, facts, hashes)
     contradicted = [name for name, data in write.items() if _contradicted(job, name, data)]

@@ -9,8 +9,9 @@ import pyarrow as pa
 from ...manifests.errors import StorageError
 from ...manifests.files.atomic import read_parquet
 from ...manifests.files.lock import remove_shard_locks
-from ...manifests.published.mirror import MirroredStore, mirror_folder
+from ...manifests.published.mirror import MirroredStore
 from ...manifests.published.publish import is_published, plan_bytes, unpublish, write_plan
+from ...manifests.run_paths import mirror_folder
 from ...manifests.shards.shard import Marker, read_marker
 from ...manifests.storage.location import URL
 from ...manifests.storage.remote import open_remote
@@ -80,17 +81,17 @@ class ObjectStoreDestination:
             advance(work.rows.num_rows)
         else:
             builder.write(work, mirror, self._temporary(), advance)
-        self.store.look_again()
+        self.store.refresh()
         if work.finished(self.store):  # by a worker with a run folder of its own, meanwhile
-            self.store.drop(work.name)
+            self.store.drop_tar(work.name)
         else:
             self.store.upload(work.name)
 
     def publish(self, builder: ShardBuilder) -> None:
-        self.store.look_again()
+        self.store.refresh()
         builder.publish(self.store)
         self.store.remote.abort_unfinished()
-        self.store.keep({work.name for work in builder.planned.work})
+        self.store.keep_only({work.name for work in builder.planned.work})
         shutil.rmtree(self._temporary(), ignore_errors=True)
 
     def manifest(self) -> pa.Table:

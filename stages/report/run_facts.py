@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...manifests.errors import ConfigError, VerifyError
 from ...manifests.files.atomic import read_parquet
 from ...manifests.published.index import INDEX, read_index
-from ...manifests.published.publish import SUMS
+from ...manifests.published.sums import SUMS
 from ...manifests.shards.shard import NORMS
 from ...manifests.storage.store import Store
 from ..common.json_lines import read_json_lines

@@ -34,7 +34,7 @@ import forked
 import tiny
 
 from scoremix.manifests.files import crash_points
-from scoremix.manifests.published.publish import SUMS
+from scoremix.manifests.published.sums import SUMS
 from scoremix.manifests.published.verify import verify
 from scoremix.manifests.shards.shard import is_complete, read_marker
 from scoremix.pipeline.cli import commands, exit_code

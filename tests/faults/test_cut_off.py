@@ -17,7 +17,7 @@ import pytest
 import tiny
 from s3 import CuttingProxy
 
-from scoremix.manifests.published.publish import SUMS
+from scoremix.manifests.published.sums import SUMS
 from scoremix.manifests.published.verify import verify
 from scoremix.manifests.shards.shard import is_complete, read_marker
 from scoremix.manifests.storage.location import URL

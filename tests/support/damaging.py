@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scoremix.manifests.files.atomic import json_bytes
 from scoremix.manifests.published.index import index_digest, indexed_hashes
-from scoremix.manifests.published.publish import render_sums
+from scoremix.manifests.published.sums import render_sums
 
 Damage = Callable[[Path], None]
 

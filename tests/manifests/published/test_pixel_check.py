@@ -124,7 +124,7 @@ def test_every_part_finds_damaged_small_files_and_what_is_gone_or_cut_or_extra(
 def test_a_part_does_not_read_the_others(corpus: Path) -> None:
     """Counted, not timed: the bytes of other parts may be anything of their size."""
     names = sorted(path.name for path in corpus.iterdir())
-    left = Partition(2, 3).left_out(names)
+    left = Partition(2, 3).other_files(names)
     assert len(left) == 8
     for name in left:
         flip(corpus / name, 600)

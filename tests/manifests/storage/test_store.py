@@ -16,7 +16,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from scoremix.manifests.errors import ConfigError, Interrupted, StorageError
 from scoremix.manifests.published import inspect as inspecting
-from scoremix.manifests.published.publish import SUMS, is_published
+from scoremix.manifests.published.publish import is_published
+from scoremix.manifests.published.sums import SUMS
 from scoremix.manifests.published.verify import verify
 from scoremix.manifests.storage.location import URL, is_url, place
 from scoremix.manifests.storage.remote import RemoteStore, open_remote, version

@@ -9,7 +9,7 @@ import tiny
 from remote_runs import augment, command, digests, empty
 
 from scoremix.manifests.published.index import INDEX
-from scoremix.manifests.published.publish import SUMS
+from scoremix.manifests.published.sums import SUMS
 from scoremix.manifests.storage.location import URL
 from scoremix.manifests.storage.remote import RemoteStore, open_remote
 from scoremix.manifests.storage.retry import RetryPolicy

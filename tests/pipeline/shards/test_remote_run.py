@@ -12,7 +12,7 @@ from remote_runs import augment, command, digests, empty, store_at
 
 from scoremix.manifests.errors import ScoreMixError, StorageError
 from scoremix.manifests.published.mirror import MirroredStore, mirrored_index
-from scoremix.manifests.published.publish import SUMS
+from scoremix.manifests.published.sums import SUMS
 from scoremix.manifests.published.verify import verify
 from scoremix.manifests.shards.shard import is_complete, read_marker
 from scoremix.manifests.storage.location import URL
@@ -298,7 +298,7 @@ def test_a_listing_is_old_for_a_moment_only(
     assert not is_complete(store, NAME, **wanted)
     other.upload(NAME)
     assert NAME + ".json" in store.names()  # names are never old
-    store.look_again()
+    store.refresh()
     assert is_complete(store, NAME, **wanted)
     listings = []
     monkeypatch.setattr(broken, "listing", lambda: listings.append(1) or {})
@@ -309,6 +309,6 @@ def test_a_listing_is_old_for_a_moment_only(
 
 def test_shards_of_an_earlier_plan_leave_the_mirror(broken: Broken, mirror: Path) -> None:
     broken.fs.pipe_file(f"{broken.root}/index.json", b"as it was published")
-    MirroredStore(broken, mirror).keep({NAME})
+    MirroredStore(broken, mirror).keep_only({NAME})
     assert {path.stem for path in mirror.iterdir()} == {NAME, "index"}
     assert mirrored_index(mirror).read_bytes() == b"as it was published"  # a witness for repair
