@@ -1,4 +1,4 @@
-"""Which images are made from what: the plan, a pure function of sources, options and seed.
+"""The plan: which images are mixed with which lambda; a pure function of sources, options, seed.
 
 Round 0 holds the real images. In each of the rounds 1..mu every real image is the base of exactly
 one augmented image, so the first k rounds of a plan ARE the plan at ratio k. The order within a
@@ -21,7 +21,7 @@ from .random_streams import image_seed, stream
 from .schema import PLAN
 
 MAX_RATIO = 999  # the round has three digits in a key
-_NAMED = 20  # so many classes or files an error names before it only counts
+_MOST_NAMES = 20  # classes or files named in an error
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -51,9 +51,9 @@ class _Sources:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """What one round draws, shape (N,) each, in corpus order."""
+    """The partners and lambdas of one round, shape (N,) each, in corpus order."""
 
-    partners: Integers  # place of the partner in the corpus order
+    partners: Integers  # position of the partner in corpus order
     lambdas: Floats
 
 
@@ -113,10 +113,10 @@ def group_by_shard(plan: pa.Table) -> dict[str, pa.Table]:
 
 
 def rows_digest(rows: pa.Table) -> str:
-    """sha256 of the plan columns in one canonical spelling.
+    """sha256 of the plan columns in a canonical form.
 
-    Depends on the values alone, not on chunking, Parquet or pyarrow; a manifest's rows have the
-    digest of the plan's rows that they carry out.
+    Depends only on the values, not on chunking, Parquet or pyarrow; a manifest has the digest of
+    the plan rows that it was made from.
     """
     columns = [rows[name].to_pylist() for name in PLAN.names]
     digest = hashlib.sha256(json.dumps(PLAN.names).encode())
@@ -124,17 +124,6 @@ def rows_digest(rows: pa.Table) -> str:
     for row in zip(*columns, strict=True):
         digest.update(b"\n" + encode(row).encode())
     return digest.hexdigest()
-
-
-def up_to_ratio(plan: pa.Table, ratio: int) -> pa.Table:
-    """The plan at a lower ratio: rounds 0..ratio. Raises ConfigError beyond what the plan has."""
-    highest = pc.max(plan["round"]).as_py() or 0
-    if not 0 <= ratio <= highest:
-        raise ConfigError(
-            f"Ratio {ratio} was asked for, but this plan has ratios 0 to {highest}. Choose one of "
-            "these, or raise generate.ratio and run again: finished rounds are kept."
-        )
-    return plan.filter(pc.less_equal(plan["round"], ratio))
 
 
 def soft_label(class_1: int, class_2: int, lambda_: float, classes: int) -> list[float]:
@@ -163,8 +152,8 @@ def _training(sources: pa.Table) -> pa.Table:
 
 
 def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(repr(name) for name in names[:_NAMED]) + more
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(repr(name) for name in names[:_MOST_NAMES]) + more
 
 
 def _class_names(sources: pa.Table) -> dict[int, str]:
@@ -186,8 +175,8 @@ def _has_classes(sources: pa.Table) -> bool:
             f"{len(missed)} of {len(ids)} training images have no class: {_listed(missed)}. Give "
             "every image a class, or none."
         )
-    named = _class_names(sources)
-    empty = [named[id_] for id_ in sorted(named.keys() - set(ids))]
+    class_names = _class_names(sources)
+    empty = [class_names[id_] for id_ in sorted(class_names.keys() - set(ids))]
     if empty:
         raise ConfigError(
             f"No training image is left in class {_listed(empty)}. Raise ingest's limits "
@@ -206,12 +195,12 @@ def _read_corpus(sources: pa.Table, pairing: str) -> _Sources:
         )
     rows = training["row"].to_pylist()
     keys = training["key"].to_pylist()
-    # A key is the row that its image was given by ingest; rows move up where others are forgotten.
-    given = [int(key) if key and key.isdecimal() else -1 for key in keys]
-    as_given = keys == [f"{row:06d}" for row in given]
-    moved_down = any(key < row for key, row in zip(given, rows, strict=True))
-    repeated = len(set(rows)) != len(rows) or given != sorted(set(given))
-    if not as_given or moved_down or repeated:
+    # A key is the row at ingest; rows move up where earlier images are forgotten.
+    first_rows = [int(key) if key and key.isdecimal() else -1 for key in keys]
+    well_formed = keys == [f"{row:06d}" for row in first_rows]
+    moved_down = any(first < row for first, row in zip(first_rows, rows, strict=True))
+    repeated = len(set(rows)) != len(rows) or first_rows != sorted(set(first_rows))
+    if not well_formed or moved_down or repeated:
         raise ScoreMixError(
             "sources.parquet is inconsistent: the key of a training image must be its row in "
             "images.npy with six digits, as ingest gave it, in the order of the rows, and these "
@@ -239,10 +228,10 @@ def _check_lone(sources: pa.Table, corpus: _Sources, lone_class: str) -> None:
     )
     if lone == [-1]:
         raise ConfigError(f"The corpus has one image, which has no partner to mix with. {remedy}.")
-    named = _class_names(sources)
+    class_names = _class_names(sources)
     raise ConfigError(
         f"{len(lone)} of {len(ids)} classes have one image, which has no partner within its class: "
-        f"{_listed([named[id_] for id_ in lone])}. {remedy}, or mix across classes "
+        f"{_listed([class_names[id_] for id_ in lone])}. {remedy}, or mix across classes "
         "(generate.pairing: any: labels become soft)."
     )
 
@@ -250,7 +239,7 @@ def _check_lone(sources: pa.Table, corpus: _Sources, lone_class: str) -> None:
 def _draw_pairs(corpus: _Sources, round_: int, alpha: float, seed: int) -> _Pairs:
     """Partner, uniform over the image's group without itself, then lambda; each image's own stream.
 
-    A lone image draws no partner: it is its own.
+    The only image of a group is its own partner.
     """
     by_group = np.argsort(corpus.groups, kind="stable")
     _, inverse, counts = np.unique(corpus.groups, return_inverse=True, return_counts=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ...manifests.errors import ConfigError, Interrupted
 from ...manifests.files.lock import shard_lock
+from ...manifests.published.partition import parse_fraction
 from ...stages.write.write import ShardTask
 from ..progress import ProgressReporter
 from .builder import ShardBuilder
@@ -55,10 +56,10 @@ def parse_worker(text: str, environment: Mapping[str, str] = os.environ) -> Work
     """
     if text == "auto":
         return _from(environment)
-    index, slash, count = text.partition("/")
-    if not (slash and index.isdecimal() and count.isdecimal()):
+    numbers = parse_fraction(text)
+    if numbers is None:
         raise ConfigError(f"--worker is {text!r}; use I/N, as in 0/4 to 3/4, or auto.")
-    return Worker(int(index), int(count))
+    return Worker(*numbers)
 
 
 def _from(environment: Mapping[str, str]) -> Worker:
