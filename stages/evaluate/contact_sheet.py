@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ...manifests.files.atomic import write_bytes
+from ..images.png import to_pil
 from .row_sample import MIXED_LAMBDA
 
 Images = NDArray[np.uint8]
@@ -126,7 +127,7 @@ def _cell_size(width: int, height: int) -> tuple[int, int]:
 
 
 def _picture(pixels: Images, cell: tuple[int, int]) -> Image.Image:
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
+    image = to_pil(pixels).convert("RGB")
     enlarging = cell[0] >= image.width
     return image.resize(cell, Image.Resampling.NEAREST if enlarging else Image.Resampling.BOX)
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...manifests.files.atomic import write_bytes
+from ..images.png import to_pil
 
 _CELL = 96  # pixels at least; smaller images are magnified by a whole factor
 _GAP = 4
@@ -33,7 +34,7 @@ def draw_nearest_pairs(pairs: list[tuple[Images, Images]], path: Path) -> None:
     sheet = Image.new("RGB", size, "white")
     for column, pair in enumerate(pairs):
         for row, pixels in enumerate(pair):
-            image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+            image = to_pil(pixels)
             shown = image.convert("RGB").resize(cell, Image.Resampling.NEAREST)
             sheet.paste(shown, (column * (cell[0] + _GAP), row * (cell[1] + _GAP)))
     buffer = io.BytesIO()

@@ -37,9 +37,14 @@ def select_encoder(name: str) -> Callable[[Pixels], bytes]:
     return encode_with_isal
 
 
+def to_pil(pixels: Pixels) -> Image.Image:
+    """uint8 (H, W), (H, W, 1) or (H, W, 3) -> an image of mode L or RGB."""
+    return Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+
+
 def encode_with_pillow(pixels: Pixels) -> bytes:
     """uint8 (H, W, 1 or 3) -> PNG."""
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    image = to_pil(pixels)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=_ZLIB_LEVEL)
     return buffer.getvalue()

@@ -15,6 +15,7 @@ from ...manifests.shards.shard import NORMS
 from ...manifests.trainers.image_bytes import open_tars
 from ...manifests.trainers.layout import Slice
 from ..evaluate.row_sample import MIXED_LAMBDA
+from ..images.png import to_pil
 from .run_facts import RunFacts
 
 Images = NDArray[np.uint8]
@@ -91,7 +92,7 @@ def _pair(
     row: dict[str, Any], image: Image.Image, training: Images, nearest: int, distance: float
 ) -> Pair:
     pixels = training[nearest]
-    neighbour = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    neighbour = to_pil(pixels)
     return Pair(
         key=row["key"],
         image=data_uri(_enlarged(image)),
@@ -120,8 +121,7 @@ def _nearest(made: Floats, training: Images) -> tuple[Floats, NDArray[np.int64]]
 
 def _small(pixels: NDArray[np.uint8]) -> Floats:
     """(H, W) or (H, W, C) -> float64 (D,), averaged down to at most 32 px."""
-    pixels = pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
-    image = Image.fromarray(pixels)
+    image = to_pil(pixels)
     if max(image.size) > _SIDE:
         image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
     return np.asarray(image, dtype=np.float64).ravel()
