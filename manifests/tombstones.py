@@ -1,7 +1,7 @@
-"""tombstones.json of a run: which inputs were removed on request, by hash, never by name.
+"""tombstones.json of a run: the inputs that were removed on request, by hash, never by name.
 
-Written before anything else is done, durably, so that whatever is killed on the way, the same
-command ends it, and the next ingest refuses the same file.
+Written durably before anything is removed: after a kill the same command finishes the removal, and
+every later ingest refuses the same file.
 """
 
 import json
@@ -27,53 +27,58 @@ class Tombstone:
 
 @dataclass(frozen=True)
 class Tombstones:
-    pending: bool = False  # whether something of them may still be there
-    settling: bool = False  # whether they are leaving the plan too, and every row moves up
-    stones: tuple[Tombstone, ...] = ()
-    asked: tuple[str, ...] = ()  # hashes of the words of the last request, to know it again
+    """All forgotten inputs of a run, and how far their removal is."""
+
+    pending: bool = False  # whether their removal may be unfinished
+    leaving_plan: bool = False  # whether they leave the plan too, and later rows move up
+    entries: tuple[Tombstone, ...] = ()
+    request: tuple[str, ...] = ()  # hashes of the keys and names in the last request
 
     @property
     def hashes(self) -> frozenset[str]:
-        """What ingest refuses: of files and of pixels."""
-        return frozenset(h for stone in self.stones for h in (stone.sha256, stone.pixel_sha256))
+        """The hashes of files and of pixels that ingest refuses."""
+        return frozenset(h for stone in self.entries for h in (stone.sha256, stone.pixel_sha256))
 
     def files(self, *, retrained: bool | None = None) -> frozenset[str]:
-        """sha256 of the files; retrained: of those alone that are, or are not."""
-        chosen = (s for s in self.stones if retrained is None or s.retrained == retrained)
+        """sha256 of the files; retrained: only of those for which it is so."""
+        chosen = (s for s in self.entries if retrained is None or s.retrained == retrained)
         return frozenset(stone.sha256 for stone in chosen)
 
-    def knows(self, word: str) -> bool:
-        """Whether the last request named this: a key, or a name that nothing else remembers."""
-        return canonical_digest(word) in self.asked
+    def was_requested(self, word: str) -> bool:
+        """Whether the last request named this key or name."""
+        return canonical_digest(word) in self.request
 
-    def added(self, stones: list[Tombstone], words: tuple[str, ...]) -> "Tombstones":
-        known = {(stone.sha256, stone.pixel_sha256): stone for stone in self.stones}
-        new = {(stone.sha256, stone.pixel_sha256): stone for stone in stones}
-        asked = tuple(sorted({canonical_digest(word) for word in words}))
-        return Tombstones(True, False, tuple(sorted((new | known).values())), asked)
+    def with_added(self, entries: list[Tombstone], words: tuple[str, ...]) -> "Tombstones":
+        """These too, pending; words: the keys and names of the request."""
+        known = {(stone.sha256, stone.pixel_sha256): stone for stone in self.entries}
+        new = {(stone.sha256, stone.pixel_sha256): stone for stone in entries}
+        request = tuple(sorted({canonical_digest(word) for word in words}))
+        return Tombstones(True, False, tuple(sorted((new | known).values())), request)
 
     def all_retrained(self) -> "Tombstones":
-        """As they are to be before a network is trained that must not see them."""
-        stones = tuple(replace(s, retrained=True) for s in self.stones)
-        return Tombstones(True, True, stones, self.asked)
+        """All of them pending and leaving the plan: a network is trained that must not see them."""
+        entries = tuple(replace(s, retrained=True) for s in self.entries)
+        return Tombstones(True, True, entries, self.request)
 
-    def done(self) -> "Tombstones":
-        return Tombstones(False, False, self.stones, self.asked)
+    def completed(self) -> "Tombstones":
+        """The same with nothing pending."""
+        return Tombstones(False, False, self.entries, self.request)
 
     def write(self, run: Path) -> None:
+        """Replaces tombstones.json of the run folder, durably."""
         content: dict[str, Any] = {
             "format": _FORMAT,
             "pending": self.pending,
-            "settling": self.settling,
+            "settling": self.leaving_plan,
         }
-        content |= {"asked": self.asked, "forgotten": [asdict(stone) for stone in self.stones]}
+        content |= {"asked": self.request, "forgotten": [asdict(stone) for stone in self.entries]}
         write_json(run / NAME, content | {"digest": canonical_digest(content)})
 
 
 def read_tombstones(run: Path) -> Tombstones:
-    """Those of the run folder, none if nothing was ever forgotten.
+    """The tombstones of the run folder, none if nothing was ever forgotten.
 
-    Raises VerifyError where the file is damaged: what must not come back is then not known.
+    Raises VerifyError where the file is damaged: which images to refuse is then not known.
     """
     path = run / NAME
     if not path.exists():
@@ -83,9 +88,9 @@ def read_tombstones(run: Path) -> Tombstones:
         written = content.pop("digest")
         if written != canonical_digest(content):
             raise ValueError("its content is not what its digest says")
-        stones = tuple(Tombstone(**entry) for entry in content["forgotten"])
+        entries = tuple(Tombstone(**entry) for entry in content["forgotten"])
         states = bool(content["pending"]), bool(content["settling"])
-        return Tombstones(*states, stones, tuple(content["asked"]))
+        return Tombstones(*states, entries, tuple(content["asked"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise VerifyError(
             f"{path} cannot be read ({error!r}): it says which images must not come back. Restore"

@@ -44,7 +44,7 @@ def estimate(
 ) -> str:
     """The text of a dry run; nothing is written but what is fetched from URLs, for the run."""
     # What was forgotten may still lie at a URL: then nothing that is fetched stays here.
-    forgotten = read_tombstones(folder).stones
+    forgotten = read_tombstones(folder).entries
     fetching = None if forgotten else FetchOptions(fetched_of(folder), progress)
     found = preview_ingest(config.ingest, seed=config.seed, progress=progress, fetching=fetching)
     if found.training < 2:

@@ -1,9 +1,9 @@
 """A file or folder tree that appears under its name whole, or not at all.
 
-make everything in .NAME.exporting/data beside it - sync once - write NAME.export.json - rename.
-The record says what was exported and lies beside the data, because trainers take every file they
-find inside. A record without its data means nothing; data without a record is none of ours.
-A killed export leaves .NAME.exporting behind, and the next one of that name takes it away.
+writes everything in .NAME.exporting/data beside it - sync once - write NAME.export.json - rename.
+The record describes the export and stands beside the data, because trainers read every file inside.
+A record without its data means nothing; data without a record was not exported by this package.
+A killed export leaves .NAME.exporting behind, and the next export of that name removes it.
 """
 
 import contextlib
@@ -21,56 +21,56 @@ from .crash_points import crash_point
 
 @contextlib.contextmanager
 def staged_tree(out: Path) -> Iterator[Path]:
-    """Gives a path beside `out` at which to make its content; nothing of it stays on an error.
+    """Gives a path beside `out` at which to write its content; removes it on an error.
 
     Raises LockedError if another process is making the same `out`.
     """
-    place = _place(out)
+    folder = _staging_folder(out)
     with storage_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = _claim(place, out)
+        descriptor = _lock_staging(folder, out)
     try:
         with storage_errors(out):
             for leftover in ("data", "aside"):
-                _remove(place / leftover)
-        yield place / "data"
+                _remove(folder / leftover)
+        yield folder / "data"
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         os.close(descriptor)
 
 
 def remove_staging(out: Path) -> None:
-    """Takes away what a killed export of `out` left beside it."""
-    if _place(out).exists():
+    """Removes what a killed export of `out` left beside it."""
+    if _staging_folder(out).exists():
         with contextlib.suppress(LockedError), staged_tree(out):
             pass
 
 
 def commit_tree(data: Path, out: Path, record: bytes) -> None:
-    """Gives finished `data` its name, with its record beside; what was there before goes.
+    """Renames finished `data` to `out` and writes its record beside it; replaces what was there.
 
-    Durable: one sync of everything, before anything gets a name. If the system refuses a step,
-    what was there is there again; only a kill in between leaves neither the old nor the new.
+    Durable: everything is synced before anything is renamed. If a step fails, the old content is
+    put back; only a kill in between leaves neither the old nor the new.
     """
-    beside, aside = record_path(out), data.with_name("aside")
+    record_file, aside = record_path(out), data.with_name("aside")
     with storage_errors(out):
         _sync(data)
         crash_point("export-synced")
         aside.mkdir(exist_ok=True)
-        recorded = os.path.lexists(beside)
+        had_record = os.path.lexists(record_file)
         moved: list[tuple[Path, Path]] = []
         try:
-            for path in (out, beside):
+            for path in (out, record_file):
                 if os.path.lexists(path):
                     os.rename(path, aside / path.name)
                     moved.append((aside / path.name, path))
             crash_point("export-cleared")
-            write_bytes(beside, record, data.with_name("record"))
+            write_bytes(record_file, record, data.with_name("record"))
             crash_point("export-recorded")
             os.rename(data, out)
         except BaseException:
-            if not recorded:
-                beside.unlink(missing_ok=True)
+            if not had_record:
+                record_file.unlink(missing_ok=True)
             for kept, path in moved:
                 os.rename(kept, path)
             raise
@@ -95,18 +95,18 @@ def count_files(path: Path) -> tuple[int, int]:
     return files, size
 
 
-def _place(out: Path) -> Path:
+def _staging_folder(out: Path) -> Path:
     return out.with_name(f".{out.name}.exporting")
 
 
-def _claim(place: Path, out: Path) -> int:
-    """Makes and locks the place; the lock goes with the process."""
+def _lock_staging(folder: Path, out: Path) -> int:
+    """Makes and locks the folder; the lock ends with the process. Returns its descriptor."""
     while True:
-        place.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)
         try:
-            descriptor = os.open(place / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+            descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o666)
         except FileNotFoundError:
-            continue  # its holder has just finished and taken the folder away
+            continue  # its holder has just finished and removed the folder
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -115,7 +115,7 @@ def _claim(place: Path, out: Path) -> int:
                 f"{out} is being exported by another process. Wait for it to end or stop it."
             ) from error
         with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(descriptor), os.stat(place / "lock")):
+            if os.path.samestat(os.fstat(descriptor), os.stat(folder / "lock")):
                 return descriptor
         os.close(descriptor)
 

@@ -1,8 +1,8 @@
 """Named points at which a test may kill the process: SCOREMIX_FAULT="kill:POINT" or "kill:POINT:N".
 
-A commit protocol is only as good as the crash it was tried against. `at(POINT)` costs one look at
-the environment, and sends SIGKILL to the own process at the N-th arrival (default: the first), as
-the kernel's out-of-memory killer would. Nothing is cleaned up and nothing is flushed.
+`crash_point(POINT)` reads one environment variable and sends SIGKILL to its own process at the N-th
+arrival (default: the first), as the kernel's out-of-memory killer would. Nothing is cleaned up and
+nothing is flushed.
 """
 
 import os
@@ -48,7 +48,7 @@ _arrivals: Counter[str] = Counter()
 
 
 def crash_point(point: str) -> None:
-    """Does nothing, unless SCOREMIX_FAULT names this point."""
+    """Kills the process where SCOREMIX_FAULT names this point; else does nothing."""
     assert point in POINTS, point
     action, _, rest = os.environ.get("SCOREMIX_FAULT", "").partition(":")
     name, _, arrival = rest.partition(":")

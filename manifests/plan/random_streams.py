@@ -1,8 +1,8 @@
 """One random stream per image and purpose.
 
 Every random number of an image comes from a stream keyed by (dataset seed, its own key): never
-from its place in a batch, its worker or the order of work. Philox is counter-based, so a stream
-costs nothing to open and two streams never overlap.
+from its position in a batch, its worker or the order of work. Philox is counter-based: a stream
+costs nothing to open, and two streams never overlap.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""README.md of a corpus: a dataset card that people read and `load_dataset` finds the tars by."""
+"""README.md of a corpus: a dataset card, whose front matter `load_dataset` finds the tars by."""
 
 import html
 import re
@@ -19,7 +19,7 @@ _MARKUP = re.compile(r"[\\`*_\[\]|!]")
 
 @dataclass(frozen=True)
 class CorpusFacts:
-    """What card and index say beyond what plan and shards already hold. Only JSON-able values.
+    """Facts for card and index that plan and shards do not hold. Only JSON-able values.
 
     Nothing here may depend on time, host, path or the name of the run.
     """
@@ -35,7 +35,7 @@ class CorpusFacts:
 
 @dataclass(frozen=True)
 class Counts:
-    """What publish counts in the plan."""
+    """Counts of plan and manifest, for the card."""
 
     real: int
     augmented: int
@@ -212,7 +212,7 @@ def _licences(facts: CorpusFacts) -> str:
 
 
 def _as_text(given: str) -> str:
-    """What somebody else wrote, as Markdown that shows it and does nothing else."""
+    """Text from outside with its Markdown and HTML escaped, in one line."""
     return _MARKUP.sub(r"\\\g<0>", html.escape(" ".join(given.split()), quote=False))
 
 

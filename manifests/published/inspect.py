@@ -1,4 +1,4 @@
-"""Questions to a published corpus: how many of what, and where an image comes from."""
+"""inspect: counts of a published corpus, lineage and bytes of one of its images."""
 
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,12 @@ def _manifest(store: Store) -> pa.Table:
             f"{store} is no published corpus: it needs manifest.parquet and {INDEX}. Name the "
             "shards folder of a finished run, or run the same command again to finish it."
         )
-    return read_parquet(store.read(name))
+    try:
+        return read_parquet(store.read(name))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise VerifyError(
+            f"{store.where(name)} cannot be read ({error}). Run verify, then repair."
+        ) from error
 
 
 def _find(manifest: pa.Table, key: str) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
-"""Every image of a shard decoded, and its pixels compared with what the manifest promises.
+"""Pixel check (verify --deep): decodes every image and compares pixels with the manifest.
 
-A hash of the file tells that it is the one that was written; this tells that what was written is
-the image: right pixels, right size, readable by the decoder that is installed here.
+The hash of the file shows that it is the file that was written; this shows that the file holds the
+right image, readable by the decoder that is installed here.
 """
 
 import hashlib
@@ -11,18 +11,18 @@ from typing import Any, BinaryIO
 
 
 def wrong_pixels(tar: BinaryIO, rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Of a tar's manifest rows, those whose image does not decode to their pixels.
+    """Yields the images of a tar that do not decode to the pixels of their manifest rows.
 
-    rows: a shard's, whose `offset` and `size` hold; the file's own hash is compared elsewhere.
+    rows: of the shard; their `offset` and `size` are right. The tar's hash is compared elsewhere.
     """
     for row in rows:
         tar.seek(row["offset"])
-        fault = _fault(tar.read(row["size"]), row)
-        if fault:
-            yield f"image {row['key']} {fault}"
+        wrong = _difference(tar.read(row["size"]), row)
+        if wrong:
+            yield f"image {row['key']} {wrong}"
 
 
-def _fault(data: bytes, row: dict[str, Any]) -> str | None:
+def _difference(data: bytes, row: dict[str, Any]) -> str | None:
     from PIL import Image  # lazily: `verify` without --deep needs no decoder
 
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..errors import ScoreMixError
+from ..errors import ScoreMixError, VerifyError
 from ..files.atomic import json_bytes, parquet_bytes, read_parquet
 from ..files.crash_points import crash_point
 from ..plan.plan import group_by_shard, rows_digest
@@ -190,7 +190,7 @@ def metadata_files(
     kept: size and sha256 of files that stay as they are, though another pyarrow wrote them.
     """
     store = store_of(shards)
-    tables = [read_parquet(store.read(f"{marker.shard}.parquet")) for marker in markers]
+    tables = [_read_rows(store, f"{marker.shard}.parquet") for marker in markers]
     manifest = pa.concat_tables(tables).cast(MANIFEST).combine_chunks()
     if rows_digest(manifest) != rows_digest(plan):
         raise ScoreMixError(
@@ -218,7 +218,17 @@ def metadata_files(
     return files
 
 
+def _read_rows(store: Store, name: str) -> pa.Table:
+    try:
+        return read_parquet(store.read(name))
+    except (pa.ArrowException, ValueError) as error:
+        raise VerifyError(
+            f"{store.where(name)} cannot be read ({error}). Run verify, then repair."
+        ) from error
+
+
 def plan_bytes(plan: pa.Table) -> bytes:
+    """plan.parquet: the columns of PLAN, without schema metadata."""
     rows = plan.select(PLAN.names).cast(PLAN).replace_schema_metadata(None).combine_chunks()
     return parquet_bytes(rows)
 

@@ -1,6 +1,6 @@
-"""A corpus at a smaller ratio is a choice of its shards: which, and how many samples they hold.
+"""Subset of a corpus at a smaller ratio: which shards, and how many samples they hold.
 
-Rounds never share a shard, so nothing is filtered sample by sample and nothing is made again.
+A shard holds samples of one round, so a ratio is a choice of whole shards.
 """
 
 from dataclasses import dataclass

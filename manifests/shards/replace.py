@@ -1,8 +1,8 @@
-"""A shard that was made in a folder of its own takes its place in a corpus.
+"""Moves a shard that was made in another folder into its corpus, local or in an object store.
 
-Tar and Parquet first, the marker last, each by a rename. Where the bytes are the old ones, a
-process that is killed on the way leaves what is damaged or whole, never anything else; where they
-are new, the old marker goes first.
+Tar and Parquet first, the marker last, each by a rename. Where the bytes equal the old ones, a kill
+in between leaves files that are damaged or whole; where they are new, the old marker is removed
+first, so that no marker describes other files than those beside it.
 """
 
 import os
@@ -16,9 +16,9 @@ from .shard import Marker
 
 
 def upload_shard(made: Path, store: RemoteStore, marker: Marker, *, new: bool) -> None:
-    """The same in an object store: NAME.tar and NAME.parquet of `made` and, both checked, `marker`.
+    """Uploads NAME.tar and NAME.parquet of the folder `made`, then `marker`; each is read back.
 
-    new: other bytes than before, so the old marker goes first.
+    new: the bytes differ from the old ones, so the old marker is removed first.
     """
     name = marker.shard
     if new:
@@ -34,7 +34,7 @@ def upload_shard(made: Path, store: RemoteStore, marker: Marker, *, new: bool) -
 def install_shard(made: Path, shards: Path, name: str, *, new: bool) -> None:
     """Moves NAME.tar, NAME.parquet and NAME.json from `made`, on the same file system.
 
-    new: other bytes than before. Files that an interrupted call has moved are not missed.
+    new: the bytes differ from the old ones. Files that an interrupted call has moved may be gone.
     """
     with storage_errors(shards):
         marker = shards / f"{name}.json"

@@ -1,4 +1,4 @@
-"""A shard without some of its samples: the others keep their bytes, nothing is made again."""
+"""Rewrites a shard without some of its samples: the others keep their bytes."""
 
 import tarfile
 from pathlib import Path
@@ -33,7 +33,7 @@ def rewrite_shard(
             )
     keys = set(kept["key"].to_pylist())
 
-    def copied(tar: TarWriter) -> pa.Table:
+    def copy_kept(tar: TarWriter) -> pa.Table:
         offsets = _copy(shards / f"{name}.tar", tar, keys)
         old = read_parquet(shards / f"{name}.parquet").to_pylist()
         rows = [row | {"offset": offsets[row["key"]]} for row in old if row["key"] in keys]
@@ -43,7 +43,7 @@ def rewrite_shard(
         made,
         temporary,
         name,
-        copied,
+        copy_kept,
         rows_digest=rows_digest,
         recipe_digest=marker.recipe_digest,
         environment=marker.environment,
@@ -51,7 +51,7 @@ def rewrite_shard(
 
 
 def _copy(path: Path, tar: TarWriter, keys: set[str]) -> dict[str, int]:
-    """Members of these samples, in their order; key -> offset of its image."""
+    """Copies the members of these samples in their order; key -> offset of its image."""
     offsets = {}
     with tarfile.open(path, "r:") as old:
         for member in old:

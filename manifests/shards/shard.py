@@ -4,8 +4,8 @@
     the same for the Parquet
     the same for NAME.json, the marker: a shard without one does not exist
 
-A marker from earlier is removed before anything is replaced, so that a marker never describes
-files other than those beside it. Whoever commits holds the shard's lock (lock.shard_lock).
+An old marker is removed before anything is replaced, so that a marker never describes other files
+than those beside it. The caller holds the shard's lock (files/lock.py, shard_lock).
 """
 
 import hashlib
@@ -37,7 +37,7 @@ _EXTENSION = re.compile(r"[a-z0-9]{1,8}")
 
 @dataclass(frozen=True)
 class Sample:
-    """One finished sample on its way into a shard."""
+    """A finished sample, to be written into a shard."""
 
     row: dict[str, Any]  # its plan row, every column of PLAN
     image: bytes  # the encoded image file
@@ -49,11 +49,13 @@ class Sample:
     source_sha256: tuple[str, str]  # of the parents' files as ingested
     license: str | None
     extension: str = "png"
-    sha256: str | None = None  # of `image`; None: worked out when it is written
+    sha256: str | None = None  # of `image`; None: computed when it is written
 
 
 @dataclass(frozen=True)
 class FileFacts:
+    """Identifies a file's content."""
+
     sha256: str
     size: int  # bytes
 
@@ -111,7 +113,7 @@ def commit_shard(
     StorageError if the disk refuses; then the shard has no marker and the same call makes it.
     """
 
-    def written(tar: TarWriter) -> pa.Table:
+    def write_members(tar: TarWriter) -> pa.Table:
         rows = _write_samples(tar, name, samples, recipe_digest)
         return pa.Table.from_pylist(rows, schema=MANIFEST)
 
@@ -119,7 +121,7 @@ def commit_shard(
         folder,
         temporary,
         name,
-        written,
+        write_members,
         rows_digest=rows_digest,
         recipe_digest=recipe_digest,
         environment=environment,
@@ -136,8 +138,8 @@ def committed(
     recipe_digest: str,
     environment: dict[str, str],
 ) -> Marker:
-    """The protocol itself: `fill` writes the members and gives the rows of the Parquet."""
-    _prepare(folder, temporary, name)
+    """Commits a shard; `fill` writes the tar's members and returns the rows of its Parquet."""
+    _remove_old(folder, temporary, name)
     stem = temporary / f"{name}.{secrets.token_hex(4)}"
     tar_path, parquet_path = folder / f"{name}.tar", folder / f"{name}.parquet"
     with replacing(tar_path, Path(f"{stem}.tar.tmp")) as file:
@@ -235,8 +237,8 @@ def sample_json(sample: Sample) -> bytes:
         ) from error
 
 
-def _prepare(folder: Path, temporary: Path, name: str) -> None:
-    """Takes the old marker away, and what a killed process left of this shard."""
+def _remove_old(folder: Path, temporary: Path, name: str) -> None:
+    """Removes the old marker, and temporary files of this shard from a killed process."""
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         temporary.mkdir(parents=True, exist_ok=True)

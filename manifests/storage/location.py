@@ -1,4 +1,4 @@
-"""Where files may lie: a path on a file system, or a URL that fsspec knows."""
+"""Locations of files: a path on a file system, or a URL that fsspec knows."""
 
 import re
 from dataclasses import dataclass
@@ -43,15 +43,16 @@ class URL:
 
     @property
     def is_web(self) -> bool:
-        """Whether it is one of HTTP's, which cannot list."""
+        """Whether it is HTTP, which cannot list a folder."""
         return self.protocol in ("http", "https")
 
     @property
     def name(self) -> str:
-        """The last part: of a prefix, or the bucket's own."""
+        """The last part of the prefix, or the bucket's name."""
         return self.text.split("://")[1].rpartition("/")[2]
 
     def is_within(self, other: "URL") -> bool:
+        """Whether it is `other` or below it."""
         return f"{self.text}/".startswith(f"{other.text}/")
 
 
@@ -65,7 +66,7 @@ def is_url(text: str) -> bool:
 
 
 def place(text: str) -> Place:
-    """`text` as a path (also file:///...) or a URL. Raises ConfigError for one of no use."""
+    """`text` as a path (also file:///...) or a URL. Raises ConfigError for one without a bucket."""
     if not is_url(text):
         return Path(re.sub(r"^(file|local)://", "", text, flags=re.IGNORECASE))
     protocol, rest = text.split("://", 1)
@@ -75,6 +76,7 @@ def place(text: str) -> Place:
 
 
 def same_place(one: Place, other: Place) -> bool:
+    """Whether both name one folder or URL; symbolic links are followed."""
     if isinstance(one, Path) and isinstance(other, Path):
         return one.resolve() == other.resolve()
     return one == other

@@ -1,8 +1,8 @@
-"""A prefix of an object store, through fsspec.
+"""Files in an object store: a prefix of a bucket, through fsspec.
 
 Objects are atomic: they appear whole, under their final names. Every upload is of finished bytes
 (leaving `with fs.open(.., "wb")` by an exception would commit half of them) and is read back before
-it counts. What fails is tried again for a while (patience.py).
+it counts. Requests that fail are repeated for a while (retry.py).
 """
 
 import contextlib
@@ -22,16 +22,16 @@ from .retry import ReadBackMismatch, RetryPolicy, one_line
 
 _BLOCK = 1 << 20  # bytes of a read
 PART = 16 << 20  # bytes of one part of a larger upload; S3 takes no fewer than 5 MiB
-_AT_ONCE = 4  # parts of one upload: with PART, what an upload holds in memory
+_CONCURRENT_PARTS = 4  # of one upload: with PART, its memory
 _VERSIONS = ("ETag", "etag", "md5Hash", "version_id", "LastModified", "mtime", "updated", "created")
 logger = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 
-def open_remote(url: URL, patience: RetryPolicy | None = None) -> "RemoteStore":
-    """The store at `url`; nothing is asked of it yet.
+def open_remote(url: URL, retry_policy: RetryPolicy | None = None) -> "RemoteStore":
+    """The store at `url`; no request is made yet.
 
-    Raises ConfigError for a protocol that nobody knows or whose package is missing.
+    Raises ConfigError for a protocol that fsspec does not know or whose package is missing.
     """
     import fsspec
 
@@ -48,20 +48,20 @@ def open_remote(url: URL, patience: RetryPolicy | None = None) -> "RemoteStore":
         ) from error
     if url.is_s3:
         fs.retries = 1
-    return RemoteStore(fs, root.rstrip("/"), url, patience or RetryPolicy.from_environment())
+    return RemoteStore(fs, root.rstrip("/"), url, retry_policy or RetryPolicy.from_environment())
 
 
 def _options(url: URL) -> dict[str, Any]:
-    """Beside what fsspec's own configuration says."""
+    """Options added to those of fsspec's own configuration."""
     from fsspec.config import conf
 
-    # A listing that was kept would hide what other workers did.
+    # A cached listing would hide what other workers did.
     options: dict[str, Any] = {"use_listings_cache": False}
     if url.is_s3:
-        # Botocore tries 5 times and s3fs 5 times that, half a minute in which nobody hears a stop.
-        asked = conf.get(url.protocol, {}).get("config_kwargs", {})
-        options["config_kwargs"] = {"retries": {"total_max_attempts": 1}, **asked}
-        options["max_concurrency"] = _AT_ONCE
+        # Botocore tries 5 times and s3fs 5 times that, half a minute without checking for a stop.
+        configured = conf.get(url.protocol, {}).get("config_kwargs", {})
+        options["config_kwargs"] = {"retries": {"total_max_attempts": 1}, **configured}
+        options["max_concurrency"] = _CONCURRENT_PARTS
     return options
 
 
@@ -69,9 +69,9 @@ class RemoteStore:
     """A Store of objects below `root` of the file system `fs`."""
 
     def __init__(
-        self, fs: Any, root: str, url: URL, patience: RetryPolicy, part: int = PART
+        self, fs: Any, root: str, url: URL, retry_policy: RetryPolicy, part: int = PART
     ) -> None:
-        self.fs, self.root, self.url, self.patience = fs, root, url, patience
+        self.fs, self.root, self.url, self.retry_policy = fs, root, url, retry_policy
         self._part = part
 
     def __str__(self) -> str:
@@ -89,12 +89,12 @@ class RemoteStore:
         return {name: int(facts["size"]) for name, facts in self.listing().items()}
 
     def listing(self) -> dict[str, dict[str, Any]]:
-        """Name -> what the store says of it, of every object: one request for a thousand of them.
+        """Name -> size, hash, time, ... of every object; one request for each thousand.
 
         Raises ConfigError where there is no such bucket.
         """
 
-        def listed() -> dict[str, dict[str, Any]]:
+        def find() -> dict[str, dict[str, Any]]:
             self.fs.invalidate_cache()
             try:
                 found: dict[str, dict[str, Any]] = self.fs.find(self.root, detail=True)
@@ -104,18 +104,19 @@ class RemoteStore:
                     raise self._no_bucket(error) from error
                 return {}
 
-        found = self.patience.retry(f"listing {self.url}", listed)
+        found = self.retry_policy.retry(f"listing {self.url}", find)
         prefix = f"{self.root}/"
         return {
             path.removeprefix(prefix): facts
             for path, facts in sorted(found.items())
-            if path.startswith(prefix) and not path.endswith("/")  # consoles make such "folders"
+            if path.startswith(prefix)
+            and not path.endswith("/")  # web consoles make such "folders"
         }
 
     def facts(self, name: str) -> dict[str, Any] | None:
-        """What the store says of one object; None where there is none."""
+        """The store's facts of one object (size, hash, time); None where there is none."""
 
-        def looked() -> dict[str, Any] | None:
+        def read_info() -> dict[str, Any] | None:
             self.fs.invalidate_cache()
             try:
                 facts: dict[str, Any] = self.fs.info(self._path(name))
@@ -123,7 +124,7 @@ class RemoteStore:
                 return None
             return facts if facts.get("type") == "file" else None
 
-        return self._retry("looking at", name, looked)
+        return self._retry("reading facts of", name, read_info)
 
     def size(self, name: str) -> int | None:
         facts = self.facts(name)
@@ -133,7 +134,7 @@ class RemoteStore:
         size = self.size(name)
         if size is None:
             raise FileNotFoundError(errno.ENOENT, "No such object", self.where(name))
-        return io.BufferedReader(_Reading(self, name, size), _BLOCK)
+        return io.BufferedReader(_RemoteFile(self, name, size), _BLOCK)
 
     def read(self, name: str) -> bytes:
         data: bytes = self._retry("reading", name, lambda: self.fs.cat_file(self._path(name)))
@@ -161,13 +162,13 @@ class RemoteStore:
     def write(self, name: str, data: bytes) -> None:
         """One object, read back before it counts."""
 
-        def sent() -> None:
+        def send() -> None:
             with self._uploading():
                 self.fs.pipe_file(self._path(name), data)
             if self.fs.cat_file(self._path(name)) != data:
-                raise ReadBackMismatch(errno.EIO, "the object reads back otherwise", name)
+                raise ReadBackMismatch(errno.EIO, "other bytes were read back", name)
 
-        self._retry("writing", name, sent)
+        self._retry("writing", name, send)
 
     def put(self, name: str, path: Path, sha256: str) -> bool:
         """Uploads a finished local file and reads it back; False if it was there already.
@@ -178,29 +179,29 @@ class RemoteStore:
         if self.size(name) == size and self.sha256(name) == sha256:
             return False
 
-        def sent() -> None:
+        def send() -> None:
             if sha256_file(path) != sha256:
                 raise ConfigError(f"{path} changed while it was uploaded. Remove it and run again.")
             with self._uploading():
                 self.fs.put_file(str(path), self._path(name), **self._parts())
             if self.size(name) != size or self.sha256(name) != sha256:
-                raise ReadBackMismatch(errno.EIO, "the object reads back otherwise", name)
+                raise ReadBackMismatch(errno.EIO, "other bytes were read back", name)
 
-        self._retry("uploading", name, sent)
+        self._retry("uploading", name, send)
         return True
 
     def remove(self, name: str) -> None:
-        def removed() -> None:
+        def remove_file() -> None:
             with contextlib.suppress(FileNotFoundError):
                 self.fs.rm_file(self._path(name))
 
-        self._retry("removing", name, removed)
+        self._retry("removing", name, remove_file)
 
     def abort_unfinished(self) -> int:
-        """Takes away the parts of uploads that were cut off, where the store lists them.
+        """Removes the parts of uploads that were cut off, where the store lists them.
 
-        They are no objects and nobody sees them, but they are paid for. Only for who is alone.
-        Where that is not allowed, or not known, a warning is all.
+        Parts are no objects and are not listed, but they are paid for. Call it only where no other
+        process uploads. Where the store does not allow it, logs a warning. Returns their number.
         """
         if not hasattr(self.fs, "list_multipart_uploads"):
             return 0
@@ -213,7 +214,7 @@ class RemoteStore:
             for upload in ours:
                 with contextlib.suppress(FileNotFoundError):  # gone meanwhile
                     self.fs.abort_mpu(bucket, upload["Key"], upload["UploadId"])
-        except Exception as error:  # stores and their packages raise what they like
+        except Exception as error:  # packages raise errors of any class
             logger.warning(
                 "%s: parts of uploads that were cut off, if any, stay (%s)",
                 self.url,
@@ -229,11 +230,11 @@ class RemoteStore:
         return {"chunksize": self._part} if self.url.is_s3 else {}
 
     def _retry(self, doing: str, name: str, action: Callable[[], _Result]) -> _Result:
-        return self.patience.retry(f"{doing} {self.where(name)}", action)
+        return self.retry_policy.retry(f"{doing} {self.where(name)}", action)
 
     @contextlib.contextmanager
     def _uploading(self) -> Iterator[None]:
-        """An object that is being written needs nothing but its bucket."""
+        """Turns FileNotFoundError of an upload into the missing bucket that it means."""
         try:
             yield
         except FileNotFoundError as error:
@@ -244,18 +245,18 @@ class RemoteStore:
     def _no_bucket(self, error: Exception) -> ConfigError:
         bucket = self.root.strip("/").partition("/")[0]
         return ConfigError(
-            f"{self.url} was asked for, but there is no {bucket}: {error}. Make it with your"
+            f"{self.url} is configured, but there is no bucket {bucket}: {error}. Make it with your"
             " cloud's own tools (as in `aws s3 mb`), or correct the name."
         )
 
 
 def version(facts: dict[str, Any]) -> list[Any]:
-    """What changes when an object does: its size, and its hash or time as far as there is one."""
+    """Identifies an object's content: its size, and its hash or time if the store has one."""
     known = next((str(facts[key]) for key in _VERSIONS if facts.get(key) is not None), None)
     return [facts.get("size"), known]
 
 
-class _Reading(io.RawIOBase):
+class _RemoteFile(io.RawIOBase):
     """An object as a seekable file; every read is a request."""
 
     def __init__(self, store: RemoteStore, name: str, size: int) -> None:

@@ -1,4 +1,4 @@
-"""What to do when a store does not answer: try again for a while, or say at once what is wrong."""
+"""Retries: repeats a failed request to a store for a while; raises at once what cannot pass."""
 
 import logging
 import os
@@ -11,8 +11,8 @@ from ..errors import ConfigError, Interrupted, StorageError
 
 VARIABLE = "SCOREMIX_STORE_PATIENCE"
 _SECONDS = 300.0  # by default: longer than a failover, shorter than a night
-_FIRST, _LONGEST = 0.2, 10.0  # seconds between two attempts, doubled from one to the other
-_SLICE = 0.25  # seconds until a stop is noticed
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0  # seconds between attempts, doubled each time
+_POLL = 0.25  # seconds between checks for a stop
 
 # Exceptions by the names of their classes: the packages that define them are not all installed.
 _PACKAGES = {"aiohttp", "aiobotocore", "azure", "botocore", "gcsfs", "google", "urllib3"}
@@ -28,8 +28,13 @@ _CREDENTIALS = {
     "TokenRetrievalError",
     "UnauthorizedSSOTokenError",
 }
-_MISUSED = {"InvalidRegionError", "NoRegionError", "ParamValidationError", "UnknownServiceError"}
-_ANSWERS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
+_MISCONFIGURED = {
+    "InvalidRegionError",
+    "NoRegionError",
+    "ParamValidationError",
+    "UnknownServiceError",
+}
+_DEFINITE = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 
 logger = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -41,14 +46,14 @@ class ReadBackMismatch(OSError):
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """For how long a store is tried."""
+    """For how long a request to a store is repeated."""
 
     seconds: float = _SECONDS
     stopping: Callable[[], bool] = lambda: False
 
     @classmethod
     def from_environment(cls, stopping: Callable[[], bool] = lambda: False) -> "RetryPolicy":
-        """As SCOREMIX_STORE_PATIENCE says, in seconds. Raises ConfigError if it is no number."""
+        """Seconds from SCOREMIX_STORE_PATIENCE. Raises ConfigError if it is no number."""
         text = os.environ.get(VARIABLE, str(_SECONDS))
         try:
             return cls(float(text), stopping)
@@ -57,49 +62,49 @@ class RetryPolicy:
             raise ConfigError(message) from error
 
     def retry(self, what: str, action: Callable[[], _Result]) -> _Result:
-        """The result of `action`, tried again while its errors are such as pass.
+        """The result of `action`, repeated while its errors are temporary.
 
-        what: as in "writing s3://bucket/name".
+        what: for messages, as in "writing s3://bucket/name".
 
         Raises:
             ConfigError: at once, where credentials or the address are at fault.
-            FileNotFoundError and its like: at once.
+            FileNotFoundError, FileExistsError and the like: at once.
             StorageError: it still fails after `seconds`.
-            Interrupted: a stop was asked for meanwhile.
+            Interrupted: `stopping()` became true.
         """
-        end, wait, attempts = time.monotonic() + self.seconds, _FIRST, 0
+        end, wait, attempts = time.monotonic() + self.seconds, _FIRST_WAIT, 0
         while True:
             try:
                 return action()
             except Exception as error:
                 attempts += 1
-                _raise_lasting(what, error)
+                _raise_permanent(what, error)
                 if time.monotonic() + wait > end:
                     raise StorageError(
                         f"{what} failed {attempts} times within {self.seconds:g} s, the last time:"
                         f" {one_line(error)}. Nothing that was finished is lost: when the store"
                         " answers again, run the same command."
                     ) from error
-                if attempts == 2:  # one failure is everyday
+                if attempts == 2:  # a single failure is common
                     logger.warning("%s fails (%s); trying again", what, one_line(error))
             self._pause(what, wait)
-            wait = min(2 * wait, _LONGEST)
+            wait = min(2 * wait, _LONGEST_WAIT)
 
     def _pause(self, what: str, seconds: float) -> None:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             if self.stopping():
                 raise Interrupted(f"Stopped while {what} failed; nothing that was done is lost.")
-            time.sleep(min(left, _SLICE))
+            time.sleep(min(left, _POLL))
 
 
 def one_line(error: BaseException) -> str:
-    """An error in one line."""
+    """The message of an error in one line of at most 300 characters."""
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
-def _raise_lasting(what: str, error: Exception) -> None:
-    """Raises unless trying again may help."""
+def _raise_permanent(what: str, error: Exception) -> None:
+    """Raises errors that repeating the request cannot cure."""
     names = {kind.__name__ for kind in type(error).__mro__}
     if names & _CREDENTIALS:
         raise ConfigError(
@@ -107,8 +112,8 @@ def _raise_lasting(what: str, error: Exception) -> None:
             " and delete there, as your cloud's own tools read them (for S3 AWS_ACCESS_KEY_ID and"
             " AWS_SECRET_ACCESS_KEY, or AWS_PROFILE), then run the same command again."
         ) from error
-    if names & _MISUSED:
-        raise ConfigError(f"{what} cannot be asked for: {one_line(error)}.") from error
+    if names & _MISCONFIGURED:
+        raise ConfigError(f"{what} is not possible: {one_line(error)}.") from error
     package = type(error).__module__.split(".")[0]
-    if isinstance(error, _ANSWERS) or not (isinstance(error, OSError) or package in _PACKAGES):
+    if isinstance(error, _DEFINITE) or not (isinstance(error, OSError) or package in _PACKAGES):
         raise error

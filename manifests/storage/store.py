@@ -16,14 +16,14 @@ from typing import Protocol
 from ..files.atomic import sha256_file, storage_errors, sync_folder, write_bytes
 from .location import URL
 
-_BUFFER = 1 << 20  # bytes read at a time: what is read in order lies next to each other
+_BUFFER = 1 << 20  # bytes read at a time: reads are mostly sequential
 
 
 class Store(Protocol):
     """Reading raises OSError where a file is not there or cannot be read."""
 
     def names(self) -> list[str]:
-        """Every file, sorted; whatever is no folder counts."""
+        """Every file, sorted; everything but folders counts."""
         ...
 
     def size(self, name: str) -> int | None:
@@ -31,30 +31,36 @@ class Store(Protocol):
         ...
 
     def sizes(self) -> dict[str, int]:
-        """Of every file."""
+        """Name -> bytes of every regular file."""
         ...
 
     def open(self, name: str) -> BufferedReader:
-        """For reading, seekable."""
+        """Opens for reading, seekable."""
         ...
 
-    def read(self, name: str) -> bytes: ...
+    def read(self, name: str) -> bytes:
+        """The whole file."""
+        ...
 
-    def sha256(self, name: str) -> str: ...
+    def sha256(self, name: str) -> str:
+        """sha256 of the whole file."""
+        ...
 
-    def write(self, name: str, data: bytes) -> None: ...
+    def write(self, name: str, data: bytes) -> None:
+        """Replaces the file atomically and durably; raises StorageError."""
+        ...
 
     def remove(self, name: str) -> None:
-        """Durably; nothing happens where it is gone already."""
+        """Removes the file durably; nothing happens where it is gone already."""
         ...
 
     def where(self, name: str) -> str:
-        """Its full name, for messages."""
+        """The full path or URL of a file, for messages."""
         ...
 
 
 class LocalStore:
-    """A folder; what is written passes through `temporary`, on the same file system."""
+    """A folder; files are written in `temporary`, on the same file system, and renamed."""
 
     def __init__(self, root: Path, temporary: Path | None = None) -> None:
         self.root, self._temporary = root, temporary
@@ -84,16 +90,16 @@ class LocalStore:
         return sha256_file(self.root / name)
 
     def write(self, name: str, data: bytes) -> None:
-        passing = None
+        temporary = None
         if self._temporary is not None:
-            passing = self._temporary / f"{name}.{secrets.token_hex(4)}.tmp"
-        write_bytes(self.root / name, data, passing)
+            temporary = self._temporary / f"{name}.{secrets.token_hex(4)}.tmp"
+        write_bytes(self.root / name, data, temporary)
 
     def remove(self, name: str) -> None:
         path = self.root / name
         with storage_errors(path):
             if os.path.lexists(path):
-                path.unlink(missing_ok=True)  # another process may have been faster
+                path.unlink(missing_ok=True)  # another process may have removed it
                 sync_folder(path.parent)
 
     def where(self, name: str) -> str:
@@ -101,7 +107,7 @@ class LocalStore:
 
 
 def store_of(place: Path | URL | Store) -> Store:
-    """A store for reading what lies at `place`."""
+    """The store at `place`, for reading."""
     if isinstance(place, Path):
         return LocalStore(place)
     if isinstance(place, URL):

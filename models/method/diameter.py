@@ -33,7 +33,7 @@ def diameter(
 ) -> Diameter:
     """The farthest pair of `images` (uint8, N first; may be memory-mapped), in constant memory.
 
-    `on_block` hears how many images were finished.
+    on_block: called with the number of images finished since the last call.
 
     Raises:
         ValueError: fewer than two images.

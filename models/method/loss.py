@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 FOCUS_SHARE = 0.8
 
-# Noise bands for reporting, in units of the [0, 1] range: generation works in the lower ones.
+# Noise bands for reporting, in units of the [0, 1] range; generation uses the lower ones.
 BAND_EDGES = (0.0, 0.02, 0.05, 0.15, 0.5, 2.0, float("inf"))
 
 
 def dsm_loss(net: nn.Module, x: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
     """E || sigma S(x + sigma z, sigma) + z ||^2 per image and dimension; (B,).
 
-    0 would mean that the noise is told exactly; 1 that nothing is known of it.
+    0: the noise is predicted exactly; 1: not at all.
     """
     noisy = torch.addcmul(x, sigma.reshape(-1, 1, 1, 1), noise)
     error: Tensor = net(noisy, sigma) + noise
@@ -30,7 +30,7 @@ def draw_levels(
     """`count` levels of the ladder, uniform over its indices [paper].
 
     `focus`: FOCUS_SHARE of the draws are uniform over the levels at or below this sigma instead,
-    because generation never looks above it; the rest keeps the whole ladder known.
+    because generation uses no level above it; the rest trains the whole ladder.
     """
     uniform = random.integers(len(ladder), size=count)
     if focus is None:

@@ -17,11 +17,12 @@ from safetensors.torch import load_file, save
 from .score_net import Architecture, ScoreNet
 
 FORMAT = 1
+FACTS, WEIGHTS = "model.json", "model.safetensors"  # the files of score-net/
 
 
 @dataclass(frozen=True)
 class TrainedNet:
-    """A network as loaded, with what it was trained for."""
+    """A loaded network with its noise ladder and model.json."""
 
     net: ScoreNet
     sigma_1: float
@@ -58,7 +59,7 @@ def load_weights(net: torch.nn.Module, path: Path) -> None:
 
 
 def build(architecture: Architecture, ladder: NDArray[np.float64], seed: int = 0) -> ScoreNet:
-    """A fresh network; equal seeds give equal weights. The caller's random state is untouched."""
+    """A network with initial weights from `seed`. The caller's random state is unchanged."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = ScoreNet(architecture, torch.from_numpy(ladder))
@@ -69,7 +70,7 @@ def build(architecture: Architecture, ladder: NDArray[np.float64], seed: int = 0
 def read_facts(folder: Path) -> dict[str, Any]:
     """model.json of score-net/. Raises ValueError where it is damaged or of another format."""
     try:
-        facts = json.loads((folder / "model.json").read_text())
+        facts = json.loads((folder / FACTS).read_text())
         found = facts.get("format")
     except (ValueError, AttributeError) as error:
         raise ValueError(
@@ -91,7 +92,7 @@ def load_net(folder: Path, device: torch.device) -> TrainedNet:
         ValueError: damaged, another format, or weights that are not those that model.json names.
     """
     facts = read_facts(folder)
-    with open(folder / "model.safetensors", "rb") as file:
+    with open(folder / WEIGHTS, "rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != facts["weights_sha256"]:
         raise ValueError(
@@ -101,5 +102,5 @@ def load_net(folder: Path, device: torch.device) -> TrainedNet:
         )
     ladder = np.array(facts["ladder"]["levels"], dtype=np.float64)
     net = build(Architecture(**facts["architecture"]), ladder)
-    load_weights(net, folder / "model.safetensors")
+    load_weights(net, folder / WEIGHTS)
     return TrainedNet(net.to(device), float(ladder[0]), float(ladder[-1]), facts)

@@ -1,5 +1,6 @@
-"""The network's trunk through torch.compile: what stands between its convolutions becomes few
-kernels. The same method with other last bits, so it is part of what identifies pixels and weights.
+"""torch.compile of the network: the operations between convolutions become few kernels.
+
+Last bits differ from those of plain code, so `compile` is part of the recipe and of the training.
 """
 
 import os
@@ -15,23 +16,23 @@ from .score_net import ScoreNet
 
 Compile = Literal["off", "on", "graphs"]  # graphs: captured as CUDA graphs, too
 
-BEFOREHAND = "the network is compiled first, for minutes, in which no request to stop is heard"
+BEFOREHAND = "the network is compiled first; requests to stop wait for it, for minutes"
 
 _COMPILERS = ("c++", "g++", "clang++")  # torch.compile builds C++ for a processor
 _C_COMPILERS = ("gcc", "clang", "cc")
 
 
-def named(value: Any) -> Any:
+def as_compile_word(value: Any) -> Any:
     """YAML reads on and off as true and false."""
     return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
-def missing_compiler(how: Compile, device_type: str) -> str | None:
-    """What this machine lacks for it, in words; None if nothing."""
-    if how == "off":
+def missing_compiler(compile_: Compile, device_type: str) -> str | None:
+    """What `compile` needs and this machine lacks, in words; None if nothing."""
+    if compile_ == "off":
         return None
     if device_type == "cpu":
-        if how == "graphs":
+        if compile_ == "graphs":
             return "a CUDA device: there are no CUDA graphs on a processor"
         return None if any(map(shutil.which, _COMPILERS)) else "a C++ compiler (as g++)"
     if not util.find_spec("triton"):
@@ -41,25 +42,29 @@ def missing_compiler(how: Compile, device_type: str) -> str | None:
 
 
 @torch.no_grad()
-def _once(net: ScoreNet) -> None:
-    """A pass in plain code: fixed weights that are made at first use are no part of a graph."""
+def _warm_up(net: ScoreNet) -> None:
+    """One pass in plain code, so that constants made at first use are no part of the graph."""
     shape = net.architecture
     device = next(net.parameters()).device
     x = torch.zeros(1, shape.channels, shape.resolution, shape.resolution, device=device)
     net.residual(x, torch.ones(1, device=device))
 
 
-def compile_trunk(net: ScoreNet, how: Compile) -> None:
-    """From now on `net` computes in compiled code; built at the first call for each shape, which
-    takes a minute or more. Nothing is compiled twice."""
-    if how == "off" or "residual_given" in net.__dict__:
+def compile_trunk(net: ScoreNet, compile_: Compile) -> None:
+    """Makes `net` compute in compiled code, which is built at the first call for each shape.
+
+    That takes a minute or more. A network that is compiled already stays as it is.
+    """
+    if compile_ == "off" or "residual_given" in net.__dict__:
         return
-    _once(net)
-    mode = "reduce-overhead" if how == "graphs" else None
+    _warm_up(net)
+    mode = "reduce-overhead" if compile_ == "graphs" else None
     compiled = torch.compile(net.residual_given, mode=mode, fullgraph=True, dynamic=False)
 
     def residual_given(x: Tensor, affines: list[Affine]) -> Tensor:
         out: Tensor = compiled(x, affines)
-        return out.clone() if how == "graphs" else out  # a graph's output is its next one's too
+        return (
+            out.clone() if compile_ == "graphs" else out
+        )  # the next replay overwrites a graph's output
 
     net.residual_given = residual_given  # type: ignore[method-assign]

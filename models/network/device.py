@@ -1,4 +1,4 @@
-"""How a device must be set so that equal work gives equal bits."""
+"""Determinism: how a device is set so that equal work gives equal bits."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ import torch
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[int]:
-    """Every operation in the thread that calls it; gives the number of threads there were.
+    """Runs every torch operation in its calling thread; gives the number of threads before.
 
     Split among threads, a sum comes out in another order, so the last bits of an image would
     depend on the number of processors.

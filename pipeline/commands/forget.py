@@ -43,7 +43,7 @@ def forget(folder: Path, keys: tuple[str, ...], retrain: bool, device: str, quie
     run = folder.absolute()
     if not (run / "stages.lock.json").exists():
         raise ConfigError(f"{folder} is not a run folder: it has no stages.lock.json.")
-    if not keys and not read_tombstones(run).stones:
+    if not keys and not read_tombstones(run).entries:
         raise ConfigError("No KEY was named, and nothing of this run was forgotten before.")
     with run_lock(run):
         if keys:

@@ -59,7 +59,7 @@ def forget(run: Path, asked: tuple[str, ...]) -> Forgotten:
     if not rows:
         return Forgotten(0, (), 0, 0, ())
     gone = [Tombstone(row["sha256"], row["pixel_sha256"], False) for row in rows]
-    stones = before.added(gone, asked)
+    stones = before.with_added(gone, asked)
     keys = frozenset(row["key"] for row in rows if row["key"] is not None)
     planned = opened.planned.rows
     left = without_keys(planned, keys)
@@ -91,13 +91,13 @@ def finish_pending(run: Path) -> None:
     erase_forgotten(run / "corpus", stones)
     crash_point("buried")
     ledger = Ledger(run)
-    if stones.settling:
+    if stones.leaving_plan:
         _record_corpus(ledger, open_corpus(run / "corpus"))
     else:
         remove_forgotten(load_finished_run(run, finished=False))
     _remove_traces(run, ledger)
     crash_point("traces-removed")
-    stones.done().write(run)
+    stones.completed().write(run)
 
 
 def drop_from_plan(run: Path) -> None:
@@ -108,7 +108,7 @@ def drop_from_plan(run: Path) -> None:
     finish_pending(run)
     opened_corpus = open_corpus(run / "corpus")
     check_pixels(opened_corpus)
-    if any(not stone.retrained for stone in read_tombstones(run).stones):
+    if any(not stone.retrained for stone in read_tombstones(run).entries):
         _check_plan_without(run, opened_corpus)
         read_tombstones(run).all_retrained().write(run)
         finish_pending(run)
@@ -127,7 +127,7 @@ def _chosen(
 ) -> list[dict[str, Any]]:
     """The rows that are named, and all that are of the same file or have the same pixels."""
     known = {value for row in sources for value in (row["key"], row["name"])}
-    words = [word for word in asked if word in known or not before.knows(word)]
+    words = [word for word in asked if word in known or not before.was_requested(word)]
     named = [row for word in words for row in _named(sources, word)]
     if any(row["sha256"] is None for row in named):
         raise ConfigError("A row of sources.parquet has no hash. Run ingest again.")

@@ -64,7 +64,7 @@ def erase_forgotten(folder: Path, stones: Tombstones) -> None:
     _compact(folder / "reference.npy", marked, stones, "reference")
     final = [_tombstone_row(row, stones) for row in marked]
     for status in ("train", "reference"):
-        if status == "reference" or stones.settling:
+        if status == "reference" or stones.leaving_plan:
             _renumber(final, status)
     write_parquet(folder / "sources.parquet", pa.Table.from_pylist(final, schema=SOURCES))
     crash_point("buried-rows")
@@ -73,7 +73,7 @@ def erase_forgotten(folder: Path, stones: Tombstones) -> None:
         for name in FILES
     }
     digest = facts["digest"]
-    if stones.settling:
+    if stones.leaving_plan:
         keys = [row["key"] for row in final if row["status"] == "train"]
         digest = canonical_digest({"content": content_digest(files, final), "keys": keys})
     counts = count_statuses([row["status"] for row in final])

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
-from ...models.network.compiled import Compile, named
+from ...models.network.compiled import Compile, as_compile_word
 from ..common.presets import BRIDGE_T0, choose_preset, micro_batch
 
 
@@ -29,7 +29,7 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: Compile = "off"  # torch.compile; graphs: captured as CUDA graphs too
 
-    _named = field_validator("compile", mode="before")(named)
+    _compile_word = field_validator("compile", mode="before")(as_compile_word)
 
     @field_validator("denoise", mode="before")
     @classmethod

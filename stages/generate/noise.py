@@ -1,8 +1,8 @@
-"""noise: standard normal numbers for a micro-batch, each image from its own streams.
+"""Noise: standard normal numbers for a micro-batch, each image from its own random streams.
 
-Numbers are drawn on the processor, so that they are the same whatever device uses them. For a GPU
-the next draw is made meanwhile, in threads, into pinned memory: at 64 px and above drawing would
-otherwise keep it waiting for a tenth of the time.
+Numbers are drawn on the CPU, so that they do not depend on the device. For a GPU the next draw is
+prepared in threads, in pinned memory: at 64 px and above the GPU would otherwise wait for a tenth
+of the time.
 """
 
 from concurrent.futures import Executor, Future
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from ...manifests.plan.random_streams import stream
 
-_AT_ONCE = 16  # images whose numbers one task draws
+_IMAGES_PER_TASK = 16  # of a drawing thread
 
 
 class NoiseStreams:
     """Draws (B, C, H, W) float32 noise by purpose, on `device`, channels last.
 
-    seeds: (B,) of the images; shape: (C, H, W). ahead: threads that make the next draw of a
-    purpose while the last one is in use; None draws when asked. The numbers are the same.
+    seeds: (B,) of the images; shape: (C, H, W). ahead: threads that prepare the next draw of a
+    purpose while the last one is in use; None draws at the call. The numbers are the same.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class NoiseStreams:
         self._next: dict[str, _Draw] = {}
 
     def __call__(self, purpose: str) -> torch.Tensor:
-        """The next draw for `purpose`."""
+        """The next draw for `purpose`, (B, C, H, W)."""
         if purpose not in self._streams:
             self._streams[purpose] = [stream(int(seed), purpose) for seed in self._seeds]
         if self._ahead is None:
@@ -44,7 +44,7 @@ class NoiseStreams:
         else:
             draw = self._next.pop(purpose, None) or self._start(purpose, self._ahead)
             block = draw.done()
-            # Only now: an image's stream is drawn from in order, by one thread at a time.
+            # Not earlier: draws from one stream must not overlap.
             self._next[purpose] = self._start(purpose, self._ahead)
         noise = block.to(self._device, non_blocking=True)
         return noise.contiguous(memory_format=torch.channels_last)
@@ -55,12 +55,15 @@ class NoiseStreams:
 
     def _start(self, purpose: str, ahead: Executor) -> "_Draw":
         block, randoms = self._block(), self._streams[purpose]
-        parts = [slice(start, start + _AT_ONCE) for start in range(0, len(randoms), _AT_ONCE)]
+        parts = [
+            slice(start, start + _IMAGES_PER_TASK)
+            for start in range(0, len(randoms), _IMAGES_PER_TASK)
+        ]
         return _Draw(block, [ahead.submit(_fill, block[part], randoms[part]) for part in parts])
 
 
 class _Draw:
-    """A block that is being filled."""
+    """A block that threads are filling."""
 
     def __init__(self, block: torch.Tensor, parts: list[Future[None]]) -> None:
         self._block, self._parts = block, parts

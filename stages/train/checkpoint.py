@@ -17,6 +17,8 @@ from ...models.network.checkpoint import weights_bytes
 from ...models.network.ema import Ema
 from ...models.network.score_net import ScoreNet
 
+STATE, BEST = "state.safetensors", "best.safetensors"  # the files of score-net/last/
+
 
 @dataclass
 class TrainingProgress:
@@ -47,7 +49,7 @@ def save_state(
         tensors[f"ema.{name}"] = parameter
     on_cpu = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {"progressed": json.dumps(vars(state))}
-    write_bytes(folder / "state.safetensors", save(on_cpu, metadata))
+    write_bytes(folder / STATE, save(on_cpu, metadata))
 
 
 def load_state(
@@ -67,7 +69,7 @@ def load_state(
     state = resumable_state(folder, identity, at_most=at_most)
     if state is None:
         return TrainingProgress(identity)
-    path = folder / "state.safetensors"
+    path = folder / STATE
     with _damage_reported(path), safe_open(path, framework="pt") as file:
         averages = dict(ema.net.named_parameters())
         with torch.no_grad():
@@ -92,7 +94,7 @@ def resumable_state(folder: Path, identity: str, *, at_most: int) -> TrainingPro
     Raises:
         ScoreMixError: a file is damaged; it is not replaced silently, hours of training are in it.
     """
-    path = folder / "state.safetensors"
+    path = folder / STATE
     if not path.exists():
         return None
     with _damage_reported(path), safe_open(path, framework="pt") as file:
@@ -104,11 +106,11 @@ def resumable_state(folder: Path, identity: str, *, at_most: int) -> TrainingPro
 
 def save_best(folder: Path, ema: Ema[ScoreNet], step: int) -> None:
     """folder/best.safetensors: the averages with the best held-out loss so far, of `step`."""
-    write_bytes(folder / "best.safetensors", weights_bytes(ema.net, {"step": str(step)}))
+    write_bytes(folder / BEST, weights_bytes(ema.net, {"step": str(step)}))
 
 
 def _best_step(folder: Path) -> int:
-    path = folder / "best.safetensors"
+    path = folder / BEST
     if not path.exists():
         return 0
     with _damage_reported(path), safe_open(path, framework="pt") as file:

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, field_validator
 
 from ...manifests.errors import ConfigError
-from ...models.network.compiled import Compile, named
+from ...models.network.compiled import Compile, as_compile_word
 from ..common.presets import choose_preset
 
 
@@ -28,7 +28,7 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     compile: Compile = "off"  # torch.compile; graphs: captured as CUDA graphs too
     checkpoint_every: int | None = Field(default=None, ge=1)  # updates
 
-    _named = field_validator("compile", mode="before")(named)
+    _compile_word = field_validator("compile", mode="before")(as_compile_word)
 
     def focused_on(self, t0: float | None) -> float | None:
         """The t0 that training depends on, given generation's `t0`; None: it depends on none."""

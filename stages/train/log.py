@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ...manifests.errors import ScoreMixError
+
 
 class TrainLog:
     """train.jsonl: a line per checkpoint; drops lines after the step that training resumes from."""
@@ -14,7 +16,16 @@ class TrainLog:
         # A line without its end was cut off when the process was killed.
         old = path.read_text().splitlines(keepends=True) if path.exists() and step else []
         whole = (line for line in old if line.endswith("\n"))
-        path.write_text("".join(line for line in whole if json.loads(line)["step"] <= step))
+        path.write_text("".join(line for line in whole if self._step(line) <= step))
+
+    def _step(self, line: str) -> int:
+        try:
+            return int(json.loads(line)["step"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ScoreMixError(
+                f"{self.path} is damaged ({error!r} in {line.strip()[:80]!r}). Restore it, or"
+                " delete it: training goes on without its earlier lines."
+            ) from error
 
     def write(self, **values: Any) -> None:
         """Appends a line."""

@@ -22,7 +22,15 @@ from ...manifests.plan.random_streams import image_seed
 from ...models.method.diameter import diameter
 from ...models.method.ladder import SIGMA_N, noise_ladder, sigma_at
 from ...models.method.loss import BAND_EDGES, dsm_loss
-from ...models.network.checkpoint import FORMAT, build, load_weights, read_facts, weights_bytes
+from ...models.network.checkpoint import (
+    FACTS,
+    FORMAT,
+    WEIGHTS,
+    build,
+    load_weights,
+    read_facts,
+    weights_bytes,
+)
 from ...models.network.compiled import BEFOREHAND, compile_trunk, missing_compiler
 from ...models.network.device import set_deterministic
 from ...models.network.ema import Ema
@@ -31,7 +39,7 @@ from ..common.out_of_memory import explain_out_of_memory
 from ..common.progress import Progress
 from ..corpus.store import Corpus
 from .batches import Batches, BatchShare
-from .checkpoint import load_state, save_best, save_state
+from .checkpoint import BEST, load_state, save_best, save_state
 from .config import TrainConfig
 from .log import TrainLog
 from .loss_guard import LossGuard
@@ -279,10 +287,10 @@ class _TrainingRun:
         """Writes the chosen averages, then model.json, which commits the training."""
         chosen = "best held-out loss" if len(self.corpus.reference) else "last"
         if self.accelerator.is_main_process:
-            load_weights(self.ema.net, self.out / "last" / "best.safetensors")
-            write_bytes(self.out / "model.safetensors", weights_bytes(self.ema.net))
+            load_weights(self.ema.net, self.out / "last" / BEST)
+            write_bytes(self.out / WEIGHTS, weights_bytes(self.ema.net))
             crash_point("weights-written")
-            write_json(self.out / "model.json", self._facts(chosen))
+            write_json(self.out / FACTS, self._facts(chosen))
         self.accelerator.wait_for_everyone()
         return read_facts(self.out)
 
@@ -300,7 +308,7 @@ class _TrainingRun:
             },
             "corpus_digest": self.corpus.digest,
             "seed": self.seed,
-            "weights_sha256": sha256_file(self.out / "model.safetensors"),
+            "weights_sha256": sha256_file(self.out / WEIGHTS),
             "training": {
                 "options": self.config.model_dump(),
                 "steps": self.state.step,

@@ -1,7 +1,7 @@
-"""write: images become a committed shard.
+"""write: encodes images and commits them as a shard.
 
-Encodes in threads while the device works on the next micro-batch. A shard is finished when its
-marker agrees with its plan rows and recipe.
+Encodes in threads while the device makes the next micro-batch. A shard is finished when its marker
+agrees with its plan rows and recipe.
 """
 
 import hashlib
@@ -26,11 +26,11 @@ from ...manifests.storage.store import Store
 from ..generate.generate import GeneratedBatch
 from ..images.png import encode_with_pillow, encoder_version
 
-_ENCODERS = 4  # threads; Pillow releases the interpreter lock while it compresses
-_TASK = 64  # images that a thread encodes at a time
+_ENCODER_THREADS = 4  # Pillow releases the interpreter lock while it compresses
+_IMAGES_PER_TASK = 64  # of an encoder thread
 _TAR_BLOCK = 512
-_MEMBERS = 3  # image, json, cls
-_ROWS = 400  # bytes of a sample in its shard's Parquet, in plan and manifest
+_MEMBERS_PER_SAMPLE = 3  # image, json, cls
+_ROW_BYTES = 400  # of a sample in its shard's Parquet, in plan and manifest
 
 
 Encode = Callable[[NDArray[np.uint8]], bytes]
@@ -49,7 +49,7 @@ class WriteConfig(BaseModel, frozen=True, extra="forbid"):
 
 @dataclass(frozen=True)
 class SampleSources:
-    """What samples say of their parents, by row of images.npy."""
+    """Facts of the parents that samples record, by row of images.npy."""
 
     sha256: list[str]
     license: list[str | None]
@@ -59,7 +59,7 @@ class SampleSources:
 
 @dataclass(frozen=True)
 class ShardTask:
-    """One shard to make: its plan rows and what identifies its content."""
+    """One shard to make: its plan rows and the digests that identify its content."""
 
     name: str
     rows: pa.Table
@@ -67,13 +67,14 @@ class ShardTask:
     recipe_digest: str
 
     def finished(self, shards: Path | Store) -> bool:
+        """Whether a committed shard with these digests is in `shards`."""
         return is_complete(
             shards, self.name, rows_digest=self.rows_digest, recipe_digest=self.recipe_digest
         )
 
 
 def plan_shards(plan: pa.Table, real_digest: str, augmented_digest: str) -> list[ShardTask]:
-    """Every shard of the plan, with the digests that its marker must have."""
+    """Every shard of the plan, with the digests of its rows and of its recipe."""
     return [
         ShardTask(
             name,
@@ -95,30 +96,35 @@ def write(
     environment: dict[str, str],
     encode: Encode = encode_with_pillow,
 ) -> Marker:
-    """Encodes and commits one shard.
+    """Encodes and commits one shard; returns its marker.
 
-    batches: the images of `work.rows` in their order, as stages.generate gives them.
+    batches: the images of `work.rows` in their order, as stages.generate yields them.
+    temporary: a folder on the file system of `shards`. advance: called with images done.
+
+    Raises:
+        ScoreMixError: the images are not the planned ones.
+        StorageError: the disk refuses; the same call makes the shard again.
     """
-    with ThreadPoolExecutor(_ENCODERS) as pool:
+    with ThreadPoolExecutor(_ENCODER_THREADS) as pool:
         return commit_shard(
             shards,
             temporary,
             work.name,
-            _encoded(batches, sources, pool, advance, encode),
+            _encode(batches, sources, pool, advance, encode),
             rows_digest=work.rows_digest,
             recipe_digest=work.recipe_digest,
             environment=environment,
         )
 
 
-def _encoded(
+def _encode(
     batches: Iterable[GeneratedBatch],
     sources: SampleSources,
     pool: ThreadPoolExecutor,
     advance: Callable[[int], None],
     encode: Encode,
 ) -> Iterator[Sample]:
-    """Samples in plan order; the pool is a batch ahead of the writer, the device of the pool."""
+    """Samples in plan order; encoding runs a batch ahead of writing, generation ahead of both."""
     waiting: deque[list[Future[list[Sample]]]] = deque()
 
     def samples(items: list[_Item]) -> list[Sample]:
@@ -126,7 +132,10 @@ def _encoded(
 
     for batch in batches:
         items = list(_items(batch))
-        parts = [items[start : start + _TASK] for start in range(0, len(items), _TASK)]
+        parts = [
+            items[start : start + _IMAGES_PER_TASK]
+            for start in range(0, len(items), _IMAGES_PER_TASK)
+        ]
         waiting.append([pool.submit(samples, part) for part in parts])
         while len(waiting) > 1:
             yield from _results(waiting.popleft(), advance)
@@ -183,7 +192,7 @@ def _sample(
 
 
 def _cpu_kernels() -> str:
-    """The instruction set that torch chooses its kernels by, such as AVX2."""
+    """The instruction set by which torch chooses its kernels, such as AVX2."""
     return str(torch.backends.cpu.get_cpu_capability())
 
 
@@ -191,11 +200,16 @@ def sample_bytes(images: Iterable[NDArray[np.uint8]], encode: Encode = encode_wi
     """About how many bytes a sample takes: headers, padding, and the mean PNG of some images."""
     image = float(np.mean([len(encode(pixels)) for pixels in images]))
     padded = (image // _TAR_BLOCK + 1) * _TAR_BLOCK
-    return _MEMBERS * _TAR_BLOCK + padded + (_MEMBERS - 1) * _TAR_BLOCK + _ROWS
+    return (
+        _MEMBERS_PER_SAMPLE * _TAR_BLOCK
+        + padded
+        + (_MEMBERS_PER_SAMPLE - 1) * _TAR_BLOCK
+        + _ROW_BYTES
+    )
 
 
 def describe_environment(device: torch.device) -> dict[str, str]:
-    """What bytes may depend on besides the recipe; recorded, never compared for completeness."""
+    """Libraries and device, on which bytes may depend besides the recipe; markers record them."""
     cuda = device.type == "cuda"
     return {
         "device": torch.cuda.get_device_name(device) if cuda else f"cpu {_cpu_kernels()}",

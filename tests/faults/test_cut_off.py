@@ -195,7 +195,7 @@ def test_parts_of_a_large_upload_are_cut(
     url = URL(f"s3://{bucket}/large")
     proxy.reset(seed, often=0.5, within=11 << 20)
     plain = open_remote(url, RetryPolicy(120.0))
-    store = RemoteStore(plain.fs, plain.root, url, plain.patience, part=5 << 20)
+    store = RemoteStore(plain.fs, plain.root, url, plain.retry_policy, part=5 << 20)
     path = tmp_path / "shard.tar"
     path.write_bytes(random.Random(seed).randbytes(11 << 20))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

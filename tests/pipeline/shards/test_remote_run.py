@@ -236,7 +236,7 @@ def mirror(tmp_path: Path) -> Path:
 @pytest.fixture
 def broken() -> Iterator[Broken]:
     plain = open_remote(URL("memory://broken"), RetryPolicy(1.0))
-    yield Broken(plain.fs, plain.root, plain.url, plain.patience)
+    yield Broken(plain.fs, plain.root, plain.url, plain.retry_policy)
     empty(plain)
 
 
