@@ -318,7 +318,7 @@ def test_a_missing_bucket_is_told_at_once(bucket: str, tmp_path: Path) -> None:
         lambda: store.put("a", path, digest),
     ]
     for attempt in attempts:
-        with pytest.raises(ConfigError, match=f"there is no {bucket}-not-there.*aws s3 mb"):
+        with pytest.raises(ConfigError, match=f"there is no bucket {bucket}-not-there.*aws s3 mb"):
             attempt()
 
 
