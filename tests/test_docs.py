@@ -1,5 +1,6 @@
 """Whatever the documents claim: derived files are regenerated, named paths exist."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -89,3 +90,44 @@ def test_promises_name_tests_that_exist() -> None:
     assert len(named) >= 40
     for file, test in named:
         assert f"def {test}(" in (ROOT / "tests" / file).read_text(), f"{file}::{test}"
+
+
+def _tree_in_design() -> set[str]:
+    """Paths of the folders in the tree of docs/design.md."""
+    text = (ROOT / "docs" / "design.md").read_text()
+    block = re.search(r"## The tree\n\n```text\n(.*?)```", text, flags=re.S)
+    assert block
+    parents: list[str] = []
+    folders = set()
+    for indent, name in re.findall(r"^( *)(\w+)/ +\S", block[1], flags=re.M):
+        parents[len(indent) // 2 :] = [name]
+        folders.add("/".join(parents))
+    return folders
+
+
+def test_the_tree_in_design_has_every_folder_once() -> None:
+    packages = {
+        str(path.parent.relative_to(ROOT))
+        for top in ("pipeline", "stages", "manifests", "models")
+        for path in (ROOT / top).rglob("__init__.py")
+    }
+    own = {path.parent for path in (ROOT / "tests").rglob("*.py")}  # without mirrored ones
+    mirrored = {ROOT / "tests" / package for package in packages}
+    tests = {str(path.relative_to(ROOT)) for path in own if path not in mirrored}
+    assert _tree_in_design() == packages | tests
+
+
+def test_the_way_of_an_image_names_functions_that_exist() -> None:
+    text = (ROOT / "docs" / "design.md").read_text().partition("## The way of one image")[2]
+    hops = re.findall(r"\| `([\w/]+\.py)` \| `([\w.]+)` \|$", text, flags=re.M)
+    assert len(hops) >= 20
+    for path, name in hops:
+        scope: list[ast.stmt] = ast.parse((ROOT / path).read_text()).body
+        for part in name.split("."):
+            found = [
+                node
+                for node in scope
+                if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == part
+            ]
+            assert found, f"{path} has no {name}"
+            scope = found[0].body
