@@ -20,7 +20,7 @@ from scoremix.stages.ingest.ingest import IngestConfig, ingest
 COLOUR = "#{:02x}{:02x}{:02x}".format(*BACKGROUND)
 
 
-def laid_down(root: Path, files: list[Odd]) -> Path:
+def write_files(root: Path, files: list[Odd]) -> Path:
     for file in files:
         path = root / file.name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def stored(name: str) -> str:
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """Of all the files, with the default of ingest.max_bad."""
     root = tmp_path_factory.mktemp("odd")
-    return take(laid_down(root / "in", BAD + GOOD), root / "corpus")
+    return take(write_files(root / "in", BAD + GOOD), root / "corpus")
 
 
 @pytest.fixture(scope="module")
@@ -99,14 +99,14 @@ def test_keys_have_nothing_of_the_names(rows: dict[str, dict[str, Any]]) -> None
 
 
 def test_the_bad_ones_change_nothing_of_the_others(corpus: Corpus, tmp_path: Path) -> None:
-    alone = take(laid_down(tmp_path / "in", GOOD), tmp_path / "corpus")
+    alone = take(write_files(tmp_path / "in", GOOD), tmp_path / "corpus")
     for name in ("images.npy", "reference.npy", "classes.json"):
         assert (alone.folder / name).read_bytes() == (corpus.folder / name).read_bytes(), name
     assert alone.digest == corpus.digest
 
 
 def test_twice_gives_the_same_reasons(corpus: Corpus, tmp_path: Path) -> None:
-    again = take(laid_down(tmp_path / "in", BAD + GOOD), tmp_path / "corpus")
+    again = take(write_files(tmp_path / "in", BAD + GOOD), tmp_path / "corpus")
     assert again.sources.equals(corpus.sources)
 
 
@@ -121,15 +121,15 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """The command over these files: its exit code and what it says."""
 
     def started(files: list[Odd]) -> tuple[int, str]:
-        source = laid_down(tmp_path / "in", files)
+        source = write_files(tmp_path / "in", files)
         config = f"run: run\ningest: {{source: {source}, resolution: 16, holdout: 0}}\n"
         (tmp_path / "stages.yaml").write_text(config)
         words = ["run", str(tmp_path / "stages.yaml"), "--until", "ingest", "--quiet"]
         code = exit_code(lambda: commands.main(words, standalone_mode=False))
         assert (code == 0) == (tmp_path / "run" / "corpus" / "corpus.json").is_file()
-        heard = capsys.readouterr()
-        assert "Traceback" not in heard.err + heard.out
-        return code, heard.err
+        output = capsys.readouterr()
+        assert "Traceback" not in output.err + output.out
+        return code, output.err
 
     return started
 

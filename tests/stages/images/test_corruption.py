@@ -103,7 +103,7 @@ def test_strips_that_do_not_cover_a_tiff(rows: int) -> None:
     assert reason(wrong) == "strips are missing from the pixel data"
 
 
-def test_a_damaged_file_of_a_known_format_is_told_from_a_foreign_one() -> None:
+def test_a_damaged_file_of_a_known_format_differs_from_an_unknown_format() -> None:
     header = raw_files.flipped(raw_files.png(NOISE), 29)
     assert reason(header) == (
         "damaged or unsupported PNG (SyntaxError: broken PNG file (bad header checksum in b'IHDR'))"
@@ -113,7 +113,7 @@ def test_a_damaged_file_of_a_known_format_is_told_from_a_foreign_one() -> None:
     assert reason(palette) == "AssertionError: the decoder gave no reason"
 
 
-def test_a_jpeg_that_was_cut_and_closed_again_cannot_be_told() -> None:
+def test_a_jpeg_cut_off_and_closed_again_looks_whole() -> None:
     """The limit of what can be known: the format has no checksum, and libjpeg fills in gray."""
     whole = raw_files.saved(Image.fromarray(NOISE), "JPEG")
     half = whole[: len(whole) // 2]

@@ -71,7 +71,7 @@ def test_a_corpus_by_the_fast_encoder(tmp_path: Path) -> None:
     assert not slow["recipe_digest"].equals(fast["recipe_digest"])
 
 
-def test_a_missing_package_is_told_before_anything_is_made(
+def test_a_missing_package_is_reported_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "isal", None)

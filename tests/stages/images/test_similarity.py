@@ -1,4 +1,4 @@
-"""Equal images are kept once and never split, similar ones are told, policies are no damage."""
+"""Equal images are kept once and never split; similar images are named in the corpus."""
 
 import os
 import signal

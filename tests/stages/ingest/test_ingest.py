@@ -1,4 +1,4 @@
-"""ingest at its boundary: what is on disk afterwards, and what a user is told."""
+"""ingest at its boundary: what is on disk afterwards, and which messages a user gets."""
 
 import errno
 import hashlib
@@ -29,7 +29,7 @@ from scoremix.stages.sources import base, folders, zips
 FILES = ["classes.json", "corpus.json", "images.npy", "reference.npy", "sources.parquet"]
 
 
-class Heard(Silent):
+class NoteRecorder(Silent):
     def __init__(self) -> None:
         self.notes: list[str] = []
 
@@ -55,8 +55,8 @@ def take(tmp_path: Path) -> Take:
 
 def test_a_folder_with_classes(take: Take, tmp_path: Path) -> None:
     files = classed(dog=3, cat=2)
-    heard = Heard()
-    corpus = take(folder(tmp_path / "in", files), progress=heard)
+    recorder = NoteRecorder()
+    corpus = take(folder(tmp_path / "in", files), progress=recorder)
     assert corpus.classes == ["cat", "dog"]
     assert corpus.images.shape == (5, 8, 8, 3) and corpus.images.dtype == np.uint8
     assert corpus.reference.shape == (0, 8, 8, 3)
@@ -90,7 +90,7 @@ def test_a_folder_with_classes(take: Take, tmp_path: Path) -> None:
             "near": None,
             "license": None,
         }
-    assert heard.notes == [
+    assert recorder.notes == [
         "ingest: 5 training images in 2 classes, 8 px RGB; 0 held out, 0 rejected, 0 duplicates,"
         " 0 unused"
     ]
@@ -301,8 +301,8 @@ def test_class_ids_of_held_out_images_are_in_the_order_of_their_pixels(
     take: Take, tmp_path: Path
 ) -> None:
     corpus = take(folder(tmp_path / "in", classed(a=6, b=9, c=7)), holdout=0.4)
-    told = {row["pixel_sha256"]: row["class_id"] for row in corpus.sources.to_pylist()}
-    found = [told[hashlib.sha256(image.tobytes()).hexdigest()] for image in corpus.reference]
+    class_ids = {row["pixel_sha256"]: row["class_id"] for row in corpus.sources.to_pylist()}
+    found = [class_ids[hashlib.sha256(image.tobytes()).hexdigest()] for image in corpus.reference]
     assert corpus.reference_ids.tolist() == found
     assert set(found) == {0, 1, 2}
 
@@ -512,7 +512,7 @@ def test_the_resolution_follows_the_images(take: Take, tmp_path: Path) -> None:
     assert take(folder(tmp_path / "small", flat(3, size=(5, 5))), "s").images.shape[1] == 8
 
 
-# --- what a user is told
+# --- what a user is class_ids
 
 
 @pytest.mark.parametrize(
@@ -640,9 +640,7 @@ def test_cats(take: Take) -> None:
 @pytest.mark.parametrize(
     "options", [{}, {"limit": 50}, {"per_class": 7}, {"fraction": 0.3}, {"holdout": 0.2}]
 )
-def test_a_survey_tells_what_ingest_does(
-    take: Take, tmp_path: Path, options: dict[str, Any]
-) -> None:
+def test_a_preview_agrees_with_ingest(take: Take, tmp_path: Path, options: dict[str, Any]) -> None:
     root = folder(tmp_path / "in", classed(a=70, b=40) | {"b/README": b"text"})
     found = preview_ingest(IngestConfig(source=str(root), **options), seed=0, progress=Silent())
     corpus = take(root, **options)
@@ -656,7 +654,7 @@ def test_a_survey_tells_what_ingest_does(
     assert 0 < len(found.samples) <= 32
 
 
-def test_a_survey_of_gray_or_broken_images(tmp_path: Path) -> None:
+def test_a_preview_of_gray_or_broken_images(tmp_path: Path) -> None:
     gray = folder(tmp_path / "gray", flat(4, mode="L"))
     found = preview_ingest(IngestConfig(source=str(gray)), seed=0, progress=Silent())
     assert found.channels == 1 and found.samples.shape == (4, 8, 8, 1)
@@ -666,12 +664,12 @@ def test_a_survey_of_gray_or_broken_images(tmp_path: Path) -> None:
 
 
 def test_a_class_of_bad_images_alone_is_no_class(take: Take, tmp_path: Path) -> None:
-    heard = Heard()
+    recorder = NoteRecorder()
     files = classed(a=3, c=3) | {"b/0.png": b"no", "b/1.png": png(900)[:60]}
-    corpus = take(folder(tmp_path / "in", files), progress=heard, max_bad={"fraction": 0.6})
+    corpus = take(folder(tmp_path / "in", files), progress=recorder, max_bad={"fraction": 0.6})
     assert corpus.classes == ["a", "c"]
     assert corpus.sources["class_id"].to_pylist() == [0, 0, 0, -1, -1, 1, 1, 1]
-    assert "ingest: classes left out because all of their images are bad: b" in heard.notes
+    assert "ingest: classes left out because all of their images are bad: b" in recorder.notes
 
 
 def test_a_file_that_becomes_a_link_is_not_followed(tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_a_damaged_table_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "message"),
     [
         (LABELS[:-1], "has no label for 00000/img00000006.png"),
         ([*LABELS[:-1], 1.5], "the label 1.5; a class is a whole number"),
@@ -212,12 +212,12 @@ def test_a_damaged_table_is_named(tmp_path: Path) -> None:
         ([*LABELS[:-1], -1], "the label -1"),
     ],
 )
-def test_labels_that_are_no_classes(tmp_path: Path, labels: list[Any], told: str) -> None:
+def test_labels_that_are_no_classes(tmp_path: Path, labels: list[Any], message: str) -> None:
     root = Path(as_stylegan_folder(tmp_path))
     names = [f"00000/img{index:08d}.png" for index in range(COUNT)]
     table = {"labels": list(zip(names, labels, strict=False))}
     (root / "dataset.json").write_text(json.dumps(table))
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         take(tmp_path, str(root))
     assert take(tmp_path, str(root), classes="none").classes == []
 
@@ -330,7 +330,7 @@ def test_every_table_numbers_its_classes_itself(tmp_path: Path) -> None:
     assert corpus.classes == NAMES and column(corpus, "class_id") == LABELS
 
 
-def test_parts_of_a_hugging_face_repository_are_told_apart(tmp_path: Path) -> None:
+def test_splits_of_a_hugging_face_repository_are_refused_together(tmp_path: Path) -> None:
     root = Path(as_hugging_face_parquet(tmp_path))
     (root / "data" / "train-00001-of-00002.parquet").rename(root / "data" / "test-0.parquet")
     with pytest.raises(ConfigError, match=r"parts test, train.*source: .*data/train\*"):
@@ -385,7 +385,7 @@ def test_a_cut_lmdb_is_refused_and_not_mapped(tmp_path: Path) -> None:
         take(tmp_path, str(tmp_path / "db"))
 
 
-def test_labels_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+def test_labels_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     path = Path(as_stylegan_zip(tmp_path))
     data = path.read_bytes()
     place = data.index(b'{"labels"')

@@ -118,7 +118,7 @@ def test_what_is_too_large_is_a_row_and_not_fetched(
         ("memory://lmdb", "Copy it to a disk"),
     ],
 )
-def test_what_cannot_be_a_source_is_told(source: str, why: str, tmp_path: Path) -> None:
+def test_what_cannot_be_a_source_is_refused(source: str, why: str, tmp_path: Path) -> None:
     fs, _ = fsspec.url_to_fs("memory://data")
     for name in ("data/notes.txt", "lmdb/data.mdb"):
         fs.pipe_file(f"/{name}", b"text")
@@ -147,7 +147,9 @@ def test_a_damaged_file_of_a_prefix_is_named_by_its_url(
     assert str(tmp_path) not in str(caught.value)
 
 
-def test_a_full_disk_is_told_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_before_the_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kinds.as_class_folders(tmp_path / "in")
     upload(tmp_path / "in", "memory://data")
     monkeypatch.setattr(remote, "_SPARE", 1 << 62)
@@ -162,13 +164,13 @@ def test_a_file_that_was_cut_off_is_continued(
     fs, _ = fsspec.url_to_fs("memory://data")
     fs.pipe_file("/data/a.zip", data)
     monkeypatch.setattr(remote, "_PIECE", 100)
-    asked: list[int] = []
+    starts: list[int] = []
     dead = [True]
     plain = RemoteStore.read_range
 
     def until_half(self: RemoteStore, name: str, start: int, end: int) -> bytes:
-        asked.append(start)
-        if len(asked) == 5 and dead:
+        starts.append(start)
+        if len(starts) == 5 and dead:
             dead.clear()
             raise StorageError("the line went dead")
         return plain(self, name, start, end)
@@ -177,13 +179,13 @@ def test_a_file_that_was_cut_off_is_continued(
     with pytest.raises(StorageError, match="went dead"):
         take("memory://data/a.zip", tmp_path / "corpus")
     first = take("memory://data/a.zip", tmp_path / "corpus")
-    assert asked[:6] == [0, 100, 200, 300, 400, 400]
-    assert asked[5:] == list(range(400, len(data), 100))
+    assert starts[:6] == [0, 100, 200, 300, 400, 400]
+    assert starts[5:] == list(range(400, len(data), 100))
     # Another file under the same name is fetched from its start.
     fs.pipe_file("/data/a.zip", data)
-    asked[:] = []
+    starts[:] = []
     assert take("memory://data/a.zip", tmp_path / "corpus").digest == first.digest
-    assert asked[0] == 0
+    assert starts[0] == 0
 
 
 def test_a_file_that_changes_meanwhile_is_refused(
@@ -226,7 +228,7 @@ def test_a_url_in_stages_yaml_stays_as_it_is(bucket: str, tmp_path: Path) -> Non
     (tmp_path / "stages.yaml").write_text(json.dumps({"ingest": {"source": listed}}))
     config = load_config(tmp_path / "stages.yaml", ["ingest.reference=memory://c.zip"])
     wanted = [f"s3://{bucket}/a.zip", "/no/such.zip", str(tmp_path / "near.zip")]
-    assert [asked.source for asked in config.ingest.sources] == wanted
+    assert [spec.source for spec in config.ingest.sources] == wanted
     assert (
         config.ingest.reference_source and config.ingest.reference_source.source == "memory://c.zip"
     )
