@@ -1,1 +1,8 @@
-"""Files that appear whole or not at all, and locks."""
+"""Files and folders that appear whole or not at all, and locks.
+
+atomic         replaces a file durably; canonical JSON and Parquet; hashes
+atomic_tree    the same for an exported file or folder tree, with its record
+lock           locks of a run and of its shards
+processes      whether a process is alive
+crash_points   named points at which a test may kill the process
+"""

@@ -1,1 +1,6 @@
-"""The plan: what is made from what."""
+"""The plan: which images are made from which, as data.
+
+schema           the columns of sources, plan and manifest
+plan             builds the plan, groups it by shard, hashes its rows
+random_streams   one random stream for each image and purpose
+"""

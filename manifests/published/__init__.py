@@ -1,1 +1,15 @@
-"""A published corpus: written, read, verified."""
+"""A corpus: published from finished shards, verified, read.
+
+publish           writes manifest, card, croissant, index and, last, SHA256SUMS
+index             index.json: the shards and the hash of every file
+card              README.md, the dataset card
+croissant         croissant.json, the metadata for catalogues
+sums              SHA256SUMS: written, parsed
+verify            reads every byte and names what is wrong
+pixel_check       decodes every image and compares its pixels
+partition         some of the shards, to verify a corpus in parts
+recorded_hashes   the hashes that a damaged corpus still records, for repair
+mirror            local copies of a corpus in an object store
+inspect           counts of a corpus, lineage of an image
+subset            the shards of a smaller ratio
+"""

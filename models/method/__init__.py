@@ -1,1 +1,10 @@
-"""The methods and their formulas."""
+"""The method: formulas and mixing methods, in the papers' letters.
+
+methods    mixup, scoremix and bridge: each one function from two parents to an image
+ladder     sigma_1 > ... > sigma_N, and sigma(t)
+diameter   sigma_1: the exact largest distance between two training images
+loss       denoising score matching, eq. 10; noise levels and bands
+minimise   Algorithm 1: x* = argmin ||S(x, sigma_N)||^2
+denoise    score-based denoising from t0
+bridge     NoiseDiffusion with gamma = 0: mixing in the noised space
+"""

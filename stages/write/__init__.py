@@ -1,1 +1,4 @@
-"""Write: images become committed shards."""
+"""Write: images become committed shards.
+
+write   encodes images and commits them as a shard
+"""
