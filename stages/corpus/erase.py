@@ -31,9 +31,15 @@ from ...manifests.files.crash_points import crash_point
 from ...manifests.plan.schema import SOURCES
 from ...manifests.tombstones import Tombstones
 from ..common.npy import npy_header
-from .store import FILES, FORGOTTEN, content_digest, count_statuses, write_corpus_json
+from .store import (
+    FILES,
+    FORGOTTEN,
+    FORGOTTEN_REASON,
+    content_digest,
+    count_statuses,
+    write_corpus_json,
+)
 
-REASON = "removed on request"
 _USED = ("train", "reference", "duplicate")
 _KEPT = {"index", "source", "status", "row", "key", "class_id", "class_name", "license"} | {
     "sha256",
@@ -42,8 +48,8 @@ _KEPT = {"index", "source", "status", "row", "key", "class_id", "class_name", "l
 _Rows = list[dict[str, Any]]
 
 
-def erase_forgotten(folder: Path, stones: Tombstones) -> None:
-    """Removes what `stones` names from the corpus in `folder`, but for hashes and positions.
+def erase_forgotten(folder: Path, tombstones: Tombstones) -> None:
+    """Removes what `tombstones` names from the corpus in `folder`, but for hashes and positions.
 
     Raises:
         StorageError: the disk cannot be written; the same call goes on from there.
@@ -57,14 +63,14 @@ def erase_forgotten(folder: Path, stones: Tombstones) -> None:
             f"{folder} is damaged ({error}), and images of it are being forgotten. Restore"
             " corpus.json and sources.parquet, then run the same command again."
         ) from error
-    marked = marked_rows(rows, stones)
-    _blank(folder / "images.npy", [r["row"] for r in marked if _blank_row(r, stones)])
+    marked = marked_rows(rows, tombstones)
+    _blank(folder / "images.npy", [r["row"] for r in marked if _blank_row(r, tombstones)])
     crash_point("buried-pixels")
-    _compact(folder / "images.npy", marked, stones, "train")
-    _compact(folder / "reference.npy", marked, stones, "reference")
-    final = [_tombstone_row(row, stones) for row in marked]
+    _compact(folder / "images.npy", marked, tombstones, "train")
+    _compact(folder / "reference.npy", marked, tombstones, "reference")
+    final = [_tombstone_row(row, tombstones) for row in marked]
     for status in ("train", "reference"):
-        if status == "reference" or stones.leaving_plan:
+        if status == "reference" or tombstones.leaving_plan:
             _renumber(final, status)
     write_parquet(folder / "sources.parquet", pa.Table.from_pylist(final, schema=SOURCES))
     crash_point("buried-rows")
@@ -73,7 +79,7 @@ def erase_forgotten(folder: Path, stones: Tombstones) -> None:
         for name in FILES
     }
     digest = facts["digest"]
-    if stones.leaving_plan:
+    if tombstones.leaving_plan:
         keys = [row["key"] for row in final if row["status"] == "train"]
         digest = canonical_digest({"content": content_digest(files, final), "keys": keys})
     counts = count_statuses([row["status"] for row in final])
@@ -84,33 +90,33 @@ def erase_forgotten(folder: Path, stones: Tombstones) -> None:
                 path.unlink()
 
 
-def marked_rows(rows: _Rows, stones: Tombstones) -> _Rows:
+def marked_rows(rows: _Rows, tombstones: Tombstones) -> _Rows:
     """Copies of the rows, with the status FORGOTTEN where a tombstone names the file."""
-    files = stones.files()
+    files = tombstones.files()
     return [
         row | {"status": FORGOTTEN} if row["sha256"] in files and row["status"] in _USED else row
         for row in rows
     ]
 
 
-def _leaves_plan(row: dict[str, Any], stones: Tombstones) -> bool:
+def _leaves_plan(row: dict[str, Any], tombstones: Tombstones) -> bool:
     """Whether a forgotten image is no longer in the plan: the network is trained without it."""
-    return row["sha256"] in stones.files(retrained=True)
+    return row["sha256"] in tombstones.files(retrained=True)
 
 
-def _blank_row(row: dict[str, Any], stones: Tombstones) -> bool:
-    """Whether the row's pixels stay in images.npy as zeros; its key says that it was trained on."""
+def _blank_row(row: dict[str, Any], tombstones: Tombstones) -> bool:
+    """Whether the row's pixels stay in images.npy as zeros: the network was trained on them."""
     gone = row["status"] == FORGOTTEN and row["key"] is not None
-    return gone and not _leaves_plan(row, stones)
+    return gone and not _leaves_plan(row, tombstones)
 
 
-def _tombstone_row(row: dict[str, Any], stones: Tombstones) -> dict[str, Any]:
+def _tombstone_row(row: dict[str, Any], tombstones: Tombstones) -> dict[str, Any]:
     """What stays of a forgotten input's row; other rows are unchanged."""
     if row["status"] != FORGOTTEN:
         return {name: row[name] for name in SOURCES.names}
     kept = {name: row[name] if name in _KEPT else None for name in SOURCES.names}
-    kept["reason"] = REASON
-    if not _blank_row(row, stones):
+    kept["reason"] = FORGOTTEN_REASON
+    if not _blank_row(row, tombstones):
         kept |= {"row": None, "key": None}
     return kept
 
@@ -138,7 +144,7 @@ def _blank(path: Path, rows: list[int]) -> None:
             os.close(descriptor)
 
 
-def _compact(path: Path, rows: _Rows, stones: Tombstones, status: str) -> None:
+def _compact(path: Path, rows: _Rows, tombstones: Tombstones, status: str) -> None:
     """Writes the file without the rows that leave it, unless that was done before."""
     in_file = [
         row
@@ -146,7 +152,7 @@ def _compact(path: Path, rows: _Rows, stones: Tombstones, status: str) -> None:
         if row["row"] is not None and (row["key"] is not None) == (status == "train")
     ]
     remaining = [
-        row["row"] for row in in_file if row["status"] == status or _blank_row(row, stones)
+        row["row"] for row in in_file if row["status"] == status or _blank_row(row, tombstones)
     ]
     images: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
     if len(images) == len(remaining):

@@ -41,7 +41,8 @@ FILES = ("images.npy", "reference.npy", "sources.parquet", "classes.json")
 _SMALL = FILES[2:]  # hashed whenever a corpus is opened; check_pixels hashes the images
 _Rows = list[dict[str, Any]]  # of sources.parquet
 _STATUSES = ("train", "reference", "duplicate", "rejected", "unused")
-FORGOTTEN = "forgotten"  # the status of an input that was removed on request
+FORGOTTEN = "forgotten"  # the status of an input that was removed on request ...
+FORGOTTEN_REASON = "removed on request"  # ... and its reason
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 from ...manifests.errors import ConfigError
 from ...manifests.plan.random_streams import image_seed, stream
 from ...manifests.plan.schema import SOURCES
+from ..corpus.store import FORGOTTEN, FORGOTTEN_REASON
 from ..images.decode import Decoded
 from ..images.input import Input, Label
 from ..sources.base import SPLITS, Source
@@ -82,8 +83,8 @@ class InputRecord:
         return dict.fromkeys(SOURCES.names) | {
             "index": self.index,
             "source": self.source,
-            "status": "forgotten",
-            "reason": "removed on request",
+            "status": FORGOTTEN,
+            "reason": FORGOTTEN_REASON,
             "class_id": -1,
             "sha256": self.decoded.sha256,
             "pixel_sha256": self.decoded.pixel_sha256,
