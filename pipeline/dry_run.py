@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from ..manifests.errors import ConfigError, ScoreMixError
-from ..manifests.storage.location import Place
+from ..manifests.run_folder import RunFolder
 from ..manifests.tombstones import read_tombstones
 from ..models.method.ladder import noise_ladder, sigma_at
 from ..models.method.loss import dsm_loss
@@ -30,23 +29,23 @@ from ..stages.train.train import identity_of
 from ..stages.write.write import sample_bytes
 from .config import Config
 from .fingerprints import inputs_of_ingest, inputs_of_train
-from .finished_run import is_trained
+from .job import Job
 from .ledger import Ledger
-from .preflight import fetched_of
-from .progress import ProgressReporter
+from .trained_network import is_trained
 
 _PROBE_SECONDS = 2.0
 _STARTING = 6.0  # imports, the exact sigma_1, publishing, the report: whatever the job
 
 
-def estimate(
-    config: Config, folder: Path, shards: Place, device: str, progress: ProgressReporter
-) -> str:
+def estimate(job: Job) -> str:
     """The text of a dry run; nothing is written but what is fetched from URLs, for the run."""
+    config, folder, device = job.config, job.folder, job.device
     # What was forgotten may still lie at a URL: then nothing that is fetched stays here.
     forgotten = read_tombstones(folder).entries
-    fetching = None if forgotten else FetchOptions(fetched_of(folder), progress)
-    found = preview_ingest(config.ingest, seed=config.seed, progress=progress, fetching=fetching)
+    fetching = None if forgotten else FetchOptions(job.files.fetched, job.progress)
+    found = preview_ingest(
+        config.ingest, seed=config.seed, progress=job.progress, fetching=fetching
+    )
     if found.training < 2:
         raise ConfigError(
             f"ingest.source gives {found.training} training image(s) of"
@@ -68,12 +67,12 @@ def estimate(
         f"images:        {found.training:,} real + {found.training * ratio:,} augmented"
         f" (ratio {ratio}), {found.resolution} px, {'gray' if found.channels == 1 else 'RGB'}",
         f"shards:        {_shards(config, found.training)}, about"
-        f" {format_bytes(images * per_image)} in {shards}",
+        f" {format_bytes(images * per_image)} in {job.shards}",
         f"run folder:    about {format_bytes(_run_bytes(config, found))} in {folder}",
     ]
     told = {name: f"about {format_duration(value)}" for name, value in seconds.items()}
     if "train" in seconds:
-        left, note = _of_training(config, folder, ledger, found)
+        left, note = _share_of_training(config, job.files, ledger, found)
         seconds["train"] *= left
         told["train"] = f"about {format_duration(seconds['train'])} ({note})" if left else note
     lines += [f"{name + ':':<15}{text}" for name, text in told.items()]
@@ -82,37 +81,37 @@ def estimate(
     return "\n".join(lines)
 
 
-def _of_training(
-    config: Config, folder: Path, ledger: Ledger, found: IngestPreview
+def _share_of_training(
+    config: Config, files: RunFolder, ledger: Ledger, found: IngestPreview
 ) -> tuple[float, str]:
     """The share of the steps that `run` will train, and why."""
-    net, steps = folder / "score-net", config.train.steps
-    ingest = ledger.why("ingest", inputs_of_ingest(config))
+    steps = config.train.steps
+    ingest = ledger.why_stale("ingest", inputs_of_ingest(config))
     if not ledger.outcome("ingest"):
         return 1.0, str(ingest)
     digest = ledger.outcome("ingest")["digest"]
-    again = ledger.why("train", inputs_of_train(config, digest))
+    again = ledger.why_stale("train", inputs_of_train(config, digest))
     if ingest is not None:
-        if not _may_come_again(folder, found):
+        if not _may_come_again(files, found):
             return 1.0, f"ingest {ingest}; another corpus comes out"
-        kept = again is None and is_trained(net)
+        kept = again is None and is_trained(files)
         then = "the network is kept" if kept else "an earlier training may go on"
         return 1.0, f"ingest {ingest}; {then} if the same corpus comes out"
-    if again is None and is_trained(net):
+    if again is None and is_trained(files):
         return 0.0, "up to date, the network is kept"
     assert steps is not None and config.generate.t0 is not None
     identity = identity_of(config.train, digest, config.seed, config.generate.t0)
-    state = resumable_state(net / "last", identity, at_most=steps)
+    state = resumable_state(files.training_state, identity, at_most=steps)
     why = again or "its files are gone"
     if state is None:
         return 1.0, why
     return (steps - state.step) / max(steps, 1), f"{why}; it goes on from step {state.step:,}"
 
 
-def _may_come_again(folder: Path, found: IngestPreview) -> bool:
+def _may_come_again(files: RunFolder, found: IngestPreview) -> bool:
     """Whether ingest could make the corpus that is there once more, for all that a look tells."""
     try:
-        corpus = open_corpus(folder / "corpus")
+        corpus = open_corpus(files.corpus)
     except ScoreMixError:
         return False
     if corpus.images.shape[1] != found.resolution or corpus.forgotten:

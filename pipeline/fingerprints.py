@@ -2,18 +2,13 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from ..manifests.files.atomic import canonical_digest
-from ..manifests.plan.plan import PlanOptions
+from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import is_url
-from ..stages.common.presets import balanced_batch
-from ..stages.corpus.store import Corpus
 from ..stages.evaluate import evaluate as evaluating
 from ..stages.generate.recipe import Recipe
 from ..stages.ingest import ingest as ingesting
@@ -21,18 +16,8 @@ from ..stages.sources import remote
 from ..stages.sources.bundled import BUNDLED, PACKAGES
 from ..stages.sources.open import expand_pattern
 from ..stages.train import train as training
-from ..stages.write.write import ShardTask
 from .config import FEATURE_WORDS, Config
-
-
-@dataclass(frozen=True)
-class Planned:
-    """The plan with what identifies it."""
-
-    rows: pa.Table
-    digest: str
-    recipe: Recipe
-    work: list[ShardTask]
+from .planned import Planned, plan_options
 
 
 def inputs_of_ingest(config: Config) -> dict[str, Any]:
@@ -62,7 +47,7 @@ def inputs_of_plan(config: Config, recipe: Recipe) -> dict[str, Any]:
 
 
 def inputs_of_write(planned: Planned) -> dict[str, Any]:
-    expected = [(work.name, work.rows_digest, work.recipe_digest) for work in planned.work]
+    expected = [(task.name, task.rows_digest, task.recipe_digest) for task in planned.shards]
     return {"plan": planned.digest, "shards": canonical_digest(expected)}
 
 
@@ -79,32 +64,11 @@ def inputs_of_evaluate(config: Config, planned: Planned) -> dict[str, Any]:
     }
 
 
-def plan_options(config: Config) -> PlanOptions:
-    return PlanOptions(
-        ratio=config.generate.ratio,
-        alpha=config.generate.alpha,
-        pairing=config.generate.pairing,
-        lone_class=config.generate.lone_class,
-        method=config.generate.method,
-        shard_size=config.write.shard_size,
-    )
-
-
-def recipe_of(config: Config, model: dict[str, Any] | None, corpus: Corpus) -> Recipe:
-    """Generation's recipe and the encoder's: what identifies a shard beside its rows."""
-    batch = config.generate.batch
-    assert isinstance(batch, int)
-    size = balanced_batch(batch, config.write.shard_size, len(corpus.images))
-    evenly = config.generate.model_copy(update={"batch": size})
-    made = Recipe.from_config(evenly, model, corpus.digest)
-    return replace(made, format=config.write.format, encoder=config.write.encoder)
-
-
-def command_to_train_longer(folder: Path, config: Config) -> str:
+def command_to_train_longer(files: RunFolder, config: Config) -> str:
     """The command that trains twice as long and brings everything after it up to date."""
     assert config.train.steps is not None
     more = f"--set train.steps={max(2 * config.train.steps, 1000)}"
-    return f"scoremix-pipeline run {folder / 'stages.yaml'} {more}"
+    return f"scoremix-pipeline run {files.config} {more}"
 
 
 def named_path(features: str) -> str | None:

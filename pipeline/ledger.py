@@ -1,7 +1,7 @@
 """stages.lock.json: per stage, what it was made from. A stage is stale by content.
 
-It carries its own digest, so that a flipped bit is damage and not a stale stage, and has a twin in
-.scoremix, which speaks where the file itself is damaged.
+The file carries its own digest, so that a flipped bit is damage and not a stale stage. A second
+copy lies in .scoremix and is read where the first one is damaged.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import Any
 from ..manifests.errors import ConfigError, ScoreMixError
 from ..manifests.files.atomic import canonical_digest, write_json
 from ..manifests.files.lock import folder_lock
+from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import Place, is_url, place
 
 _FORMAT = 1
@@ -24,33 +25,34 @@ class Ledger:
     """What each stage was last made from, and what came of it."""
 
     def __init__(self, run: Path) -> None:
-        self.run, self.path = run, run / "stages.lock.json"
+        self.run, files = run, RunFolder(run)
+        self.path, self.backup = files.ledger, files.ledger_backup
         self.stages: dict[str, dict[str, Any]] = {}
-        self.shards: str | None = None  # where the product lies: a URL, or relative to the run
+        self.shards: str | None = None  # where the shards lie: a URL, or relative to the run
         self.reload()
 
     def reload(self) -> None:
         """What other processes have written since."""
-        if not self.path.exists() and not backup_path(self.run).exists():
+        if not self.path.exists() and not self.backup.exists():
             return
         try:
             self.stages, self.shards = _read(self.path)
         except (ValueError, FileNotFoundError) as error:
             try:
-                self.stages, self.shards = _read(backup_path(self.run))
+                self.stages, self.shards = _read(self.backup)
             except (ValueError, OSError):
                 raise ScoreMixError(
-                    f"{self.path} is damaged ({error}), and so is its twin {backup_path(self.run)}."
+                    f"{self.path} is damaged ({error}), and so is its copy {self.backup}."
                     " Restore one of them from a backup. Without them nothing says what was made"
                     " from what: remove the run folder and its shards, and build again."
                 ) from error
             logger.warning(
-                "%s is damaged or gone (%s); its twin in .scoremix is read instead.",
+                "%s is damaged or gone (%s); its copy in .scoremix is read instead.",
                 self.path,
                 error,
             )
 
-    def why(self, stage: str, inputs: dict[str, Any]) -> str | None:
+    def why_stale(self, stage: str, inputs: dict[str, Any]) -> str | None:
         """Why `stage` must run with these inputs; None if it is done."""
         entry = self.stages.get(stage)
         if entry is None:
@@ -67,8 +69,8 @@ class Ledger:
             self.stages[stage] = {"inputs": inputs, "outcome": outcome}
             self._save()
 
-    def own(self, shards: Place) -> None:
-        """Remembers where the product lies."""
+    def record_place(self, shards: Place) -> None:
+        """Records where the shards lie."""
         with folder_lock(self.run):
             self.reload()
             if isinstance(shards, Path):
@@ -81,37 +83,34 @@ class Ledger:
         """Where the shards lie: where they were put before, or in the run's own folder."""
         if self.shards is not None and is_url(self.shards):
             return place(self.shards)
-        return Path(os.path.normpath(self.run / (self.shards or "shards")))
+        own = RunFolder(self.run).shards
+        return Path(os.path.normpath(self.run / self.shards if self.shards else own))
 
     def outcome(self, stage: str) -> dict[str, Any]:
         found: dict[str, Any] = self.stages.get(stage, {}).get("outcome", {})
         return found
 
     def device_type(self, here: str) -> str:
-        """Of the run's first ingest, `here` before it. Tables look at it, so that a run which moves
-        to another machine stays the same run."""
+        """The device type of the run's first ingest, `here` before it. Presets depend on it, so
+        that a run which moves to another machine stays the same run."""
         return str(self.outcome("ingest").get("device_type", here))
 
     def _save(self) -> None:
         content = {"format": _FORMAT, "stages": self.stages, "shards": self.shards}
         content["digest"] = canonical_digest(content)
         write_json(self.path, content)
-        write_json(backup_path(self.run), content)
+        write_json(self.backup, content)
 
     def restore(self) -> None:
-        """Writes file and twin again as they were read, unless both are whole and equal: one was
+        """Writes both copies again as they were read, unless both are whole and equal: one was
         damaged, or a launch ended between the two. The caller holds the run."""
         try:
             _read(self.path)
-            is_whole = self.path.read_bytes() == backup_path(self.run).read_bytes()
+            is_whole = self.path.read_bytes() == self.backup.read_bytes()
         except (ValueError, FileNotFoundError):
             is_whole = False
         if self.stages and not is_whole:
             self._save()
-
-
-def backup_path(run: Path) -> Path:
-    return run / ".scoremix" / "stages.lock.json"
 
 
 def _read(path: Path) -> tuple[dict[str, dict[str, Any]], str | None]:
@@ -135,7 +134,7 @@ def find_shards(asked: Place) -> Place:
         return asked
     if not asked.is_dir():
         raise ConfigError(f"{asked} is not a folder. Name a folder of shards, or a run folder.")
-    return Ledger(asked).place() if (asked / "stages.lock.json").exists() else asked
+    return Ledger(asked).place() if RunFolder(asked).ledger.exists() else asked
 
 
 def find_local_shards(asked: Place) -> Path:

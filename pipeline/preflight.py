@@ -1,38 +1,27 @@
-"""Where a run may work: what can be refused is refused before anything is made."""
+"""Preflight: refuses, before anything is made, what would fail late."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..manifests.errors import ConfigError
 from ..manifests.files import atomic
-from ..manifests.published.mirror import MirroredStore
-from ..manifests.run_paths import mirror_folder
+from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import URL, Place, place, same_place
-from ..manifests.storage.remote import open_remote
-from ..manifests.storage.retry import RetryPolicy
-from ..manifests.storage.store import LocalStore, Store
 from ..models.network.compiled import missing_compiler
 from ..stages.images.png import select_encoder
 from .fingerprints import named_path
+from .job import Job
 from .ledger import Ledger
-
-if TYPE_CHECKING:
-    from .run import Job
+from .shards.open import open_shards
 
 _OURS = re.compile(
     r"((real|aug)-\d+\.(tar|parquet|json)|README\.md|croissant\.json|(plan|manifest)\.parquet|index\.json|SHA256SUMS)"
 )
 
-_FIRST_LOOK = 20.0  # seconds
-_NET, _OWN = "score-net", ".scoremix"
-_PARTS = ("", "corpus", _NET, f"{_NET}/last", "report", _OWN, f"{_OWN}/features")  # of a run
 
-
-def check_job(job: "Job") -> None:
-    """Refuses what would be found out late: outputs inside the source, foreign files under our
-    names, missing features, a missing encoder or compiler.
+def check_job(job: Job) -> None:
+    """Refuses outputs inside the source, another run's files, missing feature networks, a missing
+    encoder or compiler.
 
     Raises:
         ConfigError: with the place and what to do.
@@ -62,7 +51,7 @@ def check_job(job: "Job") -> None:
             raise ConfigError(f"evaluate.{name} names {path}, which is not a file.")
 
 
-def _check_apart(key: str, source: Place, job: "Job") -> None:
+def _check_apart(key: str, source: Place, job: Job) -> None:
     for output in (job.folder, job.shards):
         if _is_within(output, source):
             raise ConfigError(
@@ -77,22 +66,8 @@ def _is_within(inner: Place, outer: Place) -> bool:
     return isinstance(inner, URL) and isinstance(outer, URL) and inner.is_within(outer)
 
 
-def fetched_of(run: Path) -> Path:
-    """What was fetched from URLs, until it is ingested."""
-    return run / ".scoremix" / "fetched"
-
-
-def open_shards(shards: Place, run: Path) -> Store:
-    """What lies there, looked at once: a store that does not answer is not waited for long."""
-    if isinstance(shards, Path):
-        return LocalStore(shards)
-    asked = RetryPolicy.from_environment()
-    remote = open_remote(shards, replace(asked, seconds=min(asked.seconds, _FIRST_LOOK)))
-    return MirroredStore(remote, mirror_folder(run))
-
-
-def check_owner(job: "Job") -> None:
-    """A folder of shards belongs to the run that made them: others never write into it."""
+def check_owner(job: Job) -> None:
+    """Refuses a place that holds shards of another run: only their maker writes there."""
     shards = job.shards
     if isinstance(shards, Path):
         if shards.exists() and not shards.is_dir():
@@ -115,6 +90,8 @@ def check_owner(job: "Job") -> None:
 
 
 def remove_leftovers(run: Path) -> None:
-    """Removes what launches of this run that were killed left half written. The caller holds it."""
-    for part in _PARTS:
-        atomic.remove_temporaries(run / part)
+    """Removes temporary files of launches of this run that were killed. The caller holds it."""
+    files = RunFolder(run)
+    folders = (run, files.corpus, files.network, files.training_state, files.report)
+    for folder in (*folders, files.internal, files.feature_cache):
+        atomic.remove_temporaries(folder)

@@ -7,22 +7,21 @@ from typing import Any
 from ..manifests.errors import ConfigError, ScoreMixError, StorageError
 from ..manifests.files.atomic import sha256_file
 from ..manifests.published.sums import SUMS
+from ..manifests.run_folder import RunFolder
 from ..stages.common.json_lines import read_json_lines
 from ..stages.common.units import format_duration
 from ..stages.corpus.store import open_corpus
 from .config import Config, load_config
 from .fingerprints import (
-    Planned,
     inputs_of_evaluate,
     inputs_of_ingest,
     inputs_of_plan,
     inputs_of_train,
     inputs_of_write,
-    recipe_of,
 )
-from .finished_run import as_planned_work, read_plan
 from .ledger import Ledger
-from .preflight import open_shards
+from .planned import Planned, planned_of, read_plan, recipe_of
+from .shards.open import open_shards
 
 
 def describe(folder: Path) -> str:
@@ -31,78 +30,79 @@ def describe(folder: Path) -> str:
     Raises:
         ConfigError: `folder` is not a run folder.
     """
-    if not (folder / "stages.yaml").exists():
-        if (folder / ".scoremix").exists():
-            return f"ingest:   under way or stopped; run the same command again\n{_last(folder)}"
+    files = RunFolder(folder)
+    if not files.config.exists():
+        if files.internal.exists():
+            under_way = "ingest:   under way or stopped; run the same command again"
+            return f"{under_way}\n{_last_progress(files)}"
         raise ConfigError(
             f"{folder} is not a run folder: it has no stages.yaml. Name the folder that `run:` in"
             " your stages.yaml points to."
         )
-    config = load_config(folder / "stages.yaml", [])
+    config = load_config(files.config, [])
     ledger = Ledger(folder)
-    stages = _stages(config, folder, ledger)
+    stages = _stages(config, files, ledger)
     lines = [f"{stage + ':':<10}{word}" for stage, word in stages]
     if not all(word.startswith(("done", "skipped")) for _, word in stages):
-        lines.append(_last(folder))
+        lines.append(_last_progress(files))
     return "\n".join(lines).rstrip()
 
 
-def _stages(config: Config, folder: Path, ledger: Ledger) -> list[tuple[str, str]]:
-    why = ledger.why("ingest", inputs_of_ingest(config))
+def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str, str]]:
+    why = ledger.why_stale("ingest", inputs_of_ingest(config))
     if not ledger.outcome("ingest"):
         return [("ingest", f"missing ({why or 'not done yet'})")]
     digest = ledger.outcome("ingest")["digest"]
     try:
-        corpus = open_corpus(folder / "corpus")
+        corpus = open_corpus(files.corpus)
     except ScoreMixError as error:
         return [("ingest", f"missing ({error})")]
     if corpus.digest != digest:
-        return [("ingest", f"missing ({folder / 'corpus' / 'corpus.json'} is damaged)")]
+        return [("ingest", f"missing ({files.corpus_commit} is damaged)")]
     found = [("ingest", f"stale, {why}" if why else f"done, {_counted(corpus.counts)}")]
     model = None
     if config.generate.method == "mixup":
         found.append(("train", "skipped, mixup needs no score network"))
     else:
-        why = ledger.why("train", inputs_of_train(config, digest))
+        why = ledger.why_stale("train", inputs_of_train(config, digest))
         outcome = ledger.outcome("train")
-        model = _json(folder / "score-net" / "model.json", outcome.get("facts_sha256"))
+        model = _json(files.model_facts, outcome.get("facts_sha256"))
         if why or model is None:
             return [
                 *found,
-                ("train", f"{_training(config, folder)} ({why or 'files are gone or damaged'})"),
+                ("train", f"{_training(config, files)} ({why or 'files are gone or damaged'})"),
             ]
         chosen = model["training"]
         found.append(("train", f"done, {chosen['steps']:,} steps, {chosen['images']:,} images"))
     recipe = recipe_of(config, model, corpus)
-    why = ledger.why("plan", inputs_of_plan(config, recipe))
-    path = folder / ".scoremix" / "plan.parquet"
-    if why or not path.exists():
+    why = ledger.why_stale("plan", inputs_of_plan(config, recipe))
+    if why or not files.plan.exists():
         return [*found, ("plan", f"missing ({why or 'its file is gone'})")]
-    rows = read_plan(folder, ledger.outcome("plan").get("digest"))
+    rows = read_plan(files, ledger.outcome("plan").get("digest"))
     if rows is None:
         return [*found, ("plan", "missing (its file is damaged)")]
-    planned = as_planned_work(rows, ledger.outcome("plan")["digest"], recipe, corpus.forgotten)
+    planned = planned_of(rows, ledger.outcome("plan")["digest"], recipe, corpus.forgotten)
     found.append(("plan", f"done, {planned.rows.num_rows:,} rows"))
-    return found + _products(config, folder, ledger, planned)
+    return found + _write_and_evaluate(config, files, ledger, planned)
 
 
-def _products(
-    config: Config, folder: Path, ledger: Ledger, planned: Planned
+def _write_and_evaluate(
+    config: Config, files: RunFolder, ledger: Ledger, planned: Planned
 ) -> list[tuple[str, str]]:
     try:
-        store = open_shards(ledger.place(), folder)
-        finished = [work for work in planned.work if work.finished(store)]
+        store = open_shards(ledger.place(), files.path)
+        finished = [task for task in planned.shards if task.finished(store)]
         summed = store.size(SUMS) is not None
     except StorageError as error:
         return [("write", f"not known: {error}")]
-    made = sum(work.rows.num_rows for work in finished)
-    word = f"{len(finished)} of {len(planned.work)} shards, {made:,} of {planned.rows.num_rows:,}"
-    why = ledger.why("write", inputs_of_write(planned))
-    if len(finished) < len(planned.work) or why or not summed:
+    made = sum(task.rows.num_rows for task in finished)
+    word = f"{len(finished)} of {len(planned.shards)} shards, {made:,} of {planned.rows.num_rows:,}"
+    why = ledger.why_stale("write", inputs_of_write(planned))
+    if len(finished) < len(planned.shards) or why or not summed:
         return [("write", f"{word} images ({why or 'files are gone or not finished'})")]
-    why = ledger.why("evaluate", inputs_of_evaluate(config, planned))
+    why = ledger.why_stale("evaluate", inputs_of_evaluate(config, planned))
     written = ledger.outcome("evaluate").get("metrics_sha256")
-    metrics = _json(folder / "report" / "metrics.json", written)
+    metrics = _json(files.metrics, written)
     judged = f"missing ({why or 'its files are gone or damaged'})"
     if metrics is not None and why is None:
         judged = f"done, {metrics['verdict']['kind']}"
@@ -113,9 +113,9 @@ def _counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{number:,} {word}" for word, number in sorted(counts.items()))
 
 
-def _training(config: Config, folder: Path) -> str:
+def _training(config: Config, files: RunFolder) -> str:
     """How far training is, and how long it takes from there at its last rate."""
-    lines = list(read_json_lines(folder / "score-net" / "train.jsonl", ["step", "rate"]))
+    lines = list(read_json_lines(files.training_log, ["step", "rate"]))
     if not lines:
         return "missing"
     last = lines[-1]
@@ -126,10 +126,10 @@ def _training(config: Config, folder: Path) -> str:
     )
 
 
-def _last(folder: Path) -> str:
+def _last_progress(files: RunFolder) -> str:
     """The last progress that a running or stopped command wrote down."""
     fields = ("task", "done", "total", "rate", "left")
-    tasks = list(read_json_lines(folder / ".scoremix" / "progress.jsonl", fields))
+    tasks = list(read_json_lines(files.progress_log, fields))
     if not tasks or tasks[-1]["done"] >= tasks[-1]["total"]:
         return ""
     task = tasks[-1]

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...manifests.errors import ConfigError
+from ...manifests.run_folder import RunFolder
 from ...manifests.storage.store import store_of
 from ..ledger import Ledger
 from .options import DEVICE, QUIET, SET
-from .run import RunOptions, start_run
+from .run import RunOptions, open_job, print_outcome
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -102,16 +103,18 @@ def evaluate(
     With --generated: judge the images of a GAN that was trained on it instead.
     """
     from ..config import load_config
+    from ..run import run as run_stages
 
     changes = list(overrides) + ([f"evaluate.features={features}"] if features else [])
-    config = load_config(folder / "stages.yaml", changes)
+    config = load_config(RunFolder(folder).config, changes)
     options = GeneratedOptions(**generated)
     if options.generated is not None:
         evaluate_generated(folder, options, config, overrides, quiet)
         return
     refuse_without_generated(options)
     shards = Ledger(folder).place()
-    start_run(config, folder, shards, RunOptions(device, quiet, only="evaluate"))
+    with open_job(config, folder, shards, RunOptions(device, quiet, only="evaluate")) as job:
+        print_outcome(job, run_stages(job))
 
 
 def refuse_without_generated(options: GeneratedOptions) -> None:
@@ -154,7 +157,7 @@ def evaluate_generated(
     update = {name: str(path) for name, path in networks.items() if path is not None}
     reporter = ProgressReporter(quiet)
     folder = folder.absolute()
-    corpus = open_corpus(folder / "corpus")
+    corpus = open_corpus(RunFolder(folder).corpus)
     check_pixels(corpus)
     with stop_on_signal() as stopping:
         report = evaluate_samples(
@@ -168,7 +171,7 @@ def evaluate_generated(
         )
     click.echo(metric_table(report).as_text())
     click.echo("\n".join(report["text"]))
-    click.echo(f"figures: {folder / 'report' / 'generated' / request.name}.json")
+    click.echo(f"figures: {RunFolder(folder).generated / request.name}.json")
     try:
         click.echo(f"report:  {write_report(folder, store_of(Ledger(folder).place()))}")
     except ConfigError as error:  # no evaluation of the corpus yet, or nothing to draw with

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...manifests.errors import ConfigError
+from ...manifests.run_folder import RunFolder
 from ..ledger import Ledger
 
 if TYPE_CHECKING:
@@ -41,21 +42,21 @@ def forget(folder: Path, keys: tuple[str, ...], retrain: bool, device: str, quie
     from ..maintenance.forget import forget as remove
 
     run = folder.absolute()
-    if not (run / "stages.lock.json").exists():
+    if not RunFolder(run).ledger.exists():
         raise ConfigError(f"{folder} is not a run folder: it has no stages.lock.json.")
     if not keys and not read_tombstones(run).entries:
         raise ConfigError("No KEY was named, and nothing of this run was forgotten before.")
     with run_lock(run):
         if keys:
-            _tell(folder, remove(run, keys))
+            _print_forgotten(folder, remove(run, keys))
         else:
             finish_pending(run)
-            click.echo(f"{folder}: what was to be forgotten is gone.")
+            click.echo(f"{folder}: every pending removal is finished.")
         if retrain:
             drop_from_plan(run)
     if retrain:
         _train_again(run, device, quiet)
-    elif (run / "score-net").exists():
+    elif RunFolder(run).network.exists():
         click.echo(
             "The network in score-net/ was trained on all images, these too, and the augmented"
             f" images that are left were made by it. `scoremix-pipeline forget {folder} --retrain`"
@@ -64,7 +65,7 @@ def forget(folder: Path, keys: tuple[str, ...], retrain: bool, device: str, quie
         )
 
 
-def _tell(folder: Path, done: "Forgotten") -> None:
+def _print_forgotten(folder: Path, done: "Forgotten") -> None:
     if not done.inputs:
         click.echo("Nothing to do: they were forgotten before.")
         return
@@ -90,7 +91,9 @@ def _tell(folder: Path, done: "Forgotten") -> None:
 
 def _train_again(run: Path, device: str, quiet: bool) -> None:
     from ..config import load_config
-    from .run import RunOptions, start_run
+    from ..run import run as run_stages
+    from .run import RunOptions, open_job, print_outcome
 
-    config = load_config(run / "stages.yaml", [])
-    start_run(config, run, Ledger(run).place(), RunOptions(device=device, quiet=quiet))
+    config = load_config(RunFolder(run).config, [])
+    with open_job(config, run, Ledger(run).place(), RunOptions(device, quiet)) as job:
+        print_outcome(job, run_stages(job))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...manifests.errors import ConfigError, VerifyError
+from ...manifests.run_folder import RunFolder
 from ...manifests.storage.location import Place, same_place
 from ..ledger import Ledger
 from .options import PLACE
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--accept-new",
     is_flag=True,
-    help="Where the old bytes cannot be met, or no witness of them is left: record the new ones.",
+    help="Where the old bytes cannot be met, or no record of them is left: record the new ones.",
 )
 @click.option(
     "--device",
@@ -47,7 +48,7 @@ def repair(shards: Place, folder: Path | None, accept_new: bool, device: str, qu
     from .run import resolve_device
 
     run = _run_of(shards, folder)
-    if isinstance(shards, Path) and (shards / "stages.lock.json").exists():
+    if isinstance(shards, Path) and RunFolder(shards).ledger.exists():
         shards = Ledger(run).place()
     with run_lock(run):
         report = mend(
@@ -57,7 +58,7 @@ def repair(shards: Place, folder: Path | None, accept_new: bool, device: str, qu
             accept_new=accept_new,
             progress=ProgressReporter(quiet),
         )
-    _tell(shards, report)
+    _print_repaired(shards, report)
 
 
 def _run_of(shards: Place, folder: Path | None) -> Path:
@@ -66,17 +67,17 @@ def _run_of(shards: Place, folder: Path | None) -> Path:
         return folder.absolute()
     if not isinstance(shards, Path):
         run = Path.cwd() / f"{shards.name}.run"  # where augment puts it
-        if (run / "stages.lock.json").exists() and Ledger(run).place() == shards:
+        if RunFolder(run).ledger.exists() and Ledger(run).place() == shards:
             return run
         raise ConfigError(
             f"No run was found that made {shards}: looked for {run.name} in this folder. Images are"
             " made again from a run's corpus and network: name its folder with --run."
         )
     place = shards.absolute()
-    if (place / "stages.lock.json").exists():
+    if RunFolder(place).ledger.exists():
         return place
     for run in (place.parent, place.with_name(f"{place.name}.run")):
-        if (run / "stages.lock.json").exists():
+        if RunFolder(run).ledger.exists():
             if same_place(Ledger(run).place(), place):
                 return run
     raise ConfigError(
@@ -85,7 +86,7 @@ def _run_of(shards: Place, folder: Path | None) -> Path:
     )
 
 
-def _tell(shards: Place, report: "Repaired") -> None:
+def _print_repaired(shards: Place, report: "Repaired") -> None:
     for name, what in report.done.items():
         click.echo(f"{name}: {what}")
     for name, why in report.refused.items():

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from ...manifests.errors import ConfigError
+from ...manifests.run_folder import RunFolder
 from ...manifests.storage.store import Store, store_of
 from ..ledger import Ledger
 
@@ -49,7 +50,7 @@ def _shards(run: Path) -> Store:
 
 def _check_run_folder(folder: Path) -> None:
     """Raises ConfigError where the ledger of a run is missing."""
-    if not (folder / "stages.lock.json").exists():
+    if not RunFolder(folder).ledger.exists():
         raise ConfigError(
             f"{folder} is not a run folder: it has no stages.lock.json. Name the folder that `run:`"
             " in your stages.yaml points to."

@@ -1,6 +1,8 @@
 """The commands `run` and `augment`, and what every command that runs stages shares."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,7 @@ from .options import DEVICE, LOCAL, PLACE, QUIET, SET
 
 if TYPE_CHECKING:
     from ..config import Config
-    from ..run import Outcome
+    from ..job import Job, Outcome
 
 UNTIL = ("ingest", "train", "plan", "write", "evaluate")
 
@@ -42,7 +44,7 @@ _ACCEPT = click.option(
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What the commands that work have in common."""
+    """The options that commands which run stages share."""
 
     device: str
     quiet: bool
@@ -62,16 +64,23 @@ class RunOptions:
 @_ACCEPT
 @_DRY
 @QUIET
-def run(stages: Path, until: str, overrides: tuple[str, ...], **how: Any) -> None:
+def run(stages: Path, until: str, overrides: tuple[str, ...], **options: Any) -> None:
     """Run every stage of STAGES (a stages.yaml) that is missing or stale.
 
     A run that was stopped goes on with the same command.
     """
     from ..config import load_config
+    from ..run import run as run_stages
 
     config = load_config(stages, list(overrides))
     folder = Path(config.run)
-    start_run(config, folder, Ledger(folder).place(), RunOptions(until=until, **how))
+    with open_job(
+        config, folder, Ledger(folder).place(), RunOptions(until=until, **options)
+    ) as job:
+        if options["dry_run"]:
+            print_estimate(job)
+        else:
+            print_outcome(job, run_stages(job))
 
 
 @click.command()
@@ -105,15 +114,16 @@ def augment(
     folder: Path | None,
     until: str,
     overrides: tuple[str, ...],
-    **how: Any,
+    **options: Any,
 ) -> None:
     """The whole pipeline in one command: images in, shards in OUT.
 
     Options of stages.yaml are set with --set, as in --set ingest.limit=1000.
     """
     from ..config import compose, load_config
+    from ..run import run as run_stages
 
-    wanted = list(overrides) + ([f"generate.ratio={ratio}"] if ratio else [])
+    changes = list(overrides) + ([f"generate.ratio={ratio}"] if ratio else [])
     if isinstance(out, Path):
         out = out.absolute()
         beside = out.with_name(out.name + ".run")
@@ -125,7 +135,7 @@ def augment(
                 "Neither --data was given nor is there a stages.yaml in this folder. Name your"
                 " images, as in --data photos/, or write a file with `scoremix-pipeline init`."
             )
-        config = load_config(Path("stages.yaml"), wanted)
+        config = load_config(Path("stages.yaml"), changes)
         folder = folder or Path(config.run)
     else:
         sections: dict[str, Any] = {"ingest": {"source": data}, "run": str(folder or beside)}
@@ -134,69 +144,72 @@ def augment(
             if isinstance(images, Path):
                 images = images.expanduser().absolute()
             sections["ingest"]["source"] = str(images)
-        config = compose(sections, wanted, "The command line")
+        config = compose(sections, changes, "The command line")
         folder = folder or beside
-    start_run(config, folder.absolute(), out, RunOptions(until=until, **how))
+    with open_job(config, folder, out, RunOptions(until=until, **options)) as job:
+        if options["dry_run"]:
+            print_estimate(job)
+        else:
+            print_outcome(job, run_stages(job))
 
 
-def start_run(config: "Config", folder: Path, shards: Place, how: RunOptions) -> None:
-    """Runs what is missing or stale, and says where everything is."""
-    from ...stages.common.units import format_duration
+@contextmanager
+def open_job(config: "Config", folder: Path, shards: Place, options: RunOptions) -> Iterator["Job"]:
+    """The job of a command: device and worker resolved, signals turned into requests to stop."""
+    from ..job import Job
+    from ..launch import parse_worker
     from ..progress import ProgressReporter
-    from ..run import Job
-    from ..run import run as bring
-    from ..shards.worker import parse_worker
 
-    progress = ProgressReporter(how.quiet)
     with stop_on_signal() as stopping:
-        job = Job(
+        yield Job(
             config,
             folder.absolute(),
             shards.absolute() if isinstance(shards, Path) else shards,
-            resolve_device(how.device),
-            progress,
+            resolve_device(options.device),
+            ProgressReporter(options.quiet),
             stopping,
-            how.until,
-            how.only,
-            parse_worker(how.worker) if how.worker else None,
-            how.accept_environment,
+            options.until,
+            options.only,
+            parse_worker(options.worker) if options.worker else None,
+            options.accept_environment,
         )
-        if how.dry_run and how.worker:
-            raise ConfigError("A dry run is of the whole run. Leave out --worker.")
-        if how.dry_run:
-            from ..dry_run import estimate
-            from ..preflight import check_job as check_places
 
-            check_places(job)
-            click.echo(estimate(config, job.folder, job.shards, job.device, progress))
-            return
-        outcome = bring(job)
-    folder, shards = job.folder, job.shards
+
+def print_estimate(job: "Job") -> None:
+    """Prints what --dry-run promises, after the checks that a run begins with."""
+    from ..dry_run import estimate
+    from ..preflight import check_job
+
+    if job.worker is not None:
+        raise ConfigError("A dry run is of the whole run. Leave out --worker.")
+    check_job(job)
+    click.echo(estimate(job))
+
+
+def print_outcome(job: "Job", outcome: "Outcome") -> None:
+    """Prints where everything is, and the verdict."""
+    from ...stages.common.units import format_duration
+
     if not outcome.worked:
-        click.echo(f"Nothing to do: every stage of {folder} is up to date.")
-    _show(folder, shards, outcome)
-    progress.note(f"finished in {format_duration(progress.elapsed())}")
-
-
-def _show(folder: Path, shards: Place, outcome: "Outcome") -> None:
-    """Where everything is, and the verdict."""
+        click.echo(f"Nothing to do: every stage of {job.folder} is up to date.")
     places: dict[str, Place] = {
-        "shards": shards,
-        "report": folder / "report" / "index.html",
-        "contact sheet": folder / "report" / "contact-sheet.png",
-        "metrics": folder / "report" / "metrics.json",
+        "shards": job.shards,
+        "report": job.files.report_page,
+        "contact sheet": job.files.contact_sheet,
+        "metrics": job.files.metrics,
     }
     for name, path in places.items():
         if not isinstance(path, Path):
             click.echo(f"{name + ':':<15}{path}")
         elif path.exists():
-            click.echo(f"{name + ':':<15}{_near(path)}")
+            click.echo(f"{name + ':':<15}{_shorten(path)}")
     if outcome.verdict is not None:
         click.echo(f"verdict:       {outcome.verdict['text']}")
+    job.progress.note(f"finished in {format_duration(job.progress.elapsed())}")
 
 
-def _near(path: Path) -> str:
-    """A path as short as the working folder allows."""
+def _shorten(path: Path) -> str:
+    """The path relative to the working folder, where it lies in it."""
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 

@@ -1,12 +1,13 @@
-"""forget: an image and everything made from it leave the run, and do not come back.
+"""forget: removes an image and everything made from it from a run, for good.
 
-tombstones.json first, durably; everything else follows from it and may be killed and done again:
-pixels and names out of corpus/, samples out of the shards (the others keep their bytes), the small
-files anew, report and caches away. The plan's file stays as it is: it is filtered when it is read.
+tombstones.json is written first, durably; everything else follows from it and may be killed and
+repeated: pixels and names are erased from corpus/, samples removed from the shards (the others keep
+their bytes), the small files written again, report and caches deleted. The plan's file stays as it
+is and is filtered when it is read.
 """
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,20 @@ import pyarrow.compute as pc
 from ...manifests.errors import ConfigError, ScoreMixError
 from ...manifests.files.atomic import storage_errors
 from ...manifests.files.crash_points import crash_point
-from ...manifests.plan.plan import build_plan
+from ...manifests.run_folder import RunFolder
 from ...manifests.shards.shard import is_complete
 from ...manifests.tombstones import Tombstone, Tombstones, read_tombstones
 from ...stages.corpus.erase import erase_forgotten
 from ...stages.corpus.store import FORGOTTEN, Corpus, check_pixels, open_corpus
-from ..fingerprints import plan_options
-from ..finished_run import FinishedRun, load_finished_run, without_keys
+from ..finished_run import FinishedRun, load_finished_run
 from ..ledger import Ledger
-from ..preflight import open_shards
+from ..planned import check_plan, without_keys
 from ..shards.local import LocalDestination
+from ..shards.open import open_shards
 from .remove_samples import remove_forgotten
 
-_LEAST = 2  # real images that must be left: fewer cannot be mixed
-_KEPT_BY_RUN = ("lock", "plan.parquet", "stages.lock.json", "mirror")  # of .scoremix
+_MIN_REAL = 2  # real images that must be left: fewer cannot be mixed
+_LISTED = 5  # damaged shards that an error names
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,9 @@ class Forgotten:
     """What was removed."""
 
     inputs: int  # rows of sources.parquet: the images, their copies, held-out ones
-    keys: tuple[str, ...]  # real images that left the shards
-    samples: int  # that left the shards, augmented ones included
-    shards: int  # that were written again or vanished
+    keys: tuple[str, ...]  # of real images that were in the shards
+    samples: int  # removed from the shards, augmented ones included
+    shards: int  # written again or removed
     resembling: tuple[str, ...]  # keys of images that resemble them, and stay
 
 
@@ -53,7 +54,7 @@ def forget(run: Path, asked: tuple[str, ...]) -> Forgotten:
     """
     finish_pending(run)
     opened = load_finished_run(run)
-    check_pixels(opened.corpus)  # what is written again is promised again
+    check_pixels(opened.corpus)  # shards are written again with their digests
     before = read_tombstones(run)
     rows = _chosen(opened.corpus.sources.to_pylist(), asked, before)
     if not rows:
@@ -81,18 +82,18 @@ def forget(run: Path, asked: tuple[str, ...]) -> Forgotten:
 
 
 def finish_pending(run: Path) -> None:
-    """Ends what a killed process began; does nothing where nothing is pending.
+    """Finishes the removal that tombstones.json asks for; does nothing where nothing is pending.
 
-    May be killed and called again: everything follows from tombstones.json.
+    May be killed and called again.
     """
     stones = read_tombstones(run)
     if not stones.pending:
         return
-    erase_forgotten(run / "corpus", stones)
+    erase_forgotten(RunFolder(run).corpus, stones)
     crash_point("buried")
     ledger = Ledger(run)
     if stones.leaving_plan:
-        _record_corpus(ledger, open_corpus(run / "corpus"))
+        _record_corpus(ledger, open_corpus(RunFolder(run).corpus))
     else:
         remove_forgotten(load_finished_run(run, finished=False))
     _remove_traces(run, ledger)
@@ -101,25 +102,19 @@ def finish_pending(run: Path) -> None:
 
 
 def drop_from_plan(run: Path) -> None:
-    """The forgotten leave the plan too: whatever is trained from here on has not seen them.
+    """Removes forgotten images from the plan too, so that a network trained from here on has not
+    seen them.
 
     Raises ConfigError, before anything is changed, where no plan can be made without them.
     """
     finish_pending(run)
-    opened_corpus = open_corpus(run / "corpus")
-    check_pixels(opened_corpus)
+    corpus = open_corpus(RunFolder(run).corpus)
+    check_pixels(corpus)
     if any(not stone.retrained for stone in read_tombstones(run).entries):
-        _check_plan_without(run, opened_corpus)
+        opened = load_finished_run(run, finished=False)
+        check_plan(opened.config, corpus, without_forgotten=True)
         read_tombstones(run).all_retrained().write(run)
         finish_pending(run)
-
-
-def _check_plan_without(run: Path, corpus: Corpus) -> None:
-    opened = load_finished_run(run, finished=False)
-    gone = pc.equal(corpus.sources["status"], FORGOTTEN)
-    options = plan_options(opened.config)
-    options = replace(options, ratio=min(options.ratio, 1))
-    build_plan(corpus.sources.filter(pc.invert(gone)), options, opened.config.seed)
 
 
 def _chosen(
@@ -176,7 +171,7 @@ def _resembling(sources: list[dict[str, Any]], gone: list[dict[str, Any]]) -> tu
 def _check_left(opened: FinishedRun, keys: frozenset[str]) -> None:
     plan = without_keys(opened.planned.rows, keys)
     real = plan.filter(pc.equal(plan["kind"], "real")).num_rows
-    if real < _LEAST or real == plan.num_rows:
+    if real < _MIN_REAL or real == plan.num_rows:
         raise ConfigError(
             f"{real} real and {plan.num_rows - real} augmented images would be left, too few for a"
             f" corpus. Nothing was changed. Delete {opened.folder} and its shards instead, or make"
@@ -185,24 +180,24 @@ def _check_left(opened: FinishedRun, keys: frozenset[str]) -> None:
 
 
 def _check_whole(opened: FinishedRun, names: set[str]) -> None:
-    """What is to be cut out of a shard must be found in it."""
+    """Refuses damaged shards: what is to be removed from a shard must be found in it."""
     place = opened.ledger.place()
     shards = open_shards(place, opened.folder)
     damaged = [
-        work.name
-        for work in opened.planned.work
+        task.name
+        for task in opened.planned.shards
         if not is_complete(
             shards,
-            work.name,
-            rows_digest=work.rows_digest,
-            recipe_digest=work.recipe_digest,
-            thorough=work.name in names,
+            task.name,
+            rows_digest=task.rows_digest,
+            recipe_digest=task.recipe_digest,
+            thorough=task.name in names,
         )
     ]
     if damaged:
         raise ScoreMixError(
-            f"{', '.join(damaged[:5])} in {place} are damaged or missing. Nothing was changed. Run"
-            f" `scoremix-pipeline repair {opened.folder}` first."
+            f"{', '.join(damaged[:_LISTED])} in {place} are damaged or missing. Nothing was"
+            f" changed. Run `scoremix-pipeline repair {opened.folder}` first."
         )
 
 
@@ -215,12 +210,13 @@ def _record_corpus(ledger: Ledger, corpus: Corpus) -> None:
 
 
 def _remove_traces(run: Path, ledger: Ledger) -> None:
-    """The report, whose pictures show images, and what can be made again in .scoremix."""
-    shards = ledger.place()
+    """Deletes the report, whose pictures show images, and every cache in .scoremix."""
+    files, shards = RunFolder(run), ledger.place()
+    kept = (files.lock, files.plan, files.ledger_backup, files.mirror)
     with storage_errors(run):
-        shutil.rmtree(run / "report", ignore_errors=True)
-        for path in (run / ".scoremix").iterdir():
-            if path.name in _KEPT_BY_RUN:
+        shutil.rmtree(files.report, ignore_errors=True)
+        for path in files.internal.iterdir():
+            if path in kept:
                 continue
             if path.is_dir():
                 shutil.rmtree(path)

@@ -1,8 +1,8 @@
-"""clearing: shards without what was forgotten, where they lie; the other samples keep their bytes.
+"""Removes the samples of forgotten images from the shards; the other samples keep their bytes.
 
-In a folder a shard is written again beside the old one and takes its place. From an object store it
-is fetched, written again in the mirror, and uploaded as every shard is: the old marker goes first,
-the new one comes last. Killed anywhere, the same call goes on.
+In a folder a shard is written again beside the old one and replaces it. From an object store it is
+fetched, written again in the mirror, and uploaded as every shard is: the old marker is removed
+first, the new one written last. Killed anywhere, the same call goes on.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from ...manifests.files.atomic import storage_errors
 from ...manifests.files.crash_points import crash_point
 from ...manifests.published.mirror import MirroredStore
 from ...manifests.published.publish import SHARD_FILE, unpublish
+from ...manifests.run_folder import RunFolder
 from ...manifests.shards.replace import install_shard
 from ...manifests.shards.rewrite import rewrite_shard
 from ...manifests.shards.shard import Marker, read_marker
@@ -22,17 +23,19 @@ from ...manifests.storage.store import LocalStore, Store
 from ...stages.write.write import ShardTask
 from ..fingerprints import inputs_of_write
 from ..finished_run import FinishedRun
-from ..shards.local import LocalDestination, ShardDestination
+from ..shards.destination import ShardDestination
+from ..shards.local import LocalDestination
+from ..shards.object_store import ObjectStoreDestination
 
-_EXTENSIONS = ("json", "tar", "parquet")  # in the order in which a shard is taken away
+_EXTENSIONS = ("json", "tar", "parquet")  # in the order in which a shard is removed
 
 
 def remove_forgotten(opened: FinishedRun) -> None:
-    """Makes the shards what the plan without the forgotten asks for, and publishes them so.
+    """Makes the shards those of the plan without the forgotten images, and publishes them.
 
     Raises StorageError where the disk or the store refuses; the same call goes on.
     """
-    place, work = opened.ledger.place(), opened.planned.work
+    place, tasks = opened.ledger.place(), opened.planned.shards
     destination: ShardDestination
     store: Store
     clear: Callable[[ShardTask], None]
@@ -40,41 +43,39 @@ def remove_forgotten(opened: FinishedRun) -> None:
         destination, store = LocalDestination(place, opened.folder), LocalStore(place)
         clear = partial(_in_folder, place, destination.temporary() / "forget")
     else:
-        from ..shards.object_store import ObjectStoreDestination
-
         destination = ObjectStoreDestination(place, opened.folder, lambda: False)
         store = destination.store
-        clear = partial(_in_store, destination.store, opened.folder / ".scoremix" / "tmp")
+        clear = partial(_in_store, destination.store, RunFolder(opened.folder).temporary)
     unpublish(store)
-    for item in work:
-        clear(item)
-    _remove_others(store, {item.name for item in work})
-    if all(destination.finished(item) for item in work):
+    for task in tasks:
+        clear(task)
+    _remove_others(store, {task.name for task in tasks})
+    if all(destination.finished(task) for task in tasks):
         destination.publish(opened.builder("cpu"))
-        opened.ledger.record("write", inputs_of_write(opened.planned), shards=len(work))
+        opened.ledger.record("write", inputs_of_write(opened.planned), shards=len(tasks))
     crash_point("forgotten-published")
 
 
-def _in_folder(shards: Path, made: Path, item: ShardTask) -> None:
-    """One shard: finished, or its rewriting begun, or still with everything, or beyond help."""
-    name = item.name
+def _in_folder(shards: Path, made: Path, task: ShardTask) -> None:
+    """Rewrites one shard, which may be finished, begun by a killed process, or damaged."""
+    name = task.name
     if not (made / f"{name}.json").exists():  # else a killed process was moving it
-        if item.finished(shards):
+        if task.finished(shards):
             return
-        if not _rewritten(shards, made, made.parent, read_marker(shards, name), item):
+        if not _rewritten(shards, made, made.parent, read_marker(shards, name), task):
             _remove(LocalStore(shards), name)
             return
     install_shard(made, shards, name, new=True)
 
 
-def _in_store(store: MirroredStore, temporary: Path, item: ShardTask) -> None:
-    """The same; what a killed process has made or uploaded is found by its marker."""
-    name, mirror = item.name, store.mirror
-    if not item.finished(store):
+def _in_store(store: MirroredStore, temporary: Path, task: ShardTask) -> None:
+    """The same in an object store; a killed process's work is recognised by its marker."""
+    name, mirror = task.name, store.mirror
+    if not task.finished(store):
         fetched = temporary / "forget"
-        if not item.finished(mirror):
+        if not task.finished(mirror):
             _fetch(store, name, fetched)
-            if not _rewritten(fetched, mirror, temporary, read_marker(store, name), item):
+            if not _rewritten(fetched, mirror, temporary, read_marker(store, name), task):
                 _remove(store, name)
                 _remove(LocalStore(mirror), name)
                 return
@@ -82,7 +83,7 @@ def _in_store(store: MirroredStore, temporary: Path, item: ShardTask) -> None:
         store.refresh()
         store.upload(name)
     marker = read_marker(mirror, name)
-    if marker is None or marker.rows_digest != item.rows_digest:
+    if marker is None or marker.rows_digest != task.rows_digest:
         _remove(LocalStore(mirror), name)
     store.drop_tar(name)
 
@@ -96,14 +97,14 @@ def _fetch(store: MirroredStore, name: str, fetched: Path) -> None:
 
 
 def _rewritten(
-    shards: Path, made: Path, temporary: Path, marker: Marker | None, item: ShardTask
+    shards: Path, made: Path, temporary: Path, marker: Marker | None, task: ShardTask
 ) -> bool:
     """False where the old shard is damaged: its bytes may hold what is to go, so it must go whole,
     and the run makes it again."""
     try:
         if marker is None:
-            raise VerifyError(f"{item.name} has no marker")
-        rewrite_shard(shards, made, temporary, marker, item.rows, item.rows_digest)
+            raise VerifyError(f"{task.name} has no marker")
+        rewrite_shard(shards, made, temporary, marker, task.rows, task.rows_digest)
     except StorageError:
         raise
     except ScoreMixError:
@@ -118,7 +119,7 @@ def _remove(store: Store, name: str) -> None:
 
 
 def _remove_others(store: Store, names: set[str]) -> None:
-    """Shards of which nothing is left, and those files of a mirror that belong to them."""
+    """Removes shards that are no longer planned, and their files in a mirror."""
     stores = [store]
     if isinstance(store, MirroredStore) and store.mirror.is_dir():
         stores.append(LocalStore(store.mirror))

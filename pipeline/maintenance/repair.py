@@ -1,8 +1,8 @@
-"""repair: damaged or missing shards are made again, proven equal to the old ones, and put back.
+"""repair: makes damaged or missing shards again, proves them equal to the old ones, replaces them.
 
-A shard is made in a temporary folder and compared with every witness of its old hashes before it
-takes the old one's place. Then the small files, which follow from shards, plan and run. What is
-sound is never written.
+A shard is made in a temporary folder and compared with every record of its old hashes before it
+replaces the old one. Then the small files, which follow from shards, plan and run. Undamaged files
+are never written.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from ...manifests.published.recorded_hashes import (
 )
 from ...manifests.published.sums import SUMS, render_sums
 from ...manifests.published.verify import Problem, verify
-from ...manifests.run_paths import mirror_folder
+from ...manifests.run_folder import RunFolder
 from ...manifests.shards.replace import install_shard, upload_shard
 from ...manifests.shards.shard import FileFacts, Marker, marker_for
 from ...manifests.storage.location import URL, Place, same_place
@@ -84,8 +84,11 @@ def repair(
         ConfigError: the shards are not this run's.
         StorageError: the disk refuses; the same command resumes.
     """
-    names = [work.name for work in run.planned.work]
-    temporary, remembered = _temporary(place, run.folder), mirrored_index(mirror_folder(run.folder))
+    names = [task.name for task in run.planned.shards]
+    temporary, remembered = (
+        _temporary(place, run.folder),
+        mirrored_index(RunFolder(run.folder).mirror),
+    )
     shards = LocalStore(place, temporary / "repair") if isinstance(place, Path) else store_of(place)
     last = remembered if isinstance(place, URL) else None
     hashes = _of_this_run(run, place, read_recorded_hashes(shards, names, last))
@@ -110,22 +113,22 @@ def _temporary(place: Place, run: Path) -> Path:
     return (
         LocalDestination(place, run).temporary()
         if isinstance(place, Path)
-        else run / ".scoremix" / "tmp"
+        else RunFolder(run).temporary
     )
 
 
 def _of_this_run(run: FinishedRun, shards: Place, hashes: RecordedHashes) -> RecordedHashes:
     """Refuses shards that another run made, or this one from another plan or network.
 
-    An index of another plan among this run's own shards is damage: it is no witness then.
+    An index of another plan among this run's own shards is damage, and not used then.
     """
     planned, index = run.planned, hashes.index
     recorded = same_place(run.ledger.place(), shards)
     agreeing = [
-        work
-        for work in planned.work
-        if (marker := hashes.markers.get(work.name)) is not None
-        and (marker.rows_digest, marker.recipe_digest) == (work.rows_digest, work.recipe_digest)
+        task
+        for task in planned.shards
+        if (marker := hashes.markers.get(task.name)) is not None
+        and (marker.rows_digest, marker.recipe_digest) == (task.rows_digest, task.recipe_digest)
     ]
     if index is not None:
         named = (canonical_digest(index["recipe"]), index["plan_digest"])
@@ -146,38 +149,39 @@ def _of_this_run(run: FinishedRun, shards: Place, hashes: RecordedHashes) -> Rec
 
 def _mend_shards(job: _Repair) -> None:
     todo = [
-        work
-        for work in job.run.planned.work
-        if not job.hashes.is_intact(work.name, work.rows_digest, work.recipe_digest)
+        task
+        for task in job.run.planned.shards
+        if not job.hashes.is_intact(task.name, task.rows_digest, task.recipe_digest)
     ]
-    todo = [work for work in todo if not _marker_alone(job, work)]
+    todo = [task for task in todo if not _marker_alone(job, task)]
     if not todo:
         return
     try:
         job.builder = job.run.with_network(job.builder)
     except ScoreMixError as error:
-        job.report.refused |= {work.name: f"cannot be made: {error}" for work in todo}
+        job.report.refused |= {task.name: f"cannot be made: {error}" for task in todo}
         return
-    total = sum(work.rows.num_rows for work in todo)
+    total = sum(task.rows.num_rows for task in todo)
     with job.progress.task("repair", total, "images") as advance:
-        for work in todo:
-            marker = job.builder.write(work, job.temporary, job.temporary.parent, advance)
-            _compare(job, work.name, marker)
+        for task in todo:
+            images = job.builder.generate(task.rows)
+            made = job.builder.write(task, images, job.temporary, job.temporary.parent, advance)
+            _compare(job, task.name, made)
 
 
-def _marker_alone(job: _Repair, work: ShardTask) -> bool:
-    """Writes a lost marker again where tar and Parquet are vouched for, without making images."""
-    name, hashes = work.name, job.hashes
+def _marker_alone(job: _Repair, task: ShardTask) -> bool:
+    """Writes a lost marker again where tar and Parquet match their hashes; makes no image."""
+    name, hashes = task.name, job.hashes
     files = [f"{name}.tar", f"{name}.parquet"]
     if not all(map(hashes.matches, files)):
         return False
     tar, parquet = (FileFacts(hashes.actual[file], job.shards.size(file) or 0) for file in files)
     likely = marker_for(
-        work.rows,
+        task.rows,
         tar,
         parquet,
-        rows_digest=work.rows_digest,
-        recipe_digest=work.recipe_digest,
+        rows_digest=task.rows_digest,
+        recipe_digest=task.recipe_digest,
         environment=job.builder.environment,
     )
     marker = hashes.confirmed_marker(likely, job.known)
@@ -190,7 +194,7 @@ def _marker_alone(job: _Repair, work: ShardTask) -> bool:
 
 
 def _compare(job: _Repair, name: str, made: Marker) -> None:
-    """The shard that was made takes the old one's place, if it is the old one."""
+    """Replaces the old shard by the one that was made, if their hashes are equal."""
     hashes = job.hashes
     same = {
         f"{name}.tar": hashes.confirms(f"{name}.tar", made.tar.sha256),
@@ -232,7 +236,7 @@ def _install(job: _Repair, marker: Marker, *, new: bool) -> None:
 def _mend_small(job: _Repair) -> None:
     """plan, manifest, card, then index.json and SHA256SUMS over what is there now."""
     planned, shards, facts = job.run.planned, job.shards, job.builder.facts()
-    expected = {work.name: (work.rows_digest, work.recipe_digest) for work in planned.work}
+    expected = {task.name: (task.rows_digest, task.recipe_digest) for task in planned.shards}
     markers = finished_markers(shards, planned.rows, expected)
     tables = ("plan.parquet", "manifest.parquet")
     whole = [name for name in tables if job.hashes.matches(name) and not job.has_new]
@@ -266,7 +270,7 @@ def _mend_small(job: _Repair) -> None:
 
 
 def _contradicted(job: _Repair, name: str, data: bytes) -> bool:
-    """Whether a witness names another hash; files that follow from proven ones need none."""
+    """Whether another hash was recorded; files that follow from proven ones need none."""
     recorded = job.hashes.recorded(name)
     return bool(recorded) and not job.hashes.confirms(name, _digest(data))
 

@@ -1,8 +1,8 @@
-"""What shards are made from, ready at hand: corpus, network, plan and device."""
+"""ShardBuilder: makes the shards of a plan from corpus, network and device."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,14 +24,14 @@ from ...stages.images.png import select_encoder
 from ...stages.sources.bundled import BUNDLED
 from ...stages.write import write as writing
 from ..config import Config
-from ..fingerprints import Planned
+from ..planned import Planned
 
-_JUDGED = 32  # images whose size as files is taken for all
+_SAMPLED = 32  # images whose mean size as files is taken for all
 
 
 @dataclass(frozen=True)
 class ShardBuilder:
-    """Makes any shard of a plan, anywhere; what comes out does not depend on who asks or when."""
+    """Makes any shard of a plan; its bytes do not depend on the process or the moment."""
 
     run: Path  # the run folder
     config: Config  # resolved
@@ -41,12 +41,13 @@ class ShardBuilder:
     device: str
     stopping: Callable[[], bool] = lambda: False
 
-    def batches(self, rows: pa.Table) -> Iterator[generating.GeneratedBatch]:
-        """Plan rows -> finished images, a micro-batch at a time."""
-        return self._generated(rows, self.planned.recipe)
+    @cached_property
+    def generate(self) -> Callable[[pa.Table], Iterator[generating.GeneratedBatch]]:
+        """Plan rows of one kind -> finished images, a micro-batch at a time."""
+        return self._generate_by(self.planned.recipe)
 
     def variation(self) -> Variation | None:
-        """How rows are made otherwise; None without a score network."""
+        """How rows are made with other options; None without a score network."""
         if self.net is None:
             return None
         generate, net, corpus = self.config.generate, self.net, self.corpus
@@ -54,27 +55,33 @@ class ShardBuilder:
         def execute(rows: pa.Table, changes: Changes) -> Iterator[generating.GeneratedBatch]:
             batch = {"batch": self.planned.recipe.micro_batch}
             changed = generate.model_copy(update=batch | dict(changes))
-            return self._generated(rows, Recipe.from_config(changed, net.facts, corpus.digest))
+            return self._generate_by(Recipe.from_config(changed, net.facts, corpus.digest))(rows)
 
         return Variation(generate, execute)
 
-    def _generated(self, rows: pa.Table, recipe: Recipe) -> Iterator[generating.GeneratedBatch]:
-        return generating.generate(
-            rows,
-            self.corpus.images,
-            recipe,
-            self.net,
+    def _generate_by(
+        self, recipe: Recipe
+    ) -> Callable[[pa.Table], Iterator[generating.GeneratedBatch]]:
+        return partial(
+            generating.generate,
+            images=self.corpus.images,
+            recipe=recipe,
+            net=self.net,
             device=torch.device(self.device),
             stopping=self.stopping,
         )
 
     def write(
-        self, work: writing.ShardTask, shards: Path, temporary: Path, advance: Callable[[int], None]
+        self,
+        task: writing.ShardTask,
+        batches: Iterator[generating.GeneratedBatch],
+        shards: Path,
+        temporary: Path,
+        advance: Callable[[int], None],
     ) -> Marker:
-        """Makes the shard and commits it in the folder `shards`."""
-        batches = self.batches(work.rows)
+        """Writes the shard of these images and commits it in the folder `shards`."""
         return writing.write(
-            work,
+            task,
             batches,
             self.parents,
             shards,
@@ -89,15 +96,15 @@ class ShardBuilder:
         augmented = pc.equal(self.planned.rows["kind"], "augmented")
         rows = self.planned.rows.filter(augmented).slice(0, 1)
         if self.device != "cpu" and rows.num_rows:
-            for _ in self._generated(rows, self.planned.recipe.with_fewest_steps()):
+            for _ in self._generate_by(self.planned.recipe.with_fewest_steps())(rows):
                 pass
 
-    def bytes_of(self, todo: list[writing.ShardTask]) -> int:
-        """About how many bytes these shards will take, judged by some training images."""
+    def estimate_bytes(self, tasks: list[writing.ShardTask]) -> int:
+        """About how many bytes these shards will take, from some training images."""
         images = self.corpus.images
-        some = images[:: max(1, len(images) // _JUDGED)]
+        some = images[:: max(1, len(images) // _SAMPLED)]
         each = writing.sample_bytes(some, select_encoder(self.config.write.encoder))
-        return int(sum(work.rows.num_rows for work in todo) * each)
+        return int(sum(task.rows.num_rows for task in tasks) * each)
 
     @cached_property
     def environment(self) -> dict[str, str]:
@@ -105,15 +112,15 @@ class ShardBuilder:
         return writing.describe_environment(torch.device(self.device))
 
     def publish(self, shards: Path | Store, temporary: Path | None = None) -> Published:
-        """Makes the finished shards a corpus: see manifests.publish."""
-        work = self.planned.work
-        expected = {item.name: (item.rows_digest, item.recipe_digest) for item in work}
+        """Makes the finished shards a corpus: see manifests.published.publish."""
+        tasks = self.planned.shards
+        expected = {task.name: (task.rows_digest, task.recipe_digest) for task in tasks}
         rows, facts = self.planned.rows, self.facts()
         return publish(shards, rows, expected=expected, facts=facts, temporary=temporary)
 
     @cached_property
     def parents(self) -> writing.SampleSources:
-        """What samples say of their parents."""
+        """What samples record of their parents."""
         sources = self.corpus.planned_sources
         trained = sources.filter(pc.equal(sources["status"], "train")).sort_by("row")
         soft = uses_soft_labels(sources, self.config.generate.pairing)
@@ -125,7 +132,7 @@ class ShardBuilder:
         )
 
     def facts(self) -> CorpusFacts:
-        """What the corpus says of itself as a whole."""
+        """What the dataset card records of the corpus as a whole."""
         corpus, ingest = self.corpus, self.config.ingest
         status = corpus.sources["status"].to_pylist()
         licences = {name for name in corpus.sources["license"].to_pylist() if name}

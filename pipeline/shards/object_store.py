@@ -1,7 +1,7 @@
-"""A product in an object store: shards are finished in the run folder, uploaded and checked."""
+"""ObjectStoreDestination: shards are finished in the run folder, uploaded and read back."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,29 +11,27 @@ from ...manifests.files.atomic import read_parquet
 from ...manifests.files.lock import remove_shard_locks
 from ...manifests.published.mirror import MirroredStore
 from ...manifests.published.publish import is_published, plan_bytes, unpublish, write_plan
-from ...manifests.run_paths import mirror_folder
+from ...manifests.run_folder import RunFolder
 from ...manifests.shards.shard import Marker, read_marker
 from ...manifests.storage.location import URL
 from ...manifests.storage.remote import open_remote
 from ...manifests.storage.retry import RetryPolicy
 from ...stages.common.units import format_bytes
+from ...stages.generate.generate import GeneratedBatch
 from ...stages.write.write import ShardTask
 from ..ledger import Ledger
 from .builder import ShardBuilder
-from .local import DISK_MARGIN, Advance
+from .destination import DISK_MARGIN, Advance
 
 
 class ObjectStoreDestination:
     """A prefix of an object store. Locks are the run folder's: two workers with a run folder each
     may make the same shard, of the same bytes, and one's work is then in vain."""
 
-    helps = True
-
     def __init__(self, url: URL, run: Path, stopping: Callable[[], bool]) -> None:
         self.url, self.run = url, run
-        self.store = MirroredStore(
-            open_remote(url, RetryPolicy.from_environment(stopping)), mirror_folder(run)
-        )
+        remote = open_remote(url, RetryPolicy.from_environment(stopping))
+        self.store = MirroredStore(remote, RunFolder(run).mirror)
 
     def __str__(self) -> str:
         return str(self.url)
@@ -46,15 +44,15 @@ class ObjectStoreDestination:
 
     def claim(self, builder: ShardBuilder, own: Callable[[], None], changes: bool) -> None:
         if self._is_of(builder):
-            Ledger(self.run).own(self.url)
+            Ledger(self.run).record_place(self.url)
         own()
         if changes:
             unpublish(self.store)
             write_plan(self.store, builder.planned.rows)
 
-    def check_room(self, builder: ShardBuilder, todo: list[ShardTask]) -> None:
+    def check_room(self, builder: ShardBuilder, missing: list[ShardTask]) -> None:
         """One shard at a time passes through the run folder; a store is never full."""
-        wanted = max((builder.bytes_of([work]) for work in todo), default=0)
+        wanted = max((builder.estimate_bytes([task]) for task in missing), default=0)
         free = shutil.disk_usage(self.run).free
         if free < DISK_MARGIN * wanted:
             raise StorageError(
@@ -63,8 +61,8 @@ class ObjectStoreDestination:
                 " images."
             )
 
-    def finished(self, work: ShardTask) -> bool:
-        return work.finished(self.store)
+    def finished(self, task: ShardTask) -> bool:
+        return task.finished(self.store)
 
     def others(self, names: set[str]) -> list[Marker]:
         stems = (name.removesuffix(".json") for name in self.store.names())
@@ -75,23 +73,29 @@ class ObjectStoreDestination:
     def is_published(self) -> bool:
         return is_published(self.store)
 
-    def make(self, builder: ShardBuilder, work: ShardTask, advance: Advance) -> None:
+    def write_shard(
+        self,
+        builder: ShardBuilder,
+        task: ShardTask,
+        batches: Iterator[GeneratedBatch],
+        advance: Advance,
+    ) -> None:
         mirror = self.store.mirror
-        if work.finished(mirror):  # a stop came between making and uploading
-            advance(work.rows.num_rows)
+        if task.finished(mirror):  # a stop came between making and uploading
+            advance(task.rows.num_rows)
         else:
-            builder.write(work, mirror, self._temporary(), advance)
+            builder.write(task, batches, mirror, self._temporary(), advance)
         self.store.refresh()
-        if work.finished(self.store):  # by a worker with a run folder of its own, meanwhile
-            self.store.drop_tar(work.name)
+        if task.finished(self.store):  # by a worker with a run folder of its own, meanwhile
+            self.store.drop_tar(task.name)
         else:
-            self.store.upload(work.name)
+            self.store.upload(task.name)
 
     def publish(self, builder: ShardBuilder) -> None:
         self.store.refresh()
         builder.publish(self.store)
         self.store.remote.abort_unfinished()
-        self.store.keep_only({work.name for work in builder.planned.work})
+        self.store.keep_only({task.name for task in builder.planned.shards})
         shutil.rmtree(self._temporary(), ignore_errors=True)
 
     def manifest(self) -> pa.Table:
@@ -100,7 +104,7 @@ class ObjectStoreDestination:
     def _is_of(self, builder: ShardBuilder) -> bool:
         """Whether a worker with a copy of the run folder has begun this very corpus there."""
         planned = {
-            work.name: (work.rows_digest, work.recipe_digest) for work in builder.planned.work
+            task.name: (task.rows_digest, task.recipe_digest) for task in builder.planned.shards
         }
         names = self.store.names()
         there = (read_marker(self.store, name) for name in planned if f"{name}.json" in names)
@@ -111,4 +115,4 @@ class ObjectStoreDestination:
         return bool(markers) and all(same)
 
     def _temporary(self) -> Path:
-        return self.run / ".scoremix" / "tmp"
+        return RunFolder(self.run).temporary

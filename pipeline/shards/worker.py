@@ -1,142 +1,78 @@
-"""Many workers, one corpus: each takes its share of the shards, then what nobody else is making.
+"""Many processes, one corpus: each makes its share of the shards, then what nobody else is making.
 
-No worker waits for another or talks to it: a shard's lock says who makes it, a shard's marker says
-that it is made. The lock of a worker that dies is free again, and the bytes do not depend on who
-made what, so that any number of workers, started whenever, leave the same corpus.
+No process waits for another or talks to it: a shard's lock names its maker, a shard's marker says
+that it is finished. The lock of a process that dies is free again, and the bytes do not depend on
+who made what, so that any number of workers, started at any time, leave the same corpus.
 """
 
-import os
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
-from ...manifests.errors import ConfigError, Interrupted
+from ...manifests.errors import Interrupted
 from ...manifests.files.lock import shard_lock
-from ...manifests.published.partition import parse_fraction
 from ...stages.write.write import ShardTask
-from ..progress import ProgressReporter
-from .builder import ShardBuilder
-from .local import Advance, ShardDestination
+from ..job import Job
+from ..launch import Worker
+from .destination import Advance, ShardDestination
 
-_LOOK_AGAIN = 0.5  # seconds between two looks at shards that others are making
-
-
-@dataclass(frozen=True)
-class Worker:
-    """The I-th of N, from 0."""
-
-    index: int
-    count: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.index < self.count:
-            raise ConfigError(
-                f"Worker {self.index}/{self.count} does not exist: of {self.count} workers the"
-                f" first is 0/{self.count}, the last {self.count - 1}/{self.count}."
-            )
-
-    def __str__(self) -> str:
-        return f"{self.index}/{self.count}"
-
-    def share(self, work: list[ShardTask]) -> list[ShardTask]:
-        """Every count-th shard from the index-th on."""
-        return work[self.index :: self.count]
-
-    def order(self, work: list[ShardTask]) -> list[ShardTask]:
-        """Its own share, then the others', from the end: they begin at the start."""
-        own = self.share(work)
-        names = {item.name for item in own}
-        return own + [item for item in reversed(work) if item.name not in names]
-
-
-def parse_worker(text: str, environment: Mapping[str, str] = os.environ) -> Worker:
-    """ "I/N", or "auto": what Slurm, Kubernetes or torchrun say in the environment.
-
-    Raises ConfigError where it is neither.
-    """
-    if text == "auto":
-        return _from(environment)
-    numbers = parse_fraction(text)
-    if numbers is None:
-        raise ConfigError(f"--worker is {text!r}; use I/N, as in 0/4 to 3/4, or auto.")
-    return Worker(*numbers)
-
-
-def _from(environment: Mapping[str, str]) -> Worker:
-    def number(name: str) -> int:
-        try:
-            return int(environment[name])
-        except (KeyError, ValueError) as error:
-            found = repr(environment[name]) if name in environment else "not set"
-            raise ConfigError(f"--worker auto needs {name} as a number; it is {found}.") from error
-
-    if "SLURM_ARRAY_TASK_ID" in environment:
-        first = number("SLURM_ARRAY_TASK_MIN")
-        step = int(environment.get("SLURM_ARRAY_TASK_STEP", "1"))
-        return Worker((number("SLURM_ARRAY_TASK_ID") - first) // step, number(_SLURM_COUNT))
-    if "JOB_COMPLETION_INDEX" in environment:
-        return Worker(number("JOB_COMPLETION_INDEX"), number("SCOREMIX_WORKERS"))
-    if "RANK" in environment:
-        return Worker(number("RANK"), number("WORLD_SIZE"))
-    raise ConfigError(
-        "--worker auto finds neither SLURM_ARRAY_TASK_ID (a Slurm array), JOB_COMPLETION_INDEX (a"
-        " Kubernetes Indexed Job, with SCOREMIX_WORKERS beside) nor RANK (torchrun) in the"
-        " environment. Name the worker: --worker I/N."
-    )
-
-
-_SLURM_COUNT = "SLURM_ARRAY_TASK_COUNT"
+_POLL = 0.5  # seconds between two looks at shards that others are making
 
 
 @dataclass
 class ShardWorker:
     """One process among those that make the shards of a run."""
 
-    builder: ShardBuilder
+    shards: list[ShardTask]  # of the whole plan
     destination: ShardDestination
-    progress: ProgressReporter
+    job: Job
     worker: Worker
-    made: int = 0  # shards, by this process
+    made: list[str] = field(default_factory=list)  # names of shards, by this process
 
-    def make_all(self, *, waits: bool) -> bool:
-        """Makes what is missing; True once every shard of the plan is finished.
+    def count_missing_images(self) -> int:
+        """Images in shards that are not finished yet."""
+        missing = (task for task in self.shards if not self.destination.finished(task))
+        return sum(task.rows.num_rows for task in missing)
 
-        waits: until that is so, and takes over from whoever dies; else leaves others to theirs.
+    def lock_missing_shards(self, advance: Advance, *, wait: bool) -> Iterator[ShardTask]:
+        """Yields shard after shard with its lock held; the caller makes it before the next.
+
+        advance: also told of shards that others finish meanwhile, in images.
+        wait: until every shard is finished, and takes over from makers that die; else shards that
+        others are making are left to them.
+
+        Raises Interrupted where a stop is asked for while waiting.
         """
-        planned = self.builder.planned.work
-        left = self._mine(planned)
-        total = sum(work.rows.num_rows for work in left if not self.destination.finished(work))
-        with self.progress.task("generate", total, "images") as advance:
-            left = [work for work in left if not self.destination.finished(work)]
-            while left:
-                left = [work for work in left if not self._done(work, advance)]
-                if left and not waits:
-                    break
-                if left:
-                    self._pause()
+        left = [task for task in self.worker.order(self.shards) if not self._finished(task)]
+        while left:
+            locked_by_others = []
+            for task in left:
+                if self._finished(task):  # by another process, meanwhile
+                    advance(task.rows.num_rows)
+                    continue
+                with shard_lock(self.job.folder, task.name) as is_ours:
+                    if not is_ours:
+                        locked_by_others.append(task)
+                    elif self._finished(task):
+                        advance(task.rows.num_rows)
+                    else:
+                        yield task
+                        self.made.append(task.name)
+            left = locked_by_others
+            if not wait:
+                return
+            if left:
+                self._pause()
+
+    def note_share(self) -> None:
+        """Notes how many shards this process made, where there are several."""
         if self.worker.count > 1:
-            self.progress.note(f"write: worker {self.worker} made {self.made} shards")
-        return all(self.destination.finished(work) for work in planned)
+            self.job.progress.note(f"write: worker {self.worker} made {len(self.made)} shards")
 
-    def _mine(self, planned: list[ShardTask]) -> list[ShardTask]:
-        return self.worker.order(planned) if self.destination.helps else self.worker.share(planned)
-
-    def _done(self, work: ShardTask, advance: Advance) -> bool:
-        """Makes the shard, unless it is made or somebody is at it; whether it is finished."""
-        if self.destination.finished(work):  # by somebody else, meanwhile
-            advance(work.rows.num_rows)
-            return True
-        with shard_lock(self.builder.run, work.name) as mine:
-            if not mine:
-                return False
-            if self.destination.finished(work):
-                advance(work.rows.num_rows)
-            else:
-                self.destination.make(self.builder, work, advance)
-                self.made += 1
-            return True
+    def _finished(self, task: ShardTask) -> bool:
+        return self.destination.finished(task)
 
     def _pause(self) -> None:
-        if self.builder.stopping():
+        if self.job.stopping():
             raise Interrupted("Stopped while others make the last shards; nothing is lost.")
-        time.sleep(_LOOK_AGAIN)
+        time.sleep(_POLL)

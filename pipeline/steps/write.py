@@ -1,121 +1,116 @@
-"""The step `write`: shards made by this process among others, published by who sees all of them."""
+"""The step `write`: makes the missing shards, beside other processes, and publishes them."""
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
 
-from ...manifests.errors import ConfigError, Interrupted, LockedError
-from ...manifests.files.lock import remove_shard_locks, run_lock, shard_lock
+from ...manifests.errors import ConfigError, Interrupted
+from ...manifests.files.lock import remove_shard_locks, shard_lock
 from ...models.network.compiled import BEFOREHAND
 from ...stages.corpus.store import check_pixels
 from .. import environment, launch, preflight
 from ..fingerprints import inputs_of_write
+from ..job import Role, StageContext
 from ..shards.builder import ShardBuilder
-from ..shards.local import ShardDestination
+from ..shards.destination import ShardDestination
 from ..shards.worker import ShardWorker
 
-if TYPE_CHECKING:
-    from ..run import Job
-    from .all import StageContext
-
-_PUBLISH = "publish"  # the lock of whoever publishes, beside those of the shards
-_LOOK_AGAIN = 0.2  # seconds
+_PUBLISH = "publish"  # the lock of the process that publishes, beside those of the shards
+_POLL = 0.2  # seconds between two tries to publish
 
 
-def prepare(context: "StageContext", builder: ShardBuilder, destination: ShardDestination) -> bool:
-    """Whether shards are to be made or published; if so, makes their place this run's own."""
+def write(context: StageContext, builder: ShardBuilder, destination: ShardDestination) -> None:
+    """Plan -> committed shards -> a published corpus.
+
+    A follower and a worker make their part; the process that finds all shards finished publishes.
+
+    Raises:
+        ConfigError: the place is another run's, or holds rounds that a lower ratio would delete.
+        StorageError: the disk or the store is full or refuses; the same command resumes.
+        Interrupted: a stop was asked for; finished shards stay.
+    """
     job, planned = context.job, builder.planned
-    _keep_higher_rounds(builder, destination)
-    todo = [work for work in planned.work if not destination.finished(work)]
-    if not context.decide(
-        "write", inputs_of_write(planned), not todo and destination.is_published()
-    ):
+    launch.select_gpu(job.device)
+    if context.role is Role.LEADER:
+        destination.clean()
+    is_stale = context.role is Role.FOLLOWER or _prepare(context, builder, destination)
+    if context.lock is not None:
+        context.lock.share()  # from here on workers may join
+        launch.wait_for_all(job.device)
+    if not is_stale:
+        return
+    worker = ShardWorker(planned.shards, destination, job, job.worker or launch.launch_worker())
+    with job.progress.task("generate", worker.count_missing_images(), "images") as advance:
+        # Each shard whose lock this process gets: its rows -> images -> tar, Parquet, marker.
+        for task in worker.lock_missing_shards(advance, wait=context.role is Role.LEADER):
+            destination.write_shard(builder, task, builder.generate(task.rows), advance)
+    worker.note_share()
+    if context.role is not Role.FOLLOWER and not _publish_finished(context, builder, destination):
+        job.progress.note(
+            f"write: worker {job.worker} has done its part; others are still making theirs"
+        )
+
+
+def _prepare(context: StageContext, builder: ShardBuilder, destination: ShardDestination) -> bool:
+    """Whether shards are to be made or published; if so, claims their place for this run."""
+    job, planned = context.job, builder.planned
+    _refuse_lower_ratio(builder, destination)
+    missing = [task for task in planned.shards if not destination.finished(task)]
+    exists = not missing and destination.is_published()
+    if not context.is_stale("write", inputs_of_write(planned), exists):
         return False
-    if todo:
+    if missing:
         environment.check_environment(context.ledger, job.device, job.accept_environment)
         check_pixels(builder.corpus)
         if planned.recipe.compile != "off":
             job.progress.note(f"write: {BEFOREHAND}")
         builder.probe()
-    destination.check_room(builder, todo)
-    destination.claim(builder, lambda: _own(context), changes=bool(todo))
-    if todo and len(todo) < len(planned.work):
-        finished = len(planned.work) - len(todo)
-        job.progress.note(f"write: {finished} of {len(planned.work)} shards are finished already")
+    destination.check_room(builder, missing)
+    destination.claim(builder, lambda: _own(context), changes=bool(missing))
+    if missing and len(missing) < len(planned.shards):
+        finished = len(planned.shards) - len(missing)
+        job.progress.note(f"write: {finished} of {len(planned.shards)} shards are finished already")
     return True
 
 
-def finish(context: "StageContext", builder: ShardBuilder, destination: ShardDestination) -> bool:
-    """Makes this process's part, and publishes if all is there: False if others are at it yet."""
-    job = context.job
-    crew = ShardWorker(builder, destination, job.progress, job.worker or launch.launch_worker())
-    if not crew.make_all(waits=job.worker is None):
+def _publish_finished(
+    context: StageContext, builder: ShardBuilder, destination: ShardDestination
+) -> bool:
+    """Publishes once every shard is finished; False while other processes make some."""
+    job, planned = context.job, builder.planned
+    if not all(destination.finished(task) for task in planned.shards):
         return False
-    inputs = inputs_of_write(builder.planned)
-    while not _published(context, builder, destination, inputs):
+    inputs = inputs_of_write(planned)
+    while True:
+        with shard_lock(job.folder, _PUBLISH) as is_ours:
+            if is_ours:
+                context.ledger.reload()
+                if context.ledger.why_stale("write", inputs) or not destination.is_published():
+                    destination.publish(builder)
+                    context.ledger.record("write", inputs, shards=len(planned.shards))
+                remove_shard_locks(job.folder)
+                return True
         if job.stopping():
             raise Interrupted("Stopped while another worker publishes; nothing is lost.")
-        time.sleep(_LOOK_AGAIN)
-    return True
+        time.sleep(_POLL)
 
 
-def help_out(job: "Job", builder: ShardBuilder, destination: ShardDestination) -> None:
-    """Makes a follower's part; the leader makes what is then missing, and publishes."""
-    ShardWorker(builder, destination, job.progress, launch.launch_worker()).make_all(waits=False)
-
-
-@contextmanager
-def joined(job: "Job") -> Iterator[None]:
-    """Holds the run as one worker among others.
-
-    Raises Interrupted while one process prepares the run: a worker that is started again later
-    finds its work.
-    """
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(run_lock(job.folder, shared=True))
-        except LockedError as error:
-            raise Interrupted(
-                f"Worker {job.worker} cannot begin: {error} Workers can join when the plan is made."
-            ) from error
-        yield
-
-
-def _published(
-    context: "StageContext",
-    builder: ShardBuilder,
-    destination: ShardDestination,
-    inputs: dict[str, object],
-) -> bool:
-    with shard_lock(context.job.folder, _PUBLISH) as mine:
-        if not mine:
-            return False
-        context.ledger.reload()
-        if context.ledger.why("write", inputs) is not None or not destination.is_published():
-            destination.publish(builder)
-            context.ledger.record("write", inputs, shards=len(builder.planned.work))
-        remove_shard_locks(context.job.folder)
-        return True
-
-
-def _own(context: "StageContext") -> None:
+def _own(context: StageContext) -> None:
+    """Refuses a place that holds another run's shards, else records it as this run's."""
     preflight.check_owner(context.job)
-    context.ledger.own(context.job.shards)
+    context.ledger.record_place(context.job.shards)
 
 
-def _keep_higher_rounds(builder: ShardBuilder, destination: ShardDestination) -> None:
+def _refuse_lower_ratio(builder: ShardBuilder, destination: ShardDestination) -> None:
     """Refuses a lower ratio than was made: publishing it would delete finished rounds."""
-    work = builder.planned.work
-    recipes = {item.recipe_digest for item in work}
-    beyond = destination.others({item.name for item in work})
-    rounds = [found.round for found in beyond if found.recipe_digest in recipes]
+    tasks = builder.planned.shards
+    recipes = {task.recipe_digest for task in tasks}
+    beyond = destination.others({task.name for task in tasks})
+    rounds = [marker.round for marker in beyond if marker.recipe_digest in recipes]
     if rounds:
-        ratio = max(item.rows["round"][0].as_py() for item in work)
+        ratio = max(task.rows["round"][0].as_py() for task in tasks)
         raise ConfigError(
             f"generate.ratio is {ratio}, but {destination} holds finished rounds up to"
             f" {max(rounds)} of the same recipe, which a lower ratio would delete. Nothing was"
             f" changed. The first {ratio} rounds ARE the corpus at ratio {ratio}: index.json names"
-            " each shard's round."
-            " To have them alone, use another --out, or remove the other shards yourself."
+            " each shard's round. To have them alone, use another --out, or remove the other shards"
+            " yourself."
         )

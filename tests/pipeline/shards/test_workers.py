@@ -23,7 +23,7 @@ from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.network.checkpoint import TrainedNet
 from scoremix.models.network.score_net import Architecture, ScoreNet
 from scoremix.pipeline.cli import commands, exit_code
-from scoremix.pipeline.shards.worker import Worker, parse_worker
+from scoremix.pipeline.launch import Worker, parse_worker
 from scoremix.stages.generate import generate as generating
 from scoremix.stages.generate.config import GenerateConfig
 from scoremix.stages.generate.recipe import Recipe

@@ -1,0 +1,122 @@
+"""RunFolder: every path inside a run folder, named once. docs/formats.md draws the tree."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of the run folder `path`; none of them has to exist."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """Every option as it was used."""
+        return self.path / "stages.yaml"
+
+    @property
+    def ledger(self) -> Path:
+        """What each stage was made from; its presence makes a folder a run folder."""
+        return self.path / "stages.lock.json"
+
+    @property
+    def corpus(self) -> Path:
+        return self.path / "corpus"
+
+    @property
+    def corpus_commit(self) -> Path:
+        """Written last by ingest."""
+        return self.corpus / "corpus.json"
+
+    @property
+    def shards(self) -> Path:
+        """Where the shards lie, unless `augment --out` named another place."""
+        return self.path / "shards"
+
+    @property
+    def network(self) -> Path:
+        return self.path / "score-net"
+
+    @property
+    def model_weights(self) -> Path:
+        return self.network / "model.safetensors"
+
+    @property
+    def model_facts(self) -> Path:
+        return self.network / "model.json"
+
+    @property
+    def training_log(self) -> Path:
+        return self.network / "train.jsonl"
+
+    @property
+    def training_state(self) -> Path:
+        """What a training that was stopped goes on from."""
+        return self.network / "last"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report"
+
+    @property
+    def report_page(self) -> Path:
+        return self.report / "index.html"
+
+    @property
+    def contact_sheet(self) -> Path:
+        return self.report / "contact-sheet.png"
+
+    @property
+    def metrics(self) -> Path:
+        return self.report / "metrics.json"
+
+    @property
+    def generated(self) -> Path:
+        """Evaluations of GAN samples."""
+        return self.report / "generated"
+
+    @property
+    def internal(self) -> Path:
+        """Locks, logs, caches and unfinished files: nothing that a user needs to keep."""
+        return self.path / ".scoremix"
+
+    @property
+    def lock(self) -> Path:
+        return self.internal / "lock"
+
+    @property
+    def shard_locks(self) -> Path:
+        return self.internal / "shards"
+
+    @property
+    def ledger_backup(self) -> Path:
+        """A second copy of the ledger, read where the first one is damaged."""
+        return self.internal / "stages.lock.json"
+
+    @property
+    def plan(self) -> Path:
+        return self.internal / "plan.parquet"
+
+    @property
+    def progress_log(self) -> Path:
+        return self.internal / "progress.jsonl"
+
+    @property
+    def feature_cache(self) -> Path:
+        return self.internal / "features"
+
+    @property
+    def fetched(self) -> Path:
+        """Source files from URLs, until they are ingested."""
+        return self.internal / "fetched"
+
+    @property
+    def mirror(self) -> Path:
+        """The local copy of shards that lie in an object store."""
+        return self.internal / "mirror"
+
+    @property
+    def temporary(self) -> Path:
+        """Unfinished shards."""
+        return self.internal / "tmp"

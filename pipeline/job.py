@@ -1,0 +1,119 @@
+"""Job, Outcome, StageContext: what one `run` is to do, what it did, and what its stages share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ..manifests.errors import ConfigError, Interrupted, ScoreMixError
+from ..manifests.files.lock import RunLock
+from ..manifests.run_folder import RunFolder
+from ..manifests.storage.location import Place
+from ..stages.corpus.store import Corpus
+from .config import Config
+from .launch import Worker
+from .ledger import STAGES, Ledger
+from .progress import ProgressReporter
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do and where."""
+
+    config: Config
+    folder: Path  # the run folder
+    shards: Place  # where the shards lie, or will
+    device: str  # cpu | cuda
+    progress: ProgressReporter
+    stopping: Callable[[], bool] = lambda: False
+    until: str = STAGES[-1]
+    only: str | None = None  # run this stage alone; the others must be up to date
+    worker: Worker | None = None  # make this worker's shards, nothing else
+    accept_environment: bool = False  # make shards in another environment than the plan's
+
+    @property
+    def files(self) -> RunFolder:
+        return RunFolder(self.folder)
+
+
+class Role(Enum):
+    """The part that this process plays in a run."""
+
+    LEADER = "leader"  # every stage; holds the run's lock
+    FOLLOWER = "follower"  # another process of one launch: trains and makes shards with the leader
+    WORKER = "worker"  # `--worker I/N`: makes shards of a run whose corpus, network and plan exist
+
+
+@dataclass
+class Outcome:
+    """What `run` did: per stage "done", "up to date" or "skipped"; and the verdict."""
+
+    stages: dict[str, str] = field(default_factory=dict)
+    verdict: dict[str, Any] | None = None
+
+    @property
+    def worked(self) -> bool:
+        return "done" in self.stages.values()
+
+
+@dataclass
+class StageContext:
+    """What every stage works with."""
+
+    job: Job
+    role: Role
+    ledger: Ledger
+    lock: RunLock | None  # the leader's; None where another process holds the run
+    outcome: Outcome = field(default_factory=Outcome)
+
+    def resolve(self, corpus: Corpus) -> Config:
+        """The job's config with every default filled in for this corpus and device."""
+        device = self.ledger.device_type(self.job.device)
+        return self.job.config.resolved(corpus.images.shape[1], device)
+
+    def ends_with(self, stage: str) -> bool:
+        """Whether nothing after `stage` is wanted of this process."""
+        return STAGES.index(self.job.until) <= STAGES.index(stage)
+
+    def is_stale(self, stage: str, inputs: dict[str, Any], exists: bool) -> bool:
+        """Whether `stage` must run with `inputs`; notes why, or that it is up to date.
+
+        exists: whether the stage's files are there, whole.
+
+        Raises ConfigError or Interrupted where it is stale and this job must not run it.
+        """
+        self.job.progress.stage = stage
+        why = self.ledger.why_stale(stage, inputs)
+        if why is None and not exists:
+            why = "its files are gone or not finished"
+        if why is not None and self.job.only not in (None, stage):
+            raise self.not_ready(stage, why)
+        self.outcome.stages[stage] = "up to date" if why is None else "done"
+        self.job.progress.note(f"{stage}: {'up to date' if why is None else why}")
+        return why is not None
+
+    def skip(self, stage: str, why: str) -> None:
+        self.job.progress.stage = stage
+        self.outcome.stages[stage] = "skipped"
+        self.job.progress.note(f"{stage}: skipped, {why}")
+
+    def not_ready(self, stage: str, why: str) -> ScoreMixError:
+        """The error where this job needs `stage` finished by another command first."""
+        first = f"scoremix-pipeline run {self.job.files.config}"
+        if self.job.worker is not None and self.ledger.outcome(stage):
+            return ConfigError(
+                f"Worker {self.job.worker} was given other options than {self.job.folder} was"
+                f" planned with: its {stage} is stale ({why}). Give it the options of the plan, or"
+                " run the same command, --set and all, once with --until plan in place of --worker."
+            )
+        if self.job.worker is None:
+            return ConfigError(
+                f"{self.job.only} of {self.job.folder} was asked for, but its {stage} is stale"
+                f" ({why}). Run `{first}` first."
+            )
+        return Interrupted(
+            f"Worker {self.job.worker} has nothing to work on yet: {stage} of {self.job.folder} is"
+            f" {why}. Run the same job once with --until plan, in one process, then start the"
+            " workers; this command will then do its part."
+        )

@@ -1,0 +1,67 @@
+"""ShardDestination: the place where the shards of a run lie, and what a run does to it."""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import pyarrow as pa
+
+from ...manifests.shards.shard import Marker
+from ...stages.generate.generate import GeneratedBatch
+from ...stages.write.write import ShardTask
+from .builder import ShardBuilder
+
+Advance = Callable[[int], None]  # reports that so many images more are finished
+
+DISK_MARGIN = 0.8  # of an estimate: what is refused for less would not have fitted
+
+
+class ShardDestination(Protocol):
+    """Shards below one place. The maker of a shard holds its lock (worker.py)."""
+
+    def clean(self) -> None:
+        """Removes what killed processes left. The caller holds the run alone."""
+        ...
+
+    def claim(self, builder: ShardBuilder, own: Callable[[], None], changes: bool) -> None:
+        """Makes the place this run's: `own` refuses another's, and records it.
+
+        changes: shards are to be made, so from here on the place does not verify.
+        """
+        ...
+
+    def check_room(self, builder: ShardBuilder, missing: list[ShardTask]) -> None:
+        """Raises StorageError where there is no room for these shards; changes nothing."""
+        ...
+
+    def finished(self, task: ShardTask) -> bool:
+        """Whether the shard is there, whole by its marker, and the planned one."""
+        ...
+
+    def others(self, names: set[str]) -> list[Marker]:
+        """Markers of augmented shards that are not among `names`."""
+        ...
+
+    def is_published(self) -> bool:
+        """Whether SHA256SUMS is there, which is written last, and belongs to the shards."""
+        ...
+
+    def write_shard(
+        self,
+        builder: ShardBuilder,
+        task: ShardTask,
+        batches: Iterator[GeneratedBatch],
+        advance: Advance,
+    ) -> None:
+        """Commits one shard of these images. Called with the shard's lock held.
+
+        batches: not consumed where the finished shard only has to be uploaded.
+        """
+        ...
+
+    def publish(self, builder: ShardBuilder) -> None:
+        """Finished shards become a corpus; nothing temporary stays."""
+        ...
+
+    def manifest(self) -> pa.Table:
+        """manifest.parquet of the published corpus."""
+        ...

@@ -1,0 +1,110 @@
+"""The step `ingest`: is the corpus stale, read the sources again, record what it was made from."""
+
+import shutil
+from pathlib import Path
+
+from ...manifests.errors import ScoreMixError, VerifyError
+from ...manifests.files.atomic import write_bytes
+from ...manifests.run_folder import RunFolder
+from ...manifests.tombstones import read_tombstones
+from ...stages.corpus.store import Corpus, open_corpus
+from ...stages.ingest import ingest as ingesting
+from ...stages.sources.remote import FetchOptions
+from .. import launch
+from ..config import Config, dump_config
+from ..fingerprints import inputs_of_ingest, inputs_of_train
+from ..job import Role, StageContext
+from ..maintenance.forget import drop_from_plan
+from ..planned import check_plan
+from ..progress import Stoppable
+from ..trained_network import is_trained
+
+
+def ingest(context: StageContext) -> tuple[Config, Corpus]:
+    """Sources -> corpus/. Gives the corpus and the config with every default filled in.
+
+    Raises:
+        InputError, ConfigError: the sources cannot be read, or give too few images.
+        VerifyError: the corpus is damaged and must not be read again unasked.
+        Interrupted: a stop was asked for; or a worker came before there is a corpus.
+    """
+    job, files = context.job, context.job.files
+    if context.role is Role.FOLLOWER:
+        launch.wait_for_all(job.device)  # until the leader has ingested
+        corpus = open_corpus(files.corpus)
+    elif context.role is Role.WORKER and not _is_corpus(files.corpus):
+        raise context.not_ready("ingest", "not done yet")
+    elif job.only is not None:  # the source may have moved since
+        corpus = open_corpus(files.corpus)
+    else:
+        corpus = _ingest_if_stale(context)
+    config = context.resolve(corpus)
+    if context.role is Role.LEADER:
+        corpus = _drop_forgotten(context, config, corpus)
+        if job.only is None:
+            save_config(config, files)
+        launch.wait_for_all(job.device)
+    return config, corpus
+
+
+def save_config(config: Config, files: RunFolder) -> None:
+    """Writes the resolved config into the run folder, with `run: .`, since the folder may move."""
+    saved = dump_config(config.model_copy(update={"run": "."}))
+    write_bytes(files.config, saved.encode())
+
+
+def _ingest_if_stale(context: StageContext) -> Corpus:
+    job, files = context.job, context.job.files
+    inputs = inputs_of_ingest(job.config)
+    sound = _is_corpus(files.corpus, context.ledger.outcome("ingest").get("digest"))
+    if not sound and files.corpus_commit.exists():
+        _refuse_renumbering(files)
+    if not context.is_stale("ingest", inputs, sound):
+        return open_corpus(files.corpus)
+    if sound and (before := open_corpus(files.corpus)).forgotten:
+        # Other options give another corpus without the forgotten images: can a plan be made of it?
+        check_plan(job.config, before, without_forgotten=True)
+    device = context.ledger.device_type(job.device)
+    watched = Stoppable(job.progress, job.stopping)
+    corpus = ingesting.ingest(
+        job.config.ingest,
+        files.corpus,
+        seed=job.config.seed,
+        progress=watched,
+        fetching=FetchOptions(files.fetched, watched, job.stopping),
+        forgotten=read_tombstones(job.folder).hashes,
+    )
+    shutil.rmtree(files.fetched, ignore_errors=True)
+    context.ledger.record("ingest", inputs, digest=corpus.digest, device_type=device)
+    return corpus
+
+
+def _is_corpus(folder: Path, digest: str | None = None) -> bool:
+    """Whether `folder` holds a whole corpus; digest: and the one that the ledger recorded."""
+    try:
+        found = open_corpus(folder).digest
+    except ScoreMixError:
+        return False
+    return digest in (None, found)
+
+
+def _refuse_renumbering(files: RunFolder) -> None:
+    """Refuses to ingest a damaged corpus again where that renumbers images and costs a training."""
+    if read_tombstones(files.path).files(retrained=False):
+        raise VerifyError(
+            f"A file in {files.corpus} is damaged, and images of it were forgotten: read again, the"
+            " others are numbered anew, and the network is trained again. Restore the folder; or"
+            f" delete {files.corpus_commit} and run the same command again, which does that."
+        )
+
+
+def _drop_forgotten(context: StageContext, config: Config, corpus: Corpus) -> Corpus:
+    """The corpus without forgotten images, where a network will be trained anew on it."""
+    if not corpus.forgotten or config.generate.method == "mixup" or context.job.only is not None:
+        return corpus
+    why = context.ledger.why_stale("train", inputs_of_train(config, corpus.digest))
+    if why is None and is_trained(context.job.files):
+        return corpus
+    drop_from_plan(context.job.folder)
+    context.ledger.reload()
+    return open_corpus(corpus.folder)

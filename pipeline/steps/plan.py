@@ -1,0 +1,34 @@
+"""The step `plan`: is the plan stale, draw it again, record what it was drawn from."""
+
+from ...manifests.files.atomic import write_parquet
+from ...manifests.plan.plan import build_plan, rows_digest
+from ...models.network.checkpoint import TrainedNet
+from ...stages.corpus.store import Corpus
+from .. import environment, launch
+from ..config import Config
+from ..fingerprints import inputs_of_plan
+from ..job import Role, StageContext
+from ..planned import Planned, plan_options, planned_of, read_plan, recipe_of
+
+
+def plan(context: StageContext, config: Config, corpus: Corpus, net: TrainedNet | None) -> Planned:
+    """Corpus and options -> plan rows: key, round, shard, parents, lambda, class and seed of each
+    image; with the recipe by which they are made.
+
+    Raises ConfigError where the options ask for what this corpus cannot give.
+    """
+    job = context.job
+    if context.role is Role.FOLLOWER:
+        launch.wait_for_all(job.device)  # until the leader has planned
+        context.ledger.reload()
+    recipe = recipe_of(config, net.facts if net else None, corpus)
+    inputs = inputs_of_plan(config, recipe)
+    rows = read_plan(job.files, context.ledger.outcome("plan").get("digest"))
+    if context.is_stale("plan", inputs, rows is not None) or rows is None:
+        rows = build_plan(corpus.planned_sources, plan_options(config), config.seed)
+        write_parquet(job.files.plan, rows)
+        digest = rows_digest(rows)
+        where = environment.planned_environment(context.ledger, recipe, job.device)
+        context.ledger.record("plan", inputs, digest=digest, rows=rows.num_rows, environment=where)
+    digest = context.ledger.outcome("plan")["digest"]
+    return planned_of(rows, digest, recipe, corpus.forgotten)
