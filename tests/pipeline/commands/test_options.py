@@ -51,9 +51,9 @@ def test_a_run_remembers_where_its_shards_lie(tmp_path: Path) -> None:
     assert find_shards(tmp_path) == tmp_path  # no run, so the shards themselves
     ledger = Ledger(tmp_path)
     assert ledger.place() == tmp_path / "shards"
-    ledger.own(tmp_path / "beside")
+    ledger.record_place(tmp_path / "beside")
     assert ledger.shards == "beside" and find_shards(tmp_path) == tmp_path / "beside"
-    ledger.own(URL("s3://b/x"))
+    ledger.record_place(URL("s3://b/x"))
     assert find_shards(tmp_path) == URL("s3://b/x") == find_shards(URL("s3://b/x"))
     with pytest.raises(ConfigError, match="reads a folder"):
         find_local_shards(tmp_path)
