@@ -112,9 +112,10 @@ def _logging() -> Iterator[None]:
 
 
 def _limit_thread_spinning() -> None:
-    """Threads of one operation wait for each other by turning round and round, 300,000 times unless
-    told otherwise before torch is loaded. Where other jobs keep the cores busy, that is what
-    training does nearly all the time. What the user says stands; bits do not change.
+    """Lowers how long OpenMP threads spin while they wait: 300,000 times by default.
+
+    On cores that other jobs use, training would spend most of its time so. Set before torch loads,
+    unless the user set it. Results do not change.
     """
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
         os.environ["GOMP_SPINCOUNT"] = "10000"
@@ -127,7 +128,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def exit_code(command: Callable[[], Any]) -> int:
-    """Runs `command`; what a user can act on is told without a traceback."""
+    """Runs `command`; an error that a user can act on is printed without a traceback."""
     try:
         with _logging(), interrupt_on_term():
             command()
