@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..manifests.errors import ConfigError
+from ..manifests.published.partition import parse_fraction
 from ..stages.write.write import ShardTask
 
 _SLURM_COUNT = "SLURM_ARRAY_TASK_COUNT"
@@ -45,10 +46,10 @@ def parse_worker(text: str, environment: Mapping[str, str] = os.environ) -> Work
     """
     if text == "auto":
         return _detect_worker(environment)
-    index, slash, count = text.partition("/")
-    if not (slash and index.isdecimal() and count.isdecimal()):
+    numbers = parse_fraction(text)
+    if numbers is None:
         raise ConfigError(f"--worker is {text!r}; use I/N, as in 0/4 to 3/4, or auto.")
-    return Worker(int(index), int(count))
+    return Worker(*numbers)
 
 
 def _detect_worker(environment: Mapping[str, str]) -> Worker:

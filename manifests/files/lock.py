@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LockedError, StorageError
-from ..run_paths import run_lock_path, shard_locks_folder
+from ..run_folder import RunFolder
 from .atomic import storage_errors
 from .processes import is_alive
 
@@ -42,7 +42,7 @@ class RunLock:
 
     def share(self) -> None:
         """Lets workers hold the run too; exclusive launches stay refused. Raises LockedError."""
-        if not _try_lock(self._descriptor, fcntl.LOCK_SH, run_lock_path(self._folder)):
+        if not _try_lock(self._descriptor, fcntl.LOCK_SH, RunFolder(self._folder).lock):
             raise _in_use(self._folder)  # downgrading is not atomic: another process was faster
 
 
@@ -53,14 +53,14 @@ def run_lock(folder: Path, *, shared: bool = False) -> Iterator[RunLock]:
     Ingest and training hold it exclusively, workers share it. Never waits: raises LockedError
     (exit code 5) that names the holder, StorageError where files cannot be locked.
     """
-    with _lock_file(run_lock_path(folder), shared) as descriptor:
+    with _lock_file(RunFolder(folder).lock, shared) as descriptor:
         if descriptor is None:
             raise _in_use(folder)
         yield RunLock(folder, descriptor)
 
 
 def _in_use(folder: Path) -> LockedError:
-    holders = _holders(run_lock_path(folder))
+    holders = _holders(RunFolder(folder).lock)
     return LockedError(
         f"{folder} is in use by {'; '.join(map(_describe, holders)) or 'another process'}. Wait for"
         " it to end or stop it; the lock goes with the process, there is no file to delete."
@@ -70,14 +70,14 @@ def _in_use(folder: Path) -> LockedError:
 @contextlib.contextmanager
 def shard_lock(folder: Path, name: str) -> Iterator[bool]:
     """Tries to hold one shard of the run `folder`; False if another worker is making it."""
-    path = shard_locks_folder(folder) / f"{name}.lock"
+    path = RunFolder(folder).shard_locks / f"{name}.lock"
     with _lock_file(path, shared=False) as descriptor:
         yield descriptor is not None
 
 
 def remove_shard_locks(folder: Path) -> None:
     """Removes the lock files once every shard is finished: nothing is left to make."""
-    shutil.rmtree(shard_locks_folder(folder), ignore_errors=True)
+    shutil.rmtree(RunFolder(folder).shard_locks, ignore_errors=True)
 
 
 @contextlib.contextmanager

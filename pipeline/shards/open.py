@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ...manifests.published.mirror import MirroredStore, mirror_folder
+from ...manifests.published.mirror import MirroredStore
+from ...manifests.run_folder import RunFolder
 from ...manifests.storage.location import Place
 from ...manifests.storage.remote import open_remote
 from ...manifests.storage.retry import RetryPolicy
@@ -29,4 +30,4 @@ def open_shards(place: Place, run: Path) -> Store:
         return LocalStore(place)
     policy = RetryPolicy.from_environment()
     remote = open_remote(place, replace(policy, seconds=min(policy.seconds, _FIRST_LOOK)))
-    return MirroredStore(remote, mirror_folder(run))
+    return MirroredStore(remote, RunFolder(run).mirror)

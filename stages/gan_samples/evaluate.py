@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...manifests.errors import ConfigError, InputError
 from ...manifests.files.atomic import write_json
 from ...manifests.plan.random_streams import image_seed
+from ...manifests.run_folder import RunFolder
 from ...models.features.extractors import Extractor, FeaturesError, open_extractor
 from ...models.metrics.copying import MIN_IMAGES
 from ...models.metrics.distances import Reference, resampled_kernel
@@ -105,7 +106,7 @@ def evaluate_samples(
     results: list[_SetResult] = []
     try:
         target = _read_target(request.target, preparation)
-        cache = FeatureCache(run / ".scoremix" / "features")
+        cache = FeatureCache(RunFolder(run).feature_cache)
         baseline = _open_baseline(config, corpus, target, cache, seed, progress)
         for sample_set in sets:
             with open_samples(
@@ -113,14 +114,14 @@ def evaluate_samples(
                 preparation,
                 most=request.most,
                 seed=seed,
-                scratch=run / ".scoremix",
+                scratch=RunFolder(run).internal,
                 progress=progress,
             ) as samples:
                 results.append(_evaluate_set(samples, baseline))
         figures = _report(request, results, baseline)
     except FeaturesError as error:
         raise ConfigError(str(error)) from error
-    out = run / "report" / "generated"
+    out = RunFolder(run).generated
     best = (figures["best"] or {}).get("name", sets[0].name)
     shown = next(result for result in results if result.facts["name"] == best)
     draw_nearest_pairs(shown.pairs, out / f"{request.name}.png")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...manifests.extras import require
 from ...manifests.files.atomic import write_bytes
+from ...manifests.run_folder import RunFolder
 from ...manifests.storage.store import Store
 from ..common.units import format_bytes, format_duration
 from ..corpus.store import open_corpus
@@ -39,8 +40,8 @@ def write_report(run: Path, shards: Store) -> Path:
         VerifyError: metrics.json is damaged.
         StorageError: the file cannot be written.
     """
-    path = run / "report" / "index.html"
-    images = open_corpus(run / "corpus").images
+    path = RunFolder(run).report_page
+    images = open_corpus(RunFolder(run).corpus).images
     write_page(read_facts(run, shards), images, path)
     return path
 
@@ -53,7 +54,7 @@ def write_page(facts: RunFacts, training: NDArray[np.uint8], out: Path) -> None:
         StorageError: the file cannot be written.
     """
     values = {**_head(facts), **_distances(facts), **_network(facts), **_rest(facts)}
-    sheet = facts.run / "report" / "contact-sheet.png"
+    sheet = RunFolder(facts.run).contact_sheet
     values["sheet"] = pictures.file_uri(sheet) if sheet.exists() else None
     values["pairs"] = pictures.neighbours(facts, training)
     mixed = facts.augmented & (facts.folded >= MIXED_LAMBDA)
@@ -271,7 +272,7 @@ def write_comparison(runs: Sequence[RunFacts], out: Path) -> None:
         for key in sorted(set().union(*options))
         if len({str(values.get(key)) for values in options}) > 1
     }
-    sheets = [facts.run / "report" / "contact-sheet.png" for facts in runs]
+    sheets = [RunFolder(facts.run).contact_sheet for facts in runs]
     values = {
         "runs": [facts.run.name for facts in runs],
         "rows": rows,

@@ -14,6 +14,7 @@ from ...manifests.errors import ConfigError, VerifyError
 from ...manifests.files.atomic import read_parquet
 from ...manifests.published.index import INDEX, read_index
 from ...manifests.published.sums import SUMS
+from ...manifests.run_folder import RunFolder
 from ...manifests.shards.shard import NORMS
 from ...manifests.storage.store import Store
 from ..common.json_lines import read_json_lines
@@ -97,7 +98,7 @@ def read_facts(run: Path, shards: Store) -> RunFacts:
         inputs=_counts(corpus.sources),
         rejects=_rejects(corpus.sources),
         training=_training(run / "score-net" / "train.jsonl"),
-        cost=read_cost(run / ".scoremix" / "progress.jsonl"),
+        cost=read_cost(RunFolder(run).progress_log),
         digests={
             "plan": index["plan_digest"],
             "index": shards.sha256(INDEX),
