@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ...manifests.run_folder import RunFolder
 from ..gan_samples.sets import natural_order
 from ..gan_samples.summary import metric_table
 from . import charts, pictures
@@ -11,7 +12,7 @@ from . import charts, pictures
 
 def sections(run: Path) -> list[dict[str, Any]]:
     """What the page shows of every report/generated/NAME.json, in the order of their names."""
-    paths = (run / "report" / "generated").glob("*.json")
+    paths = RunFolder(run).generated.glob("*.json")
     parts = []
     for path in sorted(paths, key=lambda path: (natural_order(path.stem), path.stem)):
         report = json.loads(path.read_text())

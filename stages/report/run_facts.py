@@ -75,7 +75,7 @@ def read_facts(run: Path, shards: Store) -> RunFacts:
         ConfigError: the run has no evaluation yet, or no published shards.
         VerifyError: metrics.json is damaged, or of another version.
     """
-    metrics = run / "report" / "metrics.json"
+    metrics = RunFolder(run).metrics
     if not metrics.exists():
         raise ConfigError(
             f"{run} has no evaluation yet, and the report shows its results. Run"
@@ -86,7 +86,7 @@ def read_facts(run: Path, shards: Store) -> RunFacts:
             f"{shards} is not a finished corpus ({SUMS} is missing). Run"
             f" `scoremix-pipeline run {run / 'stages.yaml'}` first."
         )
-    corpus = open_corpus(run / "corpus")
+    corpus = open_corpus(RunFolder(run).corpus)
     index = read_index(shards)
     return RunFacts(
         run=run,
@@ -94,10 +94,10 @@ def read_facts(run: Path, shards: Store) -> RunFacts:
         metrics=_metrics(metrics),
         index=index,
         manifest=read_parquet(shards.read("manifest.parquet")),
-        config=(run / "stages.yaml").read_text(),
+        config=RunFolder(run).config.read_text(),
         inputs=_counts(corpus.sources),
         rejects=_rejects(corpus.sources),
-        training=_training(run / "score-net" / "train.jsonl"),
+        training=_training(RunFolder(run).training_log),
         cost=read_cost(RunFolder(run).progress_log),
         digests={
             "plan": index["plan_digest"],
