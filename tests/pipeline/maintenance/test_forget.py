@@ -367,7 +367,7 @@ def test_a_full_disk_takes_no_shard_away(
 
     names = {path.name for path in shards.iterdir()}
     with monkeypatch.context() as patched:
-        patched.setattr("scoremix.pipeline.maintenance.remove_samples.rewrite", full)
+        patched.setattr("scoremix.pipeline.maintenance.remove_samples.rewrite_shard", full)
         assert cli("forget", run, KEY, "--quiet") == 6
     assert {path.name for path in shards.iterdir()} == names - {"SHA256SUMS"}
     assert cli("forget", run, KEY, "--quiet") == 0 and cli("verify", shards, "--deep") == 0
