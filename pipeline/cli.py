@@ -142,13 +142,6 @@ def exit_code(command: Callable[[], Any]) -> int:
         what = f"{error.filename or 'a file'}: {error.strerror or error}{then}"
         click.echo(f"error: {what}", err=True)
         return StorageError.exit_code if storage else 1
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        click.echo(
-            f"error: a file of the run is damaged and cannot be read ({error}). Restore it, or"
-            " delete the folder of the stage that wrote it and run again.",
-            err=True,
-        )
-        return 1
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:

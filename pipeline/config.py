@@ -181,8 +181,8 @@ def _explain(error: ValidationError, where: str) -> str:
             hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}."
             lines.append(f"{place}: unknown key; {hint}")
         else:
-            told = problem["msg"].removeprefix("Value error, ").rstrip(".")
-            lines.append(f"{place}: {told}; found {problem['input']!r}.")
+            message = problem["msg"].removeprefix("Value error, ").rstrip(".")
+            lines.append(f"{place}: {message}; found {problem['input']!r}.")
     return f"{where} has {len(lines)} problem(s):\n  " + "\n  ".join(lines)
 
 

@@ -70,12 +70,12 @@ def estimate(job: Job) -> str:
         f" {format_bytes(images * per_image)} in {job.shards}",
         f"run folder:    about {format_bytes(_run_bytes(config, found))} in {folder}",
     ]
-    told = {name: f"about {format_duration(value)}" for name, value in seconds.items()}
+    texts = {name: f"about {format_duration(value)}" for name, value in seconds.items()}
     if "train" in seconds:
         left, note = _share_of_training(config, job.files, ledger, found)
         seconds["train"] *= left
-        told["train"] = f"about {format_duration(seconds['train'])} ({note})" if left else note
-    lines += [f"{name + ':':<15}{text}" for name, text in told.items()]
+        texts["train"] = f"about {format_duration(seconds['train'])} ({note})" if left else note
+    lines += [f"{name + ':':<15}{text}" for name, text in texts.items()]
     total = format_duration(sum(seconds.values()))
     lines.append(f"total:         about {total} on this machine ({device}), evaluation included")
     return "\n".join(lines)

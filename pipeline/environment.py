@@ -39,10 +39,10 @@ def check_environment(ledger: Ledger, device: str, accepted: bool) -> None:
     decides = [*_DECIDES, "isal"] if recipe.get("encoder") == "isal" else _DECIDES
     differs = [name for name in decides if planned.get(name) != found.get(name)]
     if differs:
-        told = "; ".join(f"{name} {planned.get(name)} -> {found.get(name)}" for name in differs)
+        changes = "; ".join(f"{name} {planned.get(name)} -> {found.get(name)}" for name in differs)
         raise ConfigError(
-            f"The plan was made in another environment ({told}). Shards made here would differ in"
-            " their last bits from those made there: pixels within a grey level, files by their"
+            f"The plan was made in another environment ({changes}). Shards made here would differ"
+            " in their last bits from those made there: pixels within a grey level, files by their"
             " hashes. Use the plan's environment, or add --accept-environment: every shard's"
             " marker then says where it was made."
         )

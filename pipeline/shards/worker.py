@@ -37,7 +37,7 @@ class ShardWorker:
     def lock_missing_shards(self, advance: Advance, *, wait: bool) -> Iterator[ShardTask]:
         """Yields shard after shard with its lock held; the caller makes it before the next.
 
-        advance: also told of shards that others finish meanwhile, in images.
+        advance: called for shards that others finish meanwhile, too, with their images.
         wait: until every shard is finished, and takes over from makers that die; else shards that
         others are making are left to them.
 

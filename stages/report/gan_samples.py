@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ...manifests.errors import VerifyError
 from ...manifests.run_folder import RunFolder
 from ..gan_samples.sets import natural_order
 from ..gan_samples.summary import metric_table
@@ -15,7 +16,7 @@ def sections(run: Path) -> list[dict[str, Any]]:
     paths = RunFolder(run).generated.glob("*.json")
     parts = []
     for path in sorted(paths, key=lambda path: (natural_order(path.stem), path.stem)):
-        report = json.loads(path.read_text())
+        report = _read(path)
         sheet = path.with_suffix(".png")
         shown = (report["best"] or {}).get("name", report["sets"][0]["name"])
         nearest = next(one["nearest"] for one in report["sets"] if one["name"] == shown)
@@ -33,3 +34,14 @@ def sections(run: Path) -> list[dict[str, Any]]:
             }
         )
     return parts
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Raises VerifyError where the file is damaged."""
+    try:
+        report: dict[str, Any] = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise VerifyError(
+            f"{path} is damaged ({error}). Delete it, or evaluate these samples again."
+        ) from error
+    return report

@@ -15,7 +15,7 @@ from ...manifests.files.atomic import read_parquet
 from ...manifests.published.index import INDEX, read_index
 from ...manifests.published.sums import SUMS
 from ...manifests.run_folder import RunFolder
-from ...manifests.shards.shard import NORMS
+from ...manifests.shards.shard import NORMS, read_marker
 from ...manifests.storage.store import Store
 from ..common.json_lines import read_json_lines
 from ..corpus.store import open_corpus
@@ -189,6 +189,8 @@ def _stage_of_note(line: dict[str, Any]) -> str | None:
 def _environments(shards: Store, index: dict[str, Any]) -> list[str]:
     environments = set()
     for entry in index["shardlist"]:
-        marker = json.loads(shards.read(entry["url"].replace(".tar", ".json")))
-        environments.add(", ".join(f"{k} {v}" for k, v in sorted(marker["environment"].items())))
+        marker = read_marker(shards, entry["url"].removesuffix(".tar"))
+        if marker is not None:  # else it is damaged or gone, which is for `verify` to name
+            used = sorted(marker.environment.items())
+            environments.add(", ".join(f"{name} {version}" for name, version in used))
     return sorted(environments)
