@@ -93,7 +93,7 @@ def _open_local(spec: SourceSpec, key: str, stack: contextlib.ExitStack) -> Sour
             f" sets ({', '.join(bundled.BUNDLED)})."
         )
     if os.path.isdir(paths[0]) and len(paths) == 1:
-        return _open_folder(Path(source).resolve(), spec, stack)
+        return _open_folder(Path(paths[0]).resolve(), spec, stack)
     return _open_files([source_file(path) for path in paths], spec, key, stack)
 
 

@@ -338,6 +338,11 @@ def test_splits_of_a_hugging_face_repository_are_refused_together(tmp_path: Path
     assert len(take(tmp_path, f"{root}/data/train*").images) == 4
 
 
+def test_a_pattern_may_name_one_folder(tmp_path: Path) -> None:
+    as_stylegan_folder(tmp_path)
+    assert len(take(tmp_path, str(tmp_path / "unpack*")).images) == COUNT
+
+
 def test_joined_tars_are_refused(tmp_path: Path) -> None:
     one = plain_tar(tmp_path / "one.tar", [f"{i}.png" for i in range(COUNT)]).read_bytes()
     (tmp_path / "both.tar").write_bytes(one + one)
