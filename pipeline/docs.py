@@ -12,7 +12,7 @@ import click
 from ..manifests.trainers.requirements import trainer_names
 from ..manifests.trainers.spec import TrainerSpec
 from ..manifests.trainers.table import TRAINERS
-from ..stages.check.docs import text as check_text
+from ..stages.check.docs import check_text as check_text
 from .cli import commands
 from .config import Config
 

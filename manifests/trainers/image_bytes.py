@@ -1,4 +1,4 @@
-"""An image's bytes, out of its shard: one seek, hash verified. And the one re-encoding there is."""
+"""Reads an image's bytes out of its shard and verifies their hash; re-encodes gray as RGB."""
 
 import hashlib
 import io
@@ -38,8 +38,7 @@ class ShardImages:
             ) from error
         if hashlib.sha256(data).hexdigest() != image.sha256:
             raise VerifyError(
-                f"Image {key} in {tar} is damaged: its bytes are not "
-                "those that the manifest promises. "
+                f"Image {key} in {tar} is damaged: its sha256 is not that of the manifest. "
                 f"`scoremix-pipeline verify {self.shards}` names everything that is wrong."
             )
         return data

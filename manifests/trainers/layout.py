@@ -1,6 +1,6 @@
-"""What a trainer's folder holds, as data: which file comes from which bytes of which shard.
+"""Lists the files of a trainer's layout: which file comes from which bytes of which shard.
 
-A pure description. `export` writes a listing to disk (or into a zip), `mount` serves the same one
+This is data only. `export` writes a listing to disk (or into a zip), `mount` serves the same one
 without writing; HDF5 and LMDB are made from the same rows. Nothing here opens a tar.
 
     listing = read_layout(shards, Layout("imagefolder", ratio=3))
@@ -32,7 +32,7 @@ from ..published.sums import SUMS
 from .spec import TARGETS, Target
 
 LABELS = "dataset.json"  # of the stylegan target, at its root
-SIDES = ("trainA", "trainB")
+UNPAIRED_FOLDERS = ("trainA", "trainB")
 UNCLASSED = "images"  # the one class folder of a corpus without classes
 
 _COLUMNS = ("key", "round", "shard", "offset", "size", "sha256", "class_id", "soft_label")
@@ -42,7 +42,7 @@ _SLUG = 40  # characters of a class name that a folder keeps
 
 @dataclass(frozen=True)
 class Layout:
-    """What is asked for; the same options on the same shards give the same listing."""
+    """The options of a layout; equal options on equal shards give equal listings."""
 
     target: Target
     ratio: int | None = None  # rounds 0..ratio; None: all there are
@@ -162,7 +162,7 @@ class ExportListing:
         if layout.target == "stylegan":
             return lambda row: f"{row.round:03d}/"
         if layout.target == "unpaired":
-            places = dict(zip(_domains(layout, self.classes), SIDES, strict=True))
+            places = dict(zip(_domains(layout, self.classes), UNPAIRED_FOLDERS, strict=True))
         else:
             ids = range(len(self.classes)) if self.labels == "hard" else (-1,)
             split = f"{layout.split}/" if layout.split else ""

@@ -1,4 +1,4 @@
-"""scoremix-pipeline check: says before the training what would end it."""
+"""The command `check`: says before a training what would end it."""
 
 import json
 from pathlib import Path
@@ -46,16 +46,16 @@ def check(path: Path, reader: str | None, as_json: bool, quiet: bool) -> None:
     from ...stages.check.report import shell_name
     from ..progress import ProgressReporter
 
-    verdicts = check_corpus(path, reader, ProgressReporter(quiet))
-    readable = any(one.readable for one in verdicts)
+    results = check_corpus(path, reader, ProgressReporter(quiet))
+    readable = any(one.readable for one in results)
     if as_json:
         report = {"path": shell_name(path), "for": reader, "readable": readable}
-        listed = {"verdicts": [one.as_json() for one in verdicts]}
+        listed = {"verdicts": [one.as_json() for one in results]}
         click.echo(json.dumps(report | listed, indent=2))
     elif reader is None:
-        click.echo(_overview(verdicts))
+        click.echo(_overview(results))
     else:
-        click.echo("\n".join(_in_full(one) for one in verdicts))
+        click.echo("\n".join(_full_text(one) for one in results))
     if not readable:
         who = reader or "any trainer that is known here"
         where = "are listed above" if reader or as_json else "come with --for, as in --for stylegan"
@@ -65,24 +65,24 @@ def check(path: Path, reader: str | None, as_json: bool, quiet: bool) -> None:
         )
 
 
-def _in_full(verdict: "CheckResult") -> str:
+def _full_text(result: "CheckResult") -> str:
     """One verdict in full: findings, facts, options."""
     from ...stages.check.report import facts_line
 
-    lines = [str(one) for one in verdict.findings]
-    if verdict.readable:
-        lines.append(f"{verdict.name} reads it: {facts_line(verdict.facts)}")
-        lines += [f"remember: {line}" for line in verdict.remember]
+    lines = [str(one) for one in result.findings]
+    if result.readable:
+        lines.append(f"{result.name} reads it: {facts_line(result.facts)}")
+        lines += [f"remember: {line}" for line in result.remember]
     return "\n".join(lines)
 
 
-def _overview(verdicts: list["CheckResult"]) -> str:
+def _overview(results: list["CheckResult"]) -> str:
     """A small table: for each target who reads it, and who does not and why; then the facts."""
     from ...stages.check.report import facts_line
 
     lines = []
-    for target in dict.fromkeys(one.target for one in verdicts):
-        mine = [one for one in verdicts if one.target == target]
+    for target in dict.fromkeys(one.target for one in results):
+        mine = [one for one in results if one.target == target]
         yes = ", ".join(_with_warnings(one) for one in mine if one.readable) or "nobody"
         lines.append(f"{target + ':':<13}read by {yes}")
         no: dict[str, list[str]] = {}
@@ -90,19 +90,19 @@ def _overview(verdicts: list["CheckResult"]) -> str:
             if not one.readable:
                 no.setdefault(_first_reason(one), []).append(one.name)
         lines += [f"{'':<13}not by {', '.join(names)}: {reason}" for reason, names in no.items()]
-    good = [one.facts for one in verdicts if one.readable]
+    good = [one.facts for one in results if one.readable]
     known = next((facts for facts in good if facts.get("classes")), good[0] if good else {})
     return "\n".join([*lines, facts_line(known)] if known else lines)
 
 
-def _with_warnings(verdict: "CheckResult") -> str:
-    count = len(verdict.findings)
-    return verdict.name + (f" ({count} warning{'s' if count > 1 else ''})" if count else "")
+def _with_warnings(result: "CheckResult") -> str:
+    count = len(result.findings)
+    return result.name + (f" ({count} warning{'s' if count > 1 else ''})" if count else "")
 
 
-def _first_reason(verdict: "CheckResult") -> str:
-    finding = verdict.findings[0]
+def _first_reason(result: "CheckResult") -> str:
+    finding = result.findings[0]
     more = f" and {finding.count - 1:,} more" if finding.count > 1 else ""
-    errors = sum(one.severity == "error" for one in verdict.findings) - 1
+    errors = sum(one.severity == "error" for one in result.findings) - 1
     others = f" and {errors} other error{'s' if errors > 1 else ''}" if errors else ""
     return f"{finding.rule} ({finding.files[0][0]}{more}){others}"

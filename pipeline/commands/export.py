@@ -48,7 +48,7 @@ def _print_result(done: "Exported") -> None:
     """What is there now, and what to do with it."""
     from ...stages.common.units import format_bytes
 
-    if not done.made:
+    if not done.written:
         click.echo(f"Nothing to do: {done.out} is this export already.")
     click.echo(
         f"{done.out}: {describe_listing(done.listing)}; {done.files:,} files,"

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @click.command("mount")
 @click.argument("shards", type=PLACE)
-@click.argument("place", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("mountpoint", metavar="DIR", type=click.Path(path_type=Path))
 @layout_options(("stylegan", "imagefolder", "unpaired"))
-def mount(shards: Place, place: Path, domains: str | None, **options: Any) -> None:
+def mount(shards: Place, mountpoint: Path, domains: str | None, **options: Any) -> None:
     """Show SHARDS at DIR as the files that `export` would write, without a copy (Linux, FUSE).
 
     DIR is an empty folder, or none yet. Serves until control-C, SIGTERM or an unmount from
@@ -32,12 +32,14 @@ def mount(shards: Place, place: Path, domains: str | None, **options: Any) -> No
     config = MountConfig(**options, domains=parse_domains(domains))
     folder = find_local_shards(shards)
     with stop_on_signal(signal.SIGHUP, patient=True) as stopping:
-        serve(folder, place, config, ready=_print_result, stopping=stopping)
-    click.echo(f"{place} is unmounted.", err=True)
+        serve(folder, mountpoint, config, ready=_print_result, stopping=stopping)
+    click.echo(f"{mountpoint} is unmounted.", err=True)
 
 
 def _print_result(done: "Mounted") -> None:
     """What can be read now, what to do with it, and how to end it."""
-    click.echo(f"{done.place}: {describe_listing(done.listing)}; {done.files:,} files, read-only")
+    click.echo(
+        f"{done.mountpoint}: {describe_listing(done.listing)}; {done.files:,} files, read-only"
+    )
     print_commands(done.commands)
     click.echo(f"Serving. To unmount: control-C here, or from elsewhere\n  {done.unmount}")

@@ -1,13 +1,11 @@
-"""check: can this trainer read this corpus to the end? A verdict before the night is lost.
+"""check: says whether a trainer can read a corpus to its end, before it trains.
 
-judge        the one public function: path, target or trainer -> Report
-findings     what is wrong, grouped; reports; names that are safe to print
-rules        the table of rules: severity, what happens in the trainer, the remedy
-listing      what files a folder or a zip has
-facts        one image file: size, mode, is it whole
-images       rules over all images of a corpus
-stylegan     a folder or zip, and its dataset.json (labels)
-imagefolder  <split>/<class>/image          unpaired  trainA/ and trainB/
-hdf5_file    imgs and labels                lmdb_file  {side}-{index:05d} and length
-document     docs/check.md, made from the tables
+check        check_corpus, the one public function: a path and a target or trainer -> results
+file_index   which files a folder or a zip has
+image_facts  what one image file is: size, mode, whether it is whole
+images       rules over all images of a corpus       labels  rules over dataset.json
+readers/     one module a target: stylegan, imagefolder, unpaired, hdf5, lmdb
+rule, rules  the rules: severity, what the trainer does, the remedy (image_rules, layout_rules)
+report       findings, grouped by rule; names that are safe to print
+docs         docs/check.md, made from the rules and the table of trainers
 """

@@ -1,4 +1,4 @@
-"""judge: can the trainers read what is at a path? Every image is decoded once, for all of them."""
+"""Checks whether trainers can read a corpus; decodes every image once, for all of them."""
 
 import re
 import zipfile
@@ -13,58 +13,58 @@ from ...manifests.trainers.requirements import network_side, specs_of
 from ...manifests.trainers.spec import Target, TrainerSpec
 from ..common.progress import Progress
 from .file_index import FileIndex, open_index
-from .image_facts import ImageFacts, survey
-from .readers.hdf5 import MAGIC, judge_hdf5, read_hdf5
-from .readers.imagefolder import judge_imagefolder
-from .readers.lmdb import DATA, judge_lmdb, read_lmdb
-from .readers.stylegan import judge_stylegan
-from .readers.unpaired import judge_unpaired
+from .image_facts import ImageFacts, read_image_facts
+from .readers.hdf5 import MAGIC, check_hdf5, read_hdf5
+from .readers.imagefolder import check_imagefolder
+from .readers.lmdb import DATA, check_lmdb, read_lmdb
+from .readers.stylegan import check_stylegan
+from .readers.unpaired import check_unpaired
 from .report import CheckFindings, CheckResult, shell_name
 
 _HDF5_ENDINGS = (".hdf5", ".h5", ".hdf")
 _READERS = {
-    "stylegan": judge_stylegan,
-    "imagefolder": judge_imagefolder,
-    "unpaired": judge_unpaired,
+    "stylegan": check_stylegan,
+    "imagefolder": check_imagefolder,
+    "unpaired": check_unpaired,
 }
 
 
 @dataclass(frozen=True)
 class CorpusPath:
-    """What lies at the path: a folder or zip of files, or a database."""
+    """What is at the path: a folder or zip of files, or a database."""
 
     path: Path
     kind: str  # folder | zip | hdf5 | lmdb
     data: Path  # the file to open: of a folder with one HDF5 file in it, that file
 
 
-def check_corpus(path: Path, wanted: str | None, progress: Progress) -> list[CheckResult]:
-    """A verdict for the target or trainer `wanted`, or for all that might read `path`.
+def check_corpus(path: Path, reader: str | None, progress: Progress) -> list[CheckResult]:
+    """Checks `path` for the target or trainer `reader`, or for every trainer that might read it.
 
-    A trainer that reads two targets is judged by the one that the path is.
+    Of a trainer that reads two targets, the one that fits the path is checked.
 
     Raises:
-        ConfigError: no such path, a kind that cannot be told, a package that is missing.
+        ConfigError: no such path, an unknown kind of file, a package that is missing.
     """
-    place = find_place(path, wanted)
-    specs = list(_fitting(place, wanted))
+    corpus = find_corpus(path, reader)
+    specs = list(_specs_to_check(corpus, reader))
     if not specs:
-        return [_wrong_kind(place, spec) for spec in specs_of(wanted)[:1]]
-    if place.kind in ("hdf5", "lmdb"):
-        return _judge_database(place, specs, progress)
+        return [_wrong_kind(corpus, spec) for spec in specs_of(reader)[:1]]
+    if corpus.kind in ("hdf5", "lmdb"):
+        return _check_database(corpus, specs, progress)
     try:
-        with open_index(place.path) as listing:
-            facts = survey(listing, progress)
-            return [_judge_files(listing, facts, spec) for spec in specs]
+        with open_index(corpus.path) as index:
+            facts = read_image_facts(index, progress)
+            return [_check_files(index, facts, spec) for spec in specs]
     except (zipfile.BadZipFile, OSError) as error:
         rule = "damaged-zip" if isinstance(error, zipfile.BadZipFile) else "unreadable"
-        return [_failed(place, spec, rule, str(error)) for spec in specs]
+        return [_single_finding(corpus, spec, rule, str(error)) for spec in specs]
 
 
-def find_place(path: Path, wanted: str | None) -> CorpusPath:
-    """What lies at `path`, told by content. Raises ConfigError if there is nothing, or no kind."""
+def find_corpus(path: Path, reader: str | None) -> CorpusPath:
+    """The corpus at `path`, its kind found by content. Raises ConfigError where there is none."""
     try:
-        return _found(path, wanted)
+        return _corpus_at(path, reader)
     except OSError as error:
         raise ConfigError(
             f"{shell_name(path)} cannot be opened: {error.strerror}. Give yourself the right to"
@@ -72,7 +72,7 @@ def find_place(path: Path, wanted: str | None) -> CorpusPath:
         ) from error
 
 
-def _found(path: Path, wanted: str | None) -> CorpusPath:
+def _corpus_at(path: Path, reader: str | None) -> CorpusPath:
     shown = shell_name(path)
     if not path.exists():
         parent = next((one for one in path.absolute().parents if one.is_dir()), Path("/"))
@@ -81,7 +81,7 @@ def _found(path: Path, wanted: str | None) -> CorpusPath:
             " Correct the path."
         )
     if path.is_dir():
-        return _folder(path, wanted)
+        return _corpus_in_folder(path, reader)
     if not path.is_file():
         raise ConfigError(f"{shown} is neither a file nor a folder. Name a corpus.")
     with open(path, "rb") as file:
@@ -93,19 +93,19 @@ def _found(path: Path, wanted: str | None) -> CorpusPath:
     if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
         return CorpusPath(path, "zip", path)
     raise ConfigError(
-        f"{shown} is no corpus whose kind can be told: it begins with {begin!r}. Name a folder, a"
+        f"{shown} is of no known kind of corpus: it begins with {begin!r}. Name a folder, a"
         " .zip, an HDF5 file or a folder with data.mdb; a .tar is exported or unpacked first."
     )
 
 
-def _folder(path: Path, wanted: str | None) -> CorpusPath:
-    if (path / DATA).is_file() or wanted == "lmdb":
+def _corpus_in_folder(path: Path, reader: str | None) -> CorpusPath:
+    if (path / DATA).is_file() or reader == "lmdb":
         return CorpusPath(path, "lmdb", path)
     files = sorted(one for one in path.iterdir() if one.suffix.lower() in _HDF5_ENDINGS)
-    targets = {spec.target for spec in specs_of(wanted)} if wanted else set()
-    # The trainers of HDF5 files are given the folder; another folder may hold one by the way.
+    targets = {spec.target for spec in specs_of(reader)} if reader else set()
+    # Trainers of HDF5 files are given the folder; other folders may contain an HDF5 file by chance.
     if files and (targets == {"hdf5"} or ("hdf5" in targets and not _has_folders(path))):
-        named = _named_as_wanted(files, wanted)
+        named = _file_by_pattern(files, reader)
         return CorpusPath(path, "hdf5", named)
     return CorpusPath(path, "folder", path)
 
@@ -114,8 +114,8 @@ def _has_folders(path: Path) -> bool:
     return any(one.is_dir() for one in path.iterdir())
 
 
-def _named_as_wanted(files: list[Path], wanted: str | None) -> Path:
-    for spec in specs_of(wanted or "hdf5"):
+def _file_by_pattern(files: list[Path], reader: str | None) -> Path:
+    for spec in specs_of(reader or "hdf5"):
         pattern = spec.file_pattern.format(resolution=r"\d+")
         for file in files:
             if pattern and re.fullmatch(pattern, file.name):
@@ -123,18 +123,18 @@ def _named_as_wanted(files: list[Path], wanted: str | None) -> Path:
     return files[0]
 
 
-def _fitting(place: CorpusPath, wanted: str | None) -> Iterator[TrainerSpec]:
-    """The rows to judge: of those wanted the ones that can open such a place."""
+def _specs_to_check(corpus: CorpusPath, reader: str | None) -> Iterator[TrainerSpec]:
+    """The rows of `reader`, or of all trainers, that can open such a corpus."""
     possible: dict[str, tuple[Target, ...]] = {
         "folder": ("stylegan", "imagefolder", "unpaired"),
         "zip": ("stylegan",),
         "hdf5": ("hdf5",),
         "lmdb": ("lmdb",),
     }
-    for spec in specs_of(wanted):
-        if spec.target not in possible[place.kind]:
+    for spec in specs_of(reader):
+        if spec.target not in possible[corpus.kind]:
             continue
-        if wanted is None and spec.target == "unpaired" and not _has_sides(place.path):
+        if reader is None and spec.target == "unpaired" and not _has_sides(corpus.path):
             continue
         yield spec
 
@@ -143,39 +143,37 @@ def _has_sides(path: Path) -> bool:
     return any((path / side).is_dir() for side in ("trainA", "trainB"))
 
 
-def _judge_files(
-    listing: FileIndex, facts: dict[str, ImageFacts], spec: TrainerSpec
-) -> CheckResult:
-    findings = CheckFindings(listing.path)
-    for name, reason in listing.unreadable:
+def _check_files(index: FileIndex, facts: dict[str, ImageFacts], spec: TrainerSpec) -> CheckResult:
+    findings = CheckFindings(index.path)
+    for name, reason in index.unreadable:
         findings.add("unreadable", f"{name}/", reason)
-    known = _READERS[spec.target](listing, facts, spec, findings)
-    return _verdict(listing.path, spec, findings, known)
+    known = _READERS[spec.target](index, facts, spec, findings)
+    return _result(index.path, spec, findings, known)
 
 
-def _judge_database(
-    place: CorpusPath, specs: list[TrainerSpec], progress: Progress
+def _check_database(
+    corpus: CorpusPath, specs: list[TrainerSpec], progress: Progress
 ) -> list[CheckResult]:
-    """HDF5 and LMDB: read once, judged for each reader."""
+    """Reads an HDF5 or LMDB file once and checks it for each reader."""
     known: Callable[[TrainerSpec, CheckFindings], dict[str, Any]]
-    if place.kind == "hdf5":
-        file = read_hdf5(place.data, progress)
-        known = partial(judge_hdf5, file)
+    if corpus.kind == "hdf5":
+        file = read_hdf5(corpus.data, progress)
+        known = partial(check_hdf5, file)
     else:
-        database = read_lmdb(place.data, progress)
-        known = partial(judge_lmdb, database)
-    verdicts = []
+        database = read_lmdb(corpus.data, progress)
+        known = partial(check_lmdb, database)
+    results = []
     for spec in specs:
-        findings = CheckFindings(place.path)
+        findings = CheckFindings(corpus.path)
         facts = known(spec, findings)
-        if spec.path_word and spec.path_word not in str(place.path.absolute()):
+        if spec.path_word and spec.path_word not in str(corpus.path.absolute()):
             found = f"`{spec.path_word}` is not in the path, so it is read as a folder of images"
-            findings.add("wrong-kind", place.path.name, found)
-        verdicts.append(_verdict(place.path, spec, findings, facts))
-    return verdicts
+            findings.add("wrong-kind", corpus.path.name, found)
+        results.append(_result(corpus.path, spec, findings, facts))
+    return results
 
 
-def _verdict(
+def _result(
     path: Path, spec: TrainerSpec, findings: CheckFindings, known: dict[str, Any]
 ) -> CheckResult:
     options = [] if findings.errors else _options(path, spec, known)
@@ -183,7 +181,7 @@ def _verdict(
 
 
 def _options(path: Path, spec: TrainerSpec, known: dict[str, Any]) -> list[str]:
-    """The exact options to remember, for a corpus that can be read."""
+    """The options that are easily forgotten, filled in for a corpus that can be read."""
     lines = list(spec.remember)
     if spec.target == "stylegan" and known.get("labels") in (None, "none"):
         lines = ["no labels: leave --cond out"]
@@ -204,18 +202,18 @@ def _options(path: Path, spec: TrainerSpec, known: dict[str, Any]) -> list[str]:
     return [line.format(**values) for line in lines]
 
 
-def _wrong_kind(place: CorpusPath, spec: TrainerSpec) -> CheckResult:
-    found = f"a {place.kind}; {spec.trainer or spec.target} reads {_opens(spec.target)}"
-    return _failed(place, spec, "wrong-kind", found)
+def _wrong_kind(corpus: CorpusPath, spec: TrainerSpec) -> CheckResult:
+    found = f"a {corpus.kind}; {spec.trainer or spec.target} reads {_what_it_opens(spec.target)}"
+    return _single_finding(corpus, spec, "wrong-kind", found)
 
 
-def _failed(place: CorpusPath, spec: TrainerSpec, rule: str, found: str) -> CheckResult:
-    findings = CheckFindings(place.path)
-    findings.add(rule, place.path.name or ".", found)
+def _single_finding(corpus: CorpusPath, spec: TrainerSpec, rule: str, found: str) -> CheckResult:
+    findings = CheckFindings(corpus.path)
+    findings.add(rule, corpus.path.name or ".", found)
     return CheckResult(spec.trainer, spec.target, findings.sorted(), {}, [])
 
 
-def _opens(target: Target) -> str:
+def _what_it_opens(target: Target) -> str:
     return {
         "stylegan": "a folder or a .zip",
         "imagefolder": "a folder",

@@ -1,4 +1,4 @@
-"""docs/check.md, made from the tables of rules and specs."""
+"""Makes docs/check.md from the rules and the table of trainers."""
 
 from ...manifests.trainers.spec import TrainerSpec
 from ...manifests.trainers.table import PLAIN, TRAINERS
@@ -19,15 +19,15 @@ to its end; nothing is written, extracted or executed. A finding names the first
 many there are, what the trainer would do, and the remedy; `--json` gives the same. It ends with 0
 if the trainer can read the corpus, 3 if it cannot, 2 if there is nothing that can be judged.
 
-An **error**: the trainer crashes, or trains on something else than the corpus without a word. A
-**warning**: it works, but. Where a trainer's source leaves a case open it is a warning.
+An **error**: the trainer crashes, or silently trains on something else than the corpus. A
+**warning**: it works, with a drawback. Where a trainer's source leaves a case open: a warning.
 
 A damaged HDF5 or LMDB is found by reading it with their own libraries; an LMDB first in a process
-of its own, because LMDB trusts the file and a damaged one ends whoever reads it.
+of its own, because LMDB trusts the file, and a damaged one ends the process that reads it.
 """
 
 
-def text() -> str:
+def check_text() -> str:
     """The whole document."""
     parts = [_HEAD, "## The rules\n"]
     for title, rules in SECTIONS.items():
@@ -41,7 +41,7 @@ def text() -> str:
     parts.append("## What trainers ask for\n\n| `--for` | target | asks for |\n|---|---|---|")
     for spec in (*PLAIN.values(), *TRAINERS):
         name = spec.trainer or spec.target
-        parts.append(f"| `{name}` | {spec.target} | {_cell(asks(spec))} |")
+        parts.append(f"| `{name}` | {spec.target} | {_cell(requirements_text(spec))} |")
     return "\n".join(parts) + "\n"
 
 
@@ -49,7 +49,7 @@ def _cell(value: str) -> str:
     return value.replace("{path}", "PATH").replace("|", "\\|")
 
 
-def asks(spec: TrainerSpec) -> str:
+def requirements_text(spec: TrainerSpec) -> str:
     """What a row of the table of trainers asks of a corpus, in words."""
     words = [
         f"modes {' and '.join(spec.modes)}" if spec.modes else "",

@@ -1,7 +1,7 @@
-"""facts: what one image file is, found by decoding it whole.
+"""Decodes image files whole and records what each is: size, mode, format, damage.
 
-The format is found by content. Formats are those that Pillow decodes in this process: a trainer
-that meets an .eps or a .pdf starts other programs or fails, so those count as no image.
+The format is found by content. Only formats that Pillow decodes in this process count: for an .eps
+or a .pdf it would start other programs.
 """
 
 import io
@@ -19,7 +19,7 @@ from .file_index import FileIndex
 
 MAX_PIXELS = 100_000_000  # width x height; no trainer takes an image of 10,000 x 10,000
 _FORMATS = "AVIF BMP DDS GIF ICO JPEG JPEG2000 MPO PNG PPM QOI SGI TIFF WEBP XBM XPM".split()
-_BY_ENDING = {".tga": "TGA", ".pcx": "PCX"}  # hardly told from garbage by their content
+_BY_ENDING = {".tga": "TGA", ".pcx": "PCX"}  # their content has no magic number
 _THREADS = 8
 _BIT_DEPTH = 24  # of a PNG: signature 8, length 4, "IHDR" 4, width 4, height 4
 _ORIENTATION_TAG = 0x0112
@@ -59,7 +59,7 @@ def ending(name: str) -> str:
     return base[dot:] if dot >= 0 else ""
 
 
-def claims_image(name: str, facts: dict[str, ImageFacts]) -> bool:
+def is_meant_as_image(name: str, facts: dict[str, ImageFacts]) -> bool:
     """Whether a file is meant as an image: it is one, or has the name of one that is not decoded.
 
     Photos in HEIC are that, where Pillow has no plugin for them.
@@ -70,10 +70,10 @@ def claims_image(name: str, facts: dict[str, ImageFacts]) -> bool:
     return found.problem != "not-an-image" or ending(name).lower() in EXTENSIONS
 
 
-def survey(listing: FileIndex, progress: Progress) -> dict[str, ImageFacts]:
+def read_image_facts(index: FileIndex, progress: Progress) -> dict[str, ImageFacts]:
     """Decodes every member that is named like an image; name -> facts, equal facts shared."""
     endings = pillow_endings() | EXTENSIONS
-    images = [one for one in listing.members if ending(one.name).lower() in endings]
+    images = [one for one in index.members if ending(one.name).lower() in endings]
     found = decode_all(((one.name, one) for one in images), len(images), progress)
     return dict(found)
 
@@ -88,12 +88,12 @@ def decode_all(
         DecodePool(_THREADS) as pool,
         progress.task("check", total, "images") as advance,
     ):
-        for name, facts in pool.map(_look, items):
+        for name, facts in pool.map(_decode_input, items):
             advance(1)
             yield name, shared.setdefault(facts, facts)
 
 
-def _look(item: tuple[str, Input]) -> tuple[str, ImageFacts]:
+def _decode_input(item: tuple[str, Input]) -> tuple[str, ImageFacts]:
     name, image = item
     try:
         if image.refused:

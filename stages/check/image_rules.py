@@ -1,4 +1,4 @@
-"""Rules about images and archives, and about the labels of the stylegan target."""
+"""Literal rules about images and archives, and about the labels of the stylegan target."""
 
 from .rule import ALL, RESIZE, Rule, error, warning
 
@@ -59,7 +59,7 @@ ANY: dict[str, Rule] = {
     "sixteen-bit": error(
         "has 16 or more bits a channel",
         ALL,
-        "AssertionError in mid-training, or clips nearly all values to white without a word",
+        "AssertionError in mid-training, or silently clips nearly all values to white",
         "Save as 8 bit, scaled and not clipped: `mogrify -depth 8 FILES`;"
         " `scoremix-pipeline augment` scales by itself.",
     ),
@@ -99,7 +99,7 @@ STYLEGAN: dict[str, Rule] = {
     "duplicate-members": error(
         "is in the archive more than once under one name",
         "stylegan",
-        "reads the last one and never the others, without a word",
+        "silently reads the last one and never the others",
         "Make the zip again from a folder; `zip -r` on top of an old file adds to it.",
     ),
     "mixed-sizes": error(
@@ -217,13 +217,13 @@ LABELS: dict[str, Rule] = {
     "label-twice": error(
         "has two different labels",
         "stylegan",
-        "takes the last one without a word",
+        "silently takes the last one",
         "Keep one pair for each image.",
     ),
     "label-scalar-float": error(
         "has a label that is a number with a point",
         "stylegan",
-        "cuts it down to a class without a word: 0.7 becomes class 0",
+        "silently truncates it to a class: 0.7 becomes class 0",
         "Classes are whole numbers. Soft labels are lists: [0.3, 0.7].",
     ),
     "label-type": error(

@@ -1,4 +1,4 @@
-"""Rules over the images that one trainer takes."""
+"""Checks the images that one trainer would read: size, mode, depth, names."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,26 +15,26 @@ _CLIPPED = ("I", "F")  # modes that Pillow's convert("RGB") clips
 _HIDDEN_ALPHA = ("LA", "RGBA", "PA", "La", "RGBa")
 
 
-def judge_images(
+def check_images(
     images: Sequence[Image], spec: TrainerSpec, findings: CheckFindings
 ) -> dict[str, Any]:
     """Adds what is wrong with the images; returns facts: images, size, side, mode, format."""
-    sound = [image for image in images if not _problem(image, findings)]
-    # Equal facts are one object (see facts): the rules are asked once for each.
+    sound = [image for image in images if not _is_broken(image, findings)]
+    # Equal facts are one object (see image_facts): each rule is evaluated once for it.
     broken: dict[int, list[tuple[str, str]]] = {}
     for name, facts in sound:
         if id(facts) not in broken:
-            answers = ((rule, ask(facts, spec)) for rule, ask in _EACH.items())
+            answers = ((rule, ask(facts, spec)) for rule, ask in _IMAGE_RULES.items())
             broken[id(facts)] = [(rule, found) for rule, found in answers if found]
-            broken[id(facts)] += judge_size(spec, facts.width, facts.height)
+            broken[id(facts)] += check_size(spec, facts.width, facts.height)
         for rule, found in broken[id(facts)]:
             findings.add(rule, name, found)
-    _judge_together(sound, spec, findings)
+    _check_uniform(sound, spec, findings)
     return summary(sound, len(images))
 
 
 def summary(images: Sequence[Image], count: int) -> dict[str, Any]:
-    """What is known of the images: the values of most, and that there are others."""
+    """Facts about the images: the most common values, and how many others there are."""
     sizes = Counter((facts.width, facts.height) for _, facts in images)
     width, height = sizes.most_common(1)[0][0] if sizes else (0, 0)
     return {
@@ -52,7 +52,7 @@ def _values(counts: Counter[str]) -> str:
     return " and ".join(value for value, _ in counts.most_common())
 
 
-def _problem(image: Image, findings: CheckFindings) -> bool:
+def _is_broken(image: Image, findings: CheckFindings) -> bool:
     name, facts = image
     if facts.problem is None:
         return False
@@ -60,8 +60,8 @@ def _problem(image: Image, findings: CheckFindings) -> bool:
     return True
 
 
-def _judge_together(images: Sequence[Image], spec: TrainerSpec, findings: CheckFindings) -> None:
-    """One size, one mode: what differs from the most common value is named."""
+def _check_uniform(images: Sequence[Image], spec: TrainerSpec, findings: CheckFindings) -> None:
+    """Adds the images whose size or mode differs from the most common one."""
     if not images:
         return
     rule = "mixed-sizes" if spec.exact else "sizes-vary"
@@ -84,7 +84,7 @@ def _outliers(
             findings.add(rule, name, found)
 
 
-def judge_size(spec: TrainerSpec, width: int, height: int) -> list[tuple[str, str]]:
+def check_size(spec: TrainerSpec, width: int, height: int) -> list[tuple[str, str]]:
     """(rule, what was found) for every rule that a size of width x height pixels breaks.
 
     Errors are `size_problems`, by which `export` refuses a corpus; the rest are warnings.
@@ -136,7 +136,7 @@ def _resized(facts: ImageFacts, spec: TrainerSpec) -> str:
     return facts.size if not spec.exact and facts.width != facts.height else ""
 
 
-_EACH: dict[str, Callable[[ImageFacts, TrainerSpec], str]] = {
+_IMAGE_RULES: dict[str, Callable[[ImageFacts, TrainerSpec], str]] = {
     "sixteen-bit": _wide,
     "mode": _mode,
     "needs-rgb": _gray,
@@ -147,8 +147,8 @@ _EACH: dict[str, Callable[[ImageFacts, TrainerSpec], str]] = {
 }
 
 
-def judge_names(names: Sequence[str], findings: CheckFindings) -> None:
-    """Names that other systems, or dataset.json, cannot spell, or that lead out of an archive."""
+def check_names(names: Sequence[str], findings: CheckFindings) -> None:
+    """Adds names that are not printable ASCII, or that lead out of an archive."""
     for name in names:
         leaves = name.startswith("/") or ".." in name.split("/")
         if leaves or not (name.isascii() and name.isprintable()) or "\\" in name:

@@ -1,4 +1,4 @@
-"""dataset.json: {"labels": [["rel/path.png", 3], ...]}, as the stylegan reader takes it.
+"""Checks dataset.json, {"labels": [["rel/path.png", 3], ...]}, as the stylegan reader reads it.
 
 Names are paths from the root with "/". A label is a whole number (a class, one-hot) for every
 image, or a list of numbers of one length for every image (soft labels).
@@ -15,7 +15,7 @@ from .report import CheckFindings
 _MISNAMED = ("labels.json", "dataset.jsonl", "metadata.json", "metadata.jsonl", "labels.csv")
 
 
-def judge_labels(data: bytes, images: Sequence[str], findings: CheckFindings) -> dict[str, Any]:
+def check_labels(data: bytes, images: Sequence[str], findings: CheckFindings) -> dict[str, Any]:
     """Adds what is wrong with dataset.json's bytes; returns facts: labels, classes.
 
     images: the names that the reader takes.
@@ -42,8 +42,8 @@ def judge_labels(data: bytes, images: Sequence[str], findings: CheckFindings) ->
         if (key := name.replace("\\", "/")) in labels:
             found.append((name, labels[key]))
         else:
-            findings.add("label-missing", name, _nearest(name, labels))
-    return _judge_values(found, findings)
+            findings.add("label-missing", name, _similar_name(name, labels))
+    return _check_values(found, findings)
 
 
 def _by_name(pairs: list[tuple[str, Any]], findings: CheckFindings) -> dict[str, Any]:
@@ -56,8 +56,8 @@ def _by_name(pairs: list[tuple[str, Any]], findings: CheckFindings) -> dict[str,
     return labels
 
 
-def _nearest(name: str, labels: dict[str, Any]) -> str:
-    """What the user probably meant: another case, or a name without its folder."""
+def _similar_name(name: str, labels: dict[str, Any]) -> str:
+    """A similar name that has a label: in another case, without its folder, with backslashes."""
     for other in (name.lower(), name.rsplit("/", 1)[-1], f"./{name}", name.replace("/", "\\")):
         if other in labels and other != name:
             return f"there is one for {other}"
@@ -75,7 +75,7 @@ def _kind(label: Any) -> str:
     return "list" if numbers and label else "other"
 
 
-def _judge_values(labels: list[tuple[str, Any]], findings: CheckFindings) -> dict[str, Any]:
+def _check_values(labels: list[tuple[str, Any]], findings: CheckFindings) -> dict[str, Any]:
     kinds = [_kind(label) for _, label in labels]
     counts = Counter(kind for kind in kinds if kind in ("number", "list"))
     usual = counts.most_common(1)[0][0] if counts else ""
@@ -90,11 +90,11 @@ def _judge_values(labels: list[tuple[str, Any]], findings: CheckFindings) -> dic
         (name, label) for (name, label), kind in zip(labels, kinds, strict=True) if kind == usual
     ]
     if usual == "list":
-        return _judge_lists(same, findings)
-    return _judge_numbers(same, findings)
+        return _check_lists(same, findings)
+    return _check_numbers(same, findings)
 
 
-def _judge_lists(labels: list[tuple[str, list[float]]], findings: CheckFindings) -> dict[str, Any]:
+def _check_lists(labels: list[tuple[str, list[float]]], findings: CheckFindings) -> dict[str, Any]:
     counts = Counter(len(label) for _, label in labels)
     usual = counts.most_common(1)[0][0]
     for name, label in labels:
@@ -105,7 +105,7 @@ def _judge_lists(labels: list[tuple[str, list[float]]], findings: CheckFindings)
     return {"labels": f"lists of {usual} numbers", "class_count": usual}
 
 
-def _judge_numbers(labels: list[tuple[str, int]], findings: CheckFindings) -> dict[str, Any]:
+def _check_numbers(labels: list[tuple[str, int]], findings: CheckFindings) -> dict[str, Any]:
     for name, label in labels:
         if label < 0:
             findings.add("label-negative", name, str(label))
@@ -123,6 +123,6 @@ def _judge_numbers(labels: list[tuple[str, int]], findings: CheckFindings) -> di
     return {"labels": "class numbers", "classes": classes, "class_count": highest + 1}
 
 
-def misnamed(name: str) -> bool:
+def is_misnamed(name: str) -> bool:
     """Whether a file at the root looks like labels under another name."""
     return name in _MISNAMED or (name.lower() == LABELS_FILE and name != LABELS_FILE)

@@ -1,4 +1,4 @@
-"""Rules about class folders, the two sides of unpaired data, HDF5 and LMDB."""
+"""Literal rules about class folders, the two sides of unpaired data, HDF5 and LMDB."""
 
 from .rule import RESIZE, Rule, error, warning
 
@@ -165,7 +165,7 @@ FILES: dict[str, Rule] = {
     "hdf5-imgs-type": error(
         "has values that are not unsigned 8-bit",
         "hdf5",
-        "scales by 1/255 whatever it finds: garbage without a word, or a PIL error",
+        "scales by 1/255 whatever it finds: silent garbage, or a PIL error",
         "Store uint8, 0..255.",
     ),
     "hdf5-imgs-shape": error(
@@ -190,7 +190,7 @@ FILES: dict[str, Rule] = {
     "hdf5-label-type": error(
         "labels are not whole numbers",
         "hdf5",
-        "cuts them down to whole numbers without a word",
+        "silently truncates them to whole numbers",
         "Store labels as int64, 0..K-1.",
     ),
     "hdf5-soft-labels": error(

@@ -1,4 +1,4 @@
-"""findings: what is wrong with a corpus, grouped so that 5,000 equal faults are one."""
+"""Collects what is wrong with a corpus, grouped by rule, and the result for each trainer."""
 
 import os
 import shlex
@@ -8,12 +8,12 @@ from typing import Any
 
 from .rules import RULES
 
-SHOWN = 3  # files that a finding names
-_LONGEST = 200  # characters of a name
+MAX_FILES_SHOWN = 3  # files that a finding names
+_MAX_NAME = 200  # characters of a name
 
 
 def printable(name: str) -> str:
-    """A name that cannot act on a terminal: what does not print is spelled out, long ones cut.
+    """A name that is safe on a terminal: unprintable characters escaped, long names cut.
 
     Control characters, direction marks and the surrogates of undecodable bytes become \\x1b,
     \\u202e, \\udcff.
@@ -26,7 +26,7 @@ def printable(name: str) -> str:
         else f"\\x{ord(char):02x}"
         for char in name
     )
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    return text if len(text) <= _MAX_NAME else text[: _MAX_NAME - 3] + "..."
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Finding:
 
 
 class CheckFindings:
-    """Collects; the order of the first occurrence stays, errors before warnings."""
+    """Collects findings, errors first, otherwise in the order of their first occurrence."""
 
     def __init__(self, path: Path) -> None:
         self._path = shlex.quote(shell_name(path))
@@ -78,7 +78,7 @@ class CheckFindings:
             self._by_rule[rule] = Finding(rule, remedy)
         finding = self._by_rule[rule]
         finding.count += 1
-        if len(finding.files) < SHOWN:
+        if len(finding.files) < MAX_FILES_SHOWN:
             finding.files.append((printable(file), printable(found)))
 
     def sorted(self) -> list[Finding]:
@@ -91,7 +91,7 @@ class CheckFindings:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What became of one trainer, or of a target without one."""
+    """The result for one trainer, or for a target without one."""
 
     trainer: str  # empty for the target itself
     target: str
@@ -134,5 +134,5 @@ def facts_line(facts: dict[str, Any]) -> str:
 
 
 def shell_name(path: str | os.PathLike[str]) -> str:
-    """A path for messages, printable."""
+    """A path that is safe to print, for messages."""
     return printable(os.fspath(path))

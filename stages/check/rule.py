@@ -1,7 +1,7 @@
-"""rule: what is wrong, which trainers it hits, what happens there, and the remedy.
+"""Defines a rule: what is wrong, which trainers it affects, what they do, and the remedy.
 
-An error: the trainer crashes, or trains on something else than the corpus without a word. A
-warning: it works, but.
+An error: the trainer crashes, or silently trains on something else than the corpus. A warning: it
+works, with a drawback.
 """
 
 from dataclasses import dataclass

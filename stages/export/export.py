@@ -1,4 +1,4 @@
-"""export: shards become the layout that an existing trainer reads, byte for byte.
+"""Exports shards into the layout that an existing trainer reads, images byte for byte.
 
 Images are copied out of the tars as they are, each verified against the manifest; only gray images
 for a trainer that needs RGB are encoded again. HDF5 holds their exact pixels. The same corpus and
@@ -33,13 +33,13 @@ from ..common.progress import Advance, Progress
 from .folder import write_tree
 from .hdf5 import write_hdf5
 from .lmdb import write_lmdb
-from .options import LayoutChoice
+from .options import LayoutOptions
 from .zip import write_zip
 
 RECORD_FORMAT = "scoremix-export-1"
 
 
-class ExportConfig(LayoutChoice, frozen=True, extra="forbid"):
+class ExportConfig(LayoutOptions, frozen=True, extra="forbid"):
     """What to export."""
 
     overwrite: bool = False
@@ -47,14 +47,14 @@ class ExportConfig(LayoutChoice, frozen=True, extra="forbid"):
 
 @dataclass(frozen=True)
 class Exported:
-    """What lies at `out` now."""
+    """The export at `out`."""
 
     out: Path
     spec: TrainerSpec
     listing: ExportListing
     files: int
     bytes: int
-    made: bool  # False: it was there already
+    written: bool  # False: it was there already
     commands: Commands
 
 
@@ -70,25 +70,25 @@ def export(shards: Path, out: Path, config: ExportConfig, *, progress: Progress)
     spec = find_spec(config.trainer, config.to)
     out = Path(os.path.abspath(out))
     listing = read_layout(shards, config.layout(spec))
-    _check_out(listing, out, spec)
+    _check_destination(listing, out, spec)
     check_needs(listing, spec)
     request = _request(listing, spec, out)
-    made = _is_other(out, request, config.overwrite)
-    if not made:
+    written = _must_write(out, request, config.overwrite)
+    if not written:
         remove_staging(out)
         files, size = count_files(out)
-    if made:
+    if written:
         with staged_tree(out) as data:
             _check_space(out, listing)
             _write(listing, spec, data, out, progress)
             files, size = count_files(data)
             record = {"format": RECORD_FORMAT, "request": request, "files": files, "bytes": size}
-            commit_tree(data, out, json_bytes(record | _describe_request(listing)))
+            commit_tree(data, out, json_bytes(record | _summary(listing)))
     commands = commands_for(spec, listing, out.absolute())
-    return Exported(out, spec, listing, files, size, made, commands)
+    return Exported(out, spec, listing, files, size, written, commands)
 
 
-def _check_out(listing: ExportListing, out: Path, spec: TrainerSpec) -> None:
+def _check_destination(listing: ExportListing, out: Path, spec: TrainerSpec) -> None:
     if out.is_symlink() or not out.name:
         what = "a symbolic link, which a rename would replace" if out.name else "the root folder"
         raise ConfigError(f"--out {out} is {what}. Name the folder or file itself.")
@@ -106,7 +106,7 @@ def _check_out(listing: ExportListing, out: Path, spec: TrainerSpec) -> None:
 
 
 def _request(listing: ExportListing, spec: TrainerSpec, out: Path) -> dict[str, Any]:
-    """What the bytes depend on; two trainers that read the same have the same."""
+    """Everything that the bytes depend on; equal for two trainers that read the same layout."""
     layout = asdict(listing.layout)
     if layout["ratio"] is None or layout["real_only"]:  # two ways to ask for the same
         layout["ratio"] = int(pc.max(listing.rows["round"]).as_py())
@@ -120,8 +120,8 @@ def _request(listing: ExportListing, spec: TrainerSpec, out: Path) -> dict[str, 
     }
 
 
-def _is_other(out: Path, request: dict[str, Any], overwrite: bool) -> bool:
-    """Whether `out` is to be made; raises ConfigError where it would replace something."""
+def _must_write(out: Path, request: dict[str, Any], overwrite: bool) -> bool:
+    """Whether `out` must be written; raises ConfigError where that would replace something."""
     if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
         return True
     try:
@@ -157,7 +157,7 @@ def _is_other(out: Path, request: dict[str, Any], overwrite: bool) -> bool:
 
 
 def _check_space(out: Path, listing: ExportListing) -> None:
-    """Refuses what cannot fit before anything is written; gray made RGB is not foreseen."""
+    """Raises StorageError where the images cannot fit; gray as RGB may take more still."""
     images = int(pc.sum(listing.rows["size"]).as_py())
     if listing.layout.target == "hdf5":
         images = listing.count * 3 * listing.resolution**2
@@ -193,7 +193,7 @@ def _write(
 
 
 def _in_groups(advance: Advance, size: int = 64) -> Advance:
-    """Tells of every 64th image: a clock is read at each."""
+    """Reports progress every `size` images, as each report reads a clock."""
     waiting = 0
 
     def some(count: int) -> None:
@@ -207,8 +207,8 @@ def _in_groups(advance: Advance, size: int = 64) -> Advance:
     return some
 
 
-def _describe_request(listing: ExportListing) -> dict[str, Any]:
-    """For people who find the record: what the export holds."""
+def _summary(listing: ExportListing) -> dict[str, Any]:
+    """What the export holds, for people who read its record."""
     return {
         "images": listing.count,
         "resolution": listing.resolution,

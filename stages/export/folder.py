@@ -1,4 +1,4 @@
-"""A folder of images: open, write, close per file, and no more."""
+"""Writes a folder of images with three system calls a file: open, write, close."""
 
 import os
 from collections.abc import Callable, Iterator

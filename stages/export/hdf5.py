@@ -1,7 +1,7 @@
-"""One HDF5 file: `imgs` uint8 and `labels` int64, in the axis order that the trainer reads.
+"""Writes one HDF5 file: `imgs` uint8 and `labels` int64, in the axis order of the trainer.
 
-h5py makes the file with room for the images, and says where; they are then written there. A disk
-that fills up under HDF5 itself brings the process down when it ends, and nothing can be told.
+h5py creates the file with room for the images and gives their offset, where they are then written
+directly. If the disk filled up while HDF5 writes, the process would abort without an error message.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""One LMDB: `R-00000`, `R-00001`, ... hold image files, `length` their count in ASCII."""
+"""Writes one LMDB: `R-00000`, `R-00001`, ... hold image files, `length` their count in ASCII."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a user asks of a layout: the options that `export` and `mount` share."""
+"""The options of a layout, which `export` and `mount` share."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from ...manifests.trainers.layout import Layout
 from ...manifests.trainers.spec import Target, TrainerSpec
 
 
-class LayoutChoice(BaseModel, frozen=True, extra="forbid"):
+class LayoutOptions(BaseModel, frozen=True, extra="forbid"):
     """Which files of a corpus, and in which form; a trainer's name implies its layout."""
 
     to: Target | None = None
@@ -21,7 +21,7 @@ class LayoutChoice(BaseModel, frozen=True, extra="forbid"):
     domains: tuple[str, str] | None = None  # unpaired: classes of A and B
 
     def layout(self, spec: TrainerSpec) -> Layout:
-        """The choice for the trainer of `spec`; raises ConfigError where they disagree."""
+        """The layout for the trainer of `spec`; ConfigError for an option that does not fit."""
         if self.domains and spec.target != "unpaired":
             raise ConfigError(f"--domains is for the unpaired layout, not for {spec.target}.")
         return Layout(

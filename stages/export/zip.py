@@ -1,4 +1,4 @@
-"""A zip of images: stored, with constant times and attributes, so that equal content is equal.
+"""Writes a zip of images, stored, with constant times and attributes: equal content, equal bytes.
 
 Written front to back: the standard library's writer goes back to every member's header, which
 costs three quarters of the time. Layout after PKWARE's APPNOTE 6.3: local headers with their data,

@@ -1,8 +1,8 @@
-"""Bytes of a mounted corpus: read from tars that stay open, from several threads at once.
+"""Reads the bytes of a mounted corpus from tars that stay open, from several threads at once.
 
-Nothing torn is served. An open tar keeps its content when another takes its name; one that is
-written to is noticed by its size and time; and before an image is first served it is compared with
-its hash in the manifest. What fails is an I/O error for the reader and a line in the log.
+No torn data is served. An open tar keeps its content when another file takes its name; a tar that
+is written to is noticed by its size and time; an image is compared with its hash in the manifest
+before it is first served. A failure is an I/O error for the reader and a line in the log.
 """
 
 import contextlib
@@ -21,11 +21,11 @@ from ...manifests.errors import ConfigError, VerifyError
 from ...manifests.published.index import read_index
 from ...manifests.trainers.image_bytes import rgb_png
 from ...manifests.trainers.layout import ExportListing
-from .tree import Table
+from .tree import FileTable
 
 logger = logging.getLogger(__name__)
 
-_OTHER_FILES = 64  # that a process has open beside the tars
+_OTHER_FILES = 64  # file descriptors kept free for what is not a tar
 _ENCODED = 64 << 20  # bytes of RGB images that are kept between a size and its read
 
 
@@ -36,7 +36,7 @@ class OpenTars:
         self.shards, self.names = shards, names
         self._descriptors: list[int] = []
         self._stats: list[tuple[int, int]] = []
-        self._told: set[int] = set()
+        self._reported: set[int] = set()
         try:
             for name in names:
                 self._descriptors.append(os.open(shards / f"{name}.tar", os.O_RDONLY))
@@ -49,8 +49,8 @@ class OpenTars:
         data = os.pread(self._descriptors[code], size, offset)
         # Afterwards, so that a change in the middle of the read is seen too.
         if len(data) != size or self._stat(code) != self._stats[code]:
-            if code not in self._told:
-                self._told.add(code)
+            if code not in self._reported:
+                self._reported.add(code)
                 logger.error(
                     "%s.tar was changed while it is mounted: its images cannot be read any more. "
                     "Unmount, finish the run, and mount again.",
@@ -74,12 +74,12 @@ class OpenTars:
 
 
 @contextlib.contextmanager
-def open_all(listing: ExportListing, names: list[str]) -> Iterator[OpenTars]:
+def open_listed_tars(listing: ExportListing, names: list[str]) -> Iterator[OpenTars]:
     """All tars of the listing that `names` names, held open until the end of the block.
 
     Raises VerifyError unless they are those that the listing was made from.
     """
-    _make_room(len(names))
+    _raise_file_limit(len(names))
     try:
         tars = OpenTars(listing.shards, names)
     except OSError as error:
@@ -98,7 +98,7 @@ def _check_same(listing: ExportListing, tars: OpenTars) -> None:
     index = read_index(listing.shards)
     if index["index_digest"] != listing.index_digest:
         raise VerifyError(
-            f"{listing.shards} was published anew in this moment. Run the same command again."
+            f"{listing.shards} was published again meanwhile. Run the same command again."
         )
     promised = {entry["url"]: entry["filesize"] for entry in index["shardlist"]}
     for code, name in enumerate(tars.names):
@@ -110,8 +110,8 @@ def _check_same(listing: ExportListing, tars: OpenTars) -> None:
             )
 
 
-def _make_room(count: int) -> None:
-    """Raises the soft limit of open files as far as the tars need it."""
+def _raise_file_limit(count: int) -> None:
+    """Raises the soft limit of open files to what the tars need."""
     wanted = count + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or wanted <= soft:
@@ -127,14 +127,14 @@ def _make_room(count: int) -> None:
 class ImageStore:
     """Content of the files of a table."""
 
-    def __init__(self, table: Table, tars: OpenTars) -> None:
+    def __init__(self, table: FileTable, tars: OpenTars) -> None:
         self._table, self._tars = table, tars
         self._verified = bytearray(len(table))
-        self._told: set[int] = set()  # damaged ones, each told once
+        self._reported: set[int] = set()  # damaged ones, each logged once
         # Of images as RGB, which have no size before they are encoded.
         self._sizes = array("q", [-1]) * len(table) if table.to_rgb else table.size
         self._encoded: OrderedDict[int, bytes] = OrderedDict()
-        self._held = 0
+        self._encoded_bytes = 0
         self._lock = threading.Lock()
         for number, data in table.literals.items():
             self._sizes[number] = len(data)
@@ -167,8 +167,8 @@ class ImageStore:
     def _whole(self, number: int) -> bytes:
         data = self._stored(number, 0, self._table.size[number])
         if hashlib.sha256(data).digest() != self._table.sha256(number):
-            if number not in self._told:
-                self._told.add(number)
+            if number not in self._reported:
+                self._reported.add(number)
                 name = self._tars.names[self._table.shard[number]]
                 logger.error(
                     "An image in %s.tar, at byte %d, is damaged: it cannot be read. "
@@ -193,7 +193,7 @@ class ImageStore:
             self._sizes[number] = len(data)
             if number not in self._encoded:
                 self._encoded[number] = data
-                self._held += len(data)
-            while self._held > _ENCODED and len(self._encoded) > 1:
-                self._held -= len(self._encoded.popitem(last=False)[1])
+                self._encoded_bytes += len(data)
+            while self._encoded_bytes > _ENCODED and len(self._encoded) > 1:
+                self._encoded_bytes -= len(self._encoded.popitem(last=False)[1])
         return data

@@ -1,4 +1,4 @@
-"""FUSE on this machine: whether it can be used, and what to do where it cannot; unmounting."""
+"""Loads FUSE or says why this machine cannot mount; unmounts."""
 
 import os
 import shlex
@@ -13,7 +13,7 @@ from ...manifests.errors import ConfigError
 from ...manifests.extras import require
 
 DEVICE = Path("/dev/fuse")
-TOOLS = ("fusermount3", "fusermount")  # libfuse 3's, libfuse 2's
+UNMOUNT_PROGRAMS = ("fusermount3", "fusermount")  # libfuse 3's, libfuse 2's
 
 CONTAINER = (
     "In a container it needs `--device /dev/fuse --cap-add SYS_ADMIN` (with AppArmor also "
@@ -22,10 +22,10 @@ CONTAINER = (
 INSTEAD = "or use `scoremix-pipeline export`, which needs no FUSE"
 _YEAR = 365 * 86400
 _THREADS = 8
-_SECONDS = 10.0  # that an unmount may take
+_UNMOUNT_SECONDS = 10.0  # that an unmount may take
 
-# The tree never changes: what the kernel has asked for once, it may keep. use_ino: inode numbers
-# are ours, and so the same in every mount.
+# The tree never changes, so the kernel may cache every answer. use_ino: our own inode numbers,
+# which are the same in every mount.
 _OPTIONS = {
     "foreground": True,
     "ro": True,
@@ -40,7 +40,7 @@ _OPTIONS = {
 
 
 def load_fuse() -> ModuleType:
-    """mfusepy, where a mount has a chance. Raises ConfigError with the remedy where it has none."""
+    """mfusepy, where this machine can mount. Raises ConfigError with the remedy where it cannot."""
     if sys.platform != "linux":
         raise ConfigError(
             f"mount works on Linux alone, and this is {sys.platform}. Use `scoremix-pipeline "
@@ -48,7 +48,7 @@ def load_fuse() -> ModuleType:
         )
     fuse = _package()
     _check_device()
-    if os.geteuid() != 0 and tool() is None:
+    if os.geteuid() != 0 and unmount_program() is None:
         raise ConfigError(
             "Mounting without root's rights needs the program fusermount3, which is not there. "
             f"Install it (Debian, Ubuntu: `apt install fuse3`; Fedora: `dnf install fuse3`), "
@@ -57,10 +57,10 @@ def load_fuse() -> ModuleType:
     return fuse
 
 
-def options(fuse: ModuleType) -> dict[str, Any]:
-    """What the loaded library is asked for."""
+def mount_options(fuse: ModuleType) -> dict[str, Any]:
+    """Mount options for the loaded version of libfuse."""
     version = (fuse.fuse_version_major, fuse.fuse_version_minor)
-    # Older ones refuse what they do not know; newer ones complain of a default of their own.
+    # Older versions refuse unknown options; newer ones warn about their own default of this one.
     return _OPTIONS | ({"max_idle_threads": _THREADS} if version >= (3, 12) else {})
 
 
@@ -90,38 +90,38 @@ def _check_device() -> None:
         ) from error
 
 
-def refused(place: Path) -> ConfigError:
-    """What to say when libfuse could not mount; it has told the system's reason itself."""
+def mount_error(mountpoint: Path) -> ConfigError:
+    """The error for a mount that libfuse could not make; it has printed the system's reason."""
     return ConfigError(
-        f"{place} could not be mounted; the line above says what the system answered. {CONTAINER}; "
-        f"{INSTEAD}."
+        f"{mountpoint} could not be mounted; the line above says what the system answered."
+        f" {CONTAINER}; {INSTEAD}."
     )
 
 
-def tool() -> str | None:
+def unmount_program() -> str | None:
     """The program that unmounts without root's rights; None where there is none."""
-    return next((name for name in TOOLS if shutil.which(name)), None)
+    return next((name for name in UNMOUNT_PROGRAMS if shutil.which(name)), None)
 
 
-def unmount_line(place: Path) -> str:
-    """What a person types to unmount."""
-    return shlex.join([tool() or TOOLS[0], "-u", str(place)])
+def unmount_command(mountpoint: Path) -> str:
+    """The shell command that unmounts."""
+    return shlex.join([unmount_program() or UNMOUNT_PROGRAMS[0], "-u", str(mountpoint)])
 
 
-def unmount(place: Path) -> str | None:
-    """Unmounts what nobody uses; returns what the system said where it did not."""
-    program = tool()
+def unmount(mountpoint: Path) -> str | None:
+    """Unmounts a mount that is not in use; returns the system's message where that failed."""
+    program = unmount_program()
     if program is None:
-        return f"{TOOLS[0]} is not installed"
+        return f"{UNMOUNT_PROGRAMS[0]} is not installed"
     try:
         done = subprocess.run(
-            [program, "-u", str(place)],
+            [program, "-u", str(mountpoint)],
             capture_output=True,
             text=True,
             errors="replace",
             start_new_session=True,  # control-C at a terminal goes to a whole group
             env={**os.environ, "LC_ALL": "C"},
-            timeout=_SECONDS,
+            timeout=_UNMOUNT_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{program}: {error}"

@@ -1,7 +1,7 @@
-"""mount: the shards as a read-only tree of the files that an export would write, without a copy.
+"""Mounts the shards as a read-only tree of the files that an export would write, without a copy.
 
-A mount is served by this process, for as long as it lives. Reads come from the tars, at the
-offsets that the manifest says; what the kernel has read once, it keeps.
+This process serves the mount for as long as it lives. It reads from the tars, at the offsets in the
+manifest; the kernel caches what it has read.
 """
 
 import contextlib
@@ -19,29 +19,29 @@ from ...manifests.trainers.layout import ExportListing, read_layout
 from ...manifests.trainers.requirements import check_needs, find_spec
 from ...manifests.trainers.spec import Target, TrainerSpec
 from ...manifests.trainers.table import TRAINERS
-from ..export.options import LayoutChoice
-from .contents import ImageStore, open_all
-from .fuse import load_fuse, options, refused, unmount, unmount_line
-from .mountpoint import check_place, place_for
+from ..export.options import LayoutOptions
+from .contents import ImageStore, open_listed_tars
+from .fuse import load_fuse, mount_error, mount_options, unmount, unmount_command
+from .mountpoint import check_mountpoint, make_mountpoint
 from .operations import FuseOperations
 from .tree import Tree, build_tree
 
 logger = logging.getLogger(__name__)
 
 MOUNTABLE: tuple[Target, ...] = ("stylegan", "imagefolder", "unpaired")
-_LOOK = 0.2  # seconds between two looks at whether to stop
-_LEAVING = 10.0  # seconds that the library gets to end after an unmount
+_POLL_SECONDS = 0.2  # between two checks of whether to stop
+_EXIT_SECONDS = 10.0  # that the library may take to end after an unmount
 
 
-class MountConfig(LayoutChoice, frozen=True, extra="forbid"):
+class MountConfig(LayoutOptions, frozen=True, extra="forbid"):
     """What to mount."""
 
 
 @dataclass(frozen=True)
 class Mounted:
-    """What is served, told once it can be read."""
+    """The mount, reported once it can be read."""
 
-    place: Path
+    mountpoint: Path
     listing: ExportListing
     files: int
     commands: Commands
@@ -50,7 +50,7 @@ class Mounted:
 
 def mount(
     shards: Path,
-    place: Path,
+    mountpoint: Path,
     config: MountConfig,
     *,
     ready: Callable[[Mounted], None],
@@ -64,18 +64,18 @@ def mount(
     """
     fuse = load_fuse()
     spec = _spec(config)
-    place = Path(os.path.abspath(place))
-    check_place(place, shards)
+    mountpoint = Path(os.path.abspath(mountpoint))
+    check_mountpoint(mountpoint, shards)
     listing = read_layout(Path(os.path.abspath(shards)), config.layout(spec))
     check_needs(listing, spec)
     tree = build_tree(listing.entries())
-    with open_all(listing, tree.table.shards) as tars, place_for(place):
+    with open_listed_tars(listing, tree.table.shards) as tars, make_mountpoint(mountpoint):
         files = FuseOperations(tree, ImageStore(tree.table, tars), fuse.fuse_exit)
-        service = _Service(fuse, files, place)
-        with _same_folder():
+        service = _FuseService(fuse, files, mountpoint)
+        with _keep_working_folder():
             try:
                 service.start()
-                ready(_mounted(place, listing, tree, spec))
+                ready(_mounted(mountpoint, listing, tree, spec))
                 service.wait(stopping)
             finally:
                 service.end()
@@ -94,68 +94,68 @@ def _spec(config: MountConfig) -> TrainerSpec:
     )
 
 
-def _mounted(place: Path, listing: ExportListing, tree: Tree, spec: TrainerSpec) -> Mounted:
-    commands = commands_for(spec, listing, place)
-    return Mounted(place, listing, len(tree.table), commands, unmount_line(place))
+def _mounted(mountpoint: Path, listing: ExportListing, tree: Tree, spec: TrainerSpec) -> Mounted:
+    commands = commands_for(spec, listing, mountpoint)
+    return Mounted(mountpoint, listing, len(tree.table), commands, unmount_command(mountpoint))
 
 
 @dataclass
-class _Service:
-    """libfuse in a thread of its own, so that signals reach this one whatever it waits for."""
+class _FuseService:
+    """Runs libfuse in a thread of its own, so that signals reach the main thread at any time."""
 
     fuse: Any  # mfusepy
     files: FuseOperations
-    place: Path
+    mountpoint: Path
     failed: list[Exception] = field(default_factory=list)
 
     def start(self) -> None:
         """Returns once the place can be read. Raises ConfigError where the system refuses."""
         self._thread = threading.Thread(target=self._serve, name="mount", daemon=True)
         self._thread.start()
-        while self._thread.is_alive() and not self.files.ready.wait(_LOOK):
+        while self._thread.is_alive() and not self.files.ready.wait(_POLL_SECONDS):
             continue
         if not self.files.ready.is_set():
-            raise refused(self.place) from next(iter(self.failed), None)
+            raise mount_error(self.mountpoint) from next(iter(self.failed), None)
 
     def wait(self, stopping: Callable[[], bool]) -> None:
         """Returns once `stopping`, or once somebody has unmounted."""
         while self._thread.is_alive() and not stopping():
-            self._thread.join(_LOOK)
+            self._thread.join(_POLL_SECONDS)
         if self.failed:
             raise ScoreMixError(
-                f"The mount at {self.place} ended by itself; a line above may say why. Run the same"
-                " command again."
+                f"The mount at {self.mountpoint} ended by itself; a line above may say why. Run the"
+                " same command again."
             )
 
     def end(self) -> None:
         """Unmounts; where the mount is in use, it is detached and its users get errors."""
         if not self._thread.is_alive():
             return
-        problem = unmount(self.place)
+        problem = unmount(self.mountpoint)
         if problem is not None:
             if "busy" in problem:
                 logger.warning(
-                    "%s is in use: detached all the same. What still has a file or a folder of it"
-                    " open gets errors.",
-                    self.place,
+                    "%s is in use and is detached all the same. Processes that have a file or a"
+                    " folder of it open get errors.",
+                    self.mountpoint,
                 )
-            # The library can be told to end inside an operation alone: so here is one. On its way
-            # out it detaches a mount that is in use.
+            # libfuse exits only from inside an operation: trigger one. On exit it detaches a mount
+            # that is in use.
             self.files.closing = True
             with contextlib.suppress(OSError):
-                os.statvfs(self.place)
-        self._thread.join(_LEAVING)
+                os.statvfs(self.mountpoint)
+        self._thread.join(_EXIT_SECONDS)
 
     def _serve(self) -> None:
         try:
-            self.fuse.FUSE(self.files, str(self.place), **options(self.fuse))
-        except RuntimeError as error:  # libfuse has said why on standard error
+            self.fuse.FUSE(self.files, str(self.mountpoint), **mount_options(self.fuse))
+        except RuntimeError as error:  # libfuse has printed why on standard error
             self.failed.append(error)
 
 
 @contextlib.contextmanager
-def _same_folder() -> Iterator[None]:
-    """libfuse changes the working folder of the whole process to the root."""
+def _keep_working_folder() -> Iterator[None]:
+    """Restores the working folder, which libfuse changes to the root for the whole process."""
     before = os.open(".", os.O_RDONLY)
     try:
         yield

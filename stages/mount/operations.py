@@ -1,8 +1,7 @@
-"""The operations that the kernel asks for. A plain class: nothing here needs FUSE.
+"""Implements the file operations of the mount as a plain class; nothing here needs FUSE.
 
-The kernel keeps names, attributes and content, which never change: what it has asked for once, it
-answers itself. `open` says that there is nothing to do (ENOSYS), and the kernel stops asking; so
-opening and reading an image that it has read before does not wake this process at all.
+Names, attributes and content never change, so the kernel caches them. `open` returns ENOSYS, after
+which the kernel no longer calls it; opening and reading a cached image does not wake this process.
 """
 
 import errno
@@ -12,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from .contents import ImageStore
-from .tree import Folder, Tree
+from .tree import MountFolder, Tree
 
 _FOLDER = stat.S_IFDIR | 0o555
 _FILE = stat.S_IFREG | 0o444
@@ -31,11 +30,11 @@ class FuseOperations:
 
     use_ns = True  # times are whole nanoseconds; all are 0
 
-    def __init__(self, tree: Tree, images: ImageStore, leave: Callable[[], None]) -> None:
+    def __init__(self, tree: Tree, images: ImageStore, exit_fuse: Callable[[], None]) -> None:
         """`leave` ends the service; it is called inside an operation after `closing` is set."""
         self.ready = threading.Event()
         self.closing = False
-        self._tree, self._images, self._leave = tree, images, leave
+        self._tree, self._images, self._exit_fuse = tree, images, exit_fuse
         self._owner = {"st_uid": os.geteuid(), "st_gid": os.getegid()}
         self._totals = {
             "f_bsize": _BLOCK,
@@ -49,8 +48,8 @@ class FuseOperations:
         self.ready.set()
 
     def getattr(self, path: str | None, fh: int | None = None) -> dict[str, int]:
-        found = self._found(path)
-        if isinstance(found, Folder):
+        found = self._find(path)
+        if isinstance(found, MountFolder):
             links = 2 + len(found.folders)
             return {"st_mode": _FOLDER, "st_ino": found.inode, "st_nlink": links, **self._owner}
         size = self._images.size(found)
@@ -64,8 +63,8 @@ class FuseOperations:
         }
 
     def readdir(self, path: str | None, fh: int) -> Iterator[tuple[str, dict[str, int], int]]:
-        folder = self._found(path)
-        if not isinstance(folder, Folder):
+        folder = self._find(path)
+        if not isinstance(folder, MountFolder):
             raise failure(errno.ENOTDIR)
         for name, inode in ((".", folder.inode), ("..", folder.parent)):
             yield name, {"st_mode": _FOLDER, "st_ino": inode}, 0
@@ -79,17 +78,17 @@ class FuseOperations:
         raise failure(errno.ENOSYS)
 
     def read(self, path: str | None, size: int, offset: int, fh: int) -> bytes:
-        found = self._found(path)
-        if isinstance(found, Folder):
+        found = self._find(path)
+        if isinstance(found, MountFolder):
             raise failure(errno.EISDIR)
         return self._images.read(found, offset, size)
 
     def statfs(self, path: str) -> dict[str, int]:
         if self.closing:
-            self._leave()
+            self._exit_fuse()
         return self._totals
 
-    def _found(self, path: str | None) -> Folder | int:
+    def _find(self, path: str | None) -> MountFolder | int:
         found = self._tree.find(path or "/")
         if found is None:
             raise failure(errno.ENOENT)

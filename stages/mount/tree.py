@@ -1,7 +1,7 @@
-"""The files of a layout by path, in arrays: some eighty bytes each, so that millions fit.
+"""Indexes the files of a layout by path, in arrays: about 80 bytes a file, so that millions fit.
 
-A file is a number, a row of `Table`; a folder holds its files' names sorted, and finds one by
-bisection. Nothing here opens a tar.
+A file is a number, a row of `FileTable`; a folder holds the sorted names of its files and finds one
+by bisection. Nothing here opens a tar.
 """
 
 from array import array
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from ...manifests.trainers.layout import Entry, Slice
 
 _HASH = 32  # bytes of a sha256
-_Held = dict[str, tuple[list[bytes], "array[int]"]]  # folder -> names and numbers of its files
+_Contents = dict[str, tuple[list[bytes], "array[int]"]]  # folder -> names and numbers of its files
 ROOT = 1  # inode number of the root, as everywhere
 
 
 @dataclass
-class Table:
+class FileTable:
     """Every file by number: where its bytes lie."""
 
     shards: list[str] = field(default_factory=list)  # names by code
@@ -38,14 +38,14 @@ class Table:
 
 
 @dataclass(frozen=True, eq=False)
-class Folder:
+class MountFolder:
     """One folder: its files and the folders in it."""
 
     inode: int
     parent: int  # inode of the folder that it is in; the root is in itself
     names: NDArray[np.bytes_]  # of its files, sorted
     numbers: NDArray[np.int64]  # rows of the table, by position in `names`
-    folders: dict[str, "Folder"]
+    folders: dict[str, "MountFolder"]
 
     def number(self, name: str) -> int | None:
         """The file of that name in this folder."""
@@ -60,12 +60,12 @@ class Folder:
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """All files and folders; paths begin with "/", as the kernel says them."""
+    """All files and folders; paths begin with "/", as in the kernel's calls."""
 
-    table: Table
-    folders: dict[str, Folder]  # by path, "" for the root
+    table: FileTable
+    folders: dict[str, MountFolder]  # by path, "" for the root
 
-    def find(self, path: str) -> Folder | int | None:
+    def find(self, path: str) -> MountFolder | int | None:
         """A folder, the number of a file, or None where there is neither."""
         path = path.rstrip("/")
         folder = self.folders.get(path)
@@ -88,24 +88,24 @@ class Tree:
 
 def build_tree(entries: Iterable[Entry]) -> Tree:
     """The tree of a listing's entries, whose paths are ASCII and differ."""
-    table = Table()
+    table = FileTable()
     codes: dict[str, int] = {}
-    held: _Held = {"": ([], array("q"))}
+    contents: _Contents = {"": ([], array("q"))}
     for path, payload, to_rgb in entries:
         above, _, name = f"/{path}".rpartition("/")
-        if above not in held:
-            for place in _and_above(above):
-                held.setdefault(place, ([], array("q")))
-        names, numbers = held[above]
+        if above not in contents:
+            for place in _with_parents(above):
+                contents.setdefault(place, ([], array("q")))
+        names, numbers = contents[above]
         names.append(name.encode("ascii"))
         numbers.append(len(table))
         table.to_rgb |= to_rgb
         _append(table, payload, codes)
     table.shards = list(codes)
-    return Tree(table, _folders(held))
+    return Tree(table, _folders(contents))
 
 
-def _append(table: Table, payload: Slice | bytes, codes: dict[str, int]) -> None:
+def _append(table: FileTable, payload: Slice | bytes, codes: dict[str, int]) -> None:
     if isinstance(payload, Slice):
         table.shard.append(codes.setdefault(payload.shard, len(codes)))
         table.offset.append(payload.offset)
@@ -119,24 +119,24 @@ def _append(table: Table, payload: Slice | bytes, codes: dict[str, int]) -> None
         table.digests += bytes(_HASH)
 
 
-def _and_above(path: str) -> Iterator[str]:
+def _with_parents(path: str) -> Iterator[str]:
     """ "/a/b" -> "/a/b", "/a"."""
     while path:
         yield path
         path = path.rpartition("/")[0]
 
 
-def _folders(held: _Held) -> dict[str, Folder]:
+def _folders(contents: _Contents) -> dict[str, MountFolder]:
     """Folder by path, sorted; those inside each by name."""
-    folders: dict[str, Folder] = {}
-    for inode, path in enumerate(sorted(held), ROOT):
-        names, numbers = held[path]
+    folders: dict[str, MountFolder] = {}
+    for inode, path in enumerate(sorted(contents), ROOT):
+        names, numbers = contents[path]
         sorted_ = np.array(names, np.bytes_) if names else np.empty(0, "S1")
         order = np.argsort(sorted_, kind="stable")
         ordered = np.array(numbers, np.int64)[order]
         above, _, name = path.rpartition("/")
         parent = folders[above].inode if path else ROOT
-        folders[path] = Folder(inode, parent, sorted_[order], ordered, {})
+        folders[path] = MountFolder(inode, parent, sorted_[order], ordered, {})
         if path:
             folders[above].folders[name] = folders[path]
     return folders

@@ -1,4 +1,4 @@
-"""The hdf5 target: `imgs` uint8 and `labels`, NCHW for BigGAN and LeCam, NHWC for StudioGAN.
+"""Checks the hdf5 target: `imgs` uint8 and `labels`, NCHW for BigGAN and LeCam, NHWC for StudioGAN.
 
 All of `imgs` is read once, block by block. Links out of the file are never followed.
 """
@@ -17,18 +17,18 @@ from ...common.progress import Progress
 from ...images.decode import Unusable
 from ...sources.arrays import own_array
 from ...sources.base import MAX_INPUT_BYTES
-from ..images import judge_size
+from ..images import check_size
 from ..report import CheckFindings
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 _BLOCK = 32 << 20  # bytes of pixels in memory at once
-_MOST_LABELS = 100_000_000  # read at once; more than any corpus has
-_BLANK_NAMED = 1000  # of the images that are all zeros
+_MAX_LABELS = 100_000_000  # read at once; more than any corpus has
+_MAX_BLANK_NAMED = 1000  # of the images that are all zeros
 
 
 @dataclass
-class Hdf5:
-    """What a file holds, and what is wrong with it whoever reads it."""
+class Hdf5Contents:
+    """What a file holds, and what is wrong with it for every reader."""
 
     name: str
     problems: list[tuple[str, str, str]] = field(default_factory=list)  # rule, file, found
@@ -42,14 +42,14 @@ class Hdf5:
         self.problems.append((rule, f"{self.name}{where}", found))
 
 
-def read_hdf5(path: Path, progress: Progress) -> Hdf5:
+def read_hdf5(path: Path, progress: Progress) -> Hdf5Contents:
     """Reads the file to its end.
 
     Raises:
         ConfigError: h5py is not installed.
     """
     h5py = require("h5py", "export", "Reading an HDF5 file")
-    contents = Hdf5(path.name)
+    contents = Hdf5Contents(path.name)
     try:
         with h5py.File(path, "r") as file:
             _read(file, contents, progress)
@@ -58,7 +58,7 @@ def read_hdf5(path: Path, progress: Progress) -> Hdf5:
     return contents
 
 
-def _read(file: Any, contents: Hdf5, progress: Progress) -> None:
+def _read(file: Any, contents: Hdf5Contents, progress: Progress) -> None:
     imgs, labels = (_array(file, key, contents) for key in ("imgs", "labels"))
     if labels is not None:
         if imgs is not None and labels.shape[:1] != imgs.shape[:1]:
@@ -81,7 +81,7 @@ def _read(file: Any, contents: Hdf5, progress: Progress) -> None:
         _read_pixels(imgs, contents, progress)
 
 
-def _array(file: Any, key: str, contents: Hdf5) -> Any:
+def _array(file: Any, key: str, contents: Hdf5Contents) -> Any:
     """The dataset of this key, or None; one that leads out of the file is refused."""
     try:
         array = own_array(file, key)
@@ -106,14 +106,14 @@ def axis_order(shape: tuple[int, ...]) -> str | None:
     return "NHWC" if shape[3] == 3 else None
 
 
-def _read_pixels(imgs: Any, contents: Hdf5, progress: Progress) -> None:
+def _read_pixels(imgs: Any, contents: Hdf5Contents, progress: Progress) -> None:
     """Reads every block (a damaged one raises) and names the images that are all zeros."""
     named = 0
     with progress.task("check", len(imgs), "images") as advance:
         for begin, block in _blocks(imgs):
             for place in np.flatnonzero(~block.reshape(len(block), -1).any(axis=1)):
                 named += 1
-                if named <= _BLANK_NAMED:
+                if named <= _MAX_BLANK_NAMED:
                     contents.add("hdf5-blank", f": imgs[{begin + place}]")
             advance(len(block))
 
@@ -124,7 +124,7 @@ def _blocks(imgs: Any) -> Iterator[tuple[int, Any]]:
         yield begin, imgs[begin : begin + rows]
 
 
-def _labels(labels: Any, contents: Hdf5) -> Any:
+def _labels(labels: Any, contents: Hdf5Contents) -> Any:
     """The class numbers (N,), or None where they are something else."""
     if labels.dtype.kind not in "biuf":
         contents.add("hdf5-label-type", ": labels", f"dtype {labels.dtype}")
@@ -132,7 +132,7 @@ def _labels(labels: Any, contents: Hdf5) -> Any:
     if labels.ndim != 1:
         contents.add("hdf5-soft-labels", ": labels", f"shape {tuple(labels.shape)}")
         return None
-    if len(labels) > _MOST_LABELS:
+    if len(labels) > _MAX_LABELS:
         contents.add("too-large", ": labels", f"{len(labels):,} labels")
         return None
     values = labels[:]
@@ -146,27 +146,29 @@ def _labels(labels: Any, contents: Hdf5) -> Any:
     return values
 
 
-def judge_hdf5(contents: Hdf5, spec: TrainerSpec, findings: CheckFindings) -> dict[str, Any]:
+def check_hdf5(
+    contents: Hdf5Contents, spec: TrainerSpec, findings: CheckFindings
+) -> dict[str, Any]:
     """Adds what is wrong for this reader; returns the facts of the corpus."""
     for problem in contents.problems:
         findings.add(*problem)
     known: dict[str, Any] = {}
     if contents.shape is not None and contents.axes is not None:
-        known = _judge_imgs(contents, contents.shape, spec, findings)
+        known = _check_imgs(contents, contents.shape, spec, findings)
     if contents.labels is not None and len(contents.labels):
-        known |= _judge_classes(contents.labels, f"{contents.name}: labels", spec, findings)
+        known |= _check_classes(contents.labels, f"{contents.name}: labels", spec, findings)
     return known
 
 
-def _judge_imgs(
-    contents: Hdf5, shape: tuple[int, ...], spec: TrainerSpec, findings: CheckFindings
+def _check_imgs(
+    contents: Hdf5Contents, shape: tuple[int, ...], spec: TrainerSpec, findings: CheckFindings
 ) -> dict[str, Any]:
     name, axes = f"{contents.name}: imgs", contents.axes
     if spec.axes and axes != spec.axes:
         findings.add("hdf5-axes", name, f"shape {shape} is {axes}; {spec.trainer} has {spec.axes}")
     height, width = shape[2:] if axes == "NCHW" else shape[1:3]
     size = f"{width}x{height}"
-    for rule, found in judge_size(spec, width, height):
+    for rule, found in check_size(spec, width, height):
         findings.add(rule, name, found)
     pattern = spec.file_pattern.format(resolution=width)
     if spec.file and not re.fullmatch(pattern, contents.name):
@@ -176,7 +178,7 @@ def _judge_imgs(
     return facts | {"format": contents.dtype}
 
 
-def _judge_classes(
+def _check_classes(
     values: Any, where: str, spec: TrainerSpec, findings: CheckFindings
 ) -> dict[str, Any]:
     numbers, counts = np.unique(values, return_counts=True)

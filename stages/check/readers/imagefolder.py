@@ -1,4 +1,4 @@
-"""The imagefolder target: <split>/<class>/image, class numbers by the text order of names."""
+"""Checks the imagefolder target: <split>/<class>/image, classes numbered in the order of names."""
 
 import re
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from typing import Any
 from ....manifests.trainers.spec import TrainerSpec
 from ...images.input import Input
 from ..file_index import FileIndex, in_hidden_folder
-from ..image_facts import ImageFacts, claims_image, ending
-from ..images import judge_images, judge_names
+from ..image_facts import ImageFacts, ending, is_meant_as_image
+from ..images import check_images, check_names
 from ..report import CheckFindings
 
 _SPLITS = ("train", "training", "val", "valid", "validation", "test")
@@ -17,14 +17,14 @@ _NUMBERED = re.compile(r"(\D*)(\d+)")
 
 
 @dataclass(frozen=True)
-class _Corpus:
-    listing: FileIndex
+class _FolderCheck:
+    index: FileIndex
     facts: dict[str, ImageFacts]
     spec: TrainerSpec
     findings: CheckFindings
 
     def is_image(self, member: Input) -> bool:
-        return claims_image(member.name, self.facts)
+        return is_meant_as_image(member.name, self.facts)
 
     def taken(self, members: Sequence[Input]) -> list[str]:
         """Names of the members that the loader takes, by their ending."""
@@ -37,16 +37,16 @@ def takes(spec: TrainerSpec, name: str) -> bool:
     return (found.lower() if spec.any_case else found) in spec.endings
 
 
-def judge_imagefolder(
-    listing: FileIndex, facts: dict[str, ImageFacts], spec: TrainerSpec, findings: CheckFindings
+def check_imagefolder(
+    index: FileIndex, facts: dict[str, ImageFacts], spec: TrainerSpec, findings: CheckFindings
 ) -> dict[str, Any]:
     """Adds what is wrong; returns the facts of the corpus."""
-    corpus = _Corpus(listing, facts, spec, findings)
-    names, classes = (_flat(corpus), None) if spec.classless else _classes(corpus)
-    judge_names(names, findings)
-    known = judge_images([(name, _facts(facts, name)) for name in names], spec, findings)
+    corpus = _FolderCheck(index, facts, spec, findings)
+    names, classes = (_flat_images(corpus), None) if spec.classless else _check_splits(corpus)
+    check_names(names, findings)
+    known = check_images([(name, _facts(facts, name)) for name in names], spec, findings)
     if not names:
-        findings.add("no-images", ".", f"{len(listing.members)} files at any depth")
+        findings.add("no-images", ".", f"{len(index.members)} files at any depth")
     if classes is not None:
         known |= {"labels": "class folders", "classes": classes, "class_count": len(classes)}
     return known
@@ -56,13 +56,13 @@ def _facts(facts: dict[str, ImageFacts], name: str) -> ImageFacts:
     return facts.get(name) or ImageFacts(problem="not-an-image")
 
 
-def _flat(corpus: _Corpus) -> list[str]:
+def _flat_images(corpus: _FolderCheck) -> list[str]:
     """A trainer that has no classes: every image below the folder, or directly in it."""
-    members = corpus.listing.members
-    for name in corpus.listing.links if corpus.spec.any_depth else ():
+    members = corpus.index.members
+    for name in corpus.index.links if corpus.spec.any_depth else ():
         corpus.findings.add("linked-folder", name)
-    _passed_over(corpus, members)
-    names = corpus.taken([one for one in members if one.name not in corpus.listing.linked])
+    _check_ignored(corpus, members)
+    names = corpus.taken([one for one in members if one.name not in corpus.index.linked])
     if corpus.spec.any_depth:
         return names
     for name in names:
@@ -71,7 +71,7 @@ def _flat(corpus: _Corpus) -> list[str]:
     return [name for name in names if "/" not in name]
 
 
-def _passed_over(corpus: _Corpus, members: Sequence[Input]) -> None:
+def _check_ignored(corpus: _FolderCheck, members: Sequence[Input]) -> None:
     """Images that the loader does not take because of their ending."""
     for one in members:
         if corpus.is_image(one) and not takes(corpus.spec, one.name):
@@ -79,12 +79,12 @@ def _passed_over(corpus: _Corpus, members: Sequence[Input]) -> None:
             corpus.findings.add("ending-ignored", one.name, found)
 
 
-def _classes(corpus: _Corpus) -> tuple[list[str], dict[str, int]]:
+def _check_splits(corpus: _FolderCheck) -> tuple[list[str], dict[str, int]]:
     """Every split and its classes; counts are those of the first split, the training one."""
     names: list[str] = []
     first: dict[str, int] | None = None
-    for prefix in _splits(corpus):
-        inside, counts = _split(corpus, prefix)
+    for prefix in _split_prefixes(corpus):
+        inside, counts = _check_split(corpus, prefix)
         names += inside
         if first is None:
             first = counts
@@ -94,35 +94,37 @@ def _classes(corpus: _Corpus) -> tuple[list[str], dict[str, int]]:
     return names, first or {}
 
 
-def _splits(corpus: _Corpus) -> list[str]:
+def _split_prefixes(corpus: _FolderCheck) -> list[str]:
     """Prefixes of the folders that hold the class folders."""
-    spec, listing = corpus.spec, corpus.listing
-    tops = listing.folders_in("")
+    spec, index = corpus.spec, corpus.index
+    top_folders = index.folders_in("")
     if spec.splits:
         for name in spec.splits:
-            if name not in tops:
-                there = ", ".join(tops[:5]) or "no folders"
+            if name not in top_folders:
+                there = ", ".join(top_folders[:5]) or "no folders"
                 corpus.findings.add("split-missing", f"{name}/", f"there are: {there}")
-        return [f"{name}/" for name in spec.splits if name in tops]
-    if spec.fixed_split and listing.path.name != spec.split:
-        if spec.split in tops:
+        return [f"{name}/" for name in spec.splits if name in top_folders]
+    if spec.fixed_split and index.path.name != spec.split:
+        if spec.split in top_folders:
             return [f"{spec.split}/"]
-        there = ", ".join(tops[:5]) or "no folders"
+        there = ", ".join(top_folders[:5]) or "no folders"
         corpus.findings.add("split-missing", f"{spec.split}/", f"there are: {there}")
         return []
-    shown = [name for name in tops if not name.startswith(".")]
+    shown = [name for name in top_folders if not name.startswith(".")]
     if shown and set(shown) <= set(_SPLITS):
         return [f"{name}/" for name in sorted(shown, key=_SPLITS.index)]
     return [""]
 
 
-def _split(corpus: _Corpus, prefix: str) -> tuple[list[str], dict[str, int]]:
+def _check_split(corpus: _FolderCheck, prefix: str) -> tuple[list[str], dict[str, int]]:
     """One split: names of its images, class -> count in the order of class numbers."""
-    listing, spec, findings = corpus.listing, corpus.spec, corpus.findings
+    index, spec, findings = corpus.index, corpus.spec, corpus.findings
     where = prefix.rstrip("/") or "."
-    classes = listing.folders_in(prefix)
-    members = listing.below(prefix)
-    _beside(corpus, [one for one in members if "/" not in one.name[len(prefix) :]], bool(classes))
+    classes = index.folders_in(prefix)
+    members = index.below(prefix)
+    _check_stray_files(
+        corpus, [one for one in members if "/" not in one.name[len(prefix) :]], bool(classes)
+    )
     if not classes:
         findings.add("no-classes", where, f"{len(members)} files, no folders")
         return [], {}
@@ -134,8 +136,8 @@ def _split(corpus: _Corpus, prefix: str) -> tuple[list[str], dict[str, int]]:
         if slash:
             inside[first].append(one)
     for name in classes:
-        counts[name] = _one_class(corpus, f"{prefix}{name}", inside[name], names)
-    _judge_class_names([name for name in classes if not name.startswith(".")], prefix, findings)
+        counts[name] = _check_class(corpus, f"{prefix}{name}", inside[name], names)
+    _check_class_names([name for name in classes if not name.startswith(".")], prefix, findings)
     if spec.max_classes is not None and len(classes) > spec.max_classes:
         findings.add("too-many-classes", where, f"{len(classes):,} classes")
     if len(classes) == 1:
@@ -146,7 +148,7 @@ def _split(corpus: _Corpus, prefix: str) -> tuple[list[str], dict[str, int]]:
     return names, counts
 
 
-def _beside(corpus: _Corpus, files: Sequence[Input], has_classes: bool) -> None:
+def _check_stray_files(corpus: _FolderCheck, files: Sequence[Input], has_classes: bool) -> None:
     """Plain files where class folders should be."""
     for one in files:
         if corpus.spec.lists_files:
@@ -158,7 +160,7 @@ def _beside(corpus: _Corpus, files: Sequence[Input], has_classes: bool) -> None:
             corpus.findings.add("stray-file", one.name)
 
 
-def _one_class(corpus: _Corpus, path: str, members: list[Input], names: list[str]) -> int:
+def _check_class(corpus: _FolderCheck, path: str, members: list[Input], names: list[str]) -> int:
     """Adds the class's images to `names`; returns how many they are."""
     findings, name = corpus.findings, path.rsplit("/", 1)[-1]
     taken = corpus.taken(members)
@@ -166,7 +168,7 @@ def _one_class(corpus: _Corpus, path: str, members: list[Input], names: list[str
         findings.add("hidden-folder", path, f"{len(taken)} images inside")
     elif not taken:
         findings.add("empty-folder", path, f"{len(members)} files inside, none that it takes")
-    _passed_over(corpus, members)
+    _check_ignored(corpus, members)
     for one in taken:
         if in_hidden_folder(one[len(path) + 1 :]):
             findings.add("hidden-images", one)
@@ -174,7 +176,7 @@ def _one_class(corpus: _Corpus, path: str, members: list[Input], names: list[str
     return len(taken)
 
 
-def _judge_class_names(classes: list[str], prefix: str, findings: CheckFindings) -> None:
+def _check_class_names(classes: list[str], prefix: str, findings: CheckFindings) -> None:
     numbered = [_NUMBERED.fullmatch(name) for name in classes]
     stems = {match[1] for match in numbered if match}
     if all(numbered) and len(stems) == 1:

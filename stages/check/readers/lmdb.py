@@ -1,4 +1,4 @@
-"""The lmdb target: {side}-{index:05d} -> encoded image, length -> ASCII count; a folder, data.mdb.
+"""Checks the lmdb target: {side}-{index:05d} -> image file, length -> ASCII count; in data.mdb.
 
 LMDB maps the file and trusts it: a damaged one ends the process, and no error can be caught. So the
 header is compared with the file's size (a short copy is the usual damage), as ingest does; then
@@ -23,13 +23,13 @@ from ...images.input import Input
 from ...sources.arrays import header_damage, open_database
 from ...sources.base import MAX_INPUT_BYTES
 from ..image_facts import ImageFacts, decode_all
-from ..images import judge_images
+from ..images import check_images
 from ..report import CheckFindings
 
 DATA = "data.mdb"
 _KEY = re.compile(rb"(\d{1,6})-(\d{5,})")
 # Keys and values are copied, so that every page is touched.
-_WALK = """
+_READ_EVERYTHING = """
 import sys, lmdb
 with lmdb.open(sys.argv[1], readonly=True, lock=False, readahead=False) as environment:
     with environment.begin() as transaction:
@@ -40,8 +40,8 @@ _LONGEST_COUNT = 12  # digits
 
 
 @dataclass
-class Lmdb:
-    """What a database holds, and what is wrong with it whoever reads it."""
+class LmdbContents:
+    """What a database holds, and what is wrong with it for every reader."""
 
     problems: list[tuple[str, str, str]] = field(default_factory=list)  # rule, file, found
     images: dict[int, list[tuple[str, ImageFacts]]] = field(
@@ -52,18 +52,18 @@ class Lmdb:
         self.problems.append((rule, file, found))
 
 
-def read_lmdb(path: Path, progress: Progress) -> Lmdb:
+def read_lmdb(path: Path, progress: Progress) -> LmdbContents:
     """Reads the database in the folder `path` and decodes every image.
 
     Raises:
         ConfigError: lmdb is not installed.
     """
     lmdb = require("lmdb", "export", "check of an LMDB")
-    contents = Lmdb()
+    contents = LmdbContents()
     if not path.is_dir():
         contents.add("lmdb-is-file", path.name)
         return contents
-    if damage := header_damage(path / DATA) or _fatal_damage(path):
+    if damage := header_damage(path / DATA) or _signal_of_reading(path):
         contents.add("lmdb-damaged", DATA, damage)
         return contents
     try:
@@ -75,27 +75,29 @@ def read_lmdb(path: Path, progress: Progress) -> Lmdb:
     return contents
 
 
-def _fatal_damage(path: Path) -> str:
-    """Why reading ends the process that does it, "" if it does not."""
-    command = [sys.executable, "-P", "-c", _WALK, str(path)]
+def _signal_of_reading(path: Path) -> str:
+    """The signal that ends a process which reads everything, as a reason; "" where none does."""
+    command = [sys.executable, "-P", "-c", _READ_EVERYTHING, str(path)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
-    if done.returncode >= 0:  # errors that Python can tell are told later, by name
+    if done.returncode >= 0:  # errors that Python can raise are reported later, by name
         return ""
     return f"reading it ends the process with {signal.Signals(-done.returncode).name}"
 
 
-def judge_lmdb(contents: Lmdb, spec: TrainerSpec, findings: CheckFindings) -> dict[str, Any]:
+def check_lmdb(
+    contents: LmdbContents, spec: TrainerSpec, findings: CheckFindings
+) -> dict[str, Any]:
     """Adds what is wrong for this reader; returns the facts, those of the largest side."""
     for problem in contents.problems:
         findings.add(*problem)
     known: dict[str, Any] = {}
     for side in sorted(contents.images):
-        known = judge_images(contents.images[side], spec, findings)
+        known = check_images(contents.images[side], spec, findings)
         known |= {"side": side, "labels": "none, this format has no labels"}
     return known
 
 
-def _read(transaction: Any, contents: Lmdb, progress: Progress) -> None:
+def _read(transaction: Any, contents: LmdbContents, progress: Progress) -> None:
     sides: Counter[int] = Counter()
     for key in transaction.cursor().iternext(keys=True, values=False):
         match = _KEY.fullmatch(key)
@@ -117,7 +119,7 @@ def _read(transaction: Any, contents: Lmdb, progress: Progress) -> None:
         contents.images.setdefault(side, []).append((name, facts))
 
 
-def _length(transaction: Any, sides: Counter[int], contents: Lmdb) -> int | None:
+def _length(transaction: Any, sides: Counter[int], contents: LmdbContents) -> int | None:
     """The count under `length`, None if it does not say one; compares it with the keys."""
     raw = transaction.get(b"length")
     if raw is None:
@@ -134,7 +136,7 @@ def _length(transaction: Any, sides: Counter[int], contents: Lmdb) -> int | None
 
 
 def _keys(
-    transaction: Any, sides: Counter[int], count: int | None, contents: Lmdb
+    transaction: Any, sides: Counter[int], count: int | None, contents: LmdbContents
 ) -> Iterator[str]:
     """The keys that are there, in the order of the images; names those that are not."""
     for side, there in sides.items():

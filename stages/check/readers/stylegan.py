@@ -1,4 +1,4 @@
-"""The stylegan target: a folder or a .zip of images, with dataset.json at its root for labels.
+"""Checks the stylegan target: a folder or .zip of images, with labels in dataset.json at its root.
 
 The reader takes every file whose ending Pillow calls an image's, at any depth.
 """
@@ -11,43 +11,43 @@ from ...images.decode import Unusable
 from ...images.input import Input
 from ...sources.labels import LABELS_FILE
 from ..file_index import FileIndex, in_hidden_folder
-from ..image_facts import ImageFacts, claims_image, ending, pillow_endings
-from ..images import judge_images, judge_names
-from ..labels import judge_labels, misnamed
+from ..image_facts import ImageFacts, ending, is_meant_as_image, pillow_endings
+from ..images import check_images, check_names
+from ..labels import check_labels, is_misnamed
 from ..report import CheckFindings
 
 _SPREAD = re.compile(r"\d{3}|\d{5}")
 
 
-def judge_stylegan(
-    listing: FileIndex, facts: dict[str, ImageFacts], spec: TrainerSpec, findings: CheckFindings
+def check_stylegan(
+    index: FileIndex, facts: dict[str, ImageFacts], spec: TrainerSpec, findings: CheckFindings
 ) -> dict[str, Any]:
     """Adds what is wrong; returns the facts of the corpus."""
-    if listing.is_zip and listing.path.suffix.lower() != ".zip":
-        findings.add("zip-name", listing.path.name)
-    for name in listing.duplicates:
+    if index.is_zip and index.path.suffix.lower() != ".zip":
+        findings.add("zip-name", index.path.name)
+    for name in index.duplicates:
         findings.add("duplicate-members", name)
-    for name in listing.links:
+    for name in index.links:
         findings.add("linked-folder", name)
     endings = pillow_endings()
     names = [
         one.name
-        for one in listing.members
-        if ending(one.name).lower() in endings and one.name not in listing.linked
+        for one in index.members
+        if ending(one.name).lower() in endings and one.name not in index.linked
     ]
-    for one in listing.members:
-        if ending(one.name).lower() not in endings and claims_image(one.name, facts):
+    for one in index.members:
+        if ending(one.name).lower() not in endings and is_meant_as_image(one.name, facts):
             findings.add("ending-ignored", one.name, f"ending {ending(one.name)}")
-    judge_names(names, findings)
-    _judge_places(names, facts, findings)
-    known = judge_images([(name, facts[name]) for name in names], spec, findings)
+    check_names(names, findings)
+    _check_files(names, facts, findings)
+    known = check_images([(name, facts[name]) for name in names], spec, findings)
     if not names:
-        findings.add("no-images", ".", f"{len(listing.members)} files, none named like an image")
+        findings.add("no-images", ".", f"{len(index.members)} files, none named like an image")
         return known
-    return known | _labels(listing, names, findings)
+    return known | _labels(index, names, findings)
 
 
-def _judge_places(names: list[str], facts: dict[str, ImageFacts], findings: CheckFindings) -> None:
+def _check_files(names: list[str], facts: dict[str, ImageFacts], findings: CheckFindings) -> None:
     for name in names:
         found = facts[name]
         if found.problem is None and name.lower().endswith(".png") and found.format != "PNG":
@@ -56,13 +56,13 @@ def _judge_places(names: list[str], facts: dict[str, ImageFacts], findings: Chec
             findings.add("hidden-images", name)
 
 
-def _labels(listing: FileIndex, images: list[str], findings: CheckFindings) -> dict[str, Any]:
-    at_root = next((one for one in listing.members if one.name == LABELS_FILE), None)
+def _labels(index: FileIndex, images: list[str], findings: CheckFindings) -> dict[str, Any]:
+    at_root = next((one for one in index.members if one.name == LABELS_FILE), None)
     if at_root is not None:
         data = _read(at_root, findings)
-        return judge_labels(data, images, findings) if data is not None else {}
-    deeper = [one.name for one in listing.members if one.name.endswith(f"/{LABELS_FILE}")]
-    other = [one.name for one in listing.members if misnamed(one.name)]
+        return check_labels(data, images, findings) if data is not None else {}
+    deeper = [one.name for one in index.members if one.name.endswith(f"/{LABELS_FILE}")]
+    other = [one.name for one in index.members if is_misnamed(one.name)]
     for name in deeper:
         findings.add("labels-in-subfolder", name)
     for name in other:

@@ -1,4 +1,4 @@
-"""The unpaired target: trainA/ and trainB/, with testA/ and testB/ for testing.
+"""Checks the unpaired target: trainA/ and trainB/, with testA/ and testB/ for testing.
 
 The loader goes into sub-folders and takes endings in lower or upper case.
 """
@@ -8,8 +8,8 @@ from typing import Any
 from ....manifests.trainers.requirements import for_single_image
 from ....manifests.trainers.spec import TrainerSpec
 from ..file_index import FileIndex, in_hidden_folder
-from ..image_facts import ImageFacts, claims_image, ending
-from ..images import Image, judge_images, judge_names
+from ..image_facts import ImageFacts, ending, is_meant_as_image
+from ..images import Image, check_images, check_names
 from ..report import CheckFindings
 from .imagefolder import takes
 
@@ -17,20 +17,20 @@ _SIDES = ("trainA", "trainB")
 _TEST_SIDES = ("testA", "testB")
 
 
-def judge_unpaired(
-    listing: FileIndex, facts: dict[str, ImageFacts], spec: TrainerSpec, findings: CheckFindings
+def check_unpaired(
+    index: FileIndex, facts: dict[str, ImageFacts], spec: TrainerSpec, findings: CheckFindings
 ) -> dict[str, Any]:
     """Adds what is wrong; returns the facts of the corpus."""
-    tops = listing.folders_in("")
+    top_folders = index.folders_in("")
     counts: dict[str, int] = {}
     training: list[str] = []
     test: list[str] = []
     for side in _SIDES:
-        if side not in tops:
-            there = ", ".join(tops[:5]) or "no folders"
+        if side not in top_folders:
+            there = ", ".join(top_folders[:5]) or "no folders"
             findings.add("split-missing", f"{side}/", f"there are: {there}")
             continue
-        inside = _side(listing, facts, side, spec, findings)
+        inside = _images_of_side(index, facts, side, spec, findings)
         counts[side] = len(inside)
         training += inside
         if not inside:
@@ -40,18 +40,18 @@ def judge_unpaired(
     if max(counts.values(), default=0) <= 1:
         spec = for_single_image(spec)
     for side in _TEST_SIDES:
-        if side in tops:
-            inside = _side(listing, facts, side, spec, findings)
+        if side in top_folders:
+            inside = _images_of_side(index, facts, side, spec, findings)
             counts[side] = len(inside)
             test += inside
         else:
             findings.add("no-test-folders", f"{side}/")
-    judge_names([*training, *test], findings)
-    known = _judge_images(training, test, facts, spec, findings)
+    check_names([*training, *test], findings)
+    known = _check_images(training, test, facts, spec, findings)
     return known | {"classes": counts, "class_count": len(counts)}
 
 
-def _judge_images(
+def _check_images(
     training: list[str],
     test: list[str],
     facts: dict[str, ImageFacts],
@@ -64,25 +64,25 @@ def _judge_images(
         return [(name, facts.get(name) or ImageFacts(problem="not-an-image")) for name in names]
 
     if not spec.exact:
-        return judge_images(named([*training, *test]), spec, findings)
-    known = judge_images(named(training), spec, findings)
-    tested = judge_images(named(test), for_single_image(spec), findings)
+        return check_images(named([*training, *test]), spec, findings)
+    known = check_images(named(training), spec, findings)
+    tested = check_images(named(test), for_single_image(spec), findings)
     return known | {"images": known["images"] + tested["images"]}
 
 
-def _side(
-    listing: FileIndex,
+def _images_of_side(
+    index: FileIndex,
     facts: dict[str, ImageFacts],
     side: str,
     spec: TrainerSpec,
     findings: CheckFindings,
 ) -> list[str]:
     names = []
-    for one in listing.below(f"{side}/"):
+    for one in index.below(f"{side}/"):
         if takes(spec, one.name):
             names.append(one.name)
             if in_hidden_folder(one.name):
                 findings.add("hidden-images", one.name)
-        elif claims_image(one.name, facts):
+        elif is_meant_as_image(one.name, facts):
             findings.add("ending-ignored", one.name, f"ending {ending(one.name)}")
     return names

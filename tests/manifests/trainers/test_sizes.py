@@ -15,9 +15,9 @@ from scoremix.manifests.trainers.table import PLAIN, TRAINERS
 from scoremix.stages.check.check import check_corpus
 from scoremix.stages.check.file_index import FileIndex
 from scoremix.stages.check.image_facts import ImageFacts
-from scoremix.stages.check.images import judge_images
-from scoremix.stages.check.readers.hdf5 import Hdf5, judge_hdf5
-from scoremix.stages.check.readers.unpaired import judge_unpaired
+from scoremix.stages.check.images import check_images
+from scoremix.stages.check.readers.hdf5 import Hdf5Contents, check_hdf5
+from scoremix.stages.check.readers.unpaired import check_unpaired
 from scoremix.stages.check.report import CheckFindings
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.export.export import ExportConfig, export
@@ -57,11 +57,11 @@ def found_by_check(spec: TrainerSpec, side: int) -> set[str]:
         shape = (8, 3, side, side) if spec.axes == "NCHW" else (8, side, side, 3)
         assert spec.file is not None
         name = spec.file.format(name="pets", resolution=side)
-        judge_hdf5(Hdf5(name, [], shape, "uint8", spec.axes), spec, findings)
+        check_hdf5(Hdf5Contents(name, [], shape, "uint8", spec.axes), spec, findings)
     elif spec.target == "unpaired":
-        judge_unpaired(*unpaired(facts, count=2), spec, findings)
+        check_unpaired(*unpaired(facts, count=2), spec, findings)
     else:
-        judge_images([("0.png", facts), ("1.png", facts)], spec, findings)
+        check_images([("0.png", facts), ("1.png", facts)], spec, findings)
     return {one.rule for one in findings.sorted() if one.severity == "error"}
 
 
@@ -90,7 +90,7 @@ def test_one_image_a_side_may_have_any_size_where_the_trainer_has_a_mode_for_it(
         listing = listing_for(spec, shards)
         for side in EVERY_SIDE:
             findings = CheckFindings(Path("corpus"))
-            judge_unpaired(*unpaired(ImageFacts(side, side, "RGB"), 1), spec, findings)
+            check_unpaired(*unpaired(ImageFacts(side, side, "RGB"), 1), spec, findings)
             assert not findings.errors
             assert not refused_by_export(listing, spec, side)
 

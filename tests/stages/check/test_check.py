@@ -40,11 +40,11 @@ from scoremix.manifests.trainers.requirements import reader_names, specs_of
 from scoremix.manifests.trainers.table import PLAIN, TRAINERS
 from scoremix.stages.check.check import check_corpus
 from scoremix.stages.check.file_index import open_index
-from scoremix.stages.check.image_facts import survey
-from scoremix.stages.check.labels import judge_labels
+from scoremix.stages.check.image_facts import read_image_facts
+from scoremix.stages.check.labels import check_labels
 from scoremix.stages.check.readers import hdf5 as hdf5_file
 from scoremix.stages.check.readers import lmdb as lmdb_file
-from scoremix.stages.check.report import SHOWN, CheckFindings, printable
+from scoremix.stages.check.report import MAX_FILES_SHOWN, CheckFindings, printable
 from scoremix.stages.check.rules import RULES, SECTIONS
 from scoremix.stages.common.progress import Silent
 
@@ -206,7 +206,7 @@ def test_a_missing_extra_is_named(
 def test_a_database_that_kills_its_reader_is_a_finding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lmdb_file, "_WALK", "import os, signal; os.kill(os.getpid(), 7)")
+    monkeypatch.setattr(lmdb_file, "_READ_EVERYTHING", "import os, signal; os.kill(os.getpid(), 7)")
     [verdict] = check_corpus(database()(tmp_path), "lmdb", Silent())
     [finding] = verdict.findings
     assert finding.rule == "lmdb-damaged"
@@ -245,21 +245,21 @@ def test_labels_are_found_by_name_as_the_reader_does(names: list[str], dropped: 
     """Against the reader's own rule: a dict looked up by the name with / for every backslash."""
     pairs = [[name, 0] for place, name in enumerate(names) if place not in dropped]
     findings = CheckFindings(Path("corpus"))
-    judge_labels(labels(pairs), names, findings)
+    check_labels(labels(pairs), names, findings)
     keys = {name for name, _ in pairs}
     missing = [name for name in names if name.replace("\\", "/") not in keys]
     found = {one.rule: one for one in findings.sorted()}
     assert ("label-missing" in found) == bool(missing)
     if missing:
         assert found["label-missing"].count == len(missing)
-        assert [file for file, _ in found["label-missing"].files] == missing[:SHOWN]
+        assert [file for file, _ in found["label-missing"].files] == missing[:MAX_FILES_SHOWN]
 
 
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists))
 def test_no_label_whatever_it_is_raises(value: object) -> None:
     data = json.dumps({"labels": [["0.png", value], ["1.png", 1]]}).encode()
     findings = CheckFindings(Path("corpus"))
-    judge_labels(data, ["0.png", "1.png"], findings)
+    check_labels(data, ["0.png", "1.png"], findings)
     sound = isinstance(value, int) and not isinstance(value, bool) and value in (0, 1)
     assert sound == (findings.errors == 0) or value == 1
 
@@ -270,7 +270,7 @@ def test_memory_is_that_of_a_few_images(tmp_path: Path) -> None:
     write(tmp_path, {f"{index:04d}.png": data for index in range(600)})
     tracemalloc.start()
     with open_index(tmp_path) as listing:
-        facts = survey(listing, Silent())
+        facts = read_image_facts(listing, Silent())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(set(map(id, facts.values()))) == 1

@@ -92,7 +92,7 @@ def tar(root: Path) -> Path:
     return write(root, {"corpus.tar": b"x" * 1024}) / "corpus.tar"
 
 
-@pytest.mark.parametrize(("make", "said"), [(nothing, "nearest folder"), (tar, "no corpus")])
+@pytest.mark.parametrize(("make", "said"), [(nothing, "nearest folder"), (tar, "no known kind")])
 def test_what_cannot_be_judged_is_a_usage_error(
     make: Callable[[Path], Path], said: str, tmp_path: Path
 ) -> None:

@@ -24,7 +24,7 @@ from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.mount import fuse, mountpoint
 from scoremix.stages.mount.mount import MountConfig
 from scoremix.stages.mount.mount import mount as serve
-from scoremix.stages.mount.mountpoint import check_place, place_for
+from scoremix.stages.mount.mountpoint import check_mountpoint, make_mountpoint
 
 # Shares no code with ours: whether anything can be mounted here at all.
 PROBE = """
@@ -45,7 +45,7 @@ def cli(*arguments: str | Path) -> int:
 
 def clear(folder: Path) -> None:
     """Whatever a test left mounted there goes."""
-    program = fuse.tool() or "umount"
+    program = fuse.unmount_program() or "umount"
     subprocess.run([program, "-u", "-z", str(folder)], capture_output=True)
 
 
@@ -412,21 +412,21 @@ def test_places_that_are_refused(pets: Path, tmp_path: Path) -> None:
         pets / "in": "inside the shards",
         Path("/proc"): "mounted on",
     }.items():
-        assert word in refusal(lambda path=path: check_place(path, pets))  # type: ignore[misc]
+        assert word in refusal(lambda path=path: check_mountpoint(path, pets))  # type: ignore[misc]
     empty = tmp_path / "empty"
     empty.mkdir()
-    check_place(empty, pets)
-    check_place(tmp_path / "a" / "b", pets)
+    check_mountpoint(empty, pets)
+    check_mountpoint(tmp_path / "a" / "b", pets)
 
 
 def test_of_two_at_one_moment_one_is_refused(pets: Path, tmp_path: Path) -> None:
-    place = tmp_path / "in"
-    with place_for(place):
-        assert "just now" in refusal(lambda: place_for(place).__enter__())
-        assert place.is_dir()
-    assert not place.exists()
-    with place_for(place):
-        assert place.is_dir()
+    mountpoint = tmp_path / "in"
+    with make_mountpoint(mountpoint):
+        assert "just now" in refusal(lambda: make_mountpoint(mountpoint).__enter__())
+        assert mountpoint.is_dir()
+    assert not mountpoint.exists()
+    with make_mountpoint(mountpoint):
+        assert mountpoint.is_dir()
 
 
 def test_a_stale_mount_is_told_by_what_the_system_says(
@@ -441,12 +441,12 @@ def test_a_stale_mount_is_told_by_what_the_system_says(
 
     original = os.lstat
     monkeypatch.setattr(mountpoint.os, "lstat", lstat)
-    told = refusal(lambda: check_place(stale, pets))
+    told = refusal(lambda: check_mountpoint(stale, pets))
     assert "was killed" in told and f"-u '{stale}'`" in told
 
 
 def test_the_folder_is_made_and_taken_away_but_not_with_what_is_in_it(tmp_path: Path) -> None:
-    with place_for(tmp_path / "a" / "b" / "c"):
+    with make_mountpoint(tmp_path / "a" / "b" / "c"):
         (tmp_path / "a" / "mine").write_text("text")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "mine"]
 

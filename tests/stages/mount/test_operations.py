@@ -22,7 +22,7 @@ from scoremix.manifests.trainers.layout import Layout, Slice, read_layout
 from scoremix.manifests.trainers.requirements import find_spec
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.mount import contents
-from scoremix.stages.mount.contents import ImageStore, open_all
+from scoremix.stages.mount.contents import ImageStore, open_listed_tars
 from scoremix.stages.mount.mount import MountConfig
 from scoremix.stages.mount.operations import FuseOperations
 from scoremix.stages.mount.tree import build_tree
@@ -60,7 +60,7 @@ def files_of(shards: Path, **options: object) -> Iterator[FuseOperations]:
     spec = find_spec(config.trainer, config.to)
     listing = read_layout(shards, config.layout(spec))
     tree = build_tree(listing.entries())
-    with open_all(listing, tree.table.shards) as tars:
+    with open_listed_tars(listing, tree.table.shards) as tars:
         yield FuseOperations(tree, ImageStore(tree.table, tars), lambda: None)
 
 
@@ -312,15 +312,24 @@ def test_a_corpus_that_changes_while_it_is_opened_is_refused(pets: Path) -> None
     tree = build_tree(listing.entries())
     index = read_index(pets)
     (pets / "index.json").write_text(json.dumps(index | {"index_digest": "another"}))
-    with pytest.raises(VerifyError, match="published anew"), open_all(listing, tree.table.shards):
+    with (
+        pytest.raises(VerifyError, match="published again"),
+        open_listed_tars(listing, tree.table.shards),
+    ):
         raise AssertionError("opened")
     (pets / "index.json").write_text(json.dumps(index))
     os.truncate(pets / "real-000001.tar", 512)
-    with pytest.raises(VerifyError, match="512 bytes"), open_all(listing, tree.table.shards):
+    with (
+        pytest.raises(VerifyError, match="512 bytes"),
+        open_listed_tars(listing, tree.table.shards),
+    ):
         raise AssertionError("opened")
     (pets / "real-000001.tar").unlink()
     before = len(os.listdir("/proc/self/fd"))
-    with pytest.raises(VerifyError, match="cannot be opened"), open_all(listing, tree.table.shards):
+    with (
+        pytest.raises(VerifyError, match="cannot be opened"),
+        open_listed_tars(listing, tree.table.shards),
+    ):
         raise AssertionError("opened")
     assert len(os.listdir("/proc/self/fd")) == before, "nothing stays open"
 
