@@ -1,24 +1,28 @@
-"""The spine: one page that tells ingest -> train -> plan -> generate -> write -> evaluate.
+"""The command line, and the spine that runs the stages: ingest -> train -> plan -> generate ->
+write -> evaluate.
 
-    cli        the commands; exit codes; the one place that prints
-    export_command, mount_command  `export` and `mount`; what they share is in options
-    run_commands  `run`, `augment` and `evaluate`
-    making     what shards are made from, at hand
-    product    the place where the shards lie (remote_product: in an object store)
-    build      the step `write`; workers: who makes which shard
-    environment  what bytes depend on besides the plan
-    config     stages.yaml: composed, checked, resolved
-    run        the spine itself
-    ledger     stages.lock.json: what is done, stale (and why), missing
-    estimate   --dry-run: counts, bytes, and time from a short probe on this machine
-    status     what a run folder holds
-    check_command  scoremix-pipeline check
-    progress   bars on a terminal, timed lines elsewhere, JSON lines beside
-    inputs     what each stage is made from
-    steps      one function per stage: is it stale, do it, record it
-    ranks      several processes of one launch
-    derived    documents made from the code (trainers_doc: the trainers' part)
-    signals    stop on request, resumable
+cli              command line entry point, exit codes, the one place that prints errors
+commands/        one module for each command
+run              the spine: runs the stages of a job in order
+job              what to do and where: one run of the spine, and its outcome
+steps/           one function for each stage: is it stale, run it, record it
+shards/          builds shards, divides them among workers, puts them in a folder or an object store
+maintenance/     forget and repair: changes to a finished run
+config           stages.yaml composed, checked and resolved
+ledger           stages.lock.json: which stages are done, stale (and why) or missing
+fingerprints     what each stage is made from, hashed for the ledger
+planned          reads the plan and the recipe that a run has made
+trained_network  opens score-net/ of a run, or says what is wrong with it
+preflight        refuses places, disks and networks that cannot work, before anything is made
+finished_run     opens a finished run, to repair or to change it
+launch           processes of one launch (`accelerate launch`, torchrun), and `--worker I/N`
+environment      libraries and processor that the bytes of a shard depend on
+dry_run          --dry-run: counts, bytes, and time from a short probe
+status           what a run folder holds
+progress         progress bars, timed lines and the JSON log
+signals          stops on request, resumable
+energy           joules of processors and GPUs
+docs             writes the documents that are made from the code
 
-Below it: stages (one verb per file) -> models (torch), manifests (what is on disk, no torch).
+Below it: stages (the parts of the pipeline) -> models (torch), manifests (the files; no torch).
 """

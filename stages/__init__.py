@@ -1,10 +1,19 @@
-"""One verb per file, each with its own frozen Config and one public function.
+"""The parts of the pipeline, a package each, with its Config and one public function.
 
-ingest    sources -> corpus/        train     corpus -> score-net/
-generate  plan rows -> pixels       write     pixels -> shards/
-evaluate  shards against held-out images -> report/
-report/   a run's figures and pictures on one page
-check/    any corpus -> can this trainer read it to the end?
-export    shards -> a trainer's own layout (writers in layouts/)
-mount     the same layouts as a read-only file tree, served from the shards (parts in mounts/)
+ingest -> train -> generate -> write -> evaluate -> report | export mount check
+
+ingest/       sources -> a corpus of prepared images
+train/        corpus -> score network
+generate/     plan rows -> images, by ScoreMix or another method
+write/        images -> shards
+evaluate/     generated against held-out images -> metrics and a verdict
+gan_samples/  samples of a GAN trained on the corpus -> the same metrics, the best snapshot
+report/       metrics, figures and images of a run -> one HTML page
+export/       shards -> the layout that a trainer reads
+mount/        the same layouts as a read-only file system
+check/        any corpus -> can a trainer read it to the end?
+sources/      folders, archives, tables and URLs: lists their inputs, reads their bytes
+images/       decodes, prepares, compares and encodes images
+corpus/       the corpus on disk, which ingest writes and the other stages open
+common/       presets, progress, tensors and file formats that several stages share
 """

@@ -2,10 +2,12 @@
 
 import ast
 import re
+import tokenize
 from pathlib import Path
 
 import pytest
 import yaml
+from source_tree import FOLDERS, modules, tree_of
 
 from scoremix.manifests.plan import schema
 from scoremix.pipeline.docs import BEGIN, DERIVED, END, REGIONS, with_region
@@ -77,6 +79,54 @@ def test_shell_blocks_use_commands_and_options_that_exist() -> None:
                 assert {word for word in words if word.startswith("--")} <= known, line
                 seen += 1
     assert seen >= 5
+
+
+# Scripts of the trainers, which the documents name beside ours.
+FOREIGN = {
+    "calc_inception.py", "calc_metrics.py", "calculate_inception_moments.py", "fid.py",
+    "gen_images.py", "main.py", "sample.py", "test.py",
+}  # fmt: skip
+RENAMED = {"manifests.subset"}  # in the CHANGELOG, beside its new name
+SUFFIXES = {"yaml", "yml", "lock", "schema", "py"}  # stages.yaml is no module
+OURS = "manifests|models|pipeline|stages|tests|benchmarks|docs|deploy|examples"
+
+
+def prose() -> dict[Path, str]:
+    """Whatever names files: documents and settings whole; of code the comments and docstrings."""
+    whole = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/**/*.md")]
+    whole += [ROOT / name for name in ("Makefile", "Dockerfile", "setup.cfg", ".ci/run")]
+    whole += [path for name in ("deploy", "examples") for path in sorted((ROOT / name).iterdir())]
+    found = {path: path.read_text() for path in whole if path.is_file()}
+    for folder in (*FOLDERS, "tests", "benchmarks"):
+        for path in (ROOT / folder).rglob("*.py"):
+            with path.open("rb") as file:
+                tokens = list(tokenize.tokenize(file.readline))
+            parts = [token.string for token in tokens if token.type == tokenize.COMMENT]
+            for node in ast.walk(tree_of(path)):
+                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                    parts.append(ast.get_docstring(node) or "")
+            found[path] = "\n".join(parts)
+    return found
+
+
+def test_files_and_modules_that_are_named_exist() -> None:
+    scripts = {path.name for folder in (*FOLDERS, "tests", "benchmarks", "deploy")
+               for path in (ROOT / folder).rglob("*.py")}  # fmt: skip
+    missing = []
+    for path, text in prose().items():
+        text = re.sub(r"--out \S+|RESULTS\S*", "", text)  # what a command will write
+        for name in re.findall(rf"(?<![\w/.-])(?:{OURS})/[\w./-]*\w", text):
+            places = [base / name for base in (ROOT, path.parent, ROOT / "tests")]
+            # A stem stands for its files: benchmarks/results/digits for .json and .md.
+            if not any(one.exists() or any(one.parent.glob(f"{one.name}.*")) for one in places):
+                missing.append((path, name))
+        for name in re.findall(r"(?<![\w/.-])([\w/.-]+\.py)\b", text):
+            if Path(name).name not in scripts | FOREIGN:
+                missing.append((path, name))
+        for name in re.findall(r"\b(?:manifests|models|pipeline|stages)\.[a-z]\w*\b(?!\()", text):
+            if name.partition(".")[2] not in SUFFIXES and name not in {*modules(), *RENAMED}:
+                missing.append((path, name))
+    assert not missing
 
 
 def test_documents_speak_of_the_project_alone() -> None:

@@ -1,4 +1,4 @@
-"""The house rules: one-way imports, the package list, no torch in manifests."""
+"""The house rules: what imports what, what packages say of themselves, the package list, sizes."""
 
 import ast
 import configparser
@@ -7,47 +7,102 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from source_tree import FOLDERS, ROOT, cycle, imports, members, modules, packages, tree_of
 
 from scoremix.pipeline.config import Config
 from scoremix.stages.ingest.config import MaxBad, PatchesConfig, SourceConfig
 
-ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("manifests", "models", "pipeline", "stages")
 MAY_IMPORT = {
     "manifests": {"manifests"},
     "models": {"models"},
     "stages": {"stages", "models", "manifests"},
     "pipeline": {"pipeline", "stages", "models", "manifests"},
 }
-
-
-def imported(path: Path) -> set[str]:
-    """The folders of ours that a file imports, relatively or as scoremix.*."""
-    found = set()
-    above = len(path.relative_to(ROOT).parts)  # dots that lead out of the file's own folder
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            module = node.module or ""
-            if 0 < node.level < above:
-                found.add(path.relative_to(ROOT).parts[0])
-            elif node.level == above:
-                names = [module] if module else [alias.name for alias in node.names]
-                found.update(name.split(".")[0] for name in names)
-            elif module.startswith("scoremix."):
-                found.add(module.split(".")[1])
-    return found
+# What each package of stages imports of the others: a package stands below those that it names.
+STAGES_IMPORT: dict[str, set[str]] = {
+    "common": set(),
+    "images": {"common"},
+    "corpus": {"common", "images"},
+    "sources": {"common", "images"},
+    "ingest": {"common", "corpus", "images", "sources"},
+    "train": {"common", "corpus"},
+    "generate": {"common"},
+    "write": {"generate", "images"},
+    "evaluate": {"common", "generate", "images"},
+    "gan_samples": {"common", "corpus", "evaluate", "images", "ingest", "sources"},
+    "report": {"common", "corpus", "evaluate", "gan_samples", "images"},
+    "export": {"common"},
+    "mount": {"export"},
+    "check": {"common", "images", "sources"},
+}
+LONGEST_FUNCTION, LONGEST_FILE = 60, 350  # lines
+MAY_BE_LONGER: set[str] = set()  # functions by module.name, with the reason beside
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_imports_point_one_way(folder: str) -> None:
-    for path in (ROOT / folder).rglob("*.py"):
-        assert imported(path) <= MAY_IMPORT[folder], path
+    for module in modules():
+        if module.split(".")[0] == folder:
+            found = {name.split(".")[0] for name in imports(module)}
+            assert found <= MAY_IMPORT[folder], module
+
+
+@pytest.mark.parametrize("package", packages())
+def test_a_packages_members_import_each_other_without_a_circle(package: str) -> None:
+    """Each module and sub-package is one node; imports in functions and for types count too."""
+    graph: dict[str, set[str]] = {name: set() for name in members(package)}
+    inside = f"{package}."
+    for module in modules():
+        if module.startswith(inside):
+            own = module.removeprefix(inside).split(".")[0]
+            others = {
+                name.removeprefix(inside).split(".")[0]
+                for name in imports(module)
+                if name.startswith(inside)
+            }
+            graph[own] |= others - {own}
+    assert not cycle(graph), " -> ".join(cycle(graph))
+
+
+def test_the_packages_of_stages_import_what_the_table_says() -> None:
+    found: dict[str, set[str]] = {name: set() for name in members("stages")}
+    for module in modules():
+        if module.startswith("stages."):
+            others = {name.split(".")[1] for name in imports(module) if name.startswith("stages.")}
+            found[module.split(".")[1]] |= others - {module.split(".")[1]}
+    assert found == STAGES_IMPORT
+
+
+@pytest.mark.parametrize("package", packages())
+def test_a_packages_docstring_is_a_map_of_it(package: str) -> None:
+    """A line for every module and sub-package: name, two spaces or more, purpose."""
+    text = ast.get_docstring(tree_of(modules()[package])) or ""
+    named = re.findall(r"^ *([a-z][a-z0-9_]*)/?  +\S", text, flags=re.M)
+    assert sorted(named) == sorted(members(package))
+
+
+def test_no_two_classes_have_one_name() -> None:
+    found: dict[str, list[str]] = {}
+    for module, path in modules().items():
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(module)
+    assert not {name: places for name, places in found.items() if len(places) > 1}
+
+
+def test_functions_and_files_are_short() -> None:
+    for module, path in modules().items():
+        assert len(path.read_text().splitlines()) <= LONGEST_FILE, module
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                name = f"{module}.{node.name}"
+                assert lines <= LONGEST_FUNCTION or name in MAY_BE_LONGER, (name, lines)
 
 
 def test_the_package_list_names_every_folder() -> None:
@@ -156,6 +211,5 @@ def test_the_page_of_options_has_every_one_with_its_default_and_meaning() -> Non
 
 
 def test_every_module_says_what_it_is() -> None:
-    for folder in FOLDERS:
-        for path in (ROOT / folder).rglob("*.py"):
-            assert ast.get_docstring(ast.parse(path.read_text())), path
+    for module, path in modules().items():
+        assert ast.get_docstring(tree_of(path)), module

@@ -1,1 +1,12 @@
-"""What each GAN trainer reads."""
+"""The table of trainers: what each reads, which corpora it can read, with which commands.
+
+spec             the type of a row
+table            the table: a row for each trainer and target
+stylegan_family  rows of StyleGAN's readers, edm among them
+biggan_family    rows of BigGAN-PyTorch's family and PyTorch-StudioGAN
+requirements     looks trainers up, decides which sizes and classes they take
+commands         the commands of a trainer, filled in for one export
+image_endings    file name endings that loaders take
+layout           which file of a layout has which bytes of which shard
+image_bytes      an image's bytes out of its shard, verified
+"""

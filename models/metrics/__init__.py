@@ -1,12 +1,15 @@
 """Metrics over features: each written once, whatever network gave the vectors.
 
-record            one measured number with all that makes it comparable, and its honest name
-neighbours        exact nearest neighbours and balls, in blocks of bounded memory
-kernel            kernel distance as customary: over seeded subsets, with standard deviation
+distances         Frechet and kernel distance, and the paired comparison
+kernel            kernel distance over seeded subsets
+mixture           distances of a mixture of sets in given shares
+dyads             spread of a kernel distance over other draws of training images
 prdc              precision, recall, density, coverage
+neighbours        exact nearest neighbours and balls, in bounded memory
 copying           copies of training images, and the data-copying test
-diversity         mean distance of pairs, over features
-perceptual        the same by LPIPS
+diversity         mean distance of pairs
+perceptual        LPIPS
 classifier_score  the Inception Score, whatever the classifier
-single_image      Frechet distance between two pictures' own patches
+single_image      Frechet distance between the patches of two pictures
+record            one measured number, with all that makes it comparable
 """

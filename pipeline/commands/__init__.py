@@ -1,1 +1,13 @@
-"""The commands of the command line."""
+"""The commands, one module each; results go to standard output.
+
+run       `run`, `augment` and `init`, and what all commands that run stages share
+evaluate  `evaluate`: a run's corpus, or samples of a trained GAN
+report    `report` and `compare`
+verify    `verify`
+repair    `repair`
+forget    `forget`
+export    `export`
+mount     `mount`
+check     `check`
+options   options and parameter types that several commands share
+"""

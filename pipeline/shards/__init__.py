@@ -1,1 +1,9 @@
-"""Shards made by one process among others, in a folder or an object store."""
+"""Building the shards of a run, by one process or many, in a folder or an object store.
+
+builder       corpus, network, plan and recipe at hand: builds one shard
+worker        divides the shards among workers: first its own share, then what nobody else makes
+destination   where shards go: what a folder and an object store have in common
+local         shards in a folder
+object_store  shards in an object store: finished in the run folder, uploaded, read back
+open          opens the destination that a path or URL names
+"""

@@ -1,1 +1,8 @@
-"""One function per step of the run: is it stale, do it, record what it was made from."""
+"""The steps of a run: each runs one stage if its inputs changed, and records what it was made from.
+
+ingest    sources -> the corpus
+train     corpus -> score network
+plan      corpus and options -> the plan
+write     plan rows -> shards: shares them out, publishes the finished corpus
+evaluate  shards against held-out images -> the report folder
+"""

@@ -1,11 +1,15 @@
-"""check: says whether a trainer can read a corpus to its end, before it trains.
+"""Check: can a trainer read this corpus to the end? A verdict before the training.
 
-check        check_corpus, the one public function: a path and a target or trainer -> results
-file_index   which files a folder or a zip has
-image_facts  what one image file is: size, mode, whether it is whole
-images       rules over all images of a corpus       labels  rules over dataset.json
-readers/     one module a target: stylegan, imagefolder, unpaired, hdf5, lmdb
-rule, rules  the rules: severity, what the trainer does, the remedy (image_rules, layout_rules)
-report       findings, grouped by rule; names that are safe to print
-docs         docs/check.md, made from the rules and the table of trainers
+check         the public function: path and target or trainer -> report
+file_index    lists the files of a folder or zip as trainers would find them
+readers/      one module for each target: finds its images and labels
+image_facts   one image file decoded: size, mode, is it whole
+images        rules over all images of a corpus
+labels        dataset.json as the stylegan reader takes it
+rule          the type of a rule: severity, what happens, the remedy
+rules         all rules by name
+image_rules   rules about images, archives and stylegan labels
+layout_rules  rules about folders, unpaired sides, HDF5 and LMDB
+report        findings, grouped; the report in text and JSON
+docs          docs/check.md, made from the tables
 """

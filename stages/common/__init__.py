@@ -1,7 +1,11 @@
-"""What several stages share.
+"""What several stages share; imports no other stage.
 
-progress     how a stage reports progress      presets        sizes and steps by resolution
-ordered_map  a parallel map in order           out_of_memory  explains such an error of a device
-tensors      8-bit pixels <-> tensors          npy            the header of a .npy file
-json_lines   reads logs of JSON lines          units          durations and byte counts as text
+presets        the table of presets: sizes and steps by resolution
+progress       the interface through which a stage reports progress
+tensors        8-bit pixels to the network's tensors, and back
+ordered_map    a parallel map that keeps the order and bounds memory
+out_of_memory  an out-of-memory error that says what to do
+units          durations and byte counts as people read them
+json_lines     reads logs of JSON lines
+npy            the header of a .npy file
 """

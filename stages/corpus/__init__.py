@@ -1,4 +1,5 @@
-"""The corpus: the ingested images on disk, with a row for every input.
+"""The corpus on disk: images.npy, reference.npy, sources.parquet.
 
-store  writes, opens and checks a corpus    erase  removes forgotten images from it
+store  writes, opens and checks a corpus
+erase  erases forgotten images from a corpus
 """

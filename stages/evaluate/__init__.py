@@ -1,1 +1,20 @@
-"""Evaluate: shards against held-out images."""
+"""Evaluate: generated and held-out images -> metrics, a verdict, a contact sheet.
+
+evaluate           the stage
+config             section `evaluate` of stages.yaml
+row_sample         chooses the plan rows to evaluate
+regenerate         regenerates them with their intermediate steps; keeps features, norms and hashes
+real_images        features of held-out and training images
+feature_cache      features kept on disk
+comparisons        distances by band of lambda, step against step
+by_ratio           distances of the whole corpus at every ratio
+metric_records     precision, recall, diversity, copying: every metric as a record
+optional_metrics   metrics that need weights of their own: classifier score, LPIPS, SIFID
+verdict            better than mixup, no different, or worse
+variants           compares variants of the method on equal rows
+variant_catalogue  the built-in variants
+contact_sheet      parents, mixup, minimised and final images side by side
+sentences          distances in sentences
+tables             metrics as tables of text
+number_format      numbers for sentences, tables and JSON
+"""

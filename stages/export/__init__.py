@@ -1,1 +1,9 @@
-"""Export: shards in a trainer's layout."""
+"""Export: shards -> the layout that a trainer reads.
+
+export   the stage: copies verified image bytes into a layout
+options  options that export and mount share
+folder   writes a folder of images
+zip      writes a zip
+hdf5     writes an HDF5 file
+lmdb     writes an LMDB database
+"""

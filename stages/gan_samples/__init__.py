@@ -1,1 +1,10 @@
-"""The samples of a trained GAN, evaluated."""
+"""GAN samples: images of a GAN trained on the corpus -> metrics, copying, the best snapshot.
+
+evaluate  evaluates each set of samples against the run's real images
+sets      finds the sets: one folder, or the snapshots of a training
+read      reads and prepares the images of a set
+grids     tells grids of samples from single samples
+best      the best snapshot, and those that cannot be told from it
+sheet     samples beside their nearest training images
+summary   tables and sentences for terminal and page
+"""

@@ -1,7 +1,12 @@
-"""Handles one image file: read, decode, check, compare, encode.
+"""Single images: decoding, preparing, comparing, encoding. Imports nothing here: decoder processes
+load this package.
 
-input         one image that can be read    decode      bytes -> prepared pixels, or a reason
-decode_pool   decodes in parallel           pixel_file  keeps decoded images on disk
-bit_depth     16-bit values -> 8 bits       corruption  damage that Pillow does not report
-similarity    perceptual hashes             png         pixels -> PNG
+input        one image that can be read: name, reader, class
+decode       file bytes -> prepared pixels, or the reason why not
+decode_pool  decodes in parallel threads or processes, in order
+bit_depth    16-bit and other deep pixels to 8 bits
+corruption   damage in PNG and TIFF that Pillow does not notice
+similarity   duplicates and near-duplicates, by perceptual hash
+pixel_file   decoded images in a temporary file
+png          pixels -> PNG
 """

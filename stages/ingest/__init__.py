@@ -1,6 +1,9 @@
-"""Turns sources of images into a corpus: lists, selects, decodes, and keeps a reason for each.
+"""Ingest: sources -> a corpus of prepared images, with a row for every input.
 
-ingest     the stage: sources -> corpus/    config   section `ingest` of stages.yaml
-inventory  lists all inputs, selects some   reader   decodes them, sorts out bad and double ones
-split      classes, training and held-out   preview  what ingest would make, for --dry-run
+ingest     the stage: turns sources into a corpus
+config     section `ingest` of stages.yaml
+inventory  lists the inputs of all sources and selects those to read
+reader     decodes inputs; rejects bad ones and duplicates
+split      training and held-out images, and the class of each
+preview    what ingest would make of its sources, from a few decoded images
 """

@@ -1,9 +1,10 @@
-"""report/index.html: one page that opens anywhere, prints, and asks nothing of a network.
+"""Report: a run folder -> one HTML page that opens anywhere (page.html; compare.html for several).
 
-facts     what a run folder says of itself, read and counted
-pictures  images of the corpus as data: strips, neighbours
-measures  the records of an evaluation as a table
-charts    curves and histograms as SVG
-generated the images of a GAN that was trained on the corpus, where some were judged
-page      all of it through one template (page.html; compare.html puts runs side by side)
+page            writes the page of a run, and the page that compares runs
+run_facts       metrics, inputs, training, time and energy of a run
+metrics_table   metric records as a table
+variants_table  variants as a table
+gan_samples     sections on samples of a trained GAN
+pictures        images as data inside the page
+charts          curves and histograms as SVG
 """

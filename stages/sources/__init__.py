@@ -1,12 +1,17 @@
-"""Lists the inputs of a source, whatever holds them, and reads their bytes. Nothing is extracted.
+"""Sources: which inputs there are, and how their bytes are read. Nothing is extracted.
 
-base      Source, SourceFile and helpers     open         detects what kind a source is
-folders   files below a folder               zips         members of a zip
-tars      members of tars, WebDataset shards tables       rows of Parquet and Arrow files
-arrays    HDF5 arrays, LMDB values           numpy_files  arrays of .npz and .npy files
-labels    StyleGAN's dataset.json            bundled      digits, faces, pair
-remote    sources at URLs, downloaded
+Readers are plain functions of a path and a place in it (functools.partial), so that a decoding
+process can be sent one: this package imports nothing here.
 
-What reads an input is a plain function of a path and a place in it (functools.partial), so that a
-decoder process can be sent one: this package imports no more than it must.
+open         detects what kind a source is and opens it
+base         Source: a list of inputs in order
+folders      files below a folder
+zips         members of a zip
+tars         members of tars, and WebDataset shards
+tables       rows of Parquet and Arrow files
+arrays       HDF5 and LMDB
+numpy_files  .npz and .npy
+bundled      digits, faces and pair, from packages
+remote       sources at URLs, downloaded once
+labels       classes from dataset.json or from folders
 """
