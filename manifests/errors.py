@@ -4,16 +4,16 @@
     ├── ConfigError      2   the command line or stages.yaml asks for something impossible
     ├── VerifyError      3   bytes on disk are not what the manifests promise
     ├── InputError       4   too many bad inputs, or none that can be used
-    ├── LockedError      5   somebody else is working on this run
+    ├── LockedError      5   another process is working on this run
     ├── StorageError     6   storage full or unwritable; the same command resumes
     └── Interrupted     75   stopped on request; the same command resumes
 
-Every message says what was asked, what was found and what to do.
+Every message has the request, what was found, and the remedy.
 """
 
 import errno
 
-# What the operating system says when storage is full or cannot be written.
+# Errors of the operating system where storage is full or cannot be written.
 STORAGE_ERRNOS = {
     errno.ENOSPC,
     errno.EDQUOT,
@@ -31,26 +31,38 @@ class ScoreMixError(Exception):
 
 
 class ConfigError(ScoreMixError):
+    """The command line or stages.yaml is wrong, or asks for something impossible."""
+
     exit_code = 2
 
 
 class VerifyError(ScoreMixError):
+    """Bytes on disk are not what the manifests promise."""
+
     exit_code = 3
 
 
 class InputError(ScoreMixError):
+    """Too many bad inputs, or none that can be used."""
+
     exit_code = 4
 
 
 class LockedError(ScoreMixError):
+    """Another process is working on this run."""
+
     exit_code = 5
 
 
 class StorageError(ScoreMixError):
+    """Storage is full or cannot be written; the same command resumes."""
+
     exit_code = 6
 
 
 class Interrupted(ScoreMixError):
+    """Stopped on request; the same command resumes."""
+
     exit_code = 75
 
 

@@ -52,7 +52,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]:
-    """A binary file that takes the name `path` when the block ends well, and vanishes otherwise.
+    """A binary file that is renamed to `path` at the block's end, and removed on an error.
 
     `temporary` must be on the same file system; by default a dotted name beside `path`.
     """
@@ -93,6 +93,7 @@ def json_bytes(value: Any) -> bytes:
 
 
 def write_json(path: Path, value: Any, temporary: Path | None = None) -> None:
+    """Replaces `path` by `json_bytes(value)`."""
     write_bytes(path, json_bytes(value), temporary)
 
 
@@ -107,11 +108,16 @@ def parquet_bytes(table: "pa.Table") -> bytes:
 
 
 def write_parquet(path: Path, table: "pa.Table", temporary: Path | None = None) -> None:
+    """Replaces `path` by `parquet_bytes(table)`."""
     write_bytes(path, parquet_bytes(table), temporary)
 
 
 def read_parquet(source: Path | bytes) -> "pa.Table":
-    """A Parquet file, or the bytes of one."""
+    """Reads a Parquet file, or the bytes of one; page checksums are verified.
+
+    Raises:
+        pa.ArrowException, OSError, ValueError: it is damaged.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -120,6 +126,7 @@ def read_parquet(source: Path | bytes) -> "pa.Table":
 
 
 def sha256_file(path: Path) -> str:
+    """sha256 of a file's bytes, in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -32,10 +32,10 @@ INSTALL_POINTS = ("install-begun", "installed-tar", "installed-parquet", "instal
 REPAIR_POINTS = ("shards-repaired", *INSTALL_POINTS)
 FORGET_POINTS = (
     "tombstones",
-    "buried-pixels",
-    "buried-closed",
-    "buried-rows",
-    "buried",
+    "erased-pixels",
+    "erased-closed",
+    "erased-rows",
+    "erased",
     "shard-rewritten",
     "forgotten-published",
     "traces-removed",

@@ -32,6 +32,8 @@ from .sums import SUMS, hash_file, parse_sums, render_sums
 
 @dataclass(frozen=True)
 class Problem:
+    """One file of a corpus that is not what it should be."""
+
     file: str  # name below the corpus folder
     what: str
 

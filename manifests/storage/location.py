@@ -35,6 +35,7 @@ class URL:
 
     @property
     def protocol(self) -> str:
+        """s3, gs, https, ... in lower case."""
         return self.text.split("://")[0].lower()
 
     @property

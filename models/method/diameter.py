@@ -18,8 +18,10 @@ _MARGIN = 1 + 1e-9  # radii are rounded: never prune a pair that ties with the b
 
 
 class Diameter(NamedTuple):
+    """The largest distance and the pair of images that has it."""
+
     squared: int  # exact, in (8-bit grey levels)^2
-    first: int  # the pair that attains it, first < second
+    first: int  # rows of the pair, first < second
     second: int
 
     @property

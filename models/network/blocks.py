@@ -14,14 +14,15 @@ from .norm_passes import keeps_x
 
 
 def conv3(inputs: int, outputs: int, bias: bool, dilation: int = 1) -> nn.Conv2d:
+    """A 3x3 convolution that keeps height and width."""
     return nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation, bias=bias)
 
 
-def added(h: Tensor, x: Tensor) -> Tensor:
-    """h + x; on a CPU in h's own memory, where the dtypes are alike: that costs less than the sum.
+def add_in_place(h: Tensor, x: Tensor) -> Tensor:
+    """h + x; on a CPU in h's own memory where the dtypes are equal, which costs less.
 
-    h: what no backward pass looks at: the result of a convolution, of `elu` or of a resizing. A
-    hook on that convolution would see the sum.
+    h: a tensor that no backward pass reads: the result of a convolution, of `elu` or of a
+    resizing. A hook on that convolution would see the sum.
     """
     return h.add_(x) if h.dtype == x.dtype and not keeps_x(h) else h + x
 
@@ -54,7 +55,7 @@ class ResidualBlock(nn.Module):
         h = self.conv2(self.norm2(h, affines, elu=True))
         if self.shortcut is not None:
             x = self.shortcut(x)
-        h = added(h, x)
+        h = add_in_place(h, x)
         return F.avg_pool2d(h, 2) if self.pool else h
 
 
@@ -72,7 +73,7 @@ class ResidualUnits(nn.Module):
             h = x
             for i in (2 * unit, 2 * unit + 1):
                 h = self.convs[i](self.norms[i](h, affines, elu=True))
-            x = added(h, x)
+            x = add_in_place(h, x)
         return x
 
 
@@ -91,7 +92,7 @@ class ChainedPooling(nn.Module):
         h = x
         for norm, conv in zip(self.norms, self.convs, strict=True):
             h = conv(mean_pool(norm(h, affines)))
-            x = added(x, h)
+            x = add_in_place(x, h)
         return x
 
 
@@ -117,13 +118,13 @@ class RefineBlock(nn.Module):
                 resize_bilinear(conv(norm(h, affines)), inputs[0].shape[2], inputs[0].shape[3])
                 for norm, conv, h in zip(self.fuse_norms, self.fuse_convs, adapted, strict=True)
             ]
-            x = added(fused[0], fused[1])
+            x = add_in_place(fused[0], fused[1])
         out: Tensor = self.output(self.pooling(x, affines), affines)
         return out
 
 
 def mean_pool(x: Tensor) -> Tensor:
-    """Mean over 5x5, zeros outside counted, at every place.
+    """Mean over 5x5 at every pixel, zeros outside counted.
 
     On a CPU as a depthwise convolution: five times faster than the stock pooling.
     """

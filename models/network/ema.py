@@ -1,4 +1,4 @@
-"""Averaged weights: what generation uses."""
+"""EMA: averaged weights, which generation uses."""
 
 import copy
 from typing import Generic, TypeVar
@@ -12,7 +12,7 @@ Net = TypeVar("Net", bound=nn.Module)
 class Ema(Generic[Net]):
     """An exponential moving average of a network's parameters.
 
-    The decay warms up as (1 + t) / (10 + t), so that the first steps do not linger in it.
+    The decay warms up as (1 + t) / (10 + t), so that the first weights fade quickly.
     """
 
     def __init__(self, net: Net, decay: float) -> None:

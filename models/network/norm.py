@@ -13,7 +13,7 @@ from .norm_passes import FewPasses, InPlace, keeps_x
 
 
 class Affine(NamedTuple):
-    """What one norm does at the given levels: each (B or 1, C, 1, 1)."""
+    """Parameters of one norm at the given noise levels: each (B or 1, C, 1, 1)."""
 
     gamma: Tensor
     alpha: Tensor
@@ -21,16 +21,16 @@ class Affine(NamedTuple):
 
 
 class ConditionalNorm(nn.Module):
-    """out = gamma(sigma) (instance_norm(x) + alpha(sigma) m^) + beta(sigma), then ELU if asked.
+    """out = gamma(sigma) (instance_norm(x) + alpha(sigma) m^) + beta(sigma); with `elu`, ELU of it.
 
-    m is the mean over space of each channel and m^ = (m - mean_c m) / std_c m: it brings back
-    what instance norm forgets, how channels compare. gamma, alpha, beta come from `Conditioning`.
+    m is the mean over space of each channel and m^ = (m - mean_c m) / std_c m, which restores how
+    the channels' means compare; instance norm removes that. `Conditioning` computes gamma etc.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.channels = channels
-        self.index = -1  # place in the network's list of norms, set by `Conditioning`
+        self.index = -1  # position in the network's list of norms, set by `Conditioning`
 
     def forward(self, x: Tensor, affines: list[Affine], elu: bool = False) -> Tensor:
         kind = FewPasses if keeps_x(x) else InPlace
@@ -65,7 +65,7 @@ class Conditioning(nn.Module):
             with torch.no_grad():
                 self.table.weight.normal_(0.0, 0.02).add_(start)
             return
-        # ln sigma spans about 10: periods from 20 down to 0.2 tell levels apart at every scale.
+        # ln sigma spans about 10: periods from 20 down to 0.2 resolve levels at every scale.
         frequencies = (
             2 * math.pi / torch.logspace(math.log10(20), math.log10(0.2), self.FREQUENCIES)
         )
@@ -83,6 +83,7 @@ class Conditioning(nn.Module):
             self.spread.bias.copy_(start)
 
     def forward(self, sigma: Tensor) -> list[Affine]:
+        """sigma (B,) or (1,) -> the parameters of every norm, in the network's order."""
         log_sigma = sigma.to(self.log_levels.dtype).log()
         if self.kind == "table":
             nearest = (log_sigma[:, None] - self.log_levels[None, :]).abs().argmin(dim=1)

@@ -1,5 +1,5 @@
-"""The score network: a RefineNet whose norms know the noise level (SM-GAN section on the score
-network; reference [55] there is the 32-px form).
+"""The score network: a RefineNet conditioned on the noise level in every norm (SM-GAN; the form up
+to 64 px is that of its reference [55]).
 
 Shapes: x (B, C, R, R) in [0, 1] plus noise; sigma (B,) or (1,) in units of the [0, 1] range.
 """
@@ -16,7 +16,7 @@ from .norm import Affine, ConditionalNorm, Conditioning
 
 @dataclass(frozen=True)
 class Architecture:
-    """Everything that fixes the network's shape; saved in model.json."""
+    """Everything that determines the network's shape; saved in model.json."""
 
     channels: int  # of the images: 1 or 3
     resolution: int  # side in pixels
@@ -24,6 +24,7 @@ class Architecture:
     conditioning: str = "fourier"  # or "table"
 
     def describe(self) -> dict[str, Any]:
+        """Its entry of model.json."""
         return asdict(self)
 
 
@@ -38,6 +39,7 @@ class _Form:
 
     @property
     def divisor(self) -> int:
+        """The side of an image must be a multiple of this."""
         return int(2 ** sum(self.pools))
 
 
@@ -101,7 +103,7 @@ class ScoreNet(nn.Module):
         return self.residual_given(x, self.conditioning(sigma))
 
     def residual_given(self, x: Tensor, affines: list[Affine]) -> Tensor:
-        """The same with the conditioning worked out before: it is constant over Algorithm 1."""
+        """F with the conditioning computed before, as it is constant over Algorithm 1."""
         h = self.stem(2.0 * x - 1.0)
         with torch.autocast(
             x.device.type, dtype=self.trunk_dtype, enabled=self.trunk_dtype is not None

@@ -90,7 +90,7 @@ def finish_pending(run: Path) -> None:
     if not stones.pending:
         return
     erase_forgotten(RunFolder(run).corpus, stones)
-    crash_point("buried")
+    crash_point("erased")
     ledger = Ledger(run)
     if stones.leaving_plan:
         _record_corpus(ledger, open_corpus(RunFolder(run).corpus))

@@ -65,7 +65,7 @@ def erase_forgotten(folder: Path, tombstones: Tombstones) -> None:
         ) from error
     marked = marked_rows(rows, tombstones)
     _blank(folder / "images.npy", [r["row"] for r in marked if _blank_row(r, tombstones)])
-    crash_point("buried-pixels")
+    crash_point("erased-pixels")
     _compact(folder / "images.npy", marked, tombstones, "train")
     _compact(folder / "reference.npy", marked, tombstones, "reference")
     final = [_tombstone_row(row, tombstones) for row in marked]
@@ -73,7 +73,7 @@ def erase_forgotten(folder: Path, tombstones: Tombstones) -> None:
         if status == "reference" or tombstones.leaving_plan:
             _renumber(final, status)
     write_parquet(folder / "sources.parquet", pa.Table.from_pylist(final, schema=SOURCES))
-    crash_point("buried-rows")
+    crash_point("erased-rows")
     files = {
         name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_file(folder / name)}
         for name in FILES
@@ -162,4 +162,4 @@ def _compact(path: Path, rows: _Rows, tombstones: Tombstones, status: str) -> No
         for row in sorted(remaining):
             file.write(images[row].tobytes())
     sync_folder(path.parent)
-    crash_point("buried-closed")
+    crash_point("erased-closed")

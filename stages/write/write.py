@@ -44,6 +44,7 @@ class WriteConfig(BaseModel, frozen=True, extra="forbid"):
     shard_size: int = Field(default=1000, ge=1)  # images a shard
 
     def resolved(self) -> "WriteConfig":
+        """The same with `encoder: auto` replaced."""
         return self.model_copy(update={"encoder": "pillow"}) if self.encoder == "auto" else self
 
 

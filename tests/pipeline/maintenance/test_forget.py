@@ -175,7 +175,7 @@ def test_the_same_command_again_ends_with_0(root: Path, capsys: pytest.CaptureFi
     """Also by name, which nothing remembers, and where another command has ended it."""
     run = root / "shards.run"
     words = ["forget", run, "left/002.png", "--quiet"]
-    killed = tiny.command(words, SCOREMIX_FAULT="kill:buried")
+    killed = tiny.command(words, SCOREMIX_FAULT="kill:erased")
     assert killed.returncode == -signal.SIGKILL
     assert cli(*words) == 0
     assert "forgotten before" in capsys.readouterr().out
@@ -338,7 +338,7 @@ def test_nothing_begins_where_it_could_not_end(
 
 def test_half_done_nobody_works_on_it(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shards, run = root / "shards", root / "shards.run"
-    killed = tiny.command(["forget", run, KEY, "--quiet"], SCOREMIX_FAULT="kill:buried-rows")
+    killed = tiny.command(["forget", run, KEY, "--quiet"], SCOREMIX_FAULT="kill:erased-rows")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     kept = shutil.copytree(run / "corpus", root / "kept")
     before = tiny.digests(shards)
@@ -373,7 +373,7 @@ def test_a_full_disk_takes_no_shard_away(
     assert cli("forget", run, KEY, "--quiet") == 0 and cli("verify", shards, "--deep") == 0
 
 
-POINTS = [p for p in FORGET_POINTS + INSTALL_POINTS if p != "buried-closed"]
+POINTS = [p for p in FORGET_POINTS + INSTALL_POINTS if p != "erased-closed"]
 
 
 @pytest.mark.slow
@@ -402,7 +402,7 @@ def test_killed_on_the_way(point: str, resumed: str, root: Path, done: Path) -> 
 @pytest.mark.parametrize(
     "point",
     tiny.mostly_in_faults(
-        ["buried-closed", "buried-rows", "buried", "traces-removed"], ["buried-rows"]
+        ["erased-closed", "erased-rows", "erased", "traces-removed"], ["erased-rows"]
     ),
 )
 def test_killed_while_it_leaves_the_plan(point: str, root: Path, done: Path) -> None:
