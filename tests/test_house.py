@@ -116,6 +116,14 @@ def test_the_package_list_names_every_folder() -> None:
     assert not (ROOT / "__init__.py").exists(), "scoremix is a namespace"
 
 
+def test_tests_stand_in_the_folders_of_what_they_test() -> None:
+    for folder in FOLDERS:
+        for path in (ROOT / "tests" / folder).rglob("test_*.py"):
+            assert (
+                path.parent.relative_to(ROOT / "tests").as_posix().replace("/", ".") in packages()
+            )
+
+
 def test_manifests_need_no_torch() -> None:
     files = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "manifests").rglob("*.py")]
     names = sorted(".".join(path.parts) for path in files if path.name != "__init__")

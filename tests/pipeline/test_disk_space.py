@@ -1,4 +1,4 @@
-"""No room: nothing is begun, and what was published before stays so."""
+"""Too little disk space: nothing is begun, and what was published before stays so."""
 
 import shutil
 from pathlib import Path
