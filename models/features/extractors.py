@@ -1,4 +1,4 @@
-"""Images -> feature vectors, over which two sets of images are compared.
+"""Feature extractors: images to the vectors that metrics compare.
 
 An extractor takes uint8 (N, H, W, C) images, gray or RGB, and gives (N, D). A network behind it
 takes float32 (B, 3, H, W) in [0, 255] and gives (B, D) float32; gray is replicated. It works on
@@ -30,16 +30,16 @@ INCEPTION_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e9
 _jit: Any = torch.jit  # untyped
 _BATCH = 64
 _COMPONENTS = 32
-_FITTED = 1000  # images that principal components are worked out from
+_FITTED = 1000  # images that principal components are computed from
 _PIXEL_SIDE = 32  # larger images are averaged down to this before principal components
 
 
 class FeaturesError(ValueError):
-    """What was asked for cannot give features; the message says what to do."""
+    """Features cannot be computed; the message says what to do."""
 
 
 class Extractor(Protocol):
-    """Images to vectors, and what to call distances between them."""
+    """A network from images to vectors, with the names of distances between them."""
 
     name: str
     weights_sha256: str | None

@@ -1,8 +1,8 @@
 """The Inception Score, whatever the classifier (Salimans et al. 2016).
 
-exp(E_x KL(p(y|x) || p(y))): between 1 and the number of classes; high when each image is told for
-sure and all classes occur. It never looks at real images, so a copy of the training set scores as
-high as the training set does: read it beside the score of real images.
+exp(E_x KL(p(y|x) || p(y))): between 1 and the number of classes; high when each image is classified
+with certainty and all classes occur. It does not use real images, so a copy of the training set
+scores as high as the training set: compare it with the score of real images.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,8 @@ _ENOUGH_PER_CLASS = 10  # images in a split per class, below which p(y) is mostl
 
 @dataclass(frozen=True)
 class ClassifierScore:
+    """The mean score over the splits, and how far it can be trusted."""
+
     mean: float
     std: float  # over the splits
     splits: int
@@ -27,7 +29,9 @@ class ClassifierScore:
 def classifier_score(
     outputs: Vectors, splits: int = SPLITS, *, probabilities: bool = False
 ) -> ClassifierScore:
-    """outputs: (n, classes) logits, or probabilities. Splits are consecutive, as published.
+    """exp of the mean KL divergence of p(y|x) from p(y), per split (Salimans et al. 2016).
+
+    outputs: (n, classes) logits, or probabilities. Splits are consecutive, as published.
 
     Raises:
         ValueError: fewer images than splits, or rows that are no probabilities.
@@ -48,8 +52,8 @@ def classifier_score(
         known = np.log(np.where(marginal > 0, marginal, 1.0))
         gain = part * (np.where(part > 0, logs, 0.0) - known)
         scores.append(float(np.exp(gain.sum(axis=1).mean())))
-    least = len(p) // splits
-    biased = least < _ENOUGH_PER_CLASS * p.shape[1]
+    smallest = len(p) // splits
+    biased = smallest < _ENOUGH_PER_CLASS * p.shape[1]
     return ClassifierScore(
         float(np.mean(scores)), float(np.std(scores)), splits, p.shape[1], biased
     )
@@ -65,7 +69,7 @@ def _normalised(p: Floats) -> tuple[Floats, Floats]:
     sums = p.sum(axis=1)
     if p.min() < 0 or not np.allclose(sums, 1.0, rtol=0, atol=1e-3):
         raise ValueError(
-            "probabilities were promised, but rows are negative or do not sum to 1: pass logits"
+            "rows passed as probabilities are negative or do not sum to 1: pass logits"
             " with probabilities=False"
         )
     with np.errstate(divide="ignore"):

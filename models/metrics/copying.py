@@ -1,16 +1,16 @@
-"""Are the images copies of training images? Two answers, and what each is worth.
+"""Detects copies of training images: the share of near-copies, and the data-copying test C_T.
 
-`copies`: an image is a copy where it lies nearer to a training image than a tenth of that image's
-own distance to its nearest other training image. Where mixing is linear, lambda x1 +
-(1 - lambda) x2 lies f |x1 - x2| from its nearer parent, f = min(lambda, 1 - lambda), and |x1 - x2|
-is no less than the parent's own distance: a mixture with f >= .1 is no copy of its parents,
-however many there are, and one with f < .1 may be, as the eye would say. `judge_copying` compares
-the share of copies with that among held-out images.
+`find_copies`: an image is a copy where it lies nearer to a training image than a tenth of that
+image's own distance to its nearest other training image. Where mixing is linear,
+lambda x1 + (1 - lambda) x2 lies f |x1 - x2| from its nearer parent, f = min(lambda, 1 - lambda),
+and |x1 - x2| is no less than the parent's own distance: a mixture with f >= .1 is no copy of its
+parents, however many there are, and one with f < .1 may be: it looks like its parent.
+`judge_copying` compares the share of copies with that among held-out images.
 
 `copying_test`: C_T of Meehan, Chaudhuri, Dasgupta 2020, "A Non-Parametric Test to Detect
 Data-Copying in Generative Models". Far below 0 where images lie nearer to the training set than
-unseen real images do. Healthy mixtures do, because their parents ARE training images: for them it
-is a figure to report beside mixup's, never a verdict.
+unseen real images do. Good mixtures do, because their parents ARE training images: for them C_T
+is reported next to mixup's, and decides nothing.
 """
 
 import math
@@ -25,7 +25,7 @@ COPY = 0.1  # of a training image's own distance: nearer than that is a copy of 
 MIN_IMAGES = 50  # images, judged and held out, below which shares are not compared
 
 _Z95 = 1.959963984540054
-_TOLERATED = 0.05  # share of copies that is let pass where nothing is held out
+_TOLERATED = 0.05  # share of copies that is accepted where nothing is held out
 _CELLS = 5  # of the test, at most
 _PER_CELL = 20  # held-out images that a cell has on average, and judged ones that it needs
 _ROUNDS = 50  # of k-means, at most
@@ -41,78 +41,87 @@ class Copies:
 
     @property
     def n(self) -> int:
+        """Images."""
         return len(self.ratios)
 
     @property
     def count(self) -> int:
+        """Images that are copies."""
         return int(np.sum(self.ratios < COPY))
 
     @property
     def share(self) -> float:
+        """Copies over images."""
         return self.count / self.n
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % of the share, after Wilson: right for none and for all of them, too."""
+        """95 % interval of the share (Wilson): valid for no copies and for copies alone, too."""
         n, p, z = self.n, self.share, _Z95
         centre = (p + z * z / (2 * n)) / (1 + z * z / n)
         half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-        # Exactly 0 for none and 1 for all of them: what rounding leaves there is not a share.
+        # Exactly 0 for none and 1 for all of them: without it, rounding errors remain.
         return 0.0 if p == 0 else centre - half, 1.0 if p == 1 else centre + half
 
 
 @dataclass(frozen=True)
 class CopyVerdict:
+    """Whether there are more copies than chance explains."""
+
     kind: Literal["copying", "not copying", "too few"]
     text: str  # one sentence
 
 
 @dataclass(frozen=True)
 class CopyTest:
-    """C_T and the cells that it was taken over."""
+    """C_T, and the cells of feature space that it averages."""
 
     c_t: float  # 0 in expectation for unseen images, below -3 data-copying, above 3 far away
     z: tuple[float, ...]  # of each cell, Mann-Whitney
-    cells: int  # asked for
-    share: float  # of the held-out images that lie in the cells that count
+    cells: int  # requested
+    share: float  # of the held-out images that lie in the cells that were used
     seed: int
 
 
 def training_spacing(training: Vectors) -> Floats:
-    """Every training image's distance to the nearest other one; (N,).
+    """Every training image's distance to the nearest other one; training (N, D) -> (N,).
 
-    Not below a tenth of their mean: twins in the training set say nothing of what a copy is.
+    At least a tenth of their mean: equal images in the training set do not define what a copy is.
 
     Raises:
         ValueError: fewer than two training images, or all of them equal.
     """
-    found = nearest(training, training, 1, leave_own_out=True).distances[:, 0]
-    if found.max() == 0:
+    distances = nearest(training, training, 1, leave_own_out=True).distances[:, 0]
+    if distances.max() == 0:
         raise ValueError(
-            f"all {len(training)} training images have a twin and give equal features: what is a"
-            " copy of which cannot be told; use a network's features or drop the duplicates"
+            f"all {len(training)} training images have a twin with equal features, so copies cannot"
+            " be detected: use a network's features or drop the duplicates"
         )
-    floored: Floats = np.maximum(found, COPY * found.mean())
-    return floored
+    spacing: Floats = np.maximum(distances, COPY * distances.mean())
+    return spacing
 
 
-def find_copies(x: Vectors, training: Vectors, own: Floats | None = None) -> Copies:
-    """x (n, D), training (N, D); own: own_distances(training), where several sets are judged.
+def find_copies(x: Vectors, training: Vectors, spacing: Floats | None = None) -> Copies:
+    """The nearest training image of every x, and how near it is on that image's own scale.
+
+    x (n, D), training (N, D); spacing: training_spacing(training), (N,), where it is known.
 
     Raises:
         ValueError: no images, fewer than two training images, or all of them equal.
     """
-    own = training_spacing(training) if own is None else own
-    found = nearest(x, training)
-    rows, distances = found.rows[:, 0], found.distances[:, 0]
-    return Copies(distances / own[rows], distances, rows)
+    spacing = training_spacing(training) if spacing is None else spacing
+    neighbours = nearest(x, training)
+    rows, distances = neighbours.rows[:, 0], neighbours.distances[:, 0]
+    return Copies(distances / spacing[rows], distances, rows)
 
 
 def judge_copying(judged: Copies, held_out: Copies | None) -> CopyVerdict:
-    """Is the share of copies more than held-out images have by chance?
+    """Is the share of copies higher than held-out images have by chance?
 
-    judged: of the images with folded lambda >= .1 where the corpus is one of mixtures. held_out:
-        None where there are none; then a twentieth is let pass.
+    The lower end of its 95 % interval is compared with the upper end of the held-out images'.
+
+    judged: of images with folded lambda >= .1, where the corpus is one of mixtures. held_out: None
+        where there are none; then a twentieth is accepted.
     """
     short = [
         f"{each.n} {name} images"
@@ -123,20 +132,21 @@ def judge_copying(judged: Copies, held_out: Copies | None) -> CopyVerdict:
         return CopyVerdict(
             "too few", f"Copying is not judged: {' and '.join(short)}, {MIN_IMAGES} are needed."
         )
-    told = f"{judged.count:,} of {judged.n:,} images ({judged.share:.1%}) are copies of training"
-    told += f" images (nearer than {COPY:g} of that image's distance to its own nearest)"
+    counts = f"{judged.count:,} of {judged.n:,} images ({judged.share:.1%}) are copies of training"
+    counts += f" images (nearer than {COPY:g} of that image's distance to its own nearest)"
     tolerated = _TOLERATED if held_out is None else held_out.interval[1]
     if held_out is not None:
-        told += f"; of {held_out.n:,} held-out images {held_out.count:,} are"
+        counts += f"; of {held_out.n:,} held-out images {held_out.count:,} are"
     if judged.interval[0] > tolerated:
-        return CopyVerdict("copying", f"COPYING: {told}.")
-    return CopyVerdict("not copying", f"No copying: {told}.")
+        return CopyVerdict("copying", f"COPYING: {counts}.")
+    return CopyVerdict("not copying", f"No copying: {counts}.")
 
 
 def copying_test(
     judged: Vectors, held_out: Vectors, training: Vectors, seed: int, cells: int | None = None
 ) -> CopyTest:
-    """C_T of judged (n, D) images, against held-out (m, D) ones, near training (N, D) ones.
+    """C_T (Meehan et al. 2020) of judged images (n, D), with held-out (m, D) and training (N, D)
+    ones.
 
     cells: of k-means over the training images; None: one per twenty held-out images, five at
         most. C_T is the mean of the cells' z, weighted by their share of the held-out images; a
@@ -151,8 +161,8 @@ def copying_test(
             f"the copying test needs two images of each set, got {len(judged)} judged,"
             f" {len(held_out)} held out, {len(training)} training images"
         )
-    wanted = cells or max(1, min(_CELLS, len(held_out) // _PER_CELL))
-    centres = _centres(training, min(wanted, len(training)), seed)
+    count = cells or max(1, min(_CELLS, len(held_out) // _PER_CELL))
+    centres = _centres(training, min(count, len(training)), seed)
     sets = [(nearest(x, centres).rows[:, 0], nearest(x, training).squared[:, 0])
             for x in (held_out, judged)]  # fmt: skip
     needed = max(2, min(_PER_CELL, len(judged) // (2 * len(centres))))
@@ -168,7 +178,7 @@ def copying_test(
         )
     c_t = float(np.average(scores, weights=weights))
     share = sum(weights) / len(held_out)
-    return CopyTest(c_t, tuple(scores), wanted, share, seed)
+    return CopyTest(c_t, tuple(scores), count, share, seed)
 
 
 def mann_whitney_z(real: Floats, fake: Floats) -> float:

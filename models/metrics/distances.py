@@ -69,14 +69,14 @@ def frechet_distance(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def is_biased(n: int, m: int, dimensions: int) -> bool:
-    """True where a Frechet distance of n and m images says more of their number than of them."""
+    """Whether a Frechet distance of n and m images is mostly bias: too few images per dimension."""
     return min(n, m) < _ENOUGH_PER_DIMENSION * dimensions
 
 
 def kernel_within(x: ArrayLike, weights: Floats | None = None) -> Floats:
     """Mean of k(x_i, x_j) over pairs i != j, per row of weights; (R,), or (1,) without weights.
 
-    k(x, y) = (x.y / D + 1)^3. Pairs are told apart by the ORIGINAL index: a bootstrap resample
+    k(x, y) = (x.y / D + 1)^3. Pairs are distinguished by the ORIGINAL index: a bootstrap resample
     holds some images twice, and pairing an image with its own copy would bring the diagonal back
     that the unbiased estimate leaves out. With multiplicities w the estimate is
     sum_{i != j} w_i w_j k_ij / sum_{i != j} w_i w_j; as E[w_i w_j] is one constant for i != j,
@@ -90,7 +90,7 @@ def kernel_within(x: ArrayLike, weights: Floats | None = None) -> Floats:
     sums = _weighted_sums(vectors, vectors, counts, counts)
     own = (np.sum(vectors**2, axis=1) / vectors.shape[1] + 1.0) ** 3
     pairs = counts.sum(axis=1) ** 2 - np.sum(counts**2, axis=1)
-    # A resample that is one image, many times over, has no pair: not a number, and told as such.
+    # A resample of one image, repeated, has no pair: NaN, which interval_95 leaves out.
     with np.errstate(divide="ignore", invalid="ignore"):
         means: Floats = np.where(pairs > 0, (sums - counts**2 @ own) / pairs, np.nan)
     return means
@@ -125,7 +125,7 @@ def kernel_distance(a: ArrayLike, b: ArrayLike, within_b: float | None = None) -
 
 
 class Reference:
-    """The real images (m, D) that many sets are compared with; their own terms worked out once.
+    """The real images (m, D) that many sets are compared with; their own terms are computed once.
 
     Raises:
         ValueError: fewer than two vectors, or values that are not finite.
@@ -137,15 +137,17 @@ class Reference:
         self.within = float(kernel_within(self.vectors)[0])
 
     def kernel(self, x: ArrayLike) -> float:
+        """`kernel_distance` of x (n, D), raw."""
         return kernel_distance(x, self.vectors, self.within)
 
     def frechet(self, x: ArrayLike) -> float:
+        """`frechet_distance` of x (n, D), in squared feature units."""
         return frechet_between(moments(x), self.moments)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far two versions of the same n images are from m reference images.
+    """Distances of two versions of the same n images to m reference images.
 
     Differences are after minus before: negative is better. Intervals hold 95 % of the resamples.
     """
@@ -160,14 +162,16 @@ class Comparison:
     fd_before: float
     fd_after: float
     fd_interval: tuple[float, float] | None  # None above 64 dimensions: not resampled
-    fd_biased: bool  # too few images for its dimensions: not to be judged by
+    fd_biased: bool  # too few images for its dimensions: mostly bias
 
     @property
     def kd_difference(self) -> float:
+        """Of the kernel distance, after minus before; raw."""
         return self.kd_after - self.kd_before
 
     @property
     def fd_difference(self) -> float:
+        """Of the Frechet distance, after minus before."""
         return self.fd_after - self.fd_before
 
 
@@ -180,7 +184,7 @@ def compare(
     *,
     frechet: bool = True,
 ) -> Comparison:
-    """Are `final`'s images nearer to the reference than the `mixup` images they were made from?
+    """Compares two versions of the same images by a paired bootstrap of their distances.
 
     reference (m, D); mixup and final (n, D), the same plan row at the same place. A paired
     bootstrap: every resample draws n rows with replacement, the SAME for both, and m reference
@@ -199,7 +203,7 @@ def compare(
         raise ValueError(f"a paired comparison of {before.shape} with {after.shape} vectors")
     random = np.random.default_rng(seed)
     rows, images = (_multiplicities(len(x), resamples, random) for x in (before, y))
-    kd_before, kd_after = (_towards(x, y, rows, images) for x in (before, after))
+    kd_before, kd_after = (_without_own_term(x, y, rows, images) for x in (before, after))
     fd_interval = None
     if frechet and y.shape[1] <= _RESAMPLED_DIMENSIONS:
         rows, images = rows[:FRECHET_RESAMPLES], images[:FRECHET_RESAMPLES]
@@ -234,13 +238,13 @@ def resampled_kernel(reference: Reference, x: ArrayLike, seed: int, resamples: i
     vectors, y = _vectors(x), reference.vectors
     images = _multiplicities(len(y), resamples, np.random.default_rng([seed, 0]))
     rows = _multiplicities(len(vectors), resamples, np.random.default_rng([seed, 1]))
-    found: Floats = _towards(vectors, y, rows, images)
-    found[0] += reference.within
-    found[1:] += kernel_within(y, images)
-    return found
+    distances: Floats = _without_own_term(vectors, y, rows, images)
+    distances[0] += reference.within
+    distances[1:] += kernel_within(y, images)
+    return distances
 
 
-def _towards(x: Floats, y: Floats, rows: Floats, images: Floats) -> Floats:
+def _without_own_term(x: Floats, y: Floats, rows: Floats, images: Floats) -> Floats:
     """MMD^2 less the reference's own term: of the whole sets, then of every resample; (1 + R,)."""
     rows = np.concatenate([np.ones((1, len(x))), rows])
     images = np.concatenate([np.ones((1, len(y))), images])
@@ -266,6 +270,7 @@ class _Resampled(NamedTuple):
 
 
 def _resampled_moments(x: Floats, weights: Floats) -> _Resampled:
+    """Mean and covariance of x (n, D) under each row of weights (R, n)."""
     n, dimensions = x.shape
     centre = x.mean(axis=0)
     centred = x - centre
@@ -301,7 +306,7 @@ class KernelSums(NamedTuple):
 
 
 def kernel_sums(x: Floats, y: Floats) -> KernelSums:
-    """Of the kernel between x (n, D) and y (m, D), without holding it."""
+    """Row and column sums of the kernel of x (n, D) and y (m, D), computed block by block."""
     rows, columns = np.empty(len(x)), np.zeros(len(y))
     for block, kernel in _kernel_blocks(x, y):
         rows[block] = kernel.sum(axis=1)
@@ -310,13 +315,14 @@ def kernel_sums(x: Floats, y: Floats) -> KernelSums:
 
 
 def _kernel_blocks(x: Floats, y: Floats) -> Iterator[tuple[slice, Floats]]:
+    """Blocks of rows of k(x, y) = (x.y / D + 1)^3, with their place."""
     for start in range(0, len(x), _BLOCK):
         block = slice(start, start + _BLOCK)
         yield block, (x[block] @ y.T / x.shape[1] + 1.0) ** 3
 
 
 def _weighted_sums(x: Floats, y: Floats, weights_x: Floats, weights_y: Floats) -> Floats:
-    """sum_ij w_i k(x_i, y_j) v_j per row of weights; (R,). Never holds more than a block of k."""
+    """sum_ij w_i k(x_i, y_j) v_j per row of weights, (R,), computed block by block."""
     sums = np.zeros(len(weights_x))
     for block, kernel in _kernel_blocks(x, y):
         sums += np.sum((weights_x[:, block] @ kernel) * weights_y, axis=1)
@@ -324,6 +330,7 @@ def _weighted_sums(x: Floats, y: Floats, weights_x: Floats, weights_y: Floats) -
 
 
 def _vectors(x: ArrayLike) -> Floats:
+    """x as float64 (n, D); raises ValueError for fewer than two vectors, or not finite ones."""
     vectors = np.asarray(x, dtype=np.float64)
     if vectors.ndim != 2 or len(vectors) < 2:
         raise ValueError(f"a distance needs two or more vectors (n, D), got {vectors.shape}")

@@ -1,4 +1,4 @@
-"""How unlike one another the images of a set are: the mean distance of its pairs."""
+"""Diversity of a set of images: the mean distance of its pairs."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,13 @@ _ROWS = 512
 
 @dataclass(frozen=True)
 class Diversity:
+    """A mean over pairs of images, with its standard error."""
+
     mean: float  # in the features' own unit
     standard_error: float  # over the choice of images
     n: int  # images whose pairs were measured
     pairs: int
-    seed: int | None  # None where no choice was made
+    seed: int | None  # of the choice of images; None where all were taken
 
 
 def mean_pairwise_distance(x: Vectors, seed: int, most: int = MAX_IMAGES) -> Diversity:

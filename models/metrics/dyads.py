@@ -1,8 +1,8 @@
-"""How far a difference of kernel distances would move with another draw of training images.
+"""Dyadic-robust interval of a difference of kernel distances, for rows that share parents.
 
-A bootstrap of rows takes them for independent; rows that share a parent are not. Here each row's
-and each reference image's influence on the difference is worked out, and the variance sums the
-products of all pairs of rows with a common parent.
+A bootstrap of rows assumes that they are independent; rows that share a parent are not. Here the
+influence of each row and of each reference image on the difference is computed, and the variance
+sums the products of all pairs of rows with a common parent.
 
 Sources: Aronow, Samii and Assenova 2015, "Cluster-robust variance estimation for dyadic data";
 influence functions of a U-statistic, van der Vaart 1998, "Asymptotic Statistics", chapter 12.
@@ -22,8 +22,9 @@ def interval_with_parents(
 ) -> tuple[float, float]:
     """95 % interval of kernel distance `after` less `before`, over rows, parents and reference.
 
-    A normal interval of first order: for differences that are not tiny beside the features' own
-    spread. parents: names of both training images of each row, in any order; (n, 2).
+    A normal interval of first order: valid where the difference is not tiny compared with the
+    spread of the features. before, after (n, D); parents (n, 2): both training images of each row,
+    in any order.
 
     Raises:
         ValueError: unpaired sets, or parents of other rows.
@@ -51,8 +52,8 @@ def interval_with_parents(
 def _dyadic(influence: Floats, parents: NDArray[np.int64]) -> float:
     """Sum of influence_a influence_b over all pairs of rows with a common parent, a = b too.
 
-    By parents: a row's sum goes to each of its two, so pairs with one parent in common count
-    once, and pairs with both twice; those are taken off again. At least the independent sum.
+    Each row is added to the sums of both its parents, so pairs with one parent in common count
+    once, and pairs with both twice; these are subtracted once. At least the independent sum.
     """
     low, high = parents.min(axis=1), parents.max(axis=1)
     names, place = np.unique(np.stack([low, high]), return_inverse=True)
@@ -62,5 +63,5 @@ def _dyadic(influence: Floats, parents: NDArray[np.int64]) -> float:
     per_parent = np.bincount(low, influence, count) + np.bincount(high[two], influence[two], count)
     _, dyad = np.unique(low[two] * count + high[two], return_inverse=True)
     per_dyad = np.bincount(dyad, influence[two]) if two.any() else np.zeros(1)
-    found = float(np.sum(per_parent**2) - np.sum(per_dyad**2))
-    return max(found, float(np.sum(influence**2)))
+    variance = float(np.sum(per_parent**2) - np.sum(per_dyad**2))
+    return max(variance, float(np.sum(influence**2)))

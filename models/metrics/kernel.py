@@ -1,7 +1,7 @@
-"""Kernel distance as it is customarily reported: the mean over seeded subsets, and their spread.
+"""Kernel distance as it is customarily reported: mean and standard deviation over random subsets.
 
 `distances.kernel_distance` takes the whole sets instead: the same expectation, less variance, no
-draw. This one exists to be set beside published tables (Binkowski et al. 2018: 100 subsets of
+draw. This one exists for comparison with published tables (Binkowski et al. 2018: 100 subsets of
 1,000), and for its standard deviation.
 """
 
@@ -18,9 +18,11 @@ SUBSET_SIZE = 1000
 
 @dataclass(frozen=True)
 class KernelEstimate:
+    """Kernel distance over subsets."""
+
     mean: float  # raw, as in distances.kernel_distance
     std: float  # of single subsets; the mean's own error is smaller
-    subset_size: int  # the smallest set's size where that is less than asked for
+    subset_size: int  # the smallest set's size where that is less than requested
     subsets: int
     seed: int
 
@@ -32,9 +34,9 @@ def kernel_over_subsets(
     subset_size: int = SUBSET_SIZE,
     subsets: int = SUBSETS,
 ) -> KernelEstimate:
-    """x (n, D), y (m, D): `subsets` pairs of subsets without replacement, unbiased MMD^2 of each.
+    """Unbiased MMD^2 of `subsets` pairs of subsets of x (n, D) and y (m, D), without replacement.
 
-    Every kernel value is worked out once, however many subsets it is in.
+    Binkowski et al. 2018. Every kernel value is computed once, however many subsets it is in.
 
     Raises:
         ValueError: fewer than two vectors in a set or subset, or no subset.
@@ -42,7 +44,7 @@ def kernel_over_subsets(
     size = min(subset_size, len(x), len(y))
     if size < 2 or subsets < 1:
         raise ValueError(
-            f"{subsets} subsets of {size} images were asked for; a kernel distance needs at least"
+            f"{subsets} subsets of {size} images were requested; a kernel distance needs at least"
             " one subset of two"
         )
     random = np.random.default_rng(seed)
@@ -51,5 +53,5 @@ def kernel_over_subsets(
         rows[i, random.permutation(len(x))[:size]] = 1.0
         columns[i, random.permutation(len(y))[:size]] = 1.0
     within = kernel_within(x, rows) + kernel_within(y, columns)
-    found = within - 2.0 * kernel_between(x, y, rows, columns)
-    return KernelEstimate(float(found.mean()), float(found.std()), size, subsets, seed)
+    distances = within - 2.0 * kernel_between(x, y, rows, columns)
+    return KernelEstimate(float(distances.mean()), float(distances.std()), size, subsets, seed)

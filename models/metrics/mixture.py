@@ -1,7 +1,7 @@
-"""Distances of a mixture of several sets in given shares, without putting it together.
+"""Distances of mixtures of several sets in given shares, from one sample of each set.
 
-A corpus at ratio r holds real and augmented images 1 : r; samples of each, taken at any rate, tell
-how far every such mixture is. Legend: sets k of (n_k, D), shares (R, k), rows sum to 1.
+A corpus at ratio r holds real and augmented images 1 : r; samples of each, of any size, give the
+distance of every such mixture. Legend: sets k of (n_k, D), shares (R, k), rows sum to 1.
 """
 
 from collections.abc import Sequence

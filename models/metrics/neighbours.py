@@ -1,8 +1,8 @@
-"""Exact nearest neighbours, and who lies in whose ball, in blocks of bounded memory.
+"""Exact nearest neighbours, and points inside balls, in blocks of bounded memory.
 
-The quick form |a|^2 + |b|^2 - 2ab loses digits where images are nearly alike, which is where
-copies are looked for. It only picks the candidates here: every pair whose order it cannot prove
-is worked out again as sum (a - b)^2, in float64. So a copy is at distance 0, d(a, b) = d(b, a) to
+The quick form |a|^2 + |b|^2 - 2ab loses digits where images are nearly alike, as copies are. It
+only selects candidates here: every pair whose order it cannot prove is computed again as
+sum (a - b)^2, in float64. So a copy is at distance 0, d(a, b) = d(b, a) to
 the last bit, and ties go to the lower row.
 
 Legend: x (n, D), y (m, D) feature vectors of any float type, memory-mapped or not.
@@ -31,8 +31,8 @@ class Neighbours(NamedTuple):
 
     @property
     def distances(self) -> Floats:
-        found: Floats = np.sqrt(self.squared)
-        return found
+        distances: Floats = np.sqrt(self.squared)
+        return distances
 
 
 class Inside(NamedTuple):
@@ -43,7 +43,7 @@ class Inside(NamedTuple):
 
 
 def nearest(x: Vectors, y: Vectors, k: int = 1, *, leave_own_out: bool = False) -> Neighbours:
-    """The k nearest of y for every x.
+    """The k nearest of y (m, D) for every x (n, D).
 
     leave_own_out: x and y are one set, and no row is its own neighbour; equal rows still are.
 
@@ -52,7 +52,7 @@ def nearest(x: Vectors, y: Vectors, k: int = 1, *, leave_own_out: bool = False) 
     """
     _check(x, y)
     if len(y) - leave_own_out < k:
-        raise ValueError(f"{k} neighbours were asked for among {len(y) - leave_own_out} vectors")
+        raise ValueError(f"{k} neighbours were requested among {len(y) - leave_own_out} vectors")
     centre: Floats = np.asarray(np.mean(y, axis=0, dtype=np.float64))
     found = Neighbours(np.full((len(x), k), np.inf), np.full((len(x), k), -1, np.int64))
     for across in _blocks(len(x), _ROWS):
@@ -96,7 +96,7 @@ def inside(x: Vectors, y: Vectors, squared_radii: Floats) -> Inside:
 def _better(
     best: Neighbours, quick: Floats, margin: float, a: Floats, b: Floats, first: int
 ) -> Neighbours:
-    """The k nearest of those found so far and of this block, which begins at row `first` of y."""
+    """Merges the k nearest so far with those of a block that begins at row `first` of y."""
     k = best.rows.shape[1]
     limit = best.squared[:, -1] + margin
     if len(b) >= k:

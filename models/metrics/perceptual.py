@@ -1,4 +1,4 @@
-"""LPIPS between images, where its package and weights are at hand: nothing is downloaded.
+"""LPIPS, the perceptual distance of images, with local weights: nothing is downloaded.
 
 Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric",
 version 0.1 over AlexNet. Called `lpips` over the published weights alone, `pd_alex` over others.

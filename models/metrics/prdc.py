@@ -1,8 +1,8 @@
-"""Precision, recall, density, coverage: how far fake images lie among real ones, and the reverse.
+"""Precision, recall, density and coverage: fidelity and diversity of a set of images.
 
 Sources: Kynkaanniemi et al. 2019, "Improved Precision and Recall Metric for Assessing Generative
 Models"; Naeem et al. 2020, "Reliable Fidelity and Diversity Metrics for Generative Models". A set
-is pictured as the union of balls around its members, each reaching to its k-th nearest neighbour.
+is modelled as the union of balls around its members, each reaching to its k-th nearest neighbour.
 
 All four depend on the number of images: compare only figures of equal n, m and k, and with the
 figures of held-out real images.
@@ -19,6 +19,8 @@ K = 5  # neighbours, as Naeem et al. advise
 
 @dataclass(frozen=True)
 class Prdc:
+    """The four metrics of one set of images, and the sizes that they depend on."""
+
     precision: float  # share of fake images inside the balls of real ones: do they look real
     recall: float  # share of real images inside the balls of fake ones: is all of it there
     density: float  # real balls that hold a fake image, over k: about 1 for equal distributions
@@ -29,7 +31,9 @@ class Prdc:
 
 
 def prdc(real: Vectors, fake: Vectors, k: int = K) -> Prdc:
-    """real (m, D), fake (n, D) features. Exact; no pair is judged by a rounded distance.
+    """Kynkaanniemi 2019 (precision, recall) and Naeem 2020 (density, coverage), exactly.
+
+    real (m, D), fake (n, D) features.
 
     Raises:
         ValueError: no more than k images in one of the sets.

@@ -1,4 +1,4 @@
-"""One measured number with everything that makes it comparable, and the name it may carry."""
+"""A metric's value with everything that makes it comparable, and its published name."""
 
 import math
 import platform
@@ -34,7 +34,7 @@ def metric_name(metric: Metric, extractor: Mapping[str, Any]) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of what a number depends on beside the weights."""
+    """Versions of the libraries that a metric depends on, beside the weights."""
     return {
         "numpy": np.__version__,
         "pillow": PIL.__version__,
@@ -45,11 +45,11 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class MetricRecord:
-    """A number and what it takes to get it again."""
+    """A metric's value and everything that reproduces it."""
 
     name: str
     value: float
-    n: int  # images that are judged
+    n: int  # images
     extractor: Mapping[str, Any]  # its description: network, weights_sha256, resize
     subset: str = "all"  # which images: "lambda >= .1", "class cat", "held out", ...
     reference: str | None = None  # which images they were compared with

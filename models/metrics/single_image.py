@@ -1,4 +1,4 @@
-"""Frechet distance between two pictures' own patches: for one picture per domain.
+"""Single-image Frechet distance (SIFID): between the feature maps of two images.
 
 Shaham et al. 2019, "SinGAN" (SIFID): each place of a feature map is one vector, and the two maps'
 Gaussians are compared. Which network gave the maps decides the name: record.metric_name.
@@ -14,6 +14,8 @@ from .neighbours import Vectors
 
 @dataclass(frozen=True)
 class SingleImage:
+    """The distance of each pair, and whether the maps are large enough for it."""
+
     distances: tuple[float, ...]  # of each pair
     places: int  # vectors of the smallest map
     dimensions: int
@@ -21,6 +23,7 @@ class SingleImage:
 
     @property
     def mean(self) -> float:
+        """Over the pairs."""
         return float(np.mean(self.distances))
 
     @property
@@ -30,13 +33,15 @@ class SingleImage:
 
 
 def single_image_distances(fakes: list[Vectors], reals: list[Vectors]) -> SingleImage:
-    """fakes[i], reals[i]: (places, D) features of the i-th pair; places may differ.
+    """Frechet distance of each pair of feature maps (Shaham et al. 2019).
+
+    fakes[i], reals[i]: (places, D) features of the i-th pair; the numbers of places may differ.
 
     Raises:
         ValueError: not as many fakes as reals, none at all, or maps of fewer than two places.
     """
     if len(fakes) != len(reals) or not fakes:
-        raise ValueError(f"pairs of pictures were asked for: {len(fakes)} with {len(reals)}")
+        raise ValueError(f"pairs of images are needed, got {len(fakes)} with {len(reals)}")
     distances = tuple(frechet_distance(a, b) for a, b in zip(fakes, reals, strict=True))
     places = min(len(vectors) for vectors in [*fakes, *reals])
     dimensions = fakes[0].shape[1]

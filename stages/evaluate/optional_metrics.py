@@ -110,23 +110,23 @@ class OptionalMetrics:
     def _classifier_score(
         self, classifier: Classifier, images: Images, subset: str
     ) -> MetricRecord:
-        found = classifier_score(classifier(images), probabilities=classifier.probabilities)
+        score = classifier_score(classifier(images), probabilities=classifier.probabilities)
         facts = classifier.describe()
         return MetricRecord(
             metric_name("cs", facts),
-            found.mean,
+            score.mean,
             len(images),
             facts,
             subset,
-            std=found.std,
-            std_of=f"the score of {found.splits} parts",
-            parameters={"classes": found.classes},
-            notes=(_BIASED_SCORE,) if found.biased else (),
+            std=score.std,
+            std_of=f"the score of {score.splits} parts",
+            parameters={"classes": score.classes},
+            notes=(_BIASED_SCORE,) if score.biased else (),
         )
 
     def _diversity(self, measure: Lpips, images: Images, subset: str) -> MetricRecord:
         try:
-            found = perceptual_diversity(measure, images, _PAIRS, self._seed)
+            diversity = perceptual_diversity(measure, images, _PAIRS, self._seed)
         except RuntimeError as error:
             raise FeaturesError(
                 f"LPIPS does not take images of {images.shape[2]} px"
@@ -134,14 +134,14 @@ class OptionalMetrics:
             ) from error
         return MetricRecord(
             measure.name,
-            found.mean,
+            diversity.mean,
             len(images),
             measure.describe(),
             subset,
-            std=found.standard_error,
+            std=diversity.standard_error,
             std_of="the mean, over pairs",
             seed=self._seed,
-            parameters={"pairs": found.pairs},
+            parameters={"pairs": diversity.pairs},
         )
 
     def _single_image(self, target: Maps, images: Images, subset: str) -> MetricRecord:

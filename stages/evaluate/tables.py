@@ -42,16 +42,17 @@ def spread_cell(value: float, spread: float) -> str:
     return f"{format_number(value)} ± {format_number(spread)}"
 
 
-def record_cell(record: Mapping[str, Any] | None) -> str:
-    """A record of metrics.json: its value, with its spread or interval where it has one."""
+def record_cell(record: Mapping[str, Any] | None, factor: float = 1) -> str:
+    """A record of metrics.json, times `factor`, with its spread or interval where it has one."""
     if record is None or record["value"] is None:
         return ""
+    value = factor * record["value"]
     if record["std"] is not None:
-        return spread_cell(record["value"], record["std"])
+        return spread_cell(value, factor * record["std"])
     if record["interval_95"] is not None:
-        low, high = map(format_number, record["interval_95"])
-        return f"{format_number(record['value'])} ({low} to {high})"
-    return format_number(record["value"])
+        low, high = (format_number(factor * end) for end in record["interval_95"])
+        return f"{format_number(value)} ({low} to {high})"
+    return format_number(value)
 
 
 def frechet_cell(value: float | None, *, biased: bool) -> str:

@@ -269,7 +269,7 @@ def _prdc(comparisons: Comparisons) -> str:
 
 def _norms(comparisons: Comparisons) -> str:
     """Median score norms; a norm far below real images' is over-smoothed, not better."""
-    medians = {name: found["median"] for name, found in comparisons.norms.items() if found}
+    medians = {name: norm["median"] for name, norm in comparisons.norms.items() if norm}
     if "mixup" not in medians or comparisons.method == "mixup":
         return ""
     steps = {"minimised": "the minimisation", "final": "the denoising"}

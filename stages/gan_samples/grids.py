@@ -1,9 +1,9 @@
-"""Pictures of many samples in one file, which trainers draw while they train: no samples.
+"""Detects sample grids, the pictures of many samples that trainers draw while they train.
 
-Scaled down to one image's size, such a grid would be judged as one odd sample. Told by shape (a
-sample of a GAN that was trained on squares is square), by size, by the lines between tiles, and by
-what is lost: a larger sample of a corpus of `side` px says little more than its `side` px do, tiles
-say much more. A grid of two by two whose tiles end in much the same colour may pass.
+Scaled down to one image's size, such a grid would count as one odd sample. Criteria are the shape
+(a sample of a GAN that was trained on squares is square), the size, lines between tiles, and the
+loss: reducing a large sample of a corpus of `side` px to `side` px loses little, reducing tiles
+loses much. A grid of two by two whose tiles end in much the same colour may pass.
 """
 
 import io
@@ -15,7 +15,7 @@ from PIL.Image import Resampling
 
 from ..images.input import Input
 
-MOST_ENLARGED = 8  # times the corpus's side: no trainer here scales a sample further up
+MOST_ENLARGED = 8  # times the corpus's side: no supported trainer enlarges a sample further
 
 # Measured on enlarged images (with noise of 5 levels) and grids of cats, clothing, CIFAR and
 # digits: single images lose at most 0.1 of the variance, grids of four by four at least 0.05.
@@ -56,9 +56,11 @@ def is_grid(grey: Image.Image, side: int) -> bool:
 
 
 def _lost(grey: Image.Image, pixels: Floats, side: int) -> float:
-    """Part of the variance that is gone when the picture is brought down to `side` px."""
+    """Part of the variance that is lost when the picture is reduced to `side` px."""
     small = grey.resize((side, side), Resampling.BOX)
-    again = (small.resize(grey.size, how) for how in (Resampling.LANCZOS, Resampling.NEAREST))
+    again = (
+        small.resize(grey.size, filter_) for filter_ in (Resampling.LANCZOS, Resampling.NEAREST)
+    )
     least = min(float(np.mean((np.asarray(one, np.float64) - pixels) ** 2)) for one in again)
     return least / max(float(pixels.var()), 1.0)
 
@@ -73,11 +75,12 @@ def _padded(pixels: Floats, tile: int, pad: int) -> bool:
 
 
 def _seamed(pixels: Floats, tile: int) -> bool:
+    """Whether neighbours differ much more where tiles would meet, both across and down."""
     return min(_seam_ratio(some, tile) for some in (pixels, pixels.T)) > _SEAM
 
 
 def _seam_ratio(pixels: Floats, tile: int) -> float:
-    """Differences of rows where tiles would meet, over the others'; 1 in one even picture."""
+    """Mean difference of rows where tiles would meet, over that elsewhere; 1 without tiles."""
     steps = np.abs(np.diff(pixels, axis=0)).mean(axis=1)
     is_seam = np.arange(1, len(pixels)) % tile == 0
     usual = float(steps[~is_seam].mean())

@@ -1,4 +1,4 @@
-"""The images of a set, prepared as the corpus was, and what is wrong with its files."""
+"""Decodes a sample set as the corpus was prepared; refuses sets of damaged files or grids."""
 
 import contextlib
 import hashlib
@@ -21,9 +21,9 @@ from ..images.pixel_file import PixelFile
 from .grids import why_no_sample
 from .sets import SampleSet, open_set
 
-_BAD = 0.5  # of the files: with more damaged ones there is nothing to judge
-_NAMED = 5  # files that a message names
-_LOOKED_INTO = 3  # files of each size that are searched for tiles
+_BAD = 0.5  # share of damaged files above which a set is refused
+_LISTED = 5  # files that a message names
+_SEARCHED = 3  # files of each size that are searched for tiles
 
 
 @dataclass(frozen=True)
@@ -40,38 +40,44 @@ class Samples:
 
     @property
     def digest(self) -> str:
-        """Of the images, whatever their names and order."""
+        """Digest of the images, whatever their names and order."""
         return hashlib.sha256("\n".join(sorted(self.pixel_sha256)).encode()).hexdigest()
 
 
 @contextlib.contextmanager
 def open_samples(
-    asking: SampleSet, how: Preparation, *, most: int, seed: int, scratch: Path, progress: Progress
+    sample_set: SampleSet,
+    preparation: Preparation,
+    *,
+    most: int,
+    seed: int,
+    scratch: Path,
+    progress: Progress,
 ) -> Iterator[Samples]:
     """Decodes a set; its images are there as long as the block runs.
 
-    most: of more images, a seeded choice is looked at. scratch: a folder for decoded pixels.
+    most: of more images, a seeded choice is decoded. scratch: a folder for decoded pixels.
 
     Raises:
         ConfigError, InputError: nothing that can be judged; grids instead of samples.
         StorageError: no room for the pixels.
     """
-    inputs = open_set(asking).inputs
+    inputs = open_set(sample_set).inputs
     files = len(inputs)
     if files > most:
         order = stream(image_seed(seed, "generated"), "samples").permutation(files)
         inputs = [inputs[place] for place in sorted(order[:most].tolist())]
     workers = min(16, len(os.sched_getaffinity(0)))
     with (
-        pillow_limits(how.max_pixels),
+        pillow_limits(preparation.max_pixels),
         DecodePool(workers) as pool,
-        PixelFile(scratch, how.resolution, how.channels) as pixels,
+        PixelFile(scratch, preparation.resolution, preparation.channels) as pixels,
     ):
         pool.start_for(len(inputs))
         good: list[tuple[Input, Decoded]] = []
         left_out: list[tuple[str, str]] = []
-        with progress.task(f"read {asking.name}", len(inputs), "images") as advance:
-            for item, decoded in zip(inputs, pool.decode(inputs, how), strict=True):
+        with progress.task(f"read {sample_set.name}", len(inputs), "images") as advance:
+            for item, decoded in zip(inputs, pool.decode(inputs, preparation), strict=True):
                 if decoded.pixels is None:
                     left_out.append((item.name, decoded.reason or "unreadable"))
                 else:
@@ -79,10 +85,10 @@ def open_samples(
                     decoded.pixels = None
                     good.append((item, decoded))
                 advance(1)
-        _refuse_bad(asking, len(inputs), left_out)
-        _refuse_grids(asking, good, how.resolution)
+        _refuse_bad(sample_set, len(inputs), left_out)
+        _refuse_grids(sample_set, good, preparation.resolution)
         yield Samples(
-            name=asking.name,
+            name=sample_set.name,
             files=files,
             names=[item.name for item, _ in good],
             images=pixels.images(),
@@ -92,33 +98,33 @@ def open_samples(
         )
 
 
-def _refuse_bad(asking: SampleSet, read: int, left_out: list[tuple[str, str]]) -> None:
+def _refuse_bad(sample_set: SampleSet, read: int, left_out: list[tuple[str, str]]) -> None:
     if len(left_out) > _BAD * read or len(left_out) == read:
         raise InputError(
-            f"--generated {asking.path}: {len(left_out):,} of {read:,} images cannot be read:"
+            f"--generated {sample_set.path}: {len(left_out):,} of {read:,} images cannot be read:"
             f"{_listed(left_out)}\nHave the trainer write them again."
         )
 
 
-def _refuse_grids(asking: SampleSet, good: list[tuple[Input, Decoded]], side: int) -> None:
+def _refuse_grids(sample_set: SampleSet, good: list[tuple[Input, Decoded]], side: int) -> None:
     by_size: dict[tuple[int, int], list[Input]] = {}
     for item, decoded in good:
         assert decoded.width and decoded.height
         by_size.setdefault((decoded.width, decoded.height), []).append(item)
     grids = []
     for size, items in sorted(by_size.items()):
-        reasons = [why_no_sample(item, *size, side) for item in items[:_LOOKED_INTO]]
+        reasons = [why_no_sample(item, *size, side) for item in items[:_SEARCHED]]
         if all(reasons):  # one image with an edge in its middle is no grid
             grids += [(item.name, reasons[0] or "") for item in items]
     if grids:
         raise InputError(
-            f"--generated {asking.path} holds pictures of many samples, or what is no sample:"
+            f"--generated {sample_set.path} holds pictures of many samples, or what is no sample:"
             f"{_listed(grids)}\nHave the trainer write one file for each image (docs/generated.md"
             " says how), and name the folder of these alone."
         )
 
 
 def _listed(named: list[tuple[str, str]]) -> str:
-    lines = [f"\n  {name}: {reason}" for name, reason in named[:_NAMED]]
-    more = len(named) - _NAMED
+    lines = [f"\n  {name}: {reason}" for name, reason in named[:_LISTED]]
+    more = len(named) - _LISTED
     return "".join(lines) + (f"\n  and {more:,} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""What is to be judged: one set of images, or the snapshots of a training in their order."""
+"""Finds the sample sets at a path: one set of images, or the snapshots of a training in order."""
 
 import re
 from collections import Counter
@@ -17,7 +17,7 @@ _ARCHIVES = (".zip", *SUFFIXES)
 
 @dataclass(frozen=True)
 class SampleSet:
-    """One set: `name` in the report, and where its images lie."""
+    """One set of images: its name in the report, and its folder or archive."""
 
     name: str
     path: Path
@@ -53,7 +53,7 @@ def find_sets(given: Path, snapshots: bool | None, classes: tuple[str, ...]) -> 
 
 
 def natural_order(name: str) -> list[tuple[int, str]]:
-    """A key that puts step-200 before step-1000."""
+    """A sort key that puts step-200 before step-1000."""
     return [
         (int(part), "") if part.isdigit() else (-1, part)
         for part in re.split(r"([0-9]+)", name)
@@ -62,21 +62,21 @@ def natural_order(name: str) -> list[tuple[int, str]]:
 
 
 def _parts(folder: Path) -> list[SampleSet]:
-    found = []
+    sets = []
     for path in folder.iterdir():
         if path.name.startswith("."):
             continue
         if path.is_dir() and any(map(is_image_input, open_folder(path, folder, False).inputs)):
-            found.append(SampleSet(path.name, path))
+            sets.append(SampleSet(path.name, path))
         elif path.is_file() and path.suffix.lower() in _ARCHIVES:
-            found.append(SampleSet(path.stem, path))
-    names = Counter(asking.name for asking in found)
-    told = [one if names[one.name] == 1 else SampleSet(one.path.name, one.path) for one in found]
-    return sorted(told, key=lambda asking: (natural_order(asking.name), asking.name))
+            sets.append(SampleSet(path.stem, path))
+    names = Counter(one.name for one in sets)
+    unique = [one if names[one.name] == 1 else SampleSet(one.path.name, one.path) for one in sets]
+    return sorted(unique, key=lambda one: (natural_order(one.name), one.name))
 
 
 def _look_like_snapshots(folder: Path, parts: list[SampleSet], classes: tuple[str, ...]) -> bool:
-    if len(parts) < 2 or any(_lies_in(folder)):
+    if len(parts) < 2 or any(_images_in(folder)):
         return False
     names = [part.name for part in parts]
     numbered = {re.sub(r"^[0-9]+_", "", name) for name in names}  # 0_cat, 1_dog: as exports have it
@@ -87,7 +87,7 @@ def _look_like_snapshots(folder: Path, parts: list[SampleSet], classes: tuple[st
     )
 
 
-def _lies_in(folder: Path) -> list[str]:
+def _images_in(folder: Path) -> list[str]:
     """Names of images in the folder itself."""
     return [path.name for path in folder.iterdir() if path.is_file() and _named_image(path.name)]
 
@@ -97,34 +97,34 @@ def _named_image(name: str) -> bool:
 
 
 def is_image_input(item: Input) -> bool:
-    """By its name: checkpoints and logs lie beside what trainers draw."""
+    """Whether its name is that of an image: checkpoints and logs lie beside samples."""
     return item.claims_image and not item.hidden
 
 
-def open_set(asking: SampleSet) -> Source:
-    """The images of a set, whatever holds them. They are read after this returns.
+def open_set(sample_set: SampleSet) -> Source:
+    """Lists the images of a set in a folder, zip or NumPy file; they are read later.
 
     Raises:
         ConfigError: no kind that can be read.
         InputError: a damaged archive, or no image in it.
     """
-    path = asking.path
+    path = sample_set.path
     if path.is_dir():
-        found = open_folder(path.resolve(), path.resolve(), False)
+        source = open_folder(path.resolve(), path.resolve(), False)
     elif path.suffix.lower() in SUFFIXES:
         return open_numpy(path)
     elif path.suffix.lower() == ".zip":
-        with open_source(SourceSpec(str(path), classes=False), "--generated") as source:
-            found = source  # members of a zip are read by path, open or not
+        with open_source(SourceSpec(str(path), classes=False), "--generated") as archive:
+            source = archive  # members of a zip are read by path, open or not
     else:
         raise ConfigError(
             f"--generated {path} is no folder, zip, .npz or .npy. Name the one that holds the"
             " images that the GAN made."
         )
-    images = [item for item in found.inputs if is_image_input(item)]
+    images = [item for item in source.inputs if is_image_input(item)]
     if not images:
         raise InputError(
-            f"--generated {path} holds no image, among {len(found.inputs):,} files. Have the"
+            f"--generated {path} holds no image, among {len(source.inputs):,} files. Have the"
             " trainer write images, and name their folder."
         )
-    return Source(found.title, images)
+    return Source(source.title, images)

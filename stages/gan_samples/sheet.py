@@ -1,4 +1,4 @@
-"""The samples nearest to training images, each above the one that it is nearest to."""
+"""Draws the samples nearest to training images, each above its nearest training image."""
 
 import io
 from pathlib import Path
@@ -19,7 +19,7 @@ Images = NDArray[np.uint8]
 def draw_nearest_pairs(pairs: list[tuple[Images, Images]], path: Path) -> None:
     """Writes a PNG of two rows: samples, and below each its nearest training image.
 
-    pairs: uint8 (H, W, C) twice, nearest first; none: an earlier picture is taken away.
+    pairs: uint8 (H, W, C) twice, nearest first; none: an earlier picture is removed.
 
     Raises:
         StorageError: the file cannot be written.

@@ -1,4 +1,4 @@
-"""Curves and histograms as SVG text: the same numbers give the same bytes."""
+"""Draws curves and histograms as SVG; equal numbers give equal bytes."""
 
 import io
 import re
@@ -41,7 +41,7 @@ def training_curves(lines: list[dict[str, Any]]) -> str:
 
 
 def norm_histograms(norms: dict[str, Floats]) -> str:
-    """Where the score norms of training, mixup, minimised and final images lie."""
+    """Distributions of the score norms of training, mixup, minimised and final images."""
     figure, axes = _axes("Score norm of images with lambda >= .1")
     everything = np.concatenate(list(norms.values()))
     low, high = np.quantile(everything[everything > 0], [0.002, 0.998])
@@ -67,12 +67,14 @@ def norm_histograms(norms: dict[str, Floats]) -> str:
 def band_bars(
     bands: list[dict[str, Any]],
     steps: Sequence[str],
-    floor: float | None,
+    real: float | None,
     name: str,
     factor: float = 1,
 ) -> str:
-    """The distance `name` of each step, times `factor`, by band of folded lambda; floor: of
-    training images as a sample of their kind."""
+    """The distance `name` of each step, times `factor`, by band of folded lambda.
+
+    real: the same distance of training images as a sample of their kind; None: no line for it.
+    """
     times = f" × {factor:g}" if factor != 1 else ""
     figure, axes = _axes(f"{name}{times} by band of lambda (lower is better)")
     for offset, step in enumerate(steps):
@@ -80,9 +82,9 @@ def band_bars(
         places = np.arange(len(bands)) + (offset - (len(steps) - 1) / 2) * 0.21
         heights = [np.nan if value is None else factor * value for value in values]
         axes.bar(places, heights, 0.19, label=step, color=_COLOURS[step])
-    if floor is not None:
+    if real is not None:
         axes.axhline(
-            factor * floor, color=_COLOURS["real"], linestyle="--", label="real, as a sample"
+            factor * real, color=_COLOURS["real"], linestyle="--", label="real, as a sample"
         )
     axes.margins(y=0.3)  # room for the legend
     axes.set_xticks(range(len(bands)), [f"{band['lambda']}\n{band['n']} images" for band in bands])

@@ -6,17 +6,17 @@ from typing import Any
 from ..evaluate.tables import Table, record_cell
 
 _DESCRIPTIONS = {
-    "kd": "kernel distance of all; ±: the spread of single small subsets",
-    "fd": "Fréchet distance",
-    "kid": "kernel Inception distance of all; ±: the spread of single small subsets",
-    "fid": "Fréchet Inception distance",
-    "precision": "precision: share that lies where real images lie",
-    "recall": "recall: share of real images that they reach",
-    "density": "density: real images around each, 1 as real ones",
-    "coverage": "coverage: share of real images with one nearby",
-    "mpd": "mean distance of two of them; ±: its standard error",
-    "copies": "share of copies of training images (95 % interval)",
-    "ct": "data-copying test C_T (below 0: nearer to training images)",
+    "kd": ["kernel distance of all; ±: the spread of single small subsets"],
+    "fd": ["Fréchet distance"],
+    "kid": ["kernel Inception distance of all; ±: the spread of single small subsets"],
+    "fid": ["Fréchet Inception distance"],
+    "precision": ["precision: share that lies where real images lie"],
+    "recall": ["recall: share of real images that they reach"],
+    "density": ["density: real images around each, 1 as real ones"],
+    "coverage": ["coverage: share of real images with one nearby"],
+    "mpd": ["mean distance of two of them; ±: its standard error"],
+    "copies": ["share of copies of training images (95 % interval)"],
+    "ct": ["data-copying test C_T (below 0: nearer to training images)"],
 }
 
 
@@ -28,9 +28,11 @@ def metrics_table(records: Iterable[dict[str, Any]]) -> tuple[Table, list[str]]:
     by_place = {(record["name"], record["subset"]): record for record in whole}
     rows = []
     for name in dict.fromkeys(record["name"] for record in whole):
-        description = _DESCRIPTIONS.get(name.partition("_")[0])
-        cells = [record_cell(by_place.get((name, subset))) for subset in subsets]
-        rows.append([f"{name}\n{description}" if description else name, *cells])
+        kind = name.partition("_")[0]
+        factor = 1000 if kind in ("kd", "kid") else 1
+        head = f"{name} × 1000" if factor != 1 else name
+        cells = [record_cell(by_place.get((name, subset)), factor) for subset in subsets]
+        rows.append(["\n".join([head, *_DESCRIPTIONS.get(kind, [])]), *cells])
     heads = ["metric", *(f"{subset} ({sizes[subset]:,})" for subset in subsets)]
     return Table(heads, rows), _notes(whole)
 

@@ -1,4 +1,4 @@
-"""Images of the corpus as data inside the page."""
+"""Images of the corpus as data URIs: best and worst by score norm, nearest training images."""
 
 import base64
 import io
@@ -23,12 +23,12 @@ Floats = NDArray[np.float64]
 
 _CELL = 96  # pixels at least; smaller images are magnified by a whole factor
 _SIDE = 32  # images are averaged down to this before they are compared
-COMPARED = 400  # augmented images whose neighbours are looked for
+COMPARED = 400  # augmented images whose nearest training images are searched
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An augmented image beside the training image that is nearest to it."""
+    """An augmented image and its nearest training image."""
 
     key: str
     image: str  # data URIs
@@ -40,12 +40,14 @@ class Pair:
 
 
 def data_uri(image: Image.Image) -> str:
+    """The image as a PNG inside an address."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def file_uri(path: Path) -> str:
+    """A PNG file inside an address."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
@@ -58,13 +60,13 @@ def extremes(facts: RunFacts, count: int = 12) -> dict[str, list[tuple[str, str,
     norms = column.to_numpy()
     order = places[np.argsort(norms[places], kind="stable")]
     keys = facts.manifest["key"]
-    told = {"lowest": order[:count], "highest": order[::-1][:count]}
+    ends = {"lowest": order[:count], "highest": order[::-1][:count]}
     return {
         name: [
             (keys[int(at)].as_py(), data_uri(_enlarged(image)), float(norms[at]))
             for at, image in zip(some, _pictures(facts, some), strict=True)
         ]
-        for name, some in told.items()
+        for name, some in ends.items()
     }
 
 
@@ -111,9 +113,9 @@ def _nearest(made: Floats, training: Images) -> tuple[Floats, NDArray[np.int64]]
     squares = (made**2).sum(axis=1)
     for start in range(0, len(training), 1024):
         block = np.stack([_small(pixels) for pixels in training[start : start + 1024]])
-        found = squares[:, None] + (block**2).sum(axis=1) - 2 * made @ block.T
-        at = found.argmin(axis=1)
-        value = found[np.arange(len(made)), at]
+        squared = squares[:, None] + (block**2).sum(axis=1) - 2 * made @ block.T
+        at = squared.argmin(axis=1)
+        value = squared[np.arange(len(made)), at]
         nearer = value < best
         best[nearer], which[nearer] = value[nearer], at[nearer] + start
     return np.sqrt(np.maximum(best, 0) / made.shape[1]), which
@@ -128,14 +130,15 @@ def _small(pixels: NDArray[np.uint8]) -> Floats:
 
 
 def _pictures(facts: RunFacts, places: NDArray[np.int64]) -> list[Image.Image]:
+    """Images of rows of the manifest, read from the shards."""
     columns = ["key", "shard", "offset", "size", "sha256"]
-    found: dict[int, Image.Image] = {}
+    images: dict[int, Image.Image] = {}
     with open_tars(facts.shards) as tars:
         for place in sorted(places.tolist()):  # in the order of the shards
             row = facts.manifest.select(columns).slice(place, 1).to_pylist()[0]
             data = tars.read(row.pop("key"), Slice(**row))
-            found[place] = Image.open(io.BytesIO(data))
-    return [found[place] for place in places.tolist()]
+            images[place] = Image.open(io.BytesIO(data))
+    return [images[place] for place in places.tolist()]
 
 
 def _enlarged(image: Image.Image) -> Image.Image:

@@ -94,7 +94,7 @@ def test_twins_in_the_training_set_hide_no_copies() -> None:
     training = np.concatenate([TRAINING, TRAINING[:50], TRAINING[50:60] + 1e-9])
     found = find_copies(np.concatenate([TRAINING[:60] + 1e-7, HELD_OUT]), training)
     assert found.count == 60
-    with pytest.raises(ValueError, match="cannot be told"):
+    with pytest.raises(ValueError, match="copies cannot be detected"):
         training_spacing(np.ones((5, 3)))
 
 

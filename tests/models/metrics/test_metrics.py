@@ -142,7 +142,7 @@ def test_single_image_distance_is_frechet_over_places() -> None:
     assert found.mean == pytest.approx(frechet_distance(a, b) / 2)
     assert (found.places, found.dimensions, found.biased) == (200, 4, False)
     assert single_image_distances([a[:19]], [b]).biased
-    with pytest.raises(ValueError, match="pairs of pictures"):
+    with pytest.raises(ValueError, match="pairs of images are needed, got 1 with 0"):
         single_image_distances([a], [])
 
 

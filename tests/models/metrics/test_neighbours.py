@@ -95,7 +95,7 @@ def test_memory_is_bounded() -> None:
 
 def test_what_has_no_neighbours_is_refused() -> None:
     y = sets()["random"][1]
-    with pytest.raises(ValueError, match="53 neighbours were asked for among 52"):
+    with pytest.raises(ValueError, match="53 neighbours were requested among 52"):
         nearest(y, y, 53, leave_own_out=True)
     with pytest.raises(ValueError, match="neighbours need two sets"):
         nearest(y, y[:, :3])
