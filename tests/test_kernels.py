@@ -15,6 +15,8 @@ def test_the_matrix_products_are_of_the_named_processor() -> None:
     control = pytest.importorskip("threadpoolctl", reason="threadpoolctl is not installed")
     np.ones((2, 2)) @ np.ones((2, 2))
     found = {part["architecture"] for part in control.threadpool_info() if "architecture" in part}
+    if not found:
+        pytest.skip("NumPy multiplies matrices with another library than OpenBLAS")
     # A build of OpenBLAS for many processors serves Zen with the kernels of Haswell.
     assert found == {"Haswell" if name == "Zen" else name}
 
