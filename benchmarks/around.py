@@ -298,9 +298,9 @@ def table(result: dict[str, Any]) -> str:
         lines += ["", "| sigma_1 of | seconds | all pairs, seconds |", "|---|---|---|"]
         for row in result["sigma_1"]:
             brute = row.get("brute_force_seconds")
-            told = "" if brute is None else f"{brute:.2f}"
+            shown = "" if brute is None else f"{brute:.2f}"
             lines.append(
-                f"| {row['images']:,} of {row['side']} px | {row['seconds']:.2f} | {told} |"
+                f"| {row['images']:,} of {row['side']} px | {row['seconds']:.2f} | {shown} |"
             )
     if "growth" in result:
         lines += [

@@ -23,6 +23,7 @@ import torch
 
 from scoremix.manifests.plan.plan import PlanOptions, build_plan
 from scoremix.models.features.extractors import open_extractor
+from scoremix.models.method.methods import ScoreMixOptions
 from scoremix.models.metrics.distances import Comparison, compare, kernel_distance
 from scoremix.models.network.checkpoint import TrainedNet, load_net
 from scoremix.stages.common.progress import Silent
@@ -174,9 +175,9 @@ def _judge(
 ) -> dict[str, Any]:
     given = {"batch": options.micro_batch, "precision": options.precision}
     config = PUBLISHED.model_copy(update=given | changes)
-    wanted = Recipe.from_config(config, net.facts, corpus.digest)
+    recipe = Recipe.from_config(config, net.facts, corpus.digest)
     begin = time.monotonic()
-    batches = list(generate(rows, corpus.images, wanted, net, device=torch.device(device)))
+    batches = list(generate(rows, corpus.images, recipe, net, device=torch.device(device)))
     seconds = time.monotonic() - begin
     mixup, minimised, final = (
         extract(np.concatenate([getattr(batch, step) for batch in batches]))
@@ -186,7 +187,7 @@ def _judge(
     return {
         "minimised": _compared(compare(real, mixup, minimised, seed=options.seed)),
         "final": _compared(compare(real, mixup, final, seed=options.seed)),
-        "kd_real_through": _real_through(rows, wanted, corpus, net, extract, real, device),
+        "kd_real_through": _real_through(rows, recipe, corpus, net, extract, real, device),
         "norm_medians": np.median(norms, axis=0).tolist(),
         "images_per_second": rows.num_rows / seconds,
     }
@@ -194,7 +195,7 @@ def _judge(
 
 def _real_through(
     rows: Any,
-    wanted: dict[str, Any],
+    recipe: Recipe,
     corpus: Corpus,
     net: TrainedNet,
     extract: Any,
@@ -202,11 +203,11 @@ def _real_through(
     device: str,
 ) -> float | None:
     """Kernel distance of unmixed images after the same denoising: the error of the network."""
-    if wanted.get("steps"):
+    if isinstance(recipe.options, ScoreMixOptions) and recipe.options.steps:
         return None
     place = rows.column_names.index("lambda")
     unmixed = rows.set_column(place, "lambda", pa.array(np.ones(rows.num_rows)))
-    batches = generate(unmixed, corpus.images, wanted, net, device=torch.device(device))
+    batches = generate(unmixed, corpus.images, recipe, net, device=torch.device(device))
     passed = extract(np.concatenate([batch.final for batch in batches]))
     return float(kernel_distance(passed, real))
 
