@@ -246,7 +246,7 @@ def _check_published(shards: Path) -> None:
 
 def _check_options(layout: Layout) -> None:
     if layout.target not in TARGETS:
-        raise ConfigError(f"Target {layout.target!r} was asked for; use {', '.join(TARGETS)}.")
+        raise ConfigError(f"Target {layout.target!r} is unknown; use one of {', '.join(TARGETS)}.")
     if layout.target != "imagefolder" and (layout.flat or layout.real_split):
         raise ConfigError(f"A flat folder, or one of the real images, is not {layout.target}'s.")
     if layout.real_only and layout.ratio:
@@ -298,8 +298,8 @@ def _domains(layout: Layout, classes: tuple[str, ...]) -> list[int]:
     unknown = [name for name in names if name not in classes]
     if unknown or names[0] == names[1]:
         raise ConfigError(
-            f"Domains {names[0]!r} and {names[1]!r} were asked for. Name two different classes of "
-            f"the corpus, which has: {known}."
+            f"Domains {names[0]!r} and {names[1]!r} are not two different classes of the corpus."
+            f" Name two of: {known}."
         )
     return [classes.index(name) for name in names]
 

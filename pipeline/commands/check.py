@@ -66,7 +66,7 @@ def check(path: Path, reader: str | None, as_json: bool, quiet: bool) -> None:
 
 
 def _full_text(result: "CheckResult") -> str:
-    """One verdict in full: findings, facts, options."""
+    """One result in full: findings, facts, options."""
     from ...stages.check.report import facts_line
 
     lines = [str(one) for one in result.findings]

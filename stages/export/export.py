@@ -94,8 +94,7 @@ def _check_destination(listing: ExportListing, out: Path, spec: TrainerSpec) -> 
         raise ConfigError(f"--out {out} is {what}. Name the folder or file itself.")
     if out.resolve().is_relative_to(listing.shards.resolve()):
         raise ConfigError(
-            f"{out} lies inside the shards: every file in there is promised by SHA256SUMS. Choose a"
-            " place outside."
+            f"{out} lies inside the shards, whose files SHA256SUMS lists. Choose a place outside."
         )
     is_file = out.suffix in (".zip", ".tar", ".hdf5", ".h5", ".png")
     if is_file and (spec.target, out.suffix) != ("stylegan", ".zip"):
