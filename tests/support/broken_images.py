@@ -125,6 +125,13 @@ IMAGES = [
 FOUR = numbered(0, 1, 0, 1)
 LABELS = [
     Case(
+        "unreadable",
+        S,
+        then(folder(), lambda root: os.mkfifo(root / "dataset.json")),
+        "dataset.json",
+        "pipe",
+    ),
+    Case(
         "labels-in-subfolder", S, folder(**{"sub/dataset__json": labels(FOUR)}), "sub/dataset.json"
     ),
     Case("labels-misnamed", S, folder(Dataset__json=labels(FOUR)), "Dataset.json"),
