@@ -17,7 +17,7 @@ from ..stages.sources.bundled import BUNDLED, PACKAGES
 from ..stages.sources.open import expand_pattern
 from ..stages.train import train as training
 from .config import FEATURE_WORDS, Config
-from .planned import Planned, plan_options
+from .planned import Planned, plan_options_of
 
 
 def inputs_of_ingest(config: Config) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def inputs_of_train(config: Config, corpus_digest: str) -> dict[str, Any]:
 
 
 def inputs_of_plan(config: Config, recipe: Recipe) -> dict[str, Any]:
-    options = vars(plan_options(config))
+    options = vars(plan_options_of(config))
     return {"options": options, "seed": config.seed, "recipe": recipe.as_json()}
 
 

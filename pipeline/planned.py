@@ -28,7 +28,7 @@ class Planned:
     shards: list[ShardTask]
 
 
-def plan_options(config: Config) -> PlanOptions:
+def plan_options_of(config: Config) -> PlanOptions:
     """The options of a resolved config that decide the plan's rows."""
     return PlanOptions(
         ratio=config.generate.ratio,
@@ -48,7 +48,7 @@ def check_plan(config: Config, corpus: Corpus, *, without_forgotten: bool = Fals
     sources = corpus.planned_sources
     if without_forgotten:
         sources = corpus.sources.filter(pc.not_equal(corpus.sources["status"], FORGOTTEN))
-    options = plan_options(config)
+    options = plan_options_of(config)
     build_plan(sources, replace(options, ratio=min(options.ratio, 1)), config.seed)
 
 
@@ -80,7 +80,7 @@ def open_plan(
     digest: str = ledger.outcome("plan").get("digest", "")
     rows = read_plan(files, digest)
     if rows is None:
-        rows = build_plan(corpus.planned_sources, plan_options(config), config.seed)
+        rows = build_plan(corpus.planned_sources, plan_options_of(config), config.seed)
         if rows_digest(rows) != digest:
             raise VerifyError(
                 f"{files.plan} is gone or damaged, and {files.path} now gives another plan."

@@ -43,7 +43,7 @@ def build_index(
     return index
 
 
-def shard_entries(store: Store, markers: Iterable[Marker]) -> list[dict[str, Any]]:
+def index_entries_of_shards(store: Store, markers: Iterable[Marker]) -> list[dict[str, Any]]:
     """The index's shardlist: what WIDS reads (url, nsamples, filesize), and the hashes."""
     return [
         {

@@ -24,7 +24,7 @@ from ..shards.shard import NORMS, Marker, is_complete, read_marker
 from ..storage.store import LocalStore, Store, store_of
 from .card import CorpusFacts, Counts, dataset_card
 from .croissant import CROISSANT, croissant_bytes, digest_of_sources
-from .index import INDEX, build_index, file_hashes, shard_entries
+from .index import INDEX, build_index, file_hashes, index_entries_of_shards
 from .sums import SUMS, parse_sums, render_sums
 
 SHARD_FILE = re.compile(r"(real|aug)-\d{6,}\.(tar|parquet|json)")
@@ -97,7 +97,7 @@ def index_and_sums(
     hashes: Mapping[str, str],
 ) -> tuple[bytes, bytes]:
     """index.json and SHA256SUMS of these shards and these other files (name -> sha256)."""
-    entries = shard_entries(store_of(shards), markers)
+    entries = index_entries_of_shards(store_of(shards), markers)
     index = json_bytes(build_index(rows_digest(plan), entries, facts, hashes))
     own = {INDEX: hashlib.sha256(index).hexdigest()}
     return index, render_sums(file_hashes(entries, hashes) | own)

@@ -24,7 +24,7 @@ from ..plan.schema import MANIFEST, PLAN
 from ..shards.shard import Marker
 from ..shards.tar import compare_members, damaged_images
 from ..storage.store import Store, store_of
-from .index import INDEX, indexed_hashes, parse_index, shard_entries
+from .index import INDEX, index_entries_of_shards, indexed_hashes, parse_index
 from .partition import Partition
 from .pixel_check import wrong_pixels
 from .sums import SUMS, hash_file, parse_sums, render_sums
@@ -175,7 +175,7 @@ def _check_index(state: _VerifyState, manifest: pa.Table, markers: list[Marker |
     if state.index is None or not all(markers):
         return
     known = [marker for marker in markers if marker is not None]
-    if state.index["shardlist"] != shard_entries(state.store, known):
+    if state.index["shardlist"] != index_entries_of_shards(state.store, known):
         state.report(INDEX, "lists other shards than the manifest and the markers")
     kinds = manifest["kind"].to_pylist()
     counts = {"real": kinds.count("real"), "augmented": kinds.count("augmented")}

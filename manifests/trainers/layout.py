@@ -8,7 +8,7 @@ without writing; HDF5 and LMDB are made from the same rows. Nothing here opens a
     for row in listing.images(): ...             # every target: the rows without paths
 
 File names are `RRR_KEY.png`, R the round: real images sort first, then round by round, and
-`key_of` reads the key back for `inspect SHARDS KEY`.
+`key_from_path` reads the key back for `inspect SHARDS KEY`.
 """
 
 import json
@@ -213,7 +213,7 @@ def file_name(key: str, round_: int) -> str:
     return f"{round_:03d}_{key}.png"
 
 
-def key_of(path: str) -> str:
+def key_from_path(path: str) -> str:
     """The sample's key, from the path of an exported image."""
     return path.rpartition("/")[2].partition("_")[2].partition(".")[0]
 

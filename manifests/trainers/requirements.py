@@ -82,7 +82,7 @@ def is_power_of_two(side: int) -> bool:
     return side > 0 and side & (side - 1) == 0
 
 
-def for_single_image(spec: TrainerSpec) -> TrainerSpec:
+def single_image_spec(spec: TrainerSpec) -> TrainerSpec:
     """The row for one image in each of trainA and trainB, where the trainer has a mode for that."""
     if spec.single_image is None:
         return spec
@@ -141,4 +141,4 @@ def _readable_side(spec: TrainerSpec, side: int) -> int:
 def spec_for(listing: ExportListing, spec: TrainerSpec) -> TrainerSpec:
     """The row as it holds for this listing: trainers of single images read those otherwise."""
     single = listing.layout.target == "unpaired" and set(listing.class_counts()) <= {0, 1}
-    return for_single_image(spec) if single else spec
+    return single_image_spec(spec) if single else spec

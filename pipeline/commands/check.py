@@ -43,13 +43,13 @@ def check(path: Path, reader: str | None, as_json: bool, quiet: bool) -> None:
     Ends with 0 if it can be read, 3 if not, 2 if there is nothing that can be judged.
     """
     from ...stages.check.check import check_corpus
-    from ...stages.check.report import shell_name
+    from ...stages.check.report import printable_path
     from ..progress import ProgressReporter
 
     results = check_corpus(path, reader, ProgressReporter(quiet))
     readable = any(one.readable for one in results)
     if as_json:
-        report = {"path": shell_name(path), "for": reader, "readable": readable}
+        report = {"path": printable_path(path), "for": reader, "readable": readable}
         listed = {"verdicts": [one.as_json() for one in results]}
         click.echo(json.dumps(report | listed, indent=2))
     elif reader is None:
@@ -60,7 +60,7 @@ def check(path: Path, reader: str | None, as_json: bool, quiet: bool) -> None:
         who = reader or "any trainer that is known here"
         where = "are listed above" if reader or as_json else "come with --for, as in --for stylegan"
         raise VerifyError(
-            f"{shell_name(path)} cannot be read to its end by {who}. The findings and their"
+            f"{printable_path(path)} cannot be read to its end by {who}. The findings and their"
             f" remedies {where}."
         )
 

@@ -137,7 +137,7 @@ def evaluate_generated(
     Takes no lock: the corpus is only read, and files appear whole.
     """
     from ...stages.corpus.store import check_pixels, open_corpus
-    from ...stages.gan_samples.evaluate import JudgeRequest, evaluate_samples
+    from ...stages.gan_samples.evaluate import EvaluationRequest, evaluate_samples
     from ...stages.gan_samples.summary import metric_table
     from ...stages.report.page import write_report
     from ..progress import ProgressReporter, Stoppable
@@ -146,7 +146,7 @@ def evaluate_generated(
     assert options.generated is not None
     _refuse_other_sections(overrides)
     most = {} if options.most is None else {"most": options.most}
-    request = JudgeRequest(
+    request = EvaluationRequest(
         path=options.generated,
         name=report_name(options),
         snapshots=options.snapshots,

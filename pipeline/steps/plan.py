@@ -8,7 +8,7 @@ from .. import environment, launch
 from ..config import Config
 from ..fingerprints import inputs_of_plan
 from ..job import Role, StageContext
-from ..planned import Planned, plan_options, planned_of, read_plan, recipe_of
+from ..planned import Planned, plan_options_of, planned_of, read_plan, recipe_of
 
 
 def plan(context: StageContext, config: Config, corpus: Corpus, net: TrainedNet | None) -> Planned:
@@ -25,7 +25,7 @@ def plan(context: StageContext, config: Config, corpus: Corpus, net: TrainedNet 
     inputs = inputs_of_plan(config, recipe)
     rows = read_plan(job.files, context.ledger.outcome("plan").get("digest"))
     if context.is_stale("plan", inputs, rows is not None) or rows is None:
-        rows = build_plan(corpus.planned_sources, plan_options(config), config.seed)
+        rows = build_plan(corpus.planned_sources, plan_options_of(config), config.seed)
         write_parquet(job.files.plan, rows)
         digest = rows_digest(rows)
         where = environment.planned_environment(context.ledger, recipe, job.device)

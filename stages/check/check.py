@@ -19,7 +19,7 @@ from .readers.imagefolder import check_imagefolder
 from .readers.lmdb import DATA, check_lmdb, read_lmdb
 from .readers.stylegan import check_stylegan
 from .readers.unpaired import check_unpaired
-from .report import CheckFindings, CheckResult, shell_name
+from .report import CheckFindings, CheckResult, printable_path
 
 _HDF5_ENDINGS = (".hdf5", ".h5", ".hdf")
 _READERS = {
@@ -67,17 +67,17 @@ def find_corpus(path: Path, reader: str | None) -> CorpusPath:
         return _corpus_at(path, reader)
     except OSError as error:
         raise ConfigError(
-            f"{shell_name(path)} cannot be opened: {error.strerror}. Give yourself the right to"
+            f"{printable_path(path)} cannot be opened: {error.strerror}. Give yourself the right to"
             " read it."
         ) from error
 
 
 def _corpus_at(path: Path, reader: str | None) -> CorpusPath:
-    shown = shell_name(path)
+    shown = printable_path(path)
     if not path.exists():
         parent = next((one for one in path.absolute().parents if one.is_dir()), Path("/"))
         raise ConfigError(
-            f"{shown} does not exist; the nearest folder that does is {shell_name(parent)}."
+            f"{shown} does not exist; the nearest folder that does is {printable_path(parent)}."
             " Correct the path."
         )
     if path.is_dir():
@@ -197,7 +197,7 @@ def _options(path: Path, spec: TrainerSpec, known: dict[str, Any]) -> list[str]:
         "resolution": side,
         "network": side and network_side(spec, side),
         "classes": known.get("class_count", 0),
-        "parent": shell_name(path if path.is_dir() else path.parent),
+        "parent": printable_path(path if path.is_dir() else path.parent),
     }
     return [line.format(**values) for line in lines]
 

@@ -67,7 +67,7 @@ class CheckFindings:
     """Collects findings, errors first, otherwise in the order of their first occurrence."""
 
     def __init__(self, path: Path) -> None:
-        self._path = shlex.quote(shell_name(path))
+        self._path = shlex.quote(printable_path(path))
         self._by_rule: dict[str, Finding] = {}
 
     def add(self, rule: str, file: str, found: str = "") -> None:
@@ -133,6 +133,6 @@ def facts_line(facts: dict[str, Any]) -> str:
     return line + (f"; labels: {facts['labels']}" if facts.get("labels") else "")
 
 
-def shell_name(path: str | os.PathLike[str]) -> str:
+def printable_path(path: str | os.PathLike[str]) -> str:
     """A path that is safe to print, for messages."""
     return printable(os.fspath(path))

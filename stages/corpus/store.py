@@ -69,7 +69,7 @@ class Corpus:
     @property
     def planned_sources(self) -> pa.Table:
         """`sources` as plans are made from: an image forgotten after training keeps its row."""
-        return as_planned(self.sources)
+        return count_forgotten_as_training(self.sources)
 
     @property
     def reference_ids(self) -> NDArray[np.int64]:
@@ -84,7 +84,7 @@ def forgotten_keys(sources: pa.Table) -> frozenset[str]:
     return frozenset(gone["key"].drop_null().to_pylist())
 
 
-def as_planned(sources: pa.Table) -> pa.Table:
+def count_forgotten_as_training(sources: pa.Table) -> pa.Table:
     """Forgotten images with a key count as training images; those without are dropped."""
     gone = pc.equal(sources["status"], FORGOTTEN)
     if not pc.any(gone).as_py():

@@ -107,7 +107,7 @@ def compute_records(features: EvaluationFeatures, seed: int) -> EvaluationRecord
         records += suite.records(features.steps[step][mixed], f"{step}, {_MIXED}")
     for name, low, high in BANDS:
         band = final[(features.folded >= low) & (features.folded < high)]
-        records += suite.records_of_band(band, f"final, lambda {name}")
+        records += suite.records_of_lambda_band(band, f"final, lambda {name}")
     for id_, name in enumerate(features.classes):
         made = final[mixed & (features.class_ids == id_)]
         real = features.reference[features.reference_ids == id_]
@@ -156,7 +156,7 @@ class MetricSuite:
         if self._held_out_copies is not None:
             yield from self._copying_test(x, subset)
 
-    def records_of_band(self, x: Features, subset: str) -> Iterator[MetricRecord]:
+    def records_of_lambda_band(self, x: Features, subset: str) -> Iterator[MetricRecord]:
         """The metrics of a band of lambda that `bands` of metrics.json does not have."""
         if len(x) >= MIN_IMAGES:
             yield from self._prdc(x, self.real.reference, subset)

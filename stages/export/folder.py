@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ...manifests.trainers.image_bytes import ShardImages, rgb_png
-from ...manifests.trainers.layout import Entry, Slice, key_of
+from ...manifests.trainers.layout import Entry, Slice, key_from_path
 
 Advance = Callable[[int], None]
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -29,7 +29,7 @@ def payloads(
     """(path, bytes) of every entry, verified; gray is made RGB where the entry says so."""
     for path, payload, to_rgb in entries:
         if isinstance(payload, Slice):
-            image = tars.read(key_of(path), payload)
+            image = tars.read(key_from_path(path), payload)
             yield path, rgb_png(image) if to_rgb else image
             advance(1)
         else:

@@ -46,7 +46,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class JudgeRequest:
+class EvaluationRequest:
     """Which samples to evaluate."""
 
     path: Path  # folder, zip, .npz or .npy; or a folder of such, one for each snapshot
@@ -81,7 +81,7 @@ class _Baseline:
 
 
 def evaluate_samples(
-    request: JudgeRequest,
+    request: EvaluationRequest,
     config: EvaluateConfig,
     ingest: IngestConfig,
     corpus: Corpus,
@@ -252,7 +252,7 @@ def _nearest_training(
 
 
 def _report(
-    request: JudgeRequest, results: list[_SetResult], baseline: _Baseline
+    request: EvaluationRequest, results: list[_SetResult], baseline: _Baseline
 ) -> dict[str, Any]:
     """The content of NAME.json."""
     suite, corpus = baseline.suite, baseline.corpus

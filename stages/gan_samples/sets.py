@@ -52,7 +52,7 @@ def find_sets(given: Path, snapshots: bool | None, classes: tuple[str, ...]) -> 
     return parts
 
 
-def natural_order(name: str) -> list[tuple[int, str]]:
+def natural_sort_key(name: str) -> list[tuple[int, str]]:
     """A sort key that puts step-200 before step-1000."""
     return [
         (int(part), "") if part.isdigit() else (-1, part)
@@ -72,7 +72,7 @@ def _parts(folder: Path) -> list[SampleSet]:
             sets.append(SampleSet(path.stem, path))
     names = Counter(one.name for one in sets)
     unique = [one if names[one.name] == 1 else SampleSet(one.path.name, one.path) for one in sets]
-    return sorted(unique, key=lambda one: (natural_order(one.name), one.name))
+    return sorted(unique, key=lambda one: (natural_sort_key(one.name), one.name))
 
 
 def _look_like_snapshots(folder: Path, parts: list[SampleSet], classes: tuple[str, ...]) -> bool:

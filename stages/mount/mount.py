@@ -24,7 +24,7 @@ from .contents import ImageStore, open_listed_tars
 from .fuse import load_fuse, mount_error, mount_options, unmount, unmount_command
 from .mountpoint import check_mountpoint, make_mountpoint
 from .operations import FuseOperations
-from .tree import Tree, build_tree
+from .tree import MountTree, build_tree
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,9 @@ def _spec(config: MountConfig) -> TrainerSpec:
     )
 
 
-def _mounted(mountpoint: Path, listing: ExportListing, tree: Tree, spec: TrainerSpec) -> Mounted:
+def _mounted(
+    mountpoint: Path, listing: ExportListing, tree: MountTree, spec: TrainerSpec
+) -> Mounted:
     commands = commands_for(spec, listing, mountpoint)
     return Mounted(mountpoint, listing, len(tree.table), commands, unmount_command(mountpoint))
 

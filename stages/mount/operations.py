@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from .contents import ImageStore
-from .tree import MountFolder, Tree
+from .tree import MountFolder, MountTree
 
 _FOLDER = stat.S_IFDIR | 0o555
 _FILE = stat.S_IFREG | 0o444
@@ -30,7 +30,7 @@ class FuseOperations:
 
     use_ns = True  # times are whole nanoseconds; all are 0
 
-    def __init__(self, tree: Tree, images: ImageStore, exit_fuse: Callable[[], None]) -> None:
+    def __init__(self, tree: MountTree, images: ImageStore, exit_fuse: Callable[[], None]) -> None:
         """`leave` ends the service; it is called inside an operation after `closing` is set."""
         self.ready = threading.Event()
         self.closing = False

@@ -59,7 +59,7 @@ class MountFolder:
 
 
 @dataclass(frozen=True, eq=False)
-class Tree:
+class MountTree:
     """All files and folders; paths begin with "/", as in the kernel's calls."""
 
     table: FileTable
@@ -86,7 +86,7 @@ class Tree:
                 yield f"{above}/{name.decode()}", number
 
 
-def build_tree(entries: Iterable[Entry]) -> Tree:
+def build_tree(entries: Iterable[Entry]) -> MountTree:
     """The tree of a listing's entries, whose paths are ASCII and differ."""
     table = FileTable()
     codes: dict[str, int] = {}
@@ -102,7 +102,7 @@ def build_tree(entries: Iterable[Entry]) -> Tree:
         table.to_rgb |= to_rgb
         _append(table, payload, codes)
     table.shards = list(codes)
-    return Tree(table, _folders(contents))
+    return MountTree(table, _folders(contents))
 
 
 def _append(table: FileTable, payload: Slice | bytes, codes: dict[str, int]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...manifests.errors import VerifyError
 from ...manifests.run_folder import RunFolder
-from ..gan_samples.sets import natural_order
+from ..gan_samples.sets import natural_sort_key
 from ..gan_samples.summary import metric_table
 from . import charts, pictures
 
@@ -15,7 +15,7 @@ def sections(run: Path) -> list[dict[str, Any]]:
     """What the page shows of every report/generated/NAME.json, in the order of their names."""
     paths = RunFolder(run).generated.glob("*.json")
     parts = []
-    for path in sorted(paths, key=lambda path: (natural_order(path.stem), path.stem)):
+    for path in sorted(paths, key=lambda path: (natural_sort_key(path.stem), path.stem)):
         report = _read(path)
         sheet = path.with_suffix(".png")
         shown = (report["best"] or {}).get("name", report["sets"][0]["name"])

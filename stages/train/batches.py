@@ -58,7 +58,7 @@ class Batches:
         self._flip, self._seed, self._device = flip, seed, device
         part = size // share.count
         self._mine = slice(part * share.index, part * (share.index + 1))
-        self._resident = _resident(images, device)
+        self._resident = _images_on_gpu(images, device)
 
     def draw(self, step: int) -> TrainingBatch:
         """The batch of `step`, counted from 0; flips are drawn even where they are off."""
@@ -106,7 +106,7 @@ def _order(count: int, epoch: int, seed: int) -> NDArray[np.int64]:
     return order
 
 
-def _resident(images: Images, device: torch.device) -> torch.Tensor | None:
+def _images_on_gpu(images: Images, device: torch.device) -> torch.Tensor | None:
     """All images in a GPU's memory; None on a CPU, or where they take too much of it."""
     if device.type != "cuda":
         return None

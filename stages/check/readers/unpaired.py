@@ -5,7 +5,7 @@ The loader goes into sub-folders and takes endings in lower or upper case.
 
 from typing import Any
 
-from ....manifests.trainers.requirements import for_single_image
+from ....manifests.trainers.requirements import single_image_spec
 from ....manifests.trainers.spec import TrainerSpec
 from ..file_index import FileIndex, in_hidden_folder
 from ..image_facts import ImageFacts, ending, is_meant_as_image
@@ -38,7 +38,7 @@ def check_unpaired(
         for name in inside if spec.single_image and len(inside) > 1 else ():
             findings.add("one-image-a-side", name, f"{len(inside):,} images in {side}/")
     if max(counts.values(), default=0) <= 1:
-        spec = for_single_image(spec)
+        spec = single_image_spec(spec)
     for side in _TEST_SIDES:
         if side in top_folders:
             inside = _images_of_side(index, facts, side, spec, findings)
@@ -66,7 +66,7 @@ def _check_images(
     if not spec.exact:
         return check_images(named([*training, *test]), spec, findings)
     known = check_images(named(training), spec, findings)
-    tested = check_images(named(test), for_single_image(spec), findings)
+    tested = check_images(named(test), single_image_spec(spec), findings)
     return known | {"images": known["images"] + tested["images"]}
 
 

@@ -16,7 +16,13 @@ from made import make_corpus
 from numpy.typing import NDArray
 from PIL import Image
 
-from scoremix.manifests.trainers.layout import Layout, class_folder, file_name, key_of, read_layout
+from scoremix.manifests.trainers.layout import (
+    Layout,
+    class_folder,
+    file_name,
+    key_from_path,
+    read_layout,
+)
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.export.zip import ZipWriter
 
@@ -120,13 +126,13 @@ def test_a_stylegan_zip_holds_every_image_as_it_is_and_its_class(
     told = capsys.readouterr().out
     assert "--cond=1" in told and "calc_metrics.py" in told and "--real-only" in told
     labels, images = read_stylegan(unzipped(tmp_path / "a.zip"))
-    assert {key_of(name): data for name, data in images.items()} == members(pets)
+    assert {key_from_path(name): data for name, data in images.items()} == members(pets)
     manifest = rows(pets)
-    assert {key_of(name): label for name, label in labels.items()} == {
+    assert {key_from_path(name): label for name, label in labels.items()} == {
         key: row["class_id"] for key, row in manifest.items()
     }
     # Image 0, at which their dry run looks, is a real one; rounds follow each other.
-    rounds = [manifest[key_of(name)]["round"] for name in images]
+    rounds = [manifest[key_from_path(name)]["round"] for name in images]
     assert rounds == sorted(rounds) and rounds[0] == 0
 
 
@@ -144,7 +150,7 @@ def test_soft_labels_are_equally_long_lists_of_floats(soft: Path, tmp_path: Path
     for name, label in labels.items():
         assert all(type(weight) is float for weight in label) and len(label) == 2
         assert sum(label) == pytest.approx(1.0)
-        assert label == manifest[key_of(name)]["soft_label"]
+        assert label == manifest[key_from_path(name)]["soft_label"]
         mixed += 0.0 < label[0] < 1.0
     assert mixed > 3
 
@@ -154,11 +160,11 @@ def test_hard_labels_are_the_class_of_the_largest_weight(soft: Path, tmp_path: P
     labels, _ = read_stylegan(unzipped(tmp_path / "a.zip"))
     manifest = rows(soft)
     for name, label in labels.items():
-        weights = manifest[key_of(name)]["soft_label"]
+        weights = manifest[key_from_path(name)]["soft_label"]
         assert type(label) is int and weights[label] == max(weights)
     assert export(soft, tmp_path / "b", "--to", "imagefolder", "--hard-labels", "argmax") == 0
-    folders = {key_of(name): name.split("/")[1] for name in walk(tmp_path / "b")}
-    assert folders == {key_of(n): class_folder(("cat", "dog"), i) for n, i in labels.items()}
+    folders = {key_from_path(name): name.split("/")[1] for name in walk(tmp_path / "b")}
+    assert folders == {key_from_path(n): class_folder(("cat", "dog"), i) for n, i in labels.items()}
 
 
 def test_without_classes_there_is_no_dataset_json(
@@ -174,12 +180,12 @@ def test_gray_stays_gray_unless_the_trainer_needs_rgb(gray: Path, tmp_path: Path
     assert export(gray, tmp_path / "gray.zip", "--trainer", "stylegan3", "--real-only") == 0
     _, images = read_stylegan(unzipped(tmp_path / "gray.zip"))
     stored = members(gray)
-    assert all(data == stored[key_of(name)] for name, data in images.items())
+    assert all(data == stored[key_from_path(name)] for name, data in images.items())
     assert export(gray, tmp_path / "rgb.zip", "--trainer", "projected-gan", "--real-only") == 0
     _, images = read_stylegan(unzipped(tmp_path / "rgb.zip"))
     for name, data in images.items():
         assert Image.open(io.BytesIO(data)).mode == "RGB"
-        assert np.array_equal(pixels(data), pixels(stored[key_of(name)]))
+        assert np.array_equal(pixels(data), pixels(stored[key_from_path(name)]))
 
 
 def test_the_zip_has_constant_times_and_attributes(pets: Path, tmp_path: Path) -> None:
@@ -231,16 +237,16 @@ def test_class_folders_are_where_the_trainer_looks(
     assert export(gray, tmp_path / "a", *options) == 0
     files, stored, manifest = walk(tmp_path / "a"), members(gray), rows(gray)
     training = {name: data for name, data in files.items() if name.startswith(train)}
-    assert {key_of(name): data for name, data in training.items()} == stored
+    assert {key_from_path(name): data for name, data in training.items()} == stored
     others = files.keys() - training.keys()
     reals = {key for key, row in manifest.items() if row["kind"] == "real"}
-    assert {key_of(name) for name in others} == (reals if real else set())
+    assert {key_from_path(name) for name in others} == (reals if real else set())
     assert all(name.startswith(str(real)) and files[name] for name in others)
     folders = sorted({name.split("/")[1] for name in files})
     # Sorted names give the class ids again, ten and more classes included.
     assert len(folders) == 12 and all(name.isascii() for name in folders)
     for name in files:
-        assert folders.index(name.split("/")[1]) == manifest[key_of(name)]["class_id"]
+        assert folders.index(name.split("/")[1]) == manifest[key_from_path(name)]["class_id"]
         assert name.endswith(".png") and len(name.split("/")) == 3
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(
         {train.strip("/"), (real or train).strip("/")}
@@ -255,7 +261,7 @@ def test_a_corpus_without_classes_is_one_class_folder(unclassed: Path, tmp_path:
 def test_fastgan_gets_one_flat_folder(pets: Path, tmp_path: Path) -> None:
     assert export(pets, tmp_path / "a", "--trainer", "fastgan") == 0
     files = walk(tmp_path / "a")
-    assert {key_of(name): data for name, data in files.items()} == members(pets)
+    assert {key_from_path(name): data for name, data in files.items()} == members(pets)
     assert not [name for name in files if "/" in name]
 
 
@@ -265,15 +271,18 @@ def test_unpaired_sides_are_the_classes_in_order_or_as_named(
     assert export(pets, tmp_path / "a", "--trainer", "cut") == 0
     stored, manifest = members(pets), rows(pets)
     files = walk(tmp_path / "a")
-    assert {key_of(name): data for name, data in files.items()} == stored
+    assert {key_from_path(name): data for name, data in files.items()} == stored
     for name in files:
-        side = ("trainA", "trainB")[manifest[key_of(name)]["class_id"]]
+        side = ("trainA", "trainB")[manifest[key_from_path(name)]["class_id"]]
         assert name == f"{side}/{Path(name).name}"
     named = ("--domains", "class 10,class 3")
     assert export(gray, tmp_path / "b", "--to", "unpaired", *named) == 0
     manifest = rows(gray)
     for name in walk(tmp_path / "b"):
-        assert manifest[key_of(name)]["class_id"] == {"trainA": 10, "trainB": 3}[name.split("/")[0]]
+        assert (
+            manifest[key_from_path(name)]["class_id"]
+            == {"trainA": 10, "trainB": 3}[name.split("/")[0]]
+        )
 
 
 # --- hdf5 and lmdb ---------------------------------------------------------------------------
@@ -363,7 +372,7 @@ def test_real_only_is_round_0(pets: Path, tmp_path: Path) -> None:
     assert export(pets, tmp_path / "a.zip", "--to", "stylegan", "--real-only") == 0
     labels, images = read_stylegan(unzipped(tmp_path / "a.zip"))
     reals = {key for key, row in rows(pets).items() if row["kind"] == "real"}
-    assert {key_of(name) for name in images} == reals
+    assert {key_from_path(name) for name in images} == reals
     # The same content by another name is the same export.
     assert export(pets, tmp_path / "a.zip", "--to", "stylegan", "--ratio", "0") == 0
 
@@ -481,10 +490,10 @@ def test_a_folder_that_is_no_corpus_is_told(tmp_path: Path) -> None:
 
 def test_names_say_the_key_and_sort_real_images_first(pets: Path) -> None:
     assert file_name("000123", 0) == "000_000123.png"
-    assert key_of("train/0_cat/" + file_name("000123-007", 7)) == "000123-007"
+    assert key_from_path("train/0_cat/" + file_name("000123-007", 7)) == "000123-007"
     listing = read_layout(pets, Layout("imagefolder"))
     for row, entry in zip(listing.images(), listing.entries(), strict=True):
-        assert key_of(entry.path) == row.key
+        assert key_from_path(entry.path) == row.key
     assert file_name("999999", 0) < file_name("000000-001", 1) < file_name("000000-010", 10)
 
 

@@ -19,7 +19,7 @@ from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.corpus.store import open_corpus
 from scoremix.stages.gan_samples.best import choose_best_snapshot
 from scoremix.stages.gan_samples.grids import is_grid, why_no_sample
-from scoremix.stages.gan_samples.sets import find_sets, natural_order
+from scoremix.stages.gan_samples.sets import find_sets, natural_sort_key
 from scoremix.stages.images.input import Input
 from scoremix.stages.sources.numpy_files import open_numpy
 
@@ -213,7 +213,7 @@ def test_what_counts_as_snapshots(tmp_path: Path) -> None:
     assert len(find_sets(tmp_path / "steps", None, ())) == 1
     with pytest.raises(ConfigError, match="--snapshots asks for"):
         find_sets(tmp_path / "classes" / "0_cat", True, ())
-    assert sorted(["a10", "a9", "a"], key=natural_order) == ["a", "a9", "a10"]
+    assert sorted(["a10", "a9", "a"], key=natural_sort_key) == ["a", "a9", "a10"]
 
 
 def test_damaged_files_are_named_and_left_out(run: Path, tmp_path: Path) -> None:

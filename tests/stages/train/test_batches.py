@@ -48,7 +48,7 @@ def test_processes_share_what_one_would_have_drawn() -> None:
 
 def test_images_that_lie_on_the_device_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = [drawing(flip=flip).draw(2) for flip in (False, True)]
-    monkeypatch.setattr(batches, "_resident", batches.copy_to_device)
+    monkeypatch.setattr(batches, "_images_on_gpu", batches.copy_to_device)
     monkeypatch.setattr(batches, "_COPY_BATCH", 4)
     for flip, before in zip((False, True), plain, strict=True):
         assert torch.equal(drawing(flip=flip).draw(2).x, before.x)
