@@ -389,7 +389,7 @@ def test_the_record_says_what_was_exported(shards: Path, tmp_path: Path) -> None
 PEAK = """
 import sys
 from pathlib import Path
-from scoremix.stages.export import ExportConfig, export
+from scoremix.stages.export.export import ExportConfig, export
 from scoremix.stages.common.progress import Silent
 shards, out, ratio, option, name = sys.argv[1:]
 config = ExportConfig.model_validate({option: name, "ratio": int(ratio)})
