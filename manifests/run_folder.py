@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+STAGES = ("ingest", "train", "plan", "write", "evaluate")  # of a run, in order
+
 
 @dataclass(frozen=True)
 class RunFolder:

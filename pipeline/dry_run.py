@@ -109,7 +109,7 @@ def _share_of_training(
 
 
 def _may_come_again(files: RunFolder, found: IngestPreview) -> bool:
-    """Whether ingest could make the corpus that is there once more, for all that a look tells."""
+    """Whether ingest may reproduce the present corpus, judging by counts."""
     try:
         corpus = open_corpus(files.corpus)
     except ScoreMixError:
@@ -117,7 +117,7 @@ def _may_come_again(files: RunFolder, found: IngestPreview) -> bool:
     if corpus.images.shape[1] != found.resolution or corpus.forgotten:
         return False
     least, counts = len(corpus.images), corpus.counts
-    # Only decoding shows which images are bad or double.
+    # Only decoding shows which images are damaged or duplicates.
     return least <= found.training <= least + counts["rejected"] + counts["duplicate"]
 
 
@@ -162,7 +162,7 @@ def _probe(config: Config, found: IngestPreview, device: str) -> dict[str, float
         one_level = _timed(lambda: score(x[: generate.batch], sigma), device)
 
     def seconds(config: GenerateConfig) -> float:
-        """Of an image, with its three norms."""
+        """Seconds for one image, its three norms included."""
         forward, gradient = evaluations(config)
         return (one_step * gradient + one_level * (forward + 3)) / int(generate.batch)
 

@@ -15,16 +15,20 @@ class Meter:
 
     counters: list[Callable[[], float]]  # joules since some moment; raise OSError once unreadable
     _first: list[float] = field(init=False)
+    _has_failed: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self._first = [read() for read in self.counters]
 
     def joules(self) -> dict[str, float]:
-        """{"gpu": joules of all GPUs together}; {} once a counter cannot be read any more, since
-        the sum of the others would be too little."""
+        """{"gpu": joules of all GPUs together}; {} for good once a counter could not be read, since
+        what it then missed is not known."""
+        if self._has_failed:
+            return {}
         try:
             drawn = [read() - first for read, first in zip(self.counters, self._first, strict=True)]
         except OSError:
+            self._has_failed = True
             return {}
         return {"gpu": sum(drawn)}
 

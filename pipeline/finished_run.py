@@ -21,7 +21,7 @@ from .trained_network import open_network, read_model_facts
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What a run folder says that its shards were made from."""
+    """A finished run: config, ledger, corpus and plan."""
 
     folder: Path
     config: Config  # resolved
@@ -30,7 +30,7 @@ class FinishedRun:
     planned: Planned
 
     def builder(self, device: str) -> ShardBuilder:
-        """Everything that facts and small files need, and no network."""
+        """A builder without the network: enough for the metadata files."""
         return ShardBuilder(self.folder, self.config, self.corpus, None, self.planned, device)
 
     def with_network(self, builder: ShardBuilder) -> ShardBuilder:

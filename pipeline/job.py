@@ -8,18 +8,18 @@ from typing import Any
 
 from ..manifests.errors import ConfigError, Interrupted, ScoreMixError
 from ..manifests.files.lock import RunLock
-from ..manifests.run_folder import RunFolder
+from ..manifests.run_folder import STAGES, RunFolder
 from ..manifests.storage.location import Place
 from ..stages.corpus.store import Corpus
 from .config import Config
 from .launch import Worker
-from .ledger import STAGES, Ledger
+from .ledger import Ledger
 from .progress import ProgressReporter
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to do and where."""
+    """One run: its config, its folders, and which stages to run."""
 
     config: Config
     folder: Path  # the run folder
@@ -59,7 +59,7 @@ class Outcome:
 
 @dataclass
 class StageContext:
-    """What every stage works with."""
+    """The job, role, ledger and lock that every step receives."""
 
     job: Job
     role: Role
@@ -73,7 +73,7 @@ class StageContext:
         return self.job.config.resolved(corpus.images.shape[1], device)
 
     def ends_with(self, stage: str) -> bool:
-        """Whether nothing after `stage` is wanted of this process."""
+        """Whether this process stops after `stage`."""
         return STAGES.index(self.job.until) <= STAGES.index(stage)
 
     def is_stale(self, stage: str, inputs: dict[str, Any], exists: bool) -> bool:
@@ -94,6 +94,7 @@ class StageContext:
         return why is not None
 
     def skip(self, stage: str, why: str) -> None:
+        """Notes that this run does not need `stage`."""
         self.job.progress.stage = stage
         self.outcome.stages[stage] = "skipped"
         self.job.progress.note(f"{stage}: skipped, {why}")

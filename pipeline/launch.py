@@ -1,4 +1,4 @@
-"""Who this process is: the I-th of N workers, or one of several processes of one launch."""
+"""Workers, and processes of one launch: index and count of this one, barriers, GPUs."""
 
 import os
 from collections.abc import Mapping
@@ -99,7 +99,7 @@ def select_gpu(device: str) -> None:
 
 
 def wait_for_all(device: str) -> None:
-    """Waits until every process of the launch is here; the leader's files are then there."""
+    """Barrier over all processes of the launch; the leader's files are there after it."""
     if world_size() > 1:
         from accelerate import Accelerator
 

@@ -17,12 +17,11 @@ from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import Place, is_url, place
 
 _FORMAT = 1
-STAGES = ("ingest", "train", "plan", "write", "evaluate")
 logger = logging.getLogger(__name__)
 
 
 class Ledger:
-    """What each stage was last made from, and what came of it."""
+    """Inputs and outcome of each stage's last run."""
 
     def __init__(self, run: Path) -> None:
         self.run, files = run, RunFolder(run)
@@ -32,7 +31,7 @@ class Ledger:
         self.reload()
 
     def reload(self) -> None:
-        """What other processes have written since."""
+        """Reads the ledger again; other processes may have written it."""
         if not self.path.exists() and not self.backup.exists():
             return
         try:
@@ -63,7 +62,7 @@ class Ledger:
         return "changed: " + "; ".join(changed[:4]) + (" ..." if len(changed) > 4 else "")
 
     def record(self, stage: str, inputs: dict[str, Any], **outcome: Any) -> None:
-        """Marks `stage` as made from `inputs`; `outcome` is kept beside."""
+        """Marks `stage` as made from `inputs`; `outcome` is stored with them."""
         with folder_lock(self.run):  # several workers may be about to publish
             self.reload()
             self.stages[stage] = {"inputs": inputs, "outcome": outcome}
@@ -87,6 +86,7 @@ class Ledger:
         return Path(os.path.normpath(self.run / self.shards if self.shards else own))
 
     def outcome(self, stage: str) -> dict[str, Any]:
+        """What was stored with the last run of `stage`; {} where there was none."""
         found: dict[str, Any] = self.stages.get(stage, {}).get("outcome", {})
         return found
 
@@ -125,21 +125,21 @@ def _read(path: Path) -> tuple[dict[str, dict[str, Any]], str | None]:
         raise ValueError(f"no stages.lock.json: {error!r}") from error
 
 
-def find_shards(asked: Place) -> Place:
-    """Where the shards lie: at `asked` itself, or where the run folder `asked` put them.
+def find_shards(path: Place) -> Place:
+    """Where the shards lie: at `path` itself, or where the run folder `path` put them.
 
     Raises ConfigError where there is no folder.
     """
-    if not isinstance(asked, Path):
-        return asked
-    if not asked.is_dir():
-        raise ConfigError(f"{asked} is not a folder. Name a folder of shards, or a run folder.")
-    return Ledger(asked).place() if RunFolder(asked).ledger.exists() else asked
+    if not isinstance(path, Path):
+        return path
+    if not path.is_dir():
+        raise ConfigError(f"{path} is not a folder. Name a folder of shards, or a run folder.")
+    return Ledger(path).place() if RunFolder(path).ledger.exists() else path
 
 
-def find_local_shards(asked: Place) -> Path:
-    """The same for those who need a folder. Raises ConfigError where the shards lie elsewhere."""
-    found = find_shards(asked)
+def find_local_shards(path: Place) -> Path:
+    """As find_shards, but a local folder only. Raises ConfigError where they lie elsewhere."""
+    found = find_shards(path)
     if not isinstance(found, Path):
         raise ConfigError(
             f"The shards lie in {found}, and this command reads a folder. Copy them to a disk first"

@@ -20,7 +20,7 @@ from .ledger import Ledger
 
 @dataclass(frozen=True)
 class Planned:
-    """What is to be made: rows of the plan, and how."""
+    """Plan rows, their recipe, and the shards that they form."""
 
     rows: pa.Table
     digest: str  # of the rows
@@ -53,7 +53,7 @@ def check_plan(config: Config, corpus: Corpus, *, without_forgotten: bool = Fals
 
 
 def recipe_of(config: Config, model: dict[str, Any] | None, corpus: Corpus) -> Recipe:
-    """Generation's recipe and the encoder's: what identifies a shard beside its rows."""
+    """The full recipe: generation's options and the encoder's. With the rows it decides a shard."""
     batch = config.generate.batch
     assert isinstance(batch, int)
     size = balanced_batch(batch, config.write.shard_size, len(corpus.images))

@@ -9,11 +9,12 @@ from dataclasses import replace
 
 from ..manifests.errors import ConfigError, Interrupted, LockedError
 from ..manifests.files.lock import run_lock
+from ..manifests.run_folder import STAGES
 from . import launch
 from .energy import open_meter
 from .finished_run import refuse_pending
 from .job import Job, Outcome, Role, StageContext
-from .ledger import STAGES, Ledger
+from .ledger import Ledger
 from .maintenance.forget import finish_pending
 from .preflight import check_job, remove_leftovers
 from .shards.builder import ShardBuilder
@@ -28,6 +29,8 @@ from .steps.write import write
 def run(job: Job) -> Outcome:
     """Brings every stage up to date, in order, up to and with `job.until`."""
     with open_run(job) as context:
+        job = context.job  # as this process's role has it
+
         # Ingest: sources -> corpus/images.npy, reference.npy, and a row for every input.
         # With the corpus known, every option gets its value.
         config, corpus = ingest(context)
@@ -67,6 +70,7 @@ def open_run(job: Job) -> Iterator[StageContext]:
         LockedError: another process holds the run.
         Interrupted: a worker came before the run is planned.
     """
+    launch.select_gpu(job.device)
     if job.worker is not None:
         with _open_as_worker(job) as context:
             yield context

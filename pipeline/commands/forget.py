@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option(
     "--retrain",
     is_flag=True,
-    help="Also train the network anew without them, and make and judge everything again.",
+    help="Also train the network anew without them, and make and evaluate everything again.",
 )
 @click.option(
     "--device",
@@ -72,10 +72,11 @@ def _print_forgotten(folder: Path, done: "Forgotten") -> None:
     others = f" ({', '.join(done.keys[:8])}{', ...' if len(done.keys) > 8 else ''})"
     place = Ledger(folder).place()
     click.echo(
-        f"{done.inputs} inputs are forgotten, {len(done.keys)} of them real images in the shards"
-        f"{others if done.keys else ''}: {done.samples} samples were taken out of {done.shards}"
-        f" shards in {place}; all other samples keep their bytes. Their pixels left"
-        " corpus/. report/ and the caches in .scoremix/ were removed: the next run judges again."
+        f"{_count(done.inputs, 'input')} forgotten, {len(done.keys)} of them real images in the"
+        f" shards{others if done.keys else ''}: {_count(done.samples, 'sample')} removed from"
+        f" {done.shards} of the shards in {place}; all other samples keep their bytes. Their pixels"
+        " were erased from corpus/. report/ and the caches in .scoremix/ were removed: the next run"
+        " evaluates again."
     )
     click.echo(
         "The files themselves are where they were, and so is every copy or export of these shards"
@@ -87,6 +88,11 @@ def _print_forgotten(folder: Path, done: "Forgotten") -> None:
             f"These resemble them and stay: {', '.join(done.resembling[:20])}. Forget them too if"
             " they show the same."
         )
+
+
+def _count(number: int, noun: str) -> str:
+    """ "1 input was", "2 inputs were"."""
+    return f"{number} {noun} was" if number == 1 else f"{number} {noun}s were"
 
 
 def _train_again(run: Path, device: str, quiet: bool) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...manifests.errors import ConfigError
+from ...manifests.run_folder import STAGES
 from ...manifests.storage.location import Place, place
 from ..ledger import Ledger
 from ..signals import stop_on_signal
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
     from ..config import Config
     from ..job import Job, Outcome
 
-UNTIL = ("ingest", "train", "plan", "write", "evaluate")
-
 _UNTIL = click.option(
-    "--until", type=click.Choice(UNTIL), default=UNTIL[-1], help="Stop after this stage."
+    "--until", type=click.Choice(STAGES), default=STAGES[-1], help="Stop after this stage."
 )
 _DRY = click.option(
     "--dry-run",
@@ -48,7 +47,7 @@ class RunOptions:
 
     device: str
     quiet: bool
-    until: str = UNTIL[-1]
+    until: str = STAGES[-1]
     only: str | None = None
     dry_run: bool = False
     worker: str | None = None

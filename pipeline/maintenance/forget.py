@@ -43,8 +43,8 @@ class Forgotten:
     resembling: tuple[str, ...]  # keys of images that resemble them, and stay
 
 
-def forget(run: Path, asked: tuple[str, ...]) -> Forgotten:
-    """Removes the inputs that `asked` names, by key or by name. The caller holds the run's lock.
+def forget(run: Path, names: tuple[str, ...]) -> Forgotten:
+    """Removes the inputs that `names` names, by key or by name. The caller holds the run's lock.
 
     A request that was killed is ended first.
 
@@ -56,11 +56,11 @@ def forget(run: Path, asked: tuple[str, ...]) -> Forgotten:
     opened = load_finished_run(run)
     check_pixels(opened.corpus)  # shards are written again with their digests
     before = read_tombstones(run)
-    rows = _chosen(opened.corpus.sources.to_pylist(), asked, before)
+    rows = _chosen(opened.corpus.sources.to_pylist(), names, before)
     if not rows:
         return Forgotten(0, (), 0, 0, ())
     gone = [Tombstone(row["sha256"], row["pixel_sha256"], False) for row in rows]
-    stones = before.with_added(gone, asked)
+    tombstones = before.with_added(gone, names)
     keys = frozenset(row["key"] for row in rows if row["key"] is not None)
     planned = opened.planned.rows
     left = without_keys(planned, keys)
@@ -68,7 +68,7 @@ def forget(run: Path, asked: tuple[str, ...]) -> Forgotten:
     touched = planned.filter(pc.invert(pc.is_in(planned["key"], left["key"])))
     shards = set(touched["shard"].to_pylist())
     _check_whole(opened, shards)
-    stones.write(run)
+    tombstones.write(run)
     crash_point("tombstones")
     finish_pending(run)
     sources = opened.corpus.sources.to_pylist()
@@ -86,24 +86,23 @@ def finish_pending(run: Path) -> None:
 
     May be killed and called again.
     """
-    stones = read_tombstones(run)
-    if not stones.pending:
+    tombstones = read_tombstones(run)
+    if not tombstones.pending:
         return
-    erase_forgotten(RunFolder(run).corpus, stones)
+    erase_forgotten(RunFolder(run).corpus, tombstones)
     crash_point("erased")
     ledger = Ledger(run)
-    if stones.leaving_plan:
+    if tombstones.leaving_plan:
         _record_corpus(ledger, open_corpus(RunFolder(run).corpus))
     else:
         remove_forgotten(load_finished_run(run, finished=False))
     _remove_traces(run, ledger)
     crash_point("traces-removed")
-    stones.completed().write(run)
+    tombstones.completed().write(run)
 
 
 def drop_from_plan(run: Path) -> None:
-    """Removes forgotten images from the plan too, so that a network trained from here on has not
-    seen them.
+    """Removes forgotten images from the plan too, so that the next network is trained without them.
 
     Raises ConfigError, before anything is changed, where no plan can be made without them.
     """
@@ -118,11 +117,11 @@ def drop_from_plan(run: Path) -> None:
 
 
 def _chosen(
-    sources: list[dict[str, Any]], asked: tuple[str, ...], before: Tombstones
+    sources: list[dict[str, Any]], names: tuple[str, ...], before: Tombstones
 ) -> list[dict[str, Any]]:
     """The rows that are named, and all that are of the same file or have the same pixels."""
     known = {value for row in sources for value in (row["key"], row["name"])}
-    words = [word for word in asked if word in known or not before.was_requested(word)]
+    words = [word for word in names if word in known or not before.was_requested(word)]
     named = [row for word in words for row in _named(sources, word)]
     if any(row["sha256"] is None for row in named):
         raise ConfigError("A row of sources.parquet has no hash. Run ingest again.")
@@ -202,7 +201,7 @@ def _check_whole(opened: FinishedRun, names: set[str]) -> None:
 
 
 def _record_corpus(ledger: Ledger, corpus: Corpus) -> None:
-    """The corpus without the forgotten is what ingest would give: it is not stale."""
+    """Records the new corpus digest, so that ingest is not stale."""
     entry = ledger.stages.get("ingest")
     if entry is not None:
         outcome = entry["outcome"] | {"digest": corpus.digest}

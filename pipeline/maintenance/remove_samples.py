@@ -99,8 +99,8 @@ def _fetch(store: MirroredStore, name: str, fetched: Path) -> None:
 def _rewritten(
     shards: Path, made: Path, temporary: Path, marker: Marker | None, task: ShardTask
 ) -> bool:
-    """False where the old shard is damaged: its bytes may hold what is to go, so it must go whole,
-    and the run makes it again."""
+    """Writes the shard again without the forgotten; False where it is damaged, since it is then
+    deleted whole and made again by the run."""
     try:
         if marker is None:
             raise VerifyError(f"{task.name} has no marker")

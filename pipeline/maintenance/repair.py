@@ -47,7 +47,7 @@ from ..shards.local import LocalDestination
 
 @dataclass
 class Repaired:
-    """What was done, and what was left."""
+    """Files repaired, files refused, problems left."""
 
     done: dict[str, str] = field(default_factory=dict)  # shard or file -> what was done to it
     refused: dict[str, str] = field(default_factory=dict)  # shard or file -> why it was not made
@@ -76,7 +76,7 @@ class _Repair:
 def repair(
     run: FinishedRun, place: Place, *, device: str, accept_new: bool, progress: ProgressReporter
 ) -> Repaired:
-    """Mends the corpus at `place`, which this run made. The caller holds the run's lock.
+    """Repairs the corpus at `place`, which this run made. The caller holds the run's lock.
 
     accept_new: where the old hashes cannot be met, or nobody knows them any more, record new ones.
 
@@ -97,10 +97,10 @@ def repair(
         run, shards, hashes, accept_new, progress, run.builder(device), temporary / "repair"
     )
     try:
-        _mend_shards(job)
+        _repair_shards(job)
         crash_point("shards-repaired")
         if not job.report.refused:
-            _mend_small(job)
+            _rewrite_metadata(job)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     job.report.left = verify(shards)
@@ -147,7 +147,7 @@ def _of_this_run(run: FinishedRun, shards: Place, hashes: RecordedHashes) -> Rec
     )
 
 
-def _mend_shards(job: _Repair) -> None:
+def _repair_shards(job: _Repair) -> None:
     todo = [
         task
         for task in job.run.planned.shards
@@ -233,8 +233,8 @@ def _install(job: _Repair, marker: Marker, *, new: bool) -> None:
         path.unlink()
 
 
-def _mend_small(job: _Repair) -> None:
-    """plan, manifest, card, then index.json and SHA256SUMS over what is there now."""
+def _rewrite_metadata(job: _Repair) -> None:
+    """Rewrites plan, manifest and card, then index.json and SHA256SUMS."""
     planned, shards, facts = job.run.planned, job.shards, job.builder.facts()
     expected = {task.name: (task.rows_digest, task.recipe_digest) for task in planned.shards}
     markers = finished_markers(shards, planned.rows, expected)
@@ -248,7 +248,7 @@ def _mend_small(job: _Repair) -> None:
     hashes = {
         name: job.hashes.actual[name] if name in kept else _digest(data)
         for name, data in files.items()
-    } | _foreign(job)
+    } | _extra_hashes(job)
     write = {name: data for name, data in files.items() if name not in kept}
     if INDEX in job.hashes.actual and job.hashes.index is not None and not job.has_new:
         own = {INDEX: job.hashes.actual[INDEX]}
@@ -275,7 +275,7 @@ def _contradicted(job: _Repair, name: str, data: bytes) -> bool:
     return bool(recorded) and not job.hashes.confirms(name, _digest(data))
 
 
-def _foreign(job: _Repair) -> dict[str, str]:
+def _extra_hashes(job: _Repair) -> dict[str, str]:
     """Hashes of files that are not the run's: the old ones, so that damage stays visible."""
     hashes = job.hashes
     if hashes.index is not None:

@@ -26,7 +26,7 @@ from ...stages.write import write as writing
 from ..config import Config
 from ..planned import Planned
 
-_SAMPLED = 32  # images whose mean size as files is taken for all
+_SAMPLED = 32  # images sampled to estimate the mean file size
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class ShardBuilder:
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """What this process's bytes may depend on besides the plan; markers record it."""
+        """Libraries and device that can affect bytes; markers record them."""
         return writing.describe_environment(torch.device(self.device))
 
     def publish(self, shards: Path | Store, temporary: Path | None = None) -> Published:

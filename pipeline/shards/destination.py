@@ -12,7 +12,7 @@ from .builder import ShardBuilder
 
 Advance = Callable[[int], None]  # reports that so many images more are finished
 
-DISK_MARGIN = 0.8  # of an estimate: what is refused for less would not have fitted
+DISK_MARGIN = 0.8  # refuse only where free space is below this share of the estimate
 
 
 class ShardDestination(Protocol):
@@ -22,8 +22,8 @@ class ShardDestination(Protocol):
         """Removes what killed processes left. The caller holds the run alone."""
         ...
 
-    def claim(self, builder: ShardBuilder, own: Callable[[], None], changes: bool) -> None:
-        """Makes the place this run's: `own` refuses another's, and records it.
+    def claim(self, builder: ShardBuilder, record_owner: Callable[[], None], changes: bool) -> None:
+        """Makes the place this run's: `record_owner` refuses another's, and records it.
 
         changes: shards are to be made, so from here on the place does not verify.
         """
@@ -37,7 +37,7 @@ class ShardDestination(Protocol):
         """Whether the shard is there, whole by its marker, and the planned one."""
         ...
 
-    def others(self, names: set[str]) -> list[Marker]:
+    def unplanned_markers(self, names: set[str]) -> list[Marker]:
         """Markers of augmented shards that are not among `names`."""
         ...
 

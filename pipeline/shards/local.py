@@ -35,12 +35,12 @@ class LocalDestination:
         if self.shards.is_dir():
             shutil.rmtree(self.temporary(), ignore_errors=True)
 
-    def claim(self, builder: ShardBuilder, own: Callable[[], None], changes: bool) -> None:
+    def claim(self, builder: ShardBuilder, record_owner: Callable[[], None], changes: bool) -> None:
         """The plan is written first, so that another run of the same moment finds it there."""
         with storage_errors(self.shards):
             self.shards.mkdir(parents=True, exist_ok=True)
         with folder_lock(self.shards):
-            own()
+            record_owner()
             if changes:
                 unpublish(self.shards)
                 write_plan(LocalStore(self.shards, self.temporary()), builder.planned.rows)
@@ -59,7 +59,7 @@ class LocalDestination:
     def finished(self, task: ShardTask) -> bool:
         return task.finished(self.shards)
 
-    def others(self, names: set[str]) -> list[Marker]:
+    def unplanned_markers(self, names: set[str]) -> list[Marker]:
         found = (path.stem for path in self.shards.glob("aug-*.json") if path.stem not in names)
         markers = (read_marker(self.shards, name) for name in found)
         return [marker for marker in markers if marker is not None]

@@ -26,7 +26,7 @@ from .destination import DISK_MARGIN, Advance
 
 class ObjectStoreDestination:
     """A prefix of an object store. Locks are the run folder's: two workers with a run folder each
-    may make the same shard, of the same bytes, and one's work is then in vain."""
+    may make the same shard, of the same bytes; one copy is then discarded."""
 
     def __init__(self, url: URL, run: Path, stopping: Callable[[], bool]) -> None:
         self.url, self.run = url, run
@@ -42,10 +42,10 @@ class ObjectStoreDestination:
         if Ledger(self.run).shards == str(self.url):  # else they may be another's, under way
             self.store.remote.abort_unfinished()
 
-    def claim(self, builder: ShardBuilder, own: Callable[[], None], changes: bool) -> None:
+    def claim(self, builder: ShardBuilder, record_owner: Callable[[], None], changes: bool) -> None:
         if self._is_of(builder):
             Ledger(self.run).record_place(self.url)
-        own()
+        record_owner()
         if changes:
             unpublish(self.store)
             write_plan(self.store, builder.planned.rows)
@@ -64,7 +64,7 @@ class ObjectStoreDestination:
     def finished(self, task: ShardTask) -> bool:
         return task.finished(self.store)
 
-    def others(self, names: set[str]) -> list[Marker]:
+    def unplanned_markers(self, names: set[str]) -> list[Marker]:
         stems = (name.removesuffix(".json") for name in self.store.names())
         found = (stem for stem in stems if stem.startswith("aug-") and stem not in names)
         markers = (read_marker(self.store, stem) for stem in found if "." not in stem)

@@ -6,7 +6,7 @@ who made what, so that any number of workers, started at any time, leave the sam
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from ...manifests.errors import Interrupted
@@ -16,7 +16,7 @@ from ..job import Job
 from ..launch import Worker
 from .destination import Advance, ShardDestination
 
-_POLL = 0.5  # seconds between two looks at shards that others are making
+_POLL = 0.5  # seconds between polls of shards that others are making
 
 
 @dataclass
@@ -34,8 +34,9 @@ class ShardWorker:
         missing = (task for task in self.shards if not self.destination.finished(task))
         return sum(task.rows.num_rows for task in missing)
 
-    def lock_missing_shards(self, advance: Advance, *, wait: bool) -> Iterator[ShardTask]:
-        """Yields shard after shard with its lock held; the caller makes it before the next.
+    def lock_missing_shards(self, advance: Advance, *, wait: bool) -> Generator[ShardTask]:
+        """Yields shard after shard with its lock held; the caller makes it before the next, and
+        closes the generator, which frees the last lock.
 
         advance: called for shards that others finish meanwhile, too, with their images.
         wait: until every shard is finished, and takes over from makers that die; else shards that

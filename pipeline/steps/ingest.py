@@ -31,6 +31,7 @@ def ingest(context: StageContext) -> tuple[Config, Corpus]:
     job, files = context.job, context.job.files
     if context.role is Role.FOLLOWER:
         launch.wait_for_all(job.device)  # until the leader has ingested
+        context.ledger.reload()
         corpus = open_corpus(files.corpus)
     elif context.role is Role.WORKER and not _is_corpus(files.corpus):
         raise context.not_ready("ingest", "not done yet")

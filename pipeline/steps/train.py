@@ -7,10 +7,9 @@ from ...manifests.files.atomic import sha256_file
 from ...models.network.checkpoint import TrainedNet
 from ...stages.corpus.store import Corpus, check_pixels
 from ...stages.train import train as training
-from .. import launch
 from ..config import Config
 from ..fingerprints import inputs_of_train
-from ..job import StageContext
+from ..job import Role, StageContext
 from ..planned import check_plan
 from ..trained_network import is_trained, open_network
 
@@ -45,7 +44,7 @@ def train(context: StageContext, config: Config, corpus: Corpus) -> TrainedNet |
             progress=job.progress,
             stopping=job.stopping,
         )
-        if launch.rank() == 0:
+        if context.role is Role.LEADER:
             weights, facts = sha256_file(files.model_weights), sha256_file(files.model_facts)
             context.ledger.record("train", inputs, weights_sha256=weights, facts_sha256=facts)
     else:

@@ -1,6 +1,7 @@
 """The step `write`: makes the missing shards, beside other processes, and publishes them."""
 
 import time
+from contextlib import closing
 
 from ...manifests.errors import ConfigError, Interrupted
 from ...manifests.files.lock import remove_shard_locks, shard_lock
@@ -28,11 +29,10 @@ def write(context: StageContext, builder: ShardBuilder, destination: ShardDestin
         Interrupted: a stop was asked for; finished shards stay.
     """
     job, planned = context.job, builder.planned
-    launch.select_gpu(job.device)
     if context.role is Role.LEADER:
         destination.clean()
     is_stale = context.role is Role.FOLLOWER or _prepare(context, builder, destination)
-    if context.lock is not None:
+    if context.lock is not None:  # the leader's
         context.lock.share()  # from here on workers may join
         launch.wait_for_all(job.device)
     if not is_stale:
@@ -40,8 +40,10 @@ def write(context: StageContext, builder: ShardBuilder, destination: ShardDestin
     worker = ShardWorker(planned.shards, destination, job, job.worker or launch.launch_worker())
     with job.progress.task("generate", worker.count_missing_images(), "images") as advance:
         # Each shard whose lock this process gets: its rows -> images -> tar, Parquet, marker.
-        for task in worker.lock_missing_shards(advance, wait=context.role is Role.LEADER):
-            destination.write_shard(builder, task, builder.generate(task.rows), advance)
+        wait = context.role is Role.LEADER
+        with closing(worker.lock_missing_shards(advance, wait=wait)) as tasks:
+            for task in tasks:
+                destination.write_shard(builder, task, builder.generate(task.rows), advance)
     worker.note_share()
     if context.role is not Role.FOLLOWER and not _publish_finished(context, builder, destination):
         job.progress.note(
@@ -64,7 +66,7 @@ def _prepare(context: StageContext, builder: ShardBuilder, destination: ShardDes
             job.progress.note(f"write: {BEFOREHAND}")
         builder.probe()
     destination.check_room(builder, missing)
-    destination.claim(builder, lambda: _own(context), changes=bool(missing))
+    destination.claim(builder, lambda: _record_owner(context), changes=bool(missing))
     if missing and len(missing) < len(planned.shards):
         finished = len(planned.shards) - len(missing)
         job.progress.note(f"write: {finished} of {len(planned.shards)} shards are finished already")
@@ -93,7 +95,7 @@ def _publish_finished(
         time.sleep(_POLL)
 
 
-def _own(context: StageContext) -> None:
+def _record_owner(context: StageContext) -> None:
     """Refuses a place that holds another run's shards, else records it as this run's."""
     preflight.check_owner(context.job)
     context.ledger.record_place(context.job.shards)
@@ -103,7 +105,7 @@ def _refuse_lower_ratio(builder: ShardBuilder, destination: ShardDestination) ->
     """Refuses a lower ratio than was made: publishing it would delete finished rounds."""
     tasks = builder.planned.shards
     recipes = {task.recipe_digest for task in tasks}
-    beyond = destination.others({task.name for task in tasks})
+    beyond = destination.unplanned_markers({task.name for task in tasks})
     rounds = [marker.round for marker in beyond if marker.recipe_digest in recipes]
     if rounds:
         ratio = max(task.rows["round"][0].as_py() for task in tasks)

@@ -14,7 +14,7 @@ from ...manifests.errors import ConfigError, VerifyError
 from ...manifests.files.atomic import read_parquet
 from ...manifests.published.index import INDEX, read_index
 from ...manifests.published.sums import SUMS
-from ...manifests.run_folder import RunFolder
+from ...manifests.run_folder import STAGES, RunFolder
 from ...manifests.shards.shard import NORMS, read_marker
 from ...manifests.storage.store import Store
 from ..common.json_lines import read_json_lines
@@ -23,7 +23,6 @@ from ..evaluate.row_sample import MIXED_LAMBDA, fold_lambda
 
 Floats = NDArray[np.float64]
 
-_STAGES = ("ingest", "train", "plan", "write", "evaluate")
 _METRICS = (
     "bands", "copying", "features", "lambda_from_0.1", "method", "real_floor", "records", "verdict"
 )  # fmt: skip
@@ -183,7 +182,7 @@ def read_cost(log: Path) -> Cost:
 def _stage_of_note(line: dict[str, Any]) -> str | None:
     """The stage whose name begins the note: logs of older versions have no field `stage`."""
     word = str(line.get("note", "")).partition(":")[0]
-    return word if word in _STAGES else None
+    return word if word in STAGES else None
 
 
 def _environments(shards: Store, index: dict[str, Any]) -> list[str]:

@@ -45,6 +45,8 @@ def test_gpus_are_added() -> None:
     assert meter.joules() == {"gpu": pytest.approx(1.0 + 1.5)}
     nvml.millijoules[b"GPU-b"] = None
     assert meter.joules() == {}, "the other GPU alone would be too little"
+    nvml.millijoules[b"GPU-b"] = 9_000
+    assert meter.joules() == {}, "it stays so: a stage would be charged with what it did not draw"
     assert read_gpus([b"GPU-a", b"GPU-old"], nvml) is None
     assert read_gpus([b"GPU-none"], nvml) is None
 

@@ -160,7 +160,7 @@ def test_its_copies_go_with_it_and_a_later_ingest_refuses_all_of_them(
     assert before["left/copy.png"]["status"] == "duplicate"
     pixels = np.load(run / "corpus" / "images.npy")[before[name]["row"]].copy()
     assert cli("forget", run, name, "--quiet") == 0
-    assert "2 inputs are forgotten, 1 of them" in capsys.readouterr().out
+    assert "2 inputs were forgotten, 1 of them" in capsys.readouterr().out
     (root / "images" / "left" / "new.txt").write_text("the source is another one now")
     assert build(root) == 0
     after = sources(root)
