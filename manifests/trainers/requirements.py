@@ -1,5 +1,6 @@
 """Looks trainers up in the table, and decides which corpora they can read: sizes, classes."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -78,7 +79,13 @@ def size_problems(spec: TrainerSpec, width: int, height: int) -> list[str]:
     return problems
 
 
+def list_sides(sides: Sequence[int]) -> str:
+    """Sides in pixels, for a sentence: "256, 512, 1024"."""
+    return ", ".join(map(str, sides))
+
+
 def is_power_of_two(side: int) -> bool:
+    """Whether `side` is 1, 2, 4, 8, ..."""
     return side > 0 and side & (side - 1) == 0
 
 
@@ -99,7 +106,10 @@ def network_side(spec: TrainerSpec, side: int) -> int:
 
 
 def check_needs(listing: ExportListing, spec: TrainerSpec) -> None:
-    """Raises ConfigError, with the remedy, where the trainer cannot read the listing."""
+    """Raises ConfigError, with the remedy, where the trainer cannot read the listing.
+
+    Sides, classes and the number of images; `export` checks the destination itself.
+    """
     who = spec.trainer or f"the {spec.target} layout"
     _check_side(listing.resolution, spec_for(listing, spec), who)
     if spec.needs_classes and listing.labels == "none":
@@ -112,6 +122,12 @@ def check_needs(listing: ExportListing, spec: TrainerSpec) -> None:
             f"{who} has {spec.max_classes} classes; this corpus has {len(listing.classes)}. "
             "Build a corpus of fewer classes."
         )
+    if listing.count < spec.least_images:
+        raise ConfigError(
+            f"{who} needs {spec.least_images} training images or more: its loader drops a batch "
+            f"that is not full. This selection has {listing.count}. Take more rounds (a higher "
+            "--ratio, without --real-only), or build a corpus of more images."
+        )
 
 
 def _check_side(side: int, spec: TrainerSpec, who: str) -> None:
@@ -119,13 +135,13 @@ def _check_side(side: int, spec: TrainerSpec, who: str) -> None:
     if not problems:
         return
     if spec.sides:
-        fault = f"has no {side} px; it has {', '.join(map(str, spec.sides))}"
+        fault = f"has no {side} px; it has {list_sides(spec.sides)}"
     elif spec.multiple_of > 1:
         fault = f"needs images whose side is a multiple of {spec.multiple_of}; these have {side} px"
-    elif spec.power_of_two:
-        fault = f"needs images whose side is a power of two; these have {side} px"
-    else:
+    elif side < spec.least_side:
         fault = f"needs images of {spec.least_side} px or more; these have {side} px"
+    else:
+        fault = f"needs images whose side is a power of two; these have {side} px"
     raise ConfigError(
         f"{who} {fault}. Build the corpus with ingest.resolution: {_readable_side(spec, side)}."
     )

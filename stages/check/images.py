@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...manifests.trainers.requirements import is_power_of_two, size_problems
+from ...manifests.trainers.requirements import is_power_of_two, list_sides, size_problems
 from ...manifests.trainers.spec import TrainerSpec
 from .image_facts import ImageFacts
 from .report import CheckFindings
@@ -30,10 +30,10 @@ def check_images(
         for rule, found in broken[id(facts)]:
             findings.add(rule, name, found)
     _check_uniform(sound, spec, findings)
-    return summary(sound, len(images))
+    return image_summary(sound, len(images))
 
 
-def summary(images: Sequence[Image], count: int) -> dict[str, Any]:
+def image_summary(images: Sequence[Image], count: int) -> dict[str, Any]:
     """Facts about the images: the most common values, and how many others there are."""
     sizes = Counter((facts.width, facts.height) for _, facts in images)
     width, height = sizes.most_common(1)[0][0] if sizes else (0, 0)
@@ -90,20 +90,16 @@ def check_size(spec: TrainerSpec, width: int, height: int) -> list[tuple[str, st
     Errors are `size_problems`, by which `export` refuses a corpus; the rest are warnings.
     """
     size = f"{width}x{height}"
-    found = {"side-unknown": f"{size}; it has {_listed(spec.sides)}"}
+    found = {"side-unknown": f"{size}; it has {list_sides(spec.sides)}"}
     broken = [(rule, found.get(rule, size)) for rule in size_problems(spec, width, height)]
     if width != height or any(rule == "side-unknown" for rule, _ in broken):
         return broken
     if spec.usual_sides and width not in spec.usual_sides:
-        usual = _listed(spec.usual_sides)
+        usual = list_sides(spec.usual_sides)
         broken.append(("side-not-advised", f"{size}; its usual networks have {usual}"))
     if spec.usual_power_of_two and not broken and not is_power_of_two(width):
         broken.append(("odd-side", size))
     return broken
-
-
-def _listed(sides: Sequence[int]) -> str:
-    return ", ".join(map(str, sides))
 
 
 # --- rules for one image: what was found, or "" if it is in order

@@ -40,7 +40,7 @@ RECORD_FORMAT = "scoremix-export-1"
 
 
 class ExportConfig(LayoutOptions, frozen=True, extra="forbid"):
-    """What to export."""
+    """Options of `export`."""
 
     overwrite: bool = False
 
@@ -102,6 +102,12 @@ def _check_destination(listing: ExportListing, out: Path, spec: TrainerSpec) -> 
         name = spec.file and spec.file.format(name=listing.name, resolution=listing.resolution)
         inside = f", in which {name} will lie" if name else ""
         raise ConfigError(f"--out {out} was given, but {spec.target} is {wanted}{inside}.")
+    if spec.path_word not in str(out):
+        raise ConfigError(
+            f"{spec.trainer} reads {spec.target} only where the path contains "
+            f"{spec.path_word!r}, and takes --out {out} for a folder of images. Name a path such as"
+            f" {out}-{spec.path_word}."
+        )
 
 
 def _request(listing: ExportListing, spec: TrainerSpec, out: Path) -> dict[str, Any]:

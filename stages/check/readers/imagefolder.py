@@ -104,9 +104,9 @@ def _split_prefixes(corpus: _FolderCheck) -> list[str]:
                 there = ", ".join(top_folders[:5]) or "no folders"
                 corpus.findings.add("split-missing", f"{name}/", f"there are: {there}")
         return [f"{name}/" for name in spec.splits if name in top_folders]
+    if spec.fixed_split and spec.split in top_folders:
+        return [f"{spec.split}/"]
     if spec.fixed_split and index.path.name != spec.split:
-        if spec.split in top_folders:
-            return [f"{spec.split}/"]
         there = ", ".join(top_folders[:5]) or "no folders"
         corpus.findings.add("split-missing", f"{spec.split}/", f"there are: {there}")
         return []
