@@ -3,6 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+TRAINING_LOG = "train.jsonl"  # in score-net/
+TRAINING_STATE = "last"  # folder in score-net/
+CONTACT_SHEET = "contact-sheet.png"  # in report/
+METRICS = "metrics.json"  # in report/
+VERDICT = "verdict.txt"  # in report/
+
 STAGES = ("ingest", "train", "plan", "write", "evaluate")  # of a run, in order
 
 
@@ -24,6 +30,7 @@ class RunFolder:
 
     @property
     def corpus(self) -> Path:
+        """The decoded images and sources.parquet."""
         return self.path / "corpus"
 
     @property
@@ -38,24 +45,28 @@ class RunFolder:
 
     @property
     def network(self) -> Path:
+        """The folder of the score network."""
         return self.path / "score-net"
 
     @property
     def model_weights(self) -> Path:
+        """The weights that generation uses."""
         return self.network / "model.safetensors"
 
     @property
     def model_facts(self) -> Path:
+        """Architecture, noise ladder, loss per band; written last by train."""
         return self.network / "model.json"
 
     @property
     def training_log(self) -> Path:
-        return self.network / "train.jsonl"
+        """A JSON line per checkpoint."""
+        return self.network / TRAINING_LOG
 
     @property
     def training_state(self) -> Path:
         """What a training that was stopped goes on from."""
-        return self.network / "last"
+        return self.network / TRAINING_STATE
 
     @property
     def report(self) -> Path:
@@ -67,11 +78,17 @@ class RunFolder:
 
     @property
     def contact_sheet(self) -> Path:
-        return self.report / "contact-sheet.png"
+        return self.report / CONTACT_SHEET
 
     @property
     def metrics(self) -> Path:
-        return self.report / "metrics.json"
+        """What `evaluate` measured; written last by it."""
+        return self.report / METRICS
+
+    @property
+    def verdict(self) -> Path:
+        """The verdict's paragraph as plain text."""
+        return self.report / VERDICT
 
     @property
     def generated(self) -> Path:
@@ -85,10 +102,12 @@ class RunFolder:
 
     @property
     def lock(self) -> Path:
+        """Held by the process that runs the stages."""
         return self.internal / "lock"
 
     @property
     def shard_locks(self) -> Path:
+        """A lock for each shard that a worker makes."""
         return self.internal / "shards"
 
     @property
@@ -98,14 +117,17 @@ class RunFolder:
 
     @property
     def plan(self) -> Path:
+        """The plan until its shards are complete."""
         return self.internal / "plan.parquet"
 
     @property
     def progress_log(self) -> Path:
+        """A JSON line per note and rate: seconds, stage, joules."""
         return self.internal / "progress.jsonl"
 
     @property
     def feature_cache(self) -> Path:
+        """Features of real images, by content."""
         return self.internal / "features"
 
     @property

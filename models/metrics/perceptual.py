@@ -38,8 +38,8 @@ class Lpips:
         except (ImportError, RuntimeError) as error:  # torchvision of another torch: RuntimeError
             raise FeaturesError(
                 "LPIPS needs the packages lpips and torchvision, which cannot be imported"
-                f" ({str(error).splitlines()[0]}). Install them: pip install lpips, or use the mean"
-                " distance of features."
+                f" ({str(error).splitlines()[0]}). Install them: pip install"
+                ' "scoremix-pipeline[parity]", or use the mean distance of features.'
             ) from error
         linear = Path(lpips.__file__).parent / "weights" / "v0.1" / "alex.pth"
         self._linear_sha256 = file_sha256(linear)

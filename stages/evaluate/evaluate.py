@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes, write_json
 from ...manifests.plan.random_streams import image_seed, stream
+from ...manifests.run_folder import CONTACT_SHEET, METRICS, VERDICT
 from ...models.features.extractors import FeaturesError
 from ...models.metrics.record import MetricRecord
 from ..common.progress import Progress
@@ -33,7 +34,11 @@ from .row_sample import MIXED_LAMBDA, choose_rows, fold_lambda
 from .variants import Variation, open_bench, try_variants
 from .verdict import Comparisons, Verdict, as_metrics, decide
 
-ALGORITHM = 6  # raised whenever equal inputs would give other metrics
+# Raised whenever equal inputs would give other metrics. One exception: a variant {method: mixup} of
+# evaluate.variants used to hold scoremix's figures and now holds mixup's. All other metrics are the
+# same, so that raising this would evaluate every run again without need; for a run with such a
+# variant, `evaluate RUN` does so.
+ALGORITHM = 6
 
 Images = NDArray[np.uint8]
 
@@ -127,9 +132,9 @@ def _write(measured: _Measurements, verdict: Verdict, inputs: EvaluationInputs, 
     metrics["by_ratio"] = measured.by_ratio
     metrics["variants"] = measured.variants
     shown = [row for row in measured.trace.kept if row[0]["key"] in measured.sheet]
-    draw_sheet_rows(shown, inputs.images, out / "contact-sheet.png", comparisons.method)
-    write_bytes(out / "verdict.txt", f"{verdict.text}\n{records.warning}".encode())
-    write_json(out / "metrics.json", round_floats(metrics))
+    draw_sheet_rows(shown, inputs.images, out / CONTACT_SHEET, comparisons.method)
+    write_bytes(out / VERDICT, f"{verdict.text}\n{records.warning}".encode())
+    write_json(out / METRICS, round_floats(metrics))
 
 
 def _sheet_keys(rows: pa.Table, count: int, seed: int) -> set[str]:

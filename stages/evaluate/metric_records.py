@@ -136,7 +136,7 @@ class MetricSuite:
     def _training_spacing(self) -> Floats | None:
         try:
             return training_spacing(self.real.training)
-        except ValueError:  # one image, or all with a twin: a copy is not defined
+        except ValueError:  # one image, or all duplicated: a copy is not defined
             return None
 
     def nearest_training(self, x: Features) -> Copies | None:

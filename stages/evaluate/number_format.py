@@ -13,7 +13,7 @@ def format_kernel(value: float) -> str:
 
 
 def format_number(value: float) -> str:
-    """About three significant digits, no exponents; what is not 0 keeps its sign and a digit."""
+    """About three significant digits, no exponent; a non-zero value keeps its sign and a digit."""
     size = abs(value)
     digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
     if 0 < size < 0.0005:

@@ -4,6 +4,7 @@ Kernel distances are passed raw and written times 1,000, as is customary.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ...models.metrics.distances import Comparison
 from .number_format import format_kernel
@@ -25,6 +26,7 @@ class Change:
 
     @classmethod
     def of(cls, comparison: Comparison) -> "Change":
+        """The change of the kernel distance in a comparison."""
         return cls(
             comparison.kd_difference,
             comparison.kd_interval,
@@ -33,10 +35,17 @@ class Change:
         )
 
     @property
+    def direction(self) -> Literal["lower", "higher", "unclear"]:
+        """Where the whole interval lies: below 0, above 0, or with 0 inside."""
+        low, high = self.interval
+        if high < 0:
+            return "lower"
+        return "higher" if low > 0 else "unclear"
+
+    @property
     def is_significant(self) -> bool:
         """Whether the interval leaves 0 out."""
-        low, high = self.interval
-        return high < 0 or low > 0
+        return self.direction != "unclear"
 
     @property
     def figures(self) -> str:
@@ -47,10 +56,8 @@ class Change:
 
 def describe_change(subject: str, change: Change, distance: str = "the kernel distance") -> str:
     """One sentence that names the direction, both distances, the difference and its interval."""
-    if not change.is_significant:
-        verb = "does not clearly change"
-    else:
-        verb = "lowers" if change.difference < 0 else "raises"
+    verbs = {"lower": "lowers", "higher": "raises", "unclear": "does not clearly change"}
+    verb = verbs[change.direction]
     figures = change.figures
     if change.before is not None and change.after is not None:
         before, after = format_kernel(change.before), format_kernel(change.after)

@@ -59,7 +59,7 @@ class Comparisons:
     minimised: Comparison | None  # with mixup, lambda >= .1; None with fewer than two images
     denoised: Comparison | None  # final with minimised
     final: Comparison | None
-    other_parents: tuple[float, float] | None  # the kernel's interval, training images drawn anew
+    other_parents: tuple[float, float] | None  # the kernel's interval, training images resampled
     training_distances: Mapping[str, Any] | None  # of training images to the held-out ones
     norms: Mapping[str, Mapping[str, float] | None]  # quantiles, held out and per step, >= .1
     train_more: str  # a command that trains longer
@@ -142,10 +142,8 @@ def _difference(comparisons: Comparisons, pair: Comparison) -> dict[str, Any]:
 def _kind(comparisons: Comparisons) -> Kind:
     if comparisons.final is None or min(comparisons.final.n, comparisons.held_out) < MIN_IMAGES:
         return "none"
-    change = Change.of(comparisons.final)
-    if not change.is_significant:
-        return "no different"
-    return "better" if change.difference < 0 else "worse"
+    kinds: dict[str, Kind] = {"lower": "better", "higher": "worse", "unclear": "no different"}
+    return kinds[Change.of(comparisons.final).direction]
 
 
 def _reproduction(comparisons: Comparisons) -> str:

@@ -72,18 +72,18 @@ def read_facts(run: Path, shards: Store) -> RunFacts:
 
     Raises:
         ConfigError: the run has no evaluation yet, or no published shards.
-        VerifyError: metrics.json is damaged, or of another version.
+        VerifyError: metrics.json or stages.yaml is damaged, or of another version.
     """
     metrics = RunFolder(run).metrics
     if not metrics.exists():
         raise ConfigError(
             f"{run} has no evaluation yet, and the report shows its results. Run"
-            f" `scoremix-pipeline run {run / 'stages.yaml'}` first."
+            f" `scoremix-pipeline run {RunFolder(run).config}` first."
         )
     if shards.size(SUMS) is None:
         raise ConfigError(
             f"{shards} is not a finished corpus ({SUMS} is missing). Run"
-            f" `scoremix-pipeline run {run / 'stages.yaml'}` first."
+            f" `scoremix-pipeline run {RunFolder(run).config}` first."
         )
     corpus = open_corpus(RunFolder(run).corpus)
     index = read_index(shards)
@@ -93,7 +93,7 @@ def read_facts(run: Path, shards: Store) -> RunFacts:
         metrics=_metrics(metrics),
         index=index,
         manifest=read_parquet(shards.read("manifest.parquet")),
-        config=RunFolder(run).config.read_text(),
+        config=read_config(RunFolder(run).config),
         inputs=_counts(corpus.sources),
         rejects=_rejects(corpus.sources),
         training=_training(RunFolder(run).training_log),
@@ -133,6 +133,17 @@ def _metrics(path: Path) -> dict[str, Any]:
     return metrics
 
 
+def read_config(path: Path) -> str:
+    """The text of stages.yaml, comments included; VerifyError where it is gone or not UTF-8."""
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise VerifyError(
+            f"{path} cannot be read ({error}). Restore it, or run the command that made this run"
+            " again, which writes it."
+        ) from error
+
+
 def _counts(sources: pa.Table) -> dict[str, int]:
     status = sources["status"].to_pylist()
     return {word: status.count(word) for word in sorted(set(status))}
@@ -157,8 +168,8 @@ def _training(path: Path) -> list[dict[str, Any]]:
 def read_cost(log: Path) -> Cost:
     """Seconds and joules per stage, and the last rate of each task, from progress.jsonl.
 
-    The time between two lines belongs to the stage of the first one. Every launch counts its
-    seconds and joules from 0.
+    The time between two lines belongs to the stage of the first one, and so does the energy
+    between two lines that have joules. Every launch counts its seconds and joules from 0.
     """
     cost = Cost({}, {}, {})
     stage: str | None = None
@@ -172,7 +183,7 @@ def read_cost(log: Path) -> Cost:
             of_stage = cost.joules.setdefault(stage, {})
             for kind, value in spent.items():
                 of_stage[kind] = of_stage.get(kind, 0.0) + value - joules.get(kind, 0.0)
-        seconds, joules = line["seconds"], spent
+        seconds, joules = line["seconds"], joules | spent
         stage = line.get("stage") or _stage_of_note(line) or stage
         if "task" in line:
             cost.rates[line["task"]] = line["rate"]

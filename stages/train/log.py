@@ -14,16 +14,17 @@ class TrainLog:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         # A line without its end was cut off when the process was killed.
-        old = path.read_text().splitlines(keepends=True) if path.exists() and step else []
-        whole = (line for line in old if line.endswith("\n"))
-        path.write_text("".join(line for line in whole if self._step(line) <= step))
+        old = path.read_bytes().splitlines(keepends=True) if path.exists() and step else []
+        whole = (line for line in old if line.endswith(b"\n"))
+        path.write_bytes(b"".join(line for line in whole if self._step(line) <= step))
 
-    def _step(self, line: str) -> int:
+    def _step(self, line: bytes) -> int:
         try:
-            return int(json.loads(line)["step"])
-        except (ValueError, KeyError, TypeError) as error:
+            return int(json.loads(line.decode())["step"])
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            shown = line.strip()[:80].decode("ascii", "backslashreplace")
             raise ScoreMixError(
-                f"{self.path} is damaged ({error!r} in {line.strip()[:80]!r}). Restore it, or"
+                f"{self.path} is damaged ({type(error).__name__} in {shown!r}). Restore it, or"
                 " delete it: training goes on without its earlier lines."
             ) from error
 

@@ -42,7 +42,9 @@ class LossGuard:
     def record(
         self, step: int, rows: NDArray[np.int64], losses: torch.Tensor, mean: torch.Tensor
     ) -> None:
-        """Call before the update of `step`. losses (B,) of this process, mean over all processes.
+        """Records the loss of `step`; call before its update.
+
+        losses (B,) of this process, mean over all processes.
 
         Raises:
             TrainingDiverged: this loss, or the last one if deferred, is not finite; the weights

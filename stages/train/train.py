@@ -19,6 +19,7 @@ from ...manifests.errors import ConfigError, Interrupted
 from ...manifests.files.atomic import canonical_digest, sha256_file, write_bytes, write_json
 from ...manifests.files.crash_points import crash_point
 from ...manifests.plan.random_streams import image_seed
+from ...manifests.run_folder import TRAINING_LOG, TRAINING_STATE
 from ...models.method.diameter import diameter
 from ...models.method.ladder import SIGMA_N, noise_ladder, sigma_at
 from ...models.method.loss import BAND_EDGES, dsm_loss
@@ -127,7 +128,7 @@ class _TrainingRun:
         # Resume from the last state of this training.
         identity = identity_of(config, corpus.digest, seed, t0, self.accelerator.num_processes)
         self.state = load_state(
-            out / "last", identity, net, self.ema, self.bare_optimiser, at_most=self.steps
+            out / TRAINING_STATE, identity, net, self.ema, self.bare_optimiser, at_most=self.steps
         )
         if self.state.step:
             progress.note(f"train: going on from step {self.state.step:,}")
@@ -143,7 +144,7 @@ class _TrainingRun:
             device=self.device,
             share=BatchShare(self.accelerator.process_index, self.accelerator.num_processes),
         )
-        self.log = TrainLog(out / "train.jsonl", self.state.step)
+        self.log = TrainLog(out / TRAINING_LOG, self.state.step)
 
     def _build_net(self) -> ScoreNet:
         """The network with its first weights, on the device and in its precision."""
@@ -265,7 +266,7 @@ class _TrainingRun:
         if "held_out" not in bands or best is None or score < best:
             self.state.best_loss, self.state.best_step = score, step
             self.state.best_bands = bands
-            save_best(self.out / "last", self.ema, step)
+            save_best(self.out / TRAINING_STATE, self.ema, step)
             crash_point("best-saved")
         self.log.write(step=step, images=step * self.batch, loss=loss, rate=rate, bands=bands)
         shown = "held out " if "held_out" in bands else "training "
@@ -279,7 +280,8 @@ class _TrainingRun:
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:
-            save_state(self.out / "last", self.state, self.bare_net, self.ema, self.bare_optimiser)
+            folder = self.out / TRAINING_STATE
+            save_state(folder, self.state, self.bare_net, self.ema, self.bare_optimiser)
             crash_point("state-saved")
         self.accelerator.wait_for_everyone()
 
@@ -287,7 +289,7 @@ class _TrainingRun:
         """Writes the chosen averages, then model.json, which commits the training."""
         chosen = "best held-out loss" if len(self.corpus.reference) else "last"
         if self.accelerator.is_main_process:
-            load_weights(self.ema.net, self.out / "last" / BEST)
+            load_weights(self.ema.net, self.out / TRAINING_STATE / BEST)
             write_bytes(self.out / WEIGHTS, weights_bytes(self.ema.net))
             crash_point("weights-written")
             write_json(self.out / FACTS, self._facts(chosen))

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from scoremix.models.metrics.distances import Comparison
 from scoremix.stages.evaluate.sentences import Change, describe_change
 from scoremix.stages.evaluate.tables import Table, change_cell, frechet_cell, record_cell
+from scoremix.stages.evaluate.verdict import Comparisons, decide
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,32 @@ def test_the_interval_decides_the_verb_and_the_star(
     assert sentence.startswith(f"The step {verb} the kernel distance (20.0 to ")
     assert f"95 % interval {1000 * interval[0]:.2f}" in sentence or interval[0] == 0
     assert change_cell(change).endswith(f"){star}")
+
+
+@pytest.mark.parametrize(
+    ("difference", "interval", "verb", "kind"),
+    [
+        (0.0001, (-0.004, -0.001), "lowers", "better"),
+        (-0.0001, (0.001, 0.004), "raises", "worse"),
+        (-0.005, (-0.004, 0.001), "does not clearly change", "no different"),
+    ],
+)
+def test_the_interval_alone_gives_the_direction(
+    difference: float, interval: tuple[float, float], verb: str, kind: str
+) -> None:
+    """A bootstrap interval need not hold the estimate: the sign of the difference is not used."""
+    assert f"It {verb} " in describe_change("It", Change(difference, interval))
+    final = Comparison(
+        n=60, reference_n=60, dimensions=8, resamples=100,
+        kd_before=0.02, kd_after=0.02 + difference, kd_interval=interval,
+        fd_before=1.0, fd_after=1.0, fd_interval=None, fd_biased=False,
+    )  # fmt: skip
+    measured = Comparisons(
+        method="scoremix", kd="kd", fd="fd", features={"kind": "network"}, held_out=60,
+        reproduced=(60, 60), bands=[], mixed={"n": 60}, minimised=None, denoised=None, final=final,
+        other_parents=None, training_distances=None, norms={}, train_more="",
+    )  # fmt: skip
+    assert decide(measured).kind == kind
 
 
 def test_a_difference_alone_has_no_distances() -> None:

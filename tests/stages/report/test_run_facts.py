@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from scoremix.manifests.errors import VerifyError
 from scoremix.pipeline.progress import ProgressReporter
-from scoremix.stages.report.run_facts import read_cost
+from scoremix.stages.report.run_facts import read_config, read_cost
 
 
 def write(path: Path, lines: list[dict[str, Any]]) -> Path:
@@ -55,6 +56,34 @@ def test_every_line_of_the_log_names_the_stage(stage: str | None, tmp_path: Path
     reporter.log, reporter.stage = tmp_path / "log", stage
     reporter.note("halfway")
     assert json.loads(reporter.log.read_text()).get("stage") == stage
+
+
+def test_energy_is_counted_once_where_lines_lack_it(tmp_path: Path) -> None:
+    log = write(
+        tmp_path / "log",
+        [
+            {"seconds": 1.0, "stage": "train", "joules": {"gpu": 10.0}},
+            {"seconds": 2.0, "stage": "train", "joules": {"gpu": 30.0, "cpu": 4.0}},
+            {"seconds": 3.0, "stage": "train"},
+            {"seconds": 4.0, "stage": "write", "joules": {"gpu": 50.0}},
+            {"seconds": 5.0, "stage": "write"},
+            {"seconds": 6.0, "stage": "write", "joules": {"gpu": 55.0, "cpu": 9.0}},
+            {"seconds": 1.0, "stage": "write"},  # another launch
+            {"seconds": 2.0, "stage": "write", "joules": {"gpu": 7.0}},
+        ],
+    )
+    cost = read_cost(log)
+    assert cost.joules == {"train": {"gpu": 40.0, "cpu": 4.0}, "write": {"gpu": 12.0, "cpu": 5.0}}
+    assert cost.seconds == {"train": 3.0, "write": 3.0}
+
+
+@pytest.mark.parametrize("content", [b"seed: 1 # \xff\n", None])
+def test_a_config_that_cannot_be_read_is_named(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "stages.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(VerifyError, match=f"{path} cannot be read"):
+        read_config(path)
 
 
 def test_without_a_log_there_is_no_cost(tmp_path: Path) -> None:
