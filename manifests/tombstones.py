@@ -39,7 +39,7 @@ class Tombstones:
         """The hashes of files and of pixels that ingest refuses."""
         return frozenset(h for stone in self.entries for h in (stone.sha256, stone.pixel_sha256))
 
-    def files(self, *, retrained: bool | None = None) -> frozenset[str]:
+    def file_hashes(self, *, retrained: bool | None = None) -> frozenset[str]:
         """sha256 of the files; retrained: only of those for which it is so."""
         chosen = (s for s in self.entries if retrained is None or s.retrained == retrained)
         return frozenset(stone.sha256 for stone in chosen)

@@ -79,7 +79,7 @@ def inspect(shards: Place, key: str | None, image: Path | None) -> None:
 
     store = store_of(find_shards(shards))
     if key is None:
-        click.echo(json.dumps(inspecting.summary(store), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(inspecting.corpus_summary(store), indent=2, ensure_ascii=False))
         return
     click.echo(json.dumps(inspecting.lineage(store, key), indent=2, ensure_ascii=False))
     if image is not None:

@@ -151,7 +151,7 @@ def _training(sources: pa.Table) -> pa.Table:
     return sources.filter(pc.equal(sources["status"], "train"))
 
 
-def _listed(names: list[str]) -> str:
+def _quoted_names(names: list[str]) -> str:
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     return ", ".join(repr(name) for name in names[:_MOST_NAMES]) + more
 
@@ -172,14 +172,14 @@ def _has_classes(sources: pa.Table) -> bool:
         names = training["name"].to_pylist()
         missed = [name for name, has in zip(names, labelled, strict=True) if not has]
         raise ConfigError(
-            f"{len(missed)} of {len(ids)} training images have no class: {_listed(missed)}. Give "
-            "every image a class, or none."
+            f"{len(missed)} of {len(ids)} training images have no class: "
+            f"{_quoted_names(missed)}. Give every image a class, or none."
         )
     class_names = _class_names(sources)
     empty = [class_names[id_] for id_ in sorted(class_names.keys() - set(ids))]
     if empty:
         raise ConfigError(
-            f"No training image is left in class {_listed(empty)}. Raise ingest's limits "
+            f"No training image is left in class {_quoted_names(empty)}. Raise ingest's limits "
             "(ingest.per_class takes so many of every class), add images to it, or take the class "
             "out of the input."
         )
@@ -231,7 +231,7 @@ def _check_lone(sources: pa.Table, corpus: _Sources, lone_class: str) -> None:
     class_names = _class_names(sources)
     raise ConfigError(
         f"{len(lone)} of {len(ids)} classes have one image, which has no partner within its class: "
-        f"{_listed([class_names[id_] for id_ in lone])}. {remedy}, or mix across classes "
+        f"{_quoted_names([class_names[id_] for id_ in lone])}. {remedy}, or mix across classes "
         "(generate.pairing: any: labels become soft)."
     )
 

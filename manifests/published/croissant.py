@@ -141,7 +141,7 @@ def croissant_bytes(
 
 
 def digest_of_sources(manifest: pa.Table) -> str:
-    """Of the files that the real images were read from, in the order of their keys."""
+    """Digest of the source files of the real images, in key order."""
     rows = manifest.select(["key", "kind", "source_1_sha256"]).to_pylist()
     real = sorted((row["key"], row["source_1_sha256"]) for row in rows if row["kind"] == "real")
     return canonical_digest(real)

@@ -15,7 +15,7 @@ from .index import INDEX, read_index
 _BINS = 10
 
 
-def summary(shards: Path | Store) -> dict[str, Any]:
+def corpus_summary(shards: Path | Store) -> dict[str, Any]:
     """Counts of a corpus, JSON-able: by kind, round, class and method; lambdas; ratio; bytes.
 
     `lambda_histogram` holds the augmented images only: ten equal bins over [0, 1]. Classes go by

@@ -40,6 +40,7 @@ class URL:
 
     @property
     def is_s3(self) -> bool:
+        """Whether s3fs serves it."""
         return self.protocol in ("s3", "s3a")
 
     @property

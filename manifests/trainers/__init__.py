@@ -5,6 +5,7 @@ table            the table: a row for each trainer and target
 stylegan_family  rows of StyleGAN's readers, edm among them
 biggan_family    rows of BigGAN-PyTorch's family and PyTorch-StudioGAN
 requirements     looks trainers up, decides which sizes and classes they take
+shared_texts     commands and notes that several rows share
 commands         the commands of a trainer, filled in for one export
 image_endings    file name endings that loaders take
 layout           which file of a layout has which bytes of which shard

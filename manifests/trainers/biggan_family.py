@@ -6,18 +6,14 @@ All are class-conditional, and read class folders or one HDF5 file.
 from dataclasses import replace
 
 from .image_endings import BIGGAN, TORCHVISION
+from .shared_texts import CLEAN_FID, CONVERTS
 from .spec import TrainerSpec
 
 _SIDES = (32, 64, 128, 256)
-_CONVERTS = "It converts gray images itself."
 _INDEX = "It caches I{network}_imgs.npz in its working directory: delete that after a new export."
 _MOMENTS = "It wants the moments file before training; take it from the real images."
 _BATCH = (
     "It drops batches that are not full, and loads two at once: {batch} is the largest of use here."
-)
-_CLEAN_FID = (
-    "python -c \"from cleanfid import fid; print(fid.compute_fid('SAMPLES', '{real}'))\"  "
-    "# SAMPLES: a folder of generated images"
 )
 _TRAIN = (
     "python train.py --dataset {dataset} --data_root {{out}} --shuffle --load_in_mem "
@@ -62,7 +58,7 @@ _BIGGAN_FOLDER = TrainerSpec(
         _MOMENTS,
         _INDEX,
         "It has networks for 32, 64, 128 and 256 px, and scales other images.",
-        _CONVERTS,
+        CONVERTS,
     ),
     remember=(
         "delete I{network}_imgs.npz in the trainer's working folder after each new export: it is a"
@@ -80,8 +76,8 @@ _DIFFAUGMENT_FOLDER = replace(
     split="train",
     fixed_split=False,
     train=_TRAIN.format(dataset="I{network}") + " --DiffAugment translation,cutout",
-    evaluate=_CLEAN_FID,
-    notes=(_BATCH, _INDEX, _CONVERTS),
+    evaluate=CLEAN_FID,
+    notes=(_BATCH, _INDEX, CONVERTS),
 )
 
 BIGGAN_FAMILY: tuple[TrainerSpec, ...] = (
@@ -117,7 +113,7 @@ BIGGAN_FAMILY: tuple[TrainerSpec, ...] = (
         "-save RUNS",
         notes=(
             "valid/ holds the corpus's real images: -ref valid compares with those.",
-            _CONVERTS,
+            CONVERTS,
         ),
         remember=(_STUDIOGAN_CONFIG,),
     ),
@@ -133,7 +129,7 @@ BIGGAN_FAMILY: tuple[TrainerSpec, ...] = (
         _BIGGAN_HDF5,
         trainer="lecam",
         title="LeCam-GAN (biggan_cifar)",
-        evaluate=_CLEAN_FID,
+        evaluate=CLEAN_FID,
         notes=(),
     ),
     _DIFFAUGMENT_FOLDER,

@@ -44,6 +44,7 @@ class ShardImages:
         return data
 
     def close(self) -> None:
+        """Closes the tar that is open; the next read opens one again."""
         if self._file is not None:
             self._file.close()
         self._name = self._file = None
@@ -58,6 +59,7 @@ class ShardImages:
 
 @contextmanager
 def open_tars(shards: Path | Store) -> Iterator[ShardImages]:
+    """The tars of the corpus `shards` for reading images, closed at the end of the block."""
     tars = ShardImages(shards)
     try:
         yield tars

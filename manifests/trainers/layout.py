@@ -78,7 +78,7 @@ class Entry(NamedTuple):
 
     path: str  # relative, with "/", ASCII
     payload: Slice | bytes
-    to_rgb: bool  # the payload is a gray PNG and must be re-encoded: payload.rgb_png
+    to_rgb: bool  # the payload is a gray PNG and must be re-encoded: image_bytes.rgb_png
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,13 +16,9 @@ from dataclasses import replace
 
 from . import biggan_family, stylegan_family
 from .image_endings import CUT, LUCIDRAINS, TORCHVISION
+from .shared_texts import CLEAN_FID, CONVERTS
 from .spec import Target, TrainerSpec
 
-_CLEAN_FID = (
-    "python -c \"from cleanfid import fid; print(fid.compute_fid('SAMPLES', '{real}'))\"  "
-    "# SAMPLES: a folder of generated images"
-)
-_CONVERTS = "It converts gray images itself."
 _OWN_FID = "Its --calculate-fid-every compares with the augmented set."
 _NO_TEST = "testA/ and testB/ are not written: held-out images are not in the shards."
 _FASTGAN_SIDES = (256, 512, 1024)
@@ -62,11 +58,11 @@ _LUCIDRAINS = TrainerSpec(
     "",
     any_depth=True,
     endings=LUCIDRAINS,
-    evaluate=_CLEAN_FID,
+    evaluate=CLEAN_FID,
     notes=(
         _OWN_FID,
         "Its networks have sides that are powers of two; it scales other images.",
-        _CONVERTS,
+        CONVERTS,
     ),
     remember=("--image-size {network}",),
 )
@@ -79,7 +75,7 @@ _TRANSLATION: tuple[TrainerSpec, ...] = (
         notes=(
             f"{_NO_TEST} Put yours there, or translate the training images with --phase train.",
             "A and B are not paired by the loader.",
-            _CONVERTS,
+            CONVERTS,
         ),
     ),
     replace(
@@ -88,7 +84,7 @@ _TRANSLATION: tuple[TrainerSpec, ...] = (
         title="FastCUT",
         train=_CUT.train.replace("CUT_mode CUT", "CUT_mode FastCUT"),
         evaluate=_CUT.evaluate.replace("CUT_mode CUT", "CUT_mode FastCUT"),
-        notes=(_NO_TEST, _CONVERTS),
+        notes=(_NO_TEST, CONVERTS),
         remember=("--CUT_mode FastCUT",),
     ),
     replace(
@@ -111,7 +107,7 @@ _TRANSLATION: tuple[TrainerSpec, ...] = (
         notes=(
             "Its default --dataset_mode singleimage takes exactly one image a side, of any size;"
             " for more images the command names another mode, which does not scale.",
-            _CONVERTS,
+            CONVERTS,
         ),
     ),
 )
@@ -136,7 +132,7 @@ TRAINERS: tuple[TrainerSpec, ...] = (
             "Its FID reads --train_img_dir: in training that is the augmented set.",
             "val/ holds the corpus's real images, which train/ has too: put held-out images there "
             "where you have some.",
-            _CONVERTS,
+            CONVERTS,
         ),
         remember=("--num_domains {classes}", "--img_size {network}"),
     ),
@@ -150,8 +146,8 @@ TRAINERS: tuple[TrainerSpec, ...] = (
         endings=TORCHVISION,
         any_case=True,
         train="python main.py --dataset folder --dataroot {out}/train --imageSize {network}",
-        evaluate=_CLEAN_FID,
-        notes=("Its networks are made for 64 px: it scales other images.", _CONVERTS),
+        evaluate=CLEAN_FID,
+        notes=("Its networks are made for 64 px: it scales other images.", CONVERTS),
         remember=("--imageSize 64: its networks are made for that, and other images are scaled",),
     ),
     replace(
@@ -178,11 +174,11 @@ TRAINERS: tuple[TrainerSpec, ...] = (
         endings=(".jpg", ".png", ".jpeg"),
         flat=True,
         train="python train.py --path {out} --im_size {network}",
-        evaluate=_CLEAN_FID,
+        evaluate=CLEAN_FID,
         notes=(
             "It lists one folder and no sub-folder: classes are not kept.",
             "It has networks for 256, 512 and 1024 px, and scales other images.",
-            _CONVERTS,
+            CONVERTS,
         ),
         remember=("--im_size {network}",),
     ),
@@ -195,7 +191,7 @@ TRAINERS: tuple[TrainerSpec, ...] = (
         networks=_FASTGAN_SIDES,
         path_word="lmdb",
         train="python train.py --path {out} --im_size {network}",
-        evaluate=_CLEAN_FID,
+        evaluate=CLEAN_FID,
         notes=("It reads an LMDB only if its path has `lmdb` in it.",),
     ),
     replace(

@@ -166,12 +166,12 @@ class Comparison:
 
     @property
     def kd_difference(self) -> float:
-        """Of the kernel distance, after minus before; raw."""
+        """Kernel distance after less before; raw."""
         return self.kd_after - self.kd_before
 
     @property
     def fd_difference(self) -> float:
-        """Of the Frechet distance, after minus before."""
+        """Frechet distance after less before."""
         return self.fd_after - self.fd_before
 
 

@@ -31,6 +31,7 @@ class Neighbours(NamedTuple):
 
     @property
     def distances(self) -> Floats:
+        """(n, k) Euclidean distances."""
         distances: Floats = np.sqrt(self.squared)
         return distances
 

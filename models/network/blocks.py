@@ -51,6 +51,7 @@ class ResidualBlock(nn.Module):
             self.shortcut = conv3(inputs, outputs, bias=True, dilation=dilation)
 
     def forward(self, x: Tensor, affines: list[Affine]) -> Tensor:
+        """(B, inputs, H, W) -> (B, outputs, H, W), or half the size with `pool`."""
         h = self.conv1(self.norm1(x, affines, elu=True))
         h = self.conv2(self.norm2(h, affines, elu=True))
         if self.shortcut is not None:
@@ -69,6 +70,7 @@ class ResidualUnits(nn.Module):
         self.convs = nn.ModuleList(conv3(channels, channels, bias=False) for _ in range(2 * units))
 
     def forward(self, x: Tensor, affines: list[Affine]) -> Tensor:
+        """(B, channels, H, W) -> the same shape."""
         for unit in range(self.units):
             h = x
             for i in (2 * unit, 2 * unit + 1):
@@ -88,6 +90,7 @@ class ChainedPooling(nn.Module):
         self.convs = nn.ModuleList(conv3(channels, channels, bias=False) for _ in range(self.STEPS))
 
     def forward(self, x: Tensor, affines: list[Affine]) -> Tensor:
+        """(B, channels, H, W) -> the same shape."""
         x = F.elu(x)
         h = x
         for norm, conv in zip(self.norms, self.convs, strict=True):
@@ -111,6 +114,7 @@ class RefineBlock(nn.Module):
         self.output = ResidualUnits(outputs, 3 if last else 1)
 
     def forward(self, inputs: list[Tensor], affines: list[Affine]) -> Tensor:
+        """(B, C_i, H_i, W_i) each -> (B, outputs, H_0, W_0)."""
         adapted = [unit(x, affines) for unit, x in zip(self.adapt, inputs, strict=True)]
         x = adapted[0]
         if len(adapted) > 1:

@@ -33,6 +33,7 @@ class ConditionalNorm(nn.Module):
         self.index = -1  # position in the network's list of norms, set by `Conditioning`
 
     def forward(self, x: Tensor, affines: list[Affine], elu: bool = False) -> Tensor:
+        """(B, C, H, W) -> the same shape; `affines` are those of every norm, by `index`."""
         kind = FewPasses if keeps_x(x) else InPlace
         out: Tensor = kind.apply(x, *affines[self.index], elu)  # type: ignore[no-untyped-call]
         return out

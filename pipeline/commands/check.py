@@ -40,9 +40,9 @@ def check(path: Path, reader: str | None, as_json: bool, quiet: bool) -> None:
     """Say whether a trainer reads the corpus at PATH to its end: any corpus, ours or not.
 
     PATH: a folder or zip of images, an HDF5 file, a folder with an LMDB. Every image is decoded.
-    Ends with 0 if it can be read, 3 if not, 2 if there is nothing that can be judged.
+    Ends with 0 if it can be read, 3 if not, 2 if there is nothing that can be evaluated.
     """
-    from ...stages.check.check import check_corpus
+    from ...stages.check.check import check_corpus, is_shards
     from ...stages.check.report import printable_path
     from ..progress import ProgressReporter
 
@@ -62,6 +62,7 @@ def check(path: Path, reader: str | None, as_json: bool, quiet: bool) -> None:
         raise VerifyError(
             f"{printable_path(path)} cannot be read to its end by {who}. The findings and their"
             f" remedies {where}."
+            + (" These are shards: run `scoremix-pipeline export` first." * is_shards(path))
         )
 
 

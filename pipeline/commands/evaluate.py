@@ -28,7 +28,7 @@ _GENERATED_OPTIONS = (
         "--generated",
         type=click.Path(path_type=Path),
         metavar="PATH",
-        help="Judge a trained GAN's images instead: a folder, zip, .npz or .npy of them, or a"
+        help="Evaluate a trained GAN's images instead: a folder, zip, .npz or .npy of them, or a"
         " folder of such, one for each snapshot of the training (docs/generated.md).",
     ),
     click.option(
@@ -42,7 +42,7 @@ _GENERATED_OPTIONS = (
         "--images",
         "most",
         type=click.IntRange(50),
-        help="Of --generated, judge a seeded choice of so many images a set. Default: 10,000.",
+        help="Of --generated, evaluate a seeded choice of so many images a set. Default: 10,000.",
     ),
     click.option(
         "--lpips",
@@ -98,9 +98,9 @@ def evaluate(
     quiet: bool,
     **generated: Any,
 ) -> None:
-    """Judge the corpus of RUN against held-out images; nothing else is made again.
+    """Evaluate the corpus of RUN against held-out images; nothing else is made again.
 
-    With --generated: judge the images of a GAN that was trained on it instead.
+    With --generated: evaluate the images of a GAN that was trained on it instead.
     """
     from ..config import load_config
     from ..run import run as run_stages

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--overwrite", is_flag=True, help="Replace an export, or a file, that is in the way.")
 @QUIET
 def export(shards: Place, out: Path, quiet: bool, domains: str | None, **options: Any) -> None:
-    """Write SHARDS in the layout that an existing GAN trainer reads, without a changed line there.
+    """Write SHARDS in the layout that an existing GAN trainer reads, without changing its code.
 
     Prints the trainer's own commands at the end; docs/trainers.md says what to switch off.
     """
@@ -45,7 +45,7 @@ def export(shards: Place, out: Path, quiet: bool, domains: str | None, **options
 
 
 def _print_result(done: "Exported") -> None:
-    """What is there now, and what to do with it."""
+    """Prints the result and the next commands."""
     from ...stages.common.units import format_bytes
 
     if not done.written:

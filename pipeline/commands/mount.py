@@ -37,7 +37,7 @@ def mount(shards: Place, mountpoint: Path, domains: str | None, **options: Any) 
 
 
 def _print_result(done: "Mounted") -> None:
-    """What can be read now, what to do with it, and how to end it."""
+    """Prints the result and the next commands."""
     click.echo(
         f"{done.mountpoint}: {describe_listing(done.listing)}; {done.files:,} files, read-only"
     )

@@ -64,9 +64,7 @@ def layout_options(targets: Sequence[str]) -> Callable[[Command], Command]:
     """The options of LayoutChoice; `domains` arrives as one text, for parse_domains."""
     options = (
         click.option("--to", type=click.Choice(targets), help="The layout; --trainer implies it."),
-        click.option(
-            "--trainer", metavar="NAME", help="What will read it; a wrong name lists them all."
-        ),
+        click.option("--trainer", metavar="NAME", help="Trainer name (docs/trainers.md)."),
         click.option("--ratio", type=click.IntRange(0), help="Rounds 0 to this one. Default: all."),
         click.option("--real-only", is_flag=True, help="The real images alone: for evaluation."),
         click.option(

@@ -13,7 +13,7 @@ from ..ledger import Ledger
 @click.command()
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 def report(folder: Path) -> None:
-    """Make RUN/report/index.html again: one page, without any network, that opens and prints."""
+    """Make RUN/report/index.html again: self-contained HTML, works offline."""
     from ...stages.report.page import write_report
 
     _check_run_folder(folder)
@@ -30,7 +30,7 @@ def report(folder: Path) -> None:
     help="The page to write.",
 )
 def compare(folders: tuple[Path, ...], out: Path) -> None:
-    """Put runs side by side on one page: what differs in them, and what came of it."""
+    """Put runs side by side on one page: what differs in them, and their results."""
     from ...stages.report.page import write_comparison
     from ...stages.report.run_facts import read_facts
 

@@ -91,7 +91,7 @@ def _is_corpus(folder: Path, digest: str | None = None) -> bool:
 
 def _refuse_renumbering(files: RunFolder) -> None:
     """Refuses to ingest a damaged corpus again where that renumbers images and costs a training."""
-    if read_tombstones(files.path).files(retrained=False):
+    if read_tombstones(files.path).file_hashes(retrained=False):
         raise VerifyError(
             f"A file in {files.corpus} is damaged, and images of it were forgotten: read again, the"
             " others are numbered anew, and the network is trained again. Restore the folder; or"

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ...manifests.errors import ConfigError
+from ...manifests.published.index import INDEX
+from ...manifests.published.sums import SUMS
 from ...manifests.trainers.requirements import network_side, specs_of
 from ...manifests.trainers.spec import Target, TrainerSpec
 from ..common.progress import Progress
+from ..sources.arrays import HDF5_SUFFIXES
 from .file_index import FileIndex, open_index
 from .image_facts import ImageFacts, read_image_facts
 from .readers.hdf5 import MAGIC, check_hdf5, read_hdf5
@@ -21,7 +24,6 @@ from .readers.stylegan import check_stylegan
 from .readers.unpaired import check_unpaired
 from .report import CheckFindings, CheckResult, printable_path
 
-_HDF5_ENDINGS = (".hdf5", ".h5", ".hdf")
 _READERS = {
     "stylegan": check_stylegan,
     "imagefolder": check_imagefolder,
@@ -72,6 +74,11 @@ def find_corpus(path: Path, reader: str | None) -> CorpusPath:
         ) from error
 
 
+def is_shards(path: Path) -> bool:
+    """Whether `path` is a folder of published shards, which no trainer reads as they are."""
+    return (path / INDEX).is_file() and (path / SUMS).is_file()
+
+
 def _corpus_at(path: Path, reader: str | None) -> CorpusPath:
     shown = printable_path(path)
     if not path.exists():
@@ -86,7 +93,7 @@ def _corpus_at(path: Path, reader: str | None) -> CorpusPath:
         raise ConfigError(f"{shown} is neither a file nor a folder. Name a corpus.")
     with open(path, "rb") as file:
         begin = file.read(len(MAGIC))
-    if begin == MAGIC or path.suffix.lower() in _HDF5_ENDINGS:
+    if begin == MAGIC or path.suffix.lower() in HDF5_SUFFIXES:
         return CorpusPath(path, "hdf5", path)
     if path.suffix.lower() in (".mdb", ".lmdb"):
         return CorpusPath(path, "lmdb", path)
@@ -101,7 +108,7 @@ def _corpus_at(path: Path, reader: str | None) -> CorpusPath:
 def _corpus_in_folder(path: Path, reader: str | None) -> CorpusPath:
     if (path / DATA).is_file() or reader == "lmdb":
         return CorpusPath(path, "lmdb", path)
-    files = sorted(one for one in path.iterdir() if one.suffix.lower() in _HDF5_ENDINGS)
+    files = sorted(one for one in path.iterdir() if one.suffix.lower() in HDF5_SUFFIXES)
     targets = {spec.target for spec in specs_of(reader)} if reader else set()
     # Trainers of HDF5 files are given the folder; other folders may contain an HDF5 file by chance.
     if files and (targets == {"hdf5"} or ("hdf5" in targets and not _has_folders(path))):

@@ -43,6 +43,7 @@ class ImageFacts:
 
     @property
     def size(self) -> str:
+        """Width and height in pixels, as "64x64"."""
         return f"{self.width}x{self.height}"
 
 
@@ -101,7 +102,7 @@ def _decode_input(item: tuple[str, Input]) -> tuple[str, ImageFacts]:
         return name, decode_one(image.read(), ending(name).lower())
     except TooLarge as error:
         return name, ImageFacts(problem="too-large", detail=str(error))
-    except Exception as error:  # a broken zip member raises what its codec likes
+    except Exception as error:  # a broken zip member raises its codec's many types
         return name, ImageFacts(problem="unreadable", detail=explain(error))
 
 

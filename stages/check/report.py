@@ -40,9 +40,11 @@ class Finding:
 
     @property
     def severity(self) -> str:
+        """error or warning."""
         return RULES[self.rule].severity
 
     def as_json(self) -> dict[str, Any]:
+        """The finding as `check --json` prints it."""
         rule = RULES[self.rule]
         return {
             "rule": self.rule,
@@ -82,10 +84,12 @@ class CheckFindings:
             finding.files.append((printable(file), printable(found)))
 
     def sorted(self) -> list[Finding]:
+        """All findings, errors first."""
         return sorted(self._by_rule.values(), key=lambda one: one.severity != "error")
 
     @property
     def errors(self) -> int:
+        """Rules of severity error that are broken."""
         return sum(one.severity == "error" for one in self._by_rule.values())
 
 
@@ -101,13 +105,16 @@ class CheckResult:
 
     @property
     def readable(self) -> bool:
+        """Whether nothing but warnings was found."""
         return all(one.severity != "error" for one in self.findings)
 
     @property
     def name(self) -> str:
+        """The trainer, or the target where none is named."""
         return self.trainer or self.target
 
     def as_json(self) -> dict[str, Any]:
+        """The result as `check --json` prints it."""
         return {
             "trainer": self.trainer or None,
             "target": self.target,

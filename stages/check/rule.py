@@ -10,6 +10,8 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Rule:
+    """One rule of `check`, in words."""
+
     severity: Literal["error", "warning"]
     what: str
     hits: str  # trainers or targets
@@ -18,10 +20,12 @@ class Rule:
 
 
 def error(what: str, hits: str, happens: str, remedy: str) -> Rule:
+    """A rule that stops the trainer or spoils what it learns."""
     return Rule("error", what, hits, happens, remedy)
 
 
 def warning(what: str, hits: str, happens: str, remedy: str) -> Rule:
+    """A rule whose breach the trainer survives."""
     return Rule("warning", what, hits, happens, remedy)
 
 

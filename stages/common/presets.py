@@ -13,6 +13,8 @@ PresetName = Literal["paper", "small", "tiny"]
 
 @dataclass(frozen=True)
 class Preset:
+    """Options that are filled in for corpora up to one side."""
+
     up_to: int  # largest side in pixels that this row serves
     width: int  # g
     steps: int  # updates

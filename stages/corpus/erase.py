@@ -92,7 +92,7 @@ def erase_forgotten(folder: Path, tombstones: Tombstones) -> None:
 
 def marked_rows(rows: _Rows, tombstones: Tombstones) -> _Rows:
     """Copies of the rows, with the status FORGOTTEN where a tombstone names the file."""
-    files = tombstones.files()
+    files = tombstones.file_hashes()
     return [
         row | {"status": FORGOTTEN} if row["sha256"] in files and row["status"] in _USED else row
         for row in rows
@@ -101,7 +101,7 @@ def marked_rows(rows: _Rows, tombstones: Tombstones) -> _Rows:
 
 def _leaves_plan(row: dict[str, Any], tombstones: Tombstones) -> bool:
     """Whether a forgotten image is no longer in the plan: the network is trained without it."""
-    return row["sha256"] in tombstones.files(retrained=True)
+    return row["sha256"] in tombstones.file_hashes(retrained=True)
 
 
 def _blank_row(row: dict[str, Any], tombstones: Tombstones) -> bool:

@@ -2,7 +2,7 @@
 
 corpus/ images.npy       uint8 (N, H, W, C), C = 1 gray or 3 RGB; row = key of the image
         reference.npy    uint8 (M, H, W, C), held out, M may be 0
-        sources.parquet  manifests.schema.SOURCES
+        sources.parquet  manifests.plan.schema.SOURCES
         classes.json     names in the order of class_id, [] without classes
         corpus.json      digest, sizes and counts; written last, so it is the commit
 """
@@ -52,7 +52,7 @@ class Corpus:
     folder: Path
     images: NDArray[np.uint8]  # (N, H, W, C) training images
     reference: NDArray[np.uint8]  # (M, H, W, C) held-out images
-    sources: pa.Table  # manifests.schema.SOURCES
+    sources: pa.Table  # manifests.plan.schema.SOURCES
     classes: list[str]  # names in the order of class_id, [] without classes
     digest: str  # of pixels, classes and the training images' sources
 

@@ -23,7 +23,7 @@ def write_lmdb(listing: ExportListing, tars: ShardImages, data: Path, advance: A
     try:
         _write(lmdb, listing, tars, data, advance)
     except lmdb.MapFullError:
-        raise  # the map's size is ours to know
+        raise  # internal error: map size too small
     except lmdb.Error as error:
         raise StorageError(
             f"Writing the database failed: {error}. Free some space, then run the same command "

@@ -47,6 +47,7 @@ class ZipWriter:
     members: list[tuple[bytes, int, int, int]] = field(default_factory=list)
 
     def add(self, name: str, data: bytes) -> None:
+        """Writes one member, stored without compression."""
         raw, crc, size = name.encode("ascii"), zlib.crc32(data), len(data)
         self.members.append((raw, crc, size, self.size))
         head = _LOCAL.pack(

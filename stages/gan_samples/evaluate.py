@@ -34,7 +34,7 @@ from .best import choose_best_snapshot
 from .read import Samples, open_samples
 from .sets import find_sets
 from .sheet import draw_nearest_pairs
-from .summary import summary
+from .summary import describe_report
 
 ALGORITHM = 1  # raised whenever equal inputs would give other figures
 
@@ -208,10 +208,12 @@ def _evaluate_set(samples: Samples, baseline: _Baseline) -> _SetResult:
         "files": samples.files,
         "judged": count,
         "sizes": samples.sizes,
-        "left_out": _listed([{"name": name, "reason": why} for name, why in samples.left_out]),
+        "left_out": _count_and_first(
+            [{"name": name, "reason": why} for name, why in samples.left_out]
+        ),
         "alike": count - len(set(samples.pixel_sha256)),
         "copying": None if verdict is None else {"kind": verdict.kind, "text": verdict.text},
-        "exact_copies": _listed(exact_copies),
+        "exact_copies": _count_and_first(exact_copies),
         "held_out_images": sum(digest in baseline.held_out for digest in samples.pixel_sha256),
         "records": [record.as_json() for record in records],
         "nearest": nearest,
@@ -223,7 +225,7 @@ def _evaluate_set(samples: Samples, baseline: _Baseline) -> _SetResult:
     return _SetResult(facts, resampled, pairs)
 
 
-def _listed(rows: list[dict[str, str]]) -> dict[str, Any]:
+def _count_and_first(rows: list[dict[str, str]]) -> dict[str, Any]:
     return {"count": len(rows), "first": rows[:_LISTED]}
 
 
@@ -274,4 +276,4 @@ def _report(
         "real": [record.as_json() for record in real],
         "best": choose_best_snapshot([(result.facts, result.resampled) for result in results]),
     }
-    return report | {"text": summary(report)}
+    return report | {"text": describe_report(report)}

@@ -48,14 +48,14 @@ def is_grid(grey: Image.Image, side: int) -> bool:
     """Whether a square picture of mode L is made of tiles of `side` px, or a multiple of it."""
     pixels = np.asarray(grey, dtype=np.float64)
     tiles = range(side, grey.width // 2 + 1, side)
-    if any(_padded(pixels, tile, pad) for tile in tiles for pad in _PADS):
+    if any(_has_padding(pixels, tile, pad) for tile in tiles for pad in _PADS):
         return True
-    lost = _lost(grey, pixels, side)
-    seamed = any(_seamed(pixels, tile) for tile in tiles if grey.width % tile == 0)
+    lost = _lost_variance(grey, pixels, side)
+    seamed = any(_has_seams(pixels, tile) for tile in tiles if grey.width % tile == 0)
     return lost > _MUCH_LOST or (lost > _SOME_LOST and seamed)
 
 
-def _lost(grey: Image.Image, pixels: Floats, side: int) -> float:
+def _lost_variance(grey: Image.Image, pixels: Floats, side: int) -> float:
     """Part of the variance that is lost when the picture is reduced to `side` px."""
     small = grey.resize((side, side), Resampling.BOX)
     again = (
@@ -65,7 +65,7 @@ def _lost(grey: Image.Image, pixels: Floats, side: int) -> float:
     return least / max(float(pixels.var()), 1.0)
 
 
-def _padded(pixels: Floats, tile: int, pad: int) -> bool:
+def _has_padding(pixels: Floats, tile: int, pad: int) -> bool:
     """Whether lines of one colour lie around every tile."""
     if (len(pixels) - pad) % (tile + pad):
         return False
@@ -74,7 +74,7 @@ def _padded(pixels: Floats, tile: int, pad: int) -> bool:
     return bool(np.ptp(around) <= _EVEN and np.ptp(pixels) > 4 * _EVEN)
 
 
-def _seamed(pixels: Floats, tile: int) -> bool:
+def _has_seams(pixels: Floats, tile: int) -> bool:
     """Whether neighbours differ much more where tiles would meet, both across and down."""
     return min(_seam_ratio(some, tile) for some in (pixels, pixels.T)) > _SEAM
 

@@ -102,7 +102,7 @@ def _refuse_bad(sample_set: SampleSet, read: int, left_out: list[tuple[str, str]
     if len(left_out) > _BAD * read or len(left_out) == read:
         raise InputError(
             f"--generated {sample_set.path}: {len(left_out):,} of {read:,} images cannot be read:"
-            f"{_listed(left_out)}\nHave the trainer write them again."
+            f"{_indented_reasons(left_out)}\nHave the trainer write them again."
         )
 
 
@@ -119,12 +119,12 @@ def _refuse_grids(sample_set: SampleSet, good: list[tuple[Input, Decoded]], side
     if grids:
         raise InputError(
             f"--generated {sample_set.path} holds pictures of many samples, or what is no sample:"
-            f"{_listed(grids)}\nHave the trainer write one file for each image (docs/generated.md"
-            " says how), and name the folder of these alone."
+            f"{_indented_reasons(grids)}\nHave the trainer write one file for each image"
+            " (docs/generated.md says how), and name the folder of these alone."
         )
 
 
-def _listed(named: list[tuple[str, str]]) -> str:
+def _indented_reasons(named: list[tuple[str, str]]) -> str:
     lines = [f"\n  {name}: {reason}" for name, reason in named[:_LISTED]]
     more = len(named) - _LISTED
     return "".join(lines) + (f"\n  and {more:,} more" if more > 0 else "")

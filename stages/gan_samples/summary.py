@@ -62,7 +62,7 @@ def _kernel_with_error(kernel: dict[str, float]) -> str:
     return spread_cell(1000 * kernel["value"], 1000 * kernel["standard_error"])
 
 
-def summary(report: Report) -> list[str]:
+def describe_report(report: Report) -> list[str]:
     """One or two sentences on each finding, the most important first."""
     lines = [_best(report)] if report["best"] else [_single(report)]
     if not report["held_out"]:

@@ -69,6 +69,7 @@ class Preparation:
 
     @property
     def channels(self) -> int:
+        """Channels of the prepared images: 1 or 3."""
         return 1 if self.gray else 3
 
 

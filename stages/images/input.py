@@ -27,6 +27,7 @@ class Input:
 
     @property
     def hidden(self) -> bool:
+        """Whether a part of its name begins with a dot."""
         return is_hidden(self.name)
 
     @property

@@ -193,7 +193,7 @@ class Reader:
 
 
 def _content_hashes(decoded: Decoded, pixels: NDArray[np.uint8]) -> set[str | None]:
-    """Of the file, of the pixels, and of one channel, which is all that a gray corpus keeps."""
+    """sha256 of the file, of its pixels, and of one channel (what a gray corpus keeps)."""
     gray = hashlib.sha256(pixels[..., :1].tobytes()).hexdigest() if decoded.gray else None
     return {decoded.sha256, decoded.pixel_sha256, gray}
 

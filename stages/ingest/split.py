@@ -42,6 +42,7 @@ class InputRecord:
 
     @property
     def pixel_sha256(self) -> str | None:
+        """sha256 of the prepared pixels; None where there are none."""
         return self.decoded.pixel_sha256 if self.decoded else None
 
     def row(self, unused_reason: str, class_ids: dict[str | None, int]) -> dict[str, Any]:

@@ -46,6 +46,7 @@ class OpenTars:
             raise
 
     def read(self, code: int, offset: int, size: int) -> bytes:
+        """`size` bytes of the tar from `offset`; raises OSError EIO where the tar was changed."""
         data = os.pread(self._descriptors[code], size, offset)
         # Afterwards, so that a change in the middle of the read is seen too.
         if len(data) != size or self._stat(code) != self._stats[code]:
@@ -64,6 +65,7 @@ class OpenTars:
         return self._stats[code][0]
 
     def close(self) -> None:
+        """Closes every tar."""
         for descriptor in self._descriptors:
             os.close(descriptor)
         self._descriptors = []

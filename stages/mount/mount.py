@@ -34,7 +34,7 @@ _EXIT_SECONDS = 10.0  # that the library may take to end after an unmount
 
 
 class MountConfig(LayoutOptions, frozen=True, extra="forbid"):
-    """What to mount."""
+    """Options of `mount`."""
 
 
 @dataclass(frozen=True)

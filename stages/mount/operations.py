@@ -19,6 +19,7 @@ _BLOCK = 512  # bytes, the unit of st_blocks whatever the file system's own
 
 
 def failure(code: int) -> OSError:
+    """An OSError with this errno."""
     return OSError(code, os.strerror(code))
 
 
@@ -31,7 +32,7 @@ class FuseOperations:
     use_ns = True  # times are whole nanoseconds; all are 0
 
     def __init__(self, tree: MountTree, images: ImageStore, exit_fuse: Callable[[], None]) -> None:
-        """`leave` ends the service; it is called inside an operation after `closing` is set."""
+        """`exit_fuse` ends the service; it is called inside an operation after `closing` is set."""
         self.ready = threading.Event()
         self.closing = False
         self._tree, self._images, self._exit_fuse = tree, images, exit_fuse
@@ -45,9 +46,11 @@ class FuseOperations:
         }
 
     def init(self, path: str) -> None:
+        """Called by libfuse once the mount can be read."""
         self.ready.set()
 
     def getattr(self, path: str | None, fh: int | None = None) -> dict[str, int]:
+        """Attributes of a file or folder; ENOENT where there is none."""
         found = self._find(path)
         if isinstance(found, MountFolder):
             links = 2 + len(found.folders)
@@ -63,6 +66,7 @@ class FuseOperations:
         }
 
     def readdir(self, path: str | None, fh: int) -> Iterator[tuple[str, dict[str, int], int]]:
+        """(name, attributes, 0) of every entry; ENOTDIR for a file."""
         folder = self._find(path)
         if not isinstance(folder, MountFolder):
             raise failure(errno.ENOTDIR)
@@ -75,15 +79,18 @@ class FuseOperations:
             yield raw.decode("ascii"), {"st_mode": _FILE, "st_ino": first + number}, 0
 
     def open(self, path: str, flags: int) -> int:
+        """Always ENOSYS: the kernel then opens files without asking."""
         raise failure(errno.ENOSYS)
 
     def read(self, path: str | None, size: int, offset: int, fh: int) -> bytes:
+        """At most `size` bytes from `offset`; EISDIR for a folder."""
         found = self._find(path)
         if isinstance(found, MountFolder):
             raise failure(errno.EISDIR)
         return self._images.read(found, offset, size)
 
     def statfs(self, path: str) -> dict[str, int]:
+        """Totals of the tree; ends the service where `closing` is set."""
         if self.closing:
             self._exit_fuse()
         return self._totals

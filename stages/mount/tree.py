@@ -34,6 +34,7 @@ class FileTable:
         return len(self.shard)
 
     def sha256(self, number: int) -> bytes:
+        """The 32 bytes of a file's sha256."""
         return bytes(self.digests[number * _HASH : (number + 1) * _HASH])
 
 

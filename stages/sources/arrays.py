@@ -15,7 +15,7 @@ from ..images.decode import Unusable
 from ..images.input import Input
 from .base import Source, SourceFile, encode_netpbm, source_file
 
-HDF5_SUFFIXES = (".hdf5", ".h5")
+HDF5_SUFFIXES = (".hdf5", ".h5", ".hdf")
 _LMDB_KEY = re.compile(rb"(\d+)-(\d+)")
 _IMAGES, _LABELS = "imgs", "labels"
 _LMDB_MAGIC = 0xBEEFC0DE

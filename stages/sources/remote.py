@@ -66,6 +66,7 @@ class RemoteFiles:
 
     @property
     def total_bytes(self) -> int:
+        """Sum of the sizes that the store lists; unknown sizes count 0."""
         return sum(_size(facts) or 0 for facts in self.entries.values())
 
     def file_name(self, name: str) -> str:
@@ -73,7 +74,7 @@ class RemoteFiles:
         return name.partition("?")[0] if self.base.is_web else name
 
     def select(self, names: Iterable[str]) -> "RemoteFiles":
-        """These of the files alone."""
+        """The same, limited to `names`."""
         return replace(self, entries={name: self.entries[name] for name in sorted(names)})
 
     def with_sibling(self, name: str) -> "RemoteFiles":

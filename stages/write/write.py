@@ -44,7 +44,7 @@ class WriteConfig(BaseModel, frozen=True, extra="forbid"):
     shard_size: int = Field(default=1000, ge=1)  # images a shard
 
     def resolved(self) -> "WriteConfig":
-        """The same with `encoder: auto` replaced."""
+        """The config with `encoder: auto` resolved."""
         return self.model_copy(update={"encoder": "pillow"}) if self.encoder == "auto" else self
 
 
@@ -88,7 +88,7 @@ def plan_shards(plan: pa.Table, real_digest: str, augmented_digest: str) -> list
 
 
 def write(
-    work: ShardTask,
+    task: ShardTask,
     batches: Iterable[GeneratedBatch],
     sources: SampleSources,
     shards: Path,
@@ -99,7 +99,7 @@ def write(
 ) -> Marker:
     """Encodes and commits one shard; returns its marker.
 
-    batches: the images of `work.rows` in their order, as stages.generate yields them.
+    batches: the images of `task.rows` in their order, as stages.generate yields them.
     temporary: a folder on the file system of `shards`. advance: called with images done.
 
     Raises:
@@ -110,10 +110,10 @@ def write(
         return commit_shard(
             shards,
             temporary,
-            work.name,
+            task.name,
             _encode(batches, sources, pool, advance, encode),
-            rows_digest=work.rows_digest,
-            recipe_digest=work.recipe_digest,
+            rows_digest=task.rows_digest,
+            recipe_digest=task.recipe_digest,
             environment=environment,
         )
 

@@ -57,7 +57,7 @@ def test_truncation_at_every_block(extension: str, shards: Path) -> None:
 
 
 def test_several_bits_at_once(shards: Path) -> None:
-    """Three files at a time: whatever the pair of witnesses that is hit with a shard."""
+    """Three files at a time: whatever pair of recorded hashes is hit with a shard."""
     whole = tiny.digests(shards)
     flips = damaging.random_flips(shards, 300, seed=12)
     for start in range(0, 300, 3):
@@ -65,7 +65,7 @@ def test_several_bits_at_once(shards: Path) -> None:
             damaging.flip(shards / name, place, bit)
         assert {name for name, *_ in flips[start : start + 3]} <= named(shards)
         code = cli("repair", shards, "--quiet")
-        if code:  # refused, since the witness that is left was hit too: nothing wrong was written
+        if code:  # refused: the last recorded hash was hit too; nothing wrong was written
             assert code == 3
             code = cli("repair", shards, "--quiet", "--accept-new")
         assert code == 0 and tiny.digests(shards) == whole, flips[start : start + 3]

@@ -53,7 +53,7 @@ def read_hdf5(path: Path, progress: Progress) -> Hdf5Contents:
     try:
         with h5py.File(path, "r") as file:
             _read(file, contents, progress)
-    except Exception as error:  # h5py raises what it likes for a damaged file
+    except Exception as error:  # h5py raises many types for a damaged file
         contents.add("hdf5-damaged", "", str(error)[:120])
     return contents
 

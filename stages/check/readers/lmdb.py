@@ -49,6 +49,7 @@ class LmdbContents:
     )  # by side in the key
 
     def add(self, rule: str, file: str, found: str = "") -> None:
+        """Adds a problem; `file`: a key, or the file's name."""
         self.problems.append((rule, file, found))
 
 

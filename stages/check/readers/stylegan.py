@@ -82,6 +82,6 @@ def _read(member: Input, findings: CheckFindings) -> bytes | None:
         if member.refused:
             raise Unusable(member.refused)
         return member.read()
-    except Exception as error:  # a broken zip member raises what its codec likes
+    except Exception as error:  # a broken zip member raises its codec's many types
         findings.add("unreadable", member.name, str(error))
         return None

@@ -33,7 +33,7 @@ from scoremix.manifests.plan.plan import (
 from scoremix.manifests.plan.schema import MANIFEST, SOURCES
 from scoremix.manifests.published.card import CorpusFacts
 from scoremix.manifests.published.index import index_digest
-from scoremix.manifests.published.inspect import image_bytes, lineage, summary
+from scoremix.manifests.published.inspect import corpus_summary, image_bytes, lineage
 from scoremix.manifests.published.publish import Published, publish, unpublish
 from scoremix.manifests.published.verify import Problem, verify
 from scoremix.manifests.shards.shard import Sample, commit_shard
@@ -486,7 +486,7 @@ def spoil_manifest(column: str, value: Any) -> Callable[[Path], None]:
 def test_manifest_against_the_shards_without_any_sums(
     corpus: Path, column: str, value: Any
 ) -> None:
-    """Both witnesses of the manifest are made to agree with it; the shards still do not."""
+    """Both recorded hashes of the manifest are made to agree with it; the shards still do not."""
     spoil_manifest(column, value)(corpus)
     index = json.loads((corpus / "index.json").read_text())
     index["files"]["manifest.parquet"] = sha256_file(corpus / "manifest.parquet")
@@ -517,7 +517,7 @@ def test_a_name_that_is_no_text_is_reported_printably(corpus: Path) -> None:
 
 
 def test_summary(pristine: Path) -> None:
-    told = summary(pristine)
+    told = corpus_summary(pristine)
     assert (told["samples"], told["ratio"], told["shards"]) == (18, 2, 6)
     assert told["kinds"] == {"augmented": 12, "real": 6}
     assert told["rounds"] == {0: 6, 1: 6, 2: 6}
@@ -542,7 +542,7 @@ def test_questions_that_cannot_be_answered(pristine: Path, corpus: Path) -> None
     with pytest.raises(ConfigError, match="No sample '7' among the 18"):
         lineage(pristine, "7")
     with pytest.raises(ConfigError, match="is no published corpus"):
-        summary(pristine.parent)
+        corpus_summary(pristine.parent)
     (corpus / "real-000000.tar").write_bytes(b"")
     (corpus / "real-000001.tar").unlink()
     for row in range(COUNT):

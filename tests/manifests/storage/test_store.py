@@ -361,7 +361,7 @@ def uploaded(folder: Path, store: RemoteStore) -> RemoteStore:
 def test_a_corpus_is_inspected_where_it_lies(pets: Path, remote: RemoteStore) -> None:
     uploaded(pets, remote)
     assert verify(remote) == [] and is_published(remote)
-    assert inspecting.summary(remote) == inspecting.summary(pets)
+    assert inspecting.corpus_summary(remote) == inspecting.corpus_summary(pets)
     assert inspecting.lineage(remote, "000001-002") == inspecting.lineage(pets, "000001-002")
     image = inspecting.image_bytes(remote, "000001-002")
     assert image == inspecting.image_bytes(pets, "000001-002") and image.startswith(b"\x89PNG")
@@ -412,7 +412,7 @@ def test_an_emptied_prefix_is_no_corpus(remote: RemoteStore) -> None:
     assert problem.file == SUMS and "is missing" in problem.what
     assert not is_published(remote)
     with pytest.raises(ConfigError, match="no published corpus"):
-        inspecting.summary(remote)
+        inspecting.corpus_summary(remote)
 
 
 def test_a_place_opens_as_its_store(tmp_path: Path) -> None:

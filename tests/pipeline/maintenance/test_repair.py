@@ -147,7 +147,7 @@ def test_a_whole_corpus_is_left_alone(shards: Path, capsys: pytest.CaptureFixtur
     assert stamps(shards) == before
 
 
-def test_an_emptied_folder_has_no_witness_and_says_so(
+def test_an_emptied_folder_has_no_recorded_hashes_and_says_so(
     shards: Path, done: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for path in shards.iterdir():
@@ -159,7 +159,7 @@ def test_an_emptied_folder_has_no_witness_and_says_so(
     comes_back(lambda folder: None, shards, done, "--accept-new")
 
 
-def test_lost_markers_without_any_witness_need_a_word(shards: Path, done: Path) -> None:
+def test_lost_markers_without_recorded_hashes_need_a_confirmation(shards: Path, done: Path) -> None:
     """Tars and Parquet files prove themselves; what the markers recorded, nobody knows."""
     KINDS["everything but tars and Parquet files"](shards)
     assert cli("repair", shards, "--quiet") == 3

@@ -311,4 +311,4 @@ def test_shards_of_an_earlier_plan_leave_the_mirror(broken: Broken, mirror: Path
     broken.fs.pipe_file(f"{broken.root}/index.json", b"as it was published")
     MirroredStore(broken, mirror).keep_only({NAME})
     assert {path.stem for path in mirror.iterdir()} == {NAME, "index"}
-    assert mirrored_index(mirror).read_bytes() == b"as it was published"  # a witness for repair
+    assert mirrored_index(mirror).read_bytes() == b"as it was published"  # repair uses it
