@@ -36,8 +36,13 @@ class Classifier(Protocol):
     name: str
     probabilities: bool  # else logits
 
-    def describe(self) -> dict[str, Any]: ...
-    def __call__(self, images: Images) -> Vectors: ...
+    def describe(self) -> dict[str, Any]:
+        """JSON-able facts for the report."""
+        ...
+
+    def __call__(self, images: Images) -> Vectors:
+        """uint8 (N, H, W, C) -> (N, classes)."""
+        ...
 
 
 class TorchScriptClassifier(TorchScript):

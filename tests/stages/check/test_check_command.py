@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from broken import CUT_PNG, PNG, folder, labels, only, png, splits, tree, write, zipped
 from click.testing import CliRunner, Result
+from made import make_corpus
 
 from scoremix.manifests.errors import ConfigError
 from scoremix.pipeline.cli import commands, exit_code
@@ -46,6 +47,16 @@ def test_the_command_on_a_sound_corpus(tmp_path: Path) -> None:
     )
     code, result = run(str(splits("train", "val")(tmp_path / "more")), "--for", "stargan-v2")
     assert (code, "remember: --num_domains 2" in result.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("reader", [(), ("--for", "stylegan"), ("--for", "biggan")])
+def test_shards_are_named_as_such(reader: tuple[str, ...], tmp_path: Path) -> None:
+    shards = make_corpus(tmp_path)
+    code, result = run(str(shards), *reader)
+    assert code == 3
+    assert "These are shards: run `scoremix-pipeline export` first." in str(result.exception)
+    code, result = run(str(folder(z__png=png(32))(tmp_path / "images")), "--for", "stylegan")
+    assert code == 3 and "These are" not in str(result.exception)
 
 
 def test_the_command_on_a_broken_corpus(tmp_path: Path) -> None:

@@ -38,8 +38,10 @@ from source_kinds import (
 )
 
 from scoremix.manifests.errors import ConfigError, InputError
+from scoremix.stages.check.check import find_corpus
 from scoremix.stages.ingest.ingest import IngestConfig
 from scoremix.stages.sources import tars
+from scoremix.stages.sources.arrays import HDF5_SUFFIXES
 
 
 @pytest.mark.parametrize("kind", LABELLED)
@@ -410,6 +412,16 @@ def test_a_pattern_that_names_other_files_is_stale(tmp_path: Path) -> None:
     before = fingerprint(str(tmp_path / "*.tar"))
     (tmp_path / "part-0001.tar").rename(tmp_path / "part-0009.tar")
     assert fingerprint(str(tmp_path / "*.tar")) != before
+
+
+@pytest.mark.parametrize("ending", HDF5_SUFFIXES)
+def test_an_hdf5_file_is_known_by_each_ending(ending: str, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / f"a{ending}", "w") as file:
+        file["imgs"] = (
+            np.arange(4 * 8 * 8 * 3, dtype=np.uint16).reshape(4, 8, 8, 3).astype(np.uint8)
+        )
+    assert len(take(tmp_path, str(tmp_path / f"a{ending}")).sources) >= 4
+    assert find_corpus(tmp_path / f"a{ending}", None).kind == "hdf5"
 
 
 @pytest.mark.parametrize("kind", ["link", "external storage"])
