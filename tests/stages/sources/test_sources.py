@@ -418,8 +418,6 @@ def test_a_pattern_that_names_other_files_is_stale(tmp_path: Path) -> None:
 def test_an_hdf5_file_is_known_by_each_ending(ending: str, tmp_path: Path) -> None:
     with h5py.File(tmp_path / f"a{ending}", "w") as file:
         file["imgs"] = (np.arange(4 * 8 * 8 * 3) % 251).reshape(4, 8, 8, 3).astype(np.uint8)
-            np.arange(4 * 8 * 8 * 3, dtype=np.uint16).reshape(4, 8, 8, 3).astype(np.uint8)
-        )
     assert len(take(tmp_path, str(tmp_path / f"a{ending}")).sources) >= 4
     assert find_corpus(tmp_path / f"a{ending}", None).kind == "hdf5"
 
