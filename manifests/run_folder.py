@@ -86,11 +86,6 @@ class RunFolder:
         return self.report / METRICS
 
     @property
-    def verdict(self) -> Path:
-        """The verdict's paragraph as plain text."""
-        return self.report / VERDICT
-
-    @property
     def generated(self) -> Path:
         """Evaluations of GAN samples."""
         return self.report / "generated"

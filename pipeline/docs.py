@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from ..manifests.trainers.requirements import trainer_names
+from ..manifests.trainers.requirements import list_sides, trainer_names
 from ..manifests.trainers.spec import TrainerSpec
 from ..manifests.trainers.table import TRAINERS
 from ..stages.check.docs import check_text as check_text
@@ -65,15 +65,11 @@ def _sides(spec: TrainerSpec) -> str:
     """The sides that it reads, and those to which it scales."""
     if not spec.exact:
         few = len(spec.networks) < 5
-        scaled = _listed(spec.networks) if few else f"{spec.networks[0]} or more"
+        scaled = list_sides(spec.networks) if few else f"{spec.networks[0]} or more"
         return f"any, scaled to {scaled}" if spec.networks else "any"
     if spec.multiple_of > 1:
         return f"a multiple of {spec.multiple_of}"
-    return _listed(spec.sides) or ("a power of two" if spec.power_of_two else "any")
-
-
-def _listed(sides: tuple[int, ...]) -> str:
-    return ", ".join(map(str, sides))
+    return list_sides(spec.sides) or ("a power of two" if spec.power_of_two else "any")
 
 
 def _row(spec: TrainerSpec) -> str:
