@@ -18,7 +18,7 @@ from .row_sample import BANDS, MIXED_LAMBDA, fold_lambda
 from .verdict import Comparisons, norm_quantiles
 
 
-def compare_steps(
+def compare_with_mixup(
     trace: Trace,
     real: RealImages,
     plan: pa.Table,

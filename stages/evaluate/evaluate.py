@@ -21,7 +21,7 @@ from ...manifests.run_folder import CONTACT_SHEET, METRICS, VERDICT
 from ...models.features.extractors import FeaturesError
 from ...models.metrics.record import MetricRecord
 from ..common.progress import Progress
-from .comparisons import compare_ratios, compare_steps
+from .comparisons import compare_ratios, compare_with_mixup
 from .config import EvaluateConfig
 from .contact_sheet import choose_sheet_rows, draw_sheet_rows
 from .feature_cache import FeatureCache
@@ -32,7 +32,7 @@ from .real_images import FeatureSource, RealImages, load_real_features
 from .regenerate import STEPS, Trace, TracedBatch, regenerate
 from .row_sample import MIXED_LAMBDA, choose_rows, fold_lambda
 from .variants import Variation, open_bench, try_variants
-from .verdict import Comparisons, Verdict, as_metrics, decide
+from .verdict import Comparisons, Verdict, as_metrics, decide_verdict
 
 # Raised whenever equal inputs would give other metrics. One exception: a variant {method: mixup} of
 # evaluate.variants used to hold scoremix's figures and now holds mixup's. All other metrics are the
@@ -95,7 +95,7 @@ def evaluate(
         StorageError: a file cannot be written.
     """
     measured = _measure(config, inputs, progress)
-    verdict = decide(measured.comparisons)
+    verdict = decide_verdict(measured.comparisons)
     _write(measured, verdict, inputs, out)
     return verdict
 
@@ -109,7 +109,7 @@ def _measure(config: EvaluateConfig, inputs: EvaluationInputs, progress: Progres
         trace, optional = _trace(config, inputs, rows, real, sheet, progress)
     except FeaturesError as error:
         raise ConfigError(str(error)) from error
-    comparisons = compare_steps(
+    comparisons = compare_with_mixup(
         trace, real, inputs.plan, inputs.reference_norms, seed=seed, train_more=inputs.train_more
     )
     records = _records(inputs, trace, real, comparisons)

@@ -46,7 +46,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """Everything measured for the verdict: `decide` puts it in words, `as_metrics` in numbers."""
+    """Everything measured for the verdict: `decide_verdict` puts it in words, `as_metrics` in numbers."""
 
     method: str  # as in the plan
     kd: str  # names of the metrics
@@ -75,7 +75,7 @@ def norm_quantiles(values: NDArray[Any] | None) -> dict[str, float] | None:
     return {"percentile_5": float(low), "median": float(median), "percentile_95": float(high)}
 
 
-def decide(comparisons: Comparisons) -> Verdict:
+def decide_verdict(comparisons: Comparisons) -> Verdict:
     """The verdict by the 95 % interval of the kernel distance's difference, and its paragraph."""
     kind = _kind(comparisons)
     sentences = [

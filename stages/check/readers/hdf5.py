@@ -68,7 +68,7 @@ def _read(file: Any, contents: Hdf5Contents, progress: Progress) -> None:
     if imgs is None:
         return
     contents.shape, contents.dtype = tuple(imgs.shape), str(imgs.dtype)
-    contents.axes = axis_order(contents.shape)
+    contents.axes = image_axis_order(contents.shape)
     if imgs.dtype != np.uint8:
         contents.add("hdf5-imgs-type", ": imgs", f"dtype {imgs.dtype}")
     if contents.axes is None:
@@ -97,7 +97,7 @@ def _array(file: Any, key: str, contents: Hdf5Contents) -> Any:
     return array
 
 
-def axis_order(shape: tuple[int, ...]) -> str | None:
+def image_axis_order(shape: tuple[int, ...]) -> str | None:
     """NCHW or NHWC of a batch of RGB images, None for anything else."""
     if len(shape) != 4:
         return None

@@ -19,7 +19,7 @@ from scoremix.stages.common.progress import Silent
 from scoremix.stages.evaluate.config import EvaluateConfig
 from scoremix.stages.evaluate.number_format import format_number
 from scoremix.stages.evaluate.row_sample import choose_rows, fold_lambda
-from scoremix.stages.evaluate.verdict import Comparisons, decide
+from scoremix.stages.evaluate.verdict import Comparisons, decide_verdict
 
 
 def test_real_looking_images_are_better(tmp_path: Path) -> None:
@@ -314,11 +314,11 @@ FINDINGS = Comparisons(
      (0.0, 0.0, "no different"), (-0.02, 0.0, "no different")],
 )  # fmt: skip
 def test_the_whole_interval_decides(low: float, high: float, kind: str) -> None:
-    assert decide(replace(FINDINGS, final=compared(low, high))).kind == kind
+    assert decide_verdict(replace(FINDINGS, final=compared(low, high))).kind == kind
 
 
 def test_the_paragraph_in_full() -> None:
-    assert decide(FINDINGS).text == (
+    assert decide_verdict(FINDINGS).text == (
         "ScoreMix images with lambda >= .1 are BETTER than mixup: kernel distance to 1,497"
         " held-out images (kd_net x 1000) 10.6 against 45.6 (difference -35.0, 95 % interval -40.0"
         " to -30.0, 812 images). That interval covers the choice of rows and of held-out images;"

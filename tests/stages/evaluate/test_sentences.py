@@ -7,7 +7,7 @@ import pytest
 from scoremix.models.metrics.distances import Comparison
 from scoremix.stages.evaluate.sentences import Change, describe_change
 from scoremix.stages.evaluate.tables import Table, change_cell, frechet_cell, record_cell
-from scoremix.stages.evaluate.verdict import Comparisons, decide
+from scoremix.stages.evaluate.verdict import Comparisons, decide_verdict
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_the_interval_alone_gives_the_direction(
         reproduced=(60, 60), bands=[], mixed={"n": 60}, minimised=None, denoised=None, final=final,
         other_parents=None, training_distances=None, norms={}, train_more="",
     )  # fmt: skip
-    assert decide(measured).kind == kind
+    assert decide_verdict(measured).kind == kind
 
 
 def test_a_difference_alone_has_no_distances() -> None:
