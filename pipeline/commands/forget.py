@@ -8,6 +8,7 @@ import click
 from ...manifests.errors import ConfigError
 from ...manifests.run_folder import RunFolder
 from ..ledger import Ledger
+from .options import QUIET
 
 if TYPE_CHECKING:
     from ..maintenance.forget import Forgotten
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     default="auto",
     help="For --retrain: where to compute; auto takes a GPU if there is one.",
 )
-@click.option("--quiet", is_flag=True, help="No progress.")
+@QUIET
 def forget(folder: Path, keys: tuple[str, ...], retrain: bool, device: str, quiet: bool) -> None:
     """Remove source images from RUN: their pixels, names, and every image made from them.
 

@@ -61,7 +61,7 @@ QUIET = click.option("--quiet", is_flag=True, help="No progress.")
 
 
 def layout_options(targets: Sequence[str]) -> Callable[[Command], Command]:
-    """The options of LayoutChoice; `domains` arrives as one text, for parse_domains."""
+    """The options of LayoutOptions; `domains` arrives as one text, for parse_domains."""
     options = (
         click.option("--to", type=click.Choice(targets), help="The layout; --trainer implies it."),
         click.option("--trainer", metavar="NAME", help="Trainer name (docs/trainers.md)."),

@@ -9,7 +9,7 @@ from ...manifests.errors import ConfigError, VerifyError
 from ...manifests.run_folder import RunFolder
 from ...manifests.storage.location import Place, same_place
 from ..ledger import Ledger
-from .options import PLACE
+from .options import DEVICE, PLACE, QUIET
 
 if TYPE_CHECKING:
     from ..maintenance.repair import Repaired
@@ -28,13 +28,8 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Where the old bytes cannot be met, or no record of them is left: record the new ones.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    help="Where to compute; auto takes a GPU if there is one.",
-)
-@click.option("--quiet", is_flag=True, help="No progress.")
+@DEVICE
+@QUIET
 def repair(shards: Place, folder: Path | None, accept_new: bool, device: str, quiet: bool) -> None:
     """Make the damaged or missing files of SHARDS again, from the run that made them.
 

@@ -18,7 +18,7 @@ from scoremix.pipeline.status import describe
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    """Of a run in tmp_path/run that needs no network."""
+    """The config of a run in tmp_path/run that needs no network."""
     tiny.make_images(tmp_path / "images")
     path = tmp_path / "stages.yaml"
     path.write_text("run: run\ningest: {source: images}\ngenerate: {method: mixup}\n")
