@@ -183,7 +183,7 @@ class MetricSuite:
             yield from self._prdc(sample, real.reference, "training images")
 
     def copying_verdict(self, x: Features) -> CopyVerdict | None:
-        """Are x (n, D) copies of training images? None where that cannot be told."""
+        """Are x (n, D) copies of training images? None for fewer images than the test needs."""
         copies = self.nearest_training(x) if len(x) >= MIN_IMAGES else None
         return None if copies is None else judge_copying(copies, self._held_out_copies)
 

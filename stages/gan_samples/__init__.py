@@ -4,7 +4,7 @@ evaluate  evaluates each set of samples against the run's real images
 sets      finds the sets: one folder, or the snapshots of a training
 read      reads and prepares the images of a set
 grids     tells grids of samples from single samples
-best      the best snapshot, and those that cannot be told from it
+best      the best snapshot, and those with no significant difference to it
 sheet     samples beside their nearest training images
 summary   tables and sentences for terminal and page
 """
