@@ -46,7 +46,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """Everything measured for the verdict: `decide_verdict` puts it in words, `as_metrics` in numbers."""
+    """All measurements for the verdict: `decide_verdict` gives its text, `as_metrics` its numbers."""
 
     method: str  # as in the plan
     kd: str  # names of the metrics
