@@ -46,7 +46,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """All measurements for the verdict: `decide_verdict` gives its text, `as_metrics` its numbers."""
+    """All measurements of the verdict: `decide_verdict` gives its text, `as_metrics` its JSON."""
 
     method: str  # as in the plan
     kd: str  # names of the metrics
