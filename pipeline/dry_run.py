@@ -57,7 +57,7 @@ def estimate(job: Job) -> str:
     images = found.training * (ratio + 1)
     per_image = sample_bytes(found.samples, select_encoder(config.write.encoder))
     seconds = {"ingest": found.seconds_per_image * (found.training + found.reference)}
-    if config.generate.method != "mixup":
+    if config.generate.needs_network:
         seconds |= _probe(config, found, device)
     seconds["write"] = images * _encode_seconds(config, found)
     seconds["the rest"] = _STARTING
@@ -128,7 +128,7 @@ def _shards(config: Config, training: int) -> int:
 def _run_bytes(config: Config, found: IngestPreview) -> float:
     pixels = found.resolution**2 * found.channels
     corpus = pixels * (found.training + found.reference)
-    if config.generate.method == "mixup":
+    if not config.generate.needs_network:
         return corpus
     net = _network(config, found, "cpu")
     # model.safetensors, the best averages, and a state of weights, averages and two moments.

@@ -36,7 +36,7 @@ class FinishedRun:
     def with_network(self, builder: ShardBuilder) -> ShardBuilder:
         """Ready to make shards. Raises ScoreMixError where pixels or network are not those."""
         check_pixels(self.corpus)
-        if self.config.generate.method == "mixup":
+        if not self.config.generate.needs_network:
             return builder
         net = open_network(RunFolder(self.folder), torch.device(builder.device))
         return replace(builder, net=net)
@@ -64,11 +64,11 @@ def load_finished_run(folder: Path, *, finished: bool = True) -> FinishedRun:
     corpus = open_corpus(files.corpus)
     device = ledger.outcome("ingest").get("device_type", "cpu")
     config = config.resolved(corpus.images.shape[1], device)
-    model = None if config.generate.method == "mixup" else read_model_facts(files)
+    model = read_model_facts(files) if config.generate.needs_network else None
     recipe = recipe_of(config, model, corpus)
     planned = open_plan(files, config, corpus, ledger, recipe)
     inputs_of: dict[str, dict[str, Any]] = {"plan": inputs_of_plan(config, recipe)}
-    if config.generate.method != "mixup":
+    if config.generate.needs_network:
         inputs_of["train"] = inputs_of_train(config, corpus.digest)
     if finished:
         inputs_of["write"] = inputs_of_write(planned)

@@ -63,7 +63,7 @@ def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str,
     config = config.resolved(corpus.images.shape[1], ledger.device_type("cpu"))
     found = [("ingest", f"stale, {why}" if why else f"done, {_counted(corpus.counts)}")]
     model = None
-    if config.generate.method == "mixup":
+    if not config.generate.needs_network:
         found.append(("train", "skipped, mixup needs no score network"))
     else:
         why = ledger.why_stale("train", inputs_of_train(config, digest))

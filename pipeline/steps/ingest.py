@@ -101,7 +101,7 @@ def _refuse_renumbering(files: RunFolder) -> None:
 
 def _drop_forgotten(context: StageContext, config: Config, corpus: Corpus) -> Corpus:
     """The corpus without forgotten images, where a network will be trained anew on it."""
-    if not corpus.forgotten or config.generate.method == "mixup" or context.job.only is not None:
+    if not corpus.forgotten or not config.generate.needs_network or context.job.only is not None:
         return corpus
     why = context.ledger.why_stale("train", inputs_of_train(config, corpus.digest))
     if why is None and is_trained(context.job.files):

@@ -26,8 +26,8 @@ def train(context: StageContext, config: Config, corpus: Corpus) -> TrainedNet |
         Interrupted: a stop was asked for; the same command goes on from the last state.
     """
     job, files = context.job, context.job.files
-    if config.generate.method == "mixup":
-        context.skip("train", "mixup needs no score network")
+    if not config.generate.needs_network:
+        context.skip("train", f"{config.generate.method} needs no score network")
         return None
     inputs = inputs_of_train(config, corpus.digest)
     if context.is_stale("train", inputs, is_trained(files)):

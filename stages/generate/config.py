@@ -18,7 +18,7 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     lr: float | None = Field(default=None, gt=0, allow_inf_nan=False)  # of its Adam
     stop: Literal["none", "real"] = "none"  # real: stop where held-out real images' norms lie
     score_noise: Literal["none", "fresh"] = "none"
-    t0: float | None = Field(default=None, gt=0, lt=1)
+    t0: float | None = Field(default=None, gt=0, le=1)
     denoise: Literal["stochastic", "drift", "ode", "tweedie", "off"] = "stochastic"
     denoise_steps: int | None = Field(default=None, ge=2)
     noise_rule: Literal["ancestral", "reverse-sde"] | None = None
@@ -35,6 +35,11 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     @classmethod
     def _off(cls, value: Any) -> Any:
         return "off" if value is False else value  # YAML reads off as false
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether images are made with a score network, which must then be trained."""
+        return self.method != "mixup"
 
     def resolved(
         self, preset: str, resolution: int, width: int, device_type: str

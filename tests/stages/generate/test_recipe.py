@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from scoremix.stages.generate.config import GenerateConfig
 from scoremix.stages.generate.recipe import Recipe
@@ -83,6 +84,14 @@ def test_digests_are_those_of_corpora_made_before(
     """Literals from the version that kept recipes as plain dictionaries."""
     assert recipe.digest == augmented
     assert recipe.for_real_images().digest == real
+
+
+@pytest.mark.parametrize("method", ["scoremix", "bridge"])
+def test_t0_reaches_the_top_of_the_ladder_and_no_further(method: str) -> None:
+    assert made(method=method, t0=1.0).as_json()["t0"] == 1.0
+    for beyond in (0.0, 1.001):
+        with pytest.raises(ValidationError, match="t0"):
+            made(method=method, t0=beyond)
 
 
 def test_a_memory_probe_takes_a_step_of_each_kind() -> None:
