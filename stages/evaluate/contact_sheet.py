@@ -1,6 +1,7 @@
-"""Draws the contact sheet: parents, mixup, minimised and final images side by side, with lambda."""
+"""Draws contact sheets: parents, and what was made of them, side by side with lambda."""
 
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,49 +70,61 @@ def contact_sheet(
     path: Path,
     title: str,
 ) -> None:
-    """Writes a PNG with one row per image; lambdas (B,) are weights of parent 1.
+    """Writes the sheet of the method's steps, as `draw_columns` does."""
+    steps = (parents_1, parents_2, mixup, minimised, final)
+    draw_columns(dict(zip(COLUMNS, steps, strict=True)), lambdas, path, title)
 
-    Images are uint8 (B, H, W, C), gray or RGB. Below 96 px they are magnified by a whole factor,
-    pixel by pixel; above 256 px they are averaged down.
+
+def draw_columns(
+    columns: Mapping[str, Images], lambdas: NDArray[np.float64], path: Path, title: str
+) -> None:
+    """Writes a PNG with one row per image and a named column per set of images.
+
+    columns: name -> uint8 (B, H, W, C), gray or RGB; lambdas: (B,) weights of parent 1. Below 96 px
+    images are magnified by a whole factor, pixel by pixel; above 256 px they are averaged down.
 
     Raises:
         ValueError: no rows, or columns of different length.
         StorageError: the file cannot be written.
     """
-    columns = (parents_1, parents_2, mixup, minimised, final)
     rows = len(lambdas)
-    if rows == 0 or any(len(column) != rows for column in columns):
-        lengths = [len(column) for column in columns]
+    lengths = [len(column) for column in columns.values()]
+    if rows == 0 or any(length != rows for length in lengths):
         raise ValueError(f"a sheet of {rows} rows from columns of {lengths} images")
-    cell = _cell_size(final.shape[2], final.shape[1])
+    height, width = next(iter(columns.values())).shape[1:3]
+    cell = _cell_size(width, height)
     groups = 1 if rows <= _ROWS_IN_ONE_GROUP else 2
     tall = -(-rows // groups)  # rows in a group
     group_width = _LABEL_WIDTH + len(columns) * (cell[0] + _GAP)
-    width = 2 * _MARGIN + groups * group_width + (groups - 1) * _MARGIN
-    height = 2 * _MARGIN + _TITLE + _HEADER + tall * (cell[1] + _GAP)
-    sheet = Image.new("RGB", (width, height), "white")
+    size = (
+        2 * _MARGIN + groups * group_width + (groups - 1) * _MARGIN,
+        2 * _MARGIN + _TITLE + _HEADER + tall * (cell[1] + _GAP),
+    )
+    sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
     draw.text((_MARGIN, _MARGIN), title, fill=_INK, font=_font(20))
     for group in range(groups):
         left = _MARGIN + group * (group_width + _MARGIN)
-        _draw_headers(draw, left, _MARGIN + _TITLE, cell[0])
+        _draw_headers(draw, list(columns), left, _MARGIN + _TITLE, cell[0])
         for place, row in enumerate(range(group * tall, min(rows, (group + 1) * tall))):
             top = _MARGIN + _TITLE + _HEADER + place * (cell[1] + _GAP)
             middle = (left + _LABEL_WIDTH - 10, top + cell[1] // 2)
             draw.text(middle, f"{lambdas[row]:.2f}", fill=_INK, font=_font(16), anchor="rm")
-            for index, column in enumerate(columns):
+            for index, images in enumerate(columns.values()):
                 corner = (left + _LABEL_WIDTH + index * (cell[0] + _GAP), top)
-                sheet.paste(_picture(column[row], cell), corner)
+                sheet.paste(_picture(images[row], cell), corner)
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
     write_bytes(path, buffer.getvalue())
 
 
-def _draw_headers(draw: ImageDraw.ImageDraw, left: int, top: int, cell_width: int) -> None:
+def _draw_headers(
+    draw: ImageDraw.ImageDraw, names: Sequence[str], left: int, top: int, cell_width: int
+) -> None:
     line = top + _HEADER - 8
     label = (left + _LABEL_WIDTH - 10, line)
     draw.text(label, "lambda", fill=_FAINT, font=_font(14), anchor="rs")
-    for index, name in enumerate(COLUMNS):
+    for index, name in enumerate(names):
         middle = left + _LABEL_WIDTH + index * (cell_width + _GAP) + cell_width // 2
         draw.text((middle, line), name, fill=_INK, font=_font(14), anchor="ms")
 
