@@ -51,8 +51,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "denoising alone, t0 .25": {"steps": 0},
     "denoising alone, t0 .35": {"steps": 0, "t0": 0.35},
     "probability flow alone, t0 .25": {"steps": 0, "denoise": "ode"},
-    "bridge, t0 .35": {"method": "bridge", "t0": 0.35},
-    "bridge, t0 .5": {"method": "bridge", "t0": 0.5},
+    "bridge, t0 .35": {"method": "bridge", "t0": 0.35, "keep": "noise"},
+    "bridge, t0 .5": {"method": "bridge", "t0": 0.5, "keep": "noise"},
 }
 
 

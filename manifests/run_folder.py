@@ -69,6 +69,11 @@ class RunFolder:
         return self.network / TRAINING_STATE
 
     @property
+    def means(self) -> Path:
+        """The mean images about which mixing keeps contrast, of methods that do."""
+        return self.path / "means.safetensors"
+
+    @property
     def report(self) -> Path:
         return self.path / "report"
 

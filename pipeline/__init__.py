@@ -13,6 +13,7 @@ ledger           stages.lock.json: which stages are done, stale (and why) or mis
 fingerprints     what each stage is made from, hashed for the ledger
 planned          reads the plan and the recipe that a run has made
 trained_network  opens score-net/ of a run, or says what is wrong with it
+means            the mean images of a run, about which some methods mix
 preflight        refuses places, disks and networks that cannot work, before anything is made
 finished_run     opens a finished run, to repair or to change it
 launch           processes of one launch (`accelerate launch`, torchrun), and `--worker I/N`

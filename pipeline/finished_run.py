@@ -14,6 +14,7 @@ from ..stages.corpus.store import Corpus, check_pixels, open_corpus
 from .config import Config, load_config
 from .fingerprints import inputs_of_plan, inputs_of_train, inputs_of_write
 from .ledger import Ledger
+from .means import means_sha256_of
 from .planned import Planned, open_plan, recipe_of
 from .shards.builder import ShardBuilder
 from .trained_network import open_network, read_model_facts
@@ -60,12 +61,10 @@ def load_finished_run(folder: Path, *, finished: bool = True) -> FinishedRun:
         )
     if finished:
         refuse_pending(folder)
-    config, ledger = load_config(files.config, []), Ledger(folder)
-    corpus = open_corpus(files.corpus)
-    device = ledger.outcome("ingest").get("device_type", "cpu")
-    config = config.resolved(corpus.images.shape[1], device)
+    ledger, corpus = Ledger(folder), open_corpus(files.corpus)
+    config = resolved_config(files, ledger, corpus)
     model = read_model_facts(files) if config.generate.needs_network else None
-    recipe = recipe_of(config, model, corpus)
+    recipe = recipe_of(config, model, corpus, means_sha256_of(files, config, corpus, ledger))
     planned = open_plan(files, config, corpus, ledger, recipe)
     inputs_of: dict[str, dict[str, Any]] = {"plan": inputs_of_plan(config, recipe)}
     if config.generate.needs_network:
@@ -80,6 +79,12 @@ def load_finished_run(folder: Path, *, finished: bool = True) -> FinishedRun:
                 f" `scoremix-pipeline run {files.config}` to finish them first."
             )
     return FinishedRun(folder, config, ledger, corpus, planned)
+
+
+def resolved_config(files: RunFolder, ledger: Ledger, corpus: Corpus) -> Config:
+    """The run's config with every value filled in for its corpus and device."""
+    device = ledger.outcome("ingest").get("device_type", "cpu")
+    return load_config(files.config, []).resolved(corpus.images.shape[1], device)
 
 
 def refuse_pending(folder: Path) -> None:

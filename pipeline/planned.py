@@ -52,13 +52,18 @@ def check_plan(config: Config, corpus: Corpus, *, without_forgotten: bool = Fals
     build_plan(sources, replace(options, ratio=min(options.ratio, 1)), config.seed)
 
 
-def recipe_of(config: Config, model: dict[str, Any] | None, corpus: Corpus) -> Recipe:
-    """The full recipe: generation's options and the encoder's. With the rows it decides a shard."""
+def recipe_of(
+    config: Config, model: dict[str, Any] | None, corpus: Corpus, means_sha256: str | None
+) -> Recipe:
+    """The full recipe: generation's options and the encoder's. With the rows it decides a shard.
+
+    means_sha256: as `means_sha256_of` gives it.
+    """
     batch = config.generate.batch
     assert isinstance(batch, int)
     size = balanced_batch(batch, config.write.shard_size, len(corpus.images))
     evenly = config.generate.model_copy(update={"batch": size})
-    made = Recipe.from_config(evenly, model, corpus.digest)
+    made = Recipe.from_config(evenly, model, corpus.digest, means_sha256)
     return replace(made, format=config.write.format, encoder=config.write.encoder)
 
 

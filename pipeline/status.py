@@ -11,6 +11,7 @@ from ..manifests.run_folder import RunFolder
 from ..stages.common.json_lines import read_json_lines
 from ..stages.common.units import format_duration
 from ..stages.corpus.store import open_corpus
+from ..stages.generate.means import read_means
 from .config import Config, load_config
 from .fingerprints import (
     inputs_of_evaluate,
@@ -64,7 +65,7 @@ def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str,
     found = [("ingest", f"stale, {why}" if why else f"done, {_counted(corpus.counts)}")]
     model = None
     if not config.generate.needs_network:
-        found.append(("train", "skipped, mixup needs no score network"))
+        found.append(("train", f"skipped, {config.generate.method} needs no score network"))
     else:
         why = ledger.why_stale("train", inputs_of_train(config, digest))
         outcome = ledger.outcome("train")
@@ -76,7 +77,10 @@ def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str,
             ]
         chosen = model["training"]
         found.append(("train", f"done, {chosen['steps']:,} steps, {chosen['images']:,} images"))
-    recipe = recipe_of(config, model, corpus)
+    means = read_means(files.means, corpus.digest) if config.generate.needs_means else None
+    if config.generate.needs_means and means is None:
+        return [*found, ("plan", f"missing ({files.means.name} is gone or damaged)")]
+    recipe = recipe_of(config, model, corpus, means.sha256 if means else None)
     why = ledger.why_stale("plan", inputs_of_plan(config, recipe))
     if why or not files.plan.exists():
         return [*found, ("plan", f"missing ({why or 'its file is gone'})")]

@@ -44,7 +44,7 @@ PLAN = pa.schema(
         ("source_2", pa.string()),  # key of parent 2
         ("lambda", pa.float64()),  # weight of parent 1: x' = lambda x1 + (1 - lambda) x2
         ("class_id", pa.int32()),  # class of the sample, -1 without one class
-        ("method", pa.string()),  # real | scoremix | mixup
+        ("method", pa.string()),  # real, or the method of section `generate`
         ("seed", pa.int64()),  # key of the sample's own random stream
     ]
 )

@@ -6,5 +6,6 @@ diameter   sigma_1: the exact largest distance between two training images
 loss       denoising score matching, eq. 10; noise levels and bands
 minimise   Algorithm 1: x* = argmin ||S(x, sigma_N)||^2
 denoise    score-based denoising from t0
-bridge     NoiseDiffusion with gamma = 0: mixing in the noised space
+bridge     NoiseDiffusion: mixing in the noised space
+mixing     x' = lambda x1 + (1-lambda) x2, and the same with the variance of images kept
 """

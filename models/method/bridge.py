@@ -1,20 +1,26 @@
-"""Bridge: NoiseDiffusion (Zheng et al., ICLR 2024, arXiv 2403.08840) with gamma = 0, gain 1 and no
-clipping, in variance-exploding coordinates; an alternative to ScoreMix.
+"""Bridge: NoiseDiffusion (Zheng et al., ICLR 2024, arXiv 2403.08840) without gain and clipping, in
+variance-exploding coordinates; an alternative to ScoreMix.
 
-Encodes both parents by the probability-flow ODE, mixes images and noises separately, so that the
-noise keeps its variance (see also arXiv 2408.08558), and decodes by the same ODE. lambda = 1
-returns parent 1, up to the error of the finite steps.
+Encodes both parents by the probability-flow ODE, mixes there, and decodes by the same ODE. Plain
+averages of encodings have too small a variance (see also arXiv 2408.08558): `keep` says whose
+variance is restored, that of the noise as in NoiseDiffusion, or also that of the images. lambda = 1
+without fresh noise returns parent 1, up to the error of the finite steps.
 
 Shapes: images (B, C, H, W) in [0, 1]; lambda_ (B,).
 """
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from .ladder import rungs
 from .minimise import Residual
+from .mixing import kept_variance, mix, mix_with_contrast
+
+Keep = Literal["none", "noise", "both"]
 
 
 @torch.no_grad()
@@ -40,20 +46,39 @@ def bridge(
     sigma: float,
     sigma_N: float,
     levels: int,
+    *,
+    keep: Keep = "noise",
+    gamma: float = 0.0,
+    mean: Tensor | None = None,
+    noise: Callable[[], Tensor] | None = None,
 ) -> Tensor:
-    """y = lambda x1 + (1-lambda) x2 + (lambda n1 + (1-lambda) n2) / sqrt(lambda^2 + (1-lambda)^2).
+    """Encodes up to `sigma`: e_i = x_i + n_i; decodes y from there down to `sigma_N`.
 
-    n_i is what encoding up to `sigma` adds to x_i; y is decoded from there down to `sigma_N`.
+    keep none: y = lambda e1 + (1-lambda) e2, the plain average of the encodings.
+    keep noise: y = x' + (lambda n1 + (1-lambda) n2) / sqrt(lambda^2 + (1-lambda)^2).
+    keep both: y = m + (lambda (e1 - m) + (1-lambda)(e2 - m)) / sqrt(lambda^2 + (1-lambda)^2).
+
+    gamma: share of fresh noise z, by which the mixed noise n becomes
+        sqrt(1 - gamma^2) n + gamma sigma z, as the paper's alpha^2 + beta^2 + gamma^2 = 1.
+    mean: m like x1, for `both` alone. noise: draws z like x1, where gamma is above 0.
     """
-    weight = lambda_.reshape(-1, 1, 1, 1)
-    other = 1.0 - weight
-
     # Encode both parents: n_i = flow(x_i, sigma_N -> sigma) - x_i.
     n1, n2 = (flow(x, residual, sigma_N, sigma, levels) - x for x in (x1, x2))
 
-    # Mix images and noises separately, the noises with their variance kept.
-    noise = (weight * n1 + other * n2) / (weight.square() + other.square()).sqrt()
-    y = weight * x1 + other * x2 + noise
+    # Mix the noises with their variance kept, and fresh noise with them.
+    mixed_noise = mix(n1, n2, lambda_)
+    if keep != "none":
+        mixed_noise = mixed_noise / kept_variance(lambda_)
+    if gamma:
+        assert noise is not None
+        mixed_noise = (1.0 - gamma**2) ** 0.5 * mixed_noise + gamma * sigma * noise()
+
+    # Mix the images, about their mean where their variance is kept too.
+    if keep == "both":
+        assert mean is not None
+        y = mix_with_contrast(x1, x2, lambda_, mean) + mixed_noise
+    else:
+        y = mix(x1, x2, lambda_) + mixed_noise
 
     # Decode: flow(y, sigma -> sigma_N).
     return flow(y, residual, sigma, sigma_N, levels)

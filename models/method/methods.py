@@ -14,10 +14,11 @@ from torch import Tensor
 
 from ..network.norm import Affine
 from ..network.score_net import ScoreNet
-from .bridge import bridge
+from .bridge import Keep, bridge
 from .denoise import Denoise, NoiseRule, denoise
 from .ladder import sigma_at
 from .minimise import minimise, score_norm
+from .mixing import mix
 
 # Draws standard normal numbers like the batch, for a purpose, each image from its own stream.
 Noise = Callable[[str], Tensor]
@@ -52,12 +53,8 @@ class BridgeOptions:
 
     t0: float
     denoise_steps: int  # levels of the ODE, each way
-
-
-def mix(x1: Tensor, x2: Tensor, lambda_: Tensor) -> Tensor:
-    """x' = lambda x1 + (1 - lambda) x2; (B, C, H, W)."""
-    weight = lambda_.reshape(-1, 1, 1, 1)
-    return weight * x1 + (1.0 - weight) * x2
+    keep: Keep = "noise"  # whose variance mixing keeps
+    gamma: float = 0.0  # share of fresh noise
 
 
 def mixup(x1: Tensor, x2: Tensor, lambda_: Tensor) -> MixResult:
@@ -112,17 +109,35 @@ def scoremix(
 
 
 def noise_diffusion(
-    x1: Tensor, x2: Tensor, lambda_: Tensor, score: "FrozenScore", options: BridgeOptions
+    x1: Tensor,
+    x2: Tensor,
+    lambda_: Tensor,
+    mean: Tensor | None,
+    score: "FrozenScore",
+    noise: Noise,
+    options: BridgeOptions,
 ) -> MixResult:
-    """Method `bridge`: NoiseDiffusion (arXiv 2403.08840) with gamma = 0, see bridge.py."""
+    """Method `bridge`: NoiseDiffusion (arXiv 2403.08840), see bridge.py. mean: m like x1, for
+    `keep: both` alone."""
     sigma_N = score.sigma_N
 
     # Mixup, for comparison only.
     mixed = mix(x1, x2, lambda_)
 
     # Encode both parents up to sigma(t0) by the ODE, mix there, decode.
-    sigma = sigma_at(options.t0, score.sigma_1, sigma_N)
-    final = bridge(x1, x2, lambda_, score, sigma, sigma_N, options.denoise_steps)
+    final = bridge(
+        x1,
+        x2,
+        lambda_,
+        score,
+        sigma_at(options.t0, score.sigma_1, sigma_N),
+        sigma_N,
+        options.denoise_steps,
+        keep=options.keep,
+        gamma=options.gamma,
+        mean=mean,
+        noise=partial(noise, "bridge"),
+    )
 
     # Record ||sigma_N S||^2 / D; nothing is minimised, so x* is x'.
     before, after = (score_norm(x, score, sigma_N) for x in (mixed, final))

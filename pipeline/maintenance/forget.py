@@ -21,8 +21,9 @@ from ...manifests.shards.shard import is_complete
 from ...manifests.tombstones import Tombstone, Tombstones, read_tombstones
 from ...stages.corpus.erase import erase_forgotten
 from ...stages.corpus.store import FORGOTTEN, Corpus, check_pixels, open_corpus
-from ..finished_run import FinishedRun, load_finished_run
+from ..finished_run import FinishedRun, load_finished_run, resolved_config
 from ..ledger import Ledger
+from ..means import means_sha256_of
 from ..planned import check_plan, without_keys
 from ..shards.local import LocalDestination
 from ..shards.open import open_shards
@@ -68,6 +69,8 @@ def forget(run: Path, names: tuple[str, ...]) -> Forgotten:
     touched = planned.filter(pc.invert(pc.is_in(planned["key"], left["key"])))
     shards = set(touched["shard"].to_pylist())
     _check_whole(opened, shards)
+    # Mean images that shards were made about cannot be computed without the forgotten ones.
+    means_sha256_of(RunFolder(run), opened.config, opened.corpus, opened.ledger, write=True)
     tombstones.write(run)
     crash_point("tombstones")
     finish_pending(run)
@@ -110,8 +113,8 @@ def drop_from_plan(run: Path) -> None:
     corpus = open_corpus(RunFolder(run).corpus)
     check_pixels(corpus)
     if any(not stone.retrained for stone in read_tombstones(run).entries):
-        opened = load_finished_run(run, finished=False)
-        check_plan(opened.config, corpus, without_forgotten=True)
+        config = resolved_config(RunFolder(run), Ledger(run), corpus)
+        check_plan(config, corpus, without_forgotten=True)
         read_tombstones(run).all_retrained().write(run)
         finish_pending(run)
 

@@ -12,6 +12,7 @@ import torch
 from ...manifests.plan.plan import uses_soft_labels
 from ...manifests.published.card import CorpusFacts
 from ...manifests.published.publish import Published, publish
+from ...manifests.run_folder import RunFolder
 from ...manifests.shards.shard import Marker
 from ...manifests.storage.store import Store
 from ...models.network.checkpoint import TrainedNet
@@ -19,11 +20,13 @@ from ...stages.corpus.store import Corpus
 from ...stages.evaluate.variant_catalogue import Changes
 from ...stages.evaluate.variants import Variation
 from ...stages.generate import generate as generating
+from ...stages.generate.means import MeanImages
 from ...stages.generate.recipe import Recipe
 from ...stages.images.png import select_encoder
 from ...stages.sources.bundled import BUNDLED
 from ...stages.write import write as writing
 from ..config import Config
+from ..means import open_means
 from ..planned import Planned
 
 _SAMPLED = 32  # images sampled to estimate the mean file size
@@ -42,6 +45,11 @@ class ShardBuilder:
     stopping: Callable[[], bool] = lambda: False
 
     @cached_property
+    def means(self) -> MeanImages:
+        """The mean images of the corpus and its classes."""
+        return open_means(RunFolder(self.run), self.corpus, self.planned.recipe.means_sha256)
+
+    @cached_property
     def generate(self) -> Callable[[pa.Table], Iterator[generating.GeneratedBatch]]:
         """Plan rows of one kind -> finished images, a micro-batch at a time."""
         return self._generate_by(self.planned.recipe)
@@ -55,7 +63,9 @@ class ShardBuilder:
         def execute(rows: pa.Table, changes: Changes) -> Iterator[generating.GeneratedBatch]:
             batch = {"batch": self.planned.recipe.micro_batch}
             changed = generate.model_copy(update=batch | dict(changes))
-            return self._generate_by(Recipe.from_config(changed, net.facts, corpus.digest))(rows)
+            means = self.means.sha256 if changed.needs_means else None
+            recipe = Recipe.from_config(changed, net.facts, corpus.digest, means)
+            return self._generate_by(recipe)(rows)
 
         return Variation(generate, execute)
 
@@ -67,6 +77,7 @@ class ShardBuilder:
             images=self.corpus.images,
             recipe=recipe,
             net=self.net,
+            means=None if recipe.means_sha256 is None else self.means,
             device=torch.device(self.device),
             stopping=self.stopping,
         )

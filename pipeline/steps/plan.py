@@ -8,6 +8,7 @@ from .. import environment, launch
 from ..config import Config
 from ..fingerprints import inputs_of_plan
 from ..job import Role, StageContext
+from ..means import means_sha256_of
 from ..planned import Planned, plan_options_of, planned_of, read_plan, recipe_of
 
 
@@ -21,7 +22,9 @@ def plan(context: StageContext, config: Config, corpus: Corpus, net: TrainedNet 
     if context.role is Role.FOLLOWER:
         launch.wait_for_all(job.device)  # until the leader has planned
         context.ledger.reload()
-    recipe = recipe_of(config, net.facts if net else None, corpus)
+    leads = context.role is Role.LEADER
+    means = means_sha256_of(job.files, config, corpus, context.ledger, write=leads)
+    recipe = recipe_of(config, net.facts if net else None, corpus, means)
     inputs = inputs_of_plan(config, recipe)
     rows = read_plan(job.files, context.ledger.outcome("plan").get("digest"))
     if context.is_stale("plan", inputs, rows is not None) or rows is None:

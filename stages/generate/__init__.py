@@ -1,7 +1,9 @@
 """Generate: plan rows become images.
 
 generate   plan rows -> images, in micro-batches
+apply      loads the parents of a micro-batch and calls the method's function
 config     section `generate` of stages.yaml
 recipe     all that can change a pixel, as one value with a digest
+means      mean images of the corpus and its classes
 noise      the random numbers of each image
 """

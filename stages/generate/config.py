@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
+from ...models.method.bridge import Keep
 from ...models.network.compiled import Compile, as_compile_word
 from ..common.presets import BRIDGE_T0, choose_preset, micro_batch
 
@@ -14,6 +15,8 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     method: Literal["scoremix", "mixup", "bridge"] = "scoremix"  # bridge: NoiseDiffusion
     ratio: int = Field(default=10, ge=1, le=999)  # mu: augmented images per real one
     alpha: float = Field(default=0.2, gt=0, allow_inf_nan=False)  # lambda ~ Beta(alpha, alpha)
+    keep: Keep = "both"  # bridge: whose variance mixing keeps
+    gamma: float = Field(default=0.0, ge=0, le=1)  # bridge: share of fresh noise
     steps: int | None = Field(default=None, ge=0)  # of Algorithm 1
     lr: float | None = Field(default=None, gt=0, allow_inf_nan=False)  # of its Adam
     stop: Literal["none", "real"] = "none"  # real: stop where held-out real images' norms lie
@@ -40,6 +43,11 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     def needs_network(self) -> bool:
         """Whether images are made with a score network, which must then be trained."""
         return self.method != "mixup"
+
+    @property
+    def needs_means(self) -> bool:
+        """Whether images are mixed about the mean images of the corpus and its classes."""
+        return self.method == "bridge" and self.keep == "both"
 
     def resolved(
         self, preset: str, resolution: int, width: int, device_type: str

@@ -16,22 +16,16 @@ import torch
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError, Interrupted, ScoreMixError
-from ...models.method.methods import (
-    BridgeOptions,
-    FrozenScore,
-    MixResult,
-    mixup,
-    noise_diffusion,
-    scoremix,
-)
+from ...models.method.methods import FrozenScore, MixResult
 from ...models.method.minimise import score_norm
 from ...models.network.checkpoint import TrainedNet
 from ...models.network.compiled import compile_trunk, missing_compiler
 from ...models.network.device import one_thread, set_deterministic
 from ..common.ordered_map import ordered_map
 from ..common.out_of_memory import explain_out_of_memory
-from ..common.tensors import to_pixels, to_unit
-from .noise import NoiseStreams
+from ..common.tensors import to_pixels
+from .apply import MicroBatch, apply_method
+from .means import MeanImages
 from .recipe import Recipe
 
 _NOISE_THREADS = 4  # that draw a GPU's next noise
@@ -55,12 +49,14 @@ def generate(
     recipe: Recipe,
     net: TrainedNet | None,
     *,
+    means: MeanImages | None = None,
     device: torch.device,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Iterator[GeneratedBatch]:
     """Makes the images of `rows` (plan rows of one kind), a micro-batch at a time.
 
-    images: the corpus, uint8 (N, H, W, C). On a CPU each micro-batch is made by one thread and
+    images: the corpus, uint8 (N, H, W, C). means: its mean images, where the recipe has their
+    digest; a row takes that of its class. On a CPU each micro-batch is made by one thread and
     several at once, so the bits do not depend on the number of processors.
 
     Raises:
@@ -68,6 +64,7 @@ def generate(
         ScoreMixError: an image came out not finite or blank, or memory did not suffice.
     """
     set_deterministic(device)
+    assert recipe.means_sha256 == (means.sha256 if means else None)
     score = None if net is None else _frozen_score(net, recipe, device)
 
     def make(start: int, noise_pool: Executor | None = None) -> GeneratedBatch:
@@ -79,23 +76,11 @@ def generate(
         # Pad the tail with its own last row: every micro-batch has one shape, the plan's.
         padded = np.minimum(np.arange(recipe.micro_batch), batch.num_rows - 1)
         with _explain_out_of_memory(recipe.micro_batch, images.shape[1], device):
-            # Load the parents, x1 and x2, and their lambda.
-            x1 = to_unit(images[batch["row_1"].to_numpy()[padded]], device)
+            # Load the parents x1 and x2 with their lambda, and mix them by the recipe's method.
+            made = MicroBatch(batch, padded, images, means, device, noise_pool)
             if batch["kind"][0].as_py() == "real":
-                return _real_batch(batch, x1, images, score)
-            x2 = to_unit(images[batch["row_2"].to_numpy()[padded]], device)
-            lambda_ = torch.from_numpy(batch["lambda"].to_numpy()[padded])
-            parents = x1, x2, lambda_.to(device, torch.float32)
-
-            # Mix them by the recipe's method.
-            if score is None or recipe.options is None:
-                result = mixup(*parents)
-            elif isinstance(recipe.options, BridgeOptions):
-                result = noise_diffusion(*parents, score, recipe.options)
-            else:
-                seeds = batch["seed"].to_numpy()[padded]
-                noise = NoiseStreams(seeds, tuple(x1.shape[1:]), device, noise_pool)
-                result = scoremix(*parents, score, noise, recipe.options)
+                return _real_batch(batch, made.x1, images, score)
+            result = apply_method(recipe, made, score)
 
             # Refuse images that are not finite or blank, then clamp and round to 8 bit.
             return _finished_batch(batch, result)

@@ -13,6 +13,9 @@ from .config import GenerateConfig
 
 ALGORITHM = 3  # raised whenever equal options would make other pixels
 
+# Options of later versions, left out of the JSON where they have the only value of earlier ones.
+_AS_BEFORE = {"compile": "off", "keep": "noise", "gamma": 0.0}
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -23,25 +26,39 @@ class Recipe:
     corpus_digest: str
     micro_batch: int
     precision: str
-    compile: Compile = "off"  # left out where it is off
+    compile: Compile = "off"
     model_sha256: str | None = None  # of the score network's weights; None without one
     sigma_1: float | None = None
     sigma_N: float | None = None
+    means_sha256: str | None = None  # of the mean images, for methods that mix about them
     options: ScoreMixOptions | BridgeOptions | None = None  # None for mixup and real images
     format: str | None = None  # of the image files, as in section `write`
     encoder: str | None = None
 
     @classmethod
     def from_config(
-        cls, config: GenerateConfig, model: dict[str, Any] | None, corpus_digest: str
+        cls,
+        config: GenerateConfig,
+        model: dict[str, Any] | None,
+        corpus_digest: str,
+        means_sha256: str | None = None,
     ) -> "Recipe":
         """The recipe of augmented images, without format and encoder.
 
         config: resolved. model: the content of model.json, None for a method without a network.
+        means_sha256: of the corpus's mean images; needed where `config.needs_means`.
         """
         assert isinstance(config.batch, int)
-        common = cls(ALGORITHM, config.method, corpus_digest, config.batch, config.precision)
-        if model is None or config.method == "mixup":
+        assert means_sha256 is not None or not config.needs_means
+        common = cls(
+            ALGORITHM,
+            config.method,
+            corpus_digest,
+            config.batch,
+            config.precision,
+            means_sha256=means_sha256 if config.needs_means else None,
+        )
+        if model is None or not config.needs_network:
             return common
         return replace(
             common,
@@ -54,7 +71,15 @@ class Recipe:
 
     def for_real_images(self) -> "Recipe":
         """The recipe of the real images' shards: the corpus, and the network that gives norms."""
-        return replace(self, method="real", sigma_1=None, sigma_N=None, options=None, format=None)
+        return replace(
+            self,
+            method="real",
+            sigma_1=None,
+            sigma_N=None,
+            means_sha256=None,
+            options=None,
+            format=None,
+        )
 
     def with_fewest_steps(self) -> "Recipe":
         """The same with one step of each kind: as much memory in a fraction of the time."""
@@ -69,9 +94,12 @@ class Recipe:
         """The recipe as index.json, the ledger and the digest have it: one level of names."""
         fields = asdict(self)
         options = fields.pop("options") or {}
-        if self.compile == "off":
-            del fields["compile"]
-        return {name: value for name, value in fields.items() if value is not None} | options
+        named = {name: value for name, value in fields.items() if value is not None} | options
+        return {
+            name: value
+            for name, value in named.items()
+            if name not in _AS_BEFORE or value != _AS_BEFORE[name]
+        }
 
     @property
     def digest(self) -> str:
@@ -82,7 +110,7 @@ class Recipe:
 def _options(config: GenerateConfig, model: dict[str, Any]) -> ScoreMixOptions | BridgeOptions:
     assert config.t0 is not None and config.denoise_steps is not None
     if config.method == "bridge":
-        return BridgeOptions(t0=config.t0, denoise_steps=config.denoise_steps)
+        return BridgeOptions(config.t0, config.denoise_steps, config.keep, config.gamma)
     assert config.steps is not None and config.lr is not None and config.noise_rule is not None
     return ScoreMixOptions(
         steps=config.steps,

@@ -28,7 +28,8 @@ REAL = "f42be71fa3934ad50cc818be1d33950cd090f3c7f9f0a2cd8f8c9e3e587964b2"
 
 def made(facts: dict[str, Any] | None = FACTS, **options: Any) -> Recipe:
     config = GenerateConfig.model_validate(OPTIONS | options)
-    return replace(Recipe.from_config(config, facts, "c0"), format="png", encoder="isal")
+    recipe = Recipe.from_config(config, facts, "c0", "m0")
+    return replace(recipe, format="png", encoder="isal")
 
 
 def test_its_json_is_one_level_of_names() -> None:
@@ -66,7 +67,7 @@ def test_its_json_is_one_level_of_names() -> None:
             "44c56355d7c9cbbf1fbdd4b03be4dd322ee945680c7061cbac4e336d380a7650",
         ),
         (
-            made(method="bridge"),
+            made(method="bridge", keep="noise"),
             "427c3ac4d09505cb39e326b2b5fad2715a3551bf90ec0b7358c879350242e7a8",
             REAL,
         ),
@@ -92,6 +93,15 @@ def test_t0_reaches_the_top_of_the_ladder_and_no_further(method: str) -> None:
     for beyond in (0.0, 1.001):
         with pytest.raises(ValidationError, match="t0"):
             made(method=method, t0=beyond)
+
+
+def test_means_are_named_where_images_are_mixed_about_them() -> None:
+    kept = made(method="bridge").as_json()
+    assert (kept["keep"], kept["means_sha256"]) == ("both", "m0") and "gamma" not in kept
+    assert kept.items() >= made(method="bridge", keep="noise").as_json().items()
+    plain = made(method="bridge", keep="none", gamma=0.4).as_json()
+    assert (plain["keep"], plain["gamma"]) == ("none", 0.4) and "means_sha256" not in plain
+    assert made(method="bridge").for_real_images().digest == REAL
 
 
 def test_a_memory_probe_takes_a_step_of_each_kind() -> None:

@@ -1,0 +1,81 @@
+"""Applies the recipe's method to a micro-batch: loads the parents, calls the method's function."""
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from ...models.method.methods import (
+    BridgeOptions,
+    FrozenScore,
+    MixResult,
+    ScoreMixOptions,
+    mixup,
+    noise_diffusion,
+    scoremix,
+)
+from ..common.tensors import to_unit
+from .means import MeanImages
+from .noise import NoiseStreams
+from .recipe import Recipe
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """Plan rows with what their images are made from; its tail is padded to the full size."""
+
+    rows: pa.Table
+    padded: NDArray[np.int64]  # (B,) places in `rows`
+    images: NDArray[np.uint8]  # the corpus, (N, H, W, C)
+    means: MeanImages | None
+    device: torch.device
+    noise_pool: Executor | None  # threads that draw noise ahead
+
+    def column(self, name: str) -> NDArray[np.generic]:
+        """A column of the plan, (B,)."""
+        values: NDArray[np.generic] = self.rows[name].to_numpy()[self.padded]
+        return values
+
+    @property
+    def x1(self) -> torch.Tensor:
+        """Parent 1, (B, C, H, W) in [0, 1]."""
+        return to_unit(self.images[self.column("row_1")], self.device)
+
+    @property
+    def x2(self) -> torch.Tensor:
+        """Parent 2."""
+        return to_unit(self.images[self.column("row_2")], self.device)
+
+    @property
+    def lambda_(self) -> torch.Tensor:
+        """Weight of parent 1, (B,) float32."""
+        return torch.from_numpy(self.column("lambda")).to(self.device, torch.float32)
+
+    @property
+    def mean(self) -> torch.Tensor | None:
+        """Mean image of each row's class, (B, C, H, W); None where the recipe names no means."""
+        if self.means is None:
+            return None
+        return to_unit(self.means.pixels[self.column("class_id")], self.device)
+
+    @cached_property
+    def noise(self) -> NoiseStreams:
+        """Noise like x1, each image's from its own streams."""
+        _, height, width, channels = self.images.shape
+        seeds = self.column("seed").astype(np.int64)
+        return NoiseStreams(seeds, (channels, height, width), self.device, self.noise_pool)
+
+
+def apply_method(recipe: Recipe, batch: MicroBatch, score: FrozenScore | None) -> MixResult:
+    """The images of a micro-batch by the recipe's method, padding included."""
+    options, parents = recipe.options, (batch.x1, batch.x2, batch.lambda_)
+    if score is None or options is None:
+        return mixup(*parents)
+    if isinstance(options, BridgeOptions):
+        return noise_diffusion(*parents, batch.mean, score, batch.noise, options)
+    assert isinstance(options, ScoreMixOptions)
+    return scoremix(*parents, score, batch.noise, options)
