@@ -39,8 +39,8 @@ from scoremix.manifests.plan.plan import rows_digest
 from scoremix.manifests.plan.schema import PLAN
 from scoremix.models.method.diameter import diameter
 from scoremix.models.method.ladder import noise_ladder
+from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import TrainedNet, build
-from scoremix.models.network.score_net import Architecture
 from scoremix.stages.common.presets import balanced_batch, micro_batch
 from scoremix.stages.generate.config import GenerateConfig
 from scoremix.stages.generate.generate import GeneratedBatch, generate

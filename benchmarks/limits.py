@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from scoremix.manifests.errors import ScoreMixError
 from scoremix.models.network.device import one_thread
-from scoremix.models.network.score_net import ScoreNet
+from scoremix.models.network.refinenet import RefineNet
 
 Result = TypeVar("Result")
 
@@ -68,7 +68,7 @@ def rate(work: Callable[[], int], device: torch.device) -> float:
     return count / (time.perf_counter() - begin)
 
 
-def network_flops(net: ScoreNet, side: int, channels: int, device: torch.device) -> float:
+def network_flops(net: RefineNet, side: int, channels: int, device: torch.device) -> float:
     """Floating-point operations of one image's forward pass; a multiply-add counts as two."""
     x = torch.zeros(1, channels, side, side, device=device)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -77,7 +77,7 @@ def network_flops(net: ScoreNet, side: int, channels: int, device: torch.device)
 
 
 def convolution_rate(
-    net: ScoreNet, side: int, batch: int, options: argparse.Namespace, device: torch.device
+    net: RefineNet, side: int, batch: int, options: argparse.Namespace, device: torch.device
 ) -> float:
     """The best rate of a 3x3 convolution of the network's own widths, floating-point operations
     a second: all threads in one, or one thread a convolution and several at once."""

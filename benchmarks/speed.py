@@ -36,11 +36,12 @@ from material import PUBLISHED, options_of, plan_rows, smooth_images
 from scoremix.models.method.ladder import noise_ladder, sigma_at
 from scoremix.models.method.loss import draw_levels, dsm_loss
 from scoremix.models.method.methods import mix
+from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import TrainedNet, build
 from scoremix.models.network.compiled import compile_trunk
 from scoremix.models.network.device import set_deterministic
 from scoremix.models.network.ema import Ema
-from scoremix.models.network.score_net import Architecture, ScoreNet
+from scoremix.models.network.score_net import ScoreNet
 from scoremix.stages.common.presets import choose_preset, micro_batch
 from scoremix.stages.common.tensors import to_pixels, to_unit
 from scoremix.stages.generate.config import GenerateConfig

@@ -21,8 +21,9 @@ from torch.utils._pytree import tree_leaves
 
 from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.network import blocks, norm
+from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import build
-from scoremix.models.network.score_net import Architecture, ScoreNet
+from scoremix.models.network.refinenet import RefineNet
 
 _PRODUCTS = {"mm", "bmm", "addmm"}
 _GROUPS = {"convolution": 8, "convolution_backward": 9}  # which argument: depthwise ones are means
@@ -56,7 +57,7 @@ class Counted(TorchDispatchMode):
         return result
 
 
-def counted(net: ScoreNet, side: int) -> dict[str, float]:
+def counted(net: RefineNet, side: int) -> dict[str, float]:
     x = torch.rand(1, 3, side, side, requires_grad=True)
     affines = net.conditioning(torch.tensor([0.01]))
     with Counted() as found:

@@ -17,7 +17,7 @@ from scoremix.models.method.ladder import rungs
 from scoremix.models.network.blocks import ChainedPooling, RefineBlock, ResidualBlock, ResidualUnits
 from scoremix.models.network.norm import Affine, ConditionalNorm
 from scoremix.models.network.norm_passes import EPS
-from scoremix.models.network.score_net import ScoreNet
+from scoremix.models.network.refinenet import RefineNet
 
 
 class StockNorm(nn.Module):
@@ -97,7 +97,7 @@ _STOCK = {
 }
 
 
-def stock(net: ScoreNet) -> ScoreNet:
+def stock(net: RefineNet) -> RefineNet:
     """A copy with the same weights, every part of it stock, contiguous."""
     plain = copy.deepcopy(net).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     plain.__dict__.pop("residual_given", None)  # compiled code, if any
@@ -114,7 +114,7 @@ def stock(net: ScoreNet) -> ScoreNet:
 
 
 def augment(
-    net: ScoreNet,
+    net: RefineNet,
     mixed: Tensor,
     noise: Callable[[], Tensor],
     *,
@@ -147,7 +147,7 @@ def augment(
 class Trainer:
     """Denoising score matching with stock Adam and an average, parameter by parameter."""
 
-    def __init__(self, net: ScoreNet, lr: float) -> None:
+    def __init__(self, net: RefineNet, lr: float) -> None:
         self.net = net.requires_grad_(True).train()
         self.average = copy.deepcopy(net)
         self.adam = torch.optim.Adam(net.parameters(), lr=lr)

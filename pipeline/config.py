@@ -36,7 +36,9 @@ class Config(BaseModel, frozen=True, extra="forbid"):
         """Every unset or automatic value filled in for a corpus of this side, in pixels."""
         train = self.train.resolved(resolution, device_type)
         assert train.width
-        generate = self.generate.resolved(train.preset, resolution, train.width, device_type)
+        generate = self.generate.resolved(
+            train.preset, resolution, train.width, device_type, train.network
+        )
         filled = {"train": train, "generate": generate, "write": self.write.resolved()}
         return self.model_copy(update=filled)
 

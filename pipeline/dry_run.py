@@ -13,8 +13,9 @@ from ..models.method.ladder import noise_ladder, sigma_at
 from ..models.method.loss import dsm_loss
 from ..models.method.methods import FrozenScore
 from ..models.method.minimise import minimise
+from ..models.network.architecture import Architecture
 from ..models.network.checkpoint import build
-from ..models.network.score_net import Architecture
+from ..models.network.device import device_type
 from ..stages.common.presets import balanced_batch
 from ..stages.common.tensors import to_unit
 from ..stages.common.units import format_bytes, format_duration
@@ -52,7 +53,7 @@ def estimate(job: Job) -> str:
             f" {found.inputs} inputs; at least two are needed."
         )
     ledger = Ledger(folder)
-    config = config.resolved(found.resolution, ledger.device_type(device))
+    config = config.resolved(found.resolution, ledger.device_type(device_type(device)))
     ratio = config.generate.ratio
     images = found.training * (ratio + 1)
     per_image = sample_bytes(found.samples, select_encoder(config.write.encoder))
@@ -137,10 +138,16 @@ def _run_bytes(config: Config, found: IngestPreview) -> float:
 
 def _network(config: Config, found: IngestPreview, device: str) -> FrozenScore:
     """An untrained network of the run's shape: it costs what the trained one costs."""
-    assert config.train.width
+    train = config.train
+    assert train.width and train.network
     sigma_1 = 0.5 * found.resolution * found.channels**0.5
     shape = Architecture(
-        found.channels, found.resolution, config.train.width, config.train.conditioning
+        found.channels,
+        found.resolution,
+        train.width,
+        train.conditioning,
+        train.network,
+        train.dropout or 0.0,
     )
     net = build(shape, noise_ladder(sigma_1)).to(device)
     return FrozenScore(net, sigma_1, 0.01)

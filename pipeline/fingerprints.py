@@ -33,7 +33,7 @@ def inputs_of_ingest(config: Config) -> dict[str, Any]:
 
 def inputs_of_train(config: Config, corpus_digest: str) -> dict[str, Any]:
     return {
-        "options": config.train.model_dump(mode="json", exclude={"preset", "focus_t0"}),
+        "options": config.train.as_inputs(),
         "seed": config.seed,
         "t0": config.train.focused_on(config.generate.t0),
         "corpus": corpus_digest,

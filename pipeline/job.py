@@ -10,6 +10,7 @@ from ..manifests.errors import ConfigError, Interrupted, ScoreMixError
 from ..manifests.files.lock import RunLock
 from ..manifests.run_folder import STAGES, RunFolder
 from ..manifests.storage.location import Place
+from ..models.network.device import device_type
 from ..stages.corpus.store import Corpus
 from .config import Config
 from .launch import Worker
@@ -69,7 +70,7 @@ class StageContext:
 
     def resolve(self, corpus: Corpus) -> Config:
         """The job's config with every default filled in for this corpus and device."""
-        device = self.ledger.device_type(self.job.device)
+        device = self.ledger.device_type(device_type(self.job.device))
         return self.job.config.resolved(corpus.images.shape[1], device)
 
     def ends_with(self, stage: str) -> bool:

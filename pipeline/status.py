@@ -8,6 +8,7 @@ from ..manifests.errors import ConfigError, ScoreMixError, StorageError
 from ..manifests.files.atomic import sha256_file
 from ..manifests.published.sums import SUMS
 from ..manifests.run_folder import RunFolder
+from ..models.network.device import device_type
 from ..stages.common.json_lines import read_json_lines
 from ..stages.common.units import format_duration
 from ..stages.corpus.store import open_corpus
@@ -61,7 +62,7 @@ def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str,
     if corpus.digest != digest:
         return [("ingest", f"missing ({files.corpus_commit} is damaged)")]
     # A stages.yaml that was edited, or emptied, may lack values that were filled in.
-    config = config.resolved(corpus.images.shape[1], ledger.device_type("cpu"))
+    config = config.resolved(corpus.images.shape[1], ledger.device_type(device_type("cpu")))
     found = [("ingest", f"stale, {why}" if why else f"done, {_counted(corpus.counts)}")]
     model = None
     if not config.generate.needs_network:

@@ -176,7 +176,7 @@ OPTION_TABLES: dict[str, Any] = {
 # For experiments, or of one value: in docs/options.md and the schema alone, so that the file that
 # `init` writes stays short.
 RARE_OPTIONS = {
-    "train": {"focus_t0", "conditioning"},
+    "train": {"focus_t0", "conditioning", "early_stop"},
     "generate": {"noise_rule"},
     "write": {"format"},
     "evaluate": {"maps", "sheet_rows", "variant_rows"},

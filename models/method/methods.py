@@ -7,12 +7,11 @@ Shapes: parents x1, x2 (B, C, H, W) in [0, 1]; lambda_ (B,); norms (B, 3).
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..network.norm import Affine
 from ..network.score_net import ScoreNet
 from .bridge import Keep, bridge
 from .denoise import Denoise, NoiseRule, denoise
@@ -151,12 +150,12 @@ class FrozenScore:
         self.net = net.requires_grad_(False).eval()
         self.sigma_1 = sigma_1
         self.sigma_N = sigma_N
-        self._affines: dict[float, list[Affine]] = {}
+        self._conditions: dict[float, Any] = {}
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         """sigma S(x, sigma), one level for the whole batch; (B, C, H, W)."""
-        if sigma not in self._affines:
+        if sigma not in self._conditions:
             with torch.no_grad():
                 level = torch.tensor([sigma], dtype=torch.float32, device=x.device)
-                self._affines[sigma] = self.net.conditioning(level)
-        return self.net.residual_given(x, self._affines[sigma])
+                self._conditions[sigma] = self.net.condition(level)
+        return self.net.residual_given(x, self._conditions[sigma])

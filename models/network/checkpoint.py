@@ -14,10 +14,14 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 
-from .score_net import Architecture, ScoreNet
+from .architecture import Architecture
+from .refinenet import RefineNet
+from .score_net import ScoreNet
+from .unet import UNet
 
 FORMAT = 1
-FACTS, WEIGHTS = "model.json", "model.safetensors"  # the files of score-net/
+# The files of score-net/; the guide is an early state of a U-Net, for autoguidance.
+FACTS, WEIGHTS, GUIDE = "model.json", "model.safetensors", "guide.safetensors"
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class TrainedNet:
     sigma_1: float
     sigma_N: float
     facts: dict[str, Any]  # model.json as a whole
+    guide: ScoreNet | None = None  # the weaker network of autoguidance
 
 
 def weights_bytes(net: torch.nn.Module, metadata: dict[str, str] | None = None) -> bytes:
@@ -62,7 +67,11 @@ def build(architecture: Architecture, ladder: NDArray[np.float64], seed: int = 0
     """A network with initial weights from `seed`. The caller's random state is unchanged."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = ScoreNet(architecture, torch.from_numpy(ladder))
+        net: ScoreNet
+        if architecture.network == "unet":
+            net = UNet(architecture)
+        else:
+            net = RefineNet(architecture, torch.from_numpy(ladder))
     # Channels last is the layout that convolutions want on CPU and GPU alike.
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
@@ -92,15 +101,24 @@ def load_net(folder: Path, device: torch.device) -> TrainedNet:
         ValueError: damaged, another format, or weights that are not those that model.json names.
     """
     facts = read_facts(folder)
-    with open(folder / WEIGHTS, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != facts["weights_sha256"]:
-        raise ValueError(
-            f"{folder}/model.safetensors has sha256 {found[:12]}..., but model.json was written for"
-            f" {facts['weights_sha256'][:12]}...: they are of two trainings, or damaged. Delete"
-            f" {folder}/model.json and run again."
-        )
     ladder = np.array(facts["ladder"]["levels"], dtype=np.float64)
-    net = build(Architecture(**facts["architecture"]), ladder)
-    load_weights(net, folder / WEIGHTS)
-    return TrainedNet(net.to(device), float(ladder[0]), float(ladder[-1]), facts)
+
+    def loaded(name: str, sha256: str) -> ScoreNet:
+        _check_weights(folder / name, sha256)
+        net = build(Architecture(**facts["architecture"]), ladder)
+        load_weights(net, folder / name)
+        return net.to(device)
+
+    net = loaded(WEIGHTS, facts["weights_sha256"])
+    guide = loaded(GUIDE, facts["guide_sha256"]) if "guide_sha256" in facts else None
+    return TrainedNet(net, float(ladder[0]), float(ladder[-1]), facts, guide)
+
+
+def _check_weights(path: Path, wanted: str) -> None:
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != wanted:
+        raise ValueError(
+            f"{path} has sha256 {found[:12]}..., but model.json was written for {wanted[:12]}...:"
+            f" they are of two trainings, or damaged. Delete {path.parent / FACTS} and run again."
+        )

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from .norm import Affine
 from .score_net import ScoreNet
 
 Compile = Literal["off", "on", "graphs"]  # graphs: captured as CUDA graphs, too
@@ -61,8 +60,8 @@ def compile_trunk(net: ScoreNet, compile_: Compile) -> None:
     mode = "reduce-overhead" if compile_ == "graphs" else None
     compiled = torch.compile(net.residual_given, mode=mode, fullgraph=True, dynamic=False)
 
-    def residual_given(x: Tensor, affines: list[Affine]) -> Tensor:
-        out: Tensor = compiled(x, affines)
+    def residual_given(x: Tensor, condition: Any) -> Tensor:
+        out: Tensor = compiled(x, condition)
         return (
             out.clone() if compile_ == "graphs" else out
         )  # the next replay overwrites a graph's output

@@ -7,6 +7,15 @@ from collections.abc import Iterator
 import torch
 
 
+def device_type(device: str) -> str:
+    """The kind of device that presets depend on: cuda, cpu, or cpu-bfloat16.
+
+    The last is a processor that multiplies in half precision (AVX-512 BF16 or AMX).
+    """
+    halves = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "cpu-bfloat16" if device == "cpu" and halves else device.partition(":")[0]
+
+
 @contextlib.contextmanager
 def one_thread() -> Iterator[int]:
     """Runs every torch operation in its calling thread; gives the number of threads before.

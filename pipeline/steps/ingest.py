@@ -7,6 +7,7 @@ from ...manifests.errors import ScoreMixError, VerifyError
 from ...manifests.files.atomic import write_bytes
 from ...manifests.run_folder import RunFolder
 from ...manifests.tombstones import read_tombstones
+from ...models.network.device import device_type
 from ...stages.corpus.store import Corpus, open_corpus
 from ...stages.ingest import ingest as ingesting
 from ...stages.sources.remote import FetchOptions
@@ -65,7 +66,7 @@ def _ingest_if_stale(context: StageContext) -> Corpus:
     if sound and (before := open_corpus(files.corpus)).forgotten:
         # Other options give another corpus without the forgotten images: can a plan be made of it?
         check_plan(job.config, before, without_forgotten=True)
-    device = context.ledger.device_type(job.device)
+    device = context.ledger.device_type(device_type(job.device))
     watched = Stoppable(job.progress, job.stopping)
     corpus = ingesting.ingest(
         job.config.ingest,

@@ -1,14 +1,18 @@
 """The table of presets: the values of `preset: auto` and of options that are not set.
 
-A preset is a cost class. `paper` is the published network and settings and wants a GPU; `small`
-and `tiny` are for two to sixteen CPU cores, with settings chosen by measurement (docs/presets.md).
-The row used is the first whose `up_to` is not below the corpus's resolution.
+A preset is a cost class. `paper` is the published network and settings and wants many hours of a
+GPU; `gpu` is a U-Net for hours of one; `small` and `tiny` are for two to sixteen CPU cores. All but
+the published settings are chosen by measurement (docs/presets.md). The row used is the first whose
+`up_to` is not below the corpus's resolution.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-PresetName = Literal["paper", "small", "tiny"]
+from ...models.network.architecture import Network
+
+PresetName = Literal["paper", "gpu", "small", "tiny"]
+Levels = Literal["uniform", "focus", "lognormal"]
 
 
 @dataclass(frozen=True)
@@ -17,49 +21,88 @@ class Preset:
 
     up_to: int  # largest side in pixels that this row serves
     width: int  # g
-    steps: int  # updates
+    steps: int  # updates; of a U-Net at most: it stops where its held-out loss has turned
     batch: int  # images per update, over all processes
     lr: float
-    levels: Literal["uniform", "focus"]
+    levels: Levels
     checkpoint_every: int  # updates between held-out measurements and resumable states
     minimise_steps: int  # Algorithm 1
     minimise_lr: float
     t0: float
     denoise_steps: int
-    noise_rule: Literal["ancestral", "reverse-sde"]
+    noise_rule: Literal["ancestral", "reverse-sde"] = "ancestral"
+    dropout: float = 0.0
+    augment: float = 0.0  # probability of each change that the network is told
 
 
 _ANY = 4096
 
 BRIDGE_T0 = 0.5  # the level to which method `bridge` encodes, with every preset
+EMA: dict[Network, float] = {"refinenet": 0.999, "unet": 0.9995}  # decay of the averaged weights
 
-PRESETS: dict[PresetName, tuple[Preset, ...]] = {
+_REFINENET: dict[PresetName, tuple[Preset, ...]] = {
     "paper": (
-        Preset(64, 128, 200_000, 32, 1e-4, "uniform", 5_000, 100, 0.005, 0.25, 25, "ancestral"),
-        Preset(_ANY, 128, 300_000, 32, 1e-4, "uniform", 5_000, 100, 0.005, 0.25, 25, "ancestral"),
+        Preset(64, 128, 200_000, 32, 1e-4, "uniform", 5_000, 100, 0.005, 0.25, 25),
+        Preset(_ANY, 128, 300_000, 32, 1e-4, "uniform", 5_000, 100, 0.005, 0.25, 25),
     ),
     "small": (
-        Preset(16, 32, 6_000, 128, 1e-3, "focus", 500, 20, 0.001, 0.35, 25, "ancestral"),
-        Preset(64, 48, 30_000, 32, 5e-4, "focus", 1_000, 20, 0.001, 0.15, 25, "ancestral"),
-        Preset(_ANY, 48, 60_000, 16, 5e-4, "focus", 2_000, 20, 0.001, 0.15, 25, "ancestral"),
+        Preset(16, 32, 6_000, 128, 1e-3, "focus", 500, 20, 0.001, 0.35, 25),
+        Preset(64, 48, 30_000, 32, 5e-4, "focus", 1_000, 20, 0.001, 0.15, 25),
+        Preset(_ANY, 48, 60_000, 16, 5e-4, "focus", 2_000, 20, 0.001, 0.15, 25),
     ),
     "tiny": (
-        Preset(16, 16, 600, 128, 1e-3, "focus", 100, 10, 0.002, 0.35, 25, "ancestral"),
-        Preset(32, 24, 4_000, 32, 1e-3, "focus", 500, 10, 0.002, 0.05, 25, "ancestral"),
-        Preset(_ANY, 24, 3_000, 16, 1e-3, "focus", 500, 10, 0.002, 0.05, 25, "ancestral"),
+        Preset(16, 16, 600, 128, 1e-3, "focus", 100, 10, 0.002, 0.35, 25),
+        Preset(32, 24, 4_000, 32, 1e-3, "focus", 500, 10, 0.002, 0.05, 25),
+        Preset(_ANY, 24, 3_000, 16, 1e-3, "focus", 500, 10, 0.002, 0.05, 25),
     ),
 }
 
+_REGULAR: tuple[Literal["ancestral"], float, float] = ("ancestral", 0.13, 0.15)
 
-def choose_preset(name: str, resolution: int, device_type: str) -> tuple[PresetName, Preset]:
-    """The preset and its row; `auto` is `paper` on a GPU and `tiny` on a CPU."""
+_UNET: dict[PresetName, tuple[Preset, ...]] = {
+    "gpu": (
+        Preset(32, 128, 40_000, 256, 5e-4, "lognormal", 1_000, 20, 0.001, 0.25, 18, *_REGULAR),
+        Preset(_ANY, 160, 60_000, 128, 5e-4, "lognormal", 1_000, 20, 0.001, 0.25, 18, *_REGULAR),
+    ),
+    "small": (
+        Preset(16, 64, 6_000, 64, 1e-3, "lognormal", 250, 20, 0.001, 0.35, 18, *_REGULAR),
+        Preset(_ANY, 96, 30_000, 64, 1e-3, "lognormal", 500, 20, 0.001, 0.25, 18, *_REGULAR),
+    ),
+    "tiny": (
+        Preset(16, 32, 1_500, 64, 1e-3, "lognormal", 250, 10, 0.002, 0.35, 10, *_REGULAR),
+        Preset(_ANY, 64, 6_000, 64, 1e-3, "lognormal", 250, 10, 0.002, 0.25, 10, *_REGULAR),
+    ),
+}
+
+PRESETS: dict[Network, dict[PresetName, tuple[Preset, ...]]] = {
+    "refinenet": _REFINENET | {"gpu": _REFINENET["paper"]},
+    "unet": _UNET | {"paper": _UNET["gpu"]},
+}
+
+
+def choose_preset(
+    name: str, resolution: int, device_type: str, network: Network | None = None
+) -> tuple[PresetName, Network, Preset]:
+    """The preset, its network and its row; `auto` is `gpu` on a GPU and `tiny` on a CPU.
+
+    network: None for the preset's own: the RefineNet of `paper`, the U-Net of the others.
+    device_type: as `models.network.device.device_type` gives it.
+    """
     chosen: PresetName
     if name == "auto":
-        chosen = "tiny" if device_type == "cpu" else "paper"
+        chosen = "tiny" if device_type.startswith("cpu") else "gpu"
     else:
-        assert name in PRESETS
-        chosen = name
-    return chosen, next(row for row in PRESETS[chosen] if resolution <= row.up_to)
+        assert name in ("paper", "gpu", "small", "tiny")
+        chosen = name  # type: ignore[assignment]
+    network = network or ("refinenet" if chosen == "paper" else "unet")
+    rows = PRESETS[network][chosen]
+    return chosen, network, next(row for row in rows if resolution <= row.up_to)
+
+
+def trunk_precision(device_type: str, network: Network) -> Literal["float32", "bfloat16"]:
+    """`train.precision: auto`: half precision for the U-Net where the device multiplies in it."""
+    halves = device_type in ("cuda", "cpu-bfloat16")
+    return "bfloat16" if network == "unet" and halves else "float32"
 
 
 def micro_batch(device_type: str, resolution: int, width: int) -> int:
@@ -70,7 +113,7 @@ def micro_batch(device_type: str, resolution: int, width: int) -> int:
     most 390 bytes a pixel and unit of width in float32 (test_presets.py), stays under 20 GB. On a
     CPU, the values are near the fastest.
     """
-    if device_type == "cpu":
+    if device_type.startswith("cpu"):
         rows = ((16, 150), (32, 32), (64, 16))
         return next((size for side, size in rows if resolution <= side), 4)
     fit = int(20e9 / (390 * resolution**2 * max(width, 32)))

@@ -72,6 +72,12 @@ class Corpus:
         return count_forgotten_as_training(self.sources)
 
     @property
+    def training_ids(self) -> NDArray[np.int64]:
+        """(N,) class ids of the training images in the order of their rows, -1 without a class."""
+        trained = self.planned_sources.filter(pc.equal(self.planned_sources["status"], "train"))
+        return np.asarray(trained.sort_by("row")["class_id"].to_numpy(), dtype=np.int64)
+
+    @property
     def reference_ids(self) -> NDArray[np.int64]:
         """(M,) class ids of the held-out images, -1 without a class."""
         held_out = self.sources.filter(pc.equal(self.sources["status"], "reference"))

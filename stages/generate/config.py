@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, field_validator
 
 from ...models.method.bridge import Keep
+from ...models.network.architecture import Network
 from ...models.network.compiled import Compile, as_compile_word
 from ..common.presets import BRIDGE_T0, choose_preset, micro_batch
 
@@ -50,10 +51,15 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
         return self.method == "bridge" and self.keep == "both"
 
     def resolved(
-        self, preset: str, resolution: int, width: int, device_type: str
+        self,
+        preset: str,
+        resolution: int,
+        width: int,
+        device_type: str,
+        network: Network | None = None,
     ) -> "GenerateConfig":
         """Every unset or automatic value filled in, from tables and never from a probe."""
-        row = choose_preset(preset, resolution, device_type)[1]
+        row = choose_preset(preset, resolution, device_type, network)[2]
         filled: dict[str, Any] = {}
         defaults = {
             "steps": row.minimise_steps,

@@ -1,4 +1,4 @@
-"""Training batches: images, noise levels and noise as a function of (seed, step) alone."""
+"""Training batches: images, noise levels, noise and views as a function of (seed, step) alone."""
 
 import functools
 from dataclasses import dataclass
@@ -8,8 +8,11 @@ import torch
 from numpy.typing import NDArray
 
 from ...manifests.plan.random_streams import image_seed, stream
-from ...models.method.loss import draw_levels
+from ...models.method.loss import draw_levels, draw_lognormal
 from ..common.tensors import as_unit, to_unit
+from .augment import apply_views, draw_views
+
+UNTOLD = 0.1  # of the images whose class the network is not told
 
 _RESIDENT_SHARE = 0.25  # of a GPU's free memory that training images may take
 _COPY_BATCH = 1024  # images copied to the device at once
@@ -25,6 +28,8 @@ class TrainingBatch:
     x: torch.Tensor  # (B, C, H, W) in [0, 1], channels last
     sigma: torch.Tensor  # (B,)
     noise: torch.Tensor  # like x, standard normal
+    labels: torch.Tensor | None = None  # (B,) classes, the number of classes where none is told
+    view: torch.Tensor | None = None  # (B, VIEW), how x was changed
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,10 @@ class BatchShare:
 class Batches:
     """Draws batches; on a GPU from images that reside there, where they fit.
 
-    images: uint8 (N, H, W, C); ladder and focus: as `draw_levels` takes them; size: images in
-    a batch over all processes; flip: mirror half of the images.
+    images: uint8 (N, H, W, C); ladder and focus: as `draw_levels` takes them, lognormal: as
+    `draw_lognormal`; size: images in a batch over all processes; flip: mirror half of the images;
+    augment: probability of each change of `draw_views`; classes: (N,) of the images, told to the
+    network but for UNTOLD of them, None where it knows none.
     """
 
     def __init__(
@@ -53,8 +60,12 @@ class Batches:
         seed: int,
         device: torch.device,
         share: BatchShare,
+        lognormal: bool = False,
+        augment: float = 0.0,
+        classes: NDArray[np.int64] | None = None,
     ) -> None:
         self._images, self._ladder, self._focus, self._size = images, ladder, focus, size
+        self._lognormal, self._augment, self._classes = lognormal, augment, classes
         self._flip, self._seed, self._device = flip, seed, device
         part = size // share.count
         self._mine = slice(part * share.index, part * (share.index + 1))
@@ -64,17 +75,37 @@ class Batches:
         """The batch of `step`, counted from 0; flips are drawn even where they are off."""
         random = stream(image_seed(self._seed, f"step-{step}"), "train")
         rows = batch_rows(len(self._images), self._size, step, self._seed)[self._mine]
-        levels = draw_levels(self._ladder, self._size, random, self._focus)[self._mine]
+        if self._lognormal:
+            levels = draw_lognormal(self._ladder, self._size, random)[self._mine]
+        else:
+            levels = draw_levels(self._ladder, self._size, random, self._focus)[self._mine]
         flips = random.random(self._size)[self._mine] < 0.5
         x = self._unit(rows)
         if self._flip:
             x = torch.where(self._to_device(flips).reshape(-1, 1, 1, 1), x.flip(3), x)
+        x, view = self._view(x, step)
         generator = torch.Generator(self._device)
         generator.manual_seed(image_seed(self._seed, f"noise-{step}"))
         shape = (self._size, *x.shape[1:])
         noise = torch.randn(shape, generator=generator, device=self._device)[self._mine]
         noise = noise.contiguous(memory_format=torch.channels_last)
-        return TrainingBatch(rows, x, self._to_device(levels.astype(np.float32)), noise)
+        sigma = self._to_device(levels.astype(np.float32))
+        return TrainingBatch(rows, x, sigma, noise, self._labels(rows, step), view)
+
+    def _view(self, x: torch.Tensor, step: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+        if not self._augment:
+            return x, None
+        random = stream(image_seed(self._seed, f"step-{step}"), "augment")
+        views = draw_views(self._size, random, self._augment).part(self._mine)
+        return apply_views(x, views), self._to_device(views.told)
+
+    def _labels(self, rows: NDArray[np.int64], step: int) -> torch.Tensor | None:
+        if self._classes is None:
+            return None
+        random = stream(image_seed(self._seed, f"step-{step}"), "labels")
+        untold = random.random(self._size)[self._mine] < UNTOLD
+        null = self._classes.max() + 1
+        return self._to_device(np.where(untold, null, self._classes[rows]))
 
     def _unit(self, rows: NDArray[np.int64]) -> torch.Tensor:
         if self._resident is None:

@@ -1,28 +1,37 @@
 """Section `train` of the configuration, and how its unset values are filled in."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
 from ...manifests.errors import ConfigError
+from ...models.network.architecture import Network
 from ...models.network.compiled import Compile, as_compile_word
-from ..common.presets import choose_preset
+from ..common.presets import EMA, choose_preset, trunk_precision
+
+_OF_UNET = ("network", "dropout", "augment", "labels", "early_stop")
 
 
 class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     """Section `train`. An unset value comes from the preset's row (stages/common/presets.py)."""
 
-    preset: Literal["auto", "paper", "small", "tiny"] = "auto"
-    steps: int | None = Field(default=None, ge=0)  # updates; 0: an untrained network, a control
+    preset: Literal["auto", "paper", "gpu", "small", "tiny"] = "auto"
+    network: Network | None = None
+    # Updates, at most where training may stop early; 0: an untrained network, a control.
+    steps: int | None = Field(default=None, ge=0)
     width: int | None = Field(default=None, ge=4)  # g, the size of the network
     batch: int | None = Field(default=None, ge=1)  # images per update over all processes
     lr: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    levels: Literal["uniform", "focus"] | None = None
+    levels: Literal["uniform", "focus", "lognormal"] | None = None
     # For `levels: focus`, which draws mostly below 2 sigma(focus_t0). Unset: generate.t0 is used,
     # so a change of t0 trains another network; set: t0 may change freely.
     focus_t0: float | None = Field(default=None, gt=0, lt=1)
-    conditioning: Literal["fourier", "table"] = "fourier"
-    ema: float = Field(default=0.999, ge=0, lt=1)
+    conditioning: Literal["fourier", "table"] = "fourier"  # of the RefineNet
+    dropout: float | None = Field(default=None, ge=0, lt=1)  # this and the next three: of the U-Net
+    augment: float | None = Field(default=None, ge=0, le=1)  # probability of each change it is told
+    labels: bool = False  # tell it the class, and for a tenth of the images none
+    early_stop: bool = True  # once the held-out loss has turned
+    ema: float | None = Field(default=None, ge=0, lt=1)
     flip: bool = False  # horizontal flips; they enlarge the distribution, so the user decides
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of the network's trunk
     compile: Compile = "off"  # torch.compile; graphs: captured as CUDA graphs too
@@ -34,17 +43,31 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
         """The t0 that training depends on, given generation's `t0`; None: it depends on none."""
         return (self.focus_t0 or t0) if self.levels == "focus" else None
 
+    def as_inputs(self) -> dict[str, Any]:
+        """The options that decide the trained weights, `steps` included.
+
+        Those of the U-Net are left out for a RefineNet, which is known by what it always had.
+        """
+        left_out = {"preset", "focus_t0", *(_OF_UNET if self.network == "refinenet" else ())}
+        return self.model_dump(mode="json", exclude=left_out)
+
     def resolved(self, resolution: int, device_type: str) -> "TrainConfig":
         """Every unset value filled in from the preset table.
 
         Raises:
             ConfigError: `focus_t0` where the levels are not focused.
         """
-        name, row = choose_preset(self.preset, resolution, device_type)
-        wanted = ("steps", "width", "batch", "lr", "levels", "checkpoint_every")
-        filled = {key: getattr(row, key) for key in wanted if getattr(self, key) is None}
+        always = ("steps", "width", "batch", "lr", "levels", "checkpoint_every")
+        wanted = [key for key in always if getattr(self, key) is None]
+        # All are set and no network: the stages.yaml of a run that knew the RefineNet alone.
+        network = self.network or (None if wanted else "refinenet")
+        name, network, row = choose_preset(self.preset, resolution, device_type, network)
+        wanted += [key for key in ("dropout", "augment") if getattr(self, key) is None]
+        filled = {"network": network, **{key: getattr(row, key) for key in wanted}}
+        if self.ema is None:
+            filled["ema"] = EMA[network]
         if self.precision == "auto":
-            filled["precision"] = "float32"
+            filled["precision"] = trunk_precision(device_type, network)
         if self.focus_t0 and (self.levels or row.levels) != "focus":
             raise ConfigError(
                 f"train.focus_t0 is {self.focus_t0:g}, and train.levels is"

@@ -16,16 +16,14 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError, Interrupted
-from ...manifests.files.atomic import canonical_digest, sha256_file, write_bytes, write_json
+from ...manifests.files.atomic import canonical_digest, write_bytes, write_json
 from ...manifests.files.crash_points import crash_point
 from ...manifests.plan.random_streams import image_seed
 from ...manifests.run_folder import TRAINING_LOG, TRAINING_STATE
-from ...models.method.diameter import diameter
-from ...models.method.ladder import SIGMA_N, noise_ladder, sigma_at
-from ...models.method.loss import BAND_EDGES, dsm_loss
+from ...models.method.ladder import noise_ladder, sigma_at
+from ...models.method.loss import dsm_loss, edm_weight
 from ...models.network.checkpoint import (
     FACTS,
-    FORMAT,
     WEIGHTS,
     build,
     load_weights,
@@ -35,16 +33,19 @@ from ...models.network.checkpoint import (
 from ...models.network.compiled import BEFOREHAND, compile_trunk, missing_compiler
 from ...models.network.device import set_deterministic
 from ...models.network.ema import Ema
-from ...models.network.score_net import Architecture, ScoreNet
+from ...models.network.score_net import ScoreNet
 from ..common.out_of_memory import explain_out_of_memory
 from ..common.progress import Progress
 from ..corpus.store import Corpus
 from .batches import Batches, BatchShare
 from .checkpoint import BEST, load_state, save_best, save_state
 from .config import TrainConfig
+from .facts import architecture_of, describe_training, median_norm, sigma_1_of
+from .guide import is_guide_step, keep_guide, save_guide
 from .log import TrainLog
 from .loss_guard import LossGuard
-from .validation import MEASURED_IMAGES, band_losses, real_norms
+from .optimiser import make_optimiser, set_rate
+from .validation import band_losses, is_long_past, overall
 
 ALGORITHM = 2  # raised whenever equal options would train another network
 
@@ -75,7 +76,7 @@ def train(
     run = _TrainingRun(config, corpus, out, seed, t0, device, progress)
     if run.steps == 0:
         run.measure(loss=1.0, rate=0.0)
-    while run.state.step < run.steps:
+    while run.state.step < run.steps and not run.has_turned():
         run.advance_to_checkpoint(stopping)
     return run.finish()
 
@@ -84,7 +85,8 @@ def identity_of(
     config: TrainConfig, corpus_digest: str, seed: int, t0: float, processes: int = 1
 ) -> str:
     """Identifies a training: a state is resumed only by the same one, whatever its `steps`."""
-    free = config.model_dump(exclude={"steps", "preset", "focus_t0"})
+    length = ("steps", "early_stop")
+    free = {name: value for name, value in config.as_inputs().items() if name not in length}
     return canonical_digest(
         [ALGORITHM, free, corpus_digest, seed, config.focused_on(t0), processes]
     )
@@ -105,6 +107,8 @@ class _TrainingRun:
     ) -> None:
         assert config.steps is not None and config.width and config.batch and config.lr
         self.config, self.out, self.seed, self.progress = config, out, seed, progress
+        self.architecture = architecture_of(config, corpus)
+        self.is_unet = config.network == "unet"
         self.steps, self.batch = config.steps, config.batch
         self.accelerator = Accelerator(cpu=device == "cpu")
         self.device = self.accelerator.device
@@ -113,7 +117,7 @@ class _TrainingRun:
 
         # Fix the noise ladder, from the exact sigma_1 down to sigma_N.
         self.corpus = corpus
-        self.sigma_1 = _sigma_1(corpus, progress)
+        self.sigma_1 = sigma_1_of(corpus, progress)
         self.ladder = noise_ladder(self.sigma_1)
         # Generation uses the levels below `focus`; None: all are drawn alike.
         focused = config.focused_on(t0)
@@ -121,9 +125,10 @@ class _TrainingRun:
 
         # Build network, EMA and optimiser.
         self.bare_net = net = self._build_net()
+        assert config.ema is not None
         self.ema = Ema(net, config.ema)
         compile_trunk(net, config.compile)
-        self.bare_optimiser = torch.optim.Adam(net.parameters(), lr=config.lr, fused=True)
+        self.bare_optimiser = make_optimiser(net, config)
 
         # Resume from the last state of this training.
         identity = identity_of(config, corpus.digest, seed, t0, self.accelerator.num_processes)
@@ -143,20 +148,21 @@ class _TrainingRun:
             seed=seed,
             device=self.device,
             share=BatchShare(self.accelerator.process_index, self.accelerator.num_processes),
+            lognormal=config.levels == "lognormal",
+            augment=config.augment or 0.0,
+            classes=corpus.training_ids if self.architecture.classes else None,
         )
         self.log = TrainLog(out / TRAINING_LOG, self.state.step)
 
     def _build_net(self) -> ScoreNet:
         """The network with its first weights, on the device and in its precision."""
-        config, images = self.config, self.corpus.images
-        assert config.width
+        config = self.config
         if lack := missing_compiler(config.compile, self.device.type):
             raise ConfigError(f"train.compile: {config.compile} needs {lack}. Set it to off.")
         if config.compile != "off":
             self.progress.note(f"train: {BEFOREHAND}")
-        side, channels = images.shape[1], images.shape[3]
-        architecture = Architecture(channels, side, config.width, config.conditioning)
-        net = build(architecture, self.ladder, image_seed(self.seed, "weights")).to(self.device)
+        net = build(self.architecture, self.ladder, image_seed(self.seed, "weights"))
+        net = net.to(self.device)
         net.trunk_dtype = torch.bfloat16 if config.precision == "bfloat16" else None
         return net
 
@@ -197,10 +203,29 @@ class _TrainingRun:
                         " goes on from there."
                     )
 
-        # Measure the averages per noise band, keep the best, save the state.
+        # Measure the averages per noise band, keep the best and early ones, save the state.
         loss = self.losses.take_mean()
         self.measure(loss, (end - first) * self.batch / (time.monotonic() - started))
+        if self.accelerator.is_main_process and is_guide_step(self.state.step, self._first_guide()):
+            save_guide(self.out / TRAINING_STATE, self.ema, self.state.step)
         self._save()
+
+    def _first_guide(self) -> int | None:
+        return self.config.checkpoint_every if self.is_unet else None
+
+    def has_turned(self) -> bool:
+        """Whether the held-out loss has long not fallen: then the network memorises its images."""
+        judges = self.accelerator.is_main_process and len(self.corpus.reference) > 0
+        may_stop = judges and self.config.early_stop and self.is_unet
+        every = self.config.checkpoint_every or 1
+        turned = may_stop and is_long_past(self.state.step, self.state.best_step, every)
+        if turned:
+            self.progress.note(
+                f"train: stops at step {self.state.step:,} of {self.steps:,}: the held-out loss"
+                f" was lowest at step {self.state.best_step:,}; since then the network learns the"
+                " training images themselves (train.early_stop)"
+            )
+        return self._any_process(turned)
 
     def _explain_out_of_memory(self) -> contextlib.AbstractContextManager[None]:
         share = self.batch // self.accelerator.num_processes
@@ -218,7 +243,12 @@ class _TrainingRun:
         batch = self.batches.draw(step)
 
         # Forward: || sigma S(x + sigma z, sigma) + z ||^2 / D of each image (SM-GAN eq. 10).
-        losses = dsm_loss(self.net, batch.x, batch.sigma, batch.noise)
+        if self.architecture.dropout:
+            place = f"dropout-{step}-{self.accelerator.process_index}"
+            torch.manual_seed(image_seed(self.seed, place))
+        losses = dsm_loss(self.net, batch.x, batch.sigma, batch.noise, batch.labels, batch.view)
+        if self.config.levels == "lognormal":
+            losses = losses * edm_weight(batch.sigma)
         loss = losses.mean()
 
         # Stop before a loss that is not finite reaches the weights.
@@ -231,6 +261,7 @@ class _TrainingRun:
         self.accelerator.backward(loss)
 
         # Update weights by Adam.
+        set_rate(self.bare_optimiser, self.config, step)
         self.optimiser.step()
 
         # Update EMA.
@@ -258,10 +289,7 @@ class _TrainingRun:
             bands["held_out"] = self._bands(self.corpus.reference)
         step = self.state.step
         judged = bands.get("held_out", bands["train"])
-        floors = dict(zip(judged, BAND_EDGES[:-1], strict=False))
-        below = float("inf") if self.focus is None else self.focus
-        low = [loss for band, loss in judged.items() if floors[band] < below]
-        score = sum(low) / len(low)
+        score = overall(judged, self.focus, geometric=self.config.levels == "lognormal")
         best = self.state.best_loss
         if "held_out" not in bands or best is None or score < best:
             self.state.best_loss, self.state.best_step = score, step
@@ -289,6 +317,7 @@ class _TrainingRun:
         """Writes the chosen averages, then model.json, which commits the training."""
         chosen = "best held-out loss" if len(self.corpus.reference) else "last"
         if self.accelerator.is_main_process:
+            keep_guide(self.out, self.state.best_step, self._first_guide())
             load_weights(self.ema.net, self.out / TRAINING_STATE / BEST)
             write_bytes(self.out / WEIGHTS, weights_bytes(self.ema.net))
             crash_point("weights-written")
@@ -297,21 +326,15 @@ class _TrainingRun:
         return read_facts(self.out)
 
     def _facts(self, chosen: str) -> dict[str, Any]:
-        proper, conditioning = self.bare_net.count_parameters()
-        return {
-            "format": FORMAT,
-            "algorithm": ALGORITHM,
-            "architecture": self.bare_net.architecture.describe(),
-            "parameters": {"network": proper, "conditioning": conditioning},
-            "ladder": {
-                "sigma_1": self.sigma_1,
-                "sigma_N": SIGMA_N,
-                "levels": self.ladder.tolist(),
-            },
-            "corpus_digest": self.corpus.digest,
-            "seed": self.seed,
-            "weights_sha256": sha256_file(self.out / WEIGHTS),
-            "training": {
+        return describe_training(
+            self.bare_net,
+            self.out,
+            self.ladder,
+            self.corpus,
+            seed=self.seed,
+            algorithm=ALGORITHM,
+            norm_real=median_norm(self.ema.net, self.ladder, self.corpus, self.device),
+            training={
                 "options": self.config.model_dump(),
                 "steps": self.state.step,
                 "images": self.state.step * self.batch,
@@ -322,24 +345,4 @@ class _TrainingRun:
                 "device": self.device.type,
                 "torch": torch.__version__,
             },
-            "norm_real": self._norm_real(),
-        }
-
-    def _norm_real(self) -> dict[str, Any]:
-        """Median ||sigma_N S||^2 / D of real images, where `generate.stop: real` stops."""
-        held_out = len(self.corpus.reference) > 0
-        images = self.corpus.reference if held_out else self.corpus.images
-        norms = real_norms(self.ema.net, self.sigma_1, images[:MEASURED_IMAGES], self.device)
-        return {"median": float(np.median(norms)), "of": "held out" if held_out else "training"}
-
-
-def _sigma_1(corpus: Corpus, progress: Progress) -> float:
-    """The exact largest distance between two training images; ConfigError where all are equal."""
-    with progress.task("sigma_1", len(corpus.images), "images") as advance:
-        found = diameter(corpus.images, advance)
-    if found.squared == 0:
-        raise ConfigError(
-            f"All {len(corpus.images)} training images are the same: there is nothing to mix."
-            " Give at least two different images."
         )
-    return found.sigma_1

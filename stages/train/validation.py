@@ -6,13 +6,14 @@ from numpy.typing import NDArray
 
 from ...manifests.plan.random_streams import image_seed, stream
 from ...models.method.ladder import SIGMA_N
-from ...models.method.loss import band_levels, dsm_loss
+from ...models.method.loss import BAND_EDGES, band_levels, dsm_loss
 from ...models.method.methods import FrozenScore
 from ...models.method.minimise import score_norm
 from ...models.network.score_net import ScoreNet
 from ..common.tensors import to_unit
 
 MEASURED_IMAGES = 256  # at most, in a measurement
+PATIENCE = 3  # checkpoints
 
 _LEVELS_PER_BAND = 8
 _BATCH = 64
@@ -45,6 +46,25 @@ def band_losses(
         ]
         means[name] = float(torch.cat(parts).mean())
     return means
+
+
+def overall(bands: dict[str, float], focus: float | None, *, geometric: bool) -> float:
+    """The mean over bands of their loss, by which the best state is chosen.
+
+    focus: only bands that reach below this sigma count; None: all. geometric: every band counts by
+    the factor that its loss changes by, though that of high noise is a thousandth of low noise's.
+    """
+    floors = dict(zip(bands, BAND_EDGES[:-1], strict=False))
+    low = [loss for band, loss in bands.items() if focus is None or floors[band] < focus]
+    return float(np.exp(np.log(low).mean())) if geometric else sum(low) / len(low)
+
+
+def is_long_past(step: int, best_step: int, every: int) -> bool:
+    """Whether the best loss is PATIENCE checkpoints ago, and a quarter of its own step.
+
+    every: updates between two checkpoints.
+    """
+    return step >= best_step + max(PATIENCE * every, best_step // 4)
 
 
 def real_norms(

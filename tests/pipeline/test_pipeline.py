@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,10 @@ def test_it_leaves_exactly_these_files(done: Path) -> None:
         "report/index.html",
         "report/metrics.json",
         "report/verdict.txt",
+        "score-net/guide.safetensors",
         "score-net/last/best.safetensors",
+        "score-net/last/early-3.safetensors",
+        "score-net/last/early-6.safetensors",
         "score-net/last/state.safetensors",
         "score-net/model.json",
         "score-net/model.safetensors",
@@ -267,8 +271,9 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
     (root / "stages.yaml").write_text(f"run: run\ningest: {{source: {data}}}\n")
     assert cli("run", root / "stages.yaml", "--until", "train", *TRAINING) == 0
     found = tiny.digests(root / "run" / "score-net")
-    last = ["last/best.safetensors", "last/state.safetensors"]
-    assert sorted(found) == [*last, "model.json", "model.safetensors", "train.jsonl"]
+    last = [f"last/{name}.safetensors" for name in ("best", "early-3", "early-6", "state")]
+    rest = ["guide.safetensors", *last, "model.json", "model.safetensors", "train.jsonl"]
+    assert sorted(found) == rest
     del found["train.jsonl"]
     return found
 
@@ -376,8 +381,12 @@ def test_an_untrained_network_is_offered_as_a_control(data: Path, tmp_path: Path
 
 @pytest.mark.parametrize(
     "options",
-    [{"train__levels": "uniform"}, {"train__focus_t0": 0.3}],
-    ids=lambda given: [*given][0],
+    [
+        {"train__levels": "uniform"},
+        {"train__levels": "focus", "train__focus_t0": 0.3},
+        {"train__levels": "lognormal"},
+    ],
+    ids=["uniform", "focus_t0", "lognormal"],
 )
 def test_generations_t0_is_free_of_training(
     options: dict[str, str | float], data: Path, tmp_path: Path
@@ -395,11 +404,12 @@ def test_t0_is_what_training_focuses_on_unless_another_is_named(data: Path, tmp_
     """So a network can be kept by naming the t0 that it was trained for."""
     out = tmp_path / "shards"
     weights = tmp_path / "shards.run" / "score-net" / "model.safetensors"
-    assert augment(data, out, "--until", "train", generate__t0=0.3) == 0
+    focus = partial(augment, data, out, "--until", "train", train__levels="focus")
+    assert focus(generate__t0=0.3) == 0
     before = weights.read_bytes()
-    assert augment(data, out, "--until", "train", generate__t0=0.2, train__focus_t0=0.3) == 0
+    assert focus(generate__t0=0.2, train__focus_t0=0.3) == 0
     assert weights.read_bytes() == before
-    assert augment(data, out, "--until", "train", generate__t0=0.2) == 0
+    assert focus(generate__t0=0.2) == 0
     assert weights.read_bytes() != before
 
 

@@ -8,8 +8,8 @@ import torch
 
 from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.method.methods import FrozenScore, ScoreMixOptions, mix, mixup, scoremix
+from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import build
-from scoremix.models.network.score_net import Architecture
 
 LADDER = noise_ladder(5.0)
 OPTIONS = ScoreMixOptions(steps=5, lr=0.005, denoise_steps=6, score_noise="fresh")

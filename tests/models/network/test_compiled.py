@@ -13,8 +13,8 @@ import torch
 from scoremix.manifests.errors import ConfigError
 from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.network import blocks, compiled, norm
+from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import TrainedNet, build
-from scoremix.models.network.score_net import Architecture
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.generate.config import GenerateConfig
 from scoremix.stages.generate.generate import generate

@@ -9,11 +9,12 @@ import torch.nn.functional as F
 
 from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.network import blocks, norm
+from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.blocks import mean_pool, resize_bilinear
 from scoremix.models.network.checkpoint import build, load_net, load_weights, weights_bytes
 from scoremix.models.network.norm import Affine
 from scoremix.models.network.norm_passes import EPS, FewPasses, InPlace
-from scoremix.models.network.score_net import Architecture, form_for
+from scoremix.models.network.refinenet import form_for
 
 LADDER = noise_ladder(5.0)
 
@@ -23,9 +24,9 @@ LADDER = noise_ladder(5.0)
 )
 def test_full_size_has_the_published_parameter_counts(resolution: int, millions: float) -> None:
     with torch.device("meta"):
-        from scoremix.models.network.score_net import ScoreNet
+        from scoremix.models.network.refinenet import RefineNet
 
-        net = ScoreNet(Architecture(3, resolution, 128), torch.ones(10))
+        net = RefineNet(Architecture(3, resolution, 128), torch.ones(10))
     proper, conditioning = net.count_parameters()
     assert proper / 1e6 == pytest.approx(millions, rel=0.03)
     assert conditioning < 0.1 * proper

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.network import blocks, norm
+from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import build
-from scoremix.models.network.score_net import Architecture
 from scoremix.stages.common.presets import balanced_batch, micro_batch
 
 

@@ -6,9 +6,9 @@ import torch
 
 from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.method.loss import draw_levels, dsm_loss
+from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import build
 from scoremix.models.network.ema import Ema
-from scoremix.models.network.score_net import Architecture
 
 SIDE = 8
 

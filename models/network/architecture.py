@@ -1,0 +1,27 @@
+"""Architecture: everything that determines a network's shape."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Network = Literal["refinenet", "unet"]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Everything that determines the network's shape; saved in model.json."""
+
+    channels: int  # of the images: 1 or 3
+    resolution: int  # side in pixels
+    width: int  # g: the one size knob; RefineNet at full size has 128
+    conditioning: str = "fourier"  # of the RefineNet; or "table"
+    network: Network = "refinenet"
+    dropout: float = 0.0  # of the U-Net, while it trains
+    classes: int = 0  # of the U-Net; 0: it is not told a class
+
+    def describe(self) -> dict[str, Any]:
+        """Its entry of model.json; a RefineNet's has no more than it always had."""
+        fields = asdict(self)
+        unused = (
+            ("network", "dropout", "classes") if self.network == "refinenet" else ("conditioning",)
+        )
+        return {name: value for name, value in fields.items() if name not in unused}

@@ -1,0 +1,113 @@
+"""model.json: the network's shape, its noise ladder, and how it was trained."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...manifests.errors import ConfigError
+from ...manifests.files.atomic import sha256_file
+from ...models.method.diameter import diameter
+from ...models.method.ladder import SIGMA_N
+from ...models.network.architecture import Architecture
+from ...models.network.checkpoint import FORMAT, GUIDE, WEIGHTS
+from ...models.network.score_net import ScoreNet
+from ..common.progress import Progress
+from ..corpus.store import Corpus
+from .config import TrainConfig
+from .validation import MEASURED_IMAGES, real_norms
+
+
+def architecture_of(config: TrainConfig, corpus: Corpus) -> Architecture:
+    """The network that `config` (resolved) asks for, for images of this corpus.
+
+    Raises ConfigError where an option is the other network's, or labels are asked for without any.
+    """
+    assert config.width and config.network
+    channels, side = corpus.images.shape[3], corpus.images.shape[1]
+    if config.network == "refinenet":
+        _refuse_options_of_unet(config)
+        return Architecture(channels, side, config.width, config.conditioning)
+    if config.labels and not corpus.classes:
+        raise ConfigError(
+            "train.labels is true, and the images have no classes. Leave it out, or put the images"
+            " of each class into a folder of its own."
+        )
+    classes = len(corpus.classes) if config.labels else 0
+    return Architecture(
+        channels,
+        side,
+        config.width,
+        network="unet",
+        dropout=config.dropout or 0.0,
+        classes=classes,
+    )
+
+
+def _refuse_options_of_unet(config: TrainConfig) -> None:
+    wrong = [name for name in ("dropout", "augment", "labels") if getattr(config, name)]
+    wrong += ["levels"] if config.levels == "lognormal" else []
+    if wrong:
+        value = getattr(config, wrong[0])
+        raise ConfigError(
+            f"train.{wrong[0]} is {value}, which the RefineNet does not know. Leave it out, or set"
+            " train.network: unet."
+        )
+
+
+def describe_training(
+    net: ScoreNet,
+    folder: Path,
+    ladder: NDArray[np.float64],
+    corpus: Corpus,
+    *,
+    seed: int,
+    algorithm: int,
+    norm_real: dict[str, Any],
+    training: dict[str, Any],
+) -> dict[str, Any]:
+    """The content of model.json; the weights in `folder` are written before it."""
+    proper, conditioning = net.count_parameters()
+    guide = folder / GUIDE
+    has_guide = net.architecture.network == "unet" and guide.exists()
+    return {
+        "format": FORMAT,
+        "algorithm": algorithm,
+        "architecture": net.architecture.describe(),
+        "parameters": {"network": proper, "conditioning": conditioning},
+        "ladder": {
+            "sigma_1": float(ladder[0]),
+            "sigma_N": SIGMA_N,
+            "levels": ladder.tolist(),
+        },
+        "corpus_digest": corpus.digest,
+        "seed": seed,
+        "weights_sha256": sha256_file(folder / WEIGHTS),
+        **({"guide_sha256": sha256_file(guide)} if has_guide else {}),
+        "training": training,
+        "norm_real": norm_real,
+    }
+
+
+def median_norm(
+    net: ScoreNet, ladder: NDArray[np.float64], corpus: Corpus, device: torch.device
+) -> dict[str, Any]:
+    """Median ||sigma_N S||^2 / D of real images, where `generate.stop: real` stops."""
+    held_out = len(corpus.reference) > 0
+    images = corpus.reference if held_out else corpus.images
+    norms = real_norms(net, float(ladder[0]), images[:MEASURED_IMAGES], device)
+    return {"median": float(np.median(norms)), "of": "held out" if held_out else "training"}
+
+
+def sigma_1_of(corpus: Corpus, progress: Progress) -> float:
+    """The exact largest distance between two training images; ConfigError where all are equal."""
+    with progress.task("sigma_1", len(corpus.images), "images") as advance:
+        found = diameter(corpus.images, advance)
+    if found.squared == 0:
+        raise ConfigError(
+            f"All {len(corpus.images)} training images are the same: there is nothing to mix."
+            " Give at least two different images."
+        )
+    return found.sigma_1

@@ -1,0 +1,38 @@
+"""The guide: averages of an early step, by which autoguidance (arXiv 2406.02507) steers.
+
+Kept at the steps first, 2 first, 4 first, ... while training goes on; the one that is used is the
+last at or before a quarter of the chosen step.
+"""
+
+from pathlib import Path
+
+from ...manifests.files.atomic import write_bytes
+from ...manifests.run_folder import TRAINING_STATE
+from ...models.network.checkpoint import GUIDE, weights_bytes
+from ...models.network.ema import Ema
+from ...models.network.score_net import ScoreNet
+
+
+def is_guide_step(step: int, first: int | None) -> bool:
+    """Whether the averages of `step` are kept; first: None for a network without a guide."""
+    return first is not None and step % first == 0 and (step // first).bit_count() == 1
+
+
+def save_guide(folder: Path, ema: Ema[ScoreNet], step: int) -> None:
+    """folder/early-STEP.safetensors."""
+    write_bytes(_path(folder, step), weights_bytes(ema.net))
+
+
+def keep_guide(out: Path, chosen_step: int, first: int | None) -> None:
+    """Writes out/guide.safetensors; none where the chosen step is too early for one."""
+    (out / GUIDE).unlink(missing_ok=True)
+    if first is None or chosen_step < first:
+        return
+    step = first
+    while 2 * step <= chosen_step // 4:
+        step *= 2
+    write_bytes(out / GUIDE, _path(out / TRAINING_STATE, step).read_bytes())
+
+
+def _path(folder: Path, step: int) -> Path:
+    return folder / f"early-{step}.safetensors"
