@@ -148,6 +148,7 @@ def _network(config: Config, found: IngestPreview, device: str) -> FrozenScore:
         train.conditioning,
         train.network,
         train.dropout or 0.0,
+        views=bool(train.augment),
     )
     net = build(shape, noise_ladder(sigma_1)).to(device)
     return FrozenScore(net, sigma_1, 0.01)

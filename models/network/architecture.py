@@ -17,11 +17,14 @@ class Architecture:
     network: Network = "refinenet"
     dropout: float = 0.0  # of the U-Net, while it trains
     classes: int = 0  # of the U-Net; 0: it is not told a class
+    views: bool = False  # of the U-Net: it is told how training changed an image
 
     def describe(self) -> dict[str, Any]:
         """Its entry of model.json; a RefineNet's has no more than it always had."""
         fields = asdict(self)
         unused = (
-            ("network", "dropout", "classes") if self.network == "refinenet" else ("conditioning",)
+            ("network", "dropout", "classes", "views")
+            if self.network == "refinenet"
+            else ("conditioning",)
         )
         return {name: value for name, value in fields.items() if name not in unused}

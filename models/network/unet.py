@@ -112,7 +112,7 @@ class UNet(ScoreNet):
             self.up.append(row)
         self.head_norm = nn.GroupNorm(_groups(here), here)
         self.head = _zero(nn.Conv2d(here, pixels, 3, padding=1))
-        self.conditioning = _Embedding(g, [made.channels for made in blocks], architecture.classes)
+        self.conditioning = _Embedding(architecture, [made.channels for made in blocks])
 
     def condition(
         self, sigma: Tensor, labels: Tensor | None = None, view: Tensor | None = None
@@ -201,16 +201,16 @@ class Attention(nn.Module):
 class _Embedding(nn.Module):
     """Scale and shift of every block from ln(sigma) / 4, the class and the view."""
 
-    def __init__(self, width: int, channels: list[int], classes: int) -> None:
+    def __init__(self, architecture: Architecture, channels: list[int]) -> None:
         super().__init__()
-        hidden = 4 * width
+        hidden, classes = 4 * architecture.width, architecture.classes
         self.channels = [c for c in channels for _ in range(2)]
         # ln(sigma) / 4 spans about 2.5: periods from 5 down to 0.05 resolve levels at every scale.
         frequencies = 2 * math.pi / torch.logspace(math.log10(5), math.log10(0.05), _FREQUENCIES)
         self.register_buffer("frequencies", frequencies, persistent=False)
         self.frequencies: Tensor
         self.first = nn.Linear(2 * _FREQUENCIES, hidden)
-        self.view = nn.Linear(VIEW, hidden, bias=False)
+        self.view = nn.Linear(VIEW, hidden, bias=False) if architecture.views else None
         self.classes = nn.Embedding(classes + 1, hidden) if classes else None  # the last: null
         self.second = nn.Linear(hidden, hidden)
         self.spread = nn.Linear(hidden, sum(self.channels))
@@ -222,7 +222,7 @@ class _Embedding(nn.Module):
         """noise (B,) or (1,): one tensor (B or 1, C, 1, 1) per scale and shift."""
         phase = noise[:, None] * self.frequencies[None, :]
         h = self.first(torch.cat([phase.sin(), phase.cos()], dim=1))
-        if view is not None:
+        if self.view is not None and view is not None:
             h = h + self.view(view)
         if self.classes is not None:
             null = torch.full_like(noise, self.classes.num_embeddings - 1, dtype=torch.int64)

@@ -43,6 +43,7 @@ def architecture_of(config: TrainConfig, corpus: Corpus) -> Architecture:
         network="unet",
         dropout=config.dropout or 0.0,
         classes=classes,
+        views=bool(config.augment),
     )
 
 

@@ -6,7 +6,7 @@ import torch
 
 from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.method.loss import draw_levels, dsm_loss
-from scoremix.models.network.architecture import Architecture
+from scoremix.models.network.architecture import Architecture, Network
 from scoremix.models.network.checkpoint import build
 from scoremix.models.network.ema import Ema
 
@@ -31,12 +31,14 @@ def sample(count: int, generator: torch.Generator) -> torch.Tensor:
 
 
 @pytest.mark.slow
-def test_a_trained_network_approaches_the_closed_form() -> None:
+@pytest.mark.parametrize("network", ["refinenet", "unet"])
+def test_a_trained_network_approaches_the_closed_form(network: Network) -> None:
     """Judged by the denoiser's residual, band by band: the best possible is mean c / (c + s^2)."""
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(1)
     ladder = noise_ladder(3.0)
-    net = build(Architecture(1, SIDE, 8), ladder, seed=2)
+    width = 16 if network == "unet" else 8
+    net = build(Architecture(1, SIDE, width, network=network), ladder, seed=2)
     ema = Ema(net, 0.99)
     adam = torch.optim.Adam(net.parameters(), lr=2e-3, fused=True)
     random = np.random.default_rng(3)

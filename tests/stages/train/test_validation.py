@@ -1,0 +1,58 @@
+"""When a training stops, which state is its guide, and by what the best state is chosen."""
+
+from pathlib import Path
+
+import pytest
+
+from scoremix.models.method.ladder import noise_ladder
+from scoremix.models.network.architecture import Architecture
+from scoremix.models.network.checkpoint import GUIDE, build
+from scoremix.models.network.ema import Ema
+from scoremix.stages.train.guide import is_guide_step, keep_guide, save_guide
+from scoremix.stages.train.validation import is_long_past, overall
+
+
+def test_the_mean_over_bands() -> None:
+    bands = {"0-0.02": 0.8, "0.02-0.05": 0.2, "0.05-0.15": 0.1}
+    assert overall(bands, None, geometric=False) == pytest.approx(1.1 / 3)
+    assert overall(bands, None, geometric=True) == pytest.approx(0.016 ** (1 / 3))
+    assert overall(bands, 0.03, geometric=False) == pytest.approx(0.5)  # bands that begin below
+    # A tenth more in any band counts alike.
+    for name in bands:
+        worse = overall(bands | {name: 1.1 * bands[name]}, None, geometric=True)
+        assert worse == pytest.approx(1.1 ** (1 / 3) * overall(bands, None, geometric=True))
+
+
+def test_it_waits_three_checkpoints_and_a_quarter_of_the_best_step() -> None:
+    assert not is_long_past(1200, 1000, 100)
+    assert is_long_past(1300, 1000, 100)
+    assert not is_long_past(4900, 4000, 100)
+    assert is_long_past(5000, 4000, 100)
+
+
+def test_early_states_are_kept_at_powers_of_two_of_the_checkpoint() -> None:
+    assert [step for step in range(0, 3500, 50) if is_guide_step(step, 100)] == [
+        *(100, 200, 400, 800, 1600, 3200)
+    ]
+    assert not is_guide_step(100, None)
+
+
+def test_the_guide_is_the_last_of_them_up_to_a_quarter_of_the_chosen_step(tmp_path: Path) -> None:
+    (tmp_path / "last").mkdir()
+    for step in (100, 200, 400, 800):
+        net = build(Architecture(1, 8, 4, network="unet"), noise_ladder(3.0), seed=step)
+        save_guide(tmp_path / "last", Ema(net, 0.9), step)
+
+    def chosen(step: int) -> int | None:
+        keep_guide(tmp_path, step, 100)
+        if not (tmp_path / GUIDE).exists():
+            return None
+        content = (tmp_path / GUIDE).read_bytes()
+        early = {path.read_bytes(): path.stem for path in (tmp_path / "last").iterdir()}
+        return int(early[content].removeprefix("early-"))
+
+    assert [chosen(step) for step in (50, 100, 700, 800, 1599, 1600, 3000)] == [
+        *(None, 100, 100, 200, 200, 400, 400)
+    ]
+    keep_guide(tmp_path, 800, None)
+    assert not (tmp_path / GUIDE).exists()
