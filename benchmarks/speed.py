@@ -35,7 +35,7 @@ from material import PUBLISHED, options_of, plan_rows, smooth_images
 
 from scoremix.models.method.ladder import noise_ladder, sigma_at
 from scoremix.models.method.loss import draw_levels, dsm_loss
-from scoremix.models.method.methods import mix
+from scoremix.models.method.mixing import mix
 from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import TrainedNet, build
 from scoremix.models.network.compiled import compile_trunk

@@ -100,8 +100,8 @@ def _share_of_training(
         return 1.0, f"ingest {ingest}; {then} if the same corpus comes out"
     if again is None and is_trained(files):
         return 0.0, "up to date, the network is kept"
-    assert steps is not None and config.generate.t0 is not None
-    identity = identity_of(config.train, digest, config.seed, config.generate.t0)
+    assert steps is not None and config.generate.highest_t0 is not None
+    identity = identity_of(config.train, digest, config.seed, config.generate.highest_t0)
     state = resumable_state(files.training_state, identity, at_most=steps)
     why = again or "its files are gone"
     if state is None:

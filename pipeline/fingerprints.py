@@ -35,7 +35,7 @@ def inputs_of_train(config: Config, corpus_digest: str) -> dict[str, Any]:
     return {
         "options": config.train.as_inputs(),
         "seed": config.seed,
-        "t0": config.train.focused_on(config.generate.t0),
+        "t0": config.train.focused_on(config.generate.highest_t0),
         "corpus": corpus_digest,
         "algorithm": training.ALGORITHM,
     }

@@ -40,6 +40,12 @@ def plan_options_of(config: Config) -> PlanOptions:
     )
 
 
+def draw_plan(config: Config, corpus: Corpus) -> pa.Table:
+    """The plan's rows, from corpus and options."""
+    options, side = plan_options_of(config), corpus.images.shape[1]
+    return build_plan(corpus.planned_sources, options, config.seed, side)
+
+
 def check_plan(config: Config, corpus: Corpus, *, without_forgotten: bool = False) -> None:
     """Raises ConfigError where no plan can be made, as for a class with one image.
 
@@ -49,7 +55,8 @@ def check_plan(config: Config, corpus: Corpus, *, without_forgotten: bool = Fals
     if without_forgotten:
         sources = corpus.sources.filter(pc.not_equal(corpus.sources["status"], FORGOTTEN))
     options = plan_options_of(config)
-    build_plan(sources, replace(options, ratio=min(options.ratio, 1)), config.seed)
+    options = replace(options, ratio=min(options.ratio, 1))
+    build_plan(sources, options, config.seed, corpus.images.shape[1])
 
 
 def recipe_of(
@@ -85,7 +92,7 @@ def open_plan(
     digest: str = ledger.outcome("plan").get("digest", "")
     rows = read_plan(files, digest)
     if rows is None:
-        rows = build_plan(corpus.planned_sources, plan_options_of(config), config.seed)
+        rows = draw_plan(config, corpus)
         if rows_digest(rows) != digest:
             raise VerifyError(
                 f"{files.plan} is gone or damaged, and {files.path} now gives another plan."

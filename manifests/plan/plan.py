@@ -20,6 +20,10 @@ from ..errors import ConfigError, InputError, ScoreMixError
 from .random_streams import image_seed, stream
 from .schema import PLAN
 
+# Methods that make an image from one real image: parent 2 is parent 1, and lambda 1.
+ONE_PARENT = frozenset({"augmix", "renoise", "sample"})
+# Methods that paste pixels of both parents: lambda is the exact share of parent 1's.
+_PASTING = frozenset({"cutmix", "fmix"})
 MAX_RATIO = 999  # the round has three digits in a key
 _MOST_NAMES = 20  # classes or files named in an error
 
@@ -35,7 +39,7 @@ class PlanOptions:
     alpha: float  # lambda ~ Beta(alpha, alpha)
     pairing: str  # auto | within (the class) | any
     lone_class: str  # refuse | self: what a class with one image does under "within"
-    method: str  # scoremix | mixup: written into the augmented rows
+    method: str  # as in section `generate`: written into the augmented rows
     shard_size: int  # images a shard
 
 
@@ -79,23 +83,42 @@ def uses_soft_labels(sources: pa.Table, pairing: str) -> bool:
     return _has_classes(sources) and resolve_pairing(sources, pairing) == "any"
 
 
-def build_plan(sources: pa.Table, options: PlanOptions, seed: int) -> pa.Table:
+def build_plan(
+    sources: pa.Table, options: PlanOptions, seed: int, side: int | None = None
+) -> pa.Table:
     """The plan of a corpus, schema PLAN, N * (ratio + 1) rows in shard order.
+
+    side: of the images in pixels; needed by methods that paste, whose lambdas are whole pixels.
 
     Only rows of `sources` with status "train" become images. Raises ConfigError for options that
     cannot be met (a class with one image, say) and InputError for a corpus without images.
     """
     _check_options(options)
     corpus = _read_corpus(sources, resolve_pairing(sources, options.pairing))
-    if options.ratio:
+    one_parent = options.method in ONE_PARENT
+    if options.ratio and not one_parent:
         _check_lone(sources, corpus, options.lone_class)
     count = len(corpus.rows)
     itself = _Pairs(np.arange(count), np.ones(count))
     rounds = [_round_table(corpus, itself, 0, options, seed)]
     for round_ in range(1, options.ratio + 1):
-        pairs = _draw_pairs(corpus, round_, options.alpha, seed)
+        pairs = itself if one_parent else _draw_pairs(corpus, round_, options.alpha, seed)
+        if options.method in _PASTING:
+            assert side is not None
+            shares = whole_pixels(options.method, pairs.lambdas, side)
+            pairs = _Pairs(pairs.partners, shares)
         rounds.append(_round_table(corpus, pairs, round_, options, seed))
     return pa.concat_tables(rounds).combine_chunks()
+
+
+def whole_pixels(method: str, lambdas: Floats, side: int) -> Floats:
+    """The nearest lambdas that are a share of whole pixels: cutmix leaves out a square."""
+    if method == "cutmix":
+        left_out = np.rint(side * np.sqrt(1.0 - lambdas)) ** 2
+    else:
+        left_out = side**2 - np.rint(lambdas * side**2)
+    shares: Floats = 1.0 - left_out / side**2
+    return shares
 
 
 def group_by_shard(plan: pa.Table) -> dict[str, pa.Table]:

@@ -7,5 +7,9 @@ loss       denoising score matching, eq. 10; noise levels and bands
 minimise   Algorithm 1: x* = argmin ||S(x, sigma_N)||^2
 denoise    score-based denoising from t0
 bridge     NoiseDiffusion: mixing in the noised space
+sampling   pure samples from the top of the ladder (Heun)
+guidance   autoguidance: a weaker network shows what to leave
+masks      which pixels are parent 1's: CutMix's box, FMix's smooth noise
+augmix     AugMix: chains of operations on one image
 mixing     x' = lambda x1 + (1-lambda) x2, and the same with the variance of images kept
 """

@@ -9,7 +9,7 @@ without fresh noise returns parent 1, up to the error of the finite steps.
 Shapes: images (B, C, H, W) in [0, 1]; lambda_ (B,).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -29,7 +29,13 @@ def flow(x: Tensor, residual: Residual, begin: float, end: float, levels: int) -
 
     residual: (x, sigma) -> sigma S. Levels are evenly spaced in ln sigma, upwards or downwards.
     """
-    for a, b in pairwise(rungs(begin, end, levels).tolist()):
+    return flow_along(x, residual, rungs(begin, end, levels).tolist())
+
+
+@torch.no_grad()
+def flow_along(x: Tensor, residual: Residual, levels: Sequence[float]) -> Tensor:
+    """dx/dsigma = -sigma S(x, sigma) from the first level to the last, by Heun's method."""
+    for a, b in pairwise(levels):
         # Euler's step with the slope at a, then Heun's with the mean of the slopes at a and b.
         slope = residual(x, a)
         slope = slope + residual(x + (a - b) * slope, b)

@@ -1,4 +1,4 @@
-"""The mixing methods: each is one function from two parents to an image and its intermediate steps.
+"""The methods: each is one function from one or two parents to an image and its intermediate steps.
 
 Equations of SM-GAN (Cao et al., arXiv 2210.15137) unless another paper is named.
 Shapes: parents x1, x2 (B, C, H, W) in [0, 1]; lambda_ (B,); norms (B, 3).
@@ -7,7 +7,7 @@ Shapes: parents x1, x2 (B, C, H, W) in [0, 1]; lambda_ (B,); norms (B, 3).
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -16,8 +16,9 @@ from ..network.score_net import ScoreNet
 from .bridge import Keep, bridge
 from .denoise import Denoise, NoiseRule, denoise
 from .ladder import sigma_at
-from .minimise import minimise, score_norm
-from .mixing import mix
+from .minimise import Residual, minimise, score_norm
+from .mixing import mix, mix_with_contrast
+from .sampling import draw_samples
 
 # Draws standard normal numbers like the batch, for a purpose, each image from its own stream.
 Noise = Callable[[str], Tensor]
@@ -26,10 +27,21 @@ Noise = Callable[[str], Tensor]
 class MixResult(NamedTuple):
     """A batch after each step of a method; (B, C, H, W), not yet clamped or rounded."""
 
-    mixup: Tensor  # x' = lambda x1 + (1 - lambda) x2
+    mixup: Tensor  # x' = lambda x1 + (1 - lambda) x2; parent 1 for a method of one parent
     minimised: Tensor  # x*
     final: Tensor
     norms: Tensor | None  # (B, 3): ||sigma_N S||^2 / D of the three; None without a network
+
+
+class DenoiseOptions(Protocol):
+    """How noised images are denoised."""
+
+    @property
+    def denoise(self) -> Denoise: ...
+    @property
+    def denoise_steps(self) -> int: ...
+    @property
+    def noise_rule(self) -> NoiseRule: ...
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,33 @@ class ScoreMixOptions:
     denoise: Denoise = "stochastic"
     denoise_steps: int = 25
     noise_rule: NoiseRule = "ancestral"
+
+
+@dataclass(frozen=True)
+class RenoiseOptions:
+    """Options of `renoise`."""
+
+    t0: float
+    denoise: Denoise
+    denoise_steps: int
+    noise_rule: NoiseRule
+
+
+@dataclass(frozen=True)
+class SeamOptions:
+    """How the seams of `cutmix` and `fmix` are repaired."""
+
+    repair_t0: float
+    denoise: Denoise
+    denoise_steps: int
+    noise_rule: NoiseRule
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """Options of `sample`."""
+
+    denoise_steps: int  # levels from sigma_1 down to sigma_N
 
 
 @dataclass(frozen=True)
@@ -90,16 +129,7 @@ def scoremix(
     )
 
     # Denoise: x* + sigma(t0) z, sigma(t) = sigma_N (sigma_1 / sigma_N)^t, down to sigma_N.
-    final = denoise(
-        minimised,
-        score,
-        sigma_at(options.t0, score.sigma_1, sigma_N),
-        sigma_N,
-        steps=options.denoise_steps,
-        kind=options.denoise,
-        noise_rule=options.noise_rule,
-        noise=partial(noise, "denoise"),
-    )
+    final = _noise_and_denoise(minimised, score, noise, options.t0, options)
 
     # Record ||sigma_N S||^2 / D of all three; the minimisation often has that of x' already.
     remaining = (minimised, final) if norms else (mixed, minimised, final)
@@ -128,7 +158,7 @@ def noise_diffusion(
         x1,
         x2,
         lambda_,
-        score,
+        score.guided,
         sigma_at(options.t0, score.sigma_1, sigma_N),
         sigma_N,
         options.denoise_steps,
@@ -138,9 +168,68 @@ def noise_diffusion(
         noise=partial(noise, "bridge"),
     )
 
-    # Record ||sigma_N S||^2 / D; nothing is minimised, so x* is x'.
-    before, after = (score_norm(x, score, sigma_N) for x in (mixed, final))
-    return MixResult(mixed, mixed, final, torch.stack((before, before, after), dim=1))
+    return in_one_step(mixed, final, score)
+
+
+def mixup_with_contrast(x1: Tensor, x2: Tensor, lambda_: Tensor, mean: Tensor) -> MixResult:
+    """Mixup about the mean image, with the variance of images kept. Needs no score network."""
+    return in_one_step(mix(x1, x2, lambda_), mix_with_contrast(x1, x2, lambda_, mean), None)
+
+
+def paste(
+    x1: Tensor,
+    x2: Tensor,
+    lambda_: Tensor,
+    mask: Tensor,
+    score: "FrozenScore | None" = None,
+    noise: Noise | None = None,
+    options: SeamOptions | None = None,
+) -> MixResult:
+    """Methods `cutmix` and `fmix`: parent 1 where `mask` (B, 1, H, W) is true, else parent 2; with
+    `options`, noised and denoised from sigma(repair_t0), which repairs the seams."""
+    final = torch.where(mask, x1, x2)
+    if options is not None:
+        assert score is not None and noise is not None
+        final = _noise_and_denoise(final, score, noise, options.repair_t0, options)
+    return in_one_step(mix(x1, x2, lambda_), final, score)
+
+
+def renoise(x1: Tensor, score: "FrozenScore", noise: Noise, options: RenoiseOptions) -> MixResult:
+    """Parent 1 alone: x1 + sigma(t0) z, denoised. The control that mixing is compared with."""
+    final = _noise_and_denoise(x1, score, noise, options.t0, options)
+    return in_one_step(x1, final, score)
+
+
+def sample(
+    x1: Tensor, mean: Tensor, score: "FrozenScore", noise: Noise, options: SampleOptions
+) -> MixResult:
+    """A sample of the network, in place of parent 1, of which nothing is used; see sampling.py."""
+    levels, z = options.denoise_steps, noise("sample")
+    final = draw_samples(mean, z, score.guided, score.sigma_1, score.sigma_N, levels)
+    return in_one_step(x1, final, score)
+
+
+def _noise_and_denoise(
+    x: Tensor, score: "FrozenScore", noise: Noise, t0: float, options: DenoiseOptions
+) -> Tensor:
+    return denoise(
+        x,
+        score.guided,
+        sigma_at(t0, score.sigma_1, score.sigma_N),
+        score.sigma_N,
+        steps=options.denoise_steps,
+        kind=options.denoise,
+        noise_rule=options.noise_rule,
+        noise=partial(noise, "denoise"),
+    )
+
+
+def in_one_step(before: Tensor, final: Tensor, score: "FrozenScore | None") -> MixResult:
+    """The result of a method that does not minimise: its x* is x'."""
+    if score is None:
+        return MixResult(before, before, final, None)
+    first, last = (score_norm(x, score, score.sigma_N) for x in (before, final))
+    return MixResult(before, before, final, torch.stack((first, first, last), dim=1))
 
 
 class FrozenScore:
@@ -150,6 +239,7 @@ class FrozenScore:
         self.net = net.requires_grad_(False).eval()
         self.sigma_1 = sigma_1
         self.sigma_N = sigma_N
+        self.guided: Residual = self  # what sampling follows: autoguided where there is a guide
         self._conditions: dict[float, Any] = {}
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:

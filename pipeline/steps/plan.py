@@ -1,7 +1,7 @@
 """The step `plan`: is the plan stale, draw it again, record what it was drawn from."""
 
 from ...manifests.files.atomic import write_parquet
-from ...manifests.plan.plan import build_plan, rows_digest
+from ...manifests.plan.plan import rows_digest
 from ...models.network.checkpoint import TrainedNet
 from ...stages.corpus.store import Corpus
 from .. import environment, launch
@@ -9,7 +9,7 @@ from ..config import Config
 from ..fingerprints import inputs_of_plan
 from ..job import Role, StageContext
 from ..means import means_sha256_of
-from ..planned import Planned, plan_options_of, planned_of, read_plan, recipe_of
+from ..planned import Planned, draw_plan, planned_of, read_plan, recipe_of
 
 
 def plan(context: StageContext, config: Config, corpus: Corpus, net: TrainedNet | None) -> Planned:
@@ -28,7 +28,7 @@ def plan(context: StageContext, config: Config, corpus: Corpus, net: TrainedNet 
     inputs = inputs_of_plan(config, recipe)
     rows = read_plan(job.files, context.ledger.outcome("plan").get("digest"))
     if context.is_stale("plan", inputs, rows is not None) or rows is None:
-        rows = build_plan(corpus.planned_sources, plan_options_of(config), config.seed)
+        rows = draw_plan(config, corpus)
         write_parquet(job.files.plan, rows)
         digest = rows_digest(rows)
         where = environment.planned_environment(context.ledger, recipe, job.device)

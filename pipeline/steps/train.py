@@ -31,7 +31,7 @@ def train(context: StageContext, config: Config, corpus: Corpus) -> TrainedNet |
         return None
     inputs = inputs_of_train(config, corpus.digest)
     if context.is_stale("train", inputs, is_trained(files)):
-        assert config.generate.t0
+        assert config.generate.highest_t0
         check_plan(config, corpus)
         check_pixels(corpus)
         training.train(
@@ -39,7 +39,7 @@ def train(context: StageContext, config: Config, corpus: Corpus) -> TrainedNet |
             corpus,
             files.network,
             seed=config.seed,
-            t0=config.generate.t0,
+            t0=config.generate.highest_t0,
             device=job.device,
             progress=job.progress,
             stopping=job.stopping,

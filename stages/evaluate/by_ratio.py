@@ -55,7 +55,7 @@ def by_ratio(
     the corpus has fewer than two sampled images.
     """
     made = plan.filter(pc.equal(plan["kind"], "augmented"))
-    visible = float(np.mean(fold_lambda(made["lambda"]) >= MIXED_LAMBDA))
+    visible = float(np.mean(fold_lambda(made) >= MIXED_LAMBDA))
     parts = [(folded >= MIXED_LAMBDA, visible), (folded < MIXED_LAMBDA, 1.0 - visible)]
     parts = [(mask, share) for mask, share in parts if share > 0]
     if len(real) < 2 or any(mask.sum() < 2 for mask, _ in parts):

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ...manifests.plan.plan import ONE_PARENT
 from ...manifests.plan.random_streams import image_seed
 from ...models.metrics.distances import Comparison, compare
 from ...models.metrics.dyads import interval_with_parents
@@ -37,15 +38,27 @@ def compare_with_mixup(
     if trace.norms is not None:
         mixed = trace.norms[trace.folded >= MIXED_LAMBDA]
         norms |= {step: norm_quantiles(mixed[:, i]) for i, step in enumerate(STEPS)}
+    method = "+".join(sorted(set(trace.rows["method"].to_pylist())))
+    if method == "mixup" and trace.features["final"] is not trace.features["mixup"]:
+        method = "mixup, contrast kept"
+    # Without lambdas there is one band: all images.
+    bands = (("all", 0.0, BANDS[-1][2]),) if method in ONE_PARENT else BANDS
     return Comparisons(
-        method="+".join(sorted(set(trace.rows["method"].to_pylist()))),
+        method=method,
         kd=real.kd,
         fd=real.fd,
         features=real.extractor.describe() | {"dimensions": real.reference.vectors.shape[1]},
         held_out=real.held_out,
         reproduced=(trace.reproduced, trace.rows.num_rows),
-        bands=[_band(trace, real, plan, *band) for band in BANDS],
-        mixed=_band(trace, real, plan, ">= .1", MIXED_LAMBDA, BANDS[-1][2]),
+        bands=[_band(trace, real, plan, *band) for band in bands],
+        mixed=_band(
+            trace,
+            real,
+            plan,
+            "all" if method in ONE_PARENT else ">= .1",
+            MIXED_LAMBDA,
+            BANDS[-1][2],
+        ),
         minimised=pairs.get("minimised"),
         denoised=pairs.get("denoised"),
         final=pairs.get("final"),
@@ -110,7 +123,7 @@ def _band(
     trace: Trace, real: RealImages, plan: pa.Table, name: str, low: float, high: float
 ) -> dict[str, Any]:
     """Count, share of the corpus and distances of rows with low <= folded lambda < high."""
-    planned = fold_lambda(plan.filter(pc.equal(plan["kind"], "augmented"))["lambda"])
+    planned = fold_lambda(plan.filter(pc.equal(plan["kind"], "augmented")))
     inside = (trace.folded >= low) & (trace.folded < high)
     share = float(np.mean((planned >= low) & (planned < high)))
     steps = {step: real.distances(trace.features[step][inside]) for step in STEPS}

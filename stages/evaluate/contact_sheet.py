@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ...manifests.files.atomic import write_bytes
+from ...manifests.plan.plan import ONE_PARENT
 from ..images.png import to_pil
 from .row_sample import MIXED_LAMBDA
 
@@ -39,6 +40,8 @@ def draw_sheet_rows(sheet: list[SheetRow], images: Images, path: Path, method: s
     mixup, minimised, final = (np.stack(step) for step in steps)
     lambdas = np.array([row["lambda"] for row in rows])
     title = f"{method}: lambda is the weight of parent 1"
+    if method in ONE_PARENT:
+        title = f"{method}: of parent 1 alone"
     contact_sheet(first, second, mixup, minimised, final, lambdas, path, title)
 
 

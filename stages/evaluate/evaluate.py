@@ -21,6 +21,7 @@ from ...manifests.run_folder import CONTACT_SHEET, METRICS, VERDICT
 from ...models.features.extractors import FeaturesError
 from ...models.metrics.record import MetricRecord
 from ..common.progress import Progress
+from .baseline import baseline_of
 from .comparisons import compare_ratios, compare_with_mixup
 from .config import EvaluateConfig
 from .contact_sheet import choose_sheet_rows, draw_sheet_rows
@@ -35,9 +36,9 @@ from .variants import Variation, open_bench, try_variants
 from .verdict import Comparisons, Verdict, as_metrics, decide_verdict
 
 # Raised whenever equal inputs would give other metrics. One exception: a variant {method: mixup} of
-# evaluate.variants used to hold scoremix's figures and now holds mixup's. All other metrics are the
-# same, so that raising this would evaluate every run again without need; for a run with such a
-# variant, `evaluate RUN` does so.
+# evaluate.variants used to hold scoremix's figures and now holds mixup's, and the row "real images,
+# denoised" is now "one parent alone". All other metrics are the same, so that raising this would
+# evaluate every run again without need; for a run with such a variant, `evaluate RUN` does so.
 ALGORITHM = 6
 
 Images = NDArray[np.uint8]
@@ -114,7 +115,10 @@ def _measure(config: EvaluateConfig, inputs: EvaluationInputs, progress: Progres
     )
     records = _records(inputs, trace, real, comparisons)
     return _Measurements(
-        comparisons=replace(comparisons, prdc=records.values_by_step(("mixup", "final"))),
+        comparisons=replace(
+            comparisons,
+            prdc=records.values_by_step(("mixup", "final"), baseline_of(comparisons.method).judged),
+        ),
         records=records,
         optional_records=optional,
         by_ratio=compare_ratios(inputs.plan, trace, real),
@@ -140,7 +144,7 @@ def _write(measured: _Measurements, verdict: Verdict, inputs: EvaluationInputs, 
 def _sheet_keys(rows: pa.Table, count: int, seed: int) -> set[str]:
     """Keys of the rows that the contact sheet shows."""
     order = stream(image_seed(seed, "evaluate"), "sheet").permutation(rows.num_rows)
-    places = choose_sheet_rows(fold_lambda(rows["lambda"]), count, order)
+    places = choose_sheet_rows(fold_lambda(rows), count, order)
     return set(rows["key"].take(places).to_pylist())
 
 
@@ -197,6 +201,7 @@ def _records(
         reference_ids=np.full(real.held_out, -1) if ids is None else ids,
         classes=tuple(inputs.classes) if real.held_out else (),
         is_mixup=comparisons.method == "mixup",
+        judged=baseline_of(comparisons.method).judged,
     )
     return compute_records(features, image_seed(inputs.seed, "records"))
 

@@ -64,6 +64,7 @@ class EvaluationFeatures(RealFeatures):
     reference_ids: NDArray[np.int64]  # of the reference, -1 without a class
     classes: tuple[str, ...]  # names by class id
     is_mixup: bool  # the method is mixup itself: its steps are equal
+    judged: str = _MIXED  # what the judged rows are called
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,13 @@ class EvaluationRecords:
         copying = None if self.copying is None else asdict(self.copying)
         return {"copying": copying, "records": [record.as_json() for record in self.records]}
 
-    def values_by_step(self, steps: Sequence[str]) -> Mapping[str, tuple[float | None, ...]]:
-        """ "precision" -> its value after each of `steps`, lambda >= .1; so recall and the like."""
+    def values_by_step(
+        self, steps: Sequence[str], judged: str = _MIXED
+    ) -> Mapping[str, tuple[float | None, ...]]:
+        """ "precision" -> its value after each of `steps`, judged rows; so recall and the like."""
         values = {(record.name, record.subset): record.value for record in self.records}
         return {
-            name.partition("_")[0]: tuple(values.get((name, f"{step}, {_MIXED}")) for step in steps)
+            name.partition("_")[0]: tuple(values.get((name, f"{step}, {judged}")) for step in steps)
             for name in dict.fromkeys(record.name for record in self.records)
             if name.partition("_")[0] in _FIDELITY_AND_DIVERSITY
         }
@@ -104,14 +107,14 @@ def compute_records(features: EvaluationFeatures, seed: int) -> EvaluationRecord
     final = features.steps["final"]
     records: list[MetricRecord] = []
     for step in ("final",) if features.is_mixup else ("mixup", "final"):
-        records += suite.records(features.steps[step][mixed], f"{step}, {_MIXED}")
-    for name, low, high in BANDS:
+        records += suite.records(features.steps[step][mixed], f"{step}, {features.judged}")
+    for name, low, high in BANDS if features.judged == _MIXED else ():
         band = final[(features.folded >= low) & (features.folded < high)]
         records += suite.records_of_lambda_band(band, f"final, lambda {name}")
     for id_, name in enumerate(features.classes):
         made = final[mixed & (features.class_ids == id_)]
         real = features.reference[features.reference_ids == id_]
-        records += suite.records_of_class(made, real, f"final, {_MIXED}, class {name}")
+        records += suite.records_of_class(made, real, f"final, {features.judged}, class {name}")
     records += suite.records_of_real_images(int(mixed.sum()))
     return EvaluationRecords(tuple(records), suite.copying_verdict(final[mixed]))
 

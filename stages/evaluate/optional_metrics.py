@@ -22,9 +22,10 @@ from ...models.metrics.copying import MIN_IMAGES
 from ...models.metrics.perceptual import Lpips, perceptual_diversity
 from ...models.metrics.record import MetricRecord, metric_name
 from ...models.metrics.single_image import single_image_distances
+from .baseline import baseline_of
 from .config import EvaluateConfig
 from .contact_sheet import SheetRow
-from .row_sample import MIXED_LAMBDA, fold_lambda
+from .row_sample import MIXED_LAMBDA, fold_lambda, is_judged
 
 _PAIRS = 500  # of images whose LPIPS distance is taken
 _AT_ONCE = 32  # images whose maps are held
@@ -93,13 +94,14 @@ class OptionalMetrics:
     def records_of_run(self, rows: Sequence[SheetRow], reference: Images) -> list[MetricRecord]:
         """Records of mixup, final and held-out images; sets of fewer than fifty are left out.
 
-        rows: those with folded lambda >= .1 are measured. reference: (M, H, W, C), as many of it.
+        rows: the judged ones are measured. reference: (M, H, W, C), as many of it.
         """
-        mixed = [row for row in rows if min(row[0]["lambda"], 1 - row[0]["lambda"]) >= MIXED_LAMBDA]
+        mixed = [row for row in rows if is_judged(row[0])]
         sets = {"held-out images": reference[: max(len(mixed), MIN_IMAGES)]}
         if mixed:
-            sets[f"mixup, lambda >= {MIXED_LAMBDA:g}"] = np.stack([row[1] for row in mixed])
-            sets[f"final, lambda >= {MIXED_LAMBDA:g}"] = np.stack([row[3] for row in mixed])
+            judged = baseline_of(mixed[0][0]["method"]).judged
+            sets[f"mixup, {judged}"] = np.stack([row[1] for row in mixed])
+            sets[f"final, {judged}"] = np.stack([row[3] for row in mixed])
         return [
             record
             for subset, images in sets.items()
@@ -191,6 +193,6 @@ def _open_maps(weights: MetricWeights) -> TorchScriptMaps | InceptionMaps:
 
 def mixed_keys(rows: pa.Table) -> set[str]:
     """Keys of rows with folded lambda >= .1 whose images `records_of_run` takes; evenly chosen."""
-    places = np.flatnonzero(fold_lambda(rows["lambda"]) >= MIXED_LAMBDA)
+    places = np.flatnonzero(fold_lambda(rows) >= MIXED_LAMBDA)
     chosen = np.linspace(0, len(places) - 1, min(_MOST_MIXED, len(places))).astype(int)
     return set(rows["key"].take(places[chosen]).to_pylist())

@@ -84,7 +84,7 @@ def regenerate(
     rows = pa.concat_tables(tables)
     return Trace(
         rows=rows,
-        folded=fold_lambda(rows["lambda"]),
+        folded=fold_lambda(rows),
         features=dict(zip(STEPS, features.finish(), strict=True)),
         norms=np.concatenate(norms).astype(np.float64) if norms else None,
         reproduced=reproduced,

@@ -1,6 +1,8 @@
 """Chooses the plan rows to evaluate, by folded lambda = min(lambda, 1 - lambda)."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -8,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
+from ...manifests.plan.plan import ONE_PARENT
 from ...manifests.plan.random_streams import image_seed, stream
 
 Floats = NDArray[np.float64]
@@ -17,11 +20,22 @@ BANDS = (("< .01", 0.0, 0.01), (".01-.1", 0.01, 0.1), (".1-.3", 0.1, 0.3), (".3-
 MIXED_LAMBDA = 0.1
 
 
-def fold_lambda(lambdas: pa.ChunkedArray) -> Floats:
-    """min(lambda, 1 - lambda), (n,): the weight of the farther parent, whichever it is."""
-    values = lambdas.to_numpy()
+def fold_lambda(rows: pa.Table) -> Floats:
+    """min(lambda, 1 - lambda), (n,): the weight of the farther parent, whichever it is.
+
+    .5 for methods of one parent: lambda is 1 there, and still no image is planned as a near-copy,
+    so all of them are judged.
+    """
+    values = rows["lambda"].to_numpy()
     folded: Floats = np.minimum(values, 1.0 - values)
+    one_parent = pc.is_in(rows["method"], pa.array(sorted(ONE_PARENT)))
+    folded[one_parent.to_numpy()] = 0.5
     return folded
+
+
+def is_judged(row: Mapping[str, Any]) -> bool:
+    """Whether the verdict counts this plan row: folded lambda >= .1, or a method of one parent."""
+    return row["method"] in ONE_PARENT or min(row["lambda"], 1 - row["lambda"]) >= MIXED_LAMBDA
 
 
 def choose_rows(plan: pa.Table, count: int, seed: int) -> pa.Table:
@@ -35,7 +49,7 @@ def choose_rows(plan: pa.Table, count: int, seed: int) -> pa.Table:
     if total == 0:
         raise ConfigError("There are no augmented images to evaluate: the plan has real ones only.")
     order = stream(image_seed(seed, "evaluate"), "rows").permutation(total)
-    is_mixed = fold_lambda(augmented["lambda"])[order] >= MIXED_LAMBDA
+    is_mixed = fold_lambda(augmented)[order] >= MIXED_LAMBDA
     mixed, light = order[is_mixed], order[~is_mixed]
     count = min(count, total)
     share = max(round(count * len(mixed) / total), math.ceil(2 * count / 3), count - len(light))
@@ -49,7 +63,7 @@ def parent_rows(rows: pa.Table) -> NDArray[np.int64]:
 
     Both parents where folded lambda >= .1, else the nearer one.
     """
-    mixed = fold_lambda(rows["lambda"]) >= MIXED_LAMBDA
+    mixed = fold_lambda(rows) >= MIXED_LAMBDA
     both = [rows[name].to_numpy()[mixed] for name in ("row_1", "row_2")]
     unique: NDArray[np.int64] = np.unique(np.concatenate([*both, nearer_parent_rows(rows)]))
     return unique

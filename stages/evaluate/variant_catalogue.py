@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from ...manifests.plan.plan import ONE_PARENT
 from ..common.presets import BRIDGE_T0
 from ..generate.config import GenerateConfig
 
@@ -12,12 +13,13 @@ Changes = Mapping[str, Any]  # options of section `generate`
 Which = Literal["off", "steps", "all"]
 
 CONFIGURED = "as configured"
-UNMIXED = "real images, denoised"  # lambda = 1: the effect of the network alone
+UNMIXED = "one parent alone"  # noised and denoised: the effect of the network without mixing
 MINIMISATION, DENOISING = "minimisation alone", "denoising alone"
 _RESERVED = ("mixup", MINIMISATION, CONFIGURED, UNMIXED)
 _T0 = (0.05, 0.15, 0.25, 0.35)
 _MAY_CHANGE = (
-    "method", "steps", "lr", "stop", "score_noise", "t0", "denoise", "denoise_steps", "noise_rule"
+    "method", "contrast", "keep", "gamma", "steps", "lr", "stop", "score_noise", "t0", "repair_t0",
+    "guidance", "denoise", "denoise_steps", "noise_rule",
 )  # fmt: skip
 _PUBLISHED: Changes = {
     "steps": 100,
@@ -29,11 +31,29 @@ _PUBLISHED: Changes = {
     "denoise_steps": 25,
     "noise_rule": "ancestral",
 }
+_OTHER_METHODS: dict[str, Changes] = {
+    **{
+        f"bridge, keep {keep}, t0 {t0:g}": {"method": "bridge", "keep": keep, "t0": t0}
+        for keep in ("none", "noise", "both")
+        for t0 in (0.35, BRIDGE_T0, 0.65)
+    },
+    "mixup, contrast kept": {"method": "mixup", "contrast": "kept"},
+    "cutmix": {"method": "cutmix", "repair_t0": None},
+    "fmix": {"method": "fmix", "repair_t0": None},
+    "augmix": {"method": "augmix"},
+    "samples": {"method": "sample"},
+}
 
 
 def changes_of(which: Which | Mapping[str, Changes], config: GenerateConfig) -> dict[str, Changes]:
-    """Variant name -> changed options, without those equal to `config` or to an earlier variant."""
-    chosen = dict(which) if isinstance(which, Mapping) else _built_in(config, all_=which == "all")
+    """Variant name -> changed options, without those equal to `config` or to an earlier variant.
+
+    None for a method of one parent, whose rows have no second one to mix with.
+    """
+    if config.method in ONE_PARENT:
+        return {}
+    chosen = _control(config)
+    chosen |= which if isinstance(which, Mapping) else _built_in(config, all_=which == "all")
     known = [config]
     different: dict[str, Changes] = {}
     for name, changes in chosen.items():
@@ -70,8 +90,19 @@ def _built_in(config: GenerateConfig, *, all_: bool) -> dict[str, Changes]:
     steps: dict[str, Changes] = {DENOISING: {**scoremix, "steps": 0}}
     if not all_:
         return {} if scoremix else steps
+    return steps | _of_scoremix(config, scoremix) | _OTHER_METHODS
+
+
+def _control(config: GenerateConfig) -> dict[str, Changes]:
+    """The control of every table: what re-noising does without mixing."""
+    renoises = config.needs_network and config.denoise != "off"
+    return {UNMIXED: {"method": "renoise"}} if renoises else {}
+
+
+def _of_scoremix(config: GenerateConfig, scoremix: Changes) -> dict[str, Changes]:
+    """Its options, one at a time."""
     assert config.steps is not None and config.lr is not None
-    steps |= {
+    options: dict[str, Changes] = {
         "as published": {**scoremix, **_PUBLISHED},
         "gentle minimisation": {**scoremix, "steps": 20, "lr": 0.001},
         "twice the steps": {**scoremix, "steps": 2 * config.steps},
@@ -79,20 +110,16 @@ def _built_in(config: GenerateConfig, *, all_: bool) -> dict[str, Changes]:
         "stop at real norms": {**scoremix, "stop": "real"},
         "fresh noise in the score": {**scoremix, "score_noise": "fresh"},
     }
-    steps |= {f"t0 {t0:g}": {**scoremix, "t0": t0} for t0 in _T0}
-    steps |= {f"{DENOISING}, t0 {t0:g}": {**scoremix, "steps": 0, "t0": t0} for t0 in _T0}
-    steps |= {
+    options |= {f"t0 {t0:g}": {**scoremix, "t0": t0} for t0 in _T0}
+    options |= {f"{DENOISING}, t0 {t0:g}": {**scoremix, "steps": 0, "t0": t0} for t0 in _T0}
+    options |= {
         f"denoise {kind}": {**scoremix, "denoise": kind}
         for kind in ("stochastic", "drift", "ode", "tweedie")
     }
-    steps |= {
+    return options | {
         f"noise rule {rule}": {**scoremix, "noise_rule": rule}
         for rule in ("ancestral", "reverse-sde")
     }
-    steps |= {
-        f"bridge, t0 {t0:g}": {"method": "bridge", "t0": t0} for t0 in (0.35, BRIDGE_T0, 0.65)
-    }
-    return steps
 
 
 def evaluations(config: GenerateConfig, *, minimises: bool = True) -> tuple[int, int]:
@@ -101,9 +128,10 @@ def evaluations(config: GenerateConfig, *, minimises: bool = True) -> tuple[int,
     config: resolved. minimises: False for images that skip the minimisation.
     """
     assert config.steps is not None and config.denoise_steps is not None
-    if config.method == "mixup":
+    if not config.needs_network:
         return 0, 0
-    if config.method == "bridge":
-        return 6 * (config.denoise_steps - 1), 0
     levels = {"off": 0, "tweedie": 1}.get(config.denoise, config.denoise_steps)
-    return levels, config.steps if minimises else 0
+    # Heun's method takes two at each step; the bridge goes there with two parents, and back.
+    of_ode = {"bridge": 6 * (config.denoise_steps - 1), "sample": 2 * config.denoise_steps - 1}
+    forward = of_ode.get(config.method, levels) * (1 if config.guidance == 1.0 else 2)
+    return forward, config.steps if config.method == "scoremix" and minimises else 0

@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ...manifests.errors import Interrupted, ScoreMixError
+from ...manifests.plan.plan import ONE_PARENT
 from ...manifests.plan.random_streams import image_seed
 from ...models.features.extractors import Extractor
 from ...models.metrics.distances import Comparison, Reference, compare
@@ -48,7 +49,7 @@ class VariantResult:
     n: int
     kd: float
     fd: float
-    against_mixup: Comparison | None  # None for real images, and for mixup itself
+    against_mixup: Comparison | None  # None for mixup itself
     against_configured: Comparison | None
     precision: float
     coverage: float
@@ -134,7 +135,7 @@ class VariantBench:
 
     def _compare(self, step: str, name: str, features: Floats) -> Comparison | None:
         other = self.steps[step]
-        if name == UNMIXED or np.array_equal(other, features):
+        if np.array_equal(other, features):
             return None
         return compare(self.reference, other, features, self.seed, frechet=False)
 
@@ -163,15 +164,16 @@ def try_variants(
 ) -> dict[str, Any] | None:
     """`variants` of metrics.json: the configured steps, then each variant, made and evaluated.
 
-    Of too few rows or real images none is made, and `text` says so. A variant that makes no images
-    (not finite, blank, out of memory) has a row with the reason.
+    None for methods without a network, or of one parent: their rows have no second one. Of too few
+    rows or real images none is made, and `text` says so. A variant that makes no images (not
+    finite, blank, out of memory) has a row with the reason.
 
     Raises:
         Interrupted: a stop was requested.
     """
     config = variation.config
-    if which == "off" or config.method == "mixup":
-        return None
+    if which == "off" or not config.needs_network or config.method in ONE_PARENT:
+        return None  # there are no mixtures, or no network to make variants of them
     rows_count, real_count = bench.rows.num_rows, len(bench.reference.vectors)
     if min(rows_count, real_count) < _MIN_IMAGES:
         why = (
@@ -184,14 +186,12 @@ def try_variants(
         return {"rows": rows_count, "text": why, "table": []}
     results: list[VariantResult | FailedVariant] = list(bench.configured())
     chosen = changes_of(which, config)
-    if config.method == "scoremix" and config.denoise != "off":
-        chosen = {UNMIXED: {"steps": 0}, **chosen}
     total = rows_count * len(chosen)
     with progress.task("variants", total, "images") as advance:
         for name, changes in chosen.items():
-            rows = _without_mixing(bench.rows) if name == UNMIXED else bench.rows
             try:
-                made = _features_and_norms(variation.execute(rows, changes), extractor, advance)
+                batches = variation.execute(bench.rows, changes)
+                made = _features_and_norms(batches, extractor, advance)
             except Interrupted:
                 raise
             except ScoreMixError as error:
@@ -218,12 +218,6 @@ def _features_and_norms(
     return np.concatenate(features), np.concatenate(norms).astype(np.float64) if norms else None
 
 
-def _without_mixing(rows: pa.Table) -> pa.Table:
-    """The same rows with lambda = 1: the first parent alone."""
-    place = rows.column_names.index("lambda")
-    return rows.set_column(place, rows.field(place), pa.array(np.ones(rows.num_rows)))
-
-
 def describe_variants(results: Sequence[VariantResult | FailedVariant]) -> str:
     """What the minimisation and the denoising add, each alone and together, in sentences."""
     by_name = {result.name: result for result in results if isinstance(result, VariantResult)}
@@ -231,8 +225,8 @@ def describe_variants(results: Sequence[VariantResult | FailedVariant]) -> str:
     if UNMIXED in by_name:
         unmixed, mixup = (format_kernel(by_name[name].kd) for name in (UNMIXED, "mixup"))
         sentences.append(
-            f"Real images that go through the denoising unmixed are at kernel distance {unmixed},"
-            f" which is the network's own share; mixtures start from {mixup}."
+            f"One parent alone, noised and denoised, is at kernel distance {unmixed}: what the"
+            f" network does without any mixing; mixtures start from {mixup}."
         )
     for name, subject in (
         (MINIMISATION, "The minimisation alone"),
@@ -244,8 +238,7 @@ def describe_variants(results: Sequence[VariantResult | FailedVariant]) -> str:
             change = Change.of(result.against_mixup)
             sentences.append(describe_change(subject, change, "the kernel distance of mixup"))
     if set(by_name) - {"mixup", MINIMISATION, CONFIGURED, UNMIXED, DENOISING}:
-        mixtures = (result for result in by_name.values() if result.name != UNMIXED)
-        sentences.append(_nearest(min(mixtures, key=lambda result: result.kd)))
+        sentences.append(_nearest(min(by_name.values(), key=lambda result: result.kd)))
     return " ".join(sentences)
 
 

@@ -14,7 +14,9 @@ import PIL
 import torch
 from numpy.typing import NDArray
 
+from ...manifests.plan.plan import ONE_PARENT
 from ...models.metrics.distances import FRECHET_RESAMPLES, Comparison
+from .baseline import baseline_of
 from .number_format import format_kernel, format_number, round_floats
 from .sentences import (
     NONE_HELD_OUT,
@@ -28,11 +30,10 @@ Kind = Literal["better", "worse", "no different", "none"]
 
 MIN_IMAGES = 50  # images with lambda >= .1, and reference images, below which there is no verdict
 
-_TITLES = {"scoremix": "ScoreMix", "mixup": "mixup", "bridge": "Bridge"}
 _HEADLINES = {
-    "better": "are BETTER than mixup",
-    "worse": "are WORSE than mixup",
-    "no different": "are NO DIFFERENT from mixup",
+    "better": "are BETTER than",
+    "worse": "are WORSE than",
+    "no different": "are NO DIFFERENT from",
 }
 
 
@@ -165,10 +166,11 @@ def _headline(comparisons: Comparisons, kind: Kind) -> str:
         figures = f" Measured nevertheless: {_against_mixup(comparisons, final)}." if final else ""
         return f"No verdict: {_missing_images(comparisons)}.{figures}"
     assert final is not None
-    title = _TITLES.get(comparisons.method, comparisons.method)
+    baseline = baseline_of(comparisons.method)
+    subject = f"{baseline.title}{baseline.which} {_HEADLINES[kind]} {baseline.name}"
     by = "Judged by pixels alone, " if comparisons.features["kind"] == "pixels" else ""
     figures = _against_mixup(comparisons, final)
-    return f"{by}{title} images with lambda >= .1 {_HEADLINES[kind]}: {figures}."
+    return f"{by}{subject}: {figures}."
 
 
 def _against_mixup(comparisons: Comparisons, final: Comparison) -> str:
@@ -189,8 +191,9 @@ def _missing_images(comparisons: Comparisons) -> str:
         return NONE_HELD_OUT
     if comparisons.held_out < MIN_IMAGES:
         return f"{comparisons.held_out} held-out images are too few, {MIN_IMAGES} are needed"
+    which = baseline_of(comparisons.method).which
     return (
-        f"{comparisons.mixed['n']} images with lambda >= .1 are too few, {MIN_IMAGES} are needed"
+        f"{comparisons.mixed['n']} images{which} are too few, {MIN_IMAGES} are needed"
         " (raise evaluate.rows or generate.ratio)"
     )
 
@@ -212,7 +215,7 @@ def _baselines(comparisons: Comparisons, kind: Kind) -> str:
     copies = comparisons.mixed.get("copies", {}).get(comparisons.kd)
     fresh = comparisons.training_distances[comparisons.kd]
     sentences = []
-    if copies is not None:
+    if copies is not None and comparisons.method not in ONE_PARENT:
         sentences.append(
             f"Baseline: exact copies of each image's nearer parent are at {format_kernel(copies)}."
         )
@@ -262,7 +265,8 @@ def _prdc(comparisons: Comparisons) -> str:
         for name, (before, after) in comparisons.prdc.items()
         if before is not None and after is not None
     ]
-    return f"From mixup to these images: {', '.join(values)}." if values else ""
+    baseline = baseline_of(comparisons.method).name
+    return f"From {baseline} to these images: {', '.join(values)}." if values else ""
 
 
 def _norms(comparisons: Comparisons) -> str:
@@ -274,7 +278,10 @@ def _norms(comparisons: Comparisons) -> str:
     if comparisons.method != "scoremix":  # there is one step
         del medians["minimised"], steps["minimised"]
         steps["final"] = "the method"
-    values = ", ".join(f"{name} {format_number(value)}" for name, value in medians.items())
+    named = {"mixup": baseline_of(comparisons.method).name}
+    values = ", ".join(
+        f"{named.get(name, name)} {format_number(value)}" for name, value in medians.items()
+    )
     text = f"Median score norm ||sigma_N S||^2 per dimension: {values}.".replace(
         "held_out", "held-out"
     )
@@ -293,8 +300,8 @@ def _features(comparisons: Comparisons) -> str:
 
 
 def _advice(comparisons: Comparisons, kind: Kind) -> str:
-    if kind not in ("worse", "no different") or comparisons.method == "mixup":
-        return ""
+    if kind not in ("worse", "no different") or comparisons.norms.get("final") is None:
+        return ""  # or no network was used
     return (
         "A weak score network is the usual reason. To train it longer and make the images again:"
         f" {comparisons.train_more}"

@@ -9,13 +9,24 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from ...manifests.plan.random_streams import stream
+from ...models.method.augmix import augmix
+from ...models.method.masks import box_mask, fourier_mask
 from ...models.method.methods import (
     BridgeOptions,
     FrozenScore,
     MixResult,
+    RenoiseOptions,
+    SampleOptions,
     ScoreMixOptions,
+    SeamOptions,
+    in_one_step,
     mixup,
+    mixup_with_contrast,
     noise_diffusion,
+    paste,
+    renoise,
+    sample,
     scoremix,
 )
 from ..common.tensors import to_unit
@@ -69,13 +80,45 @@ class MicroBatch:
         seeds = self.column("seed").astype(np.int64)
         return NoiseStreams(seeds, (channels, height, width), self.device, self.noise_pool)
 
+    def streams(self, purpose: str) -> list[np.random.Generator]:
+        """Each image's own random stream for `purpose`."""
+        return [stream(int(seed), purpose) for seed in self.column("seed").tolist()]
+
 
 def apply_method(recipe: Recipe, batch: MicroBatch, score: FrozenScore | None) -> MixResult:
     """The images of a micro-batch by the recipe's method, padding included."""
-    options, parents = recipe.options, (batch.x1, batch.x2, batch.lambda_)
-    if score is None or options is None:
-        return mixup(*parents)
+    method, options, parents = recipe.method, recipe.options, (batch.x1, batch.x2, batch.lambda_)
+    if method == "augmix":
+        return _augmix(batch)
+    if method in ("cutmix", "fmix"):
+        assert options is None or isinstance(options, SeamOptions)
+        seams = None if options is None else score
+        return paste(*parents, _masks(method, batch), seams, batch.noise, options)
+    if method == "mixup":
+        return mixup(*parents) if batch.mean is None else mixup_with_contrast(*parents, batch.mean)
+    assert score is not None
     if isinstance(options, BridgeOptions):
         return noise_diffusion(*parents, batch.mean, score, batch.noise, options)
+    if isinstance(options, RenoiseOptions):
+        return renoise(batch.x1, score, batch.noise, options)
+    if isinstance(options, SampleOptions):
+        assert batch.mean is not None
+        return sample(batch.x1, batch.mean, score, batch.noise, options)
     assert isinstance(options, ScoreMixOptions)
     return scoremix(*parents, score, batch.noise, options)
+
+
+def _augmix(batch: MicroBatch) -> MixResult:
+    """AugMix of parent 1 alone."""
+    pixels = batch.images[batch.column("row_1")]
+    made = np.stack([augmix(*pair) for pair in zip(pixels, batch.streams("augmix"), strict=True)])
+    final = torch.from_numpy(made).to(batch.device).permute(0, 3, 1, 2)
+    return in_one_step(batch.x1, final, None)
+
+
+def _masks(method: str, batch: MicroBatch) -> torch.Tensor:
+    """Which pixels are parent 1's, (B, 1, H, W)."""
+    draw = box_mask if method == "cutmix" else fourier_mask
+    pairs = zip(batch.column("lambda").tolist(), batch.streams(method), strict=True)
+    masks = np.stack([draw(lambda_, batch.images.shape[1], random) for lambda_, random in pairs])
+    return torch.from_numpy(masks)[:, None].to(batch.device)

@@ -9,13 +9,17 @@ from ...models.network.architecture import Network
 from ...models.network.compiled import Compile, as_compile_word
 from ..common.presets import BRIDGE_T0, choose_preset, micro_batch
 
+Method = Literal["scoremix", "mixup", "bridge", "cutmix", "fmix", "augmix", "renoise", "sample"]
+_SAMPLING = ("scoremix", "bridge", "renoise", "sample")  # follow the score
+
 
 class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     """Section `generate`. An unset value comes from the row of `train.preset`."""
 
-    method: Literal["scoremix", "mixup", "bridge"] = "scoremix"  # bridge: NoiseDiffusion
+    method: Method = "scoremix"
     ratio: int = Field(default=10, ge=1, le=999)  # mu: augmented images per real one
     alpha: float = Field(default=0.2, gt=0, allow_inf_nan=False)  # lambda ~ Beta(alpha, alpha)
+    contrast: Literal["plain", "kept"] = "plain"  # mixup: keep the variance of images
     keep: Keep = "both"  # bridge: whose variance mixing keeps
     gamma: float = Field(default=0.0, ge=0, le=1)  # bridge: share of fresh noise
     steps: int | None = Field(default=None, ge=0)  # of Algorithm 1
@@ -23,6 +27,10 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     stop: Literal["none", "real"] = "none"  # real: stop where held-out real images' norms lie
     score_noise: Literal["none", "fresh"] = "none"
     t0: float | None = Field(default=None, gt=0, le=1)
+    repair_t0: float | None = Field(default=None, gt=0, le=1)  # cutmix, fmix: repair the seams
+    guidance: float = Field(
+        default=1.0, ge=0, allow_inf_nan=False
+    )  # weight of autoguidance; 1: off
     denoise: Literal["stochastic", "drift", "ode", "tweedie", "off"] = "stochastic"
     denoise_steps: int | None = Field(default=None, ge=2)
     noise_rule: Literal["ancestral", "reverse-sde"] | None = None
@@ -43,12 +51,25 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     @property
     def needs_network(self) -> bool:
         """Whether images are made with a score network, which must then be trained."""
-        return self.method != "mixup"
+        return self.method in _SAMPLING or self.repairs_seams
+
+    @property
+    def repairs_seams(self) -> bool:
+        """Whether pasted images are noised and denoised."""
+        return self.method in ("cutmix", "fmix") and self.repair_t0 is not None
+
+    @property
+    def highest_t0(self) -> float | None:
+        """The t0 up to which the method uses the network, so that training can focus below it."""
+        if self.method == "sample":
+            return 1.0
+        return self.repair_t0 if self.repairs_seams else self.t0
 
     @property
     def needs_means(self) -> bool:
         """Whether images are mixed about the mean images of the corpus and its classes."""
-        return self.method == "bridge" and self.keep == "both"
+        kept = {"bridge": self.keep == "both", "mixup": self.contrast == "kept", "sample": True}
+        return kept.get(self.method, False)
 
     def resolved(
         self,

@@ -6,15 +6,27 @@ Its JSON stands in index.json and in the ledger; the digest of that JSON identif
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import canonical_digest
-from ...models.method.methods import BridgeOptions, ScoreMixOptions
+from ...models.method.methods import (
+    BridgeOptions,
+    RenoiseOptions,
+    SampleOptions,
+    ScoreMixOptions,
+    SeamOptions,
+)
 from ...models.network.compiled import Compile
-from .config import GenerateConfig
+from .config import GenerateConfig, Method
 
 ALGORITHM = 3  # raised whenever equal options would make other pixels
 
 # Options of later versions, left out of the JSON where they have the only value of earlier ones.
-_AS_BEFORE = {"compile": "off", "keep": "noise", "gamma": 0.0}
+_AS_BEFORE = {
+    "compile": "off", "contrast": "plain", "gamma": 0.0, "guidance": 1.0, "keep": "noise"
+}  # fmt: skip
+
+
+Options = ScoreMixOptions | BridgeOptions | RenoiseOptions | SampleOptions | SeamOptions
 
 
 @dataclass(frozen=True)
@@ -22,7 +34,7 @@ class Recipe:
     """What the images of a shard are made with; fields of None are left out of its JSON."""
 
     algorithm: int
-    method: Literal["scoremix", "mixup", "bridge", "real"]
+    method: Method | Literal["real"]
     corpus_digest: str
     micro_batch: int
     precision: str
@@ -30,8 +42,11 @@ class Recipe:
     model_sha256: str | None = None  # of the score network's weights; None without one
     sigma_1: float | None = None
     sigma_N: float | None = None
+    contrast: str = "plain"
+    guidance: float = 1.0
+    guide_sha256: str | None = None  # of the guide's weights, where guidance is not 1
     means_sha256: str | None = None  # of the mean images, for methods that mix about them
-    options: ScoreMixOptions | BridgeOptions | None = None  # None for mixup and real images
+    options: Options | None = None  # of methods that follow the score
     format: str | None = None  # of the image files, as in section `write`
     encoder: str | None = None
 
@@ -56,6 +71,7 @@ class Recipe:
             corpus_digest,
             config.batch,
             config.precision,
+            contrast=config.contrast if config.method == "mixup" else "plain",
             means_sha256=means_sha256 if config.needs_means else None,
         )
         if model is None or not config.needs_network:
@@ -67,6 +83,7 @@ class Recipe:
             sigma_1=model["ladder"]["sigma_1"],
             sigma_N=model["ladder"]["sigma_N"],
             options=_options(config, model),
+            **_guidance(config, model),
         )
 
     def for_real_images(self) -> "Recipe":
@@ -76,6 +93,9 @@ class Recipe:
             method="real",
             sigma_1=None,
             sigma_N=None,
+            contrast="plain",
+            guidance=1.0,
+            guide_sha256=None,
             means_sha256=None,
             options=None,
             format=None,
@@ -107,11 +127,20 @@ class Recipe:
         return canonical_digest(self.as_json())
 
 
-def _options(config: GenerateConfig, model: dict[str, Any]) -> ScoreMixOptions | BridgeOptions:
+def _options(config: GenerateConfig, model: dict[str, Any]) -> Options:
     assert config.t0 is not None and config.denoise_steps is not None
     if config.method == "bridge":
         return BridgeOptions(config.t0, config.denoise_steps, config.keep, config.gamma)
+    if config.method == "sample":
+        return SampleOptions(config.denoise_steps)
     assert config.steps is not None and config.lr is not None and config.noise_rule is not None
+    if config.method == "renoise":
+        return RenoiseOptions(config.t0, config.denoise, config.denoise_steps, config.noise_rule)
+    if config.repairs_seams:
+        assert config.repair_t0 is not None
+        return SeamOptions(
+            config.repair_t0, config.denoise, config.denoise_steps, config.noise_rule
+        )
     return ScoreMixOptions(
         steps=config.steps,
         lr=config.lr,
@@ -122,3 +151,20 @@ def _options(config: GenerateConfig, model: dict[str, Any]) -> ScoreMixOptions |
         denoise_steps=config.denoise_steps,
         noise_rule=config.noise_rule,
     )
+
+
+def _guidance(config: GenerateConfig, model: dict[str, Any]) -> dict[str, Any]:
+    """The fields of autoguidance.
+
+    Raises:
+        ConfigError: the training kept no guide.
+    """
+    if config.guidance == 1.0:
+        return {}
+    if not model.get("guide_sha256"):
+        raise ConfigError(
+            f"generate.guidance is {config.guidance:g}, but this network has no guide, an early"
+            " state of its own training. Set generate.guidance to 1, or train again, long enough"
+            " for a guide to be kept."
+        )
+    return {"guidance": config.guidance, "guide_sha256": model["guide_sha256"]}

@@ -13,6 +13,7 @@ from ...manifests.run_folder import RunFolder
 from ...manifests.storage.store import Store
 from ..common.units import format_bytes, format_duration
 from ..corpus.store import open_corpus
+from ..evaluate.baseline import baseline_of
 from ..evaluate.number_format import format_kernel, format_number
 from ..evaluate.row_sample import MIXED_LAMBDA
 from ..evaluate.sentences import Change, describe_change
@@ -23,9 +24,9 @@ from .run_facts import RunFacts, norms_of, read_facts
 from .variants_table import variants_section
 
 _KINDS = {
-    "better": ("#3b7d3a", "Better than mixup"),
-    "worse": ("#a83232", "Worse than mixup"),
-    "no different": ("#8a6d1d", "Not clearly different from mixup"),
+    "better": ("#3b7d3a", "Better than"),
+    "worse": ("#a83232", "Worse than"),
+    "no different": ("#8a6d1d", "Not clearly different from"),
     "none": ("#5d6b7a", "No verdict"),
 }
 
@@ -99,6 +100,8 @@ def _head(facts: RunFacts) -> dict[str, Any]:
     index, verdict = facts.index, facts.metrics["verdict"]
     counts, side = index["counts"], index["resolution"]
     colour, headline = _KINDS.get(verdict["kind"], _KINDS["none"])
+    if verdict["kind"] in ("better", "worse", "no different"):
+        headline = f"{headline} {baseline_of(facts.metrics['method']).name}"
     size = sum(entry["filesize"] for entry in index["shardlist"])
     return {
         "title": f"{index['name']}: {counts['real']:,} real, {counts['augmented']:,} made",
@@ -162,7 +165,8 @@ def _distances(facts: RunFacts) -> dict[str, Any]:
 def _bands(metrics: dict[str, Any], steps: list[str], kd: str, fd: str) -> Table:
     """Both distances of each step, by band of folded lambda."""
     heads = ["lambda, folded", "images", "share of corpus"]
-    heads += [f"{kd} × 1000, {step}" for step in steps] + [f"{fd}, {step}" for step in steps]
+    named = {"mixup": baseline_of(metrics["method"]).name}
+    heads += [f"{name}, {named.get(step, step)}" for name in (f"{kd} × 1000", fd) for step in steps]
     rows = [
         [
             band["lambda"],

@@ -58,7 +58,7 @@ class RunFacts:
     @property
     def folded(self) -> Floats:
         """min(lambda, 1 - lambda) of every row of the manifest."""
-        return fold_lambda(self.manifest["lambda"])
+        return fold_lambda(self.manifest)
 
     @property
     def augmented(self) -> NDArray[np.bool_]:

@@ -8,13 +8,23 @@ import pytest
 import tiny
 
 from scoremix.manifests.files.atomic import read_parquet
+from scoremix.manifests.plan.plan import ONE_PARENT
 from scoremix.pipeline.cli import commands, exit_code
 
 METHODS: dict[str, dict[str, object]] = {
+    "scoremix": {"method": "scoremix"},
     "bridge": {"method": "bridge"},
     "bridge, fresh noise": {"method": "bridge", "keep": "none", "gamma": 0.3, "t0": 1.0},
+    "mixup, contrast kept": {"method": "mixup", "contrast": "kept"},
+    "cutmix": {"method": "cutmix"},
+    "fmix": {"method": "fmix"},
+    "fmix, repaired": {"method": "fmix", "repair_t0": 0.3},
+    "augmix": {"method": "augmix"},
+    "renoise": {"method": "renoise"},
+    "sample": {"method": "sample"},
 }
-HERE = ["bridge"]  # of the default run; the others in `make faults`
+# Of the default run; the others in `make faults`.
+HERE = ["bridge", "fmix", "augmix", "sample"]
 
 
 def cli(*words: str | Path) -> int:
@@ -61,6 +71,11 @@ def test_what_it_made_is_whole_and_says_by_which_method(
     assert str(method) in (done / "shards" / "README.md").read_text()
     metrics = json.loads((done / "shards.run" / "report" / "metrics.json").read_bytes())
     assert metrics["reproduced"]["share"] == 1.0 and str(method) in metrics["method"]
+    if method in ONE_PARENT:
+        assert all(row["source_1"] == row["source_2"] and row["lambda"] == 1 for row in made)
+        assert metrics["lambda_from_0.1"]["n"] == metrics["rows"] == 12, "all are judged"
+    if method in ("cutmix", "fmix"):
+        assert all((64 * row["lambda"]).is_integer() for row in made)
     assert (done / "shards.run" / "report" / "index.html").is_file()
 
 

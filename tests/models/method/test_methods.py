@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from scoremix.models.method.ladder import noise_ladder
-from scoremix.models.method.methods import FrozenScore, ScoreMixOptions, mix, mixup, scoremix
+from scoremix.models.method.methods import FrozenScore, ScoreMixOptions, mixup, scoremix
+from scoremix.models.method.mixing import mix
 from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import build
 

@@ -23,14 +23,15 @@ REFERENCE = Reference(random.normal(0.0, 1.0, (200, 5)))
 
 def drawn() -> pa.Table:
     rows: list[dict[str, Any]] = [
-        {"kind": "real", "round": 0, "row_1": i, "row_2": i, "lambda": 1.0} for i in range(REAL)
+        {"kind": "real", "round": 0, "row_1": i, "row_2": i, "lambda": 1.0, "method": "real"}
+        for i in range(REAL)
     ]
     for number in range(1, RATIO + 1):
         for i, other in enumerate(random.permutation(REAL)):
             weight = float(random.beta(0.2, 0.2))
             rows.append(
                 {"kind": "augmented", "round": number, "row_1": i, "row_2": int(other)}
-                | {"lambda": weight}
+                | {"lambda": weight, "method": "mixup"}
             )
     return pa.Table.from_pylist(rows)
 
@@ -55,7 +56,7 @@ def entries(chosen: slice, known: int = REAL) -> list[dict[str, Any]]:
     """From some of the rows of the plan; `known` training images have features."""
     training = TrainingFeatures(np.arange(known), TRAINING[:known])
     steps = {name: vectors[chosen] for name, vectors in STEPS.items()}
-    folded = fold_lambda(MADE["lambda"])[chosen]
+    folded = fold_lambda(MADE)[chosen]
     return by_ratio(PLAN, TRAINING, steps, folded, REFERENCE, NAMES, training)
 
 
@@ -100,7 +101,7 @@ def test_of_a_plan_with_gaps_it_is_still_the_corpus_itself() -> None:
     steps[COPIES] = TRAINING[nearer_parent_rows(made)]
     real = TRAINING[[i for i in range(REAL) if i not in gone]]
     training = TrainingFeatures(np.arange(REAL), TRAINING)
-    folded = fold_lambda(made["lambda"])
+    folded = fold_lambda(made)
     last = by_ratio(plan, real, steps, folded, REFERENCE, NAMES, training)[-1]
     for step, vectors in steps.items():
         assert last[step]["kd"] == pytest.approx(whole(np.concatenate([real, vectors])))

@@ -241,17 +241,17 @@ def test_a_plan_without_augmented_rows_is_refused(tmp_path: Path) -> None:
 
 def test_rows_are_chosen_seeded_and_two_thirds_of_them_mixed() -> None:
     plan = make_plan(150, rounds=4)
-    share = np.mean(fold_lambda(plan["lambda"])[150:] >= 0.1)
+    share = np.mean(fold_lambda(plan)[150:] >= 0.1)
     assert share < 0.4
     chosen = choose_rows(plan, 150, seed=0)
     assert set(chosen["kind"].to_pylist()) == {"augmented"}
-    assert np.sum(fold_lambda(chosen["lambda"]) >= 0.1) == 100
+    assert np.sum(fold_lambda(chosen) >= 0.1) == 100
     assert chosen["seed"].to_pylist() == sorted(set(chosen["seed"].to_pylist()))  # plan order
     assert chosen.equals(choose_rows(plan, 150, seed=0))
     assert not chosen.equals(choose_rows(plan, 150, seed=1))
     # More asked for than two thirds can be filled with, and more than there are.
-    mixed = int(np.sum(fold_lambda(plan["lambda"])[150:] >= 0.1))
-    assert np.sum(fold_lambda(choose_rows(plan, 500, seed=0)["lambda"]) >= 0.1) == mixed
+    mixed = int(np.sum(fold_lambda(plan)[150:] >= 0.1))
+    assert np.sum(fold_lambda(choose_rows(plan, 500, seed=0)) >= 0.1) == mixed
     assert choose_rows(plan, 10_000, seed=0).num_rows == 600
 
 

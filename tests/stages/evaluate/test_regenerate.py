@@ -52,7 +52,9 @@ def batch(number: int, changes: tuple[bool, bool]) -> Batch:
             random.permutation(steps[-1].ravel()).reshape(3, 4, 4, 1) if changed else steps[-1]
         )
     keys = [f"{number}-{i}" for i in range(3)]
-    return Batch(pa.table({"key": keys, "lambda": [0.1, 0.5, 0.9]}), *steps)
+    return Batch(
+        pa.table({"key": keys, "lambda": [0.1, 0.5, 0.9], "method": ["mixup"] * 3}), *steps
+    )
 
 
 def trace(batches: list[Batch], extract: Extractor) -> Trace:

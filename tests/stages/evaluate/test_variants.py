@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +29,7 @@ from scoremix.stages.evaluate.variant_catalogue import (
     evaluations,
 )
 from scoremix.stages.evaluate.variants import Variation, open_bench, try_variants
-from scoremix.stages.generate.config import GenerateConfig
+from scoremix.stages.generate.config import GenerateConfig, Method
 
 Images = NDArray[np.uint8]
 CONFIG = GenerateConfig(steps=10, lr=0.002, t0=0.25, denoise_steps=25, noise_rule="ancestral")
@@ -45,6 +45,12 @@ ROWS = 80
         ({"denoise": "tweedie"}, (1, 10)),
         ({"method": "bridge"}, (144, 0)),  # three ways of 24 steps, two calls each
         ({"method": "mixup"}, (0, 0)),
+        ({"method": "augmix"}, (0, 0)),
+        ({"method": "fmix"}, (0, 0)),
+        ({"method": "fmix", "repair_t0": 0.2}, (25, 0)),
+        ({"method": "renoise"}, (25, 0)),
+        ({"method": "renoise", "guidance": 1.5}, (50, 0)),  # and the guide's
+        ({"method": "sample"}, (49, 0)),  # 24 steps of two calls, and the last noise
     ],
 )
 def test_what_a_variant_costs(changes: dict[str, Any], wanted: tuple[int, int]) -> None:
@@ -52,9 +58,15 @@ def test_what_a_variant_costs(changes: dict[str, Any], wanted: tuple[int, int]) 
 
 
 def test_the_steps_alone_need_one_more_variant() -> None:
-    assert changes_of("steps", CONFIG) == {DENOISING: {"steps": 0}}
-    assert changes_of("steps", CONFIG.model_copy(update={"steps": 0})) == {}
-    assert changes_of("steps", CONFIG.model_copy(update={"method": "bridge"})) == {}
+    control = {UNMIXED: {"method": "renoise"}}
+    assert changes_of("steps", CONFIG) == control | {DENOISING: {"steps": 0}}
+    assert changes_of("steps", CONFIG.model_copy(update={"steps": 0})) == control
+    assert changes_of("steps", CONFIG.model_copy(update={"method": "bridge"})) == control
+    assert changes_of("steps", CONFIG.model_copy(update={"denoise": "off"})) == {
+        DENOISING: {"steps": 0}
+    }
+    for method in ("renoise", "sample", "augmix"):
+        assert changes_of("all", CONFIG.model_copy(update={"method": method})) == {}
 
 
 @pytest.mark.parametrize("method", ["scoremix", "bridge"])
@@ -65,7 +77,12 @@ def test_every_variant_is_another(method: str) -> None:
     assert len(made) > 15 and config not in made
     assert all(one != other for i, one in enumerate(made) for other in made[:i])
     assert "t0 0.25" not in every or method == "bridge"  # as configured
-    assert {config.method for config in made} == {"scoremix", "bridge"}
+    assert {config.method for config in made} == set(get_args(Method)) - {"auto"}
+    assert {config.keep for config in made if config.method == "bridge"} == {
+        "none",
+        "noise",
+        "both",
+    }
 
 
 @pytest.mark.parametrize(
@@ -122,18 +139,18 @@ def tried(
 
 
 def test_what_is_said_of_the_steps() -> None:
-    seen: list[float] = []
+    seen: list[Mapping[str, Any]] = []
 
     def make(rows: pa.Table, changes: Mapping[str, Any]) -> Images:
-        seen.append(rows["lambda"].to_numpy().mean())
-        assert changes == {"steps": 0}
-        return greys(4, ROWS, 100 if seen[-1] == 1.0 else 30)
+        seen.append(changes)
+        return greys(4, ROWS, 100 if changes == {"method": "renoise"} else 30)
 
     found = tried("steps", make)
-    assert found is not None and seen == pytest.approx([1.0, 0.4])
+    assert found is not None and seen == [{"method": "renoise"}, {"steps": 0}]
     table = {row["name"]: row for row in found["table"]}
     assert list(table) == ["mixup", MINIMISATION, CONFIGURED, UNMIXED, DENOISING]
-    assert "against_mixup" not in table["mixup"] and "against_mixup" not in table[UNMIXED]
+    assert "against_mixup" not in table["mixup"]
+    assert table[UNMIXED]["against_mixup"]["interval_95"][1] < 0
     low, high = table[CONFIGURED]["against_mixup"]["interval_95"]
     assert low < table[CONFIGURED]["against_mixup"]["kd_difference"] < high < 0
     assert table[DENOISING]["against_configured"]["interval_95"][0] > 0
@@ -143,7 +160,7 @@ def test_what_is_said_of_the_steps() -> None:
     for sentence in (
         "The denoising alone raises the kernel distance of mixup",
         "The method as configured lowers the kernel distance of mixup",
-        "On 80 rows: Real images that go through the denoising unmixed are at kernel distance",
+        "On 80 rows: One parent alone, noised and denoised, is at kernel distance",
     ):
         assert sentence in found["text"]
 
@@ -152,7 +169,7 @@ def test_one_that_fails_leaves_the_others() -> None:
     def make(rows: pa.Table, changes: Mapping[str, Any]) -> Images:
         if changes.get("lr") == 9:
             raise ScoreMixError("The score network gave values that are not numbers")
-        return greys(4, ROWS, 90)
+        return greys(4, ROWS, 40 if changes.get("method") == "renoise" else 90)
 
     found = tried({"wild": {"lr": 9}, "calm": {"lr": 1e-4}}, make)
     assert found is not None
@@ -185,7 +202,8 @@ def test_without_a_method_or_asked_for_nothing_there_is_no_table() -> None:
         raise AssertionError("nothing is made")
 
     assert tried("off", make) is None
-    assert tried("all", make, CONFIG.model_copy(update={"method": "mixup"})) is None
+    for method in ("mixup", "cutmix", "augmix", "renoise"):
+        assert tried("all", make, CONFIG.model_copy(update={"method": method})) is None
 
 
 def cli(*words: str | Path) -> int:

@@ -104,6 +104,46 @@ def test_means_are_named_where_images_are_mixed_about_them() -> None:
     assert made(method="bridge").for_real_images().digest == REAL
 
 
+DENOISING = {"denoise": "stochastic", "denoise_steps": 4, "noise_rule": "ancestral"}
+NETWORK = {"model_sha256": "00", "sigma_1": 3.0, "sigma_N": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"method": "mixup", "contrast": "kept"}, {"contrast": "kept", "means_sha256": "m0"}),
+        ({"method": "cutmix"}, {}),
+        ({"method": "fmix", "repair_t0": 0.3}, NETWORK | DENOISING | {"repair_t0": 0.3}),
+        ({"method": "augmix"}, {}),
+        ({"method": "renoise"}, NETWORK | DENOISING | {"t0": 0.25}),
+        ({"method": "sample"}, NETWORK | {"denoise_steps": 4, "means_sha256": "m0"}),
+        (
+            {"method": "renoise", "guidance": 1.5},
+            NETWORK | DENOISING | {"t0": 0.25, "guidance": 1.5, "guide_sha256": "11"},
+        ),
+    ],
+    ids=lambda value: str(value.get("method", "")),
+)
+def test_a_recipe_names_what_its_method_uses_and_nothing_else(
+    options: dict[str, Any], named: dict[str, Any]
+) -> None:
+    recipe = made(FACTS | {"guide_sha256": "11"}, **options)
+    common = {"algorithm", "method", "corpus_digest", "micro_batch", "precision"}
+    found = {name: value for name, value in recipe.as_json().items() if name not in common}
+    assert found == named | {"format": "png", "encoder": "isal"}
+    assert recipe.with_fewest_steps().method == options["method"]
+    plain = made(None, method="mixup").for_real_images().digest
+    assert recipe.for_real_images().digest == (REAL if "model_sha256" in named else plain)
+
+
+def test_what_the_network_is_used_up_to() -> None:
+    def highest(**options: Any) -> float | None:
+        return GenerateConfig.model_validate(OPTIONS | options).highest_t0
+
+    assert highest() == 0.25 and highest(method="sample") == 1.0
+    assert highest(method="fmix", repair_t0=0.4) == 0.4
+
+
 def test_a_memory_probe_takes_a_step_of_each_kind() -> None:
     probe = made().with_fewest_steps()
     assert probe.as_json() == made().as_json() | {"steps": 1, "denoise_steps": 2}

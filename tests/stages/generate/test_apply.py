@@ -1,0 +1,133 @@
+"""Every method on a micro-batch: each image depends on its own row alone."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from scoremix.manifests.errors import ConfigError
+from scoremix.manifests.plan.plan import ONE_PARENT, whole_pixels
+from scoremix.models.method.ladder import noise_ladder
+from scoremix.models.network.architecture import Architecture
+from scoremix.models.network.checkpoint import TrainedNet, build
+from scoremix.stages.generate.config import GenerateConfig
+from scoremix.stages.generate.generate import GeneratedBatch, generate
+from scoremix.stages.generate.means import mean_images
+from scoremix.stages.generate.recipe import Recipe
+
+SIDE, LADDER = 8, noise_ladder(5.0)
+IMAGES = np.random.default_rng(5).integers(0, 256, (9, SIDE, SIDE, 3), dtype=np.uint8)
+MEANS = mean_images(IMAGES, np.arange(9), np.arange(9) % 2, 2)
+FACTS = {
+    "weights_sha256": "00",
+    "guide_sha256": "11",
+    "ladder": {"sigma_1": 5.0, "sigma_N": 0.01},
+    "norm_real": {"median": 0.25},
+}
+OPTIONS = {
+    "steps": 2, "lr": 0.002, "t0": 0.4, "denoise_steps": 4, "noise_rule": "ancestral",
+    "batch": 3, "precision": "float32",
+}  # fmt: skip
+CHANGES: dict[str, dict[str, Any]] = {
+    "scoremix": {"method": "scoremix", "score_noise": "fresh"},
+    "mixup": {"method": "mixup"},
+    "mixup, contrast kept": {"method": "mixup", "contrast": "kept"},
+    "bridge, none": {"method": "bridge", "keep": "none"},
+    "bridge, noise": {"method": "bridge", "keep": "noise"},
+    "bridge, both": {"method": "bridge", "gamma": 0.4},
+    "cutmix": {"method": "cutmix"},
+    "fmix": {"method": "fmix"},
+    "fmix, repaired": {"method": "fmix", "repair_t0": 0.3},
+    "augmix": {"method": "augmix"},
+    "renoise": {"method": "renoise"},
+    "sample": {"method": "sample"},
+    "sample, guided": {"method": "sample", "guidance": 1.5},
+}
+
+
+def network(seed: int) -> Any:
+    return build(Architecture(3, SIDE, 8), LADDER, seed=seed)
+
+
+def rows_of(method: str) -> pa.Table:
+    lambdas = np.array([0.3, 0.55, 0.9, 0.02, 0.7])
+    first, second = np.arange(5), np.arange(5) + 4
+    if method in ONE_PARENT:
+        lambdas, second = np.ones(5), first
+    elif method in ("cutmix", "fmix"):
+        lambdas = whole_pixels(method, lambdas, SIDE)
+    return pa.table({
+        "key": [f"{row:06d}-001" for row in range(5)],
+        "kind": ["augmented"] * 5,
+        "row_1": first,
+        "row_2": second,
+        "lambda": lambdas,
+        "class_id": [0, 1, 0, 1, -1],
+        "seed": np.arange(5) + 100,
+    })  # fmt: skip
+
+
+def made(name: str, rows: pa.Table, **more: Any) -> GeneratedBatch:
+    """All batches as one."""
+    config = GenerateConfig.model_validate(OPTIONS | CHANGES[name] | more)
+    means = MEANS if config.needs_means else None
+    net = TrainedNet(network(4), 5.0, 0.01, FACTS, network(3)) if config.needs_network else None
+    recipe = Recipe.from_config(config, FACTS, "c0", MEANS.sha256)
+    cpu = torch.device("cpu")
+    batches = list(generate(rows, IMAGES, recipe, net, means=means, device=cpu))
+    steps = (
+        np.concatenate([getattr(batch, step) for batch in batches])
+        for step in ("mixup", "minimised", "final")
+    )
+    norms = None if net is None else np.concatenate([batch.norms for batch in batches])  # type: ignore[misc]
+    return GeneratedBatch(rows, *steps, norms)
+
+
+@pytest.mark.parametrize("name", list(CHANGES))
+def test_each_image_is_made_of_its_own_row_alone(name: str) -> None:
+    rows = rows_of(CHANGES[name]["method"])
+    together = made(name, rows)
+    alone = [made(name, rows.slice(place, 1)) for place in range(5)]
+    for step in ("mixup", "minimised", "final"):
+        assert np.array_equal(
+            getattr(together, step), np.concatenate([getattr(one, step) for one in alone])
+        )
+    other = rows.set_column(rows.column_names.index("seed"), "seed", pa.array(np.arange(5)))
+    is_random = not name.startswith(("mixup", "bridge, no"))
+    assert np.array_equal(together.final, made(name, other).final) != is_random
+
+
+@pytest.mark.parametrize("name", list(CHANGES))
+def test_the_step_before_is_mixup_or_the_one_parent(name: str) -> None:
+    method = CHANGES[name]["method"]
+    rows = rows_of(method)
+    found = made(name, rows)
+    assert np.array_equal(found.mixup, made("mixup", rows).final)
+    if method in ONE_PARENT:
+        assert np.array_equal(found.mixup, IMAGES[:5])
+    assert np.array_equal(found.mixup, found.minimised) == (method != "scoremix")
+    assert np.array_equal(found.mixup, found.final) == (name == "mixup")
+
+
+@pytest.mark.parametrize("method", ["cutmix", "fmix"])
+def test_pasted_images_have_exactly_the_share_that_lambda_says(method: str) -> None:
+    rows = rows_of(method)
+    final = made(method, rows).final
+    for place, row in enumerate(rows.to_pylist()):
+        first = (final[place] == IMAGES[row["row_1"]]).all(axis=-1)
+        second = (final[place] == IMAGES[row["row_2"]]).all(axis=-1)
+        assert (first ^ second).all()
+        assert first.mean() == row["lambda"]
+
+
+def test_guidance_of_one_is_none_and_without_a_guide_it_is_refused() -> None:
+    rows = rows_of("renoise")
+    plain = made("renoise", rows)
+    assert np.array_equal(plain.final, made("renoise", rows, guidance=1.0).final)
+    assert not np.array_equal(plain.final, made("renoise", rows, guidance=2.0).final)
+    config = GenerateConfig.model_validate(OPTIONS | {"method": "bridge", "guidance": 2.0})
+    without = {name: value for name, value in FACTS.items() if name != "guide_sha256"}
+    with pytest.raises(ConfigError, match="this network has no guide"):
+        Recipe.from_config(config, without, "c0", "m0")
