@@ -13,7 +13,7 @@ ELSEWHERE ?= OPENBLAS_CORETYPE=$(OTHER_CORE) ATEN_CPU_CAPABILITY=default \
     GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4
 ON_GPU = PYTHONPATH=build/types $(RUN) benchmarks/speed.py --sizes 64,256 --width 128 --levels 5
 
-.PHONY: run test test-elsewhere faults fast lint types links docs bench bench-gpu bench-method clean
+.PHONY: run test test-elsewhere test-refinenet faults fast lint types links docs bench bench-gpu bench-method clean
 
 run: .venv/.demo
 	.venv/bin/scoremix-pipeline run $(CONFIG)
@@ -32,6 +32,11 @@ test-elsewhere: .venv/.dev
 # Builds that are killed, refused, cut off: all of them, two at a time; most of an hour on two cores.
 faults: .venv/.dev
 	.venv/bin/python -m pytest -q -rs -n 2 --dist worksteal -m faults tests
+
+# The pipeline's tests over the published network; `make test` has them over the U-Net.
+test-refinenet: .venv/.dev
+	SCOREMIX_TINY_NETWORK=refinenet .venv/bin/python -m pytest -q -n 2 --dist worksteal \
+	    -m "not faults" tests/pipeline tests/stages
 
 fast: .venv/.dev
 	.venv/bin/python -m pytest -q -m "not slow and not faults"

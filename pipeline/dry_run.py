@@ -75,7 +75,10 @@ def estimate(job: Job) -> str:
     if "train" in seconds:
         left, note = _share_of_training(config, job.files, ledger, found)
         seconds["train"] *= left
-        texts["train"] = f"about {format_duration(seconds['train'])} ({note})" if left else note
+        most = ", less where it stops early" if config.train.may_stop_early else ""
+        texts["train"] = (
+            f"about {format_duration(seconds['train'])}{most} ({note})" if left else note
+        )
     lines += [f"{name + ':':<15}{text}" for name, text in texts.items()]
     total = format_duration(sum(seconds.values()))
     lines.append(f"total:         about {total} on this machine ({device}), evaluation included")
@@ -164,8 +167,9 @@ def _probe(config: Config, found: IngestPreview, device: str) -> dict[str, float
     pixels = found.samples[np.arange(max(train.batch, generate.batch)) % len(found.samples)]
     x = to_unit(pixels, torch.device(device))
     measured = 6 * 2 * 256 * -(-train.steps // train.checkpoint_every)  # held-out measurements
-    one_step = _timed(lambda: minimise(x[: generate.batch], score, 0.01, steps=1, lr=0.001), device)
     sigma = sigma_at(generate.t0, score.sigma_1)
+    score.net.trunk_dtype = _dtype_of(generate.precision)
+    one_step = _timed(lambda: minimise(x[: generate.batch], score, 0.01, steps=1, lr=0.001), device)
     with torch.no_grad():
         one_level = _timed(lambda: score(x[: generate.batch], sigma), device)
 
@@ -182,6 +186,7 @@ def _probe(config: Config, found: IngestPreview, device: str) -> dict[str, float
     made, size = _padded(found.training, config) * generate.ratio, config.write.shard_size
     judged = min(config.evaluate.rows, found.training * generate.ratio)
     score.net.requires_grad_(True).train()
+    score.net.trunk_dtype = _dtype_of(train.precision)
     optimiser = torch.optim.Adam(score.net.parameters(), lr=1e-9, fused=True)
 
     def update() -> None:
@@ -198,6 +203,10 @@ def _probe(config: Config, found: IngestPreview, device: str) -> dict[str, float
         "evaluate": per_image * _up(judged, balanced_batch(generate.batch, size, found.training))
         + sum(tried) * min(config.evaluate.variant_rows, judged),
     }
+
+
+def _dtype_of(precision: str) -> torch.dtype | None:
+    return torch.bfloat16 if precision == "bfloat16" else None
 
 
 def _padded(training: int, config: Config) -> int:

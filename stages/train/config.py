@@ -43,6 +43,11 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
         """The t0 that training depends on, given generation's `t0`; None: it depends on none."""
         return (self.focus_t0 or t0) if self.levels == "focus" else None
 
+    @property
+    def may_stop_early(self) -> bool:
+        """Whether `steps` is a bound; of a resolved config."""
+        return self.early_stop and self.network == "unet"
+
     def as_inputs(self) -> dict[str, Any]:
         """The options that decide the trained weights, `steps` included.
 

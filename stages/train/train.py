@@ -216,7 +216,7 @@ class _TrainingRun:
     def has_turned(self) -> bool:
         """Whether the held-out loss has long not fallen: then the network memorises its images."""
         judges = self.accelerator.is_main_process and len(self.corpus.reference) > 0
-        may_stop = judges and self.config.early_stop and self.is_unet
+        may_stop = judges and self.config.may_stop_early
         every = self.config.checkpoint_every or 1
         turned = may_stop and is_long_past(self.state.step, self.state.best_step, every)
         if turned:

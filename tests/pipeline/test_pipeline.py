@@ -34,6 +34,14 @@ def augment(data: Path, out: Path, *more: str, **changed: object) -> int:
     return cli("augment", "--data", data, "--out", out, "--quiet", *tiny.options(**changed), *more)
 
 
+def network_files(*more: str) -> list[str]:
+    """The files of score-net/ after six or nine quick steps."""
+    early = ["early-3", "early-6"] if tiny.NETWORK == "unet" else []
+    last = [f"last/{name}.safetensors" for name in ("best", *early, "state")]
+    guide = ["guide.safetensors"] if tiny.NETWORK == "unet" else []
+    return [*guide, *last, "model.json", "model.safetensors", *more]
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.make_images(tmp_path_factory.mktemp("data") / "images")
@@ -54,7 +62,8 @@ def test_it_leaves_exactly_these_files(done: Path) -> None:
     fixed += ["manifest.parquet", "plan.parquet"]
     assert sorted(os.listdir(done)) == sorted(parts + fixed)
     run = done.with_name("shards.run")
-    assert sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()) == [
+    found = sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file())
+    assert found == [
         ".scoremix/lock",
         ".scoremix/plan.parquet",
         ".scoremix/progress.jsonl",
@@ -68,14 +77,7 @@ def test_it_leaves_exactly_these_files(done: Path) -> None:
         "report/index.html",
         "report/metrics.json",
         "report/verdict.txt",
-        "score-net/guide.safetensors",
-        "score-net/last/best.safetensors",
-        "score-net/last/early-3.safetensors",
-        "score-net/last/early-6.safetensors",
-        "score-net/last/state.safetensors",
-        "score-net/model.json",
-        "score-net/model.safetensors",
-        "score-net/train.jsonl",
+        *(f"score-net/{name}" for name in network_files("train.jsonl")),
         "stages.lock.json",
         "stages.yaml",
     ]
@@ -271,9 +273,7 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
     (root / "stages.yaml").write_text(f"run: run\ningest: {{source: {data}}}\n")
     assert cli("run", root / "stages.yaml", "--until", "train", *TRAINING) == 0
     found = tiny.digests(root / "run" / "score-net")
-    last = [f"last/{name}.safetensors" for name in ("best", "early-3", "early-6", "state")]
-    rest = ["guide.safetensors", *last, "model.json", "model.safetensors", "train.jsonl"]
-    assert sorted(found) == rest
+    assert sorted(found) == network_files("train.jsonl")
     del found["train.jsonl"]
     return found
 
@@ -290,15 +290,17 @@ def test_a_best_state_beyond_the_steps_asked_for_starts_again(data: Path, tmp_pa
     assert models[0].read_bytes() == models[1].read_bytes()
 
 
+@pytest.mark.parametrize("network", ["refinenet", "unet"])
 def test_training_longer_goes_on_from_where_it_was(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    network: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "stages.yaml").write_text(f"run: run\ningest: {{source: {data}}}\n")
     arguments = ["run", tmp_path / "stages.yaml", "--until", "train"]
-    assert cli(*arguments, *tiny.options()) == 0
-    assert cli(*arguments, *tiny.options(train__steps=9)) == 0
+    options = partial(tiny.options, train__network=network)
+    assert cli(*arguments, *options()) == 0
+    assert cli(*arguments, *options(train__steps=9)) == 0
     assert "going on from step 6" in capsys.readouterr().err
-    assert cli(*arguments, *tiny.options(train__steps=9, run=str(tmp_path / "direct"))) == 0
+    assert cli(*arguments, *options(train__steps=9, run=str(tmp_path / "direct"))) == 0
     models = [tmp_path / name / "score-net" / "model.safetensors" for name in ("run", "direct")]
     assert models[0].read_bytes() == models[1].read_bytes()
 
@@ -308,7 +310,9 @@ def test_two_processes_train_one_network(data: Path, tmp_path: Path) -> None:
     (tmp_path / "stages.yaml").write_text(f"run: run\ningest: {{source: {data}}}\n")
     launch = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     launch += ["-m", "scoremix.pipeline.cli"]
-    arguments = ["run", str(tmp_path / "stages.yaml"), "--device", "cpu", *tiny.options()]
+    # Each process leaves out values of its own: without that, they are one process.
+    options = tiny.options(**({"train__dropout": 0} if tiny.NETWORK == "unet" else {}))
+    arguments = ["run", str(tmp_path / "stages.yaml"), "--device", "cpu", *options]
     done = subprocess.run(
         [sys.executable, "-m", *launch, *arguments], capture_output=True, text=True, timeout=300
     )
@@ -384,7 +388,7 @@ def test_an_untrained_network_is_offered_as_a_control(data: Path, tmp_path: Path
     [
         {"train__levels": "uniform"},
         {"train__levels": "focus", "train__focus_t0": 0.3},
-        {"train__levels": "lognormal"},
+        {"train__network": "unet", "train__levels": "lognormal"},
     ],
     ids=["uniform", "focus_t0", "lognormal"],
 )

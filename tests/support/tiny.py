@@ -13,7 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+# Most of the pipeline's tests run over both networks: `make test-refinenet`.
+NETWORK = os.environ.get("SCOREMIX_TINY_NETWORK", "unet")
+
 QUICK = {
+    "train.network": NETWORK,
     "ingest.resolution": 8,
     "ingest.holdout": 0.2,
     "train.width": 4,

@@ -20,9 +20,8 @@ from hypothesis import strategies as st
 from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.files.lock import run_lock, shard_lock
 from scoremix.models.method.ladder import noise_ladder
-from scoremix.models.network.architecture import Architecture
-from scoremix.models.network.checkpoint import TrainedNet
-from scoremix.models.network.refinenet import RefineNet
+from scoremix.models.network.architecture import Architecture, Network
+from scoremix.models.network.checkpoint import TrainedNet, build
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.launch import Worker, parse_worker
 from scoremix.stages.generate import generate as generating
@@ -224,10 +223,9 @@ def test_another_environment_is_refused_or_recorded(
     assert cli(*planned) == 0
 
 
-def test_images_do_not_depend_on_the_number_of_threads() -> None:
-    torch.manual_seed(0)
-    levels = torch.tensor(noise_ladder(4.0), dtype=torch.float32)
-    net = RefineNet(Architecture(channels=3, resolution=32, width=8), levels)
+@pytest.mark.parametrize("network", ["refinenet", "unet"])
+def test_images_do_not_depend_on_the_number_of_threads(network: Network) -> None:
+    net = build(Architecture(3, 32, width=8, network=network), noise_ladder(4.0))
     trained = TrainedNet(net, 4.0, 0.01, {})
     images = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), dtype=np.uint8)
     plan = pa.table(

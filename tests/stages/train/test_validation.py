@@ -3,11 +3,16 @@
 from pathlib import Path
 
 import pytest
+import tiny
 
 from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import GUIDE, build
 from scoremix.models.network.ema import Ema
+from scoremix.stages.common.progress import Silent
+from scoremix.stages.ingest.ingest import IngestConfig, ingest
+from scoremix.stages.train import train as training
+from scoremix.stages.train.config import TrainConfig
 from scoremix.stages.train.guide import is_guide_step, keep_guide, save_guide
 from scoremix.stages.train.validation import is_long_past, overall
 
@@ -56,3 +61,37 @@ def test_the_guide_is_the_last_of_them_up_to_a_quarter_of_the_chosen_step(tmp_pa
     ]
     keep_guide(tmp_path, 800, None)
     assert not (tmp_path / GUIDE).exists()
+
+
+def test_a_training_ends_where_the_held_out_loss_has_turned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the same training asked again, or without the option, is told apart."""
+    images = tiny.make_images(tmp_path / "images")
+    corpus = ingest(
+        IngestConfig(source=str(images), resolution=8, holdout=0.2),
+        tmp_path / "corpus",
+        seed=0,
+        progress=Silent(),
+    )
+    monkeypatch.setattr(training, "is_long_past", lambda step, best_step, every: step >= 4)
+
+    def steps(out: str, **options: object) -> int:
+        given = {"network": "unet", "width": 4, "steps": 9, "batch": 4, "checkpoint_every": 2}
+        config = TrainConfig.model_validate({"preset": "tiny", **given, **options})
+        facts = training.train(
+            config.resolved(8, "cpu"),
+            corpus,
+            tmp_path / out,
+            seed=0,
+            t0=0.25,
+            device="cpu",
+            progress=Silent(),
+        )
+        return int(facts["training"]["steps"])
+
+    assert steps("net") == 4
+    assert steps("net") == 4  # from its last state, without another step
+    assert steps("other", early_stop=False) == 9
+    assert steps("net", early_stop=False) == 9  # the state is of the same training, and goes on
+    assert steps("refine", network="refinenet") == 9
