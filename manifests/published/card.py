@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from ..plan.plan import ONE_PARENT
+
 # Identifiers that the Hugging Face hub knows; anything else is "other" there.
 _HUB_LICENCES = {
     "apache-2.0", "mit", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0",
@@ -45,7 +47,12 @@ class Counts:
     soft: bool  # samples have soft_label
     normed: bool  # samples have the three norms
     methods: tuple[str, ...]  # of the augmented images
-    near_copies: int  # augmented images with lambda below 0.1 or above 0.9
+    near_copies: int  # mixtures with lambda below 0.1 or above 0.9
+
+    @property
+    def of_one_parent(self) -> bool:
+        """Whether nothing was mixed: every augmented image is made from one real image."""
+        return bool(self.methods) and ONE_PARENT.issuperset(self.methods)
 
 
 def dataset_card(facts: CorpusFacts, counts: Counts) -> str:
@@ -102,10 +109,24 @@ def _what(facts: CorpusFacts, counts: Counts) -> str:
         f"| shards | {counts.shards} |",
     ]
     rows += [f"| inputs: {status} | {n} |" for status, n in sorted(facts.inputs.items())]
+    origin = (
+        "every augmented image is a mixture of two real\n"
+        "images of this corpus, and its row says of which two, with which weight and seed."
+    )
+    if counts.methods == ("sample",):
+        origin = (
+            "every augmented image is a sample of a network\n"
+            "trained on the real ones; its row says with which seed, and names a real image as\n"
+            "its source, which gave it its key and its class and nothing else."
+        )
+    elif counts.of_one_parent:
+        origin = (
+            "every augmented image was made from one real\n"
+            "image of this corpus, and its row says of which, with which seed; its lambda is 1."
+        )
     return (
         f"# {facts.name}: real images and their augmentations\n\n"
-        "Made offline, before any GAN is trained: every augmented image is a mixture of two real\n"
-        "images of this corpus, and its row says of which two, with which weight and seed.\n\n"
+        f"Made offline, before any GAN is trained: {origin}\n\n"
         "| | |\n|---|---|\n" + "\n".join(rows)
     )
 
@@ -188,6 +209,14 @@ licence and size."""
 def _warnings(counts: Counts) -> str:
     if not counts.augmented:
         return ""
+    if counts.of_one_parent:
+        return """## Before training on it
+
+* Augmented images leak: a GAN trained on them learns to make such images too. Nothing inside the
+  discriminator undoes that, as augmentations applied to real and generated images alike could.
+  Compare with a GAN trained on the real shards alone, on real images that were held out.
+* Whoever asks for a source image to be removed asks for every sample that names it in
+  `source_1`."""
     return f"""## Before training on it
 
 * Augmented images leak: a GAN trained on them learns to make mixtures too. Nothing inside the

@@ -149,10 +149,12 @@ def digest_of_sources(manifest: pa.Table) -> str:
 
 def _description(facts: CorpusFacts, counts: Counts) -> str:
     made = f" and {counts.augmented} made of them, {counts.ratio} for each" if counts.ratio else ""
-    return (
-        f"{counts.real} real images{made}, {facts.resolution} px. Every augmented image is a"
-        " mixture of two real ones; its row says of which, with which weight and seed."
-    )
+    of = "a mixture of two real ones; its row says of which, with which weight and seed."
+    if counts.methods == ("sample",):
+        of = "a sample of a network trained on the real ones; its row says with which seed."
+    elif counts.of_one_parent:
+        of = "made from one real one; its row says of which, with which seed."
+    return f"{counts.real} real images{made}, {facts.resolution} px. Every augmented image is {of}"
 
 
 def _licence(name: str) -> str | Node:

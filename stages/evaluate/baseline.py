@@ -8,13 +8,13 @@ from .row_sample import MIXED_LAMBDA
 _TITLES = {
     "scoremix": "ScoreMix images",
     "mixup": "mixup images",
-    "mixup, contrast kept": "Mixup images that keep contrast",
+    "mixup, contrast kept": "Kept-contrast mixup images",
     "bridge": "Bridge images",
     "cutmix": "CutMix images",
     "fmix": "FMix images",
     "augmix": "AugMix images",
-    "renoise": "Images of one parent, noised and denoised,",
-    "sample": "Samples of the network",
+    "renoise": "Re-noised images",
+    "sample": "Sampled images",
 }
 
 

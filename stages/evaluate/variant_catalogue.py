@@ -95,8 +95,10 @@ def _built_in(config: GenerateConfig, *, all_: bool) -> dict[str, Changes]:
 
 def _control(config: GenerateConfig) -> dict[str, Changes]:
     """The control of every table: what re-noising does without mixing."""
-    renoises = config.needs_network and config.denoise != "off"
-    return {UNMIXED: {"method": "renoise"}} if renoises else {}
+    if not config.needs_network or config.denoise == "off":
+        return {}
+    level = {"t0": config.repair_t0} if config.repairs_seams else {}
+    return {UNMIXED: {"method": "renoise", **level}}
 
 
 def _of_scoremix(config: GenerateConfig, scoremix: Changes) -> dict[str, Changes]:

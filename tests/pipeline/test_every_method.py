@@ -68,7 +68,10 @@ def test_what_it_made_is_whole_and_says_by_which_method(
     rows = read_parquet(done / "shards" / "manifest.parquet").to_pylist()
     made = [row for row in rows if row["kind"] == "augmented"]
     assert len(made) == 32 and {row["method"] for row in made} == {method}
-    assert str(method) in (done / "shards" / "README.md").read_text()
+    card = (done / "shards" / "README.md").read_text()
+    for text in (card, (done / "shards" / "croissant.json").read_text()):
+        assert str(method) in text and ("mixture of two real" in text) != (method in ONE_PARENT)
+    assert ("near-copies" in card) != (method in ONE_PARENT)
     metrics = json.loads((done / "shards.run" / "report" / "metrics.json").read_bytes())
     assert metrics["reproduced"]["share"] == 1.0 and str(method) in metrics["method"]
     if method in ONE_PARENT:

@@ -549,16 +549,30 @@ def test_mixup_trains_nothing_and_says_that_it_is_mixup(
     assert cli("verify", out) == 0
 
 
-def test_pairing_any_gives_soft_labels_and_no_class_files(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["mixup", "cutmix", "fmix"])
+def test_pairing_any_gives_soft_labels_and_no_class_files(
+    method: str, data: Path, tmp_path: Path
+) -> None:
     import tarfile
 
+    from scoremix.manifests.published.inspect import image_bytes
+
     out = tmp_path / "shards"
-    assert augment(data, out, generate__pairing="any", generate__method="mixup") == 0
+    assert augment(data, out, generate__pairing="any", generate__method=method) == 0
     with tarfile.open(out / "aug-000000.tar") as tar:
         names = tar.getnames()
     assert not [name for name in names if name.endswith(".cls")]
+    images = np.load(tmp_path / "shards.run" / "corpus" / "images.npy")
+
+    def decoded(key: str) -> np.ndarray:  # type: ignore[type-arg]
+        return np.asarray(Image.open(io.BytesIO(image_bytes(out, key))))
+
     for row in pq.read_table(out / "manifest.parquet").to_pylist():
         assert len(row["soft_label"]) == 2 and sum(row["soft_label"]) == pytest.approx(1.0)
+        if row["kind"] == "augmented" and method != "mixup":
+            of_first = (decoded(row["key"]) == images[row["row_1"]]).all(axis=-1).mean()
+            assert of_first == pytest.approx(row["lambda"])  # pixels are random: none is both's
+            assert max(row["soft_label"]) >= max(of_first, 1 - of_first) - 1e-6
 
 
 def test_a_second_launch_says_who_holds_the_run(

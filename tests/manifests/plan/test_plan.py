@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from scoremix.manifests.errors import ConfigError, InputError, ScoreMixError
 from scoremix.manifests.plan.plan import (
+    ONE_PARENT,
     PlanOptions,
     build_plan,
     group_by_shard,
@@ -308,3 +309,29 @@ def test_manifests_import_no_torch_and_nothing_of_ours() -> None:
         "sys.exit(repr(bad) if bad else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("method", sorted(ONE_PARENT))
+def test_methods_of_one_parent_name_it_twice(method: str) -> None:
+    """A class with one image needs no partner there."""
+    plan = build_plan(sources([0, 0, 1]), options(method=method), 5)
+    assert plan.num_rows == 12
+    for row in plan.to_pylist():
+        assert (row["row_2"], row["source_2"], row["lambda"]) == (row["row_1"], row["source_1"], 1)
+    mixed = build_plan(sources([0, 0, 1]), options(lone_class="self"), 5)
+    for name in ("key", "shard", "row_1", "class_id", "seed"):
+        assert plan[name] == mixed[name], name
+
+
+@pytest.mark.parametrize("method", ["cutmix", "fmix"])
+def test_pasting_methods_plan_lambda_as_whole_pixels(method: str) -> None:
+    plan = build_plan(sources([-1] * 20), options(method=method, alpha=1.0), 5, side=9)
+    drawn = build_plan(sources([-1] * 20), options(alpha=1.0), 5)
+    made = pc.not_equal(plan["round"], 0)
+    planned, other = (table.filter(made)["lambda"].to_numpy() for table in (plan, drawn))
+    left_out = 81 * (1 - planned)
+    assert np.allclose(left_out, np.rint(left_out))
+    if method == "cutmix":
+        assert np.allclose(np.sqrt(left_out), np.rint(np.sqrt(left_out)), atol=1e-6)
+    assert 0 < np.abs(planned - other).max() < (0.12 if method == "cutmix" else 0.0063)
+    assert plan["row_2"] == drawn["row_2"]
