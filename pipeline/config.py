@@ -33,12 +33,22 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     evaluate: EvaluateConfig = EvaluateConfig()
 
     def resolved(self, resolution: int, device_type: str) -> "Config":
-        """Every unset or automatic value filled in for a corpus of this side, in pixels."""
+        """Every unset or automatic value filled in for a corpus of this side, in pixels.
+
+        Raises:
+            ConfigError: options that contradict each other once they are filled in.
+        """
         train = self.train.resolved(resolution, device_type)
         assert train.width
         generate = self.generate.resolved(
             train.preset, resolution, train.width, device_type, train.network
         )
+        guided = generate.needs_network and generate.guidance != 1.0
+        if guided and train.network == "refinenet":
+            raise ConfigError(
+                f"generate.guidance is {generate.guidance:g}, and train.network is refinenet, whose"
+                " training keeps no guide. Set train.network to unet, or generate.guidance to 1."
+            )
         filled = {"train": train, "generate": generate, "write": self.write.resolved()}
         return self.model_copy(update=filled)
 

@@ -22,7 +22,9 @@ METHODS: dict[str, dict[str, object]] = {
     "augmix": {"method": "augmix"},
     "renoise": {"method": "renoise"},
     "sample": {"method": "sample"},
+    "sample, guided": {"method": "sample", "guidance": 1.5},
 }
+ABOUT_MEANS = {"bridge", "mixup, contrast kept", "sample", "sample, guided"}
 # Of the default run; the others in `make faults`.
 HERE = ["bridge", "fmix", "augmix", "sample"]
 
@@ -33,7 +35,10 @@ def cli(*words: str | Path) -> int:
 
 
 def options(name: str) -> list[str]:
-    return tiny.options(**{f"generate__{key}": value for key, value in METHODS[name].items()})
+    changed = {f"generate__{key}": value for key, value in METHODS[name].items()}
+    if "guidance" in METHODS[name]:
+        changed["train__network"] = "unet"  # which alone keeps a guide
+    return tiny.options(**changed)
 
 
 def build(root: Path, name: str, *more: str) -> int:
@@ -111,7 +116,9 @@ def test_a_higher_ratio_leaves_the_first_rounds_as_they_are(root: Path) -> None:
 @pytest.fixture
 def about_means(root: Path) -> Path:
     """Mean images are of all images; shards made about them outlive the forgotten ones."""
-    if not (root / "shards.run" / "means.safetensors").exists():
+    name, means = (root / "NAME").read_text(), root / "shards.run" / "means.safetensors"
+    assert means.exists() == (name in ABOUT_MEANS)
+    if name not in ABOUT_MEANS:
         pytest.skip("a method without mean images")
     return root
 

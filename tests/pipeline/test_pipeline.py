@@ -694,6 +694,8 @@ def config_errors() -> Iterator[tuple[str, str]]:
     yield "train.batch=none_such", "train.batch"
     yield "train.lr=.inf", "train.lr"
     yield "generate.batch=0", "generate.batch"
+    yield "generate.keep=all", "generate.keep"
+    yield "generate.t0=1.2", "generate.t0"
     yield "train={levels: uniform, focus_t0: 0.3}", "train.focus_t0 is 0.3"
 
 
@@ -705,6 +707,15 @@ def test_config_errors_name_the_place_and_exit_2(
     assert code == 2
     error = capsys.readouterr().err
     assert told in error and "Traceback" not in error
+
+
+def test_guidance_without_a_guide_is_refused_before_the_training(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guided = {"generate__guidance": 1.5, "train__network": "refinenet"}
+    assert augment(data, tmp_path / "shards", **guided) == 2
+    assert "keeps no guide" in capsys.readouterr().err
+    assert not (tmp_path / "shards.run" / "score-net").exists()
 
 
 def test_bad_files_and_places_are_explained(
