@@ -252,8 +252,8 @@ def grown(count: int) -> dict[str, Any]:
     trained = TrainedNet(net, 3.0, 0.01, facts)
     batch = balanced_batch(micro_batch("cpu", 8, 16), 1000, count)
     config = GenerateConfig(
-        steps=10, lr=0.002, t0=0.25, denoise_steps=25, noise_rule="ancestral", batch=batch,
-        precision="float32",
+        method="scoremix", steps=10, lr=0.002, t0=0.25, denoise_steps=25, noise_rule="ancestral",
+        batch=batch, precision="float32",
     )  # fmt: skip
     wanted = Recipe.from_config(config, trained.facts, "")
     warm = plan_rows(300, len(images))

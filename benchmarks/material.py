@@ -38,6 +38,7 @@ def options_of(
     batch: int, precision: str, steps: int, levels: int, compiled: str = "off"
 ) -> GenerateConfig:
     return GenerateConfig(
+        method="scoremix",
         steps=steps,
         lr=0.005,
         t0=0.25,

@@ -36,7 +36,9 @@ from scoremix.stages.train.config import TrainConfig
 from scoremix.stages.train.train import train
 from scoremix.stages.train.validation import real_norms
 
-PUBLISHED = GenerateConfig(steps=100, lr=0.005, t0=0.25, denoise_steps=25, noise_rule="ancestral")
+PUBLISHED = GenerateConfig(
+    method="scoremix", steps=100, lr=0.005, t0=0.25, denoise_steps=25, noise_rule="ancestral"
+)
 VARIANTS: dict[str, dict[str, Any]] = {
     "published: 100 steps, lr .005, t0 .25": {},
     "stop at the real median: 100 steps, lr .005": {"stop": "real", "denoise": "off"},

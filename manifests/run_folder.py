@@ -8,8 +8,11 @@ TRAINING_STATE = "last"  # folder in score-net/
 CONTACT_SHEET = "contact-sheet.png"  # in report/
 METRICS = "metrics.json"  # in report/
 VERDICT = "verdict.txt"  # in report/
+PILOT_RECORD = "pilot.json"  # in pilot/
+PILOT_TABLE = "table.txt"  # in pilot/
+PILOT_SHEET = "sheet.png"  # in pilot/
 
-STAGES = ("ingest", "train", "plan", "write", "evaluate")  # of a run, in order
+STAGES = ("ingest", "train", "pilot", "plan", "write", "evaluate")  # of a run, in order
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,25 @@ class RunFolder:
     def means(self) -> Path:
         """The mean images about which mixing keeps contrast, of methods that do."""
         return self.path / "means.safetensors"
+
+    @property
+    def pilot(self) -> Path:
+        """What `generate.method: auto` compared."""
+        return self.path / "pilot"
+
+    @property
+    def pilot_record(self) -> Path:
+        """The decision and its table; written last by the pilot."""
+        return self.pilot / PILOT_RECORD
+
+    @property
+    def pilot_table(self) -> Path:
+        return self.pilot / PILOT_TABLE
+
+    @property
+    def pilot_sheet(self) -> Path:
+        """The same mixtures by every candidate; removed by `forget`."""
+        return self.pilot / PILOT_SHEET
 
     @property
     def report(self) -> Path:

@@ -1,5 +1,5 @@
-"""The command line, and the spine that runs the stages: ingest -> train -> plan -> generate ->
-write -> evaluate.
+"""The command line, and the spine that runs the stages: ingest -> train -> pilot -> plan ->
+generate -> write -> evaluate.
 
 cli              command line entry point, exit codes, the one place that prints errors
 commands/        one module for each command
@@ -11,6 +11,7 @@ maintenance/     forget and repair: changes to a finished run
 config           stages.yaml composed, checked and resolved
 ledger           stages.lock.json: which stages are done, stale (and why) or missing
 fingerprints     what each stage is made from, hashed for the ledger
+decided          the config with the method that the pilot chose
 planned          reads the plan and the recipe that a run has made
 trained_network  opens score-net/ of a run, or says what is wrong with it
 means            the mean images of a run, about which some methods mix
@@ -18,6 +19,7 @@ preflight        refuses places, disks and networks that cannot work, before any
 finished_run     opens a finished run, to repair or to change it
 launch           processes of one launch (`accelerate launch`, torchrun), and `--worker I/N`
 environment      libraries and processor that the bytes of a shard depend on
+speed_probe      seconds of a network call on this machine
 dry_run          --dry-run: counts, bytes, and time from a short probe
 status           what a run folder holds
 progress         progress bars, timed lines and the JSON log

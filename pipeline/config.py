@@ -12,6 +12,7 @@ from ..manifests.storage.location import is_url, place
 from ..stages.evaluate.config import EvaluateConfig
 from ..stages.generate.config import GenerateConfig
 from ..stages.ingest.ingest import IngestConfig
+from ..stages.pilot.config import PilotConfig
 from ..stages.sources.bundled import BUNDLED
 from ..stages.train.config import TrainConfig
 from ..stages.write.write import WriteConfig
@@ -28,6 +29,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     seed: int = Field(default=0, ge=0)
     ingest: IngestConfig = IngestConfig()
     train: TrainConfig = TrainConfig()
+    pilot: PilotConfig = PilotConfig()
     generate: GenerateConfig = GenerateConfig()
     write: WriteConfig = WriteConfig()
     evaluate: EvaluateConfig = EvaluateConfig()

@@ -1,7 +1,6 @@
 """--dry-run: counts, bytes, and time from a short probe on this very machine."""
 
 import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -12,7 +11,6 @@ from ..manifests.tombstones import read_tombstones
 from ..models.method.ladder import noise_ladder, sigma_at
 from ..models.method.loss import dsm_loss
 from ..models.method.methods import FrozenScore
-from ..models.method.minimise import minimise
 from ..models.network.architecture import Architecture
 from ..models.network.checkpoint import build
 from ..models.network.device import device_type
@@ -20,18 +18,23 @@ from ..stages.common.presets import balanced_batch
 from ..stages.common.tensors import to_unit
 from ..stages.common.units import format_bytes, format_duration
 from ..stages.corpus.store import open_corpus
-from ..stages.evaluate.variant_catalogue import changes_of, evaluations
+from ..stages.evaluate.variant_catalogue import changes_of
 from ..stages.generate.config import GenerateConfig
 from ..stages.images.png import select_encoder
 from ..stages.ingest.preview import IngestPreview, preview_ingest
+from ..stages.pilot.candidates import choose_in_time
+from ..stages.pilot.pilot import SHOWN
+from ..stages.pilot.rule import MIN_HELD_OUT
 from ..stages.sources.remote import FetchOptions
 from ..stages.train.checkpoint import resumable_state
 from ..stages.train.train import identity_of
 from ..stages.write.write import sample_bytes
 from .config import Config
-from .fingerprints import inputs_of_ingest, inputs_of_train
+from .decided import candidate_configs, decided
+from .fingerprints import inputs_of_ingest, inputs_of_pilot, inputs_of_train
 from .job import Job
 from .ledger import Ledger
+from .speed_probe import probe_network, timed
 from .trained_network import is_trained
 
 _PROBE_SECONDS = 2.0
@@ -58,8 +61,11 @@ def estimate(job: Job) -> str:
     images = found.training * (ratio + 1)
     per_image = sample_bytes(found.samples, select_encoder(config.write.encoder))
     seconds = {"ingest": found.seconds_per_image * (found.training + found.reference)}
+    methods = _possible_methods(config, ledger, found, device)
+    notes: dict[str, str] = {}
     if config.generate.needs_network:
-        seconds |= _probe(config, found, device)
+        probed, notes = _probe(config, methods, found, device)
+        seconds |= probed
     seconds["write"] = images * _encode_seconds(config, found)
     seconds["the rest"] = _STARTING
     lines = [
@@ -71,7 +77,10 @@ def estimate(job: Job) -> str:
         f" {format_bytes(images * per_image)} in {job.shards}",
         f"run folder:    about {format_bytes(_run_bytes(config, found))} in {folder}",
     ]
-    texts = {name: f"about {format_duration(value)}" for name, value in seconds.items()}
+    texts = {
+        name: f"about {format_duration(value)}" + (f" ({notes[name]})" if name in notes else "")
+        for name, value in seconds.items()
+    }
     if "train" in seconds:
         left, note = _share_of_training(config, job.files, ledger, found)
         seconds["train"] *= left
@@ -157,34 +166,70 @@ def _network(config: Config, found: IngestPreview, device: str) -> FrozenScore:
     return FrozenScore(net, sigma_1, 0.01)
 
 
-def _probe(config: Config, found: IngestPreview, device: str) -> dict[str, float]:
-    """Seconds of training, generation and evaluation, from a few steps of each."""
+def _possible_methods(
+    config: Config, ledger: Ledger, found: IngestPreview, device: str
+) -> dict[str, GenerateConfig]:
+    """The options that may make the corpus: one, or where a pilot is to choose, its candidates."""
+    if config.generate.method == "auto":
+        if ledger.why_stale("pilot", inputs_of_pilot(config, ledger)) is None:
+            chosen = ledger.outcome("pilot")["choice"]
+            return {chosen: decided(config, ledger).generate}
+        kind = ledger.device_type(device_type(device))
+        return candidate_configs(config, found.resolution, kind)
+    return {str(config.generate.method): config.generate}
+
+
+def _probe(
+    config: Config, methods: dict[str, GenerateConfig], found: IngestPreview, device: str
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Seconds of training, pilot, generation and evaluation, from a few steps of each; with notes.
+
+    methods: of which the slowest that a pilot may choose is counted.
+    """
     train, generate = config.train, config.generate
     assert train.steps is not None and train.batch and train.checkpoint_every
-    assert generate.denoise_steps is not None and generate.steps is not None and generate.t0
     assert isinstance(generate.batch, int)
     score = _network(config, found, device)
     pixels = found.samples[np.arange(max(train.batch, generate.batch)) % len(found.samples)]
     x = to_unit(pixels, torch.device(device))
     measured = 6 * 2 * 256 * -(-train.steps // train.checkpoint_every)  # held-out measurements
-    sigma = sigma_at(generate.t0, score.sigma_1)
+    sigma = sigma_at(generate.highest_t0 or 0.5, score.sigma_1)
     score.net.trunk_dtype = _dtype_of(generate.precision)
-    one_step = _timed(lambda: minimise(x[: generate.batch], score, 0.01, steps=1, lr=0.001), device)
-    with torch.no_grad():
-        one_level = _timed(lambda: score(x[: generate.batch], sigma), device)
-
-    def seconds(config: GenerateConfig) -> float:
-        """Seconds for one image, its three norms included."""
-        forward, gradient = evaluations(config)
-        return (one_step * gradient + one_level * (forward + 3)) / int(generate.batch)
-
-    per_image = seconds(generate)
+    speed = probe_network(x[: generate.batch], score, sigma, device, _PROBE_SECONDS)
+    rows = config.pilot.rows if found.reference >= MIN_HELD_OUT else SHOWN
+    costs = {name: rows * speed.seconds(options) for name, options in methods.items()}
+    time_allowed = choose_in_time(costs, config.pilot.minutes)
+    has_pilot = len(methods) > 1
+    slowest = max(time_allowed.chosen if has_pilot else methods, key=lambda name: costs[name])
+    per_image, batch = speed.seconds(methods[slowest]), generate.batch
+    generate = methods[slowest]
     tried = [
-        seconds(generate.model_copy(update=dict(changes)))
+        speed.seconds(generate.model_copy(update=dict(changes)))
         for changes in changes_of(config.evaluate.variants, generate).values()
     ]
     made, size = _padded(found.training, config) * generate.ratio, config.write.shard_size
     judged = min(config.evaluate.rows, found.training * generate.ratio)
+    seconds = {"train": _seconds_of_update(config, score, x, sigma, device) * train.steps}
+    seconds["train"] += measured * speed.forward
+    notes = {}
+    if has_pilot:
+        seconds["pilot"] = sum(costs[name] for name in time_allowed.chosen)
+        notes["pilot"] = f"{rows} mixtures each by {', '.join(time_allowed.chosen)}"
+        for name, reason in time_allowed.left_out.items():
+            notes["pilot"] += f"; without {name}: it {reason}"
+        notes["generate"] = f"if the pilot chooses {slowest}, the slowest"
+    return seconds | {
+        "generate": per_image * made,
+        "evaluate": per_image * _up(judged, balanced_batch(batch, size, found.training))
+        + sum(tried) * min(config.evaluate.variant_rows, judged),
+    }, notes
+
+
+def _seconds_of_update(
+    config: Config, score: FrozenScore, x: torch.Tensor, sigma: float, device: str
+) -> float:
+    """Seconds of one update of the network on images x (B, C, H, W), which are enough of them."""
+    train = config.train
     score.net.requires_grad_(True).train()
     score.net.trunk_dtype = _dtype_of(train.precision)
     optimiser = torch.optim.Adam(score.net.parameters(), lr=1e-9, fused=True)
@@ -197,12 +242,7 @@ def _probe(config: Config, found: IngestPreview, device: str) -> dict[str, float
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
 
-    return {
-        "train": _timed(update, device) * train.steps + measured * one_level / generate.batch,
-        "generate": per_image * made,
-        "evaluate": per_image * _up(judged, balanced_batch(generate.batch, size, found.training))
-        + sum(tried) * min(config.evaluate.variant_rows, judged),
-    }
+    return timed(update, device, _PROBE_SECONDS)
 
 
 def _dtype_of(precision: str) -> torch.dtype | None:
@@ -219,23 +259,6 @@ def _padded(training: int, config: Config) -> int:
 
 def _up(count: int, batch: int) -> int:
     return -(-count // batch) * batch
-
-
-def _timed(work: Callable[[], object], device: str) -> float:
-    """Seconds of one call: the median of as many as fit the probe, after two to warm up."""
-
-    def once() -> float:
-        begin = time.perf_counter()
-        work()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter() - begin
-
-    once(), once()
-    begin, times = time.perf_counter(), [once()]
-    while time.perf_counter() - begin < _PROBE_SECONDS:
-        times.append(once())
-    return float(np.median(times))
 
 
 def _encode_seconds(config: Config, found: IngestPreview) -> float:

@@ -12,11 +12,13 @@ from ..manifests.storage.location import is_url
 from ..stages.evaluate import evaluate as evaluating
 from ..stages.generate.recipe import Recipe
 from ..stages.ingest import ingest as ingesting
+from ..stages.pilot import pilot as piloting
 from ..stages.sources import remote
 from ..stages.sources.bundled import BUNDLED, PACKAGES
 from ..stages.sources.open import expand_pattern
 from ..stages.train import train as training
 from .config import FEATURE_WORDS, Config
+from .ledger import Ledger
 from .planned import Planned, plan_options_of
 
 
@@ -38,6 +40,23 @@ def inputs_of_train(config: Config, corpus_digest: str) -> dict[str, Any]:
         "t0": config.train.focused_on(config.generate.highest_t0),
         "corpus": corpus_digest,
         "algorithm": training.ALGORITHM,
+    }
+
+
+def inputs_of_pilot(config: Config, ledger: Ledger) -> dict[str, Any]:
+    """Corpus and network are those that the ledger records. Neither the ratio nor alpha counts, nor
+    do the features: another ratio, or another evaluation, keeps the method of a corpus.
+
+    config: resolved, with method `auto`.
+    """
+    apart = {"ratio", "alpha", "batch", "compile"}
+    return {
+        "options": config.generate.model_dump(mode="json", exclude=apart),
+        "pilot": config.pilot.model_dump(mode="json"),
+        "seed": config.seed,
+        "corpus": ledger.outcome("ingest").get("digest"),
+        "network": ledger.outcome("train").get("weights_sha256"),
+        "algorithm": piloting.ALGORITHM,
     }
 
 

@@ -12,7 +12,8 @@ from ..manifests.tombstones import NAME as TOMBSTONES
 from ..manifests.tombstones import read_tombstones
 from ..stages.corpus.store import Corpus, check_pixels, open_corpus
 from .config import Config, load_config
-from .fingerprints import inputs_of_plan, inputs_of_train, inputs_of_write
+from .decided import decided
+from .fingerprints import inputs_of_pilot, inputs_of_plan, inputs_of_train, inputs_of_write
 from .ledger import Ledger
 from .means import means_sha256_of
 from .planned import Planned, open_plan, recipe_of
@@ -25,7 +26,7 @@ class FinishedRun:
     """A finished run: config, ledger, corpus and plan."""
 
     folder: Path
-    config: Config  # resolved
+    config: Config  # resolved, with the method that a pilot chose
     ledger: Ledger
     corpus: Corpus
     planned: Planned
@@ -62,13 +63,16 @@ def load_finished_run(folder: Path, *, finished: bool = True) -> FinishedRun:
     if finished:
         refuse_pending(folder)
     ledger, corpus = Ledger(folder), open_corpus(files.corpus)
-    config = resolved_config(files, ledger, corpus)
+    resolved = resolved_config(files, ledger, corpus)
+    config = decided(resolved, ledger)
     model = read_model_facts(files) if config.generate.needs_network else None
     recipe = recipe_of(config, model, corpus, means_sha256_of(files, config, corpus, ledger))
     planned = open_plan(files, config, corpus, ledger, recipe)
     inputs_of: dict[str, dict[str, Any]] = {"plan": inputs_of_plan(config, recipe)}
-    if config.generate.needs_network:
-        inputs_of["train"] = inputs_of_train(config, corpus.digest)
+    if resolved.generate.needs_network:
+        inputs_of["train"] = inputs_of_train(resolved, corpus.digest)
+    if resolved.generate.method == "auto":
+        inputs_of["pilot"] = inputs_of_pilot(resolved, ledger)
     if finished:
         inputs_of["write"] = inputs_of_write(planned)
     for stage, inputs in inputs_of.items():

@@ -26,6 +26,7 @@ class Planned:
     digest: str  # of the rows
     recipe: Recipe  # every option that can change a pixel or a byte
     shards: list[ShardTask]
+    chosen_because: str = ""  # how the pilot chose the method, in a sentence; empty without one
 
 
 def plan_options_of(config: Config) -> PlanOptions:
@@ -35,7 +36,7 @@ def plan_options_of(config: Config) -> PlanOptions:
         alpha=config.generate.alpha,
         pairing=config.generate.pairing,
         lone_class=config.generate.lone_class,
-        method=config.generate.method,
+        method=config.generate.method or "auto",  # open while only checking
         shard_size=config.write.shard_size,
     )
 
@@ -74,12 +75,17 @@ def recipe_of(
     return replace(made, format=config.write.format, encoder=config.write.encoder)
 
 
-def planned_of(rows: pa.Table, digest: str, recipe: Recipe, forgotten: frozenset[str]) -> Planned:
-    """The plan with its shards, without the rows that have a forgotten parent."""
-    if forgotten:
-        rows, digest = (kept := without_keys(rows, forgotten)), rows_digest(kept)
+def planned_of(rows: pa.Table, ledger: Ledger, recipe: Recipe, corpus: Corpus) -> Planned:
+    """The plan that the ledger names with its shards, without rows of a forgotten parent.
+
+    rows: the plan's, as read or drawn.
+    """
+    outcome = ledger.outcome("plan")
+    digest: str = outcome["digest"]
+    if corpus.forgotten:
+        rows, digest = (kept := without_keys(rows, corpus.forgotten)), rows_digest(kept)
     shards = plan_shards(rows, recipe.for_real_images().digest, recipe.digest)
-    return Planned(rows, digest, recipe, shards)
+    return Planned(rows, digest, recipe, shards, outcome.get("chosen_because", ""))
 
 
 def open_plan(
@@ -98,7 +104,7 @@ def open_plan(
                 f"{files.plan} is gone or damaged, and {files.path} now gives another plan."
                 f" Restore it, or run `scoremix-pipeline run {files.config}`."
             )
-    return planned_of(rows, digest, recipe, corpus.forgotten)
+    return planned_of(rows, ledger, recipe, corpus)
 
 
 def read_plan(files: RunFolder, digest: str | None) -> pa.Table | None:

@@ -92,6 +92,6 @@ def check_owner(job: Job) -> None:
 def remove_leftovers(run: Path) -> None:
     """Removes temporary files of launches of this run that were killed. The caller holds it."""
     files = RunFolder(run)
-    folders = (run, files.corpus, files.network, files.training_state, files.report)
+    folders = (run, files.corpus, files.network, files.training_state, files.pilot, files.report)
     for folder in (*folders, files.internal, files.feature_cache):
         atomic.remove_temporaries(folder)

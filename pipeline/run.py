@@ -1,4 +1,4 @@
-"""The pipeline on one page: ingest -> train -> plan -> generate -> write -> evaluate.
+"""The pipeline on one page: ingest -> train -> pilot -> plan -> generate -> write -> evaluate.
 
 Each stage asks the ledger whether its inputs changed, works only if they did, and says why.
 """
@@ -21,6 +21,7 @@ from .shards.builder import ShardBuilder
 from .shards.open import open_destination
 from .steps.evaluate import evaluate
 from .steps.ingest import ingest
+from .steps.pilot import pilot
 from .steps.plan import plan
 from .steps.train import train
 from .steps.write import write
@@ -40,6 +41,11 @@ def run(job: Job) -> Outcome:
         # Train: corpus -> S(x, sigma) on the noise ladder that begins at the exact sigma_1.
         net = train(context, config, corpus)
         if context.ends_with("train"):
+            return context.outcome
+
+        # Pilot: a few hundred mixtures by each method, where the choice is left to it.
+        config, net = pilot(context, config, corpus, net)
+        if context.ends_with("pilot"):
             return context.outcome
 
         # Plan: which image is made from which two, with which lambda and seed, in which shard.
@@ -76,7 +82,7 @@ def open_run(job: Job) -> Iterator[StageContext]:
             yield context
     elif launch.rank() > 0:
         # Shards are published, and evaluated, by the leader; it plans while this process waits.
-        until = {"plan": "train", "evaluate": "write"}.get(job.until, job.until)
+        until = {"plan": "pilot", "evaluate": "write"}.get(job.until, job.until)
         yield StageContext(replace(job, until=until), Role.FOLLOWER, Ledger(job.folder), lock=None)
     else:
         check_job(job)

@@ -14,9 +14,11 @@ from ..stages.common.units import format_duration
 from ..stages.corpus.store import open_corpus
 from ..stages.generate.means import read_means
 from .config import Config, load_config
+from .decided import decided
 from .fingerprints import (
     inputs_of_evaluate,
     inputs_of_ingest,
+    inputs_of_pilot,
     inputs_of_plan,
     inputs_of_train,
     inputs_of_write,
@@ -78,6 +80,13 @@ def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str,
             ]
         chosen = model["training"]
         found.append(("train", f"done, {chosen['steps']:,} steps, {chosen['images']:,} images"))
+    if config.generate.method == "auto":
+        why = ledger.why_stale("pilot", inputs_of_pilot(config, ledger))
+        if why:
+            return [*found, ("pilot", f"missing ({why})")]
+        found.append(("pilot", f"done, {ledger.outcome('pilot')['choice']} was chosen"))
+        config = decided(config, ledger)
+        model = model if config.generate.needs_network else None
     means = read_means(files.means, corpus.digest) if config.generate.needs_means else None
     if config.generate.needs_means and means is None:
         return [*found, ("plan", f"missing ({files.means.name} is gone or damaged)")]
@@ -88,7 +97,7 @@ def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str,
     rows = read_plan(files, ledger.outcome("plan").get("digest"))
     if rows is None:
         return [*found, ("plan", "missing (its file is damaged)")]
-    planned = planned_of(rows, ledger.outcome("plan")["digest"], recipe, corpus.forgotten)
+    planned = planned_of(rows, ledger, recipe, corpus)
     found.append(("plan", f"done, {planned.rows.num_rows:,} rows"))
     return found + _write_and_evaluate(config, files, ledger, planned)
 

@@ -1,9 +1,10 @@
 """The parts of the pipeline, a package each, with its Config and one public function.
 
-ingest -> train -> generate -> write -> evaluate -> report | export mount check
+ingest -> train -> pilot -> generate -> write -> evaluate -> report | export mount check
 
 ingest/       sources -> a corpus of prepared images
 train/        corpus -> score network
+pilot/        a few hundred mixtures, made in several ways -> the method of the corpus
 generate/     plan rows -> images, by ScoreMix or another method
 write/        images -> shards
 evaluate/     generated against held-out images -> metrics and a verdict

@@ -34,8 +34,9 @@ STAGES_IMPORT: dict[str, set[str]] = {
     "generate": {"common"},
     "write": {"generate", "images"},
     "evaluate": {"common", "generate", "images"},
+    "pilot": {"common", "evaluate", "generate"},
     "gan_samples": {"common", "corpus", "evaluate", "images", "ingest", "sources"},
-    "report": {"common", "corpus", "evaluate", "gan_samples", "images"},
+    "report": {"common", "corpus", "evaluate", "gan_samples", "images", "pilot"},
     "export": {"common"},
     "mount": {"export"},
     "check": {"common", "images", "sources"},
@@ -164,7 +165,7 @@ def test_the_default_stages_file_is_the_one_that_init_writes() -> None:
     assert (ROOT / "stages.yaml").read_text() == (ROOT / "pipeline" / "default.yaml").read_text()
 
 
-SECTIONS = ("ingest", "train", "generate", "write", "evaluate")
+SECTIONS = ("ingest", "train", "pilot", "generate", "write", "evaluate")
 # Heading of docs/options.md -> the options of its table; "": the table before the first heading.
 OPTION_TABLES: dict[str, Any] = {
     "": Config,

@@ -10,6 +10,7 @@ import signal
 from collections import Counter
 
 TRAIN_POINTS = ("train-step", "best-saved", "state-saved", "weights-written")
+PILOT_POINTS = ("pilot-compared", "pilot-written")
 SHARD_POINTS = ("tar-written", "tar-renamed", "parquet-renamed", "marker-renamed")
 PUBLISH_POINTS = (
     "unpublished",
@@ -41,7 +42,13 @@ FORGET_POINTS = (
     "traces-removed",
 )
 POINTS = (
-    TRAIN_POINTS + SHARD_POINTS + PUBLISH_POINTS + EXPORT_POINTS + REPAIR_POINTS + FORGET_POINTS
+    TRAIN_POINTS
+    + PILOT_POINTS
+    + SHARD_POINTS
+    + PUBLISH_POINTS
+    + EXPORT_POINTS
+    + REPAIR_POINTS
+    + FORGET_POINTS
 )
 
 _arrivals: Counter[str] = Counter()

@@ -33,6 +33,7 @@ class CorpusFacts:
     recipe: Mapping[str, Any]  # every option that can change a pixel
     licences: tuple[str, ...] = ()  # of the sources, as far as known
     inputs: Mapping[str, int] = field(default_factory=dict)  # sources by status: {"train": 300}
+    chosen_because: str = ""  # how a pilot chose the method; empty where it was set
 
 
 @dataclass(frozen=True)
@@ -247,4 +248,7 @@ def _as_text(given: str) -> str:
 
 def _recipe(facts: CorpusFacts) -> str:
     text = yaml.safe_dump(dict(facts.recipe), sort_keys=True, allow_unicode=True).rstrip()
-    return f"## Recipe\n\n```yaml\n{text}\n```"
+    chosen = ""
+    if facts.chosen_because:
+        chosen = f"The method was chosen by a pilot. {_as_text(facts.chosen_because)}\n\n"
+    return f"## Recipe\n\n{chosen}```yaml\n{text}\n```"

@@ -212,11 +212,12 @@ def _record_corpus(ledger: Ledger, corpus: Corpus) -> None:
 
 
 def _remove_traces(run: Path, ledger: Ledger) -> None:
-    """Deletes the report, whose pictures show images, and every cache in .scoremix."""
+    """Deletes the report and the pilot's sheet, which show images, and every cache in .scoremix."""
     files, shards = RunFolder(run), ledger.place()
     kept = (files.lock, files.plan, files.ledger_backup, files.mirror)
     with storage_errors(run):
         shutil.rmtree(files.report, ignore_errors=True)
+        files.pilot_sheet.unlink(missing_ok=True)
         for path in files.internal.iterdir():
             if path in kept:
                 continue

@@ -154,6 +154,7 @@ class ShardBuilder:
             resolution=corpus.images.shape[1],
             channels=corpus.images.shape[3],
             recipe=self.planned.recipe.as_json(),
+            chosen_because=self.planned.chosen_because,
             licences=tuple(sorted(licences)),
             inputs={word: status.count(word) for word in sorted(set(status))},
         )

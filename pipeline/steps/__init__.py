@@ -2,6 +2,7 @@
 
 ingest    sources -> the corpus
 train     corpus -> score network
+pilot     candidates of `generate.method: auto` -> the method of the corpus
 plan      corpus and options -> the plan
 write     plan rows -> shards: shares them out, publishes the finished corpus
 evaluate  shards against held-out images -> the report folder

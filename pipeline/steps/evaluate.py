@@ -55,7 +55,7 @@ def evaluate(context: StageContext, builder: ShardBuilder, manifest: pa.Table) -
         evaluating.evaluate(config.evaluate, evaluation, files.report, watched)
         context.ledger.record("evaluate", inputs, metrics_sha256=sha256_file(files.metrics))
         _report(context)
-    save_config(config, files)
+    save_config(context.resolve(corpus), files)  # `auto` stays: a new network has a new pilot
     verdict: dict[str, Any] = json.loads(files.metrics.read_text())["verdict"]
     return verdict
 

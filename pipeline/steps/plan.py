@@ -6,6 +6,7 @@ from ...models.network.checkpoint import TrainedNet
 from ...stages.corpus.store import Corpus
 from .. import environment, launch
 from ..config import Config
+from ..decided import chosen_because
 from ..fingerprints import inputs_of_plan
 from ..job import Role, StageContext
 from ..means import means_sha256_of
@@ -32,6 +33,8 @@ def plan(context: StageContext, config: Config, corpus: Corpus, net: TrainedNet 
         write_parquet(job.files.plan, rows)
         digest = rows_digest(rows)
         where = environment.planned_environment(context.ledger, recipe, job.device)
-        context.ledger.record("plan", inputs, digest=digest, rows=rows.num_rows, environment=where)
-    digest = context.ledger.outcome("plan")["digest"]
-    return planned_of(rows, digest, recipe, corpus.forgotten)
+        outcome = {"digest": digest, "rows": rows.num_rows, "environment": where}
+        if because := chosen_because(context.resolve(corpus), context.ledger):
+            outcome["chosen_because"] = because
+        context.ledger.record("plan", inputs, **outcome)
+    return planned_of(rows, context.ledger, recipe, corpus)

@@ -105,6 +105,11 @@ def trunk_precision(device_type: str, network: Network) -> Literal["float32", "b
     return "bfloat16" if network == "unet" and halves else "float32"
 
 
+def default_method(preset: str) -> Literal["auto", "scoremix"]:
+    """`generate.method` where it is unset."""
+    return "scoremix"
+
+
 def micro_batch(device_type: str, resolution: int, width: int) -> int:
     """Most images generated at once. `resolution` in pixels, `width` as Preset.width.
 

@@ -73,6 +73,8 @@ def check_variant(name: str, changes: Changes) -> None:
         for key in changes
         if key not in _MAY_CHANGE
     }
+    if changes.get("method") == "auto":
+        wrong["method"] = "method: auto chooses for a whole corpus; name a method"
     try:
         GenerateConfig.model_validate(dict(changes))
     except ValidationError as error:
@@ -135,5 +137,5 @@ def evaluations(config: GenerateConfig, *, minimises: bool = True) -> tuple[int,
     levels = {"off": 0, "tweedie": 1}.get(config.denoise, config.denoise_steps)
     # Heun's method takes two at each step; the bridge goes there with two parents, and back.
     of_ode = {"bridge": 6 * (config.denoise_steps - 1), "sample": 2 * config.denoise_steps - 1}
-    forward = of_ode.get(config.method, levels) * (1 if config.guidance == 1.0 else 2)
+    forward = of_ode.get(str(config.method), levels) * (1 if config.guidance == 1.0 else 2)
     return forward, config.steps if config.method == "scoremix" and minimises else 0

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, field_validator
 from ...models.method.bridge import Keep
 from ...models.network.architecture import Network
 from ...models.network.compiled import Compile, as_compile_word
-from ..common.presets import BRIDGE_T0, choose_preset, micro_batch
+from ..common.presets import BRIDGE_T0, choose_preset, default_method, micro_batch
 
 Method = Literal["scoremix", "mixup", "bridge", "cutmix", "fmix", "augmix", "renoise", "sample"]
 _SAMPLING = ("scoremix", "bridge", "renoise", "sample")  # follow the score
@@ -16,7 +16,8 @@ _SAMPLING = ("scoremix", "bridge", "renoise", "sample")  # follow the score
 class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     """Section `generate`. An unset value comes from the row of `train.preset`."""
 
-    method: Method = "scoremix"
+    # auto: a pilot chooses (stages/pilot), once the network is trained.
+    method: Method | Literal["auto"] | None = None
     ratio: int = Field(default=10, ge=1, le=999)  # mu: augmented images per real one
     alpha: float = Field(default=0.2, gt=0, allow_inf_nan=False)  # lambda ~ Beta(alpha, alpha)
     contrast: Literal["plain", "kept"] = "plain"  # mixup: keep the variance of images
@@ -50,8 +51,8 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def needs_network(self) -> bool:
-        """Whether images are made with a score network, which must then be trained."""
-        return self.method in _SAMPLING or self.repairs_seams
+        """Whether images are made with a score network, or may be: it must then be trained."""
+        return self.method in (*_SAMPLING, "auto") or self.repairs_seams
 
     @property
     def repairs_seams(self) -> bool:
@@ -63,13 +64,15 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
         """The t0 up to which the method uses the network, so that training can focus below it."""
         if self.method == "sample":
             return 1.0
+        if self.method == "auto":  # it may choose `bridge`
+            return self.t0 or BRIDGE_T0
         return self.repair_t0 if self.repairs_seams else self.t0
 
     @property
     def needs_means(self) -> bool:
         """Whether images are mixed about the mean images of the corpus and its classes."""
         kept = {"bridge": self.keep == "both", "mixup": self.contrast == "kept", "sample": True}
-        return kept.get(self.method, False)
+        return kept.get(str(self.method), False)
 
     def resolved(
         self,
@@ -79,13 +82,19 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
         device_type: str,
         network: Network | None = None,
     ) -> "GenerateConfig":
-        """Every unset or automatic value filled in, from tables and never from a probe."""
-        row = choose_preset(preset, resolution, device_type, network)[2]
+        """Every unset or automatic value filled in, from tables and never from a probe.
+
+        `method: auto` stays, and with it a `t0` that is not set: both are the pilot's to decide.
+        """
+        name, _, row = choose_preset(preset, resolution, device_type, network)
+        if self.method is None:
+            chosen = self.model_copy(update={"method": default_method(name)})
+            return chosen.resolved(preset, resolution, width, device_type, network)
         filled: dict[str, Any] = {}
         defaults = {
             "steps": row.minimise_steps,
             "lr": row.minimise_lr,
-            "t0": BRIDGE_T0 if self.method == "bridge" else row.t0,
+            "t0": {"bridge": BRIDGE_T0, "auto": None}.get(self.method, row.t0),
             "denoise_steps": row.denoise_steps,
             "noise_rule": row.noise_rule,
         }

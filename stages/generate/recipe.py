@@ -64,6 +64,7 @@ class Recipe:
         means_sha256: of the corpus's mean images; needed where `config.needs_means`.
         """
         assert isinstance(config.batch, int)
+        assert config.method is not None and config.method != "auto", "the pilot decides"
         assert means_sha256 is not None or not config.needs_means
         common = cls(
             ALGORITHM,

@@ -4,6 +4,7 @@ page            writes the page of a run, and the page that compares runs
 run_facts       metrics, inputs, training, time and energy of a run
 metrics_table   metric records as a table
 variants_table  variants as a table
+pilot_section   section on the pilot that chose the method
 gan_samples     sections on samples of a trained GAN
 pictures        images as data inside the page
 charts          curves and histograms as SVG

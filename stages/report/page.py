@@ -20,6 +20,7 @@ from ..evaluate.sentences import Change, describe_change
 from ..evaluate.tables import Table, frechet_cell
 from . import charts, gan_samples, pictures
 from .metrics_table import metrics_table
+from .pilot_section import pilot_section
 from .run_facts import RunFacts, norms_of, read_facts
 from .variants_table import variants_section
 
@@ -65,6 +66,7 @@ def write_page(facts: RunFacts, training: NDArray[np.uint8], out: Path) -> None:
         (f"The {name} norms of all images with folded lambda ≥ .1:", some)
         for name, some in strips.items()
     ]
+    values["pilot"] = pilot_section(facts.run, facts.config)
     values["generated"] = gan_samples.sections(facts.run)
     write_bytes(out, render("page.html", values))
 

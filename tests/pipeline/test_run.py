@@ -22,7 +22,7 @@ def config(tmp_path: Path) -> Config:
     tiny.make_images(tmp_path / "images")
     path = tmp_path / "stages.yaml"
     path.write_text("run: run\ningest: {source: images}\ngenerate: {method: mixup}\n")
-    return load_config(path, list(tiny.options()[1::2]))
+    return load_config(path, list(tiny.options(generate__method="mixup")[1::2]))
 
 
 def job(config: Config, until: str = STAGES[-1]) -> Job:

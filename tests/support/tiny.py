@@ -24,6 +24,7 @@ QUICK = {
     "train.steps": 6,
     "train.batch": 4,
     "train.checkpoint_every": 3,
+    "generate.method": "scoremix",  # no pilot, which takes longer than all the rest
     "generate.steps": 2,
     "generate.denoise_steps": 3,
     "generate.batch": 8,

@@ -23,7 +23,14 @@ from scoremix.stages.train.config import TrainConfig
 
 CPU = torch.device("cpu")
 FACTS = {"weights_sha256": "00", "ladder": {"sigma_1": 3.0, "sigma_N": 0.01}}
-QUICK = {"steps": 3, "lr": 0.002, "t0": 0.25, "denoise_steps": 4, "noise_rule": "ancestral"}
+QUICK = {
+    "method": "scoremix",
+    "steps": 3,
+    "lr": 0.002,
+    "t0": 0.25,
+    "denoise_steps": 4,
+    "noise_rule": "ancestral",
+}
 
 
 def trained() -> TrainedNet:

@@ -238,7 +238,9 @@ def test_images_do_not_depend_on_the_number_of_threads(network: Network) -> None
             "seed": list(range(7)),
         }
     )
-    config = GenerateConfig(steps=2, lr=0.01, t0=0.3, denoise_steps=3, noise_rule="ancestral")
+    config = GenerateConfig(
+        method="scoremix", steps=2, lr=0.01, t0=0.3, denoise_steps=3, noise_rule="ancestral"
+    )
     config = config.model_copy(update={"batch": 3, "precision": "float32"})
     model = {"weights_sha256": "", "ladder": {"sigma_1": 4.0, "sigma_N": 0.01}}
 

@@ -32,7 +32,9 @@ from scoremix.stages.evaluate.variants import Variation, open_bench, try_variant
 from scoremix.stages.generate.config import GenerateConfig, Method
 
 Images = NDArray[np.uint8]
-CONFIG = GenerateConfig(steps=10, lr=0.002, t0=0.25, denoise_steps=25, noise_rule="ancestral")
+CONFIG = GenerateConfig(
+    method="scoremix", steps=10, lr=0.002, t0=0.25, denoise_steps=25, noise_rule="ancestral"
+)
 ROWS = 80
 
 

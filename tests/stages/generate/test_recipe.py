@@ -15,6 +15,7 @@ FACTS = {
     "norm_real": {"median": 0.25},
 }
 OPTIONS = {
+    "method": "scoremix",
     "steps": 3,
     "lr": 0.002,
     "t0": 0.25,

@@ -1,0 +1,46 @@
+"""The config of a run with the method that its pilot chose; how every later stage gets it."""
+
+from ..manifests.errors import ConfigError
+from ..manifests.run_folder import RunFolder
+from ..stages.evaluate.variant_catalogue import Changes
+from ..stages.generate.config import GenerateConfig
+from ..stages.pilot.candidates import CANDIDATES
+from .config import Config
+from .ledger import Ledger
+
+
+def decided(config: Config, ledger: Ledger) -> Config:
+    """`config` with the options of the pilot's choice; itself where its method is not `auto`.
+
+    config: resolved.
+
+    Raises:
+        ConfigError: the method is `auto`, and no pilot has chosen one yet.
+    """
+    if config.generate.method != "auto":
+        return config
+    options = ledger.outcome("pilot").get("options")
+    if options is None:
+        raise ConfigError(
+            f"generate.method of {ledger.run} is auto, and its pilot has not chosen a method yet."
+            f" Run `scoremix-pipeline run {RunFolder(ledger.run).config}` first."
+        )
+    return config.model_copy(update={"generate": config.generate.model_copy(update=options)})
+
+
+def candidate_configs(config: Config, side: int, device_type: str) -> dict[str, GenerateConfig]:
+    """The options of every candidate, resolved, for a corpus of this side in pixels."""
+    generate = config.generate
+
+    def resolved(changes: Changes) -> GenerateConfig:
+        changed = {"generate": generate.model_copy(update=dict(changes))}
+        return config.model_copy(update=changed).resolved(side, device_type).generate
+
+    return {name: resolved(changes) for name, changes in CANDIDATES.items()}
+
+
+def chosen_because(config: Config, ledger: Ledger) -> str:
+    """How the pilot chose the method of a resolved config, in a sentence; empty without a pilot."""
+    if config.generate.method != "auto":
+        return ""
+    return str(ledger.outcome("pilot").get("reason", ""))

@@ -1,0 +1,59 @@
+"""Seconds that the network takes on this machine, from a few calls of each kind."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..models.method.methods import FrozenScore
+from ..models.method.minimise import minimise
+from ..stages.evaluate.variant_catalogue import evaluations
+from ..stages.generate.config import GenerateConfig
+
+
+@dataclass(frozen=True)
+class NetworkSpeed:
+    """Seconds of the network for one image."""
+
+    forward: float  # one level
+    gradient: float  # one step of Algorithm 1
+
+    def seconds(self, generate: GenerateConfig) -> float:
+        """Seconds for one image by these options, resolved; its three norms included."""
+        if not generate.needs_network:
+            return 0.0
+        forward, gradient = evaluations(generate)
+        return self.gradient * gradient + self.forward * (forward + 3)
+
+
+def probe_network(
+    x: Tensor, score: FrozenScore, sigma: float, device: str, seconds: float
+) -> NetworkSpeed:
+    """Times both kinds of call on a micro-batch x (B, C, H, W), each for `seconds` at least."""
+
+    def forward() -> None:
+        with torch.no_grad():
+            score(x, sigma)
+
+    step = timed(lambda: minimise(x, score, score.sigma_N, steps=1, lr=0.001), device, seconds)
+    return NetworkSpeed(timed(forward, device, seconds) / len(x), step / len(x))
+
+
+def timed(work: Callable[[], object], device: str, seconds: float) -> float:
+    """Seconds of one call: the median of as many as fit the probe, after two to warm up."""
+
+    def once() -> float:
+        begin = time.perf_counter()
+        work()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - begin
+
+    once(), once()
+    begin, times = time.perf_counter(), [once()]
+    while time.perf_counter() - begin < seconds:
+        times.append(once())
+    return float(np.median(times))

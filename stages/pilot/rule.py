@@ -1,0 +1,121 @@
+"""The rule: which candidate makes the corpus, and how much of it is worth making.
+
+A pure function of the table of scores. A candidate cannot win by what is no gain:
+
+* copying: its images lie nearer to training images than NEAREST of what mixup's do, or held-out
+  images, whichever are nearer. Mixtures of sparse images lie near their parents without copying;
+  where images are dense, mixtures are farther off than any real image;
+* blur: its contrast is below CONTRAST, or its detail below DETAIL, of mixup's. Mixup is the
+  measure, since mixing itself takes away a part of both.
+
+Of the others, the nearest to held-out images wins if the interval of its difference from mixup lies
+below 0. Where none does, the nearest is taken all the same, in plain order, and the reason says so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..evaluate.number_format import format_kernel, format_number
+from .candidates import BRIDGE, COPIES, MIXUP
+from .scores import RealScores, Scores
+
+NEAREST = 0.9
+CONTRAST = 0.9
+DETAIL = 0.5
+MIN_HELD_OUT = 50  # held-out images and rows, below which nothing is compared
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The chosen candidate, and how sure the choice is."""
+
+    choice: str
+    kind: str  # clear | no clear difference | not compared
+    reason: str  # one or two sentences
+    disqualified: dict[str, str]  # name -> why
+    ratio: int | None  # the ratio that is advised; None where nothing was compared
+    ratio_reason: str
+
+
+def choose(scores: Sequence[Scores], real: RealScores, ratio: int) -> Decision:
+    """The decision from the scores of every candidate, of copies and of held-out images.
+
+    ratio: generate.ratio, which stays the user's; another one is advised in words.
+    """
+    by_name = {row.name: row for row in scores}
+    mixup = by_name[MIXUP]
+    candidates = [row for row in scores if row.name != COPIES]
+    disqualified = {row.name: why for row in candidates if (why := disqualify(row, mixup, real))}
+    left = [row for row in candidates if row.name not in disqualified]
+    best = min(left, key=lambda row: row.kd)
+    ahead = best.against_mixup is not None and best.against_mixup.direction == "lower"
+    compared = f"kernel distance {format_kernel(best.kd)} to held-out images"
+    if best.against_mixup is not None:
+        compared += f", mixup's {format_kernel(mixup.kd)} ({best.against_mixup.figures})"
+    if ahead:
+        reason = f"{best.name} is clearly nearer to held-out images than mixup: {compared}."
+    elif best is mixup:
+        reason = f"No clear difference: nothing is nearer than mixup itself ({compared})."
+    else:
+        reason = (
+            f"No clear difference: {best.name} is the nearest, which may be chance ({compared})."
+        )
+    kind = "clear" if ahead else "no clear difference"
+    return Decision(best.name, kind, reason, disqualified, *_advise(best, ahead=ahead, ratio=ratio))
+
+
+def choose_unseen(names: Sequence[str], held_out: int) -> Decision:
+    """The decision where too few images are held out for any comparison.
+
+    names: the candidates that were made.
+    """
+    choice = BRIDGE if BRIDGE in names else MIXUP
+    return Decision(
+        choice,
+        "not compared",
+        f"{choice} was taken without a comparison: {held_out} images are held out, and"
+        f" {MIN_HELD_OUT} are needed (ingest.holdout or ingest.reference).",
+        {},
+        None,
+        "Without held-out images nothing says which ratio is worth making.",
+    )
+
+
+def disqualify(row: Scores, mixup: Scores, real: RealScores) -> str | None:
+    """Why a candidate must not win; None if it may."""
+    nearest = min(
+        (mixup.nearest, "mixup's"), (real.nearest, "held-out images'"), key=lambda pair: pair[0]
+    )
+    for what, found, (base, whose), share in (
+        ("copies: distance to training images", row.nearest, nearest, NEAREST),
+        ("loses contrast:", row.contrast, (mixup.contrast, "mixup's"), CONTRAST),
+        ("loses detail:", row.detail, (mixup.detail, "mixup's"), DETAIL),
+    ):
+        if found < share * base:
+            return (
+                f"{what} {format_number(found)}, below {share:g} of {whose} {format_number(base)}"
+            )
+    return None
+
+
+def _advise(best: Scores, *, ahead: bool, ratio: int) -> tuple[int, str]:
+    """The ratio that is advised, and why."""
+    assert best.against_copies is not None
+    farther = best.against_copies.direction == "higher"
+    figures = best.against_copies.figures
+    if ahead and not farther:
+        return ratio, f"Its images are no farther than copies of real ones ({figures})."
+    if ahead:
+        return min(ratio, 1), (
+            f"Its images are farther than copies of real ones ({figures}): keep the share of real"
+            " images large, and compare with a GAN trained on them alone."
+        )
+    if farther:
+        return 0, (
+            f"Nothing is clearly better than mixup, and copies of real images are nearer"
+            f" ({figures}): train on the real images alone, or train the network longer."
+        )
+    return min(ratio, 1), (
+        f"Nothing is clearly better than mixup or copies of real images ({figures}): compare with a"
+        " GAN trained on the real images alone before making more."
+    )

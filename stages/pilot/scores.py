@@ -1,0 +1,155 @@
+"""Scores of a candidate's images, by the measures of the stage `evaluate` on the same features."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ...models.features.extractors import Extractor
+from ...models.metrics.contrast import contrast, detail
+from ...models.metrics.distances import compare
+from ...models.metrics.neighbours import Vectors, nearest
+from ...models.metrics.prdc import prdc
+from ..common.progress import Advance
+from ..evaluate.feature_cache import Features, Rows
+from ..evaluate.real_images import RealImages
+from ..evaluate.regenerate import TracedBatch
+from ..evaluate.row_sample import nearer_parent_rows
+from ..evaluate.sentences import Change
+
+Images = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+
+_CHUNK = 256  # real images that are measured at a time
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One row of the pilot's table; contrast and detail as shares of held-out images'."""
+
+    name: str
+    kd: float  # kernel distance to the held-out images, raw
+    against_mixup: Change | None  # None for mixup itself
+    against_copies: Change | None  # None for the copies themselves
+    precision: float
+    recall: float
+    coverage: float
+    nearest: float  # median distance to the nearest training image
+    contrast: float
+    detail: float
+
+
+@dataclass(frozen=True)
+class RealScores:
+    """What real, held-out images have."""
+
+    nearest: float  # median distance to the nearest training image
+    contrast: float  # median standard deviation of the pixels, in units of the range
+    detail: float  # median power at high frequencies
+
+
+@dataclass(frozen=True)
+class CandidateImages:
+    """What is kept of a candidate's images, in the order of the rows."""
+
+    features: Vectors  # (n, D)
+    contrast: Floats  # (n,)
+    detail: Floats  # (n,)
+    shown: Images  # (s, H, W, C): the first few
+
+
+def measure_batches(
+    batches: Iterator[TracedBatch], extractor: Extractor | None, shown: int, advance: Advance
+) -> CandidateImages:
+    """Features, contrast and detail of images as they are made; the first `shown` are kept.
+
+    Without an extractor the features are empty, (n, 0).
+    """
+    features, contrasts, details, kept = [], [], [], list[Images]()
+    for batch in batches:
+        features.append(extractor(batch.final) if extractor else np.empty((len(batch.final), 0)))
+        contrasts.append(contrast(batch.final))
+        details.append(detail(batch.final))
+        kept.append(batch.final[: max(0, shown - sum(map(len, kept)))])
+        advance(batch.rows.num_rows)
+    return CandidateImages(
+        features=np.concatenate(features),
+        contrast=np.concatenate(contrasts),
+        detail=np.concatenate(details),
+        shown=np.concatenate(kept),
+    )
+
+
+def copies_of(rows: pa.Table, images: Images, real: RealImages) -> CandidateImages:
+    """Exact copies of each row's nearer parent, the reference that no mixing is; none is shown."""
+    nearer = Rows(images, nearer_parent_rows(rows))
+    return CandidateImages(
+        features=np.asarray(real.nearer_parents(rows)),
+        contrast=_in_chunks(contrast, nearer),
+        detail=_in_chunks(detail, nearer),
+        shown=nearer[:0],
+    )
+
+
+def real_scores(reference: Images, real: RealImages) -> RealScores:
+    """Of the held-out images (M, H, W, C), whose features are those of `real`."""
+    every = Rows(reference, np.arange(len(reference)))
+    return RealScores(
+        nearest=_nearest(real.reference.vectors, real.training),
+        contrast=float(np.median(_in_chunks(contrast, every))),
+        detail=float(np.median(_in_chunks(detail, every))),
+    )
+
+
+def score(
+    name: str,
+    made: CandidateImages,
+    mixup: CandidateImages,
+    copies: CandidateImages,
+    real: RealImages,
+    of_real: RealScores,
+    seed: int,
+) -> Scores:
+    """Scores of one candidate. mixup, copies: the two baselines, of the same rows.
+
+    Raises:
+        ValueError: too few images, or features that are not finite.
+    """
+
+    def change_from(baseline: CandidateImages) -> Change | None:
+        if made is baseline:
+            return None
+        before, after = baseline.features, made.features
+        return Change.of(compare(real.reference, before, after, seed, frechet=False))
+
+    fidelity = prdc(real.reference.vectors, made.features)
+    return Scores(
+        name=name,
+        kd=real.reference.kernel(made.features),
+        against_mixup=change_from(mixup),
+        against_copies=change_from(copies),
+        precision=fidelity.precision,
+        recall=fidelity.recall,
+        coverage=fidelity.coverage,
+        nearest=_nearest(made.features, real.training),
+        contrast=_ratio(made.contrast, of_real.contrast),
+        detail=_ratio(made.detail, of_real.detail),
+    )
+
+
+def _ratio(values: Floats, of_real: float) -> float:
+    """The median over real images' median; 1 where real images have none of it."""
+    return float(np.median(values)) / of_real if of_real > 0 else 1.0
+
+
+def _nearest(x: Features, training: Features) -> float:
+    """Median distance of x (n, D) to the nearest training image (N, D)."""
+    return float(np.median(nearest(x, training).distances[:, 0]))
+
+
+def _in_chunks(measure: Callable[[Images], Floats], images: Rows) -> Floats:
+    """(n,) of memory-mapped images, read a chunk at a time."""
+    starts = range(0, len(images), _CHUNK)
+    return np.concatenate([measure(images[start : start + _CHUNK]) for start in starts])

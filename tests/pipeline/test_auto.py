@@ -1,0 +1,262 @@
+"""`generate.method: auto`: the pilot's choice, and that every later command keeps to it."""
+
+import html
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+import yaml
+
+from scoremix.manifests.files.atomic import read_parquet
+from scoremix.manifests.files.crash_points import PILOT_POINTS
+from scoremix.manifests.run_folder import RunFolder
+from scoremix.pipeline import launch
+from scoremix.pipeline.cli import commands, exit_code
+from scoremix.pipeline.config import Config, load_config
+from scoremix.pipeline.job import Job
+from scoremix.pipeline.ledger import Ledger
+from scoremix.pipeline.progress import ProgressReporter
+from scoremix.pipeline.run import run as run_stages
+from scoremix.stages.pilot.candidates import CANDIDATES
+
+# Digits: with twenty images too few are held out to compare anything.
+DIGITS: dict[str, Any] = {
+    "generate__method": "auto",
+    "generate__ratio": 1,
+    "ingest__holdout": None,
+    "ingest__fraction": 0.05,
+    "ingest__reference_limit": 60,
+    "pilot__rows": 50,
+    "write__shard_size": 40,
+    "evaluate__variants": "off",
+}
+
+
+def cli(*words: str | Path) -> int:
+    texts = [str(word) for word in words]
+    return exit_code(lambda: commands.main(texts, standalone_mode=False))
+
+
+def build(folder: Path, *more: str | Path, **options: Any) -> int:
+    """`run` in folder/run, quiet, with shards inside it."""
+    folder.mkdir(exist_ok=True)
+    stages = folder / "stages.yaml"
+    stages.write_text("run: run\ningest: {source: digits}\n")
+    return cli("run", stages, "--quiet", *tiny.options(**(DIGITS | options)), *more)
+
+
+def again(folder: Path, *more: str) -> int:
+    """The run's own options, as it saved them."""
+    return cli("run", folder / "run" / "stages.yaml", "--quiet", *more)
+
+
+def record(folder: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(RunFolder(folder / "run").pilot_record.read_bytes())
+    return loaded
+
+
+def stamp(folder: Path) -> tuple[int, int]:
+    state = RunFolder(folder / "run").pilot_record.stat()
+    return state.st_ino, state.st_mtime_ns
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("done") / "job"
+    assert build(folder) == 0
+    return folder
+
+
+@pytest.fixture
+def copy(done: Path, tmp_path: Path) -> Path:
+    shutil.copytree(done, tmp_path / "job")
+    return tmp_path / "job"
+
+
+def test_the_corpus_is_made_by_what_the_pilot_chose(
+    done: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files, found = RunFolder(done / "run"), record(done)
+    choice = found["decision"]["choice"]
+    assert {row["name"] for row in found["table"]} >= set(CANDIDATES)
+    method = CANDIDATES[choice]["method"]
+    assert found["options"]["method"] == method and found["rows"] == 50 and found["held_out"] == 60
+    assert files.pilot_sheet.exists() and files.pilot_table.exists()
+    rows = read_parquet(files.shards / "manifest.parquet").to_pylist()
+    assert {row["method"] for row in rows} == {"real", method}
+    index = json.loads((files.shards / "index.json").read_bytes())
+    assert index["recipe"]["method"] == method
+    assert index["chosen_because"] == found["decision"]["reason"]
+    assert "chosen by a pilot" in (files.shards / "README.md").read_text()
+    assert yaml.safe_load(files.config.read_text())["generate"]["method"] == "auto"
+    assert cli("inspect", files.shards) == 0
+    assert "method_chosen_because" in capsys.readouterr().out
+    assert cli("status", done / "run") == 0
+    assert f"pilot:    done, {choice} was chosen" in capsys.readouterr().out
+
+
+def test_the_report_shows_what_was_compared(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = RunFolder(copy / "run")
+    page = files.report_page.read_text()
+    assert "Which method?" in page and record(copy)["decision"]["reason"] in html.unescape(page)
+    assert 'alt="the first mixtures' in page and "copies of the nearer parent" in page
+    files.pilot_record.write_text("{}")
+    assert cli("report", copy / "run") == 3
+    assert "pilot.json is damaged" in capsys.readouterr().err
+    shutil.rmtree(files.pilot)
+    assert cli("report", copy / "run") == 0 and "Which method?" not in files.report_page.read_text()
+
+
+def test_the_shards_are_those_of_the_method_set_by_hand(done: Path, tmp_path: Path) -> None:
+    options = {f"generate__{name}": value for name, value in record(done)["options"].items()}
+    assert build(tmp_path / "set", **options) == 0
+    made, by_hand = (tiny.digests(f / "run" / "shards") for f in (done, tmp_path / "set"))
+    tars = {name for name in made if name.endswith((".tar", ".parquet"))}
+    assert {name: made[name] for name in tars} == {name: by_hand[name] for name in tars}
+    assert not (tmp_path / "set" / "run" / "pilot").exists()
+
+
+def test_nothing_changed_nothing_done(copy: Path) -> None:
+    before, first = tiny.digests(copy / "run" / "shards"), stamp(copy)
+    assert again(copy) == 0
+    assert build(copy) == 0
+    assert tiny.digests(copy / "run" / "shards") == before and stamp(copy) == first
+    assert cli("evaluate", copy / "run", "--features", "pixels", "--quiet") == 0
+    assert stamp(copy) == first
+    assert yaml.safe_load((copy / "run" / "stages.yaml").read_text())["generate"]["t0"] is None
+
+
+def test_a_higher_ratio_keeps_the_choice_and_the_rounds(copy: Path) -> None:
+    before, first = tiny.digests(copy / "run" / "shards"), stamp(copy)
+    assert again(copy, "--set", "generate.ratio=2", "--until", "write") == 0
+    after = tiny.digests(copy / "run" / "shards")
+    kept = {name: digest for name, digest in before.items() if "-0" in name}
+    assert kept.items() <= after.items() and len(after) > len(before)
+    assert stamp(copy) == first
+
+
+@pytest.mark.parametrize(
+    "change", tiny.mostly_in_faults(["train.steps=9", "seed=3", "pilot.rows=60"], ["train.steps=9"])
+)
+def test_another_network_corpus_or_pilot_compares_anew(change: str, copy: Path) -> None:
+    before = Ledger(copy / "run").stages["pilot"]
+    assert again(copy, "--set", change, "--until", "pilot") == 0
+    assert Ledger(copy / "run").stages["pilot"]["inputs"] != before["inputs"]
+
+
+def test_a_deleted_record_is_made_again(copy: Path) -> None:
+    before = record(copy)
+    shutil.rmtree(copy / "run" / "pilot")
+    assert again(copy, "--until", "pilot") == 0
+    assert record(copy) == before
+
+
+@pytest.mark.parametrize("point", tiny.mostly_in_faults(PILOT_POINTS, PILOT_POINTS[1:]))
+def test_killed_in_the_pilot_the_same_command_goes_on(
+    point: str, done: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "job"
+    assert build(folder, "--until", "train") == 0
+    command = ["run", folder / "run" / "stages.yaml", "--quiet"]
+    assert tiny.command(command, SCOREMIX_FAULT=f"kill:{point}").returncode == -9
+    assert not Ledger(folder / "run").outcome("pilot")
+    assert again(folder) == 0
+    assert record(folder) == record(done)
+    assert tiny.digests(folder / "run" / "shards") == tiny.digests(done / "run" / "shards")
+
+
+def test_workers_wait_for_the_choice_and_keep_to_it(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "job"
+    assert build(folder, "--until", "train") == 0
+    assert build(folder, "--worker", "0/2") == 75
+    assert "pilot of" in capsys.readouterr().err
+    assert build(folder, "--until", "plan") == 0
+    for worker in ("1/2", "0/2"):
+        assert build(folder, "--worker", worker) == 0
+    assert tiny.digests(folder / "run" / "shards") == tiny.digests(done / "run" / "shards")
+
+
+def test_repair_and_forget_keep_to_it(copy: Path) -> None:
+    shards, first = copy / "run" / "shards", stamp(copy)
+    before = tiny.digests(shards)
+    (shards / "aug-000001.tar").unlink()
+    (shards / "README.md").write_text("damage")
+    assert cli("repair", shards, "--quiet") == 0
+    assert tiny.digests(shards) == before
+    assert cli("forget", copy / "run", "000003", "--quiet") == 0
+    assert not RunFolder(copy / "run").pilot_sheet.exists(), "it shows images"
+    assert again(copy) == 0 and cli("verify", shards, "--deep") == 0
+    assert stamp(copy) == first
+
+
+def test_a_choice_without_the_network_does_without_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No time for what uses the network: it is trained, and the corpus is as without one."""
+    auto, mixup = tmp_path / "auto", tmp_path / "mixup"
+    assert build(auto, "--until", "write", pilot__minutes=1e-9) == 0
+    choice = record(auto)["decision"]["choice"]
+    assert CANDIDATES[choice]["method"] == "mixup" and list(record(auto)["left_out"]) == [
+        "bridge",
+        "scoremix",
+    ]
+    options = {f"generate__{name}": value for name, value in CANDIDATES[choice].items()}
+    assert build(mixup, "--until", "write", **options) == 0
+    made, plain = (tiny.digests(folder / "run" / "shards") for folder in (auto, mixup))
+    tars = [name for name in plain if name.endswith(".tar")]
+    assert tars and all(made[name] == plain[name] for name in tars)
+    (auto / "run" / "shards" / tars[0]).unlink()
+    assert cli("repair", auto / "run" / "shards", "--quiet") == 0
+    assert tiny.digests(auto / "run" / "shards") == made
+    assert cli("status", auto / "run") == 0
+    assert f"pilot:    done, {choice} was chosen" in capsys.readouterr().out
+
+
+def test_with_few_images_held_out_the_bridge_is_taken_and_it_is_said(tmp_path: Path) -> None:
+    tiny.make_images(tmp_path / "images")
+    words = ["augment", "--data", tmp_path / "images", "--out", tmp_path / "shards", "--quiet"]
+    assert cli(*words, *tiny.options(generate__method="auto"), "--until", "plan") == 0
+    found = json.loads(RunFolder(tmp_path / "shards.run").pilot_record.read_bytes())
+    assert found["decision"]["choice"] == "bridge" and found["table"] == []
+    assert "4 images are held out" in found["decision"]["reason"]
+
+
+def test_a_method_that_is_set_has_no_pilot(tmp_path: Path) -> None:
+    assert build(tmp_path / "job", "--until", "plan", generate__method="scoremix") == 0
+    assert not (tmp_path / "job" / "run" / "pilot").exists()
+    assert "pilot" not in Ledger(tmp_path / "job" / "run").stages
+
+
+def test_a_dry_run_counts_the_pilot(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert again(copy, "--dry-run") == 0
+    assert "pilot" not in capsys.readouterr().out, "it is done"
+    assert again(copy, "--dry-run", "--set", "pilot.rows=60") == 0
+    told = capsys.readouterr().out
+    assert f"60 mixtures each by {', '.join(CANDIDATES)}" in told
+    assert "if the pilot chooses" in told
+
+
+@pytest.mark.parametrize("until", tiny.mostly_in_faults(["pilot", "plan", "write"], ["write"]))
+def test_every_process_of_a_launch_meets_as_many_barriers(
+    until: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert build(tmp_path / "job", "--until", "train") == 0
+    config: Config = load_config(tmp_path / "job" / "run" / "stages.yaml", [])
+    folder = tmp_path / "job" / "run"
+    met = {0: 0, 1: 0}
+    monkeypatch.setattr(launch, "world_size", lambda: 2)
+    for rank in met:
+
+        def wait(device: str, rank: int = rank) -> None:
+            met[rank] += 1
+
+        monkeypatch.setattr(launch, "rank", lambda rank=rank: rank)
+        monkeypatch.setattr(launch, "wait_for_all", wait)
+        progress = ProgressReporter(quiet=True)
+        run_stages(Job(config, folder, folder / "shards", "cpu", progress, until=until))
+    assert met[0] == met[1] == (3 if until == "write" else 2)

@@ -1,0 +1,110 @@
+"""The rule on tables made by hand: who wins, who must not, which ratio is advised."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from scoremix.stages.evaluate.sentences import Change
+from scoremix.stages.pilot.candidates import BRIDGE, COPIES, MIXUP, SCOREMIX
+from scoremix.stages.pilot.rule import Decision, choose, choose_unseen, disqualify
+from scoremix.stages.pilot.scores import RealScores, Scores
+
+SAME = Change(0.0, (-0.01, 0.01))
+LOWER, HIGHER = Change(-0.1, (-0.15, -0.05)), Change(0.1, (0.05, 0.15))
+
+
+def row(name: str, kd: float, **other: Any) -> Scores:
+    values = {
+        "against_mixup": None if name == MIXUP else SAME,
+        "against_copies": None if name == COPIES else SAME,
+        "precision": 0.9,
+        "recall": 0.5,
+        "coverage": 0.6,
+        "nearest": 0.0 if name == COPIES else 26.0,
+        "contrast": 0.8,
+        "detail": 0.6,
+    }
+    return Scores(name=name, kd=kd, **(values | other))
+
+
+COPY, PLAIN = row(COPIES, 0.05), row(MIXUP, 0.168)
+REAL = RealScores(nearest=33.5, contrast=0.2, detail=1e-4)
+
+
+def decide(*candidates: Scores, mixup: Scores = PLAIN) -> Decision:
+    return choose([COPY, mixup, *candidates], REAL, 10)
+
+
+def test_a_clear_gain_wins_and_keeps_the_ratio() -> None:
+    found = decide(row(BRIDGE, 0.058, against_mixup=LOWER), row(SCOREMIX, 0.16))
+    assert (found.choice, found.kind, found.ratio) == (BRIDGE, "clear", 10)
+    assert "58.0" in found.reason and "168" in found.reason and "-150 to -50" in found.reason
+
+
+def test_of_two_clear_gains_the_nearer_wins() -> None:
+    found = decide(row(BRIDGE, 0.07, against_mixup=LOWER), row(SCOREMIX, 0.06, against_mixup=LOWER))
+    assert found.choice == SCOREMIX
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"nearest": 0.89 * 26}, "copies"),
+        ({"contrast": 0.89 * 0.8}, "contrast"),
+        ({"detail": 0.49 * 0.6}, "detail"),
+    ],
+)
+def test_a_gain_by_copying_or_blur_does_not_win(change: dict[str, float], word: str) -> None:
+    cheat = row(BRIDGE, 0.02, against_mixup=LOWER, **change)
+    found = decide(cheat, row(SCOREMIX, 0.1, against_mixup=LOWER))
+    assert found.choice == SCOREMIX
+    assert list(found.disqualified) == [BRIDGE] and word in found.disqualified[BRIDGE]
+    assert decide(cheat).choice == MIXUP
+
+
+def test_the_thresholds_are_shares_of_mixups_own() -> None:
+    at_the_edge = row(BRIDGE, 0.1, nearest=0.9 * 26, contrast=0.9 * 0.8, detail=0.5 * 0.6)
+    assert disqualify(at_the_edge, PLAIN, REAL) is None
+    assert disqualify(at_the_edge, replace(PLAIN, contrast=1.0), REAL) is not None
+
+
+def test_no_image_need_be_newer_than_held_out_ones() -> None:
+    """Where images are dense, mixtures are farther from all of them than real images are."""
+    as_new_as_real, dense = row(BRIDGE, 0.1, nearest=1.85), replace(PLAIN, nearest=2.14)
+    assert disqualify(as_new_as_real, dense, replace(REAL, nearest=1.95)) is None
+    why = disqualify(as_new_as_real, dense, replace(REAL, nearest=2.1))
+    assert why is not None and "held-out images' 2.10" in why
+
+
+def test_without_a_clear_gain_the_plain_order_holds_and_is_called_so() -> None:
+    found = decide(row(BRIDGE, 0.15), row(SCOREMIX, 0.2, against_mixup=HIGHER))
+    assert (found.choice, found.kind) == (BRIDGE, "no clear difference")
+    assert found.reason.startswith("No clear difference: bridge") and "chance" in found.reason
+    nothing = decide(row(BRIDGE, 0.2), row(SCOREMIX, 0.3))
+    assert (nothing.choice, nothing.kind) == (MIXUP, "no clear difference")
+    assert "mixup itself" in nothing.reason
+
+
+@pytest.mark.parametrize(
+    ("against_mixup", "against_copies", "ratio"),
+    [(LOWER, SAME, 10), (LOWER, LOWER, 10), (LOWER, HIGHER, 1), (SAME, SAME, 1), (SAME, HIGHER, 0)],
+)
+def test_the_ratio_that_is_advised(
+    against_mixup: Change, against_copies: Change, ratio: int
+) -> None:
+    best = row(BRIDGE, 0.1, against_mixup=against_mixup, against_copies=against_copies)
+    found = decide(best)
+    assert (found.choice, found.ratio) == (BRIDGE, ratio)
+    assert choose([COPY, PLAIN, best], REAL, 1).ratio == min(ratio, 1)
+
+
+def test_copies_are_never_chosen() -> None:
+    assert decide().choice == MIXUP
+
+
+def test_without_held_out_images_the_bridge_is_taken_unseen() -> None:
+    found = choose_unseen([MIXUP, BRIDGE, SCOREMIX], 12)
+    assert (found.choice, found.kind, found.ratio) == (BRIDGE, "not compared", None)
+    assert "12 images are held out" in found.reason and "ingest.holdout" in found.reason
+    assert choose_unseen([MIXUP], 0).choice == MIXUP
