@@ -94,16 +94,17 @@ def apply_method(recipe: Recipe, batch: MicroBatch, score: FrozenScore | None) -
         assert options is None or isinstance(options, SeamOptions)
         seams = None if options is None else score
         return paste(*parents, _masks(method, batch), seams, batch.noise, options)
+    mean = batch.mean
     if method == "mixup":
-        return mixup(*parents) if batch.mean is None else mixup_with_contrast(*parents, batch.mean)
+        return mixup(*parents) if mean is None else mixup_with_contrast(*parents, mean)
     assert score is not None
     if isinstance(options, BridgeOptions):
-        return noise_diffusion(*parents, batch.mean, score, batch.noise, options)
+        return noise_diffusion(*parents, mean, score, batch.noise, options)
     if isinstance(options, RenoiseOptions):
         return renoise(batch.x1, score, batch.noise, options)
     if isinstance(options, SampleOptions):
-        assert batch.mean is not None
-        return sample(batch.x1, batch.mean, score, batch.noise, options)
+        assert mean is not None
+        return sample(batch.x1, mean, score, batch.noise, options)
     assert isinstance(options, ScoreMixOptions)
     return scoremix(*parents, score, batch.noise, options)
 

@@ -10,7 +10,8 @@ from ...models.network.compiled import Compile, as_compile_word
 from ..common.presets import BRIDGE_T0, choose_preset, default_method, micro_batch
 
 Method = Literal["scoremix", "mixup", "bridge", "cutmix", "fmix", "augmix", "renoise", "sample"]
-_SAMPLING = ("scoremix", "bridge", "renoise", "sample")  # follow the score
+SAMPLING = ("scoremix", "bridge", "renoise", "sample")  # follow the score
+_WITHOUT_NETWORK = ("mixup", "cutmix", "fmix", "augmix")  # but for repaired seams
 
 
 class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
@@ -52,7 +53,7 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     @property
     def needs_network(self) -> bool:
         """Whether images are made with a score network, or may be: it must then be trained."""
-        return self.method in (*_SAMPLING, "auto") or self.repairs_seams
+        return self.method not in _WITHOUT_NETWORK or self.repairs_seams
 
     @property
     def repairs_seams(self) -> bool:

@@ -122,6 +122,27 @@ def test_pasted_images_have_exactly_the_share_that_lambda_says(method: str) -> N
         assert first.mean() == row["lambda"]
 
 
+def test_two_backgrounds_pasted_together_are_no_error() -> None:
+    """Blank images are refused where a network made them: there it has collapsed."""
+    images = np.zeros((2, SIDE, SIDE, 1), np.uint8)
+    images[0, 3, 3] = images[1, 0, 0] = 255
+    count = 20  # boxes of 7 x 7: the pixel of parent 1 is always covered, that of 2 seldom shown
+    rows = pa.table({
+        "key": [f"{row:06d}-001" for row in range(count)],
+        "kind": ["augmented"] * count,
+        "row_1": np.zeros(count, np.int64),
+        "row_2": np.ones(count, np.int64),
+        "lambda": np.full(count, 1 - 49 / 64),
+        "class_id": np.full(count, -1),
+        "seed": np.arange(count),
+    })  # fmt: skip
+    config = GenerateConfig.model_validate(OPTIONS | CHANGES["cutmix"])
+    recipe = Recipe.from_config(config, None, "c0")
+    batches = list(generate(rows, images, recipe, None, device=torch.device("cpu")))
+    contrasts = np.concatenate([np.ptp(batch.final, axis=(1, 2, 3)) for batch in batches])
+    assert set(contrasts.tolist()) == {0, 255}
+
+
 def test_guidance_of_one_is_none_and_without_a_guide_it_is_refused() -> None:
     rows = rows_of("renoise")
     plain = made("renoise", rows)
