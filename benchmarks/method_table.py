@@ -1,12 +1,15 @@
-"""METHOD TABLE: training length x steps of the method, on one plan, with a control.
+"""METHOD TABLE: every method on the same pairs, after each of several lengths of training.
 
     python benchmarks/method_table.py --source digits --resolution 8 --fraction 0.167 \
-        --lengths 0,100,200,400,600 --out benchmarks/results/digits
+        --lengths 500,1500 --out benchmarks/results/digits
 
-Trains one network through the given lengths (updates; 0 is an untrained control), and at each
-generates the same plan rows with every variant. Distances are to held-out images and over rows with
-lambda in [.1, .9]; "unmixed" are training images after the same denoising: the error of the network
-alone. Prints a Markdown table and writes it beside a JSON of all figures.
+Trains the network of `--preset`, with the options that a run would train it with, through the
+given lengths (updates; 0 is an untrained control). At each it makes the same pairs with every
+method, lambda uniform in [.1, .9], and compares them with held-out images: kernel distance with the
+95 % interval of its difference to mixup's, precision, recall, coverage, and the median distance to
+the nearest training image beside that of held-out images. Writes a Markdown table, a JSON of all
+figures, and a contact sheet of the first pairs. `--train name=value` changes an option of section
+train.
 """
 
 import argparse
@@ -18,94 +21,101 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
+import yaml
 
 from scoremix.manifests.plan.plan import PlanOptions, build_plan
+from scoremix.manifests.plan.random_streams import image_seed, stream
 from scoremix.models.features.extractors import open_extractor
-from scoremix.models.method.methods import ScoreMixOptions
-from scoremix.models.metrics.distances import Comparison, compare, kernel_distance
+from scoremix.models.metrics.contrast import contrast, detail
+from scoremix.models.metrics.distances import Reference, compare
+from scoremix.models.metrics.neighbours import nearest
+from scoremix.models.metrics.prdc import prdc
 from scoremix.models.network.checkpoint import TrainedNet, load_net
+from scoremix.models.network.device import device_type
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.corpus.store import Corpus, open_corpus
+from scoremix.stages.evaluate.contact_sheet import draw_columns
 from scoremix.stages.generate.config import GenerateConfig
 from scoremix.stages.generate.generate import generate
+from scoremix.stages.generate.means import MeanImages, mean_images
 from scoremix.stages.generate.recipe import Recipe
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
 from scoremix.stages.train.config import TrainConfig
 from scoremix.stages.train.train import train
-from scoremix.stages.train.validation import real_norms
 
-PUBLISHED = GenerateConfig(
-    method="scoremix", steps=100, lr=0.005, t0=0.25, denoise_steps=25, noise_rule="ancestral"
-)
-VARIANTS: dict[str, dict[str, Any]] = {
-    "published: 100 steps, lr .005, t0 .25": {},
-    "stop at the real median: 100 steps, lr .005": {"stop": "real", "denoise": "off"},
-    "gentle: 20 steps, lr .001, t0 .05": {"steps": 20, "lr": 0.001, "t0": 0.05},
-    "gentle: 20 steps, lr .001, t0 .15": {"steps": 20, "lr": 0.001, "t0": 0.15},
-    "gentle: 10 steps, lr .002, t0 .05": {"steps": 10, "lr": 0.002, "t0": 0.05},
-    "gentle: 10 steps, lr .002, t0 .15": {"steps": 10, "lr": 0.002, "t0": 0.15},
-    "gentle: 10 steps, lr .002, t0 .25": {"steps": 10, "lr": 0.002},
-    "gentle: 10 steps, lr .002, t0 .35": {"steps": 10, "lr": 0.002, "t0": 0.35},
-    "denoising alone, t0 .05": {"steps": 0, "t0": 0.05},
+RANGE = (0.1, 0.9)  # of lambda
+METHODS: dict[str, dict[str, Any]] = {
+    "mixup, contrast kept": {"method": "mixup", "contrast": "kept"},
+    "cutmix": {"method": "cutmix"},
+    "fmix": {"method": "fmix"},
+    "fmix, seams repaired at t0 .35": {"method": "fmix", "repair_t0": 0.35},
+    "augmix": {"method": "augmix"},
+    "scoremix as published": {
+        "steps": 100, "lr": 0.005, "t0": 0.25, "denoise_steps": 25, "noise_rule": "ancestral"
+    },
+    "scoremix": {},
     "denoising alone, t0 .15": {"steps": 0, "t0": 0.15},
-    "denoising alone, t0 .25": {"steps": 0},
     "denoising alone, t0 .35": {"steps": 0, "t0": 0.35},
-    "probability flow alone, t0 .25": {"steps": 0, "denoise": "ode"},
-    "bridge, t0 .35": {"method": "bridge", "t0": 0.35, "keep": "noise"},
-    "bridge, t0 .5": {"method": "bridge", "t0": 0.5, "keep": "noise"},
-}
+    "denoising alone, t0 .5": {"steps": 0, "t0": 0.5},
+    **{
+        f"bridge, keep {keep}, t0 {t0:g}": {"method": "bridge", "keep": keep, "t0": t0}
+        for keep in ("none", "noise", "both")
+        for t0 in ((0.5, 0.65, 0.8) if keep == "both" else (0.65,))
+    },
+    "bridge, keep both, t0 .65, gamma .4": {"method": "bridge", "t0": 0.65, "gamma": 0.4},
+    "renoise, t0 .35": {"method": "renoise", "t0": 0.35},
+    "renoise, t0 .5": {"method": "renoise", "t0": 0.5},
+    "sample": {"method": "sample", "denoise_steps": 18},
+    "sample, guidance 1.5": {"method": "sample", "denoise_steps": 18, "guidance": 1.5},
+}  # fmt: skip
 
 
 def main() -> None:
     options = _arguments()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    out = Path(options.out)
-    work = Path(options.work or f"{options.out}.work")
-    if options.run:
-        corpus = open_corpus(Path(options.run) / "corpus")
-    else:
-        corpus = _corpus(options, work / "corpus")
-    extract = open_extractor(options.features, None, corpus.reference)
-    plan = build_plan(
-        corpus.sources,
-        PlanOptions(10, 0.2, "auto", "self", "scoremix", 1000),
-        options.seed,
-    )
-    folded = np.minimum(plan["lambda"].to_numpy(), 1 - plan["lambda"].to_numpy())
-    heavy = plan.filter(pc.and_(pc.equal(plan["kind"], "augmented"), folded >= 0.1))
-    rows = heavy.slice(0, options.rows)
-    real = extract(np.asarray(corpus.reference))
-    floor = kernel_distance(extract(np.asarray(corpus.images)), real)
-    kept = out.with_suffix(".json")
-    records = json.loads(kept.read_text())["lengths"] if options.append else []
+    out, work = Path(options.out), Path(options.work or f"{options.out}.work")
+    corpus = open_corpus(Path(options.run) / "corpus") if options.run else _corpus(options, work)
+    bench = Bench(corpus, options, torch.device(device))
+    records = json.loads(out.with_suffix(".json").read_text())["lengths"] if options.append else []
     for length in options.lengths or [None]:
         begin = time.monotonic()
-        if length is None:
-            net = load_net(Path(options.run) / "score-net", torch.device(device))
-        else:
-            net = _trained(options, corpus, work / "score-net", length, device)
-        spent = time.monotonic() - begin
-        judged = {
-            name: _judge(changes, rows, corpus, net, extract, real, options, device)
-            for name, changes in VARIANTS.items()
-            if options.variants is None or any(word in name for word in options.variants)
-        }
-        norms = real_norms(net.net, net.sigma_1, corpus.reference[:256], torch.device(device))
+        folder = Path(options.run or work) / "score-net"
+        config = training_config(options, corpus.images.shape[1], device)
+        if length is not None:
+            config = config.model_copy(update={"steps": length, "early_stop": False})
+            train(
+                config,
+                corpus,
+                folder,
+                seed=options.seed,
+                t0=config.focus_t0 or 0.35,
+                device=device,
+                progress=Silent(),
+            )
+        net = load_net(folder, torch.device(device))
+        training = net.facts["training"]
         records.append(
             {
-                "updates": net.facts["training"]["steps"],
-                "images": net.facts["training"]["images"],
-                "train_seconds": spent,
-                "held_out_loss": net.facts["training"]["loss_per_band"].get("held_out"),
-                "norm_real": float(np.median(norms)),
-                "variants": judged,
+                "updates": training["steps"],
+                "images": training["images"],
+                "chosen_step": training["chosen_step"],
+                "train_seconds": time.monotonic() - begin,
+                "loss_per_band": training["loss_per_band"],
+                "options": training["options"],
+                "methods": bench.judge_all(net, out.with_suffix(f".{training['steps']}.png")),
             }
         )
-        print(_markdown(records[-1:], floor, extract.kd, extract.fd), flush=True)
-        facts = net.facts["architecture"]
-        _save(out, records, floor, extract, rows.num_rows, options, facts)
+        print(bench.as_markdown(records[-1:]), flush=True)
+        _save(out, records, bench, options, net.facts)
+
+
+def training_config(options: argparse.Namespace, resolution: int, device: str) -> TrainConfig:
+    """Section `train` as a run with this preset resolves it, but for the changes asked for."""
+    changes = dict(change.split("=", 1) for change in options.train)
+    values = {name: yaml.safe_load(text) for name, text in changes.items()}
+    config = TrainConfig.model_validate({"preset": options.preset, **values})
+    return config.resolved(resolution, device_type(device))
 
 
 def _arguments() -> argparse.Namespace:
@@ -117,17 +127,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--per-class", type=int)
     parser.add_argument("--fraction", type=float)
-    parser.add_argument("--width", type=int, default=16)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--levels", default="focus")
-    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--preset", default="tiny")
+    parser.add_argument("--train", action="append", default=[], help="name=value")
     parser.add_argument("--lengths", type=lambda text: [int(n) for n in text.split(",")])
-    parser.add_argument("--checkpoint-every", type=int, default=100)
-    parser.add_argument("--micro-batch", type=int, default=150)
-    parser.add_argument("--rows", type=int, default=600)
+    parser.add_argument("--rows", type=int, default=500)
+    parser.add_argument("--sheet-rows", type=int, default=10)
     parser.add_argument("--features", default="auto")
-    parser.add_argument("--variants", type=lambda text: text.split(";"))
+    parser.add_argument("--methods", type=lambda text: text.split(";"), help="parts of names")
+    parser.add_argument("--precision", default="auto", help="of generation")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work")
     parser.add_argument("--append", action="store_true", help="to the lengths that --out has")
@@ -135,157 +142,178 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _corpus(options: argparse.Namespace, folder: Path) -> Corpus:
-    config = IngestConfig(
-        source=options.source,
-        path=options.path,
-        resolution=options.resolution,
-        limit=options.limit,
-        per_class=options.per_class,
-        fraction=options.fraction,
-    )
-    return ingest(config, folder, seed=options.seed, progress=Silent())
+def _corpus(options: argparse.Namespace, work: Path) -> Corpus:
+    if (work / "corpus" / "corpus.json").exists():
+        return open_corpus(work / "corpus")
+    names = ("source", "path", "resolution", "limit", "per_class", "fraction")
+    config = IngestConfig(**{name: getattr(options, name) for name in names})
+    return ingest(config, work / "corpus", seed=options.seed, progress=Silent())
 
 
-def _trained(
-    options: argparse.Namespace, corpus: Corpus, out: Path, length: int, device: str
-) -> TrainedNet:
-    """Continues from the previous length: options that differ in `steps` alone are one training."""
-    config = TrainConfig(
-        preset="tiny",
-        steps=length,
-        width=options.width,
-        batch=options.batch,
-        lr=options.lr,
-        levels=options.levels,
-        precision=options.precision,
-        checkpoint_every=options.checkpoint_every,
-    ).resolved(options.resolution, device)
-    train(config, corpus, out, seed=options.seed, t0=0.35, device=device, progress=Silent())
-    return load_net(out, torch.device(device))
+def _pairs(corpus: Corpus, count: int, seed: int) -> pa.Table:
+    """Plan rows of the first rounds, their lambda drawn anew: uniform in RANGE."""
+    ratio = -(-count // len(corpus.images))
+    options = PlanOptions(ratio, 0.2, "auto", "self", "scoremix", 1000)
+    plan = build_plan(corpus.sources, options, seed)
+    rows = plan.slice(len(corpus.images), count)
+    lambdas = stream(image_seed(seed, "benchmark"), "lambda").uniform(*RANGE, rows.num_rows)
+    return rows.set_column(rows.column_names.index("lambda"), "lambda", pa.array(lambdas))
 
 
-def _judge(
-    changes: dict[str, Any],
-    rows: Any,
-    corpus: Corpus,
-    net: TrainedNet,
-    extract: Any,
-    real: Any,
-    options: argparse.Namespace,
-    device: str,
-) -> dict[str, Any]:
-    given = {"batch": options.micro_batch, "precision": options.precision}
-    config = PUBLISHED.model_copy(update=given | changes)
-    recipe = Recipe.from_config(config, net.facts, corpus.digest)
-    begin = time.monotonic()
-    batches = list(generate(rows, corpus.images, recipe, net, device=torch.device(device)))
-    seconds = time.monotonic() - begin
-    mixup, minimised, final = (
-        extract(np.concatenate([getattr(batch, step) for batch in batches]))
-        for step in ("mixup", "minimised", "final")
-    )
-    norms = np.concatenate([batch.norms for batch in batches if batch.norms is not None])
-    return {
-        "minimised": _compared(compare(real, mixup, minimised, seed=options.seed)),
-        "final": _compared(compare(real, mixup, final, seed=options.seed)),
-        "kd_real_through": _real_through(rows, recipe, corpus, net, extract, real, device),
-        "norm_medians": np.median(norms, axis=0).tolist(),
-        "images_per_second": rows.num_rows / seconds,
-    }
+class Bench:
+    """The pairs, and the real images that what is made of them is compared with."""
 
-
-def _real_through(
-    rows: Any,
-    recipe: Recipe,
-    corpus: Corpus,
-    net: TrainedNet,
-    extract: Any,
-    real: Any,
-    device: str,
-) -> float | None:
-    """Kernel distance of unmixed images after the same denoising: the error of the network."""
-    if isinstance(recipe.options, ScoreMixOptions) and recipe.options.steps:
-        return None
-    place = rows.column_names.index("lambda")
-    unmixed = rows.set_column(place, "lambda", pa.array(np.ones(rows.num_rows)))
-    batches = generate(unmixed, corpus.images, recipe, net, device=torch.device(device))
-    passed = extract(np.concatenate([batch.final for batch in batches]))
-    return float(kernel_distance(passed, real))
-
-
-def _compared(found: Comparison) -> dict[str, Any]:
-    return {
-        "kd_mixup": found.kd_before,
-        "kd": found.kd_after,
-        "kd_interval": list(found.kd_interval),
-        "fd_mixup": found.fd_before,
-        "fd": found.fd_after,
-        "fd_interval": None if found.fd_interval is None else list(found.fd_interval),
-    }
-
-
-def _markdown(records: list[dict[str, Any]], floor: float, kd: str, fd: str) -> str:
-    lines = [
-        f"Kernel distances ({kd}) are x 1000; brackets hold 95 % intervals of the difference to"
-        f" mixup. Real training images are at {1000 * floor:.2f}.",
-        "",
-        f"| updates (images) | variant | minimised | final | {fd}, final | unmixed, denoised |"
-        " norm: minimised, final |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for record in records:
-        first = next(iter(record["variants"].values()))["final"]
-        size = f"{record['updates']:,} ({record['images']:,})"
-        lines.append(
-            f"| {size} | **mixup** | {1000 * first['kd_mixup']:.2f} | | {first['fd_mixup']:.3f} |"
-            f" | real: {record['norm_real']:.3f} |"
+    def __init__(self, corpus: Corpus, options: argparse.Namespace, device: torch.device) -> None:
+        self.corpus, self.options, self.device = corpus, options, device
+        self.rows = _pairs(corpus, options.rows, options.seed)
+        self.extract = open_extractor(options.features, None, corpus.reference)
+        self.reference = Reference(self.extract(np.asarray(corpus.reference)))
+        self.training = self.extract(np.asarray(corpus.images))
+        self.real = np.asarray(corpus.reference)
+        self.means: MeanImages = mean_images(
+            corpus.images,
+            np.arange(len(corpus.images)),
+            corpus.training_ids,
+            len(corpus.classes),
         )
-        for name, found in record["variants"].items():
-            through = found["kd_real_through"]
-            norms = found["norm_medians"]
-            lines.append(
-                f"| {size} | {name} | {_cell(found['minimised'], 'kd', 1000)} |"
-                f" {_cell(found['final'], 'kd', 1000)} | {_cell(found['final'], 'fd', 1)} |"
-                f" {'' if through is None else f'{1000 * through:.2f}'} |"
-                f" {norms[1]:.3f}, {norms[2]:.3f} |"
+
+    def judge_all(self, net: TrainedNet, sheet: Path) -> dict[str, Any]:
+        """Every method on the pairs, in order: mixup and copies first."""
+        lambdas = self.rows["lambda"].to_numpy()
+        firsts, seconds = (
+            self.corpus.images[self.rows[name].to_numpy()] for name in ("row_1", "row_2")
+        )
+        nearer = np.where((lambdas > 0.5)[:, None, None, None], firsts, seconds)
+        mixup = self._make(net, {"method": "mixup"})[0]
+        before = self.extract(mixup)
+        judged = {"mixup": self._judge(before, mixup, before)}
+        judged["copies of the nearer parent"] = self._judge(before, nearer, self.extract(nearer))
+        shown = self.options.sheet_rows
+        columns = {"parent 1": firsts[:shown], "parent 2": seconds[:shown], "mixup": mixup[:shown]}
+        for name, changes in METHODS.items():
+            wanted = self.options.methods
+            if wanted and not any(part in name for part in wanted):
+                continue
+            if changes.get("guidance", 1.0) != 1.0 and net.guide is None:
+                continue
+            images, rate = self._make(net, changes)
+            judged[name] = self._judge(before, images, self.extract(images))
+            judged[name]["images_per_second"] = rate
+            columns[name] = images[:shown]
+            print(f"{name}: {1000 * judged[name]['kd']:.1f}, {rate:.1f}/s", flush=True)
+        draw_columns(
+            columns, lambdas[:shown], sheet, "The first pairs; lambda is parent 1's weight"
+        )
+        return judged
+
+    def _make(self, net: TrainedNet, changes: dict[str, Any]) -> tuple[Any, float]:
+        """The finished images of the pairs, and how many a second."""
+        side = self.corpus.images.shape[1]
+        trained = net.facts["training"]["options"]
+        config = GenerateConfig.model_validate({"method": "scoremix", **changes})
+        config = config.model_copy(update={"precision": self.options.precision})
+        config = config.resolved(
+            self.options.preset,
+            side,
+            trained["width"],
+            device_type(self.device.type),
+            trained.get("network", "refinenet"),
+        )
+        means = self.means if config.needs_means else None
+        recipe = Recipe.from_config(
+            config, net.facts, self.corpus.digest, means.sha256 if means else None
+        )
+        begin = time.monotonic()
+        batches = list(
+            generate(
+                self.rows,
+                self.corpus.images,
+                recipe,
+                net if config.needs_network else None,
+                means=means,
+                device=self.device,
             )
-    return "\n".join(lines)
+        )
+        rate = self.rows.num_rows / (time.monotonic() - begin)
+        return np.concatenate([batch.final for batch in batches]), rate
 
+    def _judge(self, before: Any, images: Any, features: Any) -> dict[str, Any]:
+        found = compare(self.reference, before, features, seed=self.options.seed)
+        fidelity = prdc(self.reference.vectors, features)
+        return {
+            "kd": found.kd_after,
+            "kd_interval": list(found.kd_interval),
+            "fd": found.fd_after,
+            "precision": fidelity.precision,
+            "recall": fidelity.recall,
+            "coverage": fidelity.coverage,
+            "nearest": self.nearest(features),
+            "contrast": float(contrast(images).mean() / contrast(self.real).mean()),
+            "detail": float(detail(images).mean() / detail(self.real).mean()),
+        }
 
-def _cell(found: dict[str, Any], name: str, unit: float) -> str:
-    digits = 2 if unit > 1 else 3
-    text = f"{unit * found[name]:.{digits}f}"
-    if found[f"{name}_interval"] is not None:
-        low, high = (unit * value for value in found[f"{name}_interval"])
-        text += f" [{low:+.{digits}f}, {high:+.{digits}f}]"
-    return text
+    def nearest(self, features: Any) -> float:
+        """Median distance to the nearest training image, in the features."""
+        return float(np.median(np.sqrt(nearest(features, self.training).squared[:, 0])))
+
+    def as_markdown(self, records: list[dict[str, Any]]) -> str:
+        """A table of all methods after each length."""
+        floor = 1000 * self.reference.kernel(self.training)
+        kd, fd = self.extract.kd, self.extract.fd
+        lines = [
+            f"{self.rows.num_rows} pairs, lambda uniform in [{RANGE[0]}, {RANGE[1]}];"
+            f" {len(self.real)} held-out images. Kernel distance ({kd}) x 1000, with the"
+            f" 95 % interval of the difference to mixup; training images themselves are at"
+            f" {floor:.1f}. Nearest: median distance to the nearest training image; of held-out"
+            f" images {self.nearest(self.reference.vectors):.3g}. Contrast: standard deviation,"
+            " detail: high-frequency power, as shares of real ones.",
+            "",
+            f"| updates (images) | method | {kd} | difference to mixup | {fd} | precision |"
+            " recall | coverage | nearest | contrast | detail | images/s |",
+            "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        ]
+        for record in records:
+            size = f"{record['updates']:,} ({record['images']:,})"
+            for name, found in record["methods"].items():
+                low, high = (1000 * value for value in found["kd_interval"])
+                rate = found.get("images_per_second")
+                lines.append(
+                    f"| {size} | {name} | {1000 * found['kd']:.1f} |"
+                    f" {'' if name == 'mixup' else f'{low:+.1f} to {high:+.1f}'} |"
+                    f" {found['fd']:.4g} | {found['precision']:.2f} | {found['recall']:.2f} |"
+                    f" {found['coverage']:.2f} | {found['nearest']:.3g} |"
+                    f" {found['contrast']:.2f} | {found['detail']:.2f} |"
+                    f" {'' if rate is None else f'{rate:.1f}'} |"
+                )
+        return "\n".join(lines)
 
 
 def _save(
     out: Path,
     records: list[dict[str, Any]],
-    floor: float,
-    extract: Any,
-    rows: int,
+    bench: Bench,
     options: argparse.Namespace,
-    architecture: dict[str, Any],
+    facts: dict[str, Any],
 ) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     out.parent.mkdir(parents=True, exist_ok=True)
-    facts = {
+    content = {
         "source": Path(options.run or options.source).name,
-        "rows": rows,
-        "features": extract.describe(),
-        "kd_floor": floor,
-        "architecture": architecture,
+        "training_images": len(bench.corpus.images),
+        "held_out_images": len(bench.real),
+        "rows": bench.rows.num_rows,
+        "features": bench.extract.describe(),
+        "kd_floor": bench.reference.kernel(bench.training),
+        "nearest_held_out": bench.nearest(bench.reference.vectors),
+        "architecture": facts["architecture"],
+        "sigma_1": facts["ladder"]["sigma_1"],
         "device": torch.cuda.get_device_name() if device == "cuda" else platform.processor(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "lengths": records,
     }
-    out.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
-    out.with_suffix(".md").write_text(_markdown(records, floor, extract.kd, extract.fd) + "\n")
+    out.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
+    out.with_suffix(".md").write_text(bench.as_markdown(records) + "\n")
 
 
 if __name__ == "__main__":
