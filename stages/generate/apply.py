@@ -87,9 +87,10 @@ class MicroBatch:
 
 def apply_method(recipe: Recipe, batch: MicroBatch, score: FrozenScore | None) -> MixResult:
     """The images of a micro-batch by the recipe's method, padding included."""
-    method, options, parents = recipe.method, recipe.options, (batch.x1, batch.x2, batch.lambda_)
+    method, options, x1 = recipe.method, recipe.options, batch.x1
     if method == "augmix":
         return _augmix(batch)
+    parents = x1, batch.x2, batch.lambda_
     if method in ("cutmix", "fmix"):
         assert options is None or isinstance(options, SeamOptions)
         seams = None if options is None else score
@@ -101,10 +102,10 @@ def apply_method(recipe: Recipe, batch: MicroBatch, score: FrozenScore | None) -
     if isinstance(options, BridgeOptions):
         return noise_diffusion(*parents, mean, score, batch.noise, options)
     if isinstance(options, RenoiseOptions):
-        return renoise(batch.x1, score, batch.noise, options)
+        return renoise(x1, score, batch.noise, options)
     if isinstance(options, SampleOptions):
         assert mean is not None
-        return sample(batch.x1, mean, score, batch.noise, options)
+        return sample(x1, mean, score, batch.noise, options)
     assert isinstance(options, ScoreMixOptions)
     return scoremix(*parents, score, batch.noise, options)
 

@@ -30,9 +30,8 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     score_noise: Literal["none", "fresh"] = "none"
     t0: float | None = Field(default=None, gt=0, le=1)
     repair_t0: float | None = Field(default=None, gt=0, le=1)  # cutmix, fmix: repair the seams
-    guidance: float = Field(
-        default=1.0, ge=0, allow_inf_nan=False
-    )  # weight of autoguidance; 1: off
+    # Weight of autoguidance, wherever the score is followed; 1: off.
+    guidance: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     denoise: Literal["stochastic", "drift", "ode", "tweedie", "off"] = "stochastic"
     denoise_steps: int | None = Field(default=None, ge=2)
     noise_rule: Literal["ancestral", "reverse-sde"] | None = None
