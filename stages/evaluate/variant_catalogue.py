@@ -6,7 +6,6 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from ...manifests.plan.plan import ONE_PARENT
-from ..common.presets import BRIDGE_T0
 from ..generate.config import GenerateConfig
 
 Changes = Mapping[str, Any]  # options of section `generate`
@@ -35,7 +34,7 @@ _OTHER_METHODS: dict[str, Changes] = {
     **{
         f"bridge, keep {keep}, t0 {t0:g}": {"method": "bridge", "keep": keep, "t0": t0}
         for keep in ("none", "noise", "both")
-        for t0 in (0.35, BRIDGE_T0, 0.65)
+        for t0 in (0.35, 0.5, 0.65, 0.8)
     },
     "mixup, contrast kept": {"method": "mixup", "contrast": "kept"},
     "cutmix": {"method": "cutmix", "repair_t0": None},

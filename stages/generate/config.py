@@ -7,7 +7,14 @@ from pydantic import BaseModel, Field, field_validator
 from ...models.method.bridge import Keep
 from ...models.network.architecture import Network
 from ...models.network.compiled import Compile, as_compile_word
-from ..common.presets import BRIDGE_T0, choose_preset, default_method, micro_batch
+from ..common.presets import (
+    BRIDGE_T0,
+    choose_preset,
+    default_method,
+    levels_of,
+    micro_batch,
+    trunk_precision,
+)
 
 Method = Literal["scoremix", "mixup", "bridge", "cutmix", "fmix", "augmix", "renoise", "sample"]
 SAMPLING = ("scoremix", "bridge", "renoise", "sample")  # follow the score
@@ -65,7 +72,7 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
         if self.method == "sample":
             return 1.0
         if self.method == "auto":  # it may choose `bridge`
-            return self.t0 or BRIDGE_T0
+            return self.t0 or max(BRIDGE_T0.values())
         return self.repair_t0 if self.repairs_seams else self.t0
 
     @property
@@ -84,9 +91,10 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     ) -> "GenerateConfig":
         """Every unset or automatic value filled in, from tables and never from a probe.
 
-        `method: auto` stays, and with it a `t0` that is not set: both are the pilot's to decide.
+        `method: auto` stays, and with it `t0` and `denoise_steps` that are not set: they are the
+        pilot's to decide.
         """
-        name, _, row = choose_preset(preset, resolution, device_type, network)
+        name, network, row = choose_preset(preset, resolution, device_type, network)
         if self.method is None:
             chosen = self.model_copy(update={"method": default_method(name)})
             return chosen.resolved(preset, resolution, width, device_type, network)
@@ -94,13 +102,13 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
         defaults = {
             "steps": row.minimise_steps,
             "lr": row.minimise_lr,
-            "t0": {"bridge": BRIDGE_T0, "auto": None}.get(self.method, row.t0),
-            "denoise_steps": row.denoise_steps,
+            "t0": {"bridge": BRIDGE_T0[network], "auto": None}.get(self.method, row.t0),
+            "denoise_steps": levels_of(self.method, network, row),
             "noise_rule": row.noise_rule,
         }
         filled |= {key: value for key, value in defaults.items() if getattr(self, key) is None}
         if self.batch == "auto":
             filled["batch"] = micro_batch(device_type, resolution, width)
         if self.precision == "auto":
-            filled["precision"] = "float32"
+            filled["precision"] = trunk_precision(device_type, network)
         return self.model_copy(update=filled)

@@ -10,7 +10,7 @@ import torch
 from scoremix.manifests.errors import ScoreMixError
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.common.out_of_memory import explain_out_of_memory
-from scoremix.stages.generate import generate
+from scoremix.stages.generate import apply
 from scoremix.stages.train import train
 
 
@@ -42,7 +42,7 @@ def test_other_errors_pass() -> None:
 
 @pytest.mark.parametrize(
     ("module", "name", "told"),
-    [(train, "dsm_loss", "train.batch"), (generate, "scoremix", "generate.batch below 8")],
+    [(train, "dsm_loss", "train.batch"), (apply, "scoremix", "generate.batch below 8")],
 )
 def test_a_run_says_what_to_set_and_goes_on_once_it_fits(
     module: Any,
