@@ -116,8 +116,8 @@ def trunk_precision(device_type: str, network: Network) -> Literal["float32", "b
 
 
 def default_method(preset: str) -> Literal["auto", "scoremix"]:
-    """`generate.method` where it is unset."""
-    return "scoremix"
+    """`generate.method` where it is unset: the published one for `paper`, else a pilot."""
+    return "scoremix" if preset == "paper" else "auto"
 
 
 def micro_batch(device_type: str, resolution: int, width: int) -> int:

@@ -11,6 +11,7 @@ from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.network import blocks, norm
 from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import build
+from scoremix.pipeline.config import Config
 from scoremix.stages.common.presets import balanced_batch, micro_batch
 
 
@@ -70,3 +71,24 @@ def test_a_hundred_images_are_not_padded_by_half() -> None:
     assert balanced_batch(150, 1000, 100) == 104
     assert padded(balanced_batch(512, 1000, 100), 1000, 100) == 104
     assert balanced_batch(150, 1000, 300) == 150
+
+
+@pytest.mark.parametrize(
+    ("preset", "method", "t0"),
+    [
+        ("paper", "scoremix", 0.25),
+        ("gpu", "auto", None),
+        ("small", "auto", None),
+        ("tiny", "auto", None),
+    ],
+)
+def test_the_published_preset_is_the_published_method(
+    preset: str, method: str, t0: float | None
+) -> None:
+    """All others leave it to a pilot, and with it the t0, unless it is set."""
+    train: dict[str, Any] = {"preset": preset}
+    resolved = Config.model_validate({"train": train}).resolved(64, "cuda").generate
+    assert (resolved.method, resolved.t0) == (method, t0)
+    by_hand: dict[str, Any] = {"train": train, "generate": {"method": "mixup", "t0": 0.1}}
+    resolved = Config.model_validate(by_hand).resolved(64, "cuda").generate
+    assert (resolved.method, resolved.t0) == ("mixup", 0.1)
