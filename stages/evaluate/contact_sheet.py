@@ -23,6 +23,7 @@ _SMALLEST_CELL, _LARGEST_CELL = 96, 256  # pixels; smaller images are magnified,
 _GAP, _MARGIN = 6, 16
 _LABEL_WIDTH, _HEADER, _TITLE = 64, 26, 34
 _ROWS_IN_ONE_GROUP = 8  # more rows are set in two groups beside each other
+_SMALLEST_FONT = 8
 _INK, _FAINT = (20, 20, 20), (110, 110, 110)
 
 
@@ -129,7 +130,10 @@ def _draw_headers(
     draw.text(label, "lambda", fill=_FAINT, font=_font(14), anchor="rs")
     for index, name in enumerate(names):
         middle = left + _LABEL_WIDTH + index * (cell_width + _GAP) + cell_width // 2
-        draw.text((middle, line), name, fill=_INK, font=_font(14), anchor="ms")
+        size = 14
+        while size > _SMALLEST_FONT and draw.textlength(name, font=_font(size)) > cell_width:
+            size -= 1  # a long name stays within its column
+        draw.text((middle, line), name, fill=_INK, font=_font(size), anchor="ms")
 
 
 def _cell_size(width: int, height: int) -> tuple[int, int]:
