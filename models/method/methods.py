@@ -15,6 +15,7 @@ from torch import Tensor
 from ..network.score_net import ScoreNet
 from .bridge import Keep, bridge
 from .denoise import Denoise, NoiseRule, denoise
+from .guidance import guided
 from .ladder import sigma_at
 from .minimise import Residual, minimise, score_norm
 from .mixing import mix, mix_with_contrast
@@ -233,19 +234,54 @@ def in_one_step(before: Tensor, final: Tensor, score: "FrozenScore | None") -> M
 
 
 class FrozenScore:
-    """A trained network as `residual(x, sigma)`: weights frozen, conditioning cached per level."""
+    """A trained network as `residual(x, sigma)`: weights frozen, conditioning cached per level.
 
-    def __init__(self, net: ScoreNet, sigma_1: float, sigma_N: float) -> None:
+    guide: a weaker network, which `guided` leads away from with weight `guidance`.
+    labels: (B,) class numbers that the network is told of a batch; None for the null class.
+    """
+
+    def __init__(
+        self,
+        net: ScoreNet,
+        sigma_1: float,
+        sigma_N: float,
+        *,
+        guide: "FrozenScore | None" = None,
+        guidance: float = 1.0,
+        labels: Tensor | None = None,
+    ) -> None:
         self.net = net.requires_grad_(False).eval()
         self.sigma_1 = sigma_1
         self.sigma_N = sigma_N
-        self.guided: Residual = self  # what sampling follows: autoguided where there is a guide
+        self.guide, self.guidance, self.labels = guide, guidance, labels
         self._conditions: dict[float, Any] = {}
+
+    def told(self, labels: Tensor) -> "FrozenScore":
+        """The same for a batch of these classes; itself where the network knows no classes.
+
+        labels: (B,) class ids, -1 for none.
+        """
+        null = self.net.architecture.classes
+        if not null:
+            return self
+        return FrozenScore(
+            self.net,
+            self.sigma_1,
+            self.sigma_N,
+            guide=None if self.guide is None else self.guide.told(labels),
+            guidance=self.guidance,
+            labels=torch.where(labels < 0, null, labels),
+        )
+
+    @property
+    def guided(self) -> Residual:
+        """What sampling follows: autoguided where there is a guide."""
+        return self if self.guide is None else guided(self, self.guide, self.guidance)
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         """sigma S(x, sigma), one level for the whole batch; (B, C, H, W)."""
         if sigma not in self._conditions:
             with torch.no_grad():
                 level = torch.tensor([sigma], dtype=torch.float32, device=x.device)
-                self._conditions[sigma] = self.net.condition(level)
+                self._conditions[sigma] = self.net.condition(level, self.labels)
         return self.net.residual_given(x, self._conditions[sigma])

@@ -73,6 +73,11 @@ class MicroBatch:
             return None
         return to_unit(self.means.pixels[self.column("class_id")], self.device)
 
+    @property
+    def labels(self) -> torch.Tensor:
+        """Class id of each row, (B,) int64, -1 without one class."""
+        return torch.from_numpy(self.column("class_id").astype(np.int64)).to(self.device)
+
     @cached_property
     def noise(self) -> NoiseStreams:
         """Noise like x1, each image's from its own streams."""
@@ -88,6 +93,7 @@ class MicroBatch:
 def apply_method(recipe: Recipe, batch: MicroBatch, score: FrozenScore | None) -> MixResult:
     """The images of a micro-batch by the recipe's method, padding included."""
     method, options, x1 = recipe.method, recipe.options, batch.x1
+    score = None if score is None else score.told(batch.labels)
     if method == "augmix":
         return _augmix(batch)
     parents = x1, batch.x2, batch.lambda_

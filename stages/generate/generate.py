@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError, Interrupted, ScoreMixError
-from ...models.method.guidance import guided
 from ...models.method.methods import FrozenScore, MixResult
 from ...models.method.minimise import score_norm
 from ...models.network.checkpoint import TrainedNet
@@ -105,14 +104,12 @@ def _frozen_score(net: TrainedNet, recipe: Recipe, device: torch.device) -> Froz
     half = torch.bfloat16 if recipe.precision == "bfloat16" else None
     net.net.trunk_dtype = half
     compile_trunk(net.net, recipe.compile)
-    score = FrozenScore(net.net, net.sigma_1, net.sigma_N)
-    if recipe.guidance != 1.0:
-        guide = getattr(net, "guide", None)
-        assert guide is not None, "the recipe names its weights"
-        guide.trunk_dtype = half
-        weak = FrozenScore(guide, net.sigma_1, net.sigma_N)
-        score.guided = guided(score, weak, recipe.guidance)
-    return score
+    if recipe.guidance == 1.0:
+        return FrozenScore(net.net, net.sigma_1, net.sigma_N)
+    assert net.guide is not None, "the recipe names its weights"
+    net.guide.trunk_dtype = half
+    weak = FrozenScore(net.guide, net.sigma_1, net.sigma_N)
+    return FrozenScore(net.net, net.sigma_1, net.sigma_N, guide=weak, guidance=recipe.guidance)
 
 
 def _explain_out_of_memory(
