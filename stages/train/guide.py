@@ -23,6 +23,12 @@ def save_guide(folder: Path, ema: Ema[ScoreNet], step: int) -> None:
     write_bytes(_path(folder, step), weights_bytes(ema.net))
 
 
+def drop_early_states(folder: Path) -> None:
+    """Removes what an earlier training left, which may have seen images that are gone since."""
+    for path in folder.glob("early-*.safetensors"):
+        path.unlink()
+
+
 def keep_guide(out: Path, chosen_step: int, first: int | None) -> None:
     """Writes out/guide.safetensors; none where the chosen step is too early for one."""
     (out / GUIDE).unlink(missing_ok=True)

@@ -41,7 +41,7 @@ from .batches import Batches, BatchShare
 from .checkpoint import BEST, load_state, save_best, save_state
 from .config import TrainConfig
 from .facts import architecture_of, describe_training, median_norm, sigma_1_of
-from .guide import is_guide_step, keep_guide, save_guide
+from .guide import drop_early_states, is_guide_step, keep_guide, save_guide
 from .log import TrainLog
 from .loss_guard import LossGuard
 from .optimiser import make_optimiser, set_rate
@@ -137,6 +137,8 @@ class _TrainingRun:
         )
         if self.state.step:
             progress.note(f"train: going on from step {self.state.step:,}")
+        elif self.accelerator.is_main_process:
+            drop_early_states(out / TRAINING_STATE)
         self.net, self.optimiser = self.accelerator.prepare(net, self.bare_optimiser)
         self.losses = LossGuard(self.bare_optimiser, deferred=self.device.type == "cuda")
         self.batches = Batches(

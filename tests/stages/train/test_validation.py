@@ -13,7 +13,7 @@ from scoremix.stages.common.progress import Silent
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
 from scoremix.stages.train import train as training
 from scoremix.stages.train.config import TrainConfig
-from scoremix.stages.train.guide import is_guide_step, keep_guide, save_guide
+from scoremix.stages.train.guide import drop_early_states, is_guide_step, keep_guide, save_guide
 from scoremix.stages.train.validation import is_long_past, overall
 
 
@@ -59,6 +59,8 @@ def test_the_guide_is_the_last_of_them_up_to_a_quarter_of_the_chosen_step(tmp_pa
     assert [chosen(step) for step in (50, 100, 700, 800, 1599, 1600, 3000)] == [
         *(None, 100, 100, 200, 200, 400, 400)
     ]
+    drop_early_states(tmp_path / "last")
+    assert not list((tmp_path / "last").iterdir())
     keep_guide(tmp_path, 800, None)
     assert not (tmp_path / GUIDE).exists()
 
