@@ -29,6 +29,7 @@ def plan_rows(count: int, images: int) -> pa.Table:
             "row_1": random.integers(0, images, count),
             "row_2": random.integers(0, images, count),
             "lambda": random.uniform(0.1, 0.9, count),
+            "class_id": np.full(count, -1),
             "seed": random.integers(0, 2**62, count),
         }
     )
