@@ -33,7 +33,7 @@ def plan_options_of(config: Config) -> PlanOptions:
     """The options of a resolved config that decide the plan's rows."""
     return PlanOptions(
         ratio=config.generate.ratio,
-        alpha=config.generate.alpha,
+        alpha=config.generate.alpha or 1.0,  # unset before a pilot: then nothing drawn is used
         pairing=config.generate.pairing,
         lone_class=config.generate.lone_class,
         method=config.generate.method or "auto",  # open while only checking

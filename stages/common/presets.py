@@ -109,6 +109,17 @@ def levels_of(method: str, network: Network, row: Preset) -> int | None:
     return None if method == "auto" else of_ode.get(method, row.denoise_steps)
 
 
+def alpha_of(preset: PresetName, method: str) -> float | None:
+    """Of lambda ~ Beta(alpha, alpha); None for `auto`, which decides.
+
+    The published .2 makes three of five images nearly copies of a parent. Where images in the
+    middle are as near to real ones as copies are, as those of `bridge`, lambda is uniform.
+    """
+    if method == "auto":
+        return None
+    return 1.0 if method == "bridge" and preset != "paper" else 0.2
+
+
 def trunk_precision(device_type: str, network: Network) -> Literal["float32", "bfloat16"]:
     """`precision: auto`: half precision for the U-Net where the device multiplies in it."""
     halves = device_type in ("cuda", "cpu-bfloat16")

@@ -9,6 +9,7 @@ from ...models.network.architecture import Network
 from ...models.network.compiled import Compile, as_compile_word
 from ..common.presets import (
     BRIDGE_T0,
+    alpha_of,
     choose_preset,
     default_method,
     levels_of,
@@ -27,7 +28,8 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     # auto: a pilot chooses (stages/pilot), once the network is trained.
     method: Method | Literal["auto"] | None = None
     ratio: int = Field(default=10, ge=1, le=999)  # mu: augmented images per real one
-    alpha: float = Field(default=0.2, gt=0, allow_inf_nan=False)  # lambda ~ Beta(alpha, alpha)
+    # lambda ~ Beta(alpha, alpha)
+    alpha: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     contrast: Literal["plain", "kept"] = "plain"  # mixup: keep the variance of images
     keep: Keep = "both"  # bridge: whose variance mixing keeps
     gamma: float = Field(default=0.0, ge=0, le=1)  # bridge: share of fresh noise
@@ -91,8 +93,8 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     ) -> "GenerateConfig":
         """Every unset or automatic value filled in, from tables and never from a probe.
 
-        `method: auto` stays, and with it `t0` and `denoise_steps` that are not set: they are the
-        pilot's to decide.
+        `method: auto` stays, and with it `t0`, `alpha` and `denoise_steps` that are not set: they
+        are the pilot's to decide.
         """
         name, network, row = choose_preset(preset, resolution, device_type, network)
         if self.method is None:
@@ -103,6 +105,7 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
             "steps": row.minimise_steps,
             "lr": row.minimise_lr,
             "t0": {"bridge": BRIDGE_T0[network], "auto": None}.get(self.method, row.t0),
+            "alpha": alpha_of(name, self.method),
             "denoise_steps": levels_of(self.method, network, row),
             "noise_rule": row.noise_rule,
         }
