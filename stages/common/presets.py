@@ -63,11 +63,13 @@ _REGULAR: tuple[Literal["ancestral"], float, float] = ("ancestral", 0.13, 0.15)
 _UNET: dict[PresetName, tuple[Preset, ...]] = {
     "gpu": (
         Preset(32, 128, 40_000, 256, 5e-4, "lognormal", 1_000, 20, 0.001, 0.25, 25, *_REGULAR),
-        Preset(_ANY, 160, 60_000, 128, 5e-4, "lognormal", 1_000, 20, 0.001, 0.25, 25, *_REGULAR),
+        Preset(160, 160, 60_000, 128, 5e-4, "lognormal", 1_000, 20, 0.001, 0.25, 25, *_REGULAR),
+        Preset(_ANY, 96, 60_000, 128, 5e-4, "lognormal", 1_000, 20, 0.001, 0.25, 25, *_REGULAR),
     ),
     "small": (
         Preset(16, 64, 6_000, 64, 1e-3, "lognormal", 250, 20, 0.001, 0.35, 25, "ancestral", 0.25),
-        Preset(_ANY, 96, 30_000, 64, 1e-3, "lognormal", 500, 20, 0.001, 0.25, 25, *_REGULAR),
+        Preset(160, 96, 30_000, 64, 1e-3, "lognormal", 500, 20, 0.001, 0.25, 25, *_REGULAR),
+        Preset(_ANY, 64, 30_000, 64, 1e-3, "lognormal", 500, 20, 0.001, 0.25, 25, *_REGULAR),
     ),
     "tiny": (
         Preset(16, 32, 1_500, 64, 1e-3, "lognormal", 250, 10, 0.002, 0.35, 25, "ancestral", 0.25),

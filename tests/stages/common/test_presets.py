@@ -9,18 +9,21 @@ from torch import Tensor
 
 from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.network import blocks, norm
-from scoremix.models.network.architecture import Architecture
+from scoremix.models.network.architecture import Architecture, Network
 from scoremix.models.network.checkpoint import build
 from scoremix.pipeline.config import Config
 from scoremix.stages.common.presets import balanced_batch, micro_batch
 
 
-def kept(side: int, width: int, monkeypatch: pytest.MonkeyPatch) -> int:
+def kept(
+    side: int, width: int, monkeypatch: pytest.MonkeyPatch, network: Network = "refinenet"
+) -> int:
     """Bytes that one more image keeps for the gradient on x, in float32; nothing is computed."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())
     for module in (norm, blocks):  # the arithmetic that a GPU gets
         monkeypatch.setattr(module, "keeps_x", lambda x: True)
-    net = build(Architecture(3, side, width), noise_ladder(30.0)).to("meta").requires_grad_(False)
+    net = build(Architecture(3, side, width, network=network), noise_ladder(30.0))
+    net = net.to("meta").requires_grad_(False)
 
     def total(images: int) -> int:
         storages: dict[int, Any] = {}
@@ -49,6 +52,14 @@ def test_a_gpus_micro_batch_keeps_less_than_20_gb(
     one = kept(side, width, monkeypatch)
     assert batch * one < 20e9
     assert batch == 512 or (batch + max(batch // 4, 1)) * one > 10e9  # and makes use of them
+
+
+@pytest.mark.parametrize(("side", "width"), [(32, 128), (64, 160), (128, 160), (256, 96)])
+def test_a_unets_micro_batch_keeps_less_still(
+    side: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = micro_batch("cuda", side, width)
+    assert batch * kept(side, width, monkeypatch, "unet") < 20e9
 
 
 def padded(size: int, shard_size: int, images: int) -> int:
