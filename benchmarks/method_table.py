@@ -75,7 +75,7 @@ def main() -> None:
     options = _arguments()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     out, work = Path(options.out), Path(options.work or f"{options.out}.work")
-    corpus = open_corpus(Path(options.run) / "corpus") if options.run else _corpus(options, work)
+    corpus = open_corpus(Path(options.run) / "corpus") if options.run else corpus_of(options, work)
     bench = Bench(corpus, options, torch.device(device))
     records = json.loads(out.with_suffix(".json").read_text())["lengths"] if options.append else []
     for length in options.lengths or [None]:
@@ -142,7 +142,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _corpus(options: argparse.Namespace, work: Path) -> Corpus:
+def corpus_of(options: argparse.Namespace, work: Path) -> Corpus:
+    """The corpus in `work`, ingested there at first."""
     if (work / "corpus" / "corpus.json").exists():
         return open_corpus(work / "corpus")
     names = ("source", "path", "resolution", "limit", "per_class", "fraction")
