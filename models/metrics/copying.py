@@ -19,6 +19,7 @@ from typing import Literal
 
 import numpy as np
 
+from .distances import interval_95
 from .neighbours import Floats, Rows, Vectors, nearest
 
 COPY = 0.1  # of a training image's own distance: nearer than that is a copy of it
@@ -29,6 +30,7 @@ _TOLERATED = 0.05  # share of copies that is accepted where nothing is held out
 _CELLS = 5  # of the test, at most
 _PER_CELL = 20  # held-out images that a cell has on average, and judged ones that it needs
 _ROUNDS = 50  # of k-means, at most
+_RESAMPLES = 1000  # of a ratio of medians
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,6 +181,29 @@ def copying_test(
     c_t = float(np.average(scores, weights=weights))
     share = sum(weights) / len(held_out)
     return CopyTest(c_t, tuple(scores), count, share, seed)
+
+
+def median_ratio(
+    x: Floats, y: Floats, seed: int, *, paired: bool
+) -> tuple[float, tuple[float, float]]:
+    """Median of x (n,) over that of y (m,), and the 95 % interval of its bootstrap.
+
+    paired: x_i and y_i belong together, and are drawn together. Such as distances to the nearest
+    training image: below 1 where x lies nearer to them than y does. Where a median of y is 0, the
+    ratio is 1: no x can be nearer.
+    """
+    random = np.random.default_rng(seed)
+
+    def ratio(a: Floats, b: Floats) -> float:
+        below = float(np.median(b))
+        return float(np.median(a)) / below if below > 0 else 1.0
+
+    resampled = []
+    for _ in range(_RESAMPLES):
+        rows = random.integers(len(x), size=len(x))
+        others = rows if paired else random.integers(len(y), size=len(y))
+        resampled.append(ratio(x[rows], y[others]))
+    return ratio(x, y), interval_95(np.array(resampled))
 
 
 def mann_whitney_z(real: Floats, fake: Floats) -> float:

@@ -92,7 +92,7 @@ def pilot(config: PilotConfig, inputs: PilotInputs, out: Path, progress: Progres
     if of_real is None:
         decision = choose_unseen(list(made), held_out)
     else:
-        decision = choose(scores, of_real, inputs.config.ratio)
+        decision = choose(scores, inputs.config.ratio)
     record = PilotRecord(
         decision=decision,
         scores=scores,

@@ -19,6 +19,7 @@ _HEADS = (
     "recall",
     "coverage",
     "nearest training image",
+    "of mixup's or held-out's",
     "contrast",
     "detail",
 )
@@ -97,6 +98,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         *(change_cell(_change(row[key])) for key in ("against_mixup", "against_copies")),
         *(f"{row[key]:.2f}" for key in ("precision", "recall", "coverage")),
         format_number(row["nearest"]),
+        "{:.2f} ({:.2f} to {:.2f})".format(row["newness"], *row["newness_interval"]),
         *(f"{row[key]:.2f}" for key in ("contrast", "detail")),
     ]
 

@@ -2,11 +2,11 @@
 
 A pure function of the table of scores. A candidate cannot win by what is no gain:
 
-* copying: its images lie nearer to training images than NEAREST of what mixup's do, or held-out
-  images, whichever are nearer. Mixtures of sparse images lie near their parents without copying;
-  where images are dense, mixtures are farther off than any real image;
+* copying: its images lie clearly nearer to training images than NEAREST of what mixup's do, or
+  held-out images, whichever are nearer: the whole 95 % interval of the ratio is below NEAREST;
 * blur: its contrast is below CONTRAST, or its detail below DETAIL, of mixup's. Mixup is the
-  measure, since mixing itself takes away a part of both.
+  measure, since mixing itself takes away a part of both. Detail is a power: .8 of it is .9 of the
+  amplitude.
 
 Of the others, the nearest to held-out images wins if the interval of its difference from mixup lies
 below 0. Where none does, the nearest is taken all the same, in plain order, and the reason says so.
@@ -15,13 +15,13 @@ below 0. Where none does, the nearest is taken all the same, in plain order, and
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..evaluate.number_format import format_kernel, format_number
+from ..evaluate.number_format import format_kernel
 from .candidates import BRIDGE, COPIES, MIXUP
-from .scores import RealScores, Scores
+from .scores import Scores
 
 NEAREST = 0.9
 CONTRAST = 0.9
-DETAIL = 0.5
+DETAIL = 0.8
 MIN_HELD_OUT = 50  # held-out images and rows, below which nothing is compared
 
 
@@ -37,15 +37,15 @@ class Decision:
     ratio_reason: str
 
 
-def choose(scores: Sequence[Scores], real: RealScores, ratio: int) -> Decision:
-    """The decision from the scores of every candidate, of copies and of held-out images.
+def choose(scores: Sequence[Scores], ratio: int) -> Decision:
+    """The decision from the scores of every candidate and of copies.
 
     ratio: generate.ratio, which stays the user's; another one is advised in words.
     """
     by_name = {row.name: row for row in scores}
     mixup = by_name[MIXUP]
     candidates = [row for row in scores if row.name != COPIES]
-    disqualified = {row.name: why for row in candidates if (why := disqualify(row, mixup, real))}
+    disqualified = {row.name: why for row in candidates if (why := disqualify(row, mixup))}
     left = [row for row in candidates if row.name not in disqualified]
     best = min(left, key=lambda row: row.kd)
     ahead = best.against_mixup is not None and best.against_mixup.direction == "lower"
@@ -81,20 +81,20 @@ def choose_unseen(names: Sequence[str], held_out: int) -> Decision:
     )
 
 
-def disqualify(row: Scores, mixup: Scores, real: RealScores) -> str | None:
+def disqualify(row: Scores, mixup: Scores) -> str | None:
     """Why a candidate must not win; None if it may."""
-    nearest = min(
-        (mixup.nearest, "mixup's"), (real.nearest, "held-out images'"), key=lambda pair: pair[0]
-    )
-    for what, found, (base, whose), share in (
-        ("copies: distance to training images", row.nearest, nearest, NEAREST),
-        ("loses contrast:", row.contrast, (mixup.contrast, "mixup's"), CONTRAST),
-        ("loses detail:", row.detail, (mixup.detail, "mixup's"), DETAIL),
+    low, high = row.newness_interval
+    if high < NEAREST:
+        return (
+            f"copies: its distance to training images is {row.newness:.2f} of mixtures' or held-out"
+            f" images' (95 % interval {low:.2f} to {high:.2f}), clearly below {NEAREST:g}"
+        )
+    for what, found, base, share in (
+        ("contrast", row.contrast, mixup.contrast, CONTRAST),
+        ("detail", row.detail, mixup.detail, DETAIL),
     ):
         if found < share * base:
-            return (
-                f"{what} {format_number(found)}, below {share:g} of {whose} {format_number(base)}"
-            )
+            return f"loses {what}: {found:.2f}, below {share:g} of mixup's {base:.2f}"
     return None
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...models.features.extractors import Extractor
 from ...models.metrics.contrast import contrast, detail
+from ...models.metrics.copying import median_ratio
 from ...models.metrics.distances import compare
 from ...models.metrics.neighbours import Vectors, nearest
 from ...models.metrics.prdc import prdc
@@ -37,6 +38,8 @@ class Scores:
     recall: float
     coverage: float
     nearest: float  # median distance to the nearest training image
+    newness: float  # that over mixup's, or over held-out images' where those are nearer
+    newness_interval: tuple[float, float]  # 95 %
     contrast: float
     detail: float
 
@@ -97,7 +100,7 @@ def real_scores(reference: Images, real: RealImages) -> RealScores:
     """Of the held-out images (M, H, W, C), whose features are those of `real`."""
     every = Rows(reference, np.arange(len(reference)))
     return RealScores(
-        nearest=_nearest(real.reference.vectors, real.training),
+        nearest=float(np.median(_distances(real.reference.vectors, real.training))),
         contrast=float(np.median(_in_chunks(contrast, every))),
         detail=float(np.median(_in_chunks(detail, every))),
     )
@@ -124,6 +127,16 @@ def score(
         before, after = baseline.features, made.features
         return Change.of(compare(real.reference, before, after, seed, frechet=False))
 
+    distances, of_mixup, held_out = (
+        _distances(features, real.training)
+        for features in (made.features, mixup.features, real.reference.vectors)
+    )
+    # Mixtures of sparse images lie near their parents; of dense ones, farther off than any real
+    # image: no image need be newer than both.
+    if np.median(of_mixup) <= np.median(held_out):
+        newness, interval = median_ratio(distances, of_mixup, seed, paired=True)
+    else:
+        newness, interval = median_ratio(distances, held_out, seed, paired=False)
     fidelity = prdc(real.reference.vectors, made.features)
     return Scores(
         name=name,
@@ -133,7 +146,9 @@ def score(
         precision=fidelity.precision,
         recall=fidelity.recall,
         coverage=fidelity.coverage,
-        nearest=_nearest(made.features, real.training),
+        nearest=float(np.median(distances)),
+        newness=newness,
+        newness_interval=interval,
         contrast=_ratio(made.contrast, of_real.contrast),
         detail=_ratio(made.detail, of_real.detail),
     )
@@ -144,9 +159,9 @@ def _ratio(values: Floats, of_real: float) -> float:
     return float(np.median(values)) / of_real if of_real > 0 else 1.0
 
 
-def _nearest(x: Features, training: Features) -> float:
-    """Median distance of x (n, D) to the nearest training image (N, D)."""
-    return float(np.median(nearest(x, training).distances[:, 0]))
+def _distances(x: Features, training: Features) -> Floats:
+    """Distance of each x (n, D) to its nearest training image (N, D), (n,)."""
+    return nearest(x, training).distances[:, 0]
 
 
 def _in_chunks(measure: Callable[[Images], Floats], images: Rows) -> Floats:

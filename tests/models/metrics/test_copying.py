@@ -14,6 +14,7 @@ from scoremix.models.metrics.copying import (
     find_copies,
     judge_copying,
     mann_whitney_z,
+    median_ratio,
     training_spacing,
 )
 
@@ -189,3 +190,20 @@ def test_c_t_counts_the_cells_that_have_images() -> None:
     assert found.share == pytest.approx(0.5)
     with pytest.raises(ValueError, match="needs two images"):
         copying_test(training[:1], held_out, training, seed=0)
+
+
+def test_a_ratio_of_medians_knows_what_belongs_together() -> None:
+    """Paired, what both have in common cancels; of two independent sets it does not."""
+    random = np.random.default_rng(5)
+    base = np.exp(random.normal(0, 0.5, 400))
+    ratio, (low, high) = median_ratio(0.9 * base, base, 0, paired=True)
+    assert (ratio, low, high) == pytest.approx((0.9, 0.9, 0.9))
+    apart, (wide_low, wide_high) = median_ratio(0.9 * base, base, 0, paired=False)
+    assert apart == ratio and wide_low < 0.85 and 0.95 < wide_high
+    assert median_ratio(base, base, 0, paired=True) == median_ratio(base, base, 0, paired=True)
+
+
+def test_nothing_is_nearer_than_copies_are() -> None:
+    zeros, ones = np.zeros(9), np.ones(9)
+    assert median_ratio(ones, zeros, 0, paired=True) == (1.0, (1.0, 1.0))
+    assert median_ratio(zeros, ones, 0, paired=True) == (0.0, (0.0, 0.0))

@@ -113,6 +113,10 @@ def test_new_images_of_the_kind_win(tmp_path: Path) -> None:
     assert table[BRIDGE]["kd"] < table[MIXUP]["kd"]
     assert table[BRIDGE]["against_mixup"]["interval_95"][1] < 0
     assert table[COPIES]["nearest"] == 0 < table[MIXUP]["nearest"]
+    # Gratings are dense: mixtures are farther from them than real images are.
+    assert table[MIXUP]["newness"] > 1.2 and saved["real"]["nearest"] < table[MIXUP]["nearest"]
+    low, high = table[BRIDGE]["newness_interval"]
+    assert low < table[BRIDGE]["newness"] < high and low > 0.8
     assert table[MIXUP]["contrast"] < 0.95 < table[BRIDGE]["contrast"] < 1.05
     assert saved["rows"] == 300 and saved["held_out"] == 400
     text = (tmp_path / "table.txt").read_text()
@@ -125,7 +129,7 @@ def test_copies_and_blur_do_not(way: str, word: str, tmp_path: Path) -> None:
     found = pilot(CONFIG, inputs({MIXUP: "mix", BRIDGE: way}), tmp_path, Silent())
     assert found.decision.choice == MIXUP
     assert word in found.decision.disqualified[BRIDGE]
-    assert f"Cannot win: bridge: {word}"[:20] in (tmp_path / "table.txt").read_text()
+    assert "Cannot win: bridge: " in (tmp_path / "table.txt").read_text()
 
 
 def test_a_candidate_that_makes_no_images_is_named(tmp_path: Path) -> None:
