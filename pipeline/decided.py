@@ -2,11 +2,15 @@
 
 from ..manifests.errors import ConfigError
 from ..manifests.run_folder import RunFolder
+from ..stages.common.presets import alpha_of
 from ..stages.evaluate.variant_catalogue import Changes
 from ..stages.generate.config import GenerateConfig
 from ..stages.pilot.candidates import CANDIDATES
 from .config import Config
 from .ledger import Ledger
+
+# Options of `generate` on which the choice does not depend: later changes of them hold.
+APART = frozenset({"ratio", "alpha", "batch", "compile"})
 
 
 def decided(config: Config, ledger: Ledger) -> Config:
@@ -25,7 +29,18 @@ def decided(config: Config, ledger: Ledger) -> Config:
             f"generate.method of {ledger.run} is auto, and its pilot has not chosen a method yet."
             f" Run `scoremix-pipeline run {RunFolder(ledger.run).config}` first."
         )
-    return config.model_copy(update={"generate": config.generate.model_copy(update=options)})
+    generate = config.generate
+    taken = {
+        name: value
+        for name, value in options.items()
+        if name not in APART or getattr(generate, name) is None
+    }
+    generate = generate.model_copy(update=taken)
+    if generate.alpha is None:  # it was set when the pilot ran, and is not any more
+        assert config.train.preset != "auto", "resolved"
+        alpha = alpha_of(config.train.preset, str(generate.method))
+        generate = generate.model_copy(update={"alpha": alpha})
+    return config.model_copy(update={"generate": generate})
 
 
 def candidate_configs(config: Config, side: int, device_type: str) -> dict[str, GenerateConfig]:

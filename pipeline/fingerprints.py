@@ -18,6 +18,7 @@ from ..stages.sources.bundled import BUNDLED, PACKAGES
 from ..stages.sources.open import expand_pattern
 from ..stages.train import train as training
 from .config import FEATURE_WORDS, Config
+from .decided import APART
 from .ledger import Ledger
 from .planned import Planned, plan_options_of
 
@@ -49,9 +50,8 @@ def inputs_of_pilot(config: Config, ledger: Ledger) -> dict[str, Any]:
 
     config: resolved, with method `auto`.
     """
-    apart = {"ratio", "alpha", "batch", "compile"}
     return {
-        "options": config.generate.model_dump(mode="json", exclude=apart),
+        "options": config.generate.model_dump(mode="json", exclude=set(APART)),
         "pilot": config.pilot.model_dump(mode="json"),
         "seed": config.seed,
         "corpus": ledger.outcome("ingest").get("digest"),

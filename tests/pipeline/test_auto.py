@@ -138,6 +138,21 @@ def test_a_higher_ratio_keeps_the_choice_and_the_rounds(copy: Path) -> None:
     assert stamp(copy) == first
 
 
+def test_another_alpha_keeps_the_choice_and_is_used(copy: Path) -> None:
+    """Unset, it is what suits the chosen method; the choice does not depend on it."""
+    first = stamp(copy)
+
+    def planned_alpha(*more: str) -> float:
+        assert again(copy, *more, "--until", "plan") == 0 and stamp(copy) == first
+        alpha: float = Ledger(copy / "run").stages["plan"]["inputs"]["options"]["alpha"]
+        return alpha
+
+    by_itself = planned_alpha()
+    assert by_itself == record(copy)["options"]["alpha"]
+    assert planned_alpha("--set", "generate.alpha=0.7") == 0.7
+    assert planned_alpha("--set", "generate.alpha=null") == by_itself
+
+
 @pytest.mark.parametrize(
     "change", tiny.mostly_in_faults(["train.steps=9", "seed=3", "pilot.rows=60"], ["train.steps=9"])
 )
