@@ -81,7 +81,7 @@ def main() -> None:
     for length in options.lengths or [None]:
         begin = time.monotonic()
         folder = Path(options.run or work) / "score-net"
-        config = training_config(options, corpus.images.shape[1], device)
+        config = training_config(options, corpus.images.shape[1], device, len(corpus.images))
         if length is not None:
             config = config.model_copy(update={"steps": length, "early_stop": False})
             train(
@@ -110,12 +110,14 @@ def main() -> None:
         _save(out, records, bench, options, net.facts)
 
 
-def training_config(options: argparse.Namespace, resolution: int, device: str) -> TrainConfig:
+def training_config(
+    options: argparse.Namespace, resolution: int, device: str, images: int
+) -> TrainConfig:
     """Section `train` as a run with this preset resolves it, but for the changes asked for."""
     changes = dict(change.split("=", 1) for change in options.train)
     values = {name: yaml.safe_load(text) for name, text in changes.items()}
     config = TrainConfig.model_validate({"preset": options.preset, **values})
-    return config.resolved(resolution, device_type(device))
+    return config.resolved(resolution, device_type(device), images)
 
 
 def _arguments() -> argparse.Namespace:

@@ -37,7 +37,7 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     corpus = open_corpus(options.run / "corpus")
     side = corpus.images.shape[1]
-    config = load_config(options.run / "stages.yaml", []).resolved(side, device.type).generate
+    config = load_config(options.run / "stages.yaml", []).resolved(side, device.type, 1000).generate
     images, rows = np.asarray(corpus.images), plan_rows(options.rows, len(corpus.images))
     made, seconds = {}, {}
     for precision in ("float32", "bfloat16"):

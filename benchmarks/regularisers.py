@@ -41,7 +41,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for form in options.forms:
         options.train = form.split(",")
-        config = training_config(options, corpus.images.shape[1], device)
+        config = training_config(options, corpus.images.shape[1], device, len(corpus.images))
         config = config.model_copy(update={"steps": options.steps, "early_stop": False})
         folder = work / form.replace(",", "-").replace("=", "-")
         train(config, corpus, folder, seed=options.seed, t0=0.35, device=device, progress=Silent())

@@ -34,13 +34,13 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     write: WriteConfig = WriteConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
 
-    def resolved(self, resolution: int, device_type: str) -> "Config":
+    def resolved(self, resolution: int, device_type: str, images: int) -> "Config":
         """Every unset or automatic value filled in for a corpus of this side, in pixels.
 
         Raises:
             ConfigError: options that contradict each other once they are filled in.
         """
-        train = self.train.resolved(resolution, device_type)
+        train = self.train.resolved(resolution, device_type, images)
         assert train.width
         generate = self.generate.resolved(
             train.preset, resolution, train.width, device_type, train.network

@@ -44,12 +44,13 @@ def decided(config: Config, ledger: Ledger) -> Config:
 
 
 def candidate_configs(config: Config, side: int, device_type: str) -> dict[str, GenerateConfig]:
-    """The options of every candidate, resolved, for a corpus of this side in pixels."""
-    generate = config.generate
+    """The options of every candidate of a resolved config, for a corpus of this side in pixels."""
+    train = config.train
+    assert train.width
 
     def resolved(changes: Changes) -> GenerateConfig:
-        changed = {"generate": generate.model_copy(update=dict(changes))}
-        return config.model_copy(update=changed).resolved(side, device_type).generate
+        changed = config.generate.model_copy(update=dict(changes))
+        return changed.resolved(train.preset, side, train.width or 0, device_type, train.network)
 
     return {name: resolved(changes) for name, changes in CANDIDATES.items()}
 

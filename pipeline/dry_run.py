@@ -53,10 +53,12 @@ def estimate(job: Job) -> str:
     if found.training < 2:
         raise ConfigError(
             f"ingest.source gives {found.training} training image(s) of"
-            f" {found.inputs} inputs; at least two are needed."
+            f" {found.inputs} inputs; at least two are needed. A single image can"
+            " be cut into squares: ingest.patches."
         )
     ledger = Ledger(folder)
-    config = config.resolved(found.resolution, ledger.device_type(device_type(device)))
+    kind = ledger.device_type(device_type(device))
+    config = config.resolved(found.resolution, kind, found.training)
     ratio = config.generate.ratio
     images = found.training * (ratio + 1)
     per_image = sample_bytes(found.samples, select_encoder(config.write.encoder))

@@ -88,7 +88,9 @@ def load_finished_run(folder: Path, *, finished: bool = True) -> FinishedRun:
 def resolved_config(files: RunFolder, ledger: Ledger, corpus: Corpus) -> Config:
     """The run's config with every value filled in for its corpus and device."""
     device = ledger.outcome("ingest").get("device_type", "cpu")
-    return load_config(files.config, []).resolved(corpus.images.shape[1], device)
+    return load_config(files.config, []).resolved(
+        corpus.images.shape[1], device, len(corpus.images)
+    )
 
 
 def refuse_pending(folder: Path) -> None:

@@ -71,7 +71,7 @@ class StageContext:
     def resolve(self, corpus: Corpus) -> Config:
         """The job's config with every default filled in for this corpus and device."""
         device = self.ledger.device_type(device_type(self.job.device))
-        return self.job.config.resolved(corpus.images.shape[1], device)
+        return self.job.config.resolved(corpus.images.shape[1], device, len(corpus.images))
 
     def ends_with(self, stage: str) -> bool:
         """Whether this process stops after `stage`."""

@@ -64,7 +64,8 @@ def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str,
     if corpus.digest != digest:
         return [("ingest", f"missing ({files.corpus_commit} is damaged)")]
     # A stages.yaml that was edited, or emptied, may lack values that were filled in.
-    config = config.resolved(corpus.images.shape[1], ledger.device_type(device_type("cpu")))
+    kind = ledger.device_type(device_type("cpu"))
+    config = config.resolved(corpus.images.shape[1], kind, len(corpus.images))
     found = [("ingest", f"stale, {why}" if why else f"done, {_counted(corpus.counts)}")]
     model = None
     if not config.generate.needs_network:

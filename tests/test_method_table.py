@@ -29,8 +29,8 @@ def test_it_trains_with_the_options_of_a_run(side: int, monkeypatch: pytest.Monk
     for preset in ("tiny", "small", "paper"):
         monkeypatch.setattr(sys, "argv", ["method_table.py", "--preset", preset, "--out", "x"])
         options: argparse.Namespace = table._arguments()
-        run = Config.model_validate({"train": {"preset": preset}}).resolved(side, device)
-        assert table.training_config(options, side, "cpu") == run.train
+        run = Config.model_validate({"train": {"preset": preset}}).resolved(side, device, 500)
+        assert table.training_config(options, side, "cpu", 500) == run.train
 
 
 def test_it_knows_every_method() -> None:

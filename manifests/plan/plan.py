@@ -250,12 +250,18 @@ def _check_lone(sources: pa.Table, corpus: _Sources, lone_class: str) -> None:
         "augmented images are versions of that one image)"
     )
     if lone == [-1]:
-        raise ConfigError(f"The corpus has one image, which has no partner to mix with. {remedy}.")
+        raise ConfigError(
+            "The corpus has one image, which has no partner to mix with. Cut it into squares, as"
+            " one-shot translation does (ingest.patches: {per_image: 16, size: 128}), add images,"
+            " or let it pair with itself (generate.lone_class: self: its augmented images are"
+            " versions of that one image)."
+        )
     class_names = _class_names(sources)
     raise ConfigError(
         f"{len(lone)} of {len(ids)} classes have one image, which has no partner within its class: "
         f"{_quoted_names([class_names[id_] for id_ in lone])}. {remedy}, or mix across classes "
-        "(generate.pairing: any: labels become soft)."
+        "(generate.pairing: any: labels become soft). Single images of one-shot translation are "
+        "cut into squares instead: ingest.patches."
     )
 
 

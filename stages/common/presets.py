@@ -41,6 +41,8 @@ _ANY = 4096
 BRIDGE_T0: dict[Network, float] = {"refinenet": 0.5, "unet": 0.65}
 EMA: dict[Network, float] = {"refinenet": 0.999, "unet": 0.9995}  # decay of the averaged weights
 
+EPOCHS, _FEWEST_STEPS = 600, 500  # passes over the training images of a U-Net, at most
+
 _REFINENET: dict[PresetName, tuple[Preset, ...]] = {
     "paper": (
         Preset(64, 128, 200_000, 32, 1e-4, "uniform", 5_000, 100, 0.005, 0.25, 25),
@@ -100,6 +102,14 @@ def choose_preset(
     network = network or ("refinenet" if chosen == "paper" else "unet")
     rows = PRESETS[network][chosen]
     return chosen, network, next(row for row in rows if resolution <= row.up_to)
+
+
+def most_steps(row: Preset, images: int, batch: int) -> int:
+    """Updates of a U-Net, of the row's at most: no more than EPOCHS passes over the images.
+
+    Where nothing is held out, nothing but this keeps it from learning a few images by heart.
+    """
+    return min(row.steps, max(_FEWEST_STEPS, EPOCHS * images // batch))
 
 
 def levels_of(method: str, network: Network, row: Preset) -> int | None:

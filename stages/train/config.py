@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, field_validator
 from ...manifests.errors import ConfigError
 from ...models.network.architecture import Network
 from ...models.network.compiled import Compile, as_compile_word
-from ..common.presets import EMA, choose_preset, trunk_precision
+from ..common.presets import EMA, choose_preset, most_steps, trunk_precision
 
 _OF_UNET = ("network", "dropout", "augment", "labels", "early_stop")
 
@@ -56,8 +56,8 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
         left_out = {"preset", "focus_t0", *(_OF_UNET if self.network == "refinenet" else ())}
         return self.model_dump(mode="json", exclude=left_out)
 
-    def resolved(self, resolution: int, device_type: str) -> "TrainConfig":
-        """Every unset value filled in from the preset table.
+    def resolved(self, resolution: int, device_type: str, images: int) -> "TrainConfig":
+        """Every unset value filled in from the preset table, for so many training images.
 
         Raises:
             ConfigError: `focus_t0` where the levels are not focused.
@@ -69,6 +69,8 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
         name, network, row = choose_preset(self.preset, resolution, device_type, network)
         wanted += [key for key in ("dropout", "augment") if getattr(self, key) is None]
         filled = {"network": network, **{key: getattr(row, key) for key in wanted}}
+        if self.steps is None and network == "unet":
+            filled["steps"] = most_steps(row, images, self.batch or row.batch)
         if self.ema is None:
             filled["ema"] = EMA[network]
         if self.precision == "auto":

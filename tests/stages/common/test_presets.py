@@ -13,6 +13,7 @@ from scoremix.models.network.architecture import Architecture, Network
 from scoremix.models.network.checkpoint import build
 from scoremix.pipeline.config import Config
 from scoremix.stages.common.presets import balanced_batch, micro_batch
+from scoremix.stages.train.config import TrainConfig
 
 
 def kept(
@@ -98,8 +99,20 @@ def test_the_published_preset_is_the_published_method(
 ) -> None:
     """All others leave it to a pilot, and with it the t0, unless it is set."""
     train: dict[str, Any] = {"preset": preset}
-    resolved = Config.model_validate({"train": train}).resolved(64, "cuda").generate
+    resolved = Config.model_validate({"train": train}).resolved(64, "cuda", 1000).generate
     assert (resolved.method, resolved.t0) == (method, t0)
     by_hand: dict[str, Any] = {"train": train, "generate": {"method": "mixup", "t0": 0.1}}
-    resolved = Config.model_validate(by_hand).resolved(64, "cuda").generate
+    resolved = Config.model_validate(by_hand).resolved(64, "cuda", 1000).generate
     assert (resolved.method, resolved.t0) == ("mixup", 0.1)
+
+
+def test_few_images_are_not_passed_over_until_they_are_known_by_heart() -> None:
+    def steps(images: int, **train: object) -> int | None:
+        return TrainConfig.model_validate(train).resolved(32, "cpu", images).steps
+
+    assert steps(50_000, preset="tiny") == 6_000
+    assert steps(500, preset="tiny") == 600 * 500 // 64
+    assert steps(500, preset="tiny", batch=32) == 6_000
+    assert steps(20, preset="tiny") == 500
+    assert steps(500, preset="tiny", steps=9_000) == 9_000
+    assert steps(20, preset="paper") == 200_000

@@ -135,7 +135,7 @@ def test_a_stop_at_any_step_ends_in_the_same_network(calls: int, tmp_path: Path)
 
     def trained(name: str, stop: Callable[[], bool]) -> bytes:
         folder = tmp_path / name
-        resolved = options.resolved(8, "cpu")
+        resolved = options.resolved(8, "cpu", 16)
         made = {"seed": 0, "t0": 0.3, "device": "cpu", "progress": Silent()}
         with contextlib.suppress(Interrupted):
             train(resolved, corpus, folder, stopping=stop, **made)

@@ -82,7 +82,7 @@ def test_a_training_ends_where_the_held_out_loss_has_turned(
         given = {"network": "unet", "width": 4, "steps": 9, "batch": 4, "checkpoint_every": 2}
         config = TrainConfig.model_validate({"preset": "tiny", **given, **options})
         facts = training.train(
-            config.resolved(8, "cpu"),
+            config.resolved(8, "cpu", 16),
             corpus,
             tmp_path / out,
             seed=0,
