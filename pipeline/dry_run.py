@@ -196,7 +196,7 @@ def _probe(
     x = to_unit(pixels, torch.device(device))
     measured = 6 * 2 * 256 * -(-train.steps // train.checkpoint_every)  # held-out measurements
     sigma = sigma_at(generate.highest_t0 or 0.5, score.sigma_1)
-    score.net.trunk_dtype = _dtype_of(generate.precision)
+    score.net.compute_in(generate.precision)
     speed = probe_network(x[: generate.batch], score, sigma, device, _PROBE_SECONDS)
     rows = config.pilot.rows if found.reference >= MIN_HELD_OUT else SHOWN
     costs = {name: rows * speed.seconds(options) for name, options in methods.items()}
@@ -233,7 +233,7 @@ def _seconds_of_update(
     """Seconds of one update of the network on images x (B, C, H, W), which are enough of them."""
     train = config.train
     score.net.requires_grad_(True).train()
-    score.net.trunk_dtype = _dtype_of(train.precision)
+    score.net.compute_in(train.precision)
     optimiser = torch.optim.Adam(score.net.parameters(), lr=1e-9, fused=True)
 
     def update() -> None:
@@ -245,10 +245,6 @@ def _seconds_of_update(
         optimiser.step()
 
     return timed(update, device, _PROBE_SECONDS)
-
-
-def _dtype_of(precision: str) -> torch.dtype | None:
-    return torch.bfloat16 if precision == "bfloat16" else None
 
 
 def _padded(training: int, config: Config) -> int:

@@ -17,7 +17,8 @@ VIEW = 9  # numbers that tell how training changed an image (stages/train/augmen
 class ScoreNet(nn.Module):
     """S(x, sigma), an estimate of grad_x log q_sigma(x), as sigma S: of order one at every level.
 
-    `trunk_dtype` lets everything between the first and last convolution run in half precision.
+    `trunk_dtype` lets everything between the first and last convolution run in half precision; who
+    uses a network says by `compute_in` what it wants, because others may have wanted another.
     """
 
     conditioning: nn.Module  # noise level, class and view -> what `condition` gives
@@ -26,6 +27,10 @@ class ScoreNet(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.trunk_dtype: torch.dtype | None = None
+
+    def compute_in(self, precision: str) -> None:
+        """How the trunk computes from now on: float32 or bfloat16."""
+        self.trunk_dtype = torch.bfloat16 if precision == "bfloat16" else None
 
     def condition(
         self, sigma: Tensor, labels: Tensor | None = None, view: Tensor | None = None

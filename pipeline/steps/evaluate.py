@@ -36,6 +36,7 @@ def evaluate(context: StageContext, builder: ShardBuilder, manifest: pa.Table) -
         norms = None
         if net is not None and len(corpus.reference):
             held_out, device = corpus.reference[:_NORM_IMAGES], torch.device(job.device)
+            net.net.compute_in(planned.recipe.precision)
             norms = real_norms(net.net, net.sigma_1, held_out, device)
         evaluation = evaluating.EvaluationInputs(
             plan=planned.rows,

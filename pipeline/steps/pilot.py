@@ -123,7 +123,7 @@ def _estimate(
 ) -> dict[str, float]:
     """Seconds of one image of each candidate, from a short probe of the network."""
     score, some = FrozenScore(net.net, net.sigma_1, net.sigma_N), next(iter(candidates.values()))
-    net.net.trunk_dtype = torch.bfloat16 if some.precision == "bfloat16" else None
+    net.net.compute_in(some.precision)
     batch = some.batch
     assert isinstance(batch, int)
     places = np.arange(batch) % len(corpus.images)

@@ -101,13 +101,12 @@ def _frozen_score(net: TrainedNet, recipe: Recipe, device: torch.device) -> Froz
         raise ConfigError(
             f"generate.compile: {recipe.compile} needs {lack}. Set generate.compile: off."
         )
-    half = torch.bfloat16 if recipe.precision == "bfloat16" else None
-    net.net.trunk_dtype = half
+    net.net.compute_in(recipe.precision)
     compile_trunk(net.net, recipe.compile)
     if recipe.guidance == 1.0:
         return FrozenScore(net.net, net.sigma_1, net.sigma_N)
     assert net.guide is not None, "the recipe names its weights"
-    net.guide.trunk_dtype = half
+    net.guide.compute_in(recipe.precision)
     weak = FrozenScore(net.guide, net.sigma_1, net.sigma_N)
     return FrozenScore(net.net, net.sigma_1, net.sigma_N, guide=weak, guidance=recipe.guidance)
 

@@ -165,7 +165,7 @@ class _TrainingRun:
             self.progress.note(f"train: {BEFOREHAND}")
         net = build(self.architecture, self.ladder, image_seed(self.seed, "weights"))
         net = net.to(self.device)
-        net.trunk_dtype = torch.bfloat16 if config.precision == "bfloat16" else None
+        net.compute_in(config.precision)
         return net
 
     def _check_batch(self) -> None:
