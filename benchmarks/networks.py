@@ -63,7 +63,7 @@ def main() -> None:
         rows += _rates("training", network, training, options)
         making = {name: _maker(network, form, options, device) for name, form in forms.items()}
         rows += _rates("bridge", network, making, options)
-    _save(Path(options.out), rows, options, device)
+        _save(Path(options.out), rows, options, device)  # what is compiled takes minutes each
 
 
 def _shape(network: Network, options: argparse.Namespace, device: torch.device) -> Any:
