@@ -46,7 +46,7 @@ class Batches:
     images: uint8 (N, H, W, C); ladder and focus: as `draw_levels` takes them, lognormal: as
     `draw_lognormal`; size: images in a batch over all processes; flip: mirror half of the images;
     augment: probability of each change of `draw_views`; classes: (N,) of the images, told to the
-    network but for UNTOLD of them, None where it knows none.
+    network but for UNTOLD of them, which are of the class `null`; None where it knows none.
     """
 
     def __init__(
@@ -63,9 +63,11 @@ class Batches:
         lognormal: bool = False,
         augment: float = 0.0,
         classes: NDArray[np.int64] | None = None,
+        null: int = 0,
     ) -> None:
         self._images, self._ladder, self._focus, self._size = images, ladder, focus, size
-        self._lognormal, self._augment, self._classes = lognormal, augment, classes
+        self._lognormal, self._augment = lognormal, augment
+        self._classes, self._null = classes, null
         self._flip, self._seed, self._device = flip, seed, device
         part = size // share.count
         self._mine = slice(part * share.index, part * (share.index + 1))
@@ -104,8 +106,7 @@ class Batches:
             return None
         random = stream(image_seed(self._seed, f"step-{step}"), "labels")
         untold = random.random(self._size)[self._mine] < UNTOLD
-        null = self._classes.max() + 1
-        return self._to_device(np.where(untold, null, self._classes[rows]))
+        return self._to_device(np.where(untold, self._null, self._classes[rows]))
 
     def _unit(self, rows: NDArray[np.int64]) -> torch.Tensor:
         if self._resident is None:

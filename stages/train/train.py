@@ -105,7 +105,7 @@ class _TrainingRun:
         device: str,
         progress: Progress,
     ) -> None:
-        assert config.steps is not None and config.width and config.batch and config.lr
+        assert config.steps is not None and config.batch and config.ema is not None
         self.config, self.out, self.seed, self.progress = config, out, seed, progress
         self.architecture = architecture_of(config, corpus)
         self.is_unet = config.network == "unet"
@@ -125,7 +125,6 @@ class _TrainingRun:
 
         # Build network, EMA and optimiser.
         self.bare_net = net = self._build_net()
-        assert config.ema is not None
         self.ema = Ema(net, config.ema)
         compile_trunk(net, config.compile)
         self.bare_optimiser = make_optimiser(net, config)
@@ -153,6 +152,7 @@ class _TrainingRun:
             lognormal=config.levels == "lognormal",
             augment=config.augment or 0.0,
             classes=corpus.training_ids if self.architecture.classes else None,
+            null=self.architecture.classes,
         )
         self.log = TrainLog(out / TRAINING_LOG, self.state.step)
 

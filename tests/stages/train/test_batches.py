@@ -46,6 +46,40 @@ def test_processes_share_what_one_would_have_drawn() -> None:
         assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name))
 
 
+def of_a_unet(share: BatchShare = BatchShare()) -> Batches:  # noqa: B008
+    """Two classes of eleven images; the network knows three."""
+    return Batches(
+        images(),
+        LADDER,
+        None,
+        60,
+        flip=False,
+        seed=3,
+        device=CPU,
+        share=share,
+        lognormal=True,
+        augment=0.2,
+        classes=np.arange(11) % 2,
+        null=3,
+    )
+
+
+def test_a_unets_views_and_labels_are_shared_alike() -> None:
+    whole = of_a_unet().draw(5)
+    parts = [of_a_unet(BatchShare(index, 3)).draw(5) for index in range(3)]
+    for name in ("x", "sigma", "noise", "labels", "view"):
+        assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name))
+
+
+def test_a_tenth_of_the_images_have_no_class() -> None:
+    drawn = [of_a_unet().draw(step) for step in range(50)]
+    labels = torch.cat([batch.labels for batch in drawn if batch.labels is not None]).numpy()
+    own = np.concatenate([batch.rows for batch in drawn]) % 2
+    untold = labels == 3
+    assert 0.08 < untold.mean() < 0.12
+    assert np.array_equal(labels[~untold], own[~untold])
+
+
 def test_images_that_lie_on_the_device_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = [drawing(flip=flip).draw(2) for flip in (False, True)]
     monkeypatch.setattr(batches, "_images_on_gpu", batches.copy_to_device)
