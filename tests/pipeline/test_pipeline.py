@@ -418,6 +418,30 @@ def test_t0_is_what_training_focuses_on_unless_another_is_named(data: Path, tmp_
     assert weights.read_bytes() != before
 
 
+@pytest.mark.skipif(tiny.NETWORK != "unet", reason="the RefineNet is told no classes")
+def test_a_network_is_told_classes_if_asked(
+    data: Path, done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {"train__labels": True, "generate__ratio": 1}
+    for name in ("one", "two"):
+        assert augment(data, tmp_path / name, *SHARDS, **told) == 0
+    assert tiny.digests(tmp_path / "one") == tiny.digests(tmp_path / "two")
+    run = tmp_path / "one.run"
+    assert (
+        json.loads((run / "score-net" / "model.json").read_text())["architecture"]["classes"] == 2
+    )
+    first = "aug-000000.tar"
+    assert (tmp_path / "one" / first).read_bytes() != (done / first).read_bytes()
+    # A shard that is lost is made again, by its classes.
+    before = (tmp_path / "one" / first).read_bytes()
+    (tmp_path / "one" / first).unlink()
+    assert cli("repair", tmp_path / "one") == 0
+    assert (tmp_path / "one" / first).read_bytes() == before
+    capsys.readouterr()
+    assert augment(data, tmp_path / "none", **told, ingest__classes="none") == 2
+    assert "train.labels is true, and the images have no classes" in capsys.readouterr().err
+
+
 def test_the_command_that_a_verdict_quotes_works_on_the_same_corpus(
     data: Path, tmp_path: Path
 ) -> None:
