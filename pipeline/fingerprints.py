@@ -83,9 +83,12 @@ def inputs_of_evaluate(config: Config, planned: Planned) -> dict[str, Any]:
     }
 
 
-def command_to_train_longer(files: RunFolder, config: Config) -> str:
-    """The command that trains twice as long and brings everything after it up to date."""
+def command_to_train_longer(files: RunFolder, config: Config, model: dict[str, Any] | None) -> str:
+    """The command that trains twice as long and brings everything after it up to date; empty where
+    the training stopped by itself, so that it would stop again."""
     assert config.train.steps is not None
+    if model is not None and model["training"]["steps"] < config.train.steps:
+        return ""
     more = f"--set train.steps={max(2 * config.train.steps, 1000)}"
     return f"scoremix-pipeline run {files.config} {more}"
 

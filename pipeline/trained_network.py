@@ -7,12 +7,18 @@ from safetensors import SafetensorError
 
 from ..manifests.errors import ScoreMixError
 from ..manifests.run_folder import RunFolder
-from ..models.network.checkpoint import TrainedNet, load_net, read_facts
+from ..models.network.checkpoint import GUIDE, TrainedNet, load_net, read_facts
 
 
 def is_trained(files: RunFolder) -> bool:
     """Whether a training was finished; not whether its files are undamaged."""
-    return files.model_facts.exists() and files.model_weights.exists()
+    if not (files.model_facts.exists() and files.model_weights.exists()):
+        return False
+    try:
+        has_guide = "guide_sha256" in read_facts(files.network)
+    except ValueError:
+        return True  # damaged: who opens it says so
+    return not has_guide or (files.network / GUIDE).exists()
 
 
 def open_network(files: RunFolder, device: torch.device) -> TrainedNet:

@@ -47,20 +47,16 @@ _SHAPES = (
 
 
 def shape_for(resolution: int) -> _Shape:
-    """The table's row for a resolution.
-
-    Raises:
-        ValueError: the side does not divide by the down-sampling of its row.
-    """
-    shape = next(row for row in _SHAPES if resolution <= row.up_to)
-    if resolution < 4 or resolution % shape.divisor:
-        below = resolution // shape.divisor * shape.divisor
-        raise ValueError(
-            f"A side of {resolution} px does not divide by {shape.divisor}, as the U-Net's"
-            f" down-sampling needs at that size. Use {below or 8} or {below + shape.divisor}, or"
-            " set train.network: refinenet."
-        )
-    return shape
+    """The shape for a resolution: the table's row, with fewer levels or smaller blocks where the
+    side does not divide by its down-sampling. Any side has one."""
+    row = next(row for row in _SHAPES if resolution <= row.up_to)
+    blocks = [size for size in (4, 2, 1) if size <= row.block]
+    depths = range(len(row.levels), 1, -1)
+    for block, depth in (*((b, d) for b in blocks for d in depths), *((b, 1) for b in blocks)):
+        shape = _Shape(row.up_to, block, row.levels[:depth])
+        if resolution % shape.divisor == 0:
+            return shape
+    raise AssertionError("a block of one pixel and one level divide every side")
 
 
 class Modulation(NamedTuple):
@@ -128,11 +124,10 @@ class UNet(ScoreNet):
         sigma = condition.sigma
         spread = (sigma.square() + SIGMA_DATA**2).sqrt()
         x = 2.0 * x - 1.0
-        h = F.pixel_unshuffle(x / spread, self.block)
+        h = self.stem(F.pixel_unshuffle(x / spread, self.block))  # in float32: noise is faint here
         with torch.autocast(
             x.device.type, dtype=self.trunk_dtype, enabled=self.trunk_dtype is not None
         ):
-            h = self.stem(h)
             parts = iter(condition.parts)
             skips = []
             for level, row in enumerate(self.down):

@@ -97,6 +97,7 @@ def finish_pending(run: Path) -> None:
     ledger = Ledger(run)
     if tombstones.leaving_plan:
         _record_corpus(ledger, open_corpus(RunFolder(run).corpus))
+        RunFolder(run).means.unlink(missing_ok=True)  # the next plan computes them without it
     else:
         remove_forgotten(load_finished_run(run, finished=False))
     _remove_traces(run, ledger)

@@ -46,7 +46,7 @@ def evaluate(context: StageContext, builder: ShardBuilder, manifest: pa.Table) -
             execute=builder.generate,
             reference_norms=norms,
             seed=config.seed,
-            train_more=command_to_train_longer(files, config),
+            train_more=command_to_train_longer(files, config, net.facts if net else None),
             reference_ids=corpus.reference_ids,
             classes=corpus.classes,
             feature_folder=files.feature_cache,

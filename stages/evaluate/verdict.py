@@ -63,7 +63,7 @@ class Comparisons:
     other_parents: tuple[float, float] | None  # the kernel's interval, training images resampled
     training_distances: Mapping[str, Any] | None  # of training images to the held-out ones
     norms: Mapping[str, Mapping[str, float] | None]  # quantiles, held out and per step, >= .1
-    train_more: str  # a command that trains longer
+    train_more: str  # a command that trains longer; empty where that would change nothing
     # "precision", "recall", ... -> its values for mixup and final, lambda >= .1
     prdc: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
 
@@ -302,6 +302,11 @@ def _features(comparisons: Comparisons) -> str:
 def _advice(comparisons: Comparisons, kind: Kind) -> str:
     if kind not in ("worse", "no different") or comparisons.norms.get("final") is None:
         return ""  # or no network was used
+    if not comparisons.train_more:
+        return (
+            "The score network was trained until it began to memorise its images; more images, or"
+            " more of train.dropout and train.augment, may help."
+        )
     return (
         "A weak score network is the usual reason. To train it longer and make the images again:"
         f" {comparisons.train_more}"

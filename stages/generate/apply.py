@@ -63,8 +63,15 @@ class MicroBatch:
 
     @property
     def lambda_(self) -> torch.Tensor:
-        """Weight of parent 1, (B,) float32."""
-        return torch.from_numpy(self.column("lambda")).to(self.device, torch.float32)
+        """Weight of parent 1, (B,) float32.
+
+        1 for an image that pairs with itself, where mixing keeps variance about the mean: that
+        scales by what averaging two images takes away, and takes nothing from one.
+        """
+        lambdas = self.column("lambda")
+        if self.means is not None:
+            lambdas = np.where(self.column("row_1") == self.column("row_2"), 1.0, lambdas)
+        return torch.from_numpy(lambdas).to(self.device, torch.float32)
 
     @property
     def mean(self) -> torch.Tensor | None:

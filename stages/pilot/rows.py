@@ -1,7 +1,7 @@
 """The mixtures of a pilot: plan rows of their own, whatever ratio and alpha the corpus has.
 
 Pairs are drawn as the plan draws them; lambda is uniform in [.1, .9]. The plan's own rows would not
-do: with Beta(.2, .2) two thirds of them are nearly copies of a parent, which every method makes
+do: with Beta(.2, .2) three fifths of them are nearly copies of a parent, which every method makes
 well, and another ratio or alpha would ask for another pilot.
 """
 

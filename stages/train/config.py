@@ -64,8 +64,9 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
         """
         always = ("steps", "width", "batch", "lr", "levels", "checkpoint_every")
         wanted = [key for key in always if getattr(self, key) is None]
-        # All are set and no network: the stages.yaml of a run that knew the RefineNet alone.
-        network = self.network or (None if wanted else "refinenet")
+        # All are set, and no option of the U-Net: the stages.yaml of a run before there was one.
+        is_before = not wanted and not self.model_fields_set & set(_OF_UNET)
+        network = self.network or ("refinenet" if is_before else None)
         name, network, row = choose_preset(self.preset, resolution, device_type, network)
         wanted += [key for key in ("dropout", "augment") if getattr(self, key) is None]
         filled = {"network": network, **{key: getattr(row, key) for key in wanted}}

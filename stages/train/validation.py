@@ -62,9 +62,10 @@ def overall(bands: dict[str, float], focus: float | None, *, geometric: bool) ->
 def is_long_past(step: int, best_step: int, every: int) -> bool:
     """Whether the best loss is PATIENCE checkpoints ago, and a quarter of its own step.
 
-    every: updates between two checkpoints.
+    every: updates between two checkpoints. A step between two counts as the one before: a training
+    that was stopped there goes on to the next.
     """
-    return step >= best_step + max(PATIENCE * every, best_step // 4)
+    return step // every * every >= best_step + max(PATIENCE * every, best_step // 4)
 
 
 def real_norms(

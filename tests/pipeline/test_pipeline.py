@@ -437,6 +437,11 @@ def test_a_network_is_told_classes_if_asked(
     (tmp_path / "one" / first).unlink()
     assert cli("repair", tmp_path / "one") == 0
     assert (tmp_path / "one" / first).read_bytes() == before
+    # So is a guide that is lost, with the training that left it.
+    (run / "score-net" / "guide.safetensors").unlink()
+    assert augment(data, tmp_path / "one", *SHARDS, **told) == 0
+    assert (run / "score-net" / "guide.safetensors").exists()
+    assert (tmp_path / "one" / first).read_bytes() == before
     capsys.readouterr()
     assert augment(data, tmp_path / "none", **told, ingest__classes="none") == 2
     assert "train.labels is true, and the images have no classes" in capsys.readouterr().err

@@ -152,3 +152,14 @@ def test_guidance_of_one_is_none_and_without_a_guide_it_is_refused() -> None:
     without = {name: value for name, value in FACTS.items() if name != "guide_sha256"}
     with pytest.raises(ConfigError, match="this network has no guide"):
         Recipe.from_config(config, without, "c0", "m0")
+
+
+def test_an_image_that_pairs_with_itself_keeps_its_contrast() -> None:
+    """Averaging took nothing from it, so there is nothing to restore."""
+    rows = rows_of("mixup")
+    rows = rows.set_column(rows.column_names.index("row_2"), "row_2", rows["row_1"])
+    own = IMAGES[rows["row_1"].to_numpy()]
+    kept = made("mixup, contrast kept", rows).final.astype(int)
+    assert np.abs(kept - own).max() <= 1
+    alone = made("bridge, both", rows, gamma=0.0, denoise_steps=30).final.astype(int)
+    assert np.abs(alone - own).mean() < 2

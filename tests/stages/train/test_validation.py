@@ -33,6 +33,8 @@ def test_it_waits_three_checkpoints_and_a_quarter_of_the_best_step() -> None:
     assert is_long_past(1300, 1000, 100)
     assert not is_long_past(4900, 4000, 100)
     assert is_long_past(5000, 4000, 100)
+    # Stopped between two checkpoints, it goes on to the next, as it would have without the stop.
+    assert not is_long_past(4100, 3250, 250) and is_long_past(4250, 3250, 250)
 
 
 def test_early_states_are_kept_at_powers_of_two_of_the_checkpoint() -> None:
