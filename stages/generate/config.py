@@ -63,7 +63,8 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
         option that a preset fills in, and none of the later ones."""
         once = ("steps", "lr", "t0", "denoise_steps", "noise_rule", "alpha")
         later = {"keep", "gamma", "contrast", "guidance", "repair_t0"}
-        return not later & self.model_fields_set and set(once) <= self.model_fields_set
+        is_whole = all(getattr(self, name) is not None for name in once)
+        return is_whole and not later & self.model_fields_set
 
     @property
     def needs_network(self) -> bool:
