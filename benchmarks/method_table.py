@@ -123,13 +123,7 @@ def training_config(
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", help="a run folder: judge its network, train nothing")
-    parser.add_argument("--source", default="digits")
-    parser.add_argument("--path")
-    parser.add_argument("--resolution", type=int, default=8)
-    parser.add_argument("--limit", type=int)
-    parser.add_argument("--per-class", type=int)
-    parser.add_argument("--fraction", type=float)
-    parser.add_argument("--preset", default="tiny")
+    add_corpus_arguments(parser)
     parser.add_argument("--train", action="append", default=[], help="name=value")
     parser.add_argument("--lengths", type=lambda text: [int(n) for n in text.split(",")])
     parser.add_argument("--rows", type=int, default=500)
@@ -137,11 +131,22 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--features", default="auto")
     parser.add_argument("--methods", type=lambda text: text.split(";"), help="parts of names")
     parser.add_argument("--precision", default="auto", help="of generation")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work")
     parser.add_argument("--append", action="store_true", help="to the lengths that --out has")
     parser.add_argument("--out", required=True)
     return parser.parse_args()
+
+
+def add_corpus_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is trained on, by which preset and with which seed."""
+    parser.add_argument("--source", default="digits")
+    parser.add_argument("--path")
+    parser.add_argument("--resolution", type=int, default=8)
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--per-class", type=int)
+    parser.add_argument("--fraction", type=float)
+    parser.add_argument("--preset", default="tiny")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work")
 
 
 def corpus_of(options: argparse.Namespace, work: Path) -> Corpus:

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 import yaml
-from method_table import corpus_of, training_config
+from method_table import add_corpus_arguments, corpus_of, training_config
 
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.train.train import train
@@ -58,17 +58,9 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", default="digits")
-    parser.add_argument("--path")
-    parser.add_argument("--resolution", type=int, default=8)
-    parser.add_argument("--limit", type=int)
-    parser.add_argument("--per-class", type=int)
-    parser.add_argument("--fraction", type=float)
-    parser.add_argument("--preset", default="tiny")
+    add_corpus_arguments(parser)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--forms", type=lambda text: text.split(";"), default=list(FORMS))
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work")
     parser.add_argument("--out", required=True)
     options = parser.parse_args()
     for form in options.forms:

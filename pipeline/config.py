@@ -100,6 +100,35 @@ def _count_values(values: Any) -> int:
     return count
 
 
+# stages.yaml as runs saved it before there was a choice: sections with all of these keys set and
+# none of the later ones -> the choice that they had.
+_SAVED_BEFORE: tuple[tuple[str, frozenset[str], frozenset[str], dict[str, str]], ...] = (
+    (
+        "train",
+        frozenset({"steps", "width", "batch", "lr", "levels", "checkpoint_every", "ema"}),
+        frozenset({"network", "dropout", "augment", "labels", "early_stop"}),
+        {"network": "refinenet"},
+    ),
+    (
+        "generate",
+        frozenset({"steps", "lr", "t0", "denoise_steps", "noise_rule", "alpha"}),
+        frozenset({"keep", "gamma", "contrast", "guidance", "repair_t0"}),
+        {"keep": "noise"},
+    ),
+)
+
+
+def _with_choices_of_then(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a file, with what a run saved before an option existed always meant."""
+    filled = dict(values)
+    for section, saved, later, choice in _SAVED_BEFORE:
+        found = values.get(section)
+        if isinstance(found, dict) and not later & found.keys():
+            if all(found.get(key) is not None for key in saved):
+                filled[section] = found | choice
+    return filled
+
+
 def compose(values: dict[str, Any], overrides: list[str], where: str) -> Config:
     """A Config from plain values with overrides applied; `where` is named in errors."""
     given: dict[str, Any] = {}
@@ -107,7 +136,7 @@ def compose(values: dict[str, Any], overrides: list[str], where: str) -> Config:
         _apply(given, override)
     _anchor_paths(given, Path.cwd())
     try:
-        return Config.model_validate(_merged(values, given))
+        return Config.model_validate(_merged(_with_choices_of_then(values), given))
     except ValidationError as error:
         raise ConfigError(_explain(error, where)) from error
 

@@ -49,8 +49,7 @@ def candidate_configs(config: Config, side: int, device_type: str) -> dict[str, 
     assert train.width
 
     def resolved(changes: Changes) -> GenerateConfig:
-        # `keep` as set, so that these are not taken for the options of a run before there was one.
-        changed = config.generate.model_copy(update={"keep": config.generate.keep, **changes})
+        changed = config.generate.model_copy(update=dict(changes))
         return changed.resolved(train.preset, side, train.width or 0, device_type, train.network)
 
     return {name: resolved(changes) for name, changes in CANDIDATES.items()}

@@ -11,7 +11,6 @@ from ..manifests.tombstones import read_tombstones
 from ..models.method.ladder import noise_ladder, sigma_at
 from ..models.method.loss import dsm_loss
 from ..models.method.methods import FrozenScore
-from ..models.network.architecture import Architecture
 from ..models.network.checkpoint import build
 from ..models.network.device import device_type
 from ..stages.common.presets import balanced_batch
@@ -27,6 +26,7 @@ from ..stages.pilot.pilot import SHOWN
 from ..stages.pilot.rule import MIN_HELD_OUT
 from ..stages.sources.remote import FetchOptions
 from ..stages.train.checkpoint import resumable_state
+from ..stages.train.facts import architecture_of
 from ..stages.train.train import identity_of
 from ..stages.write.write import sample_bytes
 from .config import Config
@@ -152,18 +152,10 @@ def _run_bytes(config: Config, found: IngestPreview) -> float:
 
 def _network(config: Config, found: IngestPreview, device: str) -> FrozenScore:
     """An untrained network of the run's shape: it costs what the trained one costs."""
-    train = config.train
-    assert train.width and train.network
     sigma_1 = 0.5 * found.resolution * found.channels**0.5
-    shape = Architecture(
-        found.channels,
-        found.resolution,
-        train.width,
-        train.conditioning,
-        train.network,
-        train.dropout or 0.0,
-        views=bool(train.augment),
-    )
+    # How many classes there are costs nothing.
+    classes = int(config.train.labels)
+    shape = architecture_of(config.train, found.samples.shape, classes)
     net = build(shape, noise_ladder(sigma_1)).to(device)
     return FrozenScore(net, sigma_1, 0.01)
 

@@ -237,7 +237,7 @@ class FrozenScore:
     """A trained network as `residual(x, sigma)`: weights frozen, conditioning cached per level.
 
     guide: a weaker network, which `guided` leads away from with weight `guidance`.
-    labels: (B,) class numbers that the network is told of a batch; None for the null class.
+    labels: (B,) classes of a batch that the network is conditioned on; None for the null class.
     """
 
     def __init__(
@@ -256,7 +256,7 @@ class FrozenScore:
         self.guide, self.guidance, self.labels = guide, guidance, labels
         self._conditions: dict[float, Any] = {}
 
-    def told(self, labels: Tensor) -> "FrozenScore":
+    def conditioned_on(self, labels: Tensor) -> "FrozenScore":
         """The same for a batch of these classes; itself where the network knows no classes.
 
         labels: (B,) class ids, -1 for none.
@@ -268,7 +268,7 @@ class FrozenScore:
             self.net,
             self.sigma_1,
             self.sigma_N,
-            guide=None if self.guide is None else self.guide.told(labels),
+            guide=None if self.guide is None else self.guide.conditioned_on(labels),
             guidance=self.guidance,
             labels=torch.where(labels < 0, null, labels),
         )

@@ -16,8 +16,8 @@ class Architecture:
     conditioning: str = "fourier"  # of the RefineNet; or "table"
     network: Network = "refinenet"
     dropout: float = 0.0  # of the U-Net, while it trains
-    classes: int = 0  # of the U-Net; 0: it is not told a class
-    views: bool = False  # of the U-Net: it is told how training changed an image
+    classes: int = 0  # of the U-Net; 0: not class-conditional
+    views: bool = False  # of the U-Net: conditioned on how training changed an image
 
     def describe(self) -> dict[str, Any]:
         """Its entry of model.json; a RefineNet's has no more than it always had."""

@@ -86,7 +86,7 @@ class RefineNet(ScoreNet):
     def condition(
         self, sigma: Tensor, labels: Tensor | None = None, view: Tensor | None = None
     ) -> list[Affine]:
-        """The parameters of every norm; this network is told neither classes nor views."""
+        """The parameters of every norm; this network has neither classes nor views."""
         affines: list[Affine] = self.conditioning(sigma)
         return affines
 

@@ -4,6 +4,7 @@ Shapes: x (B, C, R, R) in [0, 1] plus noise; sigma (B,) or (1,) in units of the 
 labels (B,) class numbers; view (B, VIEW).
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -11,10 +12,10 @@ from torch import Tensor, nn
 
 from .architecture import Architecture
 
-VIEW = 9  # numbers that tell how training changed an image (stages/train/augment.py)
+VIEW = 9  # numbers that describe how training changed an image (stages/train/augment.py)
 
 
-class ScoreNet(nn.Module):
+class ScoreNet(nn.Module, ABC):
     """S(x, sigma), an estimate of grad_x log q_sigma(x), as sigma S: of order one at every level.
 
     `trunk_dtype` lets everything between the first and last convolution run in half precision; who
@@ -32,6 +33,7 @@ class ScoreNet(nn.Module):
         """How the trunk computes from now on: float32 or bfloat16."""
         self.trunk_dtype = torch.bfloat16 if precision == "bfloat16" else None
 
+    @abstractmethod
     def condition(
         self, sigma: Tensor, labels: Tensor | None = None, view: Tensor | None = None
     ) -> Any:
@@ -40,11 +42,10 @@ class ScoreNet(nn.Module):
         labels: None for the null class, or where the network knows no classes. view: how training
         changed the images, None where they are as they are.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def residual_given(self, x: Tensor, condition: Any) -> Tensor:
         """sigma S(x, sigma) with the condition computed before; (B, C, R, R)."""
-        raise NotImplementedError
 
     def residual(
         self, x: Tensor, sigma: Tensor, labels: Tensor | None = None, view: Tensor | None = None

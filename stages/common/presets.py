@@ -1,9 +1,9 @@
 """The table of presets: the values of `preset: auto` and of options that are not set.
 
 A preset is a cost class. `paper` is the published network and settings and wants many hours of a
-GPU; `gpu` is a U-Net for hours of one; `small` and `tiny` are for two to sixteen CPU cores. All but
-the published settings are chosen by measurement (docs/presets.md). The row used is the first whose
-`up_to` is not below the corpus's resolution.
+GPU; `gpu` is a U-Net for hours of one; `small` and `tiny` are for two to sixteen CPU cores. The
+settings of `tiny` are chosen by measurement, those of `gpu` and `small` follow them unmeasured
+(docs/presets.md). The row used is the first whose `up_to` is not below the corpus's resolution.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Preset:
     denoise_steps: int
     noise_rule: Literal["ancestral", "reverse-sde"] = "ancestral"
     dropout: float = 0.0
-    augment: float = 0.0  # probability of each change that the network is told
+    augment: float = 0.0  # probability of each change of non-leaking augmentation
 
 
 _ANY = 4096

@@ -74,7 +74,8 @@ class Corpus:
     @property
     def training_ids(self) -> NDArray[np.int64]:
         """(N,) class ids of the training images in the order of their rows, -1 without a class."""
-        trained = self.planned_sources.filter(pc.equal(self.planned_sources["status"], "train"))
+        sources = self.planned_sources
+        trained = sources.filter(pc.equal(sources["status"], "train"))
         return np.asarray(trained.sort_by("row")["class_id"].to_numpy(), dtype=np.int64)
 
     @property

@@ -100,8 +100,7 @@ class MicroBatch:
 def apply_method(recipe: Recipe, batch: MicroBatch, score: FrozenScore | None) -> MixResult:
     """The images of a micro-batch by the recipe's method, padding included."""
     method, options, x1 = recipe.method, recipe.options, batch.x1
-    if score is not None and score.net.architecture.classes:
-        score = score.told(batch.labels)
+    score = None if score is None else score.conditioned_on(batch.labels)
     if method == "augmix":
         return _augmix(batch)
     parents = x1, batch.x2, batch.lambda_

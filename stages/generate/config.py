@@ -58,14 +58,6 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     def _off(cls, value: Any) -> Any:
         return "off" if value is False else value  # YAML reads off as false
 
-    def _is_of_a_run_before(self) -> bool:
-        """Whether this is the saved stages.yaml of a run that knew `keep: noise` alone: with every
-        option that a preset fills in, and none of the later ones."""
-        once = ("steps", "lr", "t0", "denoise_steps", "noise_rule", "alpha")
-        later = {"keep", "gamma", "contrast", "guidance", "repair_t0"}
-        is_whole = all(getattr(self, name) is not None for name in once)
-        return is_whole and not later & self.model_fields_set
-
     @property
     def needs_network(self) -> bool:
         """Whether images are made with a score network, or may be: it must then be trained."""
@@ -118,8 +110,6 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
             "noise_rule": row.noise_rule,
         }
         filled |= {key: value for key, value in defaults.items() if getattr(self, key) is None}
-        if self.method == "bridge" and self._is_of_a_run_before():
-            filled["keep"] = "noise"
         if self.batch == "auto":
             filled["batch"] = micro_batch(device_type, resolution, width)
         if self.precision == "auto":

@@ -5,7 +5,7 @@ config       section `train` of stages.yaml
 batches      images, noise levels and noise of an update
 loss_guard   stops before a loss that is not finite reaches the weights
 validation   loss per noise band, norms of real images
-augment      changes of images that the network is told
+augment      non-leaking augmentation: changes of images, as a condition
 checkpoint   the state to resume from
 guide        averages of an early step, for autoguidance
 facts        model.json: the shape, and how it was trained

@@ -1,8 +1,7 @@
-"""Augmentation told to the network: images changed in place and colour, with what was changed.
+"""Non-leaking augmentation (EDM, arXiv 2206.00364): images changed in place and colour.
 
-The network is given the change as a condition, so that it learns the images as they are and not the
-changed ones (the non-leaking augmentation of EDM, arXiv 2206.00364): where nothing is told, nothing
-is changed.
+The network is conditioned on the change, so that it learns the images as they are and not the
+changed ones: a condition of zeros is an unchanged image.
 """
 
 import math
@@ -27,7 +26,7 @@ class Views:
     mirrored: NDArray[np.bool_]  # (B,)
     brightness: NDArray[np.float32]  # (B,), of the [0, 1] range
     contrast: NDArray[np.float32]  # (B,), a factor
-    told: NDArray[np.float32]  # (B, VIEW), zeros where nothing is changed
+    condition: NDArray[np.float32]  # (B, VIEW), zeros where nothing is changed
 
     def part(self, which: slice) -> "Views":
         """The views of a part of the batch."""
@@ -49,8 +48,8 @@ def draw_views(count: int, random: np.random.Generator, probability: float) -> V
     brightness = changed(random.normal(0, _BRIGHTNESS, count))
     contrast = changed(random.normal(0, _LOG2_CONTRAST, count))
     cosine, sine = np.cos(angle), np.sin(angle)
-    told = [mirrored, scale / _LOG2_SCALE, aspect / _LOG2_SCALE, cosine - 1, sine]
-    told += [
+    condition = [mirrored, scale / _LOG2_SCALE, aspect / _LOG2_SCALE, cosine - 1, sine]
+    condition += [
         shift_x / _SHIFT,
         shift_y / _SHIFT,
         brightness / _BRIGHTNESS,
@@ -65,7 +64,7 @@ def draw_views(count: int, random: np.random.Generator, probability: float) -> V
         mirrored=mirrored,
         brightness=brightness.astype(np.float32),
         contrast=np.exp2(contrast).astype(np.float32),
-        told=np.stack(told, axis=1).astype(np.float32),
+        condition=np.stack(condition, axis=1).astype(np.float32),
     )
 
 

@@ -12,7 +12,7 @@ from ...models.method.loss import draw_levels, draw_lognormal
 from ..common.tensors import as_unit, to_unit
 from .augment import apply_views, draw_views
 
-UNTOLD = 0.1  # of the images whose class the network is not told
+NULL_SHARE = 0.1  # of the images: they get the null class
 
 _RESIDENT_SHARE = 0.25  # of a GPU's free memory that training images may take
 _COPY_BATCH = 1024  # images copied to the device at once
@@ -28,7 +28,7 @@ class TrainingBatch:
     x: torch.Tensor  # (B, C, H, W) in [0, 1], channels last
     sigma: torch.Tensor  # (B,)
     noise: torch.Tensor  # like x, standard normal
-    labels: torch.Tensor | None = None  # (B,) classes, the number of classes where none is told
+    labels: torch.Tensor | None = None  # (B,) classes, the number of classes for the null class
     view: torch.Tensor | None = None  # (B, VIEW), how x was changed
 
 
@@ -45,8 +45,9 @@ class Batches:
 
     images: uint8 (N, H, W, C); ladder and focus: as `draw_levels` takes them, lognormal: as
     `draw_lognormal`; size: images in a batch over all processes; flip: mirror half of the images;
-    augment: probability of each change of `draw_views`; classes: (N,) of the images, told to the
-    network but for UNTOLD of them, which are of the class `null`; None where it knows none.
+    augment: probability of each change of `draw_views`; classes: (N,) of the
+    images, given to the network but for NULL_SHARE of them, which get the class `null`; None for
+    a network without classes.
     """
 
     def __init__(
@@ -99,14 +100,14 @@ class Batches:
             return x, None
         random = stream(image_seed(self._seed, f"step-{step}"), "augment")
         views = draw_views(self._size, random, self._augment).part(self._mine)
-        return apply_views(x, views), self._to_device(views.told)
+        return apply_views(x, views), self._to_device(views.condition)
 
     def _labels(self, rows: NDArray[np.int64], step: int) -> torch.Tensor | None:
         if self._classes is None:
             return None
         random = stream(image_seed(self._seed, f"step-{step}"), "labels")
-        untold = random.random(self._size)[self._mine] < UNTOLD
-        return self._to_device(np.where(untold, self._null, self._classes[rows]))
+        is_null = random.random(self._size)[self._mine] < NULL_SHARE
+        return self._to_device(np.where(is_null, self._null, self._classes[rows]))
 
     def _unit(self, rows: NDArray[np.int64]) -> torch.Tensor:
         if self._resident is None:

@@ -28,8 +28,8 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     focus_t0: float | None = Field(default=None, gt=0, lt=1)
     conditioning: Literal["fourier", "table"] = "fourier"  # of the RefineNet
     dropout: float | None = Field(default=None, ge=0, lt=1)  # this and the next three: of the U-Net
-    augment: float | None = Field(default=None, ge=0, le=1)  # probability of each change it is told
-    labels: bool = False  # tell it the class, and for a tenth of the images none
+    augment: float | None = Field(default=None, ge=0, le=1)  # probability of each change
+    labels: bool = False  # class-conditional, with a null class
     early_stop: bool = True  # once the held-out loss has turned
     ema: float | None = Field(default=None, ge=0, lt=1)
     flip: bool = False  # horizontal flips; they enlarge the distribution, so the user decides
@@ -64,10 +64,7 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
         """
         always = ("steps", "width", "batch", "lr", "levels", "checkpoint_every")
         wanted = [key for key in always if getattr(self, key) is None]
-        # All are set, and no option of the U-Net: the stages.yaml of a run before there was one.
-        is_before = not wanted and not self.model_fields_set & set(_OF_UNET)
-        network = self.network or ("refinenet" if is_before else None)
-        name, network, row = choose_preset(self.preset, resolution, device_type, network)
+        name, network, row = choose_preset(self.preset, resolution, device_type, self.network)
         wanted += [key for key in ("dropout", "augment") if getattr(self, key) is None]
         filled = {"network": network, **{key: getattr(row, key) for key in wanted}}
         if self.steps is None and network == "unet":

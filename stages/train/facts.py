@@ -20,29 +20,30 @@ from .config import TrainConfig
 from .validation import MEASURED_IMAGES, real_norms
 
 
-def architecture_of(config: TrainConfig, corpus: Corpus) -> Architecture:
-    """The network that `config` (resolved) asks for, for images of this corpus.
+def architecture_of(config: TrainConfig, shape: tuple[int, ...], classes: int) -> Architecture:
+    """The network that `config` (resolved) asks for.
+
+    shape: of the training images, (N, H, W, C). classes: how many the corpus has; 0 without.
 
     Raises ConfigError where an option is the other network's, or labels are asked for without any.
     """
     assert config.width and config.network
-    channels, side = corpus.images.shape[3], corpus.images.shape[1]
+    _, side, _, channels = shape
     if config.network == "refinenet":
         _refuse_options_of_unet(config)
         return Architecture(channels, side, config.width, config.conditioning)
-    if config.labels and not corpus.classes:
+    if config.labels and not classes:
         raise ConfigError(
             "train.labels is true, and the images have no classes. Leave it out, or put the images"
             " of each class into a folder of its own."
         )
-    classes = len(corpus.classes) if config.labels else 0
     return Architecture(
         channels,
         side,
         config.width,
         network="unet",
         dropout=config.dropout or 0.0,
-        classes=classes,
+        classes=classes if config.labels else 0,
         views=bool(config.augment),
     )
 

@@ -107,7 +107,7 @@ class _TrainingRun:
     ) -> None:
         assert config.steps is not None and config.batch and config.ema is not None
         self.config, self.out, self.seed, self.progress = config, out, seed, progress
-        self.architecture = architecture_of(config, corpus)
+        self.architecture = architecture_of(config, corpus.images.shape, len(corpus.classes))
         self.is_unet = config.network == "unet"
         self.steps, self.batch = config.steps, config.batch
         self.accelerator = Accelerator(cpu=device == "cpu")

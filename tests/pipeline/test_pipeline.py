@@ -418,8 +418,8 @@ def test_t0_is_what_training_focuses_on_unless_another_is_named(data: Path, tmp_
     assert weights.read_bytes() != before
 
 
-@pytest.mark.skipif(tiny.NETWORK != "unet", reason="the RefineNet is told no classes")
-def test_a_network_is_told_classes_if_asked(
+@pytest.mark.skipif(tiny.NETWORK != "unet", reason="the RefineNet has no classes")
+def test_a_network_is_class_conditional_if_asked(
     data: Path, done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = {"train__labels": True, "generate__ratio": 1}

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from scoremix.manifests.published.verify import verify
 from scoremix.pipeline.cli import commands, exit_code
+from scoremix.pipeline.config import Config, compose
 
 START: dict[str, Any] = {"seed": 0, "generate.ratio": 1, "generate.alpha": 0.2}
 START |= {"ingest.resolution": 8, "ingest.per_class": 5, "write.shard_size": 6}
@@ -106,3 +107,24 @@ TestStaleness.settings = settings(
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
+
+
+def test_the_saved_options_of_runs_before_keep_their_network_and_method() -> None:
+    train = {"steps": 6, "width": 4, "batch": 4, "lr": 1e-3, "levels": "uniform"}
+    train |= {"preset": "tiny", "checkpoint_every": 3, "ema": 0.999, "flip": False}
+    bridge = {"steps": 2, "lr": 0.002, "t0": 0.5, "denoise_steps": 25, "noise_rule": "ancestral"}
+    bridge |= {"method": "bridge", "alpha": 0.2}
+
+    def resolved(train: dict[str, Any], generate: dict[str, Any]) -> Config:
+        values = {"train": train, "generate": generate}
+        return compose(values, [], "stages.yaml").resolved(8, "cpu", 50)
+
+    before = resolved(train, bridge)
+    assert before.train.network == "refinenet" and before.generate.keep == "noise"
+    again = compose({"train": train, "generate": bridge}, ["generate.keep=both"], "stages.yaml")
+    assert again.resolved(8, "cpu", 50).generate.keep == "both"
+    # What was saved since says what it is; and options that are set by hand are no saved run.
+    since = resolved(train | {"early_stop": True}, bridge | {"gamma": 0.0})
+    assert since.train.network == "unet" and since.generate.keep == "both"
+    by_hand = resolved({"preset": "tiny", "width": 4}, {"method": "bridge", "t0": 0.5})
+    assert by_hand.train.network == "unet" and by_hand.generate.keep == "both"

@@ -89,7 +89,7 @@ def test_weights_stay_frozen() -> None:
     assert all(p.grad is None and not p.requires_grad for p in frozen.net.parameters())
 
 
-def test_a_network_that_knows_classes_is_told_each_images_own() -> None:
+def test_a_class_conditional_network_gets_each_images_own_class() -> None:
     shape = Architecture(1, 8, 8, network="unet", classes=3)
     net, weak = (build(shape, LADDER, seed=seed) for seed in (4, 5))
     torch.manual_seed(0)
@@ -99,15 +99,15 @@ def test_a_network_that_knows_classes_is_told_each_images_own() -> None:
     guide = FrozenScore(weak, 5.0, 0.01)
     whole = FrozenScore(net, 5.0, 0.01, guide=guide, guidance=1.5)
     x = torch.rand(4, 1, 8, 8)
-    told = whole.told(torch.tensor([2, 0, -1, 1]))
+    batch = whole.conditioned_on(torch.tensor([2, 0, -1, 1]))
     for row, label in enumerate((2, 0, -1, 1)):
-        alone = whole.told(torch.tensor([label]))
-        for each, other in ((told, alone), (told.guided, alone.guided)):
+        alone = whole.conditioned_on(torch.tensor([label]))
+        for each, other in ((batch, alone), (batch.guided, alone.guided)):
             one = other(x[row : row + 1], 0.3)
             torch.testing.assert_close(each(x, 0.3)[row : row + 1], one, atol=1e-5, rtol=1e-5)
     # No class is the null class, and classes change what is made.
-    torch.testing.assert_close(told(x, 0.3)[2], whole(x, 0.3)[2], atol=1e-5, rtol=1e-5)
-    assert not torch.allclose(told(x, 0.3)[:2], whole(x, 0.3)[:2], atol=1e-3)
-    # A network without classes is told nothing.
+    torch.testing.assert_close(batch(x, 0.3)[2], whole(x, 0.3)[2], atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(batch(x, 0.3)[:2], whole(x, 0.3)[:2], atol=1e-3)
+    # A network without classes is given none.
     plain = score()
-    assert plain.told(torch.tensor([0, 1, 0, 1])) is plain
+    assert plain.conditioned_on(torch.tensor([0, 1, 0, 1])) is plain

@@ -48,6 +48,7 @@ def made(net: TrainedNet, **options: Any) -> np.ndarray[Any, Any]:
             "row_1": np.arange(6),
             "row_2": np.arange(6)[::-1],
             "lambda": np.linspace(0.2, 0.8, 6),
+            "class_id": [-1] * 6,
             "seed": np.arange(6),
         }
     )

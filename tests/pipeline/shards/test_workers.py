@@ -235,6 +235,7 @@ def test_images_do_not_depend_on_the_number_of_threads(network: Network) -> None
             "row_1": list(range(7)),
             "row_2": [6 - row for row in range(7)],
             "lambda": [0.3] * 7,
+            "class_id": [-1] * 7,
             "seed": list(range(7)),
         }
     )

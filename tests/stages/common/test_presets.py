@@ -116,21 +116,3 @@ def test_few_images_are_not_passed_over_until_they_are_known_by_heart() -> None:
     assert steps(20, preset="tiny") == 500
     assert steps(500, preset="tiny", steps=9_000) == 9_000
     assert steps(20, preset="paper") == 200_000
-
-
-def test_the_saved_options_of_runs_before_keep_their_network_and_method() -> None:
-    train = {"steps": 6, "width": 4, "batch": 4, "lr": 1e-3, "levels": "uniform"}
-    train |= {"preset": "tiny", "checkpoint_every": 3, "ema": 0.999, "flip": False}
-    bridge = {"steps": 2, "lr": 0.002, "t0": 0.5, "denoise_steps": 25, "noise_rule": "ancestral"}
-    bridge |= {"method": "bridge", "alpha": 0.2}
-
-    def resolved(train: dict[str, Any], generate: dict[str, Any]) -> Config:
-        return Config.model_validate({"train": train, "generate": generate}).resolved(8, "cpu", 50)
-
-    before = resolved(train, bridge)
-    assert before.train.network == "refinenet" and before.generate.keep == "noise"
-    # What was saved since says what it is; and options that are set by hand are no saved run.
-    since = resolved(train | {"early_stop": True}, bridge | {"gamma": 0.0})
-    assert since.train.network == "unet" and since.generate.keep == "both"
-    by_hand = resolved({"preset": "tiny", "width": 4}, {"method": "bridge", "t0": 0.5})
-    assert by_hand.train.network == "unet" and by_hand.generate.keep == "both"

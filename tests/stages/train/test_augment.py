@@ -1,4 +1,4 @@
-"""Views: what is told is what was done, and where nothing is told nothing is changed."""
+"""Views: the condition is what was done, and where it is zero nothing is changed."""
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ def view(**changed: object) -> Views:
         "mirrored": np.array([False]),
         "brightness": np.zeros(1, np.float32),
         "contrast": np.ones(1, np.float32),
-        "told": np.zeros((1, VIEW), np.float32),
+        "condition": np.zeros((1, VIEW), np.float32),
     }
     return Views(**plain | changed)  # type: ignore[arg-type]
 
@@ -30,23 +30,23 @@ def test_without_changes_the_image_is_the_same() -> None:
     assert torch.equal(apply_views(image(), view()), image())
 
 
-def test_an_image_that_is_told_nothing_is_unchanged() -> None:
+def test_a_condition_of_zeros_is_an_unchanged_image() -> None:
     views = draw_views(400, np.random.default_rng(1), 0.15)
     x = torch.rand(400, 1, 8, 8)
     out = apply_views(x, views)
-    untold = (views.told == 0).all(axis=1)
-    assert 0.1 < untold.mean() < 0.3  # .5 * .85^7
-    assert torch.equal(out[untold], x[untold])
+    unchanged = (views.condition == 0).all(axis=1)
+    assert 0.1 < unchanged.mean() < 0.3  # .5 * .85^7
+    assert torch.equal(out[unchanged], x[unchanged])
     changed = (out != x).flatten(1).any(1).numpy()
-    assert (changed[~untold]).all()
+    assert (changed[~unchanged]).all()
 
 
 def test_each_change_happens_as_often_as_asked() -> None:
-    told = draw_views(4000, np.random.default_rng(2), 0.25).told
-    assert abs((told[:, 0] != 0).mean() - 0.5) < 0.03
+    condition = draw_views(4000, np.random.default_rng(2), 0.25).condition
+    assert abs((condition[:, 0] != 0).mean() - 0.5) < 0.03
     for place in (1, 2, 4, 5, 6, 7, 8):
-        assert abs((told[:, place] != 0).mean() - 0.25) < 0.03, place
-    assert np.array_equal(told[:, 3] != 0, told[:, 4] != 0)  # of one angle
+        assert abs((condition[:, place] != 0).mean() - 0.25) < 0.03, place
+    assert np.array_equal(condition[:, 3] != 0, condition[:, 4] != 0)  # of one angle
 
 
 def test_a_quarter_turn_a_shift_and_a_mirror_are_exact() -> None:

@@ -75,9 +75,9 @@ def test_a_tenth_of_the_images_have_no_class() -> None:
     drawn = [of_a_unet().draw(step) for step in range(50)]
     labels = torch.cat([batch.labels for batch in drawn if batch.labels is not None]).numpy()
     own = np.concatenate([batch.rows for batch in drawn]) % 2
-    untold = labels == 3
-    assert 0.08 < untold.mean() < 0.12
-    assert np.array_equal(labels[~untold], own[~untold])
+    is_null = labels == 3
+    assert 0.08 < is_null.mean() < 0.12
+    assert np.array_equal(labels[~is_null], own[~is_null])
 
 
 def test_images_that_lie_on_the_device_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
