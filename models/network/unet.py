@@ -125,6 +125,7 @@ class UNet(ScoreNet):
         spread = (sigma.square() + SIGMA_DATA**2).sqrt()
         x = 2.0 * x - 1.0
         h = self.stem(F.pixel_unshuffle(x / spread, self.block))  # in float32: noise is faint here
+        h = h if self.trunk_dtype is None else h.to(self.trunk_dtype)
         with torch.autocast(
             x.device.type, dtype=self.trunk_dtype, enabled=self.trunk_dtype is not None
         ):
@@ -168,7 +169,7 @@ class ModulatedBlock(nn.Module):
         h = self.conv1(F.silu(self.norm1(x)))
         h = self.norm2(h)
         h = F.silu(torch.addcmul(shift.to(h.dtype), h, (1.0 + scale).to(h.dtype)))
-        h = self.conv2(F.dropout(h, self.dropout, self.training))
+        h = self.conv2(_drop(h, self.dropout) if self.training else h)
         x = x if self.shortcut is None else self.shortcut(x)
         h = (x + h) * math.sqrt(0.5)
         out: Tensor = h if self.attention is None else self.attention(h)
@@ -186,9 +187,11 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> the same shape."""
-        q, k, v = self.qkv(self.norm(x)).flatten(2).chunk(3, dim=1)  # each (B, C, positions)
-        weights = (q.transpose(1, 2) @ k * q.shape[1] ** -0.5).softmax(dim=2)
-        h = (v @ weights.transpose(1, 2)).reshape(x.shape)
+        batch, channels, height, width = x.shape
+        pixels = self.qkv(self.norm(x)).permute(0, 2, 3, 1).flatten(1, 2)  # (B, positions, 3 C)
+        q, k, v = pixels.chunk(3, dim=2)
+        weights = (q @ k.transpose(1, 2) * channels**-0.5).softmax(dim=2)
+        h = (weights @ v).unflatten(1, (height, width)).permute(0, 3, 1, 2)
         out: Tensor = (x + self.out(h)) * math.sqrt(0.5)
         return out
 
@@ -224,6 +227,21 @@ class _Embedding(nn.Module):
             h = h + self.classes(null if labels is None else labels)
         values = self.spread(F.silu(self.second(F.silu(h))))
         return list(values[:, :, None, None].split(self.channels, dim=1))
+
+
+def _drop(h: Tensor, share: float) -> Tensor:
+    """Dropout of `share`, in steps of 1/256: a byte of a random word decides for each value.
+
+    h: (B, C, H, W). PyTorch's own draws a number for each value, a tenth of an update on a CPU.
+    """
+    dropped = round(256 * share)
+    if not dropped:
+        return h
+    batch, channels, height, width = h.shape
+    words = torch.empty(-(-h.numel() // 8), dtype=torch.int64, device=h.device)
+    drawn = words.random_(-(2**63), None).view(torch.uint8)[: h.numel()]
+    drawn = drawn.view(batch, height, width, channels).permute(0, 3, 1, 2)
+    return h * (drawn >= dropped).to(h.dtype).mul_(256 / (256 - dropped))
 
 
 def _groups(channels: int) -> int:
