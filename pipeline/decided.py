@@ -5,7 +5,7 @@ from ..manifests.run_folder import RunFolder
 from ..stages.common.presets import alpha_of
 from ..stages.evaluate.variant_catalogue import Changes
 from ..stages.generate.config import GenerateConfig
-from ..stages.pilot.candidates import CANDIDATES
+from ..stages.pilot.candidates import CANDIDATES, FRESH
 from .config import Config
 from .ledger import Ledger
 
@@ -52,7 +52,10 @@ def candidate_configs(config: Config, side: int, device_type: str) -> dict[str, 
         changed = config.generate.model_copy(update=dict(changes))
         return changed.resolved(train.preset, side, train.width or 0, device_type, train.network)
 
-    return {name: resolved(changes) for name, changes in CANDIDATES.items()}
+    candidates = dict(CANDIDATES)
+    if config.generate.gamma:  # it is set, so that `bridge` has it
+        del candidates[FRESH]
+    return {name: resolved(changes) for name, changes in candidates.items()}
 
 
 def chosen_because(config: Config, ledger: Ledger) -> str:

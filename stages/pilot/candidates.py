@@ -7,6 +7,7 @@ from ..common.units import format_duration
 from ..evaluate.variant_catalogue import Changes
 
 MIXUP, KEPT, BRIDGE, SCOREMIX = "mixup", "mixup, contrast kept", "bridge", "scoremix"
+FRESH = "bridge, fresh noise"
 COPIES = "copies of the nearer parent"  # a reference: no candidate
 
 # By what they promise for their time: where it is short, the last are left out.
@@ -14,6 +15,7 @@ CANDIDATES: Mapping[str, Changes] = {
     MIXUP: {"method": "mixup", "contrast": "plain"},
     KEPT: {"method": "mixup", "contrast": "kept"},
     BRIDGE: {"method": "bridge"},
+    FRESH: {"method": "bridge", "gamma": 0.4},
     SCOREMIX: {"method": "scoremix"},
 }
 

@@ -31,18 +31,19 @@ from ..generate.config import GenerateConfig
 from .candidates import COPIES, MIXUP, choose_in_time
 from .config import PilotConfig
 from .record import PilotRecord
-from .rule import MIN_HELD_OUT, choose, choose_unseen
+from .rule import MIN_HELD_OUT, Difference, choose, choose_unseen
 from .scores import (
     CandidateImages,
     RealScores,
     Scores,
     copies_of,
+    difference,
     measure_batches,
     real_scores,
     score,
 )
 
-ALGORITHM = 1  # raised whenever equal inputs would lead to another choice
+ALGORITHM = 2  # raised whenever equal inputs would lead to another choice
 
 SHOWN = 12  # rows of the contact sheet: the first ones
 
@@ -92,7 +93,7 @@ def pilot(config: PilotConfig, inputs: PilotInputs, out: Path, progress: Progres
     if of_real is None:
         decision = choose_unseen(list(made), held_out)
     else:
-        decision = choose(scores, inputs.config.ratio)
+        decision = choose(scores, inputs.config.ratio, _difference_of(made, inputs, real))
     record = PilotRecord(
         decision=decision,
         scores=scores,
@@ -170,6 +171,14 @@ def _score(
         for name, images in {COPIES: copies, **made}.items()
     ]
     return of_real, scores
+
+
+def _difference_of(
+    made: Mapping[str, CandidateImages], inputs: PilotInputs, real: RealImages | None
+) -> Difference:
+    assert real is not None
+    seed = image_seed(inputs.seed, "pilot")
+    return lambda name, other: difference(made[name], made[other], real, seed)
 
 
 def _write(

@@ -7,7 +7,7 @@ from typing import Any
 from ..evaluate.number_format import format_kernel, format_number
 from ..evaluate.sentences import Change
 from ..evaluate.tables import Table, change_cell
-from .rule import CONTRAST, DETAIL, MIN_HELD_OUT, NEAREST, Decision
+from .rule import CONTRAST, DETAIL, GAIN, MIN_HELD_OUT, NEAREST, Decision
 from .scores import RealScores, Scores
 
 _HEADS = (
@@ -45,6 +45,7 @@ class PilotRecord:
             "nearest": NEAREST,
             "contrast": CONTRAST,
             "detail": DETAIL,
+            "gain": GAIN,
             "held_out": MIN_HELD_OUT,
         }
         return {

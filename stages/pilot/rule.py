@@ -8,20 +8,25 @@ A pure function of the table of scores. A candidate cannot win by what is no gai
   measure, since mixing itself takes away a part of both. Detail is a power: .8 of it is .9 of the
   amplitude.
 
-Of the others, the nearest to held-out images wins if the interval of its difference from mixup lies
-below 0. Where none does, the nearest is taken all the same, in plain order, and the reason says so.
+Of the others, let one be the nearest to held-out images. Those that are as good by all that a few
+hundred mixtures can tell (the interval of their difference from it has 0 inside, and they have GAIN
+of its gain over mixup) count like it, and of these the one wins whose images lie farthest from
+training images: a GAN sees the training images anyway. The reason says whether the winner is
+clearly nearer than mixup, the interval of that difference below 0, or may be so by chance.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..evaluate.number_format import format_kernel
+from ..evaluate.sentences import Change
 from .candidates import BRIDGE, COPIES, MIXUP
 from .scores import Scores
 
 NEAREST = 0.9
 CONTRAST = 0.9
 DETAIL = 0.8
+GAIN = 0.5
 MIN_HELD_OUT = 50  # held-out images and rows, below which nothing is compared
 
 
@@ -37,17 +42,22 @@ class Decision:
     ratio_reason: str
 
 
-def choose(scores: Sequence[Scores], ratio: int) -> Decision:
+Difference = Callable[[str, str], Change]  # of two candidates' kernel distances: first, less second
+
+
+def choose(scores: Sequence[Scores], ratio: int, difference: Difference) -> Decision:
     """The decision from the scores of every candidate and of copies.
 
-    ratio: generate.ratio, which stays the user's; another one is advised in words.
+    ratio: generate.ratio, which stays the user's; another one is advised in words. difference: of
+    the distances of two candidates, by name.
     """
     by_name = {row.name: row for row in scores}
     mixup = by_name[MIXUP]
     candidates = [row for row in scores if row.name != COPIES]
     disqualified = {row.name: why for row in candidates if (why := disqualify(row, mixup))}
     left = [row for row in candidates if row.name not in disqualified]
-    best = min(left, key=lambda row: row.kd)
+    nearest = min(left, key=lambda row: row.kd)
+    best = _newest_as_good(nearest, left, mixup, difference)
     ahead = best.against_mixup is not None and best.against_mixup.direction == "lower"
     compared = f"kernel distance {format_kernel(best.kd)} to held-out images"
     if best.against_mixup is not None:
@@ -57,11 +67,30 @@ def choose(scores: Sequence[Scores], ratio: int) -> Decision:
     elif best is mixup:
         reason = f"No clear difference: nothing is nearer than mixup itself ({compared})."
     else:
-        reason = (
-            f"No clear difference: {best.name} is the nearest, which may be chance ({compared})."
+        which = "the nearest" if best is nearest else "nearer than mixup"
+        reason = f"No clear difference: {best.name} is {which}, which may be chance ({compared})."
+    if best is not nearest:
+        reason += (
+            f" {nearest.name} is nearer still by no clear difference"
+            f" ({format_kernel(nearest.kd)}; {difference(best.name, nearest.name).figures}), and"
+            f" nearer to training images ({nearest.newness:.2f} of mixtures' or held-out images'"
+            f" distance, {best.newness:.2f} for what was chosen)."
         )
     kind = "clear" if ahead else "no clear difference"
     return Decision(best.name, kind, reason, disqualified, *_advise(best, ahead=ahead, ratio=ratio))
+
+
+def _newest_as_good(
+    nearest: Scores, left: Sequence[Scores], mixup: Scores, difference: Difference
+) -> Scores:
+    """Of `nearest` and those as good by all that can be told, the farthest from training images."""
+
+    def is_as_good(row: Scores) -> bool:
+        gains = mixup.kd - row.kd >= GAIN * (mixup.kd - nearest.kd)
+        return gains and not difference(row.name, nearest.name).is_significant
+
+    peers = [row for row in left if row is not nearest and row is not mixup and is_as_good(row)]
+    return max((nearest, *peers), key=lambda row: row.newness)
 
 
 def choose_unseen(names: Sequence[str], held_out: int) -> Decision:

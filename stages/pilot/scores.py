@@ -122,10 +122,7 @@ def score(
     """
 
     def change_from(baseline: CandidateImages) -> Change | None:
-        if made is baseline:
-            return None
-        before, after = baseline.features, made.features
-        return Change.of(compare(real.reference, before, after, seed, frechet=False))
+        return None if made is baseline else difference(made, baseline, real, seed)
 
     distances, of_mixup, held_out = (
         _distances(features, real.training)
@@ -152,6 +149,14 @@ def score(
         contrast=_ratio(made.contrast, of_real.contrast),
         detail=_ratio(made.detail, of_real.detail),
     )
+
+
+def difference(
+    made: CandidateImages, baseline: CandidateImages, real: RealImages, seed: int
+) -> Change:
+    """The kernel distance of `made` less that of `baseline`, images of the same rows."""
+    before, after = baseline.features, made.features
+    return Change.of(compare(real.reference, before, after, seed, frechet=False))
 
 
 def _ratio(values: Floats, of_real: float) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scoremix.stages.evaluate.sentences import Change
-from scoremix.stages.pilot.candidates import BRIDGE, COPIES, MIXUP, SCOREMIX
+from scoremix.stages.pilot.candidates import BRIDGE, COPIES, FRESH, MIXUP, SCOREMIX
 from scoremix.stages.pilot.rule import Decision, choose, choose_unseen, disqualify
 from scoremix.stages.pilot.scores import Scores
 
@@ -33,8 +33,9 @@ def row(name: str, kd: float, **other: Any) -> Scores:
 COPY, PLAIN = row(COPIES, 0.05), row(MIXUP, 0.168)
 
 
-def decide(*candidates: Scores, mixup: Scores = PLAIN) -> Decision:
-    return choose([COPY, mixup, *candidates], 10)
+def decide(*candidates: Scores, mixup: Scores = PLAIN, apart: Change = LOWER) -> Decision:
+    """apart: the difference between any two candidates."""
+    return choose([COPY, mixup, *candidates], 10, lambda name, other: apart)
 
 
 def test_a_clear_gain_wins_and_keeps_the_ratio() -> None:
@@ -97,7 +98,27 @@ def test_the_ratio_that_is_advised(
     best = row(BRIDGE, 0.1, against_mixup=against_mixup, against_copies=against_copies)
     found = decide(best)
     assert (found.choice, found.ratio) == (BRIDGE, ratio)
-    assert choose([COPY, PLAIN, best], 1).ratio == min(ratio, 1)
+    assert choose([COPY, PLAIN, best], 1, lambda name, other: LOWER).ratio == min(ratio, 1)
+
+
+def test_of_equals_the_one_farthest_from_training_images_wins() -> None:
+    near = row(BRIDGE, 0.05, against_mixup=LOWER, newness=0.9)
+    new = row(FRESH, 0.06, against_mixup=SAME, newness=1.1)
+    found = decide(near, new, apart=SAME)
+    assert (found.choice, found.kind) == (FRESH, "no clear difference")
+    assert "bridge is nearer still by no clear difference (50.0;" in found.reason
+    assert "0.90" in found.reason and "1.10" in found.reason
+    assert decide(near, new, apart=HIGHER).choice == BRIDGE  # clearly farther
+    assert decide(near, replace(new, newness=0.8), apart=SAME).choice == BRIDGE
+    clear = decide(near, replace(new, against_mixup=LOWER), apart=SAME)
+    assert (clear.choice, clear.kind) == (FRESH, "clear")
+
+
+def test_an_equal_has_half_of_the_gain_over_mixup() -> None:
+    near = row(BRIDGE, 0.068)  # of mixup's .168
+    assert decide(near, row(FRESH, 0.117, newness=1.1), apart=SAME).choice == FRESH
+    assert decide(near, row(FRESH, 0.119, newness=1.1), apart=SAME).choice == BRIDGE
+    assert decide(row(BRIDGE, 0.2, newness=9), apart=SAME).choice == MIXUP
 
 
 def test_copies_are_never_chosen() -> None:
