@@ -46,10 +46,16 @@ _SHAPES = (
 )
 
 
-def shape_for(resolution: int) -> _Shape:
+def shape_for(resolution: int, block: int | None = None) -> _Shape:
     """The shape for a resolution: the table's row, with fewer levels or smaller blocks where the
-    side does not divide by its down-sampling. Any side has one."""
+    side does not divide by its down-sampling. Any side has one.
+
+    block: other blocks than the table's, with the levels of a side that has as many of the table's.
+    """
     row = next(row for row in _SHAPES if resolution <= row.up_to)
+    if block and block != row.block:
+        alike = resolution * row.block / block
+        row = _Shape(row.up_to, block, next(row for row in _SHAPES if alike <= row.up_to).levels)
     blocks = [size for size in (4, 2, 1) if size <= row.block]
     depths = range(len(row.levels), 1, -1)
     for block, depth in (*((b, d) for b in blocks for d in depths), *((b, 1) for b in blocks)):
@@ -76,7 +82,7 @@ class UNet(ScoreNet):
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__(architecture)
-        shape = shape_for(architecture.resolution)
+        shape = shape_for(architecture.resolution, architecture.block)
         self.block = shape.block
         g, dropout = architecture.width, architecture.dropout
         pixels = architecture.channels * shape.block**2

@@ -33,6 +33,7 @@ class Preset:
     noise_rule: Literal["ancestral", "reverse-sde"] = "ancestral"
     dropout: float = 0.0
     augment: float = 0.0  # probability of each change of non-leaking augmentation
+    block: int | None = None  # of the U-Net; None: by the side of the images
 
 
 _ANY = 4096
@@ -75,6 +76,8 @@ _UNET: dict[PresetName, tuple[Preset, ...]] = {
     ),
     "tiny": (
         Preset(16, 32, 1_500, 64, 1e-3, "lognormal", 250, 10, 0.002, 0.35, 25, "ancestral", 0.25),
+        Preset(48, 64, 6_000, 64, 1e-3, "lognormal", 250, 10, 0.002, 0.25, 25, *_REGULAR),
+        Preset(96, 64, 6_000, 64, 1e-3, "lognormal", 250, 10, 0.002, 0.25, 25, *_REGULAR, 4),
         Preset(_ANY, 64, 6_000, 64, 1e-3, "lognormal", 250, 10, 0.002, 0.25, 25, *_REGULAR),
     ),
 }

@@ -9,7 +9,7 @@ from ...models.network.architecture import Network
 from ...models.network.compiled import Compile, as_compile_word
 from ..common.presets import EMA, choose_preset, most_steps, trunk_precision
 
-_OF_UNET = ("network", "dropout", "augment", "labels", "early_stop")
+_OF_UNET = ("network", "block", "dropout", "augment", "labels", "early_stop")
 
 
 class TrainConfig(BaseModel, frozen=True, extra="forbid"):
@@ -27,7 +27,9 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     # so a change of t0 trains another network; set: t0 may change freely.
     focus_t0: float | None = Field(default=None, gt=0, lt=1)
     conditioning: Literal["fourier", "table"] = "fourier"  # of the RefineNet
-    dropout: float | None = Field(default=None, ge=0, lt=1)  # this and the next three: of the U-Net
+    # This and the next four are of the U-Net. Pixels of one position: a square with this side.
+    block: Literal[1, 2, 4] | None = None
+    dropout: float | None = Field(default=None, ge=0, lt=1)
     augment: float | None = Field(default=None, ge=0, le=1)  # probability of each change
     labels: bool = False  # class-conditional, with a null class
     early_stop: bool = True  # once the held-out loss has turned
@@ -65,7 +67,7 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
         always = ("steps", "width", "batch", "lr", "levels", "checkpoint_every")
         wanted = [key for key in always if getattr(self, key) is None]
         name, network, row = choose_preset(self.preset, resolution, device_type, self.network)
-        wanted += [key for key in ("dropout", "augment") if getattr(self, key) is None]
+        wanted += [key for key in ("block", "dropout", "augment") if getattr(self, key) is None]
         filled = {"network": network, **{key: getattr(row, key) for key in wanted}}
         if self.steps is None and network == "unet":
             filled["steps"] = most_steps(row, images, self.batch or row.batch)

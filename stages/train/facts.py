@@ -45,11 +45,12 @@ def architecture_of(config: TrainConfig, shape: tuple[int, ...], classes: int) -
         dropout=config.dropout or 0.0,
         classes=classes if config.labels else 0,
         views=bool(config.augment),
+        block=config.block,
     )
 
 
 def _refuse_options_of_unet(config: TrainConfig) -> None:
-    wrong = [name for name in ("dropout", "augment", "labels") if getattr(config, name)]
+    wrong = [name for name in ("dropout", "augment", "labels", "block") if getattr(config, name)]
     wrong += ["levels"] if config.levels == "lognormal" else []
     if wrong:
         value = getattr(config, wrong[0])

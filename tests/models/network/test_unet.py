@@ -73,6 +73,16 @@ def test_every_side_has_a_shape_and_common_ones_have_several_levels() -> None:
     assert [shape_for(side).divisor for side in (8, 32, 64, 128, 256)] == [2, 8, 16, 32, 64]
 
 
+def test_larger_blocks_take_the_levels_of_a_side_with_as_many_of_them() -> None:
+    assert (shape_for(64, 4).block, shape_for(64, 4).levels) == (4, shape_for(32).levels)
+    assert shape_for(32, 2) == shape_for(32) and shape_for(64, None) == shape_for(64)
+    for side in range(4, 400):
+        for block in (1, 2, 4):
+            assert side % shape_for(side, block).divisor == 0
+    net = UNet(Architecture(3, 64, 16, network="unet", block=4))
+    assert net.block == 4 and net.stem.weight.shape[1] == 48
+
+
 def test_the_null_class_is_what_no_label_means() -> None:
     net = unet(classes=3)
     x, sigma = torch.rand(4, 1, 8, 8), torch.full((4,), 0.2)
