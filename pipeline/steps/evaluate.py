@@ -37,7 +37,8 @@ def evaluate(context: StageContext, builder: ShardBuilder, manifest: pa.Table) -
         if net is not None and len(corpus.reference):
             held_out, device = corpus.reference[:_NORM_IMAGES], torch.device(job.device)
             net.net.compute_in(planned.recipe.precision)
-            norms = real_norms(net.net, net.sigma_1, held_out, device)
+            labels = corpus.reference_ids[: len(held_out)]
+            norms = real_norms(net.net, net.sigma_1, held_out, labels, device)
         evaluation = evaluating.EvaluationInputs(
             plan=planned.rows,
             manifest=manifest,

@@ -87,7 +87,7 @@ def check_variant(name: str, changes: Changes) -> None:
 def _built_in(config: GenerateConfig, *, all_: bool) -> dict[str, Changes]:
     scoremix: Changes = {"method": "scoremix"} if config.method != "scoremix" else {}
     if config.method == "bridge":
-        scoremix = {"method": "scoremix", "t0": _PUBLISHED["t0"]}
+        scoremix = {"method": "scoremix", "t0": _PUBLISHED["t0"], **_levels(config)}
     steps: dict[str, Changes] = {DENOISING: {**scoremix, "steps": 0}}
     if not all_:
         return {} if scoremix else steps
@@ -99,7 +99,13 @@ def _control(config: GenerateConfig) -> dict[str, Changes]:
     if not config.needs_network or config.denoise == "off":
         return {}
     level = {"t0": config.repair_t0} if config.repairs_seams else {}
-    return {UNMIXED: {"method": "renoise", **level}}
+    return {UNMIXED: {"method": "renoise", **level, **_levels(config)}}
+
+
+def _levels(config: GenerateConfig) -> Changes:
+    """Enough noise levels for stochastic steps, where the run's ODE takes fewer."""
+    few = config.method == "bridge" and (config.denoise_steps or 0) < _PUBLISHED["denoise_steps"]
+    return {"denoise_steps": _PUBLISHED["denoise_steps"]} if few else {}
 
 
 def _of_scoremix(config: GenerateConfig, scoremix: Changes) -> dict[str, Changes]:

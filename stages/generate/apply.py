@@ -98,9 +98,11 @@ class MicroBatch:
 
 
 def apply_method(recipe: Recipe, batch: MicroBatch, score: FrozenScore | None) -> MixResult:
-    """The images of a micro-batch by the recipe's method, padding included."""
+    """The images of a micro-batch by the recipe's method, padding included.
+
+    score: conditioned on the batch's labels.
+    """
     method, options, x1 = recipe.method, recipe.options, batch.x1
-    score = None if score is None else score.conditioned_on(batch.labels)
     if method == "augmix":
         return _augmix(batch)
     parents = x1, batch.x2, batch.lambda_

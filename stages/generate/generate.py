@@ -79,9 +79,10 @@ def generate(
         with _explain_out_of_memory(recipe.micro_batch, images.shape[1], device):
             # Load the parents x1 and x2 with their lambda, and mix them by the recipe's method.
             made = MicroBatch(batch, padded, images, means, device, noise_pool)
+            given = None if score is None else score.conditioned_on(made.labels)
             if batch["kind"][0].as_py() == "real":
-                return _real_batch(batch, made.x1, images, score)
-            result = apply_method(recipe, made, score)
+                return _real_batch(batch, made.x1, images, given)
+            result = apply_method(recipe, made, given)
 
             # Refuse images that are not finite or blank, then clamp and round to 8 bit.
             return _finished_batch(batch, result, recipe.method)

@@ -99,8 +99,9 @@ def median_norm(
 ) -> dict[str, Any]:
     """Median ||sigma_N S||^2 / D of real images, where `generate.stop: real` stops."""
     held_out = len(corpus.reference) > 0
-    images = corpus.reference if held_out else corpus.images
-    norms = real_norms(net, float(ladder[0]), images[:MEASURED_IMAGES], device)
+    images = (corpus.reference if held_out else corpus.images)[:MEASURED_IMAGES]
+    labels = (corpus.reference_ids if held_out else corpus.training_ids)[: len(images)]
+    norms = real_norms(net, float(ladder[0]), images, labels, device)
     return {"median": float(np.median(norms)), "of": "held out" if held_out else "training"}
 
 

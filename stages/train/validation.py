@@ -69,12 +69,20 @@ def is_long_past(step: int, best_step: int, every: int) -> bool:
 
 
 def real_norms(
-    net: ScoreNet, sigma_1: float, images: NDArray[np.uint8], device: torch.device
+    net: ScoreNet,
+    sigma_1: float,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    device: torch.device,
 ) -> NDArray[np.float32]:
-    """||sigma_N S||^2 / D of unmixed images; (N,)."""
+    """||sigma_N S||^2 / D of unmixed images, conditioned as mixed ones are; (N,).
+
+    labels: (N,) class ids, -1 for none.
+    """
     score = FrozenScore(net, sigma_1, SIGMA_N)
-    parts = [
-        score_norm(to_unit(images[i : i + _BATCH], device), score, SIGMA_N).cpu().numpy()
-        for i in range(0, len(images), _BATCH)
-    ]
+    parts = []
+    for start in range(0, len(images), _BATCH):
+        x = to_unit(images[start : start + _BATCH], device)
+        given = score.conditioned_on(torch.from_numpy(labels[start : start + _BATCH]).to(device))
+        parts.append(score_norm(x, given, SIGMA_N).cpu().numpy())
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)

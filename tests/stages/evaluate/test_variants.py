@@ -67,6 +67,9 @@ def test_the_steps_alone_need_one_more_variant() -> None:
     assert changes_of("steps", CONFIG.model_copy(update={"denoise": "off"})) == {
         DENOISING: {"steps": 0}
     }
+    few = CONFIG.model_copy(update={"method": "bridge", "denoise_steps": 10})
+    assert changes_of("steps", few) == {UNMIXED: {"method": "renoise", "denoise_steps": 25}}
+    assert changes_of("all", few)["t0 0.25"]["denoise_steps"] == 25
     for method in ("renoise", "sample", "augmix"):
         assert changes_of("all", CONFIG.model_copy(update={"method": method})) == {}
 

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
+import torch
+from numpy.typing import NDArray
 
 from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.network.architecture import Architecture
@@ -14,7 +17,7 @@ from scoremix.stages.ingest.ingest import IngestConfig, ingest
 from scoremix.stages.train import train as training
 from scoremix.stages.train.config import TrainConfig
 from scoremix.stages.train.guide import drop_early_states, is_guide_step, keep_guide, save_guide
-from scoremix.stages.train.validation import is_long_past, overall
+from scoremix.stages.train.validation import is_long_past, overall, real_norms
 
 
 def test_the_mean_over_bands() -> None:
@@ -26,6 +29,23 @@ def test_the_mean_over_bands() -> None:
     for name in bands:
         worse = overall(bands | {name: 1.1 * bands[name]}, None, geometric=True)
         assert worse == pytest.approx(1.1 ** (1 / 3) * overall(bands, None, geometric=True))
+
+
+def test_norms_of_real_images_are_those_of_their_own_classes() -> None:
+    net = build(Architecture(1, 8, 8, network="unet", classes=2), noise_ladder(3.0))
+    with torch.no_grad():
+        for weights in net.parameters():  # at first many are 0, and classes change nothing
+            weights.add_(0.1 * torch.randn_like(weights))
+    images = np.random.default_rng(0).integers(256, size=(70, 8, 8, 1), dtype=np.uint8)
+
+    def norms(*labels: int) -> NDArray[np.float32]:
+        ids = np.resize(np.array(labels), len(images))
+        return real_norms(net, 3.0, images, ids, torch.device("cpu"))
+
+    first, second, mixed = norms(0), norms(1), norms(0, 1)
+    assert not np.allclose(first, second, rtol=1e-4)
+    np.testing.assert_allclose(mixed[::2], first[::2], rtol=1e-5)
+    np.testing.assert_allclose(mixed[1::2], second[1::2], rtol=1e-5)
 
 
 def test_it_waits_three_checkpoints_and_a_quarter_of_the_best_step() -> None:
