@@ -13,6 +13,7 @@ from ..models.method.loss import dsm_loss
 from ..models.method.methods import FrozenScore
 from ..models.network.checkpoint import build
 from ..models.network.device import device_type
+from ..stages.common.expected import expected_quality
 from ..stages.common.presets import balanced_batch
 from ..stages.common.tensors import to_unit
 from ..stages.common.units import format_bytes, format_duration
@@ -91,6 +92,10 @@ def estimate(job: Job) -> str:
             f"about {format_duration(seconds['train'])}{most} ({note})" if left else note
         )
     lines += [f"{name + ':':<15}{text}" for name, text in texts.items()]
+    if config.generate.needs_network:
+        train = config.train
+        text = expected_quality(train.preset, train.network, found.resolution, found.training)
+        lines.append(f"quality:       {text}")
     total = format_duration(sum(seconds.values()))
     lines.append(f"total:         about {total} on this machine ({device}), evaluation included")
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from scoremix.pipeline.config import Config
+from scoremix.stages.common.expected import MEASURED, Measured, expected_quality
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,3 +42,21 @@ def test_it_knows_every_method() -> None:
 
     methods = {changes.get("method", "scoremix") for changes in loaded().METHODS.values()}
     assert methods | {"mixup"} == set(get_args(Method))
+
+
+@pytest.mark.parametrize("row", MEASURED, ids=lambda row: row.results)
+def test_what_a_dry_run_promises_was_measured(row: Measured) -> None:
+    found = json.loads((ROOT / f"benchmarks/results/{row.results}.json").read_text())
+    methods = found["lengths"][-1]["methods"]
+    names = ("mixup", "copies of the nearer parent", "bridge, keep both, t0 0.65")
+    for name, promised in zip(names, (row.mixup, row.copies, row.bridge), strict=True):
+        assert f"{1000 * methods[name]['kd']:.3g}" == f"{promised:.3g}", name
+
+
+def test_a_hint_is_of_the_training_most_alike() -> None:
+    assert "digits at 8 px" in expected_quality("tiny", "unet", 12, 10_000)
+    alike = expected_quality("tiny", "unet", 32, 500)
+    assert "500 photographs of cats at 32 px" in alike and "expect less" not in alike
+    assert "expect less of so few images" in expected_quality("tiny", "unet", 32, 100)
+    for preset, network in (("gpu", "unet"), ("paper", "refinenet"), ("tiny", "refinenet")):
+        assert expected_quality(preset, network, 32, 500).startswith("not measured")

@@ -25,7 +25,7 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     levels: Literal["uniform", "focus", "lognormal"] | None = None
     # For `levels: focus`, which draws mostly below 2 sigma(focus_t0). Unset: generate.t0 is used,
     # so a change of t0 trains another network; set: t0 may change freely.
-    focus_t0: float | None = Field(default=None, gt=0, lt=1)
+    focus_t0: float | None = Field(default=None, gt=0, le=1)
     conditioning: Literal["fourier", "table"] = "fourier"  # of the RefineNet
     # This and the next four are of the U-Net. Pixels of one position: a square with this side.
     block: Literal[1, 2, 4] | None = None

@@ -1,0 +1,51 @@
+"""What quality a preset reached where it was measured, for a dry run: a hint, not a promise.
+
+Kernel distances x 1000 to held-out images, of mixtures with lambda uniform in [.1, .9], from the
+files in benchmarks/results that are named (tests/test_method_table.py compares them).
+"""
+
+import math
+from dataclasses import dataclass
+
+from ...models.network.architecture import Network
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One training of `tiny` with its U-Net, and what `bridge` made with it."""
+
+    side: int  # in pixels
+    images: int  # training images
+    subject: str
+    mixup: float
+    copies: float  # exact copies of the nearer parent
+    bridge: float
+    results: str  # file in benchmarks/results
+
+
+MEASURED = (
+    Measured(8, 300, "digits", 22.1, 14.4, 17.6, "methods-digits"),
+    Measured(32, 500, "photographs of cats", 156, 60, 47, "methods-afhq-32"),
+)
+
+
+def expected_quality(preset: str, network: Network | None, side: int, images: int) -> str:
+    """A sentence on the measured training that is most like this one.
+
+    side: of the images, in pixels. images: training images.
+    """
+    ends = "the pilot and the report measure yours"
+    if preset != "tiny" or network != "unet":
+        return f"not measured for preset {preset}; {ends}"
+
+    def unlikeness(row: Measured) -> tuple[float, float]:
+        return abs(math.log(row.side / side)), abs(math.log(row.images / images))
+
+    row = min(MEASURED, key=unlikeness)
+    text = (
+        f"measured on {row.images:,} {row.subject} at {row.side} px: kernel distance of bridge"
+        f" {row.bridge:.3g}, of mixup {row.mixup:.3g}, of copies of real images {row.copies:.3g}"
+    )
+    if 2 * images < row.images:
+        text += "; expect less of so few images"
+    return f"{text}; {ends}"
