@@ -96,6 +96,11 @@ class RunFolder:
         return self.pilot / PILOT_SHEET
 
     @property
+    def trial(self) -> Path:
+        """GANs trained on several corpora, and what they say; removed by `forget`."""
+        return self.path / "trial"
+
+    @property
     def report(self) -> Path:
         return self.path / "report"
 

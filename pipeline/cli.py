@@ -27,6 +27,7 @@ from .commands.options import PLACE
 from .commands.repair import repair
 from .commands.report import compare, report
 from .commands.run import augment, run
+from .commands.trial import trial
 from .commands.verify import verify
 from .ledger import find_shards
 from .signals import interrupt_on_term
@@ -97,6 +98,7 @@ commands.add_command(compare)
 commands.add_command(check)
 commands.add_command(export)
 commands.add_command(mount)
+commands.add_command(trial)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from ..stages.ingest.ingest import IngestConfig
 from ..stages.pilot.config import PilotConfig
 from ..stages.sources.bundled import BUNDLED
 from ..stages.train.config import TrainConfig
+from ..stages.trial.config import TrialConfig
 from ..stages.write.write import WriteConfig
 
 FEATURE_WORDS = ("auto", "pixels", "inception")
@@ -33,6 +34,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     generate: GenerateConfig = GenerateConfig()
     write: WriteConfig = WriteConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    trial: TrialConfig = TrialConfig()
 
     def resolved(self, resolution: int, device_type: str, images: int) -> "Config":
         """Every unset or automatic value filled in for a corpus of this side, in pixels.

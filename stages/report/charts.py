@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ _COLOURS = {
     "copies": "#8fbf8d",
 }
 _MOST_NAMES = 12  # that an axis can hold
+_MANY = ("#1f6fb2", "#7a5ea8", "#c23b5a", "#d9a521", "#4aa3a2", "#7d7d7d", "#0b3c5d", "#d98e4a",
+         "#9a6324", "#808000", "#000075", "#444444")  # fmt: skip
 _BANDS = ("#0b3c5d", "#1f6fb2", "#4d9de0", "#b5651d", "#d98e4a", "#7d7d7d", "#444444")
 
 
@@ -125,6 +127,24 @@ def snapshot_curve(report: dict[str, Any]) -> str:
     step = -(-len(sets) // _MOST_NAMES)
     axes.set_xticks(places[::step], names[::step], rotation=30, ha="right")
     axes.legend(frameon=False, fontsize=8)
+    return _svg(figure)
+
+
+def band_curves(curves: Mapping[str, tuple[Floats, Floats]], title: str, along: str) -> str:
+    """Curves with a band from the least to the greatest run.
+
+    curves: name -> places (n,) and values (runs, n), of which the mean is drawn.
+    """
+    figure, axes = _axes(title)
+    for colour, (name, (places, values)) in zip(_MANY, curves.items(), strict=False):
+        colour = _COLOURS.get(name, colour)
+        axes.plot(places, values.mean(axis=0), color=colour, label=name, linewidth=1.8)
+        axes.fill_between(
+            places, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, linewidth=0
+        )
+    axes.set_xlabel(along)
+    axes.set_yscale("log")
+    axes.legend(frameon=False, fontsize=8, ncols=2)
     return _svg(figure)
 
 

@@ -1,0 +1,70 @@
+"""The command `trial`: the same GAN on several corpora, to see whether the augmented one pays."""
+
+import os
+from pathlib import Path
+
+import click
+
+from ...manifests.run_folder import RunFolder
+from ..signals import stop_on_signal
+from .options import DEVICE, QUIET, SET
+
+
+@click.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--arms",
+    metavar="A,B:RATIO",
+    help="Corpora to compare: real, own (the run's method), or a method; a ratio after a colon."
+    " Default: trial.arms.",
+)
+@click.option("--seeds", type=click.IntRange(1, 100), help="GANs an arm. Default: trial.seeds.")
+@click.option("--images", type=click.IntRange(1), help="Shown to a GAN. Default: trial.images.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    help="GANs trained at once, on a CPU. Default: its cores. Others may join from elsewhere by the"
+    " same command.",
+)
+@SET
+@DEVICE
+@QUIET
+def trial(
+    folder: Path,
+    arms: str | None,
+    seeds: int | None,
+    images: int | None,
+    processes: int | None,
+    overrides: tuple[str, ...],
+    device: str,
+    quiet: bool,
+) -> None:
+    """Train the same GAN on the real images of RUN alone, and with what was made of them.
+
+    Says whether the augmented corpus pays: "Worth it", "No difference seen" or "Harmful".
+    Results are kept: the same command goes on, and more seeds or arms add to them.
+    """
+    from ..config import load_config
+    from ..finished_run import load_finished_run
+    from ..progress import ProgressReporter
+    from ..trial import trial as run_trial
+    from .run import resolve_device
+
+    given = {"arms": None if arms is None else f"[{arms}]", "seeds": seeds, "images": images}
+    changes = [f"trial.{name}={value}" for name, value in given.items() if value is not None]
+    config = load_config(RunFolder(folder).config, [*overrides, *changes])
+    chosen = resolve_device(device)
+    if processes is None:
+        processes = len(os.sched_getaffinity(0)) if chosen == "cpu" else 1
+    progress = ProgressReporter(quiet)
+    with stop_on_signal() as stopping:
+        report = run_trial(
+            load_finished_run(folder.absolute(), finished=False),
+            config.trial,
+            device=chosen,
+            processes=processes,
+            stopping=stopping,
+            progress=progress,
+        )
+    click.echo(report.as_text())
+    click.echo(f"figures: {os.path.relpath(report.folder / 'trial.json')}")

@@ -1,0 +1,77 @@
+"""The images of an arm on disk: training images, then what was made of them.
+
+    arms/NAME/images.npy    uint8 (N, H, W, C)
+    arms/NAME/labels.npy    int64 (N,), -1 without one class
+    arms/NAME/arm.json      what they are made of; written last
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...manifests.files.atomic import replacing, write_json
+from ..common.npy import npy_header
+from ..common.progress import Advance
+
+Images = NDArray[np.uint8]
+Ids = NDArray[np.int64]
+
+_IMAGES, _LABELS, _FACTS = "images.npy", "labels.npy", "arm.json"
+
+
+@dataclass(frozen=True)
+class ArmCorpus:
+    """An arm whose images are on disk."""
+
+    name: str
+    folder: Path
+    digest: str  # of what the images are made of
+    count: int
+
+    def open(self) -> tuple[Images, Ids]:
+        """Images, memory-mapped, and labels."""
+        images = np.load(self.folder / _IMAGES, mmap_mode="r", allow_pickle=False)
+        return images, np.load(self.folder / _LABELS, allow_pickle=False)
+
+
+def open_arm(name: str, folder: Path, digest: str) -> ArmCorpus | None:
+    """The arm, where it is on disk, finished and of this digest."""
+    try:
+        facts = json.loads((folder / _FACTS).read_bytes())
+    except (OSError, ValueError):
+        return None
+    if facts.get("digest") != digest:
+        return None
+    return ArmCorpus(name, folder, digest, int(facts["count"]))
+
+
+def write_arm(
+    name: str,
+    folder: Path,
+    digest: str,
+    parts: Iterator[Images],
+    labels: Ids,
+    facts: dict[str, Any],
+    advance: Advance,
+) -> ArmCorpus:
+    """Writes the arm; parts: its images in turn, as many as `labels`."""
+    (folder / _FACTS).unlink(missing_ok=True)
+    with replacing(folder / _IMAGES) as file:
+        written = 0
+        for part in parts:
+            if not written:
+                shape = (len(labels), *part.shape[1:])
+                file.write(npy_header(shape, "|u1"))
+            file.write(np.ascontiguousarray(part).tobytes())
+            written += len(part)
+            advance(len(part))
+    assert written == len(labels), (written, len(labels))
+    with replacing(folder / _LABELS) as file:
+        np.save(file, labels, allow_pickle=False)
+    write_json(folder / _FACTS, {"digest": digest, "count": written, **facts})
+    return ArmCorpus(name, folder, digest, written)

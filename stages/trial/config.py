@@ -1,0 +1,40 @@
+"""Section `trial` of stages.yaml."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from ...models.gan.diffaugment import CHANGES, Change
+from .arms import parse_arm
+
+DEFAULT_ARMS = ("real", "mixup", "own")
+
+
+class TrialConfig(BaseModel):
+    """Options of the stage `trial`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    # Corpora, as name or name:ratio. real: the training images alone; own: with the run's own
+    # method; otherwise a method of `generate`, with the preset's options.
+    arms: list[str] = Field(default=list(DEFAULT_ARMS), min_length=1)
+    ratio: int = Field(default=5, ge=1, le=999)  # of arms that name none
+    seeds: int = Field(default=3, ge=1, le=100)
+    images: int = Field(default=200_000, ge=1)  # shown to the GAN, with repetition
+    snapshot_every: int = Field(default=25_000, ge=1)  # images
+    samples: int = Field(default=2000, ge=100)  # of a snapshot
+    batch: int = Field(default=64, ge=2)
+    width: int = Field(default=24, ge=4)  # channels of the outermost convolutions
+    lr: float = Field(default=2e-4, gt=0, allow_inf_nan=False)
+    ema: float = Field(default=0.999, ge=0, lt=1)
+    augment: list[Change] = Field(default=list(CHANGES))  # DiffAugment; empty: none
+    flip: bool | None = None  # horizontal flips of real images; null: train.flip
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    @field_validator("arms")
+    @classmethod
+    def _known_arms(cls, arms: list[str]) -> list[str]:
+        names = [parse_arm(text, 1).name for text in arms]
+        if len(set(names)) < len(names):
+            raise ValueError(f"an arm is named twice in {', '.join(arms)}")
+        return arms

@@ -1,0 +1,238 @@
+"""One GAN on one corpus with one seed: a function of these alone, resumed from its last snapshot."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from ...manifests.errors import Interrupted, ScoreMixError
+from ...manifests.files.atomic import write_bytes
+from ...manifests.files.crash_points import crash_point
+from ...manifests.plan.random_streams import image_seed, stream
+from ...models.gan.diffaugment import Change, augment
+from ...models.gan.networks import LATENT, Discriminator, GanShape, Generator
+from ...models.network.ema import Ema
+from ..common.tensors import to_pixels, to_unit
+from ..train.batches import batch_rows
+
+ALGORITHM = 1  # raised whenever equal inputs would train another GAN
+
+_SAMPLED = 256  # images drawn at once
+_STATE = "state.safetensors"
+
+Images = NDArray[np.uint8]
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class GanOptions:
+    """How a GAN is trained."""
+
+    images: int  # shown, with repetition
+    snapshot_every: int  # images
+    batch: int
+    lr: float
+    ema: float
+    augment: Sequence[Change]
+    flip: bool
+    dtype: torch.dtype | None = None  # of convolutions; None: float32
+
+    @property
+    def steps(self) -> int:
+        return -(-self.images // self.batch)
+
+    @property
+    def snapshots(self) -> list[int]:
+        """The updates after which there is a snapshot; the last update is one."""
+        every = max(1, self.snapshot_every // self.batch)
+        return [*range(every, self.steps - every // 2, every), self.steps]
+
+
+class GanRun:
+    """Trains G and D on images (N, H, W, C) of classes `labels` (N,), None for unconditional."""
+
+    def __init__(
+        self,
+        images: Images,
+        labels: Ids | None,
+        shape: GanShape,
+        options: GanOptions,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.images, self.labels, self.options = images, labels, options
+        self.seed, self.device, self.step = seed, device, 0
+        torch.manual_seed(image_seed(seed, "gan-weights"))
+        layout = torch.channels_last
+        self.generator = Generator(shape).to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.discriminator = Discriminator(shape).to(device, memory_format=layout)  # type: ignore[call-overload]
+        self.averaged = Ema(self.generator, options.ema)
+        self._adam = {
+            name: torch.optim.Adam(net.parameters(), lr=options.lr, betas=(0.0, 0.99), fused=True)
+            for name, net in (("g", self.generator), ("d", self.discriminator))
+        }
+
+    def advance(
+        self, stopping: Callable[[], bool], advance: Callable[[int], None]
+    ) -> Iterator[int]:
+        """Trains on, and gives the step of every snapshot once it is reached.
+
+        Raises:
+            Interrupted: `stopping()` became true; the last snapshot is where it goes on.
+            ScoreMixError: a loss is not finite.
+        """
+        wanted = frozenset(self.options.snapshots)
+        while self.step < self.options.steps:
+            if stopping():
+                raise Interrupted("The trial was stopped; the same command goes on.")
+            self._update()
+            self.step += 1
+            advance(self.options.batch)
+            if self.step in wanted:
+                yield self.step
+
+    def _update(self) -> None:
+        """One update of D and one of G."""
+        # Draw images, classes, latents and augmentation: a function of (seed, step).
+        random = torch.Generator(self.device).manual_seed(image_seed(self.seed, f"gan-{self.step}"))
+        rows = batch_rows(len(self.images), self.options.batch, self.step, self.seed)
+        real = 2.0 * to_unit(self.images[rows], self.device) - 1.0
+        if self.options.flip:
+            flips = torch.rand(len(real), generator=random, device=self.device) < 0.5
+            real = torch.where(flips[:, None, None, None], real.flip(3), real)
+        labels = None if self.labels is None else torch.from_numpy(self.labels[rows])
+        labels = None if labels is None else labels.to(self.device)
+
+        # D: real images score above 1, generated ones below -1 (hinge loss).
+        with torch.no_grad():
+            fake = self._fake(random, labels)
+        on_real, on_fake = (self._scores(x, labels, random) for x in (real, fake))
+        loss = (1.0 - on_real).relu().mean() + (1.0 + on_fake).relu().mean()
+        self._descend("d", loss)
+
+        # G: its images score high.
+        self.discriminator.requires_grad_(False)
+        self._descend("g", -self._scores(self._fake(random, labels), labels, random).mean())
+        self.discriminator.requires_grad_(True)
+        self.averaged.update(self.generator, self.step + 1)
+
+    def _fake(self, random: torch.Generator, labels: Tensor | None) -> Tensor:
+        size = self.options.batch
+        z = torch.randn((size, LATENT), generator=random, device=self.device)
+        with self._half():
+            made: Tensor = self.generator(z, labels)
+        return made
+
+    def _scores(self, x: Tensor, labels: Tensor | None, random: torch.Generator) -> Tensor:
+        changed = augment(x, self.options.augment, random)
+        with self._half():
+            scores: Tensor = self.discriminator(changed, labels)
+        return scores
+
+    def _half(self) -> torch.autocast:
+        dtype = self.options.dtype
+        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
+
+    def _descend(self, which: str, loss: Tensor) -> None:
+        if not torch.isfinite(loss):
+            raise ScoreMixError(
+                f"The GAN's loss is {loss.item()} at update {self.step:,}. Set trial.lr lower."
+            )
+        adam = self._adam[which]
+        adam.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        adam.step()
+
+    @torch.no_grad()
+    def sample(self, count: int, purpose: str) -> Images:
+        """(count, H, W, C) of the averaged generator; the same latents at every snapshot."""
+        net = self.averaged.net
+        for mine, now in zip(net.buffers(), self.generator.buffers(), strict=True):
+            mine.copy_(now)  # batch norm's statistics
+        random = stream(image_seed(self.seed, purpose), "latents")
+        z = torch.from_numpy(random.standard_normal((count, LATENT), dtype=np.float32))
+        labels = None
+        if self.labels is not None:
+            labels = torch.from_numpy(self.labels[random.integers(len(self.labels), size=count)])
+        parts = []
+        for start in range(0, count, _SAMPLED):
+            part = slice(start, start + _SAMPLED)
+            given = None if labels is None else labels[part].to(self.device)
+            with self._half():
+                parts.append(to_pixels((net(z[part].to(self.device), given) + 1.0) / 2.0))
+        return np.concatenate(parts)
+
+    @torch.no_grad()
+    def mean_score(self, images: Images, labels: Ids | None) -> float:
+        """D's mean score of real images as they are."""
+        total = 0.0
+        self.discriminator.eval()
+        for start in range(0, len(images), _SAMPLED):
+            x = 2.0 * to_unit(images[start : start + _SAMPLED], self.device) - 1.0
+            given = None
+            if labels is not None:
+                given = torch.from_numpy(labels[start : start + _SAMPLED]).to(self.device)
+            total += float(self.discriminator(x, given).sum())
+        self.discriminator.train()
+        return total / len(images)
+
+    def save(self, folder: Path, identity: str) -> None:
+        """Writes folder/state.safetensors, from which another process goes on."""
+        tensors = {
+            f"{name}.{key}": value.detach().cpu().contiguous()
+            for name, net in self._nets().items()
+            for key, value in net.state_dict().items()
+        }
+        for name, adam in self._adam.items():
+            for place, moments in adam.state_dict()["state"].items():
+                for key in ("exp_avg", "exp_avg_sq"):
+                    tensors[f"adam-{name}.{place}.{key}"] = moments[key].cpu().contiguous()
+        facts = {"identity": identity, "step": self.step}
+        write_bytes(folder / _STATE, save(tensors, {"progressed": json.dumps(facts)}))
+        crash_point("gan-saved")
+
+    def load(self, folder: Path, identity: str) -> None:
+        """Goes on from folder/state.safetensors, where it is of this training.
+
+        Raises ScoreMixError for a damaged file.
+        """
+        path = folder / _STATE
+        if not path.exists():
+            return
+        try:
+            with safe_open(path, framework="pt") as file:
+                facts = json.loads(file.metadata()["progressed"])
+                if facts["identity"] != identity:
+                    return
+                for name, net in self._nets().items():
+                    keys = net.state_dict().keys()
+                    net.load_state_dict({key: file.get_tensor(f"{name}.{key}") for key in keys})
+                for name, adam in self._adam.items():
+                    self._load_moments(name, adam, file, facts["step"])
+                self.step = int(facts["step"])
+        except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise ScoreMixError(
+                f"{path}, from which the trial would go on, is damaged ({error}). Delete the folder"
+                f" {folder}: the same command trains that GAN from the start."
+            ) from error
+
+    def _load_moments(self, name: str, adam: torch.optim.Adam, file: safe_open, step: int) -> None:
+        for place, parameter in enumerate(adam.param_groups[0]["params"]):
+            moments = {
+                key: torch.empty_like(parameter).copy_(
+                    file.get_tensor(f"adam-{name}.{place}.{key}")
+                )
+                for key in ("exp_avg", "exp_avg_sq")
+            }
+            steps = torch.tensor(float(step), device=parameter.device)
+            adam.state[parameter] = {"step": steps, **moments}
+
+    def _nets(self) -> dict[str, nn.Module]:
+        return {"g": self.generator, "d": self.discriminator, "averaged": self.averaged.net}

@@ -1,0 +1,63 @@
+"""Snapshots of a GAN against held-out images: one half chooses the best, the other reports it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...manifests.plan.random_streams import image_seed, stream
+from ...models.features.extractors import Extractor
+from ...models.metrics.copying import find_copies, training_spacing
+from ...models.metrics.distances import Reference
+from ...models.metrics.prdc import prdc
+
+MIN_HELD_OUT = 60  # two halves of 30, below which nothing can be said
+
+Images = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Rows of the held-out images, ascending: those that choose, and those that report."""
+
+    choosing: NDArray[np.int64]
+    reporting: NDArray[np.int64]
+
+
+def split_held_out(count: int, seed: int) -> Halves:
+    """A seeded draw; the larger half reports."""
+    order = stream(image_seed(seed, "trial"), "halves").permutation(count)
+    return Halves(np.sort(order[: count // 2]), np.sort(order[count // 2 :]))
+
+
+class Judge:
+    """Measures sets of samples by the features of the stage `evaluate`."""
+
+    def __init__(self, extractor: Extractor, training: Images, held_out: Images, seed: int) -> None:
+        halves = split_held_out(len(held_out), seed)
+        self._extract = extractor
+        vectors = extractor(held_out)
+        self._choosing = Reference(vectors[halves.choosing])
+        self._reporting = Reference(vectors[halves.reporting])
+        self._training = extractor(training)
+        self._spacing = training_spacing(self._training)
+
+    def measure(self, samples: Images) -> dict[str, float]:
+        """Distances to both halves; fidelity, diversity and copies against the reporting one."""
+        vectors = self._extract(samples)
+        fidelity = prdc(self._reporting.vectors, vectors)
+        return {
+            "kd_choosing": self._choosing.kernel(vectors),
+            "kd": self._reporting.kernel(vectors),
+            "fd": self._reporting.frechet(vectors),
+            "precision": fidelity.precision,
+            "recall": fidelity.recall,
+            "coverage": fidelity.coverage,
+            "copies": find_copies(vectors, self._training, self._spacing).share,
+        }
+
+
+def best_snapshot(snapshots: list[dict[str, Any]]) -> dict[str, Any]:
+    """The one nearest to the choosing half; its `kd` is to the other."""
+    return min(snapshots, key=lambda snapshot: float(snapshot["kd_choosing"]))

@@ -1,0 +1,132 @@
+"""What the arms of a trial say together: a table, paired differences, one plain sentence.
+
+Seeds are pairs: the GANs of one seed share their first weights, latents and order of updates. The
+interval of a difference is Student's over seeds; with one seed there is none.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..evaluate.number_format import format_kernel
+from ..evaluate.sentences import Change
+from ..evaluate.tables import Table, change_cell, spread_cell
+from .arms import REAL
+from .judge import best_snapshot
+
+# Student's t at 97.5 % for 1, 2, ... degrees of freedom; beyond the last the normal's.
+_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
+      2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056,
+      2.052, 2.048, 2.045)  # fmt: skip
+_HEADS = (
+    "arm", "images", "distance, best snapshot", "less that of real (95 % interval)", "at",
+    "distance, last snapshot", "precision", "recall", "coverage", "copies", "gap of D",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ArmOutcome:
+    """An arm over its seeds."""
+
+    name: str
+    corpus: int  # images that its GANs saw, each counted once
+    best: Sequence[Mapping[str, Any]]  # the best snapshot of every seed
+    last: Sequence[Mapping[str, Any]]
+    against_real: Change | None  # None for real itself, for one seed, and without a real arm
+
+    def mean(self, name: str, *, last: bool = False) -> float:
+        """The mean over seeds of a figure of the best snapshots, or of the last ones."""
+        return float(np.mean([snapshot[name] for snapshot in (self.last if last else self.best)]))
+
+    def spread(self, name: str, *, last: bool = False) -> float:
+        """Its standard deviation over seeds; 0 for one seed."""
+        values = [snapshot[name] for snapshot in (self.last if last else self.best)]
+        return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def outcomes(
+    results: Mapping[str, Sequence[Mapping[str, Any]]], corpus: Mapping[str, int]
+) -> list[ArmOutcome]:
+    """results: arm -> the result of each seed, in the same order. corpus: arm -> its images."""
+    best = {
+        arm: [best_snapshot(result["snapshots"]) for result in found]
+        for arm, found in results.items()
+    }
+    real = best.get(REAL)
+    return [
+        ArmOutcome(
+            name=arm,
+            corpus=corpus[arm],
+            best=best[arm],
+            last=[result["snapshots"][-1] for result in found],
+            against_real=None if arm == REAL or not real else _difference(best[arm], real),
+        )
+        for arm, found in results.items()
+    ]
+
+
+def _difference(
+    arm: Sequence[Mapping[str, Any]], real: Sequence[Mapping[str, Any]]
+) -> Change | None:
+    """Mean of the paired differences, with its interval; None for one seed."""
+    pairs = [mine["kd"] - its["kd"] for mine, its in zip(arm, real, strict=True)]
+    if len(pairs) < 2:
+        return None
+    mean = float(np.mean(pairs))
+    t = _T[len(pairs) - 2] if len(pairs) - 2 < len(_T) else 1.96
+    half = t * float(np.std(pairs, ddof=1)) / math.sqrt(len(pairs))
+    return Change(mean, (mean - half, mean + half))
+
+
+def conclusion(arms: Sequence[ArmOutcome]) -> str:
+    """One plain sentence on each arm that differs clearly from real images alone, or that none does."""
+    real = next((arm for arm in arms if arm.name == REAL), None)
+    others = [arm for arm in arms if arm is not real]
+    if real is None or not others:
+        return "Nothing was compared with real images alone: give trial.arms real and another."
+    seeds, images = len(real.best), real.last[0]["images"]
+    size = f"{seeds} seed{'s' if seeds > 1 else ''} of {images:,} images shown"
+    if seeds < 2:
+        return f"No conclusion from one seed ({size}): set trial.seeds to 3 or more."
+    sentences = []
+    for arm in sorted(others, key=lambda arm: arm.mean("kd")):
+        change = arm.against_real
+        assert change is not None
+        word = {"lower": "Worth it", "higher": "Harmful"}.get(change.direction)
+        if word:
+            share = change.difference / real.mean("kd")
+            sentences.append(
+                f"{word}: a GAN trained on {arm.name} is {abs(share):.0%}"
+                f" {'nearer to' if share < 0 else 'farther from'} held-out images than one trained"
+                f" on real images alone (kernel distance {format_kernel(arm.mean('kd'))} against"
+                f" {format_kernel(real.mean('kd'))}, {change.figures}; {size})."
+            )
+    unclear = [arm.name for arm in others if not arm.against_real.is_significant]  # type: ignore[union-attr]
+    if unclear:
+        sentences.append(f"No difference seen at this size: {', '.join(unclear)} ({size}).")
+    return " ".join(sentences)
+
+
+def trial_table(arms: Sequence[ArmOutcome]) -> Table:
+    """A row for each arm; distances times 1,000, means over seeds."""
+    return Table(_HEADS, [_cells(arm) for arm in arms])
+
+
+def _cells(arm: ArmOutcome) -> list[str]:
+    def kernel(*, last: bool) -> str:
+        return spread_cell(1000 * arm.mean("kd", last=last), 1000 * arm.spread("kd", last=last))
+
+    return [
+        arm.name,
+        f"{arm.corpus:,}",
+        kernel(last=False),
+        change_cell(arm.against_real),
+        f"{arm.mean('images'):,.0f}",
+        kernel(last=True),
+        *(f"{arm.mean(name):.2f}" for name in ("precision", "recall", "coverage")),
+        f"{arm.mean('copies'):.1%}",
+        f"{arm.mean('gap', last=True):.2f}",
+    ]

@@ -1,0 +1,239 @@
+"""trial: every arm with every seed, here or beside other processes that work on the same trial.
+
+A task is one GAN. Whoever holds its lock trains it; its result is a file, so a trial that was
+stopped, or is worked on from several machines, ends with the same table.
+"""
+
+import functools
+import multiprocessing
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...manifests.errors import ConfigError, Interrupted
+from ...manifests.files.atomic import canonical_digest
+from ...manifests.files.lock import shard_lock
+from ...models.features.extractors import FeaturesError, open_extractor
+from ...models.gan.networks import GanShape
+from ..common.progress import Progress
+from ..corpus.store import Corpus, open_corpus
+from ..evaluate.config import EvaluateConfig
+from .arm_corpus import ArmCorpus
+from .gan_run import ALGORITHM, GanOptions
+from .judge import MIN_HELD_OUT, Judge
+from .one import Task, read_result, run_task
+
+_POLL = 0.5  # seconds between two looks at the children, or at tasks that others work on
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """Everything that the tasks of a trial share; it travels to child processes."""
+
+    folder: Path  # of the trial
+    corpus: Path  # the run's corpus/
+    corpus_digest: str
+    options: GanOptions
+    shape: GanShape
+    samples: int
+    evaluate: EvaluateConfig
+    seed: int  # of the run
+    device: str
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One task by name: what a child needs to find its files."""
+
+    arm: ArmCorpus
+    number: int  # of the seed, from 0
+    identity: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm.name}-{self.number}"
+
+
+def run_trial(
+    spec: TrialSpec,
+    arms: Sequence[ArmCorpus],
+    seeds: int,
+    *,
+    processes: int,
+    stopping: Callable[[], bool],
+    progress: Progress,
+) -> dict[str, list[dict[str, Any]]]:
+    """Arm -> the result of each seed. Seed by seed, so that an early stop leaves whole comparisons.
+
+    processes: GANs that are trained at once here; more than one only on a CPU.
+
+    Raises:
+        ConfigError: too few held-out images, or features that cannot be had.
+        Interrupted: `stopping()` became true; the same command goes on.
+        ScoreMixError: a GAN's loss is not finite, or its state is damaged.
+    """
+    held_out = len(open_corpus(spec.corpus).reference)
+    if held_out < MIN_HELD_OUT:
+        raise ConfigError(
+            f"{held_out} images are held out, and a trial needs {MIN_HELD_OUT}: one half chooses"
+            " the best snapshot, the other judges it. Hold more out (ingest.holdout,"
+            " ingest.reference)."
+        )
+    jobs = [_Job(arm, n, _identity(spec, arm, n)) for n in range(seeds) for arm in arms]
+    total = len(jobs) * spec.options.steps * spec.options.batch
+    with progress.task("trial", total, "images") as advance:
+        waiting = jobs
+        while waiting:
+            waiting = (
+                _in_children(spec, waiting, processes, stopping, advance)
+                if processes > 1
+                else _here(spec, waiting, stopping, advance)
+            )
+            if waiting:  # others work on them
+                if stopping():
+                    raise Interrupted("The trial was stopped; the same command goes on.")
+                time.sleep(_POLL)
+    return {
+        arm.name: [
+            _result(spec, job) for job in jobs if job.arm.name == arm.name
+        ]
+        for arm in arms
+    }
+
+
+def _identity(spec: TrialSpec, arm: ArmCorpus, number: int) -> str:
+    """Names everything that a task's result depends on."""
+    options = vars(spec.options) | {"dtype": str(spec.options.dtype)}
+    features = spec.evaluate.model_dump(mode="json", include={"features", "inception_weights"})
+    facts = [ALGORITHM, arm.digest, spec.corpus_digest, options, vars(spec.shape), spec.samples]
+    return canonical_digest([*facts, features, spec.seed, number])
+
+
+def _folder(spec: TrialSpec, job: _Job) -> Path:
+    return spec.folder / "gans" / job.arm.name / f"seed-{job.number}"
+
+
+def _result(spec: TrialSpec, job: _Job) -> dict[str, Any]:
+    found = read_result(_folder(spec, job), job.identity)
+    assert found is not None, job.name
+    return found
+
+
+def _here(
+    spec: TrialSpec,
+    jobs: Sequence[_Job],
+    stopping: Callable[[], bool],
+    advance: Callable[[int], None],
+) -> list[_Job]:
+    """Works on the tasks one after the other; gives those that another process holds."""
+    return [job for job in jobs if not _work_on(spec, job, stopping, advance)]
+
+
+def _work_on(
+    spec: TrialSpec, job: _Job, stopping: Callable[[], bool], advance: Callable[[int], None]
+) -> bool:
+    """Trains and judges one GAN; False where another process does."""
+    with shard_lock(spec.folder, job.name) as mine:
+        if not mine:
+            return False
+        corpus, judge = _open(spec)
+        conditional = spec.shape.classes > 0
+        images, labels = job.arm.open()
+        task = Task(
+            folder=_folder(spec, job),
+            identity=job.identity,
+            images=images,
+            labels=labels if conditional else None,
+            real=corpus.images,
+            real_labels=corpus.training_ids if conditional else None,
+            held_out=corpus.reference,
+            held_out_labels=corpus.reference_ids if conditional else None,
+            shape=spec.shape,
+            options=spec.options,
+            samples=spec.samples,
+            seed=spec.seed * 1000 + job.number,
+        )
+        run_task(task, judge, torch.device(spec.device), stopping, advance)
+    return True
+
+
+@functools.lru_cache(maxsize=1)
+def _open_cached(corpus: Path, evaluate: str, seed: int) -> tuple[Corpus, Judge]:
+    opened, config = open_corpus(corpus), EvaluateConfig.model_validate_json(evaluate)
+    try:
+        extractor = open_extractor(config.features, config.inception_weights, opened.reference)
+        return opened, Judge(extractor, opened.images, opened.reference, seed)
+    except FeaturesError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _open(spec: TrialSpec) -> tuple[Corpus, Judge]:
+    """The corpus and its judge, once a process."""
+    return _open_cached(spec.corpus, spec.evaluate.model_dump_json(), spec.seed)
+
+
+class _Child:
+    """What a child process has of its parent: a flag to stop, and a counter of images."""
+
+    stop: Any = None
+    shown: Any = None
+
+
+def _begin_child(stop: Any, shown: Any) -> None:
+    import signal
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)  # the parent tells when to stop
+    torch.set_num_threads(1)
+    _Child.stop, _Child.shown = stop, shown
+
+
+def _work_in_child(spec: TrialSpec, job: _Job) -> bool:
+    def count(images: int) -> None:
+        with _Child.shown.get_lock():
+            _Child.shown.value += images
+
+    return _work_on(spec, job, _Child.stop.is_set, count)
+
+
+def _in_children(
+    spec: TrialSpec,
+    jobs: Sequence[_Job],
+    processes: int,
+    stopping: Callable[[], bool],
+    advance: Callable[[int], None],
+) -> list[_Job]:
+    """As `_here`, with several tasks at once."""
+    context = multiprocessing.get_context("spawn")
+    stop, shown = context.Event(), context.Value("q", 0)
+    seen = 0
+    with ProcessPoolExecutor(processes, context, _begin_child, (stop, shown)) as pool:
+        started: Mapping[Future[bool], _Job] = {
+            pool.submit(_work_in_child, spec, job): job for job in jobs
+        }
+        running = set(started)
+        try:
+            while running:
+                done, running = wait(running, _POLL, FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+                if stopping():
+                    stop.set()
+                now = int(shown.value)
+                if now > seen:
+                    advance(now - seen)
+                    seen = now
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [job for future, job in started.items() if not future.result()]
