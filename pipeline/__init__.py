@@ -16,6 +16,8 @@ planned          reads the plan and the recipe that a run has made
 trained_network  opens score-net/ of a run, or says what is wrong with it
 means            the mean images of a run, about which some methods mix
 preflight        refuses places, disks and networks that cannot work, before anything is made
+trial            makes the corpora that a trial compares, and its files
+trial_cost       trial --dry-run: how long a trial takes
 finished_run     opens a finished run, to repair or to change it
 launch           processes of one launch (`accelerate launch`, torchrun), and `--worker I/N`
 environment      libraries and processor that the bytes of a shard depend on

@@ -1,8 +1,8 @@
 """The trial of a run: its arms are made, its GANs trained, its table written.
 
-    RUN/trial/arms/NAME/         each arm's images
-    RUN/trial/gans/NAME/seed-K/  each GAN: state, snapshots.jsonl, result.json
-    RUN/trial/trial.json, table.txt, curves.svg
+RUN/trial/arms/NAME/         each arm's images
+RUN/trial/gans/NAME/seed-K/  each GAN: state, snapshots.jsonl, result.json
+RUN/trial/trial.json, table.txt, curves.svg
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ from ..models.network.checkpoint import TrainedNet
 from ..models.network.device import device_type
 from ..stages.common.presets import balanced_batch, trunk_precision
 from ..stages.common.progress import Progress
-from ..stages.corpus.store import Corpus, check_pixels
+from ..stages.corpus.store import check_pixels
 from ..stages.evaluate.number_format import round_floats
 from ..stages.generate.config import GenerateConfig
 from ..stages.generate.generate import generate
@@ -77,7 +77,7 @@ def trial(
         Interrupted: a stop was asked for; the same command goes on.
     """
     folder = RunFolder(run.folder).trial
-    spec = _spec_of(run, config, folder, device)
+    spec = spec_of(run, config, folder, device)
     arms = [parse_arm(text, config.ratio) for text in config.arms]
     check_pixels(run.corpus)
     made = [_arm_corpus(run, arm, folder, device, stopping, progress) for arm in arms]
@@ -90,7 +90,7 @@ def trial(
     return report
 
 
-def _spec_of(run: FinishedRun, config: TrialConfig, folder: Path, device: str) -> TrialSpec:
+def spec_of(run: FinishedRun, config: TrialConfig, folder: Path, device: str) -> TrialSpec:
     corpus = run.corpus
     side, channels = corpus.images.shape[2:]
     labelled = bool(len(corpus.classes)) and _within_classes(run)
@@ -229,7 +229,9 @@ def _maker(
     return net, Recipe.from_config(evenly, net.facts if net else None, corpus.digest, used), means
 
 
-def _write(report: TrialReport, results: dict[str, list[dict[str, Any]]], config: TrialConfig) -> None:
+def _write(
+    report: TrialReport, results: dict[str, list[dict[str, Any]]], config: TrialConfig
+) -> None:
     """table.txt, curves.svg where it can be drawn, and trial.json last."""
     from ..stages.trial.picture import draw_curves
 

@@ -40,6 +40,7 @@ STAGES_IMPORT: dict[str, set[str]] = {
     "export": {"common"},
     "mount": {"export"},
     "check": {"common", "images", "sources"},
+    "trial": {"common", "corpus", "evaluate", "generate", "report", "train"},
 }
 LONGEST_FUNCTION, LONGEST_FILE = 60, 350  # lines
 MAY_BE_LONGER: set[str] = set()  # functions by module.name, with the reason beside
@@ -165,7 +166,7 @@ def test_the_default_stages_file_is_the_one_that_init_writes() -> None:
     assert (ROOT / "stages.yaml").read_text() == (ROOT / "pipeline" / "default.yaml").read_text()
 
 
-SECTIONS = ("ingest", "train", "pilot", "generate", "write", "evaluate")
+SECTIONS = ("ingest", "train", "pilot", "generate", "write", "evaluate", "trial")
 # Heading of docs/options.md -> the options of its table; "": the table before the first heading.
 OPTION_TABLES: dict[str, Any] = {
     "": Config,

@@ -1,4 +1,4 @@
-"""DiffAugment (Zhao et al. 2020, arXiv 2006.10738): what the discriminator sees is changed at random.
+"""DiffAugment (Zhao et al. 2020, arXiv 2006.10738): random changes of what the discriminator sees.
 
 Real and generated images alike, and differentiably, so that the generator learns images that are
 not changed. x (B, C, H, W) in [-1, 1]; random numbers come from the generator that is passed.

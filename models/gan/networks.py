@@ -45,7 +45,7 @@ class GanShape:
 
 
 class Generator(nn.Module):
-    """linear to 4 x 4, then [up-sampling x 2, conv3, batch norm, ReLU] per doubling, conv3, tanh."""
+    """linear to 4 x 4, then [nearest x 2, conv3, batch norm, ReLU] per doubling, conv3, tanh."""
 
     def __init__(self, shape: GanShape) -> None:
         super().__init__()
@@ -94,9 +94,7 @@ class Discriminator(nn.Module):
             width *= 2
         self.body = nn.Sequential(*layers)
         self.score = spectral_norm(nn.Linear(width * BOTTOM**2, 1))
-        self.classes = (
-            spectral_norm(nn.Embedding(shape.classes, width)) if shape.classes else None
-        )
+        self.classes = spectral_norm(nn.Embedding(shape.classes, width)) if shape.classes else None
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Scores (B,): the higher, the more like real images."""

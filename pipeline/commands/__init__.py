@@ -9,5 +9,6 @@ forget    `forget`
 export    `export`
 mount     `mount`
 check     `check`
+trial     `trial`
 options   options and parameter types that several commands share
 """

@@ -26,6 +26,7 @@ from .options import DEVICE, QUIET, SET
     help="GANs trained at once, on a CPU. Default: its cores. Others may join from elsewhere by the"
     " same command.",
 )
+@click.option("--dry-run", is_flag=True, help="Only say what would be trained, and how long.")
 @SET
 @DEVICE
 @QUIET
@@ -35,6 +36,7 @@ def trial(
     seeds: int | None,
     images: int | None,
     processes: int | None,
+    dry_run: bool,
     overrides: tuple[str, ...],
     device: str,
     quiet: bool,
@@ -57,9 +59,15 @@ def trial(
     if processes is None:
         processes = len(os.sched_getaffinity(0)) if chosen == "cpu" else 1
     progress = ProgressReporter(quiet)
+    run = load_finished_run(folder.absolute(), finished=False)
+    if dry_run:
+        from ..trial_cost import estimate_trial
+
+        click.echo(estimate_trial(run, config.trial, device=chosen, processes=processes))
+        return
     with stop_on_signal() as stopping:
         report = run_trial(
-            load_finished_run(folder.absolute(), finished=False),
+            run,
             config.trial,
             device=chosen,
             processes=processes,

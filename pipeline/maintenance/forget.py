@@ -213,11 +213,12 @@ def _record_corpus(ledger: Ledger, corpus: Corpus) -> None:
 
 
 def _remove_traces(run: Path, ledger: Ledger) -> None:
-    """Deletes the report and the pilot's sheet, which show images, and every cache in .scoremix."""
+    """Deletes what holds or shows images: report, pilot's sheet, trial, caches in .scoremix."""
     files, shards = RunFolder(run), ledger.place()
     kept = (files.lock, files.plan, files.ledger_backup, files.mirror)
     with storage_errors(run):
         shutil.rmtree(files.report, ignore_errors=True)
+        shutil.rmtree(files.trial, ignore_errors=True)
         files.pilot_sheet.unlink(missing_ok=True)
         for path in files.internal.iterdir():
             if path in kept:

@@ -1,6 +1,7 @@
 """What several stages share; imports no other stage.
 
 presets        the table of presets: sizes and steps by resolution
+expected       the quality that was measured on the images most alike
 progress       the interface through which a stage reports progress
 tensors        8-bit pixels to the network's tensors, and back
 ordered_map    a parallel map that keeps the order and bounds memory

@@ -1,6 +1,12 @@
 """trial: does the corpus pay? The same GAN on several corpora, seeds and images shown alike.
 
-config: section `trial`. arms: which corpora are compared, read from text. gan_run: one GAN on one
-corpus with one seed, resumable. judge: its snapshots against held-out images. outcome: what all of
-them say together. picture: the curves.
+trial       every arm with every seed, in processes
+config      section `trial` of stages.yaml
+arms        which corpora are compared, read from text
+arm_corpus  the images of an arm on disk
+one         one task, an arm with a seed: train, judge, keep the result
+gan_run     the training of one GAN, resumed from its last snapshot
+judge       a snapshot's samples against held-out images
+outcome     what all of them say together: table, differences, one sentence
+picture     the curves
 """

@@ -1,8 +1,8 @@
 """The images of an arm on disk: training images, then what was made of them.
 
-    arms/NAME/images.npy    uint8 (N, H, W, C)
-    arms/NAME/labels.npy    int64 (N,), -1 without one class
-    arms/NAME/arm.json      what they are made of; written last
+arms/NAME/images.npy    uint8 (N, H, W, C)
+arms/NAME/labels.npy    int64 (N,), -1 without one class
+arms/NAME/arm.json      what they are made of; written last
 """
 
 import json

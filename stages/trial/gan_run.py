@@ -1,9 +1,10 @@
-"""One GAN on one corpus with one seed: a function of these alone, resumed from its last snapshot."""
+"""One GAN on one corpus with one seed: a function of these alone, resumed from a snapshot."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -92,13 +93,13 @@ class GanRun:
         while self.step < self.options.steps:
             if stopping():
                 raise Interrupted("The trial was stopped; the same command goes on.")
-            self._update()
+            self.update()
             self.step += 1
             advance(self.options.batch)
             if self.step in wanted:
                 yield self.step
 
-    def _update(self) -> None:
+    def update(self) -> None:
         """One update of D and one of G."""
         # Draw images, classes, latents and augmentation: a function of (seed, step).
         random = torch.Generator(self.device).manual_seed(image_seed(self.seed, f"gan-{self.step}"))
@@ -223,7 +224,7 @@ class GanRun:
                 f" {folder}: the same command trains that GAN from the start."
             ) from error
 
-    def _load_moments(self, name: str, adam: torch.optim.Adam, file: safe_open, step: int) -> None:
+    def _load_moments(self, name: str, adam: torch.optim.Adam, file: Any, step: int) -> None:
         for place, parameter in enumerate(adam.param_groups[0]["params"]):
             moments = {
                 key: torch.empty_like(parameter).copy_(

@@ -82,7 +82,7 @@ def _difference(
 
 
 def conclusion(arms: Sequence[ArmOutcome]) -> str:
-    """One plain sentence on each arm that differs clearly from real images alone, or that none does."""
+    """A plain sentence on each arm that differs clearly from real images alone; one on the rest."""
     real = next((arm for arm in arms if arm.name == REAL), None)
     others = [arm for arm in arms if arm is not real]
     if real is None or not others:
@@ -104,10 +104,22 @@ def conclusion(arms: Sequence[ArmOutcome]) -> str:
                 f" on real images alone (kernel distance {format_kernel(arm.mean('kd'))} against"
                 f" {format_kernel(real.mean('kd'))}, {change.figures}; {size})."
             )
+    late = [arm.name for arm in arms if _still_falls(arm)]
     unclear = [arm.name for arm in others if not arm.against_real.is_significant]  # type: ignore[union-attr]
     if unclear:
         sentences.append(f"No difference seen at this size: {', '.join(unclear)} ({size}).")
+    if late:
+        sentences.append(
+            f"Of {', '.join(late)} the last snapshot is the best: these GANs were still getting"
+            " better, and the order may change. Set trial.images higher; the same command goes on."
+        )
     return " ".join(sentences)
+
+
+def _still_falls(arm: ArmOutcome) -> bool:
+    """Whether most seeds have their best snapshot at the end."""
+    ends = [best["step"] == last["step"] for best, last in zip(arm.best, arm.last, strict=True)]
+    return 2 * ends.count(True) > len(ends)
 
 
 def trial_table(arms: Sequence[ArmOutcome]) -> Table:

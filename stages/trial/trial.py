@@ -103,10 +103,7 @@ def run_trial(
                     raise Interrupted("The trial was stopped; the same command goes on.")
                 time.sleep(_POLL)
     return {
-        arm.name: [
-            _result(spec, job) for job in jobs if job.arm.name == arm.name
-        ]
-        for arm in arms
+        arm.name: [_result(spec, job) for job in jobs if job.arm.name == arm.name] for arm in arms
     }
 
 

@@ -1,0 +1,74 @@
+"""trial --dry-run: what a trial would train, and how long that takes here."""
+
+import numpy as np
+import torch
+
+from ..manifests.run_folder import RunFolder
+from ..models.method.ladder import sigma_at
+from ..models.method.methods import FrozenScore
+from ..models.network.device import device_type, one_thread
+from ..stages.common.tensors import to_unit
+from ..stages.common.units import format_duration
+from ..stages.trial.arms import Arm, parse_arm
+from ..stages.trial.config import TrialConfig
+from ..stages.trial.gan_run import GanRun
+from ..stages.trial.trial import TrialSpec
+from .finished_run import FinishedRun
+from .speed_probe import probe_network, timed
+from .trained_network import open_network
+from .trial import arm_options, spec_of
+
+_PROBE_SECONDS = 2.0
+
+
+def estimate_trial(run: FinishedRun, config: TrialConfig, *, device: str, processes: int) -> str:
+    """The text of a dry run: corpora, GANs, time. What is there already is counted as if it were
+    not. Nothing is written."""
+    spec = spec_of(run, config, RunFolder(run.folder).trial, device)
+    arms = [parse_arm(text, config.ratio) for text in config.arms]
+    gans, shown = len(arms) * config.seeds, spec.options.steps * spec.options.batch
+    # Several GANs at once share the cores: each has one.
+    with one_thread():
+        image = _seconds_of_image(run, spec)
+    training = gans * shown * image / min(processes, gans)
+    making = _seconds_of_making(run, arms, device)
+    training_images = len(run.corpus.images)
+    sizes = ", ".join(f"{arm.name} {training_images * (1 + arm.ratio):,}" for arm in arms)
+    return "\n".join(
+        [
+            f"arms:          {sizes} images",
+            f"GANs:          {gans}, each shown {shown:,} images of {spec.shape.resolution} px;"
+            f" {len(spec.options.snapshots)} snapshots of {spec.samples:,} samples",
+            f"making:        about {format_duration(making)}",
+            f"training:      about {format_duration(training)}, {processes} at once, judging apart",
+            f"total:         about {format_duration(making + training)} on this machine ({device})",
+        ]
+    )
+
+
+def _seconds_of_image(run: FinishedRun, spec: TrialSpec) -> float:
+    """Of an update, over its images, from a few of them."""
+    classes = run.corpus.training_ids if spec.shape.classes else None
+    gan = GanRun(run.corpus.images, classes, spec.shape, spec.options, 0, torch.device(spec.device))
+    return timed(gan.update, spec.device, _PROBE_SECONDS) / spec.options.batch
+
+
+def _seconds_of_making(run: FinishedRun, arms: list[Arm], device: str) -> float:
+    """Of all images that the arms' methods make."""
+    corpus, kind = run.corpus, run.ledger.device_type(device_type(device))
+    side = corpus.images.shape[1]
+    options = {arm: arm_options(run.config, arm, side, kind) for arm in arms if arm.method}
+    if not any(each.needs_network for each in options.values()):
+        return 0.0
+    net = open_network(RunFolder(run.folder), torch.device(device))
+    score = FrozenScore(net.net, net.sigma_1, net.sigma_N)
+    net.net.compute_in(run.config.generate.precision)
+    batch = run.config.generate.batch
+    assert isinstance(batch, int)
+    x = to_unit(
+        np.asarray(corpus.images[np.arange(batch) % len(corpus.images)]), torch.device(device)
+    )
+    speed = probe_network(x, score, sigma_at(0.5, net.sigma_1), device, _PROBE_SECONDS)
+    return sum(
+        len(corpus.images) * arm.ratio * speed.seconds(each) for arm, each in options.items()
+    )

@@ -1,0 +1,128 @@
+"""The command `trial`: files left, exit codes, that it goes on, that more arms add to it."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+
+from scoremix.manifests.files.crash_points import TRIAL_POINTS
+from scoremix.pipeline.cli import commands, exit_code
+
+QUICK = (
+    "--images", "512", "--set", "trial.snapshot_every=256", "--set", "trial.samples=100",
+    "--set", "trial.width=4", "--set", "trial.batch=32", "--set", "trial.ratio=1",
+)  # fmt: skip
+
+
+def cli(*words: str | Path) -> int:
+    texts = [str(word) for word in words]
+    return exit_code(lambda: commands.main(texts, standalone_mode=False))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trial")
+    (folder / "stages.yaml").write_text("run: run\ningest: {source: digits}\n")
+    changed = {
+        "generate__method": "bridge",
+        "ingest__holdout": None,
+        "ingest__fraction": 0.05,
+        "ingest__reference_limit": 80,
+        "evaluate__variants": "off",
+        "write__shard_size": 40,
+    }
+    assert cli("run", folder / "stages.yaml", "--quiet", *tiny.options(**changed)) == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def run(built: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(built, tmp_path / "run"))
+
+
+def trial(run: Path, *more: str) -> int:
+    return cli("trial", run, "--quiet", "--processes", "1", *QUICK, *more)
+
+
+def record(run: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((run / "trial" / "trial.json").read_bytes())
+    return loaded
+
+
+def test_it_compares_and_goes_on(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert trial(run, "--arms", "real,own", "--seeds", "2") == 0
+    shown = capsys.readouterr().out
+    first = record(run)
+    assert [arm["name"] for arm in first["arms"]] == ["real", "own"]
+    assert first["conclusion"] in shown and (run / "trial" / "table.txt").read_text() in shown
+    assert (run / "trial" / "curves.svg").read_text().startswith("<svg")
+    real, own = (arm["corpus"] for arm in first["arms"])
+    assert own == 2 * real
+
+    # The same command trains nothing; another arm and a third seed leave what there is.
+    state = run / "trial" / "gans" / "own" / "seed-1" / "result.json"
+    before = state.stat().st_mtime_ns
+    assert trial(run, "--arms", "real,own,mixup:2", "--seeds", "3") == 0
+    assert state.stat().st_mtime_ns == before
+    more = record(run)
+    assert [arm["name"] for arm in more["arms"]] == ["real", "own", "mixup-2"]
+    assert more["results"]["own"][:2] == first["results"]["own"]
+
+
+def test_the_runs_own_arm_has_the_corpus_of_its_shards(run: Path) -> None:
+    """Pixel by pixel, at the ratio that was built."""
+    import hashlib
+
+    import numpy as np
+
+    from scoremix.manifests.files.atomic import read_parquet
+
+    assert trial(run, "--arms", "own:2", "--seeds", "1") == 0
+    manifest = read_parquet(run / "shards" / "manifest.parquet")
+    images = np.load(run / "trial" / "arms" / "own-2" / "images.npy")
+    hashes = [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
+    assert sorted(hashes) == sorted(manifest["pixel_sha256"].to_pylist())
+
+
+@pytest.mark.parametrize("point", TRIAL_POINTS)
+def test_killed_anywhere_it_ends_with_the_same_table(run: Path, point: str) -> None:
+    words = ["trial", str(run), "--quiet", "--processes", "1", *QUICK, "--arms", "real,own"]
+    words += ["--seeds", "1"]
+    nth = 1 if point == "gan-finished" else 2
+    assert tiny.command(words, SCOREMIX_FAULT=f"kill:{point}:{nth}").returncode == -9
+    assert cli(*words) == 0
+    killed = record(run)
+    shutil.rmtree(run / "trial")
+    assert cli(*words) == 0
+    assert record(run) == killed
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (["--arms", "reel"], "no arm 'reel'"),
+        (["--arms", "real,own,own"], "an arm is named twice"),
+        (["--set", "trial.augment=[colors]"], "trial.augment"),
+    ],
+)
+def test_wrong_options_are_named(
+    run: Path, more: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert trial(run, *more) == 2
+    assert named in capsys.readouterr().err and not (run / "trial").exists()
+
+
+def test_a_dry_run_counts_and_writes_nothing(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert trial(run, "--arms", "real,own:2,mixup", "--seeds", "2", "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert "GANs:          6, each shown 512 images of 8 px; 2 snapshots of 100 samples" in shown
+    assert "total:" in shown and not (run / "trial").exists()
+
+
+def test_forget_removes_what_shows_images(run: Path) -> None:
+    assert trial(run, "--arms", "real", "--seeds", "1") == 0
+    assert cli("forget", run, "000001", "--quiet") == 0
+    assert not (run / "trial").exists()

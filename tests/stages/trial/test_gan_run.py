@@ -1,0 +1,122 @@
+"""The built-in GAN: what it learns, that it resumes exactly, and how a task keeps its result."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from blob_images import blobs
+from numpy.typing import NDArray
+
+from scoremix.manifests.errors import Interrupted, ScoreMixError
+from scoremix.models.features.extractors import open_extractor
+from scoremix.models.gan.networks import GanShape
+from scoremix.stages.trial.gan_run import GanOptions, GanRun
+from scoremix.stages.trial.judge import Judge
+from scoremix.stages.trial.one import LOG, RESULT, Task, run_task
+
+CPU = torch.device("cpu")
+SHAPE = GanShape(1, 8, 8)
+OPTIONS = GanOptions(
+    images=640, snapshot_every=256, batch=32, lr=2e-3, ema=0.99, augment=(), flip=False
+)
+Images = NDArray[np.uint8]
+
+
+def sides(images: Images) -> NDArray[np.float64]:
+    """Mean of the left half less that of the right half, (n,)."""
+    values = images[..., 0].astype(float)
+    return np.asarray(values[:, :, :4].mean(axis=(1, 2)) - values[:, :, 4:].mean(axis=(1, 2)))
+
+
+def trained(run: GanRun) -> GanRun:
+    for _ in run.advance(lambda: False, lambda count: None):
+        pass
+    return run
+
+
+def test_it_learns_two_blobs() -> None:
+    """Both are there, a quarter at least each, and their levels are right within 25 of 255."""
+    options = replace(OPTIONS, images=24_000)
+    run = trained(GanRun(blobs(500, 1), None, SHAPE, options, 0, CPU))
+    found = sides(run.sample(500, "test"))
+    left = found > 0
+    assert 0.25 < left.mean() < 0.75
+    for mine, wanted in ((found[left], 130), (found[~left], -130)):
+        assert abs(np.median(mine) - wanted) < 25
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    images, ids = blobs(100, 1), np.arange(100) % 2
+    shape, options = replace(SHAPE, classes=2), replace(OPTIONS, augment=("colour",), flip=True)
+
+    def fresh() -> GanRun:
+        return GanRun(images, ids, shape, options, 5, CPU)
+
+    whole = trained(fresh())
+    first = fresh()
+    next(first.advance(lambda: False, lambda count: None))
+    first.save(tmp_path, "me")
+    second = fresh()
+    second.load(tmp_path, "me")
+    assert second.step == first.step > 0
+    trained(second)
+    for mine, wanted in zip(second._nets().values(), whole._nets().values(), strict=True):
+        for name, value in wanted.state_dict().items():
+            assert torch.equal(mine.state_dict()[name], value), name
+    assert np.array_equal(second.sample(9, "x"), whole.sample(9, "x"))
+    other = fresh()
+    other.load(tmp_path, "another")
+    assert other.step == 0
+    (tmp_path / "state.safetensors").write_bytes(b"{}")
+    with pytest.raises(ScoreMixError, match="damaged"):
+        fresh().load(tmp_path, "me")
+
+
+def task(folder: Path, images: Images, **changes: object) -> Task:
+    values = {
+        "folder": folder, "identity": "me", "images": images, "labels": None,
+        "real": blobs(100, 1), "real_labels": None, "held_out": blobs(100, 2),
+        "held_out_labels": None, "shape": SHAPE, "options": OPTIONS, "samples": 100, "seed": 0,
+    }  # fmt: skip
+    return Task(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    held_out = blobs(100, 2)
+    return Judge(open_extractor("pixels", None, held_out), blobs(100, 1), held_out, 0)
+
+
+def test_a_task_stopped_anywhere_ends_with_the_same_files(judge: Judge, tmp_path: Path) -> None:
+    images = blobs(100, 1)
+
+    def work(name: str, stop_after: int | None = None) -> None:
+        count = 0
+
+        def stopping() -> bool:
+            nonlocal count
+            count += 1
+            return stop_after is not None and count > stop_after
+
+        run_task(task(tmp_path / name, images), judge, CPU, stopping, lambda images: None)
+
+    work("whole")
+    for stop_after in (3, 9, 11):
+        with pytest.raises(Interrupted):
+            work("parts", stop_after)
+    work("parts")
+    for name in (LOG, RESULT):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    snapshots = json.loads((tmp_path / "whole" / RESULT).read_text())["snapshots"]
+    assert [each["step"] for each in snapshots] == [8, 20]  # 16 is too near the end
+
+
+def test_a_finished_task_is_not_trained_again(judge: Judge, tmp_path: Path) -> None:
+    mine = task(tmp_path, blobs(100, 1))
+    first = run_task(mine, judge, CPU, lambda: False, lambda images: None)
+    shown: list[int] = []
+    again = run_task(mine, judge, CPU, lambda: pytest.fail("trains"), shown.append)
+    assert again == first and shown == [640]

@@ -1,0 +1,96 @@
+"""What the arms say: differences over seeds, and the sentence."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scoremix.stages.trial.arms import Arm, parse_arm
+from scoremix.stages.trial.judge import best_snapshot, split_held_out
+from scoremix.stages.trial.outcome import conclusion, outcomes, trial_table
+
+
+def snapshot(step: int, kd: float, choosing: float | None = None) -> dict[str, Any]:
+    figures = dict.fromkeys(("fd", "precision", "recall", "coverage", "copies", "gap"), 0.5)
+    choosing = kd if choosing is None else choosing
+    return {"step": step, "images": 64 * step, "kd": kd, "kd_choosing": choosing, **figures}
+
+
+def results(*last: float) -> list[dict[str, Any]]:
+    """A result for each seed: best at step 10, worse after it."""
+    return [{"snapshots": [snapshot(10, kd), snapshot(20, kd + 1)]} for kd in last]
+
+
+def found(**arms: list[dict[str, Any]]) -> str:
+    return conclusion(outcomes(arms, dict.fromkeys(arms, 100)))
+
+
+def test_the_best_snapshot_is_chosen_on_one_half_and_reported_on_the_other() -> None:
+    lucky = snapshot(1, kd=0.1, choosing=0.9)
+    chosen = snapshot(2, kd=0.5, choosing=0.2)
+    assert best_snapshot([lucky, chosen, snapshot(3, 0.7)]) is chosen
+    halves = split_held_out(101, seed=3)
+    assert sorted([*halves.choosing, *halves.reporting]) == list(range(101))
+    assert len(halves.choosing) == 50
+    assert not np.array_equal(halves.choosing, split_held_out(101, seed=4).choosing)
+
+
+def test_a_clear_gain_a_harm_and_no_difference_are_called_so() -> None:
+    real = results(0.20, 0.22, 0.18)
+    text = found(
+        real=real,
+        good=results(0.10, 0.12, 0.08),
+        bad=results(0.30, 0.32, 0.28),
+        same=results(0.21, 0.19, 0.20),
+    )
+    assert "Worth it: a GAN trained on good is 50% nearer to held-out images" in text
+    assert "(kernel distance 100.0 against 200, difference -100" in text
+    assert "Harmful: a GAN trained on bad is 50% farther" in text
+    assert "No difference seen at this size: same (3 seeds of 1,280 images shown)" in text
+
+
+def test_the_interval_is_students_over_paired_seeds() -> None:
+    pairs = np.array([-0.1, -0.2, -0.3])
+    arms = outcomes(
+        {"real": results(0.5, 0.6, 0.7), "own": results(0.4, 0.4, 0.4)}, {"real": 1, "own": 1}
+    )
+    change = arms[1].against_real
+    assert change is not None and change.difference == pytest.approx(-0.2)
+    half = 4.303 * pairs.std(ddof=1) / np.sqrt(3)
+    assert change.interval == pytest.approx((-0.2 - half, -0.2 + half))
+    assert trial_table(arms).rows[1][3] == "-200 (-448 to 48.4)"
+
+
+def test_one_seed_concludes_nothing() -> None:
+    text = found(real=results(0.2), own=results(0.1))
+    assert text.startswith("No conclusion from one seed") and "trial.seeds" in text
+    assert "real and another" in found(own=results(0.1, 0.1))
+
+
+def test_gans_that_were_still_getting_better_are_named() -> None:
+    falling = [{"snapshots": [snapshot(10, 0.3), snapshot(20, kd)]} for kd in (0.20, 0.21)]
+    assert "Of real the last snapshot is the best" in found(real=falling, own=results(0.2, 0.21))
+
+
+@pytest.mark.parametrize(
+    ("text", "arm"),
+    [
+        ("real", Arm("real", None, 0)),
+        ("own", Arm("own", "own", 5)),
+        ("bridge:10", Arm("bridge-10", "bridge", 10)),
+        (" mixup ", Arm("mixup", "mixup", 5)),
+    ],
+)
+def test_arms_are_read_from_text(text: str, arm: Arm) -> None:
+    assert parse_arm(text, 5) == arm
+
+
+@pytest.mark.parametrize("text", ["real:3", "reel", "own:0", "own:x", "auto", "mixup:1000"])
+def test_other_texts_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"arm|ratio"):
+        parse_arm(text, 5)
+
+
+def test_an_arm_names_its_options() -> None:
+    assert parse_arm("mixup-kept", 1).changes == {"method": "mixup", "contrast": "kept"}
+    assert parse_arm("own", 1).changes == {} and parse_arm("fmix", 1).changes == {"method": "fmix"}

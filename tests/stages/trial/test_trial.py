@@ -1,0 +1,79 @@
+"""A whole trial on made-up corpora whose worth is known: copies of the real images, and noise."""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from blob_images import blobs
+from PIL import Image
+
+from scoremix.manifests.errors import ConfigError
+from scoremix.models.gan.networks import GanShape
+from scoremix.stages.common.progress import Silent
+from scoremix.stages.corpus.store import open_corpus
+from scoremix.stages.evaluate.config import EvaluateConfig
+from scoremix.stages.ingest.ingest import IngestConfig, ingest
+from scoremix.stages.trial.arm_corpus import ArmCorpus, open_arm, write_arm
+from scoremix.stages.trial.gan_run import GanOptions, Images
+from scoremix.stages.trial.outcome import conclusion, outcomes
+from scoremix.stages.trial.trial import TrialSpec, run_trial
+
+OPTIONS = GanOptions(
+    images=8_000, snapshot_every=4_000, batch=32, lr=2e-3, ema=0.99, augment=(), flip=False
+)
+
+
+def arm(name: str, folder: Path, images: Images) -> ArmCorpus:
+    labels = np.full(len(images), -1)
+    return write_arm(name, folder / name, name, iter([images]), labels, {}, lambda count: None)
+
+
+def corpus_of(folder: Path, count: int, training: int) -> None:
+    """folder/corpus of blobs, of which the rest is held out."""
+    (folder / "images").mkdir()
+    for number, pixels in enumerate(blobs(count, 1)):
+        Image.fromarray(pixels[..., 0]).save(folder / "images" / f"{number:03d}.png")
+    config = IngestConfig(source=str(folder / "images"), resolution=8, limit=training)
+    ingest(config, folder / "corpus", seed=0, progress=Silent())
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> TrialSpec:
+    folder = tmp_path_factory.mktemp("trial")
+    corpus_of(folder, 300, 200)
+    return TrialSpec(
+        folder / "trial", folder / "corpus", "corpus", OPTIONS, GanShape(1, 8, 8), 300,
+        EvaluateConfig(features="pixels"), 0, "cpu",
+    )  # fmt: skip
+
+
+def test_copies_make_no_difference_and_noise_is_harmful(spec: TrialSpec, tmp_path: Path) -> None:
+    real = np.asarray(open_corpus(spec.corpus).images)
+    noise = np.random.default_rng(0).integers(256, size=(800, 8, 8, 1), dtype=np.uint8)
+    arms = [
+        arm("real", tmp_path, real),
+        arm("copies", tmp_path, np.concatenate([real] * 5)),
+        arm("noise", tmp_path, np.concatenate([real, noise])),
+    ]
+    work = functools.partial(run_trial, spec, arms, 3, stopping=lambda: False, progress=Silent())
+    results = work(processes=2)
+    text = conclusion(outcomes(results, {each.name: each.count for each in arms}))
+    assert "Harmful: a GAN trained on noise is" in text and "Worth it" not in text
+    assert "No difference seen at this size: copies" in text
+    assert work(processes=1) == results  # nothing is trained again
+
+
+def test_an_arm_is_found_again_by_what_it_is_made_of(tmp_path: Path) -> None:
+    made = arm("real", tmp_path, blobs(10, 1))
+    assert open_arm("real", tmp_path / "real", "real") == made
+    assert open_arm("real", tmp_path / "real", "other") is None
+    images, labels = made.open()
+    assert np.array_equal(images, blobs(10, 1)) and labels.tolist() == [-1] * 10
+
+
+def test_too_few_held_out_images_are_refused(spec: TrialSpec, tmp_path: Path) -> None:
+    corpus_of(tmp_path, 100, 50)
+    few = TrialSpec(**(vars(spec) | {"corpus": tmp_path / "corpus"}))
+    with pytest.raises(ConfigError, match="50 images are held out, and a trial needs 60"):
+        run_trial(few, [], 1, processes=1, stopping=lambda: False, progress=Silent())
