@@ -7,6 +7,7 @@ run              the spine: runs the stages of a job in order
 job              what to do and where: one run of the spine, and its outcome
 steps/           one function for each stage: is it stale, run it, record it
 shards/          builds shards, divides them among workers, puts them in a folder or an object store
+trial/           trains GANs on several corpora of a run
 maintenance/     forget and repair: changes to a finished run
 config           stages.yaml composed, checked and resolved
 ledger           stages.lock.json: which stages are done, stale (and why) or missing
@@ -16,8 +17,6 @@ planned          reads the plan and the recipe that a run has made
 trained_network  opens score-net/ of a run, or says what is wrong with it
 means            the mean images of a run, about which some methods mix
 preflight        refuses places, disks and networks that cannot work, before anything is made
-trial            makes the corpora that a trial compares, and its files
-trial_cost       trial --dry-run: how long a trial takes
 finished_run     opens a finished run, to repair or to change it
 launch           processes of one launch (`accelerate launch`, torchrun), and `--worker I/N`
 environment      libraries and processor that the bytes of a shard depend on

@@ -23,8 +23,7 @@ from .options import DEVICE, QUIET, SET
 @click.option(
     "--processes",
     type=click.IntRange(1),
-    help="GANs trained at once, on a CPU. Default: its cores. Others may join from elsewhere by the"
-    " same command.",
+    help="GANs trained at once. Default: on a CPU its cores; with trial.command the GPUs, or 1.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be trained, and how long.")
 @SET
@@ -49,7 +48,7 @@ def trial(
     from ..config import load_config
     from ..finished_run import load_finished_run
     from ..progress import ProgressReporter
-    from ..trial import trial as run_trial
+    from ..trial.trial import trial as run_trial
     from .run import resolve_device
 
     given = {"arms": None if arms is None else f"[{arms}]", "seeds": seeds, "images": images}
@@ -57,11 +56,11 @@ def trial(
     config = load_config(RunFolder(folder).config, [*overrides, *changes])
     chosen = resolve_device(device)
     if processes is None:
-        processes = len(os.sched_getaffinity(0)) if chosen == "cpu" else 1
+        processes = _default_processes(chosen, builtin=config.trial.command is None)
     progress = ProgressReporter(quiet)
     run = load_finished_run(folder.absolute(), finished=False)
     if dry_run:
-        from ..trial_cost import estimate_trial
+        from ..trial.cost import estimate_trial
 
         click.echo(estimate_trial(run, config.trial, device=chosen, processes=processes))
         return
@@ -76,3 +75,12 @@ def trial(
         )
     click.echo(report.as_text())
     click.echo(f"figures: {os.path.relpath(report.folder / 'trial.json')}")
+
+
+def _default_processes(device: str, *, builtin: bool) -> int:
+    """Cores for GANs of one thread each, GPUs for commands, else one."""
+    import torch
+
+    if builtin:
+        return len(os.sched_getaffinity(0)) if device == "cpu" else 1
+    return max(1, torch.cuda.device_count())

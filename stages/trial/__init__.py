@@ -6,6 +6,7 @@ arms        which corpora are compared, read from text
 arm_corpus  the images of an arm on disk
 one         one task, an arm with a seed: train, judge, keep the result
 gan_run     the training of one GAN, resumed from its last snapshot
+command     a trainer of the user's own, run and watched
 judge       a snapshot's samples against held-out images
 outcome     what all of them say together: table, differences, one sentence
 picture     the curves

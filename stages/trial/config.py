@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ...models.gan.diffaugment import CHANGES, Change
 from .arms import parse_arm
+from .command import check_template
 
 DEFAULT_ARMS = ("real", "mixup", "own")
 
@@ -30,6 +31,16 @@ class TrialConfig(BaseModel):
     augment: list[Change] = Field(default=list(CHANGES))  # DiffAugment; empty: none
     flip: bool | None = None  # horizontal flips of real images; null: train.flip
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    # A trainer of the user's own instead: a command for bash with {data}, {out}, {seed}, {gpu}.
+    command: str | None = None
+    trainer: str | None = None  # of `export`, for the layout of {data}; null: plain files
+    generated: str = "."  # where its samples or snapshots lie, below {out}
+    minutes: float | None = Field(default=None, gt=0)  # of a command, at most
+
+    @field_validator("command")
+    @classmethod
+    def _known_placeholders(cls, command: str | None) -> str | None:
+        return None if command is None else check_template(command)
 
     @field_validator("arms")
     @classmethod

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...manifests.errors import ConfigError
 from ...manifests.plan.random_streams import image_seed, stream
 from ...models.features.extractors import Extractor
 from ...models.metrics.copying import find_copies, training_spacing
@@ -15,6 +16,15 @@ from ...models.metrics.prdc import prdc
 MIN_HELD_OUT = 60  # two halves of 30, below which nothing can be said
 
 Images = NDArray[np.uint8]
+
+
+def check_held_out(count: int) -> None:
+    """Raises ConfigError where too few images are held out to judge anything."""
+    if count < MIN_HELD_OUT:
+        raise ConfigError(
+            f"{count} images are held out, and a trial needs {MIN_HELD_OUT}: one half chooses the"
+            " best snapshot, the other judges it. Hold more out (ingest.holdout, ingest.reference)."
+        )
 
 
 @dataclass(frozen=True)

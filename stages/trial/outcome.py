@@ -87,8 +87,10 @@ def conclusion(arms: Sequence[ArmOutcome]) -> str:
     others = [arm for arm in arms if arm is not real]
     if real is None or not others:
         return "Nothing was compared with real images alone: give trial.arms real and another."
-    seeds, images = len(real.best), real.last[0]["images"]
-    size = f"{seeds} seed{'s' if seeds > 1 else ''} of {images:,} images shown"
+    seeds = len(real.best)
+    size = f"{seeds} seed{'s' if seeds > 1 else ''}"
+    if "images" in real.last[0]:
+        size += f" of {real.last[0]['images']:,} images shown"
     if seeds < 2:
         return f"No conclusion from one seed ({size}): set trial.seeds to 3 or more."
     sentences = []
@@ -111,7 +113,7 @@ def conclusion(arms: Sequence[ArmOutcome]) -> str:
     if late:
         sentences.append(
             f"Of {', '.join(late)} the last snapshot is the best: these GANs were still getting"
-            " better, and the order may change. Set trial.images higher; the same command goes on."
+            " better, and the order may change: train them longer (trial.images)."
         )
     return " ".join(sentences)
 
@@ -136,9 +138,16 @@ def _cells(arm: ArmOutcome) -> list[str]:
         f"{arm.corpus:,}",
         kernel(last=False),
         change_cell(arm.against_real),
-        f"{arm.mean('images'):,.0f}",
+        _where(arm),
         kernel(last=True),
         *(f"{arm.mean(name):.2f}" for name in ("precision", "recall", "coverage")),
         f"{arm.mean('copies'):.1%}",
-        f"{arm.mean('gap', last=True):.2f}",
+        f"{arm.mean('gap', last=True):.2f}" if "gap" in arm.last[0] else "",
     ]
+
+
+def _where(arm: ArmOutcome) -> str:
+    """Images shown until the best snapshots, or their names where that is not known."""
+    if "images" in arm.best[0]:
+        return f"{arm.mean('images'):,.0f}"
+    return ", ".join(sorted({str(snapshot["name"]) for snapshot in arm.best}))

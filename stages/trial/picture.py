@@ -15,7 +15,11 @@ def draw_curves(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """
     curves = {}
     for arm, found in results.items():
-        images = np.array([snapshot["images"] for snapshot in found[0]["snapshots"]])
-        kd = np.array([[1000 * each["kd"] for each in one["snapshots"]] for one in found])
-        curves[arm] = (images, kd)
-    return band_curves(curves, "Kernel distance × 1000 to held-out images", "images shown")
+        first = found[0]["snapshots"]
+        along = "images" if "images" in first[0] else "step"
+        places = np.array([snapshot[along] for snapshot in first])
+        kd = [[1000 * each["kd"] for each in one["snapshots"]] for one in found]
+        if len({len(values) for values in kd}) == 1:  # a trainer may leave as many as it likes
+            curves[arm] = (places, np.array(kd))
+    shown = {"images": "images shown", "step": "snapshot"}[along]
+    return band_curves(curves, "Kernel distance × 1000 to held-out images", shown)

@@ -27,7 +27,7 @@ from ..corpus.store import Corpus, open_corpus
 from ..evaluate.config import EvaluateConfig
 from .arm_corpus import ArmCorpus
 from .gan_run import ALGORITHM, GanOptions
-from .judge import MIN_HELD_OUT, Judge
+from .judge import Judge, check_held_out
 from .one import Task, read_result, run_task
 
 _POLL = 0.5  # seconds between two looks at the children, or at tasks that others work on
@@ -81,13 +81,7 @@ def run_trial(
         Interrupted: `stopping()` became true; the same command goes on.
         ScoreMixError: a GAN's loss is not finite, or its state is damaged.
     """
-    held_out = len(open_corpus(spec.corpus).reference)
-    if held_out < MIN_HELD_OUT:
-        raise ConfigError(
-            f"{held_out} images are held out, and a trial needs {MIN_HELD_OUT}: one half chooses"
-            " the best snapshot, the other judges it. Hold more out (ingest.holdout,"
-            " ingest.reference)."
-        )
+    check_held_out(len(open_corpus(spec.corpus).reference))
     jobs = [_Job(arm, n, _identity(spec, arm, n)) for n in range(seeds) for arm in arms]
     total = len(jobs) * spec.options.steps * spec.options.batch
     with progress.task("trial", total, "images") as advance:

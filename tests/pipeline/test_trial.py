@@ -115,6 +115,68 @@ def test_wrong_options_are_named(
     assert named in capsys.readouterr().err and not (run / "trial").exists()
 
 
+COPY = "mkdir {out}/samples; cp $(find {data} -name '*.png') {out}/samples"
+
+
+def by_command(run: Path, command: str, *more: str) -> int:
+    given = ("--set", f"trial.command={command}", "--set", "trial.generated=samples")
+    return trial(run, "--arms", "real,own:2,mixup:1", "--seeds", "2", *given, *more)
+
+
+def test_a_trainer_of_ones_own_gets_every_arm_in_its_layout(run: Path) -> None:
+    """One that gives back what it was trained on: of real images, all are copies."""
+    command = f"echo seed {{seed}}, gpu {{gpu}}; {COPY}"
+    assert by_command(run, command) == 0
+    found = record(run)
+    counts = {arm["name"]: arm["corpus"] for arm in found["arms"]}
+    real = counts["real"]
+    assert counts == {"real": real, "own-2": 3 * real, "mixup-1": 2 * real}
+    for name, count in counts.items():
+        samples = run / "trial" / "gans" / name / "seed-1" / "out" / "samples"
+        assert len(list(samples.iterdir())) == count
+    assert [one["snapshots"][0]["copies"] for one in found["results"]["real"]] == [1, 1]
+    log = run / "trial" / "gans" / "real" / "seed-1" / "trainer.log"
+    assert log.read_text() == "seed 1, gpu 0\n"
+    assert (run / "trial" / "arms" / "mixup-1" / "shards" / "SHA256SUMS").exists()
+    assert cli("verify", run / "trial" / "arms" / "mixup-1" / "shards") == 0
+
+    # What is finished is kept.
+    log.unlink()
+    assert by_command(run, command) == 0 and not log.exists()
+    assert record(run) == found
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        ("echo first; echo bad news; exit 3", "exit code 3"),
+        ("sleep 60", "ended after trial.minutes: 0.01"),
+        ("mkdir {out}/samples", "left nothing that can be judged"),
+    ],
+)
+def test_a_trainer_that_fails_costs_its_arm(
+    run: Path, command: str, named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fails = f"case {{data}} in *own*) {command};; *) {COPY};; esac"
+    assert by_command(run, fails, "--set", "trial.minutes=0.01") == 0
+    shown = capsys.readouterr().out
+    assert "own-2 failed, seed" in shown and named in shown
+    assert ("bad news" in shown) == ("bad news" in command)
+    assert set(record(run)["results"]) == {"real", "mixup-1"}
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [("train {dat} {out}", "no placeholder {dat}"), ("train {data}", "{data} and {out}"),
+     ("train {data} {out} {", "brace")],
+)  # fmt: skip
+def test_a_wrong_command_is_named(
+    run: Path, command: str, named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert by_command(run, command) == 2
+    assert named in capsys.readouterr().err
+
+
 def test_a_dry_run_counts_and_writes_nothing(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert trial(run, "--arms", "real,own:2,mixup", "--seeds", "2", "--dry-run") == 0
     shown = capsys.readouterr().out

@@ -3,20 +3,21 @@
 import numpy as np
 import torch
 
-from ..manifests.run_folder import RunFolder
-from ..models.method.ladder import sigma_at
-from ..models.method.methods import FrozenScore
-from ..models.network.device import device_type, one_thread
-from ..stages.common.tensors import to_unit
-from ..stages.common.units import format_duration
-from ..stages.trial.arms import Arm, parse_arm
-from ..stages.trial.config import TrialConfig
-from ..stages.trial.gan_run import GanRun
-from ..stages.trial.trial import TrialSpec
-from .finished_run import FinishedRun
-from .speed_probe import probe_network, timed
-from .trained_network import open_network
-from .trial import arm_options, spec_of
+from ...manifests.run_folder import RunFolder
+from ...models.method.ladder import sigma_at
+from ...models.method.methods import FrozenScore
+from ...models.network.device import device_type, one_thread
+from ...stages.common.tensors import to_unit
+from ...stages.common.units import format_duration
+from ...stages.trial.arms import Arm, parse_arm
+from ...stages.trial.config import TrialConfig
+from ...stages.trial.gan_run import GanRun
+from ...stages.trial.trial import TrialSpec
+from ..finished_run import FinishedRun
+from ..speed_probe import probe_network, timed
+from ..trained_network import open_network
+from .arms import arm_options
+from .trial import spec_of
 
 _PROBE_SECONDS = 2.0
 

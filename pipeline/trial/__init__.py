@@ -1,0 +1,7 @@
+"""The trial of a run: the corpora of its arms, its GANs, its files.
+
+trial    makes what is missing of RUN/trial, and its table
+arms     the corpora that are compared: as arrays, or as shards
+command  GANs by the user's own trainer: export, run, judge the samples
+cost     --dry-run: what would be trained, and how long
+"""

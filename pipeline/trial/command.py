@@ -1,0 +1,178 @@
+"""A trial with the user's own trainer: each arm as shards, exported, trained on, judged."""
+
+import contextlib
+import json
+import queue
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...manifests.errors import ConfigError, InputError
+from ...manifests.files.atomic import canonical_digest, write_json
+from ...manifests.files.lock import shard_lock
+from ...manifests.run_folder import RunFolder
+from ...models.features.extractors import FeaturesError, open_extractor
+from ...stages.common.progress import Progress, Silent
+from ...stages.evaluate.number_format import round_floats
+from ...stages.export.export import ExportConfig, export
+from ...stages.gan_samples.read import open_samples
+from ...stages.gan_samples.sets import find_sets
+from ...stages.trial.arms import Arm
+from ...stages.trial.command import TrainerCall, TrainerFailed, run_trainer
+from ...stages.trial.config import TrialConfig
+from ...stages.trial.judge import Judge
+from ...stages.trial.one import RESULT, read_result
+from ..finished_run import FinishedRun
+from .arms import ShardCorpus, shard_corpus
+
+_LOG = "trainer.log"
+_JUDGING = threading.Lock()  # decoding starts processes, which is no work for several threads
+
+
+@dataclass(frozen=True)
+class CommandTrial:
+    """What its GANs left: results of arms that all seeds finished, and why others did not."""
+
+    results: dict[str, list[dict[str, Any]]]
+    failed: dict[str, str]  # arm -> reason
+
+
+def trial_by_command(
+    run: FinishedRun,
+    arms: Sequence[Arm],
+    config: TrialConfig,
+    folder: Path,
+    *,
+    device: str,
+    processes: int,
+    stopping: Callable[[], bool],
+    progress: Progress,
+) -> tuple[CommandTrial, dict[str, int]]:
+    """Runs `trial.command` for every arm and seed; gives also how many images an arm has.
+
+    processes: commands at once; {gpu} is the number of the place, from 0.
+
+    Raises:
+        ConfigError: a trainer that cannot read this corpus, an arm that cannot be made, features.
+        Interrupted: a stop was asked for; GANs that are finished are kept.
+    """
+    judge = _judge(run)
+    corpora = [shard_corpus(run, arm, folder, device, stopping, progress) for arm in arms]
+    data = {corpus.arm.name: _exported(corpus, config, folder, progress) for corpus in corpora}
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    failed: dict[str, str] = {}
+    places: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for place in range(processes):
+        places.put(place)
+
+    def work(corpus: ShardCorpus, number: int) -> None:
+        name, place = corpus.arm.name, places.get()
+        try:
+            out = folder / "gans" / name / f"seed-{number}" / "out"
+            template, minutes = config.command or "", config.minutes
+            call = TrainerCall(template, data[name], out, number, place, minutes)
+            found[name, number] = _one(call, corpus, run, config, judge, stopping)
+        except TrainerFailed as error:
+            failed[name] = f"seed {number}: {error}"
+            progress.note(f"trial: {name} failed, {failed[name]}")
+        finally:
+            places.put(place)
+        advance(1)
+
+    tasks = [(corpus, number) for number in range(config.seeds) for corpus in corpora]
+    with (
+        progress.task("trial", len(tasks), "GANs") as advance,
+        ThreadPoolExecutor(processes, "trial") as pool,
+    ):
+        futures = [pool.submit(work, *task) for task in tasks]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+    seeds = range(config.seeds)
+    results = {
+        arm.name: [found[arm.name, number] for number in seeds]
+        for arm in arms
+        if arm.name not in failed
+    }
+    return CommandTrial(results, failed), {each.arm.name: each.count for each in corpora}
+
+
+def _judge(run: FinishedRun) -> Judge:
+    evaluate, corpus = run.config.evaluate, run.corpus
+    try:
+        extractor = open_extractor(evaluate.features, evaluate.inception_weights, corpus.reference)
+        return Judge(extractor, corpus.images, corpus.reference, run.config.seed)
+    except FeaturesError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _exported(corpus: ShardCorpus, config: TrialConfig, folder: Path, progress: Progress) -> Path:
+    """The arm in the trainer's layout."""
+    options = ExportConfig(
+        to=None if config.trainer else "imagefolder",
+        trainer=config.trainer,
+        ratio=corpus.ratio,
+        overwrite=True,
+    )
+    return export(corpus.shards, folder / "data" / corpus.arm.name, options, progress=progress).out
+
+
+def _one(
+    call: TrainerCall,
+    corpus: ShardCorpus,
+    run: FinishedRun,
+    config: TrialConfig,
+    judge: Judge,
+    stopping: Callable[[], bool],
+) -> dict[str, Any]:
+    """One GAN: its result as it was kept, or trained and judged."""
+    options = [config.command, config.trainer, config.generated, config.samples]
+    identity = canonical_digest(
+        [corpus.digest, corpus.ratio, *options, call.seed, run.corpus.digest, run.config.seed]
+    )
+    folder = call.out.parent
+    kept = read_result(folder, identity)
+    if kept is not None:
+        return kept
+    with shard_lock(RunFolder(run.folder).trial, f"{corpus.arm.name}-{call.seed}") as mine:
+        if not mine:
+            raise ConfigError(f"{folder} is being made by another process; wait for it to end.")
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(call.out)
+        call.out.mkdir(parents=True)
+        run_trainer(call, folder / _LOG, stopping)
+        try:
+            with _JUDGING:
+                snapshots = _judged(call.out / config.generated, run, config, judge)
+        except (ConfigError, InputError, ValueError) as error:
+            raise TrainerFailed(f"it left nothing that can be judged: {error}") from error
+        result = {"identity": identity, "seed": call.seed, "snapshots": snapshots}
+        write_json(folder / RESULT, result)
+        return dict(json.loads((folder / RESULT).read_bytes()))
+
+
+def _judged(
+    place: Path, run: FinishedRun, config: TrialConfig, judge: Judge
+) -> list[dict[str, Any]]:
+    """The figures of every set of samples, in order."""
+    corpus, shape = run.corpus, run.corpus.images.shape
+    preparation = run.config.ingest.preparation(shape[1], gray=shape[3] == 1)
+    snapshots = []
+    for number, one in enumerate(find_sets(place, None, tuple(corpus.classes)), start=1):
+        with open_samples(
+            one,
+            preparation,
+            most=config.samples,
+            seed=run.config.seed,
+            scratch=RunFolder(run.folder).internal,
+            progress=Silent(),
+        ) as samples:
+            figures = round_floats(judge.measure(samples.images))
+        snapshots.append({"step": number, "name": one.name, **figures})
+    return snapshots

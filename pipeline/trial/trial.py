@@ -1,0 +1,158 @@
+"""The trial of a run: its arms are made, its GANs trained, its table written.
+
+RUN/trial/arms/NAME/         each arm's images
+RUN/trial/gans/NAME/seed-K/  each GAN: state, snapshots.jsonl, result.json
+RUN/trial/trial.json, table.txt, curves.svg
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...manifests.errors import ConfigError
+from ...manifests.files.atomic import write_bytes, write_json
+from ...manifests.plan.plan import resolve_pairing
+from ...manifests.run_folder import RunFolder
+from ...models.gan.networks import GanShape
+from ...models.network.device import device_type
+from ...stages.common.presets import trunk_precision
+from ...stages.common.progress import Progress
+from ...stages.corpus.store import check_pixels
+from ...stages.evaluate.number_format import round_floats
+from ...stages.trial.arms import parse_arm
+from ...stages.trial.config import TrialConfig
+from ...stages.trial.gan_run import GanOptions
+from ...stages.trial.judge import check_held_out
+from ...stages.trial.outcome import ArmOutcome, conclusion, outcomes, trial_table
+from ...stages.trial.trial import TrialSpec, run_trial
+from ..finished_run import FinishedRun
+from .arms import array_corpus
+from .command import trial_by_command
+
+_CHUNK = 1024  # training images copied at once
+
+Images = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class TrialReport:
+    """What a trial found, and where its files are."""
+
+    folder: Path
+    arms: list[ArmOutcome]
+    text: str  # the conclusion, in sentences
+
+    def as_text(self) -> str:
+        """The table and the conclusion."""
+        return f"{trial_table(self.arms).as_text()}\n\n{self.text}\n"
+
+
+def trial(
+    run: FinishedRun,
+    config: TrialConfig,
+    *,
+    device: str,
+    processes: int,
+    stopping: Callable[[], bool],
+    progress: Progress,
+) -> TrialReport:
+    """Makes what is missing of RUN/trial and gives its outcome.
+
+    Raises:
+        ConfigError: an arm that this run cannot make, a side no GAN is built for, too few held-out
+            images.
+        Interrupted: a stop was asked for; the same command goes on.
+    """
+    folder = RunFolder(run.folder).trial
+    arms = [parse_arm(text, config.ratio) for text in config.arms]
+    check_held_out(len(run.corpus.reference))
+    check_pixels(run.corpus)
+    if config.command is not None:
+        made, counts = trial_by_command(
+            run,
+            arms,
+            config,
+            folder,
+            device=device,
+            processes=processes,
+            stopping=stopping,
+            progress=progress,
+        )
+        results, failed = made.results, made.failed
+    else:
+        spec = spec_of(run, config, folder, device)
+        corpora = [array_corpus(run, arm, folder, device, stopping, progress) for arm in arms]
+        results = run_trial(
+            spec, corpora, config.seeds, processes=processes, stopping=stopping, progress=progress
+        )
+        counts, failed = {arm.name: arm.count for arm in corpora}, dict[str, str]()
+    found = outcomes(results, counts)
+    sentences = [conclusion(found), *(f"{arm} failed, {why}" for arm, why in failed.items())]
+    report = TrialReport(folder, found, "\n".join(sentences))
+    _write(report, results, config)
+    return report
+
+
+def spec_of(run: FinishedRun, config: TrialConfig, folder: Path, device: str) -> TrialSpec:
+    corpus = run.corpus
+    side, channels = corpus.images.shape[2:]
+    labelled = bool(len(corpus.classes)) and _within_classes(run)
+    try:
+        shape = GanShape(channels, side, config.width, len(corpus.classes) if labelled else 0)
+    except ValueError as error:
+        raise ConfigError(f"The trial's own trainer cannot be used: {error}.") from error
+    precision = config.precision
+    if precision == "auto":
+        precision = trunk_precision(device_type(device), "unet")
+    flip = run.config.train.flip if config.flip is None else config.flip
+    options = GanOptions(
+        images=config.images,
+        snapshot_every=config.snapshot_every,
+        batch=config.batch,
+        lr=config.lr,
+        ema=config.ema,
+        augment=tuple(config.augment),
+        flip=flip,
+        dtype=torch.bfloat16 if precision == "bfloat16" else None,
+    )
+    return TrialSpec(
+        folder=folder,
+        corpus=RunFolder(run.folder).corpus,
+        corpus_digest=corpus.digest,
+        options=options,
+        shape=shape,
+        samples=config.samples,
+        evaluate=run.config.evaluate,
+        seed=run.config.seed,
+        device=device,
+    )
+
+
+def _within_classes(run: FinishedRun) -> bool:
+    pairing = resolve_pairing(run.corpus.planned_sources, run.config.generate.pairing)
+    return pairing == "within"
+
+
+def _write(
+    report: TrialReport, results: dict[str, list[dict[str, Any]]], config: TrialConfig
+) -> None:
+    """table.txt, curves.svg where it can be drawn, and trial.json last."""
+    from ...stages.trial.picture import draw_curves
+
+    write_bytes(report.folder / "table.txt", report.as_text().encode())
+    try:
+        write_bytes(report.folder / "curves.svg", draw_curves(results).encode())
+    except ConfigError:  # nothing to draw with is installed
+        (report.folder / "curves.svg").unlink(missing_ok=True)
+    figures = {
+        "options": config.model_dump(mode="json"),
+        "conclusion": report.text,
+        "arms": [asdict(arm) for arm in report.arms],
+        "results": results,
+    }
+    write_json(report.folder / "trial.json", round_floats(figures))

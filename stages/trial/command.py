@@ -1,0 +1,114 @@
+"""A trainer of the user's own: a command line for each GAN, its samples found below its folder."""
+
+import os
+import shlex
+import signal
+import string
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...manifests.errors import Interrupted, ScoreMixError
+
+PLACEHOLDERS = ("data", "out", "seed", "gpu")
+
+_POLL = 0.2  # seconds
+_GRACE = 10.0  # seconds between SIGTERM and SIGKILL
+_LAST_LINES = 15
+
+
+class TrainerFailed(ScoreMixError):
+    """A trainer ended with an error, ran out of its time, or left no samples."""
+
+
+def check_template(text: str) -> str:
+    """The command template itself; raises ValueError for a placeholder that is not known."""
+    try:
+        names = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+    except ValueError as error:
+        raise ValueError(f"write a brace of the shell twice, {{{{ or }}}}: {error}") from error
+    wrong = sorted(names - set(PLACEHOLDERS))
+    if wrong:
+        known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+        raise ValueError(f"no placeholder {{{wrong[0]}}}; there are {known}")
+    if not {"data", "out"} <= names:
+        raise ValueError("it must name {data} and {out}: what it trains on, and its own folder")
+    return text
+
+
+@dataclass(frozen=True)
+class TrainerCall:
+    """One GAN by a command."""
+
+    template: str
+    data: Path  # the corpus in the trainer's layout
+    out: Path  # an empty folder, also the working folder
+    seed: int
+    gpu: int
+    minutes: float | None  # None: as long as it takes
+
+    @property
+    def text(self) -> str:
+        """What bash runs."""
+        return self.template.format(
+            data=shlex.quote(str(self.data)),
+            out=shlex.quote(str(self.out)),
+            seed=self.seed,
+            gpu=self.gpu,
+        )
+
+
+def run_trainer(call: TrainerCall, log: Path, stopping: Callable[[], bool]) -> None:
+    """Runs the command to its end; its output goes to `log`.
+
+    Raises:
+        TrainerFailed: it ended with an error or took too long; with the last lines of its output.
+        Interrupted: `stopping()` became true; the command was ended with all its processes.
+    """
+    begin = time.monotonic()
+    with open(log, "wb") as file:
+        process = subprocess.Popen(
+            ["bash", "-c", call.text],
+            cwd=call.out,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            while process.poll() is None:
+                if stopping():
+                    raise Interrupted("The trial was stopped; the same command goes on.")
+                if call.minutes is not None and time.monotonic() - begin > 60 * call.minutes:
+                    raise TrainerFailed(
+                        f"it was ended after trial.minutes: {call.minutes:g}.{_last_lines(log)}"
+                    )
+                time.sleep(_POLL)
+        finally:
+            _end(process)
+    if process.returncode:
+        raise TrainerFailed(f"exit code {process.returncode}.{_last_lines(log)}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends the command and whatever it started."""
+    for signal_, seconds in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, None)):
+        try:
+            os.killpg(process.pid, signal_)
+        except ProcessLookupError:
+            break
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait()
+
+
+def _last_lines(log: Path) -> str:
+    with open(log, encoding="utf-8", errors="backslashreplace") as file:
+        lines = deque(file, maxlen=_LAST_LINES)
+    text = "".join(f"\n    {line.rstrip()}" for line in lines)
+    return f" Its last lines ({log}):{text}" if text else f" It wrote nothing ({log})."
