@@ -99,22 +99,30 @@ def resumable_state(folder: Path, identity: str, *, at_most: int) -> TrainingPro
         return None
     with _damage_reported(path), safe_open(path, framework="pt") as file:
         state = TrainingProgress(**json.loads(file.metadata()["progressed"]))
-    if state.identity != identity or max(state.step, _best_step(folder)) > at_most:
-        return None
-    return state
+    best_step, of = _best_of(folder)
+    fits = max(state.step, best_step) <= at_most and of in (None, identity)
+    return state if state.identity == identity and fits else None
 
 
-def save_best(folder: Path, ema: Ema[ScoreNet], step: int) -> None:
-    """folder/best.safetensors: the averages with the best held-out loss so far, of `step`."""
-    write_bytes(folder / BEST, weights_bytes(ema.net, {"step": str(step)}))
+def save_best(folder: Path, ema: Ema[ScoreNet], state: TrainingProgress) -> None:
+    """folder/best.safetensors: the averages with the best held-out loss so far."""
+    facts = {"step": state.best_step, "identity": state.identity}
+    # One entry: safetensors writes several in no fixed order.
+    write_bytes(folder / BEST, weights_bytes(ema.net, {"best": json.dumps(facts)}))
 
 
-def _best_step(folder: Path) -> int:
+def _best_of(folder: Path) -> tuple[int, str | None]:
+    """Step of the best averages, and the training that wrote them: another may have begun to.
+
+    None where that is not recorded: files made before it was.
+    """
     path = folder / BEST
     if not path.exists():
-        return 0
+        return 0, None
     with _damage_reported(path), safe_open(path, framework="pt") as file:
-        return int(file.metadata()["step"])
+        found = file.metadata()
+        facts = json.loads(found["best"]) if "best" in found else found
+        return int(facts["step"]), facts.get("identity")
 
 
 @contextlib.contextmanager

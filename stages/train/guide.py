@@ -12,24 +12,30 @@ from ...models.network.checkpoint import GUIDE, weights_bytes
 from ...models.network.ema import Ema
 from ...models.network.score_net import ScoreNet
 
+_SHOWN = 12  # characters of an identity in a file's name
+
 
 def is_guide_step(step: int, first: int | None) -> bool:
     """Whether the averages of `step` are kept; first: None for a network without a guide."""
     return first is not None and step % first == 0 and (step // first).bit_count() == 1
 
 
-def save_guide(folder: Path, ema: Ema[ScoreNet], step: int) -> None:
-    """folder/early-STEP.safetensors."""
-    write_bytes(_path(folder, step), weights_bytes(ema.net))
+def save_guide(folder: Path, ema: Ema[ScoreNet], step: int, identity: str) -> None:
+    """folder/early-IDENTITY-STEP.safetensors."""
+    write_bytes(_path(folder, step, identity), weights_bytes(ema.net))
 
 
-def drop_early_states(folder: Path) -> None:
-    """Removes what an earlier training left, which may have seen images that are gone since."""
-    for path in folder.glob("early-*.safetensors"):
+def drop_early_states(folder: Path, identity: str) -> None:
+    """Removes those of other trainings, once the state of this one has replaced theirs.
+
+    They may have seen images that are gone since.
+    """
+    mine = set(folder.glob(_path(folder, 0, identity).name.replace("-0.", "-*.")))
+    for path in set(folder.glob("early-*.safetensors")) - mine:
         path.unlink()
 
 
-def keep_guide(out: Path, chosen_step: int, first: int | None) -> None:
+def keep_guide(out: Path, chosen_step: int, first: int | None, identity: str) -> None:
     """Writes out/guide.safetensors; none where the chosen step is too early for one."""
     (out / GUIDE).unlink(missing_ok=True)
     if first is None or chosen_step < first:
@@ -37,8 +43,8 @@ def keep_guide(out: Path, chosen_step: int, first: int | None) -> None:
     step = first
     while 2 * step <= chosen_step // 4:
         step *= 2
-    write_bytes(out / GUIDE, _path(out / TRAINING_STATE, step).read_bytes())
+    write_bytes(out / GUIDE, _path(out / TRAINING_STATE, step, identity).read_bytes())
 
 
-def _path(folder: Path, step: int) -> Path:
-    return folder / f"early-{step}.safetensors"
+def _path(folder: Path, step: int, identity: str) -> Path:
+    return folder / f"early-{identity[:_SHOWN]}-{step}.safetensors"

@@ -136,8 +136,6 @@ class _TrainingRun:
         )
         if self.state.step:
             progress.note(f"train: going on from step {self.state.step:,}")
-        elif self.accelerator.is_main_process:
-            drop_early_states(out / TRAINING_STATE)
         self.net, self.optimiser = self.accelerator.prepare(net, self.bare_optimiser)
         self.losses = LossGuard(self.bare_optimiser, deferred=self.device.type == "cuda")
         self.batches = Batches(
@@ -209,7 +207,7 @@ class _TrainingRun:
         loss = self.losses.take_mean()
         self.measure(loss, (end - first) * self.batch / (time.monotonic() - started))
         if self.accelerator.is_main_process and is_guide_step(self.state.step, self._first_guide()):
-            save_guide(self.out / TRAINING_STATE, self.ema, self.state.step)
+            save_guide(self.out / TRAINING_STATE, self.ema, self.state.step, self.state.identity)
         self._save()
 
     def _first_guide(self) -> int | None:
@@ -296,7 +294,7 @@ class _TrainingRun:
         if "held_out" not in bands or best is None or score < best:
             self.state.best_loss, self.state.best_step = score, step
             self.state.best_bands = bands
-            save_best(self.out / TRAINING_STATE, self.ema, step)
+            save_best(self.out / TRAINING_STATE, self.ema, self.state)
             crash_point("best-saved")
         self.log.write(step=step, images=step * self.batch, loss=loss, rate=rate, bands=bands)
         shown = "held out " if "held_out" in bands else "training "
@@ -312,6 +310,7 @@ class _TrainingRun:
         if self.accelerator.is_main_process:
             folder = self.out / TRAINING_STATE
             save_state(folder, self.state, self.bare_net, self.ema, self.bare_optimiser)
+            drop_early_states(folder, self.state.identity)
             crash_point("state-saved")
         self.accelerator.wait_for_everyone()
 
@@ -319,7 +318,8 @@ class _TrainingRun:
         """Writes the chosen averages, then model.json, which commits the training."""
         chosen = "best held-out loss" if len(self.corpus.reference) else "last"
         if self.accelerator.is_main_process:
-            keep_guide(self.out, self.state.best_step, self._first_guide())
+            chosen, identity = self.state.best_step, self.state.identity
+            keep_guide(self.out, chosen, self._first_guide(), identity)
             load_weights(self.ema.net, self.out / TRAINING_STATE / BEST)
             write_bytes(self.out / WEIGHTS, weights_bytes(self.ema.net))
             crash_point("weights-written")

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -37,10 +38,15 @@ def augment(data: Path, out: Path, *more: str, **changed: object) -> int:
 
 def network_files(*more: str) -> list[str]:
     """The files of score-net/ after six or nine quick steps."""
-    early = ["early-3", "early-6"] if tiny.NETWORK == "unet" else []
+    early = ["early-#-3", "early-#-6"] if tiny.NETWORK == "unet" else []
     last = [f"last/{name}.safetensors" for name in ("best", *early, "state")]
     guide = ["guide.safetensors"] if tiny.NETWORK == "unet" else []
     return [*guide, *last, "model.json", "model.safetensors", *more]
+
+
+def unnamed(path: str) -> str:
+    """Without the training's own name, as `network_files` has it."""
+    return re.sub("early-[0-9a-f]{12}-", "early-#-", path)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +69,8 @@ def test_it_leaves_exactly_these_files(done: Path) -> None:
     fixed += ["manifest.parquet", "plan.parquet"]
     assert sorted(os.listdir(done)) == sorted(parts + fixed)
     run = done.with_name("shards.run")
-    found = sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file())
+    files = (str(path.relative_to(run)) for path in run.rglob("*") if path.is_file())
+    found = sorted(map(unnamed, files))
     assert found == [
         ".scoremix/lock",
         ".scoremix/plan.parquet",
@@ -274,9 +281,27 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
     (root / "stages.yaml").write_text(f"run: run\ningest: {{source: {data}}}\n")
     assert cli("run", root / "stages.yaml", "--until", "train", *TRAINING) == 0
     found = tiny.digests(root / "run" / "score-net")
-    assert sorted(found) == network_files("train.jsonl")
+    assert sorted(map(unnamed, found)) == network_files("train.jsonl")
     del found["train.jsonl"]
     return found
+
+
+@pytest.mark.parametrize("point", ["train-step", "best-saved", "state-saved"])
+def test_another_training_begun_in_between_leaves_no_trace(
+    data: Path, tmp_path: Path, trained: dict[str, str], point: str
+) -> None:
+    """Options changed, the training killed, options changed back: the first one's weights, with
+    its own guide and its own best state."""
+    (tmp_path / "stages.yaml").write_text(f"run: run\ningest: {{source: {data}}}\n")
+    arguments = ["run", tmp_path / "stages.yaml", "--until", "train", *TRAINING]
+    other = [*arguments, "--set", "train.lr=0.01"]
+    begun = tiny.command(arguments, SCOREMIX_FAULT="kill:state-saved:2")
+    assert begun.returncode == -signal.SIGKILL
+    assert tiny.command(other, SCOREMIX_FAULT=f"kill:{point}").returncode == -signal.SIGKILL
+    assert cli(*arguments) == 0
+    found = tiny.digests(tmp_path / "run" / "score-net")
+    del found["train.jsonl"]
+    assert found == trained
 
 
 def test_a_best_state_beyond_the_steps_asked_for_starts_again(data: Path, tmp_path: Path) -> None:

@@ -68,22 +68,24 @@ def test_the_guide_is_the_last_of_them_up_to_a_quarter_of_the_chosen_step(tmp_pa
     (tmp_path / "last").mkdir()
     for step in (100, 200, 400, 800):
         net = build(Architecture(1, 8, 4, network="unet"), noise_ladder(3.0), seed=step)
-        save_guide(tmp_path / "last", Ema(net, 0.9), step)
+        save_guide(tmp_path / "last", Ema(net, 0.9), step, "mine")
 
     def chosen(step: int) -> int | None:
-        keep_guide(tmp_path, step, 100)
+        keep_guide(tmp_path, step, 100, "mine")
         if not (tmp_path / GUIDE).exists():
             return None
         content = (tmp_path / GUIDE).read_bytes()
         early = {path.read_bytes(): path.stem for path in (tmp_path / "last").iterdir()}
-        return int(early[content].removeprefix("early-"))
+        return int(early[content].removeprefix("early-mine-"))
 
     assert [chosen(step) for step in (50, 100, 700, 800, 1599, 1600, 3000)] == [
         *(None, 100, 100, 200, 200, 400, 400)
     ]
-    drop_early_states(tmp_path / "last")
+    drop_early_states(tmp_path / "last", "mine")
+    assert len(list((tmp_path / "last").iterdir())) == 4
+    drop_early_states(tmp_path / "last", "other")
     assert not list((tmp_path / "last").iterdir())
-    keep_guide(tmp_path, 800, None)
+    keep_guide(tmp_path, 800, None, "mine")
     assert not (tmp_path / GUIDE).exists()
 
 
