@@ -318,8 +318,8 @@ class _TrainingRun:
         """Writes the chosen averages, then model.json, which commits the training."""
         chosen = "best held-out loss" if len(self.corpus.reference) else "last"
         if self.accelerator.is_main_process:
-            chosen, identity = self.state.best_step, self.state.identity
-            keep_guide(self.out, chosen, self._first_guide(), identity)
+            best, identity = self.state.best_step, self.state.identity
+            keep_guide(self.out, best, self._first_guide(), identity)
             load_weights(self.ema.net, self.out / TRAINING_STATE / BEST)
             write_bytes(self.out / WEIGHTS, weights_bytes(self.ema.net))
             crash_point("weights-written")
