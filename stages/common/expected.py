@@ -34,7 +34,7 @@ def expected_quality(preset: str, network: Network | None, side: int, images: in
 
     side: of the images, in pixels. images: training images.
     """
-    ends = "the pilot and the report measure yours"
+    ends = "the report measures yours"
     if preset != "tiny" or network != "unet":
         return f"not measured for preset {preset}; {ends}"
 

@@ -218,6 +218,7 @@ def test_a_choice_without_the_network_does_without_it(
     choice = record(auto)["decision"]["choice"]
     assert CANDIDATES[choice]["method"] == "mixup" and list(record(auto)["left_out"]) == [
         "bridge",
+        "bridge, fresh noise",
         "scoremix",
     ]
     options = {f"generate__{name}": value for name, value in CANDIDATES[choice].items()}
