@@ -1,13 +1,21 @@
 """The command `trial`: the same GAN on several corpora, to see whether the augmented one pays."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from ...manifests.errors import ConfigError
+from ...manifests.files.lock import run_lock
 from ...manifests.run_folder import RunFolder
 from ..signals import stop_on_signal
 from .options import DEVICE, QUIET, SET
+
+if TYPE_CHECKING:
+    from ..config import Config
+    from ..finished_run import FinishedRun
 
 
 @click.command()
@@ -46,27 +54,27 @@ def trial(
     Results are kept: the same command goes on, and more seeds or arms add to them.
     """
     from ..config import load_config
-    from ..finished_run import load_finished_run
     from ..progress import ProgressReporter
     from ..trial.trial import trial as run_trial
     from .run import resolve_device
 
     given = {"arms": None if arms is None else f"[{arms}]", "seeds": seeds, "images": images}
     changes = [f"trial.{name}={value}" for name, value in given.items() if value is not None]
+    _refuse_other_sections(overrides)
     config = load_config(RunFolder(folder).config, [*overrides, *changes])
     chosen = resolve_device(device)
     if processes is None:
         processes = _default_processes(chosen, builtin=config.trial.command is None)
     progress = ProgressReporter(quiet)
-    run = load_finished_run(folder.absolute(), finished=False)
     if dry_run:
         from ..trial.cost import estimate_trial
 
-        click.echo(estimate_trial(run, config.trial, device=chosen, processes=processes))
+        opened = _open(folder, config)
+        click.echo(estimate_trial(opened, config.trial, device=chosen, processes=processes))
         return
-    with stop_on_signal() as stopping:
+    with run_lock(folder.absolute(), shared=True), stop_on_signal() as stopping:
         report = run_trial(
-            run,
+            _open(folder, config),
             config.trial,
             device=chosen,
             processes=processes,
@@ -75,6 +83,26 @@ def trial(
         )
     click.echo(report.as_text())
     click.echo(f"figures: {os.path.relpath(report.folder / 'trial.json')}")
+
+
+def _open(folder: Path, config: "Config") -> "FinishedRun":
+    """The run with the features that were asked for. The caller holds its lock."""
+    from ..finished_run import load_finished_run, refuse_pending
+
+    refuse_pending(folder.absolute())
+    run = load_finished_run(folder.absolute(), finished=False)
+    judged_by = run.config.model_copy(update={"evaluate": config.evaluate})
+    return replace(run, config=judged_by)
+
+
+def _refuse_other_sections(overrides: tuple[str, ...]) -> None:
+    """Raises ConfigError for --set of another section: the run is taken as it is."""
+    other = [one for one in overrides if not one.startswith(("trial.", "evaluate."))]
+    if other:
+        raise ConfigError(
+            f"--set {other[0]} does not hold for a trial, which takes the run as it is; options of"
+            " trial and evaluate can be set."
+        )
 
 
 def _default_processes(device: str, *, builtin: bool) -> int:

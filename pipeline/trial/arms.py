@@ -16,10 +16,13 @@ from ...manifests.files.atomic import canonical_digest, sha256_file
 from ...manifests.plan.plan import PlanOptions, build_plan, rows_digest
 from ...manifests.published.index import INDEX
 from ...manifests.run_folder import RunFolder
+from ...models.features.extractors import FeaturesError, open_extractor
 from ...models.network.checkpoint import TrainedNet
 from ...models.network.device import device_type
 from ...stages.common.presets import balanced_batch
 from ...stages.common.progress import Progress
+from ...stages.corpus.store import Corpus
+from ...stages.evaluate.config import EvaluateConfig
 from ...stages.generate.config import GenerateConfig
 from ...stages.generate.generate import generate
 from ...stages.generate.recipe import Recipe
@@ -48,6 +51,15 @@ class ShardCorpus:
     ratio: int  # rounds of them
     digest: str  # of index.json
     count: int
+
+
+def features_of(evaluate: EvaluateConfig, corpus: Corpus) -> dict[str, Any]:
+    """The network that judges, with its digest. Raises ConfigError where it cannot be had."""
+    try:
+        extractor = open_extractor(evaluate.features, evaluate.inception_weights, corpus.reference)
+    except FeaturesError as error:
+        raise ConfigError(str(error)) from error
+    return dict(extractor.describe())
 
 
 def arm_options(config: Config, arm: Arm, side: int, device: str) -> GenerateConfig:
@@ -112,6 +124,16 @@ def array_corpus(
         return write_arm(arm.name, place, digest, both(), every, facts, advance)
 
 
+def check_network(run: FinishedRun, options: GenerateConfig) -> None:
+    """Raises ConfigError where these options need a score network, and the run has none."""
+    if options.needs_network and not run.config.generate.needs_network:
+        raise ConfigError(
+            f"An arm by {options.method} needs a score network, and {run.folder} has none: its"
+            f" method is {run.config.generate.method}. Leave the arm out, or make a run with"
+            " generate.method: auto."
+        )
+
+
 def rows_of(
     run: FinishedRun, options: GenerateConfig, ratio: int, *, real: bool = False
 ) -> pa.Table:
@@ -138,15 +160,8 @@ def _maker(
 ) -> tuple[TrainedNet | None, Recipe, Any]:
     """Network, recipe and mean images of these options."""
     files, corpus = RunFolder(run.folder), run.corpus
-    net = None
-    if options.needs_network:
-        if not run.config.generate.needs_network:
-            raise ConfigError(
-                f"An arm by {options.method} needs a score network, and {run.folder} has none: its"
-                f" method is {run.config.generate.method}. Leave the arm out, or make a run with"
-                " generate.method: auto."
-            )
-        net = open_network(files, torch.device(device))
+    check_network(run, options)
+    net = open_network(files, torch.device(device)) if options.needs_network else None
     means = open_means(files, corpus, run.planned.recipe.means_sha256)
     assert isinstance(options.batch, int)
     size = balanced_batch(options.batch, run.config.write.shard_size, len(corpus.images))
@@ -172,6 +187,7 @@ def shard_corpus(
         return _as_corpus(arm, own, arm.ratio, run)
     kind = run.ledger.device_type(device_type(device))
     options = arm_options(run.config, arm, run.corpus.images.shape[1], kind)
+    check_network(run, options)
     config = run.config.model_copy(
         update={"generate": options.model_copy(update={"ratio": arm.ratio})}
     )
@@ -184,13 +200,11 @@ def shard_corpus(
     planned = Planned(rows, rows_digest(rows), recipe, tasks)
     builder = replace(builder, planned=planned, net=net)
     place = folder / "arms" / arm.name / "shards"
-    _build(builder, LocalDestination(place, run.folder), folder, progress)
+    _build(builder, LocalDestination(place, folder), progress)
     return _as_corpus(arm, place, arm.ratio, run)
 
 
-def _build(
-    builder: ShardBuilder, destination: LocalDestination, folder: Path, progress: Progress
-) -> None:
+def _build(builder: ShardBuilder, destination: LocalDestination, progress: Progress) -> None:
     missing = [task for task in builder.planned.shards if not destination.finished(task)]
     if not missing and destination.is_published():
         return

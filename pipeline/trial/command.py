@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...manifests.errors import ConfigError, InputError
 from ...manifests.files.atomic import canonical_digest, write_json
 from ...manifests.files.lock import shard_lock
@@ -27,7 +29,7 @@ from ...stages.trial.config import TrialConfig
 from ...stages.trial.judge import Judge
 from ...stages.trial.one import RESULT, read_result
 from ..finished_run import FinishedRun
-from .arms import ShardCorpus, shard_corpus
+from .arms import ShardCorpus, features_of, shard_corpus
 
 _LOG = "trainer.log"
 _JUDGING = threading.Lock()  # decoding starts processes, which is no work for several threads
@@ -107,7 +109,8 @@ def _judge(run: FinishedRun) -> Judge:
     evaluate, corpus = run.config.evaluate, run.corpus
     try:
         extractor = open_extractor(evaluate.features, evaluate.inception_weights, corpus.reference)
-        return Judge(extractor, corpus.images, corpus.reference, run.config.seed)
+        training = np.asarray(corpus.images[corpus.training_rows])
+        return Judge(extractor, training, corpus.reference, run.config.seed)
     except FeaturesError as error:
         raise ConfigError(str(error)) from error
 
@@ -133,9 +136,9 @@ def _one(
 ) -> dict[str, Any]:
     """One GAN: its result as it was kept, or trained and judged."""
     options = [config.command, config.trainer, config.generated, config.samples]
-    identity = canonical_digest(
-        [corpus.digest, corpus.ratio, *options, call.seed, run.corpus.digest, run.config.seed]
-    )
+    features = features_of(run.config.evaluate, run.corpus)
+    made_of = [corpus.digest, corpus.ratio, *options, call.seed, run.corpus.digest]
+    identity = canonical_digest([*made_of, run.config.seed, features])
     folder = call.out.parent
     kept = read_result(folder, identity)
     if kept is not None:

@@ -16,7 +16,7 @@ from ...stages.trial.trial import TrialSpec
 from ..finished_run import FinishedRun
 from ..speed_probe import probe_network, timed
 from ..trained_network import open_network
-from .arms import arm_options
+from .arms import arm_options, check_network
 from .trial import spec_of
 
 _PROBE_SECONDS = 2.0
@@ -25,24 +25,41 @@ _PROBE_SECONDS = 2.0
 def estimate_trial(run: FinishedRun, config: TrialConfig, *, device: str, processes: int) -> str:
     """The text of a dry run: corpora, GANs, time. What is there already is counted as if it were
     not. Nothing is written."""
-    spec = spec_of(run, config, RunFolder(run.folder).trial, device)
     arms = [parse_arm(text, config.ratio) for text in config.arms]
+    if config.command is not None:
+        return _of_command(run, config, arms, device)
+    spec = spec_of(run, config, RunFolder(run.folder).trial, device)
     gans, shown = len(arms) * config.seeds, spec.options.steps * spec.options.batch
     # Several GANs at once share the cores: each has one.
     with one_thread():
         image = _seconds_of_image(run, spec)
     training = gans * shown * image / min(processes, gans)
     making = _seconds_of_making(run, arms, device)
-    training_images = len(run.corpus.images)
-    sizes = ", ".join(f"{arm.name} {training_images * (1 + arm.ratio):,}" for arm in arms)
     return "\n".join(
         [
-            f"arms:          {sizes} images",
+            _sizes(run, arms),
             f"GANs:          {gans}, each shown {shown:,} images of {spec.shape.resolution} px;"
             f" {len(spec.options.snapshots)} snapshots of {spec.samples:,} samples",
             f"making:        about {format_duration(making)}",
             f"training:      about {format_duration(training)}, {processes} at once, judging apart",
             f"total:         about {format_duration(making + training)} on this machine ({device})",
+        ]
+    )
+
+
+def _sizes(run: FinishedRun, arms: list[Arm]) -> str:
+    training = len(run.corpus.training_rows)
+    sizes = ", ".join(f"{arm.name} {training * (1 + arm.ratio):,}" for arm in arms)
+    return f"arms:          {sizes} images"
+
+
+def _of_command(run: FinishedRun, config: TrialConfig, arms: list[Arm], device: str) -> str:
+    making = format_duration(_seconds_of_making(run, arms, device))
+    return "\n".join(
+        [
+            _sizes(run, arms),
+            f"GANs:          {len(arms) * config.seeds}, by trial.command, as long as it takes",
+            f"making:        about {making}",
         ]
     )
 
@@ -59,6 +76,8 @@ def _seconds_of_making(run: FinishedRun, arms: list[Arm], device: str) -> float:
     corpus, kind = run.corpus, run.ledger.device_type(device_type(device))
     side = corpus.images.shape[1]
     options = {arm: arm_options(run.config, arm, side, kind) for arm in arms if arm.method}
+    for each in options.values():
+        check_network(run, each)
     if not any(each.needs_network for each in options.values()):
         return 0.0
     net = open_network(RunFolder(run.folder), torch.device(device))

@@ -18,6 +18,7 @@ from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes, write_json
 from ...manifests.plan.plan import resolve_pairing
 from ...manifests.run_folder import RunFolder
+from ...manifests.trainers.requirements import find_spec
 from ...models.gan.networks import GanShape
 from ...models.network.device import device_type
 from ...stages.common.presets import trunk_precision
@@ -31,7 +32,7 @@ from ...stages.trial.judge import check_held_out
 from ...stages.trial.outcome import ArmOutcome, conclusion, outcomes, trial_table
 from ...stages.trial.trial import TrialSpec, run_trial
 from ..finished_run import FinishedRun
-from .arms import array_corpus
+from .arms import array_corpus, features_of
 from .command import trial_by_command
 
 _CHUNK = 1024  # training images copied at once
@@ -73,6 +74,7 @@ def trial(
     check_held_out(len(run.corpus.reference))
     check_pixels(run.corpus)
     if config.command is not None:
+        find_spec(config.trainer, None if config.trainer else "imagefolder")  # before the work
         made, counts = trial_by_command(
             run,
             arms,
@@ -99,7 +101,8 @@ def trial(
 
 
 def spec_of(run: FinishedRun, config: TrialConfig, folder: Path, device: str) -> TrialSpec:
-    corpus = run.corpus
+    """What the GANs of a trial share. Raises ConfigError for a side that none is built for."""
+    corpus, evaluate = run.corpus, run.config.evaluate
     side, channels = corpus.images.shape[2:]
     labelled = bool(len(corpus.classes)) and _within_classes(run)
     try:
@@ -107,8 +110,8 @@ def spec_of(run: FinishedRun, config: TrialConfig, folder: Path, device: str) ->
     except ValueError as error:
         raise ConfigError(f"The trial's own trainer cannot be used: {error}.") from error
     precision = config.precision
-    if precision == "auto":
-        precision = trunk_precision(device_type(device), "unet")
+    if precision == "auto":  # as for the score network: of the machine of the run's first ingest
+        precision = trunk_precision(run.ledger.device_type(device_type(device)), "unet")
     flip = run.config.train.flip if config.flip is None else config.flip
     options = GanOptions(
         images=config.images,
@@ -127,7 +130,8 @@ def spec_of(run: FinishedRun, config: TrialConfig, folder: Path, device: str) ->
         options=options,
         shape=shape,
         samples=config.samples,
-        evaluate=run.config.evaluate,
+        evaluate=evaluate,
+        features=features_of(evaluate, corpus),
         seed=run.config.seed,
         device=device,
     )
@@ -146,8 +150,10 @@ def _write(
 
     write_bytes(report.folder / "table.txt", report.as_text().encode())
     try:
+        if not results:
+            raise ConfigError("every arm failed")
         write_bytes(report.folder / "curves.svg", draw_curves(results).encode())
-    except ConfigError:  # nothing to draw with is installed
+    except ConfigError:  # nothing to draw, or nothing to draw with is installed
         (report.folder / "curves.svg").unlink(missing_ok=True)
     figures = {
         "options": config.model_dump(mode="json"),

@@ -17,6 +17,7 @@ class Measured:
     side: int  # in pixels
     images: int  # training images
     subject: str
+    by: str  # the features
     mixup: float
     copies: float  # exact copies of the nearer parent
     bridge: float
@@ -24,8 +25,8 @@ class Measured:
 
 
 MEASURED = (
-    Measured(8, 300, "digits", 22.1, 14.4, 17.6, "methods-digits"),
-    Measured(32, 500, "photographs of cats", 156, 60, 47, "methods-afhq-32"),
+    Measured(8, 300, "digits", "pixels", 22.1, 14.4, 17.6, "methods-digits"),
+    Measured(32, 500, "photographs of cats", "MobileNetV2", 156, 60, 47, "methods-afhq-32"),
 )
 
 
@@ -42,9 +43,10 @@ def expected_quality(preset: str, network: Network | None, side: int, images: in
         return abs(math.log(row.side / side)), abs(math.log(row.images / images))
 
     row = min(MEASURED, key=unlikeness)
+    distances = f"of bridge {row.bridge:.3g}, of mixup {row.mixup:.3g}"
     text = (
-        f"measured on {row.images:,} {row.subject} at {row.side} px: kernel distance of bridge"
-        f" {row.bridge:.3g}, of mixup {row.mixup:.3g}, of copies of real images {row.copies:.3g}"
+        f"measured on {row.images:,} {row.subject} at {row.side} px, by {row.by}: kernel distance"
+        f" {distances}, of copies of real images {row.copies:.3g}"
     )
     if 2 * images < row.images:
         text += "; expect less of so few images"

@@ -79,6 +79,12 @@ class Corpus:
         return np.asarray(trained.sort_by("row")["class_id"].to_numpy(), dtype=np.int64)
 
     @property
+    def training_rows(self) -> NDArray[np.int64]:
+        """Rows of the training images that were not forgotten, ascending."""
+        training = self.sources.filter(pc.equal(self.sources["status"], "train"))
+        return np.sort(np.asarray(training["row"].to_numpy(), dtype=np.int64))
+
+    @property
     def reference_ids(self) -> NDArray[np.int64]:
         """(M,) class ids of the held-out images, -1 without a class."""
         held_out = self.sources.filter(pc.equal(self.sources["status"], "reference"))

@@ -143,7 +143,8 @@ def band_curves(curves: Mapping[str, tuple[Floats, Floats]], title: str, along: 
             places, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, linewidth=0
         )
     axes.set_xlabel(along)
-    axes.set_yscale("log")
+    if all((values > 0).all() for _, values in curves.values()):
+        axes.set_yscale("log")
     axes.legend(frameon=False, fontsize=8, ncols=2)
     return _svg(figure)
 

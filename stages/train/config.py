@@ -29,7 +29,7 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     conditioning: Literal["fourier", "table"] = "fourier"  # of the RefineNet
     # This and the next four are of the U-Net. Pixels of one position: a square with this side.
     block: Literal[1, 2, 4] | None = None
-    dropout: float | None = Field(default=None, ge=0, lt=1)
+    dropout: float | None = Field(default=None, ge=0, le=0.99)
     augment: float | None = Field(default=None, ge=0, le=1)  # probability of each change
     labels: bool = False  # class-conditional, with a null class
     early_stop: bool = True  # once the held-out loss has turned

@@ -27,9 +27,12 @@ class TrainerFailed(ScoreMixError):
 def check_template(text: str) -> str:
     """The command template itself; raises ValueError for a placeholder that is not known."""
     try:
-        names = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+        fields = [field for field in string.Formatter().parse(text) if field[1] is not None]
     except ValueError as error:
         raise ValueError(f"write a brace of the shell twice, {{{{ or }}}}: {error}") from error
+    names = {str(name) for _, name, _, _ in fields}
+    if any(form or conversion for _, _, form, conversion in fields):
+        raise ValueError("placeholders stand alone, as in {data}")
     wrong = sorted(names - set(PLACEHOLDERS))
     if wrong:
         known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
@@ -95,15 +98,16 @@ def run_trainer(call: TrainerCall, log: Path, stopping: Callable[[], bool]) -> N
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Ends the command and whatever it started."""
-    for signal_, seconds in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, None)):
+    end = time.monotonic() + _GRACE
+    for signal_ in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, signal_)
+            while time.monotonic() < end:
+                process.poll()
+                os.killpg(process.pid, 0)  # until nothing of it is left
+                time.sleep(_POLL)
         except ProcessLookupError:
             break
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            continue
     process.wait()
 
 

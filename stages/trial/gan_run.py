@@ -70,6 +70,7 @@ class GanRun:
     ) -> None:
         self.images, self.labels, self.options = images, labels, options
         self.seed, self.device, self.step = seed, device, 0
+        self.snapshots: list[dict[str, Any]] = []  # figures so far, saved with the state
         torch.manual_seed(image_seed(seed, "gan-weights"))
         layout = torch.channels_last
         self.generator = Generator(shape).to(device, memory_format=layout)  # type: ignore[call-overload]
@@ -195,7 +196,7 @@ class GanRun:
             for place, moments in adam.state_dict()["state"].items():
                 for key in ("exp_avg", "exp_avg_sq"):
                     tensors[f"adam-{name}.{place}.{key}"] = moments[key].cpu().contiguous()
-        facts = {"identity": identity, "step": self.step}
+        facts = {"identity": identity, "step": self.step, "snapshots": self.snapshots}
         write_bytes(folder / _STATE, save(tensors, {"progressed": json.dumps(facts)}))
         crash_point("gan-saved")
 
@@ -217,7 +218,7 @@ class GanRun:
                     net.load_state_dict({key: file.get_tensor(f"{name}.{key}") for key in keys})
                 for name, adam in self._adam.items():
                     self._load_moments(name, adam, file, facts["step"])
-                self.step = int(facts["step"])
+                self.step, self.snapshots = int(facts["step"]), list(facts["snapshots"])
         except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise ScoreMixError(
                 f"{path}, from which the trial would go on, is damaged ({error}). Delete the folder"

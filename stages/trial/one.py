@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from ...manifests.files.atomic import write_json
 from ...manifests.files.crash_points import crash_point
+from ...manifests.plan.random_streams import image_seed, stream
 from ...models.gan.networks import GanShape
-from ...stages.common.json_lines import read_json_lines
+from ...models.network.device import one_thread, set_deterministic
 from ..evaluate.number_format import round_floats
-from ..train.log import TrainLog
 from .gan_run import GanOptions, GanRun
 from .judge import Judge
 
-RESULT, LOG = "result.json", "snapshots.jsonl"
+RESULT = "result.json"
 _JUDGED_REAL = 500  # training and held-out images of which D's mean score is compared
 
 Images = NDArray[np.uint8]
@@ -33,14 +33,30 @@ class Task:
     identity: str  # of everything that its result depends on
     images: Images  # the arm's corpus
     labels: NDArray[np.int64] | None
-    real: Images  # training images
-    real_labels: NDArray[np.int64] | None
-    held_out: Images
-    held_out_labels: NDArray[np.int64] | None
+    real: "Labelled"  # some training images, by which D is judged
+    held_out: "Labelled"
     shape: GanShape
     options: GanOptions
     samples: int
     seed: int
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images and their classes, None for a GAN without."""
+
+    images: Images
+    labels: NDArray[np.int64] | None
+
+    @classmethod
+    def some(
+        cls, images: Images, labels: NDArray[np.int64], rows: NDArray[np.int64], *, classes: bool
+    ) -> "Labelled":
+        """A seeded choice among `rows`; of those with a class, where the GAN knows classes."""
+        rows = rows[labels[rows] >= 0] if classes else rows
+        order = stream(image_seed(0, "trial"), "judged").permutation(len(rows))[:_JUDGED_REAL]
+        chosen = np.sort(rows[order])
+        return cls(np.asarray(images[chosen]), labels[chosen] if classes else None)
 
 
 def run_task(
@@ -52,8 +68,21 @@ def run_task(
 ) -> dict[str, Any]:
     """Trains the GAN to its end, from where it stopped, and judges every snapshot.
 
-    Writes snapshots.jsonl as it goes and result.json last; gives its content.
+    On a CPU by one thread, so that it is the same beside others and alone. Writes the state with
+    the figures as it goes and result.json last; gives its content.
     """
+    set_deterministic(device)
+    with one_thread():
+        return _run(task, judge, device, stopping, advance)
+
+
+def _run(
+    task: Task,
+    judge: Judge,
+    device: torch.device,
+    stopping: Callable[[], bool],
+    advance: Callable[[int], None],
+) -> dict[str, Any]:
     done = read_result(task.folder, task.identity)
     if done is not None:
         advance(task.options.steps * task.options.batch)
@@ -61,24 +90,21 @@ def run_task(
     run = GanRun(task.images, task.labels, task.shape, task.options, task.seed, device)
     run.load(task.folder, task.identity)
     advance(run.step * task.options.batch)
-    log = TrainLog(task.folder / LOG, run.step)
     for step in run.advance(stopping, advance):
-        found = judge.measure(run.sample(task.samples, "trial"))
-        on_real, on_new = (
-            run.mean_score(images[:_JUDGED_REAL], None if ids is None else ids[:_JUDGED_REAL])
-            for images, ids in (
-                (task.real, task.real_labels),
-                (task.held_out, task.held_out_labels),
+        figures = judge.measure(run.sample(task.samples, "trial"))
+        if len(task.real.images) and len(task.held_out.images):
+            on_real, on_new = (
+                run.mean_score(some.images, some.labels) for some in (task.real, task.held_out)
             )
-        )
-        figures = round_floats(found | {"gap": on_real - on_new})
-        log.write(step=step, images=step * task.options.batch, **figures)
+            figures["gap"] = on_real - on_new
+        at = {"step": step, "images": step * task.options.batch}
+        run.snapshots.append(at | round_floats(figures))
         crash_point("gan-snapshot")
         run.save(task.folder, task.identity)
     result = {
         "identity": task.identity,
         "seed": task.seed,
-        "snapshots": list(read_json_lines(task.folder / LOG, ("step", "kd"))),
+        "snapshots": run.snapshots,
     }
     write_json(task.folder / RESULT, result)
     crash_point("gan-finished")

@@ -113,14 +113,14 @@ def conclusion(arms: Sequence[ArmOutcome]) -> str:
     if late:
         sentences.append(
             f"Of {', '.join(late)} the last snapshot is the best: these GANs were still getting"
-            " better, and the order may change: train them longer (trial.images)."
+            " better, and the order may change if they are trained longer."
         )
     return " ".join(sentences)
 
 
 def _still_falls(arm: ArmOutcome) -> bool:
-    """Whether most seeds have their best snapshot at the end."""
-    ends = [best["step"] == last["step"] for best, last in zip(arm.best, arm.last, strict=True)]
+    """Whether most seeds have their best snapshot at the end of several."""
+    ends = [best["step"] == last["step"] > 1 for best, last in zip(arm.best, arm.last, strict=True)]
     return 2 * ends.count(True) > len(ends)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...manifests.errors import ConfigError, Interrupted
+from ...manifests.errors import ConfigError, Interrupted, LockedError
 from ...manifests.files.atomic import canonical_digest
 from ...manifests.files.lock import shard_lock
 from ...models.features.extractors import FeaturesError, open_extractor
@@ -28,9 +28,10 @@ from ..evaluate.config import EvaluateConfig
 from .arm_corpus import ArmCorpus
 from .gan_run import ALGORITHM, GanOptions
 from .judge import Judge, check_held_out
-from .one import Task, read_result, run_task
+from .one import Labelled, Task, read_result, run_task
 
-_POLL = 0.5  # seconds between two looks at the children, or at tasks that others work on
+_POLL = 0.5  # seconds between two looks at the children
+_OTHERS = 10.0  # seconds between two looks at tasks that other processes work on
 
 Ids = NDArray[np.int64]
 
@@ -46,6 +47,7 @@ class TrialSpec:
     shape: GanShape
     samples: int
     evaluate: EvaluateConfig
+    features: dict[str, Any]  # the network that they come from, with its digest
     seed: int  # of the run
     device: str
 
@@ -95,18 +97,23 @@ def run_trial(
             if waiting:  # others work on them
                 if stopping():
                     raise Interrupted("The trial was stopped; the same command goes on.")
-                time.sleep(_POLL)
+                _wait(_OTHERS, stopping)
     return {
         arm.name: [_result(spec, job) for job in jobs if job.arm.name == arm.name] for arm in arms
     }
 
 
+def _wait(seconds: float, stopping: Callable[[], bool]) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not stopping():
+        time.sleep(_POLL)
+
+
 def _identity(spec: TrialSpec, arm: ArmCorpus, number: int) -> str:
     """Names everything that a task's result depends on."""
     options = vars(spec.options) | {"dtype": str(spec.options.dtype)}
-    features = spec.evaluate.model_dump(mode="json", include={"features", "inception_weights"})
     facts = [ALGORITHM, arm.digest, spec.corpus_digest, options, vars(spec.shape), spec.samples]
-    return canonical_digest([*facts, features, spec.seed, number])
+    return canonical_digest([*facts, spec.features, spec.seed, number])
 
 
 def _folder(spec: TrialSpec, job: _Job) -> Path:
@@ -115,7 +122,11 @@ def _folder(spec: TrialSpec, job: _Job) -> Path:
 
 def _result(spec: TrialSpec, job: _Job) -> dict[str, Any]:
     found = read_result(_folder(spec, job), job.identity)
-    assert found is not None, job.name
+    if found is None:
+        raise LockedError(
+            f"{_folder(spec, job)} was replaced by a trial with other options meanwhile. Run one"
+            " after the other."
+        )
     return found
 
 
@@ -144,10 +155,15 @@ def _work_on(
             identity=job.identity,
             images=images,
             labels=labels if conditional else None,
-            real=corpus.images,
-            real_labels=corpus.training_ids if conditional else None,
-            held_out=corpus.reference,
-            held_out_labels=corpus.reference_ids if conditional else None,
+            real=Labelled.some(
+                corpus.images, corpus.training_ids, corpus.training_rows, classes=conditional
+            ),
+            held_out=Labelled.some(
+                corpus.reference,
+                corpus.reference_ids,
+                np.arange(len(corpus.reference)),
+                classes=conditional,
+            ),
             shape=spec.shape,
             options=spec.options,
             samples=spec.samples,
@@ -162,7 +178,8 @@ def _open_cached(corpus: Path, evaluate: str, seed: int) -> tuple[Corpus, Judge]
     opened, config = open_corpus(corpus), EvaluateConfig.model_validate_json(evaluate)
     try:
         extractor = open_extractor(config.features, config.inception_weights, opened.reference)
-        return opened, Judge(extractor, opened.images, opened.reference, seed)
+        training = np.asarray(opened.images[opened.training_rows])
+        return opened, Judge(extractor, training, opened.reference, seed)
     except FeaturesError as error:
         raise ConfigError(str(error)) from error
 
@@ -182,7 +199,7 @@ class _Child:
 def _begin_child(stop: Any, shown: Any) -> None:
     import signal
 
-    for each in (signal.SIGINT, signal.SIGTERM):
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(each, signal.SIG_IGN)  # the parent tells when to stop
     torch.set_num_threads(1)
     _Child.stop, _Child.shown = stop, shown

@@ -106,6 +106,7 @@ def test_killed_anywhere_it_ends_with_the_same_table(run: Path, point: str) -> N
         (["--arms", "reel"], "no arm 'reel'"),
         (["--arms", "real,own,own"], "an arm is named twice"),
         (["--set", "trial.augment=[colors]"], "trial.augment"),
+        (["--set", "generate.ratio=5"], "--set generate.ratio=5 does not hold for a trial"),
     ],
 )
 def test_wrong_options_are_named(

@@ -15,7 +15,7 @@ from scoremix.models.features.extractors import open_extractor
 from scoremix.models.gan.networks import GanShape
 from scoremix.stages.trial.gan_run import GanOptions, GanRun
 from scoremix.stages.trial.judge import Judge
-from scoremix.stages.trial.one import LOG, RESULT, Task, run_task
+from scoremix.stages.trial.one import RESULT, Labelled, Task, run_task
 
 CPU = torch.device("cpu")
 SHAPE = GanShape(1, 8, 8)
@@ -78,8 +78,8 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
 def task(folder: Path, images: Images, **changes: object) -> Task:
     values = {
         "folder": folder, "identity": "me", "images": images, "labels": None,
-        "real": blobs(100, 1), "real_labels": None, "held_out": blobs(100, 2),
-        "held_out_labels": None, "shape": SHAPE, "options": OPTIONS, "samples": 100, "seed": 0,
+        "real": Labelled(blobs(100, 1), None), "held_out": Labelled(blobs(100, 2), None),
+        "shape": SHAPE, "options": OPTIONS, "samples": 100, "seed": 0,
     }  # fmt: skip
     return Task(**(values | changes))  # type: ignore[arg-type]
 
@@ -108,10 +108,42 @@ def test_a_task_stopped_anywhere_ends_with_the_same_files(judge: Judge, tmp_path
         with pytest.raises(Interrupted):
             work("parts", stop_after)
     work("parts")
-    for name in (LOG, RESULT):
-        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    parts, whole = (tmp_path / name / RESULT for name in ("parts", "whole"))
+    assert parts.read_bytes() == whole.read_bytes()
     snapshots = json.loads((tmp_path / "whole" / RESULT).read_text())["snapshots"]
     assert [each["step"] for each in snapshots] == [8, 20]  # 16 is too near the end
+
+
+def test_another_task_begun_in_between_leaves_no_trace(judge: Judge, tmp_path: Path) -> None:
+    """Options changed, stopped, changed back: the snapshots of before are still there."""
+
+    def work(name: str, stop_after: int, **changes: object) -> None:
+        count = 0
+
+        def stopping() -> bool:
+            nonlocal count
+            count += 1
+            return count > stop_after
+
+        mine = task(tmp_path / name, blobs(100, 1), **changes)
+        run_task(mine, judge, CPU, stopping, lambda images: None)
+
+    for name in ("parts", "whole"):
+        with pytest.raises(Interrupted):
+            work(name, 9)
+    with pytest.raises(Interrupted):
+        work("parts", 3, identity="other", options=replace(OPTIONS, lr=1e-4))
+    for name in ("parts", "whole"):
+        work(name, 100)
+    parts, whole = (tmp_path / name / RESULT for name in ("parts", "whole"))
+    assert parts.read_bytes() == whole.read_bytes()
+
+
+def test_held_out_images_without_a_class_do_not_judge_a_conditional_gan() -> None:
+    images, labels = blobs(20, 1), np.arange(20) % 3 - 1
+    some = Labelled.some(images, labels, np.arange(20), classes=True)
+    assert some.labels is not None and len(some.images) == 13 and some.labels.min() == 0
+    assert Labelled.some(images, labels, np.arange(20), classes=False).labels is None
 
 
 def test_a_finished_task_is_not_trained_again(judge: Judge, tmp_path: Path) -> None:

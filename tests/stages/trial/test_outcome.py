@@ -70,6 +70,8 @@ def test_one_seed_concludes_nothing() -> None:
 def test_gans_that_were_still_getting_better_are_named() -> None:
     falling = [{"snapshots": [snapshot(10, 0.3), snapshot(20, kd)]} for kd in (0.20, 0.21)]
     assert "Of real the last snapshot is the best" in found(real=falling, own=results(0.2, 0.21))
+    alone = [{"snapshots": [snapshot(1, kd)]} for kd in (0.2, 0.21)]  # a command's only samples
+    assert "still getting better" not in found(real=alone, own=alone)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> TrialSpec:
     corpus_of(folder, 300, 200)
     return TrialSpec(
         folder / "trial", folder / "corpus", "corpus", OPTIONS, GanShape(1, 8, 8), 300,
-        EvaluateConfig(features="pixels"), 0, "cpu",
+        EvaluateConfig(features="pixels"), {"name": "pixels"}, 0, "cpu",
     )  # fmt: skip
 
 
