@@ -6,36 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import canonical_digest, sha256_file
-from ...manifests.plan.plan import PlanOptions, build_plan, rows_digest
+from ...manifests.plan.plan import rows_digest
 from ...manifests.published.index import INDEX
-from ...manifests.run_folder import RunFolder
-from ...models.features.extractors import FeaturesError, open_extractor
-from ...models.network.checkpoint import TrainedNet
 from ...models.network.device import device_type
-from ...stages.common.presets import balanced_batch
 from ...stages.common.progress import Progress
-from ...stages.corpus.store import Corpus
-from ...stages.evaluate.config import EvaluateConfig
 from ...stages.generate.config import GenerateConfig
-from ...stages.generate.generate import generate
-from ...stages.generate.recipe import Recipe
 from ...stages.trial.arm_corpus import ArmCorpus, open_arm, write_arm
 from ...stages.trial.arms import OWN, Arm
 from ...stages.write.write import plan_shards
 from ..config import Config
 from ..finished_run import FinishedRun
-from ..means import open_means
-from ..planned import Planned, recipe_of, without_keys
+from ..planned import Planned, draw_plan, recipe_of, without_keys
 from ..shards.builder import ShardBuilder
 from ..shards.local import LocalDestination
-from ..trained_network import open_network
 
 _CHUNK = 1024  # training images copied at once
 
@@ -51,15 +39,6 @@ class ShardCorpus:
     ratio: int  # rounds of them
     digest: str  # of index.json
     count: int
-
-
-def features_of(evaluate: EvaluateConfig, corpus: Corpus) -> dict[str, Any]:
-    """The network that judges, with its digest. Raises ConfigError where it cannot be had."""
-    try:
-        extractor = open_extractor(evaluate.features, evaluate.inception_weights, corpus.reference)
-    except FeaturesError as error:
-        raise ConfigError(str(error)) from error
-    return dict(extractor.describe())
 
 
 def arm_options(config: Config, arm: Arm, side: int, device: str) -> GenerateConfig:
@@ -83,45 +62,33 @@ def array_corpus(
     progress: Progress,
 ) -> ArmCorpus:
     """The arm's images on disk: found there, or made."""
-    corpus = run.corpus
-    real = np.sort(
-        corpus.sources.filter(pc.equal(corpus.sources["status"], "train"))["row"].to_numpy()
-    )
+    corpus, place = run.corpus, folder / "arms" / arm.name
+    real, labels = corpus.training_rows, corpus.training_ids[corpus.training_rows]
     parts: Iterator[Images] = (
         corpus.images[real[start : start + _CHUNK]] for start in range(0, len(real), _CHUNK)
     )
-    labels = corpus.training_ids[real]
-    place = folder / "arms" / arm.name
-    if arm.method is None:
-        digest = canonical_digest([corpus.digest, real.tolist()])
-        found = open_arm(arm.name, place, digest)
-        if found is None:
-            found = write_arm(arm.name, place, digest, parts, labels, {}, lambda count: None)
-        return found
-    kind = run.ledger.device_type(device_type(device))
-    options = arm_options(run.config, arm, corpus.images.shape[1], kind)
-    rows = rows_of(run, options, arm.ratio)
-    net, recipe, means = _maker(run, options, device)
-    digest = canonical_digest([corpus.digest, real.tolist(), recipe.digest, rows_digest(rows)])
+    made_of, facts = [corpus.digest, real.tolist()], dict[str, Any]()
+    builder = None if arm.method is None else _builder(run, arm, device, stopping)
+    if builder is not None:
+        recipe, rows = builder.planned.recipe, builder.planned.rows
+        rows = rows.filter(pc.equal(rows["kind"], "augmented"))
+        made_of += [recipe.digest, rows_digest(rows)]
+        facts = {"recipe": recipe.as_json(), "ratio": arm.ratio}
+        ids = rows["class_id"].fill_null(-1).to_numpy().astype(np.int64)
+        labels = np.concatenate([labels, ids])
+    digest = canonical_digest(made_of)
     found = open_arm(arm.name, place, digest)
     if found is not None:
         return found
-    uses = means if recipe.means_sha256 else None
-    torch_device = torch.device(device)
-    batches = generate(
-        rows, corpus.images, recipe, net, means=uses, device=torch_device, stopping=stopping
-    )
 
-    def both() -> Iterator[Images]:
+    def images() -> Iterator[Images]:
         yield from parts
-        for batch in batches:
-            yield batch.final
+        if builder is not None:
+            for batch in builder.generate(rows):
+                yield batch.final
 
-    ids = rows["class_id"].fill_null(-1).to_numpy().astype(np.int64)
-    facts = {"recipe": recipe.as_json(), "ratio": arm.ratio}
-    every = np.concatenate([labels, ids])
-    with progress.task(f"arm {arm.name}", len(every), "images") as advance:
-        return write_arm(arm.name, place, digest, both(), every, facts, advance)
+    with progress.task(f"arm {arm.name}", len(labels), "images") as advance:
+        return write_arm(arm.name, place, digest, images(), labels, facts, advance)
 
 
 def check_network(run: FinishedRun, options: GenerateConfig) -> None:
@@ -134,40 +101,21 @@ def check_network(run: FinishedRun, options: GenerateConfig) -> None:
         )
 
 
-def rows_of(
-    run: FinishedRun, options: GenerateConfig, ratio: int, *, real: bool = False
-) -> pa.Table:
-    """Augmented plan rows at this ratio; those of the run's own method are its corpus's.
-
-    real: with the rows of the real images, too.
-    """
-    plan = PlanOptions(
-        ratio=ratio,
-        alpha=options.alpha or 1.0,
-        pairing=options.pairing,
-        lone_class=options.lone_class,
-        method=str(options.method),
-        shard_size=run.config.write.shard_size,
-    )
-    corpus = run.corpus
-    rows = build_plan(corpus.planned_sources, plan, run.config.seed, corpus.images.shape[1])
-    rows = rows if real else rows.filter(pc.equal(rows["kind"], "augmented"))
-    return without_keys(rows, corpus.forgotten)
-
-
-def _maker(
-    run: FinishedRun, options: GenerateConfig, device: str
-) -> tuple[TrainedNet | None, Recipe, Any]:
-    """Network, recipe and mean images of these options."""
-    files, corpus = RunFolder(run.folder), run.corpus
+def _builder(run: FinishedRun, arm: Arm, device: str, stopping: Callable[[], bool]) -> ShardBuilder:
+    """Makes the arm's images as a run with its options would: plan, recipe, network, means."""
+    kind = run.ledger.device_type(device_type(device))
+    options = arm_options(run.config, arm, run.corpus.images.shape[1], kind)
     check_network(run, options)
-    net = open_network(files, torch.device(device)) if options.needs_network else None
-    means = open_means(files, corpus, run.planned.recipe.means_sha256)
-    assert isinstance(options.batch, int)
-    size = balanced_batch(options.batch, run.config.write.shard_size, len(corpus.images))
-    evenly = options.model_copy(update={"batch": size})
-    used = means.sha256 if options.needs_means else None
-    return net, Recipe.from_config(evenly, net.facts if net else None, corpus.digest, used), means
+    generate = options.model_copy(update={"ratio": arm.ratio})
+    config = run.config.model_copy(update={"generate": generate})
+    builder = replace(run.builder(device), config=config, stopping=stopping)
+    if options.needs_network:
+        builder = run.with_network(builder)
+    means = builder.means.sha256 if options.needs_means else None
+    recipe = recipe_of(config, builder.net.facts if builder.net else None, run.corpus, means)
+    rows = without_keys(draw_plan(config, run.corpus), run.corpus.forgotten)
+    tasks = plan_shards(rows, recipe.for_real_images().digest, recipe.digest)
+    return replace(builder, planned=Planned(rows, rows_digest(rows), recipe, tasks))
 
 
 def shard_corpus(
@@ -185,21 +133,8 @@ def shard_corpus(
         if not (own / INDEX).exists():
             raise ConfigError(f"{own} is not finished: run the stages of {run.folder} first.")
         return _as_corpus(arm, own, arm.ratio, run)
-    kind = run.ledger.device_type(device_type(device))
-    options = arm_options(run.config, arm, run.corpus.images.shape[1], kind)
-    check_network(run, options)
-    config = run.config.model_copy(
-        update={"generate": options.model_copy(update={"ratio": arm.ratio})}
-    )
-    builder = run.with_network(replace(run.builder(device), config=config, stopping=stopping))
-    means = builder.means.sha256 if options.needs_means else None
-    net = builder.net if options.needs_network else None
-    recipe = recipe_of(config, net.facts if net else None, run.corpus, means)
-    rows = rows_of(run, options, arm.ratio, real=True)
-    tasks = plan_shards(rows, recipe.for_real_images().digest, recipe.digest)
-    planned = Planned(rows, rows_digest(rows), recipe, tasks)
-    builder = replace(builder, planned=planned, net=net)
     place = folder / "arms" / arm.name / "shards"
+    builder = _builder(run, arm, device, stopping)
     _build(builder, LocalDestination(place, folder), progress)
     return _as_corpus(arm, place, arm.ratio, run)
 
@@ -217,5 +152,5 @@ def _build(builder: ShardBuilder, destination: LocalDestination, progress: Progr
 
 
 def _as_corpus(arm: Arm, shards: Path, ratio: int, run: FinishedRun) -> ShardCorpus:
-    real = len(run.corpus.sources.filter(pc.equal(run.corpus.sources["status"], "train")))
-    return ShardCorpus(arm, shards, ratio, sha256_file(shards / INDEX), real * (1 + ratio))
+    count = len(run.corpus.training_rows) * (1 + ratio)
+    return ShardCorpus(arm, shards, ratio, sha256_file(shards / INDEX), count)

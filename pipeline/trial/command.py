@@ -11,13 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...manifests.errors import ConfigError, InputError
 from ...manifests.files.atomic import canonical_digest, write_json
 from ...manifests.files.lock import shard_lock
 from ...manifests.run_folder import RunFolder
-from ...models.features.extractors import FeaturesError, open_extractor
 from ...stages.common.progress import Progress, Silent
 from ...stages.evaluate.number_format import round_floats
 from ...stages.export.export import ExportConfig, export
@@ -26,10 +23,10 @@ from ...stages.gan_samples.sets import find_sets
 from ...stages.trial.arms import Arm
 from ...stages.trial.command import TrainerCall, TrainerFailed, run_trainer
 from ...stages.trial.config import TrialConfig
-from ...stages.trial.judge import Judge
+from ...stages.trial.judge import Judge, open_judge
 from ...stages.trial.one import RESULT, read_result
 from ..finished_run import FinishedRun
-from .arms import ShardCorpus, features_of, shard_corpus
+from .arms import ShardCorpus, shard_corpus
 
 _LOG = "trainer.log"
 _JUDGING = threading.Lock()  # decoding starts processes, which is no work for several threads
@@ -62,7 +59,7 @@ def trial_by_command(
         ConfigError: a trainer that cannot read this corpus, an arm that cannot be made, features.
         Interrupted: a stop was asked for; GANs that are finished are kept.
     """
-    judge = _judge(run)
+    judge = open_judge(run.config.evaluate, run.corpus, run.config.seed)
     corpora = [shard_corpus(run, arm, folder, device, stopping, progress) for arm in arms]
     data = {corpus.arm.name: _exported(corpus, config, folder, progress) for corpus in corpora}
     found: dict[tuple[str, int], dict[str, Any]] = {}
@@ -105,16 +102,6 @@ def trial_by_command(
     return CommandTrial(results, failed), {each.arm.name: each.count for each in corpora}
 
 
-def _judge(run: FinishedRun) -> Judge:
-    evaluate, corpus = run.config.evaluate, run.corpus
-    try:
-        extractor = open_extractor(evaluate.features, evaluate.inception_weights, corpus.reference)
-        training = np.asarray(corpus.images[corpus.training_rows])
-        return Judge(extractor, training, corpus.reference, run.config.seed)
-    except FeaturesError as error:
-        raise ConfigError(str(error)) from error
-
-
 def _exported(corpus: ShardCorpus, config: TrialConfig, folder: Path, progress: Progress) -> Path:
     """The arm in the trainer's layout."""
     options = ExportConfig(
@@ -136,9 +123,8 @@ def _one(
 ) -> dict[str, Any]:
     """One GAN: its result as it was kept, or trained and judged."""
     options = [config.command, config.trainer, config.generated, config.samples]
-    features = features_of(run.config.evaluate, run.corpus)
     made_of = [corpus.digest, corpus.ratio, *options, call.seed, run.corpus.digest]
-    identity = canonical_digest([*made_of, run.config.seed, features])
+    identity = canonical_digest([*made_of, run.config.seed, judge.features])
     folder = call.out.parent
     kept = read_result(folder, identity)
     if kept is not None:

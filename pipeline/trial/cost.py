@@ -65,14 +65,14 @@ def _of_command(run: FinishedRun, config: TrialConfig, arms: list[Arm], device: 
 
 
 def _seconds_of_image(run: FinishedRun, spec: TrialSpec) -> float:
-    """Of an update, over its images, from a few of them."""
+    """Times a few updates of one GAN; seconds for an image that it is shown."""
     classes = run.corpus.training_ids if spec.shape.classes else None
     gan = GanRun(run.corpus.images, classes, spec.shape, spec.options, 0, torch.device(spec.device))
     return timed(gan.update, spec.device, _PROBE_SECONDS) / spec.options.batch
 
 
 def _seconds_of_making(run: FinishedRun, arms: list[Arm], device: str) -> float:
-    """Of all images that the arms' methods make."""
+    """Estimates the seconds that generating the images of all arms takes."""
     corpus, kind = run.corpus, run.ledger.device_type(device_type(device))
     side = corpus.images.shape[1]
     options = {arm: arm_options(run.config, arm, side, kind) for arm in arms if arm.method}

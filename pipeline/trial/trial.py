@@ -1,7 +1,7 @@
 """The trial of a run: its arms are made, its GANs trained, its table written.
 
 RUN/trial/arms/NAME/         each arm's images
-RUN/trial/gans/NAME/seed-K/  each GAN: state, snapshots.jsonl, result.json
+RUN/trial/gans/NAME/seed-K/  each GAN: state.safetensors, result.json
 RUN/trial/trial.json, table.txt, curves.svg
 """
 
@@ -10,9 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes, write_json
@@ -28,16 +26,12 @@ from ...stages.evaluate.number_format import round_floats
 from ...stages.trial.arms import parse_arm
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.gan_run import GanOptions
-from ...stages.trial.judge import check_held_out
+from ...stages.trial.judge import check_held_out, open_features
 from ...stages.trial.outcome import ArmOutcome, conclusion, outcomes, trial_table
 from ...stages.trial.trial import TrialSpec, run_trial
 from ..finished_run import FinishedRun
-from .arms import array_corpus, features_of
+from .arms import array_corpus
 from .command import trial_by_command
-
-_CHUNK = 1024  # training images copied at once
-
-Images = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -131,7 +125,7 @@ def spec_of(run: FinishedRun, config: TrialConfig, folder: Path, device: str) ->
         shape=shape,
         samples=config.samples,
         evaluate=evaluate,
-        features=features_of(evaluate, corpus),
+        features=dict(open_features(evaluate, corpus).describe()),
         seed=run.config.seed,
         device=device,
     )

@@ -8,9 +8,9 @@ A pure function of the table of scores. A candidate cannot win by what is no gai
   measure, since mixing itself takes away a part of both. Detail is a power: .8 of it is .9 of the
   amplitude.
 
-Of the others, let one be the nearest to held-out images. Those that are as good by all that a few
-hundred mixtures can tell (the interval of their difference from it has 0 inside, and they have GAIN
-of its gain over mixup) count like it, and of these the one wins whose images lie farthest from
+Of the others, let one be the nearest to held-out images. Those that are not clearly
+farther (the interval of their difference from it has 0 inside, and they have GAIN of its gain over
+mixup) count like it, and of these the one wins whose images lie farthest from
 training images: a GAN sees the training images anyway. The reason says whether the winner is
 clearly nearer than mixup, the interval of that difference below 0, or may be so by chance.
 """
@@ -83,7 +83,7 @@ def choose(scores: Sequence[Scores], ratio: int, difference: Difference) -> Deci
 def _newest_as_good(
     nearest: Scores, left: Sequence[Scores], mixup: Scores, difference: Difference
 ) -> Scores:
-    """Of `nearest` and those as good by all that can be told, the farthest from training images."""
+    """Chooses the farthest from training images among `nearest` and those not clearly behind it."""
 
     def is_as_good(row: Scores) -> bool:
         gains = mixup.kd - row.kd >= GAIN * (mixup.kd - nearest.kd)

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
 from ...manifests.plan.random_streams import image_seed, stream
-from ...models.features.extractors import Extractor
+from ...models.features.extractors import Extractor, FeaturesError, open_extractor
 from ...models.metrics.copying import find_copies, training_spacing
 from ...models.metrics.distances import Reference
 from ...models.metrics.prdc import prdc
+from ..corpus.store import Corpus
+from ..evaluate.config import EvaluateConfig
 
 MIN_HELD_OUT = 60  # two halves of 30, below which nothing can be said
 
@@ -41,12 +43,30 @@ def split_held_out(count: int, seed: int) -> Halves:
     return Halves(np.sort(order[: count // 2]), np.sort(order[count // 2 :]))
 
 
+def open_features(evaluate: EvaluateConfig, corpus: Corpus) -> Extractor:
+    """The network that judges. Raises ConfigError where it cannot be had."""
+    try:
+        return open_extractor(evaluate.features, evaluate.inception_weights, corpus.reference)
+    except FeaturesError as error:
+        raise ConfigError(str(error)) from error
+
+
+def open_judge(evaluate: EvaluateConfig, corpus: Corpus, seed: int) -> "Judge":
+    """The judge of a corpus. Raises ConfigError where its features cannot be had."""
+    training = np.asarray(corpus.images[corpus.training_rows])
+    try:
+        return Judge(open_features(evaluate, corpus), training, corpus.reference, seed)
+    except FeaturesError as error:
+        raise ConfigError(str(error)) from error
+
+
 class Judge:
     """Measures sets of samples by the features of the stage `evaluate`."""
 
     def __init__(self, extractor: Extractor, training: Images, held_out: Images, seed: int) -> None:
         halves = split_held_out(len(held_out), seed)
         self._extract = extractor
+        self.features = extractor.describe()
         vectors = extractor(held_out)
         self._choosing = Reference(vectors[halves.choosing])
         self._reporting = Reference(vectors[halves.reporting])

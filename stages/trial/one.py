@@ -14,7 +14,6 @@ from ...manifests.files.atomic import write_json
 from ...manifests.files.crash_points import crash_point
 from ...manifests.plan.random_streams import image_seed, stream
 from ...models.gan.networks import GanShape
-from ...models.network.device import one_thread, set_deterministic
 from ..evaluate.number_format import round_floats
 from .gan_run import GanOptions, GanRun
 from .judge import Judge
@@ -68,21 +67,8 @@ def run_task(
 ) -> dict[str, Any]:
     """Trains the GAN to its end, from where it stopped, and judges every snapshot.
 
-    On a CPU by one thread, so that it is the same beside others and alone. Writes the state with
-    the figures as it goes and result.json last; gives its content.
+    Writes the state with the figures as it goes and result.json last; gives its content.
     """
-    set_deterministic(device)
-    with one_thread():
-        return _run(task, judge, device, stopping, advance)
-
-
-def _run(
-    task: Task,
-    judge: Judge,
-    device: torch.device,
-    stopping: Callable[[], bool],
-    advance: Callable[[int], None],
-) -> dict[str, Any]:
     done = read_result(task.folder, task.identity)
     if done is not None:
         advance(task.options.steps * task.options.batch)

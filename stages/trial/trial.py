@@ -17,17 +17,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...manifests.errors import ConfigError, Interrupted, LockedError
+from ...manifests.errors import Interrupted, LockedError
 from ...manifests.files.atomic import canonical_digest
 from ...manifests.files.lock import shard_lock
-from ...models.features.extractors import FeaturesError, open_extractor
 from ...models.gan.networks import GanShape
+from ...models.network.device import one_thread, set_deterministic
 from ..common.progress import Progress
 from ..corpus.store import Corpus, open_corpus
 from ..evaluate.config import EvaluateConfig
 from .arm_corpus import ArmCorpus
 from .gan_run import ALGORITHM, GanOptions
-from .judge import Judge, check_held_out
+from .judge import Judge, check_held_out, open_judge
 from .one import Labelled, Task, read_result, run_task
 
 _POLL = 0.5  # seconds between two looks at the children
@@ -143,8 +143,12 @@ def _here(
 def _work_on(
     spec: TrialSpec, job: _Job, stopping: Callable[[], bool], advance: Callable[[int], None]
 ) -> bool:
-    """Trains and judges one GAN; False where another process does."""
-    with shard_lock(spec.folder, job.name) as mine:
+    """Trains and judges one GAN; False where another process does.
+
+    On a CPU by one thread: a GAN is the same beside others and alone.
+    """
+    set_deterministic(torch.device(spec.device))
+    with shard_lock(spec.folder, job.name) as mine, one_thread():
         if not mine:
             return False
         corpus, judge = _open(spec)
@@ -175,13 +179,8 @@ def _work_on(
 
 @functools.lru_cache(maxsize=1)
 def _open_cached(corpus: Path, evaluate: str, seed: int) -> tuple[Corpus, Judge]:
-    opened, config = open_corpus(corpus), EvaluateConfig.model_validate_json(evaluate)
-    try:
-        extractor = open_extractor(config.features, config.inception_weights, opened.reference)
-        training = np.asarray(opened.images[opened.training_rows])
-        return opened, Judge(extractor, training, opened.reference, seed)
-    except FeaturesError as error:
-        raise ConfigError(str(error)) from error
+    opened = open_corpus(corpus)
+    return opened, open_judge(EvaluateConfig.model_validate_json(evaluate), opened, seed)
 
 
 def _open(spec: TrialSpec) -> tuple[Corpus, Judge]:
@@ -200,8 +199,7 @@ def _begin_child(stop: Any, shown: Any) -> None:
     import signal
 
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(each, signal.SIG_IGN)  # the parent tells when to stop
-    torch.set_num_threads(1)
+        signal.signal(each, signal.SIG_IGN)  # the parent's flag ends it
     _Child.stop, _Child.shown = stop, shown
 
 

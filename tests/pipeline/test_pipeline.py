@@ -447,9 +447,9 @@ def test_t0_is_what_training_focuses_on_unless_another_is_named(data: Path, tmp_
 def test_a_network_is_class_conditional_if_asked(
     data: Path, done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = {"train__labels": True, "generate__ratio": 1}
+    labelled = {"train__labels": True, "generate__ratio": 1}
     for name in ("one", "two"):
-        assert augment(data, tmp_path / name, *SHARDS, **told) == 0
+        assert augment(data, tmp_path / name, *SHARDS, **labelled) == 0
     assert tiny.digests(tmp_path / "one") == tiny.digests(tmp_path / "two")
     run = tmp_path / "one.run"
     assert (
@@ -464,11 +464,11 @@ def test_a_network_is_class_conditional_if_asked(
     assert (tmp_path / "one" / first).read_bytes() == before
     # So is a guide that is lost, with the training that left it.
     (run / "score-net" / "guide.safetensors").unlink()
-    assert augment(data, tmp_path / "one", *SHARDS, **told) == 0
+    assert augment(data, tmp_path / "one", *SHARDS, **labelled) == 0
     assert (run / "score-net" / "guide.safetensors").exists()
     assert (tmp_path / "one" / first).read_bytes() == before
     capsys.readouterr()
-    assert augment(data, tmp_path / "none", **told, ingest__classes="none") == 2
+    assert augment(data, tmp_path / "none", **labelled, ingest__classes="none") == 2
     assert "train.labels is true, and the images have no classes" in capsys.readouterr().err
 
 
