@@ -76,6 +76,7 @@ def _shape(network: Network, options: argparse.Namespace, device: torch.device) 
         network=network,
         dropout=row.dropout,
         views=row.augment > 0,
+        block=row.block,
     )
     return shape, row
 

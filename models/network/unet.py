@@ -244,10 +244,13 @@ def _drop(h: Tensor, share: float) -> Tensor:
     if not dropped:
         return h
     batch, channels, height, width = h.shape
-    words = torch.empty(-(-h.numel() // 8), dtype=torch.int64, device=h.device)
-    drawn = words.random_(-(2**63), None).view(torch.uint8)[: h.numel()]
-    drawn = drawn.view(batch, height, width, channels).permute(0, 3, 1, 2)
-    return h * (drawn >= dropped).to(h.dtype).mul_(256 / (256 - dropped))
+    if torch.compiler.is_compiling():  # which knows no random words, but draws within the kernel
+        kept = torch.rand(h.shape, device=h.device) >= dropped / 256
+    else:
+        words = torch.empty(-(-h.numel() // 8), dtype=torch.int64, device=h.device)
+        drawn = words.random_(-(2**63), None).view(torch.uint8)[: h.numel()]
+        kept = drawn.view(batch, height, width, channels).permute(0, 3, 1, 2) >= dropped
+    return h * kept.to(h.dtype).mul_(256 / (256 - dropped))
 
 
 def _groups(channels: int) -> int:

@@ -11,7 +11,6 @@ import torch
 
 from ...manifests.errors import Interrupted
 from ...manifests.files.atomic import sha256_file
-from ...manifests.run_folder import RunFolder
 from ...models.method.ladder import sigma_at
 from ...models.method.methods import FrozenScore
 from ...models.network.checkpoint import TrainedNet
@@ -58,9 +57,7 @@ def pilot(
         _wait_for_choice(context, config)
     else:
         inputs = inputs_of_pilot(config, ledger)
-        # The choice is in the ledger: a stage that runs alone does not need the files.
-        exists = job.only is not None or _is_whole(job.files, ledger.outcome("pilot"))
-        if context.is_stale("pilot", inputs, exists):
+        if context.is_stale("pilot", inputs, _exists(context)):
             check_pixels(corpus)
             made = _pilot_inputs(context, config, corpus, net)
             watched = Stoppable(job.progress, job.stopping)
@@ -136,7 +133,9 @@ def _wait_for_choice(context: StageContext, config: Config) -> None:
     """Waits until the leader has chosen, which may take longer than a barrier lasts."""
     job, ledger = context.job, context.ledger
     ledger.reload()
-    while ledger.why_stale("pilot", inputs_of_pilot(config, ledger)) is not None:
+    while ledger.why_stale("pilot", inputs_of_pilot(config, ledger)) is not None or not _exists(
+        context
+    ):
         if job.stopping():
             raise Interrupted("Stopped while the leader compares methods; nothing is lost.")
         time.sleep(_POLL)
@@ -145,7 +144,11 @@ def _wait_for_choice(context: StageContext, config: Config) -> None:
     ledger.reload()
 
 
-def _is_whole(files: RunFolder, outcome: dict[str, object]) -> bool:
-    """Whether pilot.json is there as it was written."""
-    path = files.pilot_record
-    return path.is_file() and outcome.get("record_sha256") == sha256_file(path)
+def _exists(context: StageContext) -> bool:
+    """Whether pilot.json is there as it was written, for a run that needs it.
+
+    The choice is in the ledger: a stage that runs alone does not need the files.
+    """
+    path = context.job.files.pilot_record
+    digest = context.ledger.outcome("pilot").get("record_sha256")
+    return context.job.only is not None or (path.is_file() and digest == sha256_file(path))

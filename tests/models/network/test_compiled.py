@@ -12,9 +12,11 @@ import torch
 
 from scoremix.manifests.errors import ConfigError
 from scoremix.models.method.ladder import noise_ladder
+from scoremix.models.method.loss import dsm_loss
 from scoremix.models.network import blocks, compiled, norm
 from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import TrainedNet, build
+from scoremix.models.network.score_net import VIEW
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.generate.config import GenerateConfig
 from scoremix.stages.generate.generate import generate
@@ -151,3 +153,20 @@ def test_compiled_code_makes_the_same_images() -> None:
         pytest.skip("needs a C++ compiler")
     apart = np.abs(made(trained(), compile="on").astype(int) - made(trained()).astype(int))
     assert apart.max() <= 1 and (apart > 0).mean() < 0.05
+
+
+def test_a_training_step_of_the_unet_is_compiled_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dropout, views and both passes, by the tracer of torch.compile without its code generator."""
+    compile_ = torch.compile
+
+    def traced(function: Any, *, mode: str | None, **options: Any) -> Any:
+        return compile_(function, backend="aot_eager", **options)
+
+    monkeypatch.setattr(torch, "compile", traced)
+    shape = Architecture(1, 8, 8, network="unet", dropout=0.25, views=True)
+    net = build(shape, noise_ladder(30.0)).train()
+    compiled.compile_trunk(net, "on")
+    x = torch.rand(2, 1, 8, 8)
+    conditions = (torch.full((2,), 0.3), torch.randn_like(x), None, torch.zeros(2, VIEW))
+    dsm_loss(net, x, *conditions).mean().backward()
+    assert all(torch.isfinite(each.grad).all() for each in net.parameters() if each.requires_grad)
