@@ -43,6 +43,7 @@ BRIDGE_T0: dict[Network, float] = {"refinenet": 0.5, "unet": 0.65}
 EMA: dict[Network, float] = {"refinenet": 0.999, "unet": 0.9995}  # decay of the averaged weights
 
 EPOCHS, _FEWEST_STEPS = 600, 500  # passes over the training images of a U-Net, at most
+_FEW_PASSES = 150  # by a row's steps: up to here a U-Net learns no image by heart
 
 _REFINENET: dict[PresetName, tuple[Preset, ...]] = {
     "paper": (
@@ -113,6 +114,16 @@ def most_steps(row: Preset, images: int, batch: int) -> int:
     Where nothing is held out, nothing but this keeps it from learning a few images by heart.
     """
     return min(row.steps, max(_FEWEST_STEPS, EPOCHS * images // batch))
+
+
+def regularisers(row: Preset, images: int) -> dict[str, float]:
+    """`dropout` and `augment` of a U-Net for so many training images.
+
+    None where the row's steps pass over the images so seldom that nothing is learnt by heart.
+    """
+    if row.steps * row.batch < _FEW_PASSES * images:
+        return {"dropout": 0.0, "augment": 0.0}
+    return {"dropout": row.dropout, "augment": row.augment}
 
 
 def levels_of(method: str, network: Network, row: Preset) -> int | None:

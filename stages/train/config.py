@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, field_validator
 from ...manifests.errors import ConfigError
 from ...models.network.architecture import Network
 from ...models.network.compiled import Compile, as_compile_word
-from ..common.presets import EMA, choose_preset, most_steps, trunk_precision
+from ..common.presets import EMA, choose_preset, most_steps, regularisers, trunk_precision
 
 _OF_UNET = ("network", "block", "dropout", "augment", "labels", "early_stop")
 
@@ -67,8 +67,13 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
         always = ("steps", "width", "batch", "lr", "levels", "checkpoint_every")
         wanted = [key for key in always if getattr(self, key) is None]
         name, network, row = choose_preset(self.preset, resolution, device_type, self.network)
-        wanted += [key for key in ("block", "dropout", "augment") if getattr(self, key) is None]
+        wanted += ["block"] if self.block is None else []
         filled = {"network": network, **{key: getattr(row, key) for key in wanted}}
+        filled |= {
+            key: value
+            for key, value in regularisers(row, images).items()
+            if getattr(self, key) is None
+        }
         if self.steps is None and network == "unet":
             filled["steps"] = most_steps(row, images, self.batch or row.batch)
         if self.ema is None:
