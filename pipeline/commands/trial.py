@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     help="Corpora to compare: real, own (the run's method), or a method; a ratio after a colon."
     " Default: trial.arms.",
 )
+@click.option(
+    "--ratios",
+    metavar="0,1,3,...",
+    help="Every arm that names no ratio at each of these; 0 is real. Default: trial.ratios.",
+)
 @click.option("--seeds", type=click.IntRange(1, 100), help="GANs an arm. Default: trial.seeds.")
 @click.option("--images", type=click.IntRange(1), help="Shown to a GAN. Default: trial.images.")
 @click.option(
@@ -40,6 +45,7 @@ if TYPE_CHECKING:
 def trial(
     folder: Path,
     arms: str | None,
+    ratios: str | None,
     seeds: int | None,
     images: int | None,
     processes: int | None,
@@ -58,8 +64,10 @@ def trial(
     from ..trial.trial import trial as run_trial
     from .run import resolve_device
 
-    given = {"arms": None if arms is None else f"[{arms}]", "seeds": seeds, "images": images}
-    changes = [f"trial.{name}={value}" for name, value in given.items() if value is not None]
+    lists = {"arms": arms, "ratios": ratios}
+    changes = [f"trial.{name}=[{text}]" for name, text in lists.items() if text is not None]
+    numbers = {"seeds": seeds, "images": images}
+    changes += [f"trial.{name}={number}" for name, number in numbers.items() if number is not None]
     _refuse_other_sections(overrides)
     config = load_config(RunFolder(folder).config, [*overrides, *changes])
     chosen = resolve_device(device)

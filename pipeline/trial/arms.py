@@ -18,6 +18,7 @@ from ...stages.common.progress import Progress
 from ...stages.generate.config import GenerateConfig
 from ...stages.trial.arm_corpus import ArmCorpus, open_arm, write_arm
 from ...stages.trial.arms import OWN, Arm
+from ...stages.trial.gan_run import Rise
 from ...stages.write.write import plan_shards
 from ..config import Config
 from ..finished_run import FinishedRun
@@ -77,9 +78,10 @@ def array_corpus(
         ids = rows["class_id"].fill_null(-1).to_numpy().astype(np.int64)
         labels = np.concatenate([labels, ids])
     digest = canonical_digest(made_of)
+    rises = Rise(len(real), arm.ratio) if arm.growing else None
     found = open_arm(arm.name, place, digest)
     if found is not None:
-        return found
+        return replace(found, rises=rises)
 
     def images() -> Iterator[Images]:
         yield from parts
@@ -88,7 +90,8 @@ def array_corpus(
                 yield batch.final
 
     with progress.task(f"arm {arm.name}", len(labels), "images") as advance:
-        return write_arm(arm.name, place, digest, images(), labels, facts, advance)
+        written = write_arm(arm.name, place, digest, images(), labels, facts, advance)
+    return replace(written, rises=rises)
 
 
 def check_network(run: FinishedRun, options: GenerateConfig) -> None:

@@ -9,7 +9,7 @@ from ...models.method.methods import FrozenScore
 from ...models.network.device import device_type, one_thread
 from ...stages.common.tensors import to_unit
 from ...stages.common.units import format_duration
-from ...stages.trial.arms import Arm, parse_arm
+from ...stages.trial.arms import Arm
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.gan_run import GanRun
 from ...stages.trial.trial import TrialSpec
@@ -25,7 +25,7 @@ _PROBE_SECONDS = 2.0
 def estimate_trial(run: FinishedRun, config: TrialConfig, *, device: str, processes: int) -> str:
     """The text of a dry run: corpora, GANs, time. What is there already is counted as if it were
     not. Nothing is written."""
-    arms = [parse_arm(text, config.ratio) for text in config.arms]
+    arms = config.corpora
     if config.command is not None:
         return _of_command(run, config, arms, device)
     spec = spec_of(run, config, RunFolder(run.folder).trial, device)

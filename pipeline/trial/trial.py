@@ -23,7 +23,6 @@ from ...stages.common.presets import trunk_precision
 from ...stages.common.progress import Progress
 from ...stages.corpus.store import check_pixels
 from ...stages.evaluate.number_format import round_floats
-from ...stages.trial.arms import parse_arm
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.gan_run import GanOptions
 from ...stages.trial.judge import check_held_out, open_features
@@ -64,7 +63,7 @@ def trial(
         Interrupted: a stop was asked for; the same command goes on.
     """
     folder = RunFolder(run.folder).trial
-    arms = [parse_arm(text, config.ratio) for text in config.arms]
+    arms = config.corpora
     check_held_out(len(run.corpus.reference))
     check_pixels(run.corpus)
     if config.command is not None:

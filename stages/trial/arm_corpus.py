@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ...manifests.files.atomic import replacing, write_json
 from ..common.npy import npy_header
 from ..common.progress import Advance
+from .gan_run import Rise
 
 Images = NDArray[np.uint8]
 Ids = NDArray[np.int64]
@@ -32,6 +33,7 @@ class ArmCorpus:
     folder: Path
     digest: str  # of what the images are made of
     count: int
+    rises: Rise | None = None  # of a growing corpus
 
     def open(self) -> tuple[Images, Ids]:
         """Images, memory-mapped, and labels."""

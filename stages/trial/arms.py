@@ -1,11 +1,14 @@
 """Arms: the corpora that a trial compares."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
 from ..generate.config import Method
 
 REAL, OWN = "real", "own"
+_GROWING = "growing"  # the run's own method, its ratio rising from 0 while the GAN learns
+_BEYOND = 3  # times the ratio of other arms, to which it rises where none is named
 _KEPT = "mixup-kept"  # mixup with contrast kept: two options, one word
 METHODS = (*(name for name in get_args(Method) if name != "auto"), _KEPT)
 
@@ -17,6 +20,7 @@ class Arm:
     name: str  # as tables and folders have it
     method: str | None  # None: made by none; OWN: the run's
     ratio: int  # 0: the training images alone
+    growing: bool = False  # the GAN sees round after round, up to `ratio`
 
     @property
     def changes(self) -> dict[str, str]:
@@ -27,15 +31,38 @@ class Arm:
 
 
 def parse_arm(text: str, ratio: int) -> Arm:
-    """`real`, `own:10`, `mixup` and so on; `ratio` where the text has none.
+    """`real`, `own:10`, `mixup`, `growing:30` and so on; `ratio` where the text has none.
 
     Raises ValueError for a name that is not known.
     """
     name, colon, number = text.strip().partition(":")
     if name == REAL and not colon:
         return Arm(REAL, None, 0)
-    if name not in (OWN, *METHODS):
-        raise ValueError(f"no arm {text!r}; use {', '.join((REAL, OWN, *METHODS))}, or name:ratio")
+    known = (REAL, OWN, *METHODS, _GROWING)
+    if name not in known[1:]:
+        raise ValueError(f"no arm {text!r}; use {', '.join(known)}, or name:ratio")
     if colon and not (number.isdecimal() and 1 <= int(number) <= 999):
         raise ValueError(f"arm {text!r}: the ratio after the colon must be 1 to 999")
-    return Arm(f"{name}-{int(number)}" if colon else name, name, int(number) if colon else ratio)
+    shown = f"{name}-{int(number)}" if colon else name
+    if name == _GROWING:
+        return Arm(shown, OWN, int(number) if colon else min(999, _BEYOND * ratio), growing=True)
+    return Arm(shown, name, int(number) if colon else ratio)
+
+
+def parse_arms(texts: Sequence[str], ratio: int, ratios: Sequence[int] = ()) -> list[Arm]:
+    """The arms in order. An arm without a ratio is one at each of `ratios`, if there are some.
+
+    Ratio 0 is `real`, which comes once. Raises ValueError for an unknown name and for an arm that
+    comes twice.
+    """
+    arms: list[Arm] = []
+    for text in texts:
+        if not ratios or ":" in text or text.strip() in (REAL, _GROWING):
+            arms.append(parse_arm(text, ratio))
+        else:
+            arms += [parse_arm(f"{text}:{each}" if each else REAL, ratio) for each in ratios]
+    arms = [arm for place, arm in enumerate(arms) if arm.name != REAL or arm not in arms[:place]]
+    names = [arm.name for arm in arms]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"the arm {twice} is named twice in {', '.join(texts)}")
+    return arms

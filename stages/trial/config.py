@@ -1,14 +1,15 @@
 """Section `trial` of stages.yaml."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ...models.gan.diffaugment import CHANGES, Change
-from .arms import parse_arm
+from .arms import Arm, parse_arms
 from .command import check_template
 
 DEFAULT_ARMS = ("real", "mixup", "own")
+Ratio = Annotated[int, Field(ge=0, le=999)]
 
 
 class TrialConfig(BaseModel):
@@ -17,9 +18,11 @@ class TrialConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     # Corpora, as name or name:ratio. real: the training images alone; own: with the run's own
-    # method; otherwise a method of `generate`, with the preset's options.
+    # method; growing: the same, its ratio rising while the GAN learns; otherwise a method of
+    # `generate`, with the preset's options.
     arms: list[str] = Field(default=list(DEFAULT_ARMS), min_length=1)
     ratio: int = Field(default=5, ge=1, le=999)  # of arms that name none
+    ratios: list[Ratio] = []  # such an arm at each of these instead; 0: real
     seeds: int = Field(default=3, ge=1, le=100)
     images: int = Field(default=200_000, ge=1)  # shown to the GAN, with repetition
     snapshot_every: int = Field(default=25_000, ge=1)  # images
@@ -42,10 +45,13 @@ class TrialConfig(BaseModel):
     def _known_placeholders(cls, command: str | None) -> str | None:
         return None if command is None else check_template(command)
 
-    @field_validator("arms")
-    @classmethod
-    def _known_arms(cls, arms: list[str]) -> list[str]:
-        names = [parse_arm(text, 1).name for text in arms]
-        if len(set(names)) < len(names):
-            raise ValueError(f"an arm is named twice in {', '.join(arms)}")
-        return arms
+    @model_validator(mode="after")
+    def _known_arms(self) -> "TrialConfig":
+        if any(arm.growing for arm in self.corpora) and self.command is not None:
+            raise ValueError("the arm growing is for the built-in GAN: leave it or command out")
+        return self
+
+    @property
+    def corpora(self) -> list[Arm]:
+        """The arms, each at each ratio."""
+        return parse_arms(self.arms, self.ratio, self.ratios)

@@ -49,6 +49,13 @@ class GanOptions:
     def steps(self) -> int:
         return -(-self.images // self.batch)
 
+    def seen(self, step: int, total: int, rises: "Rise | None") -> int:
+        """How many of `total` images the update `step` draws from, the first ones."""
+        if rises is None:
+            return total
+        rounds = rises.rounds * step // max(1, self.steps - 1)
+        return rises.real + (total - rises.real) * rounds // rises.rounds
+
     @property
     def snapshots(self) -> list[int]:
         """The updates after which there is a snapshot; the last update is one."""
@@ -56,8 +63,19 @@ class GanOptions:
         return [*range(every, self.steps - every // 2, every), self.steps]
 
 
+@dataclass(frozen=True)
+class Rise:
+    """A growing corpus: `real` images at first, and all rounds of augmented ones at the end."""
+
+    real: int
+    rounds: int
+
+
 class GanRun:
-    """Trains G and D on images (N, H, W, C) of classes `labels` (N,), None for unconditional."""
+    """Trains G and D on images (N, H, W, C) of classes `labels` (N,), None for unconditional.
+
+    rises: of a growing corpus, whose images lie in the order in which they come; None: all at once.
+    """
 
     def __init__(
         self,
@@ -67,8 +85,9 @@ class GanRun:
         options: GanOptions,
         seed: int,
         device: torch.device,
+        rises: Rise | None = None,
     ) -> None:
-        self.images, self.labels, self.options = images, labels, options
+        self.images, self.labels, self.options, self.rises = images, labels, options, rises
         self.seed, self.device, self.step = seed, device, 0
         self.snapshots: list[dict[str, Any]] = []  # figures so far, saved with the state
         torch.manual_seed(image_seed(seed, "gan-weights"))
@@ -104,7 +123,8 @@ class GanRun:
         """One update of D and one of G."""
         # Draw images, classes, latents and augmentation: a function of (seed, step).
         random = torch.Generator(self.device).manual_seed(image_seed(self.seed, f"gan-{self.step}"))
-        rows = batch_rows(len(self.images), self.options.batch, self.step, self.seed)
+        seen = self.options.seen(self.step, len(self.images), self.rises)
+        rows = batch_rows(seen, self.options.batch, self.step, self.seed)
         real = 2.0 * to_unit(self.images[rows], self.device) - 1.0
         if self.options.flip:
             flips = torch.rand(len(real), generator=random, device=self.device) < 0.5

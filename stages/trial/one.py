@@ -15,7 +15,7 @@ from ...manifests.files.crash_points import crash_point
 from ...manifests.plan.random_streams import image_seed, stream
 from ...models.gan.networks import GanShape
 from ..evaluate.number_format import round_floats
-from .gan_run import GanOptions, GanRun
+from .gan_run import GanOptions, GanRun, Rise
 from .judge import Judge
 
 RESULT = "result.json"
@@ -38,6 +38,7 @@ class Task:
     options: GanOptions
     samples: int
     seed: int
+    rises: Rise | None = None  # of a growing corpus
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def run_task(
     if done is not None:
         advance(task.options.steps * task.options.batch)
         return done
-    run = GanRun(task.images, task.labels, task.shape, task.options, task.seed, device)
+    given = (task.images, task.labels, task.shape, task.options, task.seed, device)
+    run = GanRun(*given, rises=task.rises)
     run.load(task.folder, task.identity)
     advance(run.step * task.options.batch)
     for step in run.advance(stopping, advance):

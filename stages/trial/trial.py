@@ -113,6 +113,7 @@ def _identity(spec: TrialSpec, arm: ArmCorpus, number: int) -> str:
     """Names everything that a task's result depends on."""
     options = vars(spec.options) | {"dtype": str(spec.options.dtype)}
     facts = [ALGORITHM, arm.digest, spec.corpus_digest, options, vars(spec.shape), spec.samples]
+    facts += [] if arm.rises is None else [vars(arm.rises)]
     return canonical_digest([*facts, spec.features, spec.seed, number])
 
 
@@ -172,6 +173,7 @@ def _work_on(
             options=spec.options,
             samples=spec.samples,
             seed=spec.seed * 1000 + job.number,
+            rises=job.arm.rises,
         )
         run_task(task, judge, torch.device(spec.device), stopping, advance)
     return True

@@ -87,6 +87,20 @@ def test_the_runs_own_arm_has_the_corpus_of_its_shards(run: Path) -> None:
     assert sorted(hashes) == sorted(manifest["pixel_sha256"].to_pylist())
 
 
+def test_a_sweep_of_ratios_and_a_growing_one(run: Path) -> None:
+    more = ("--arms", "real,own,growing:2", "--ratios", "0,1", "--seeds", "1")
+    assert trial(run, *more) == 0
+    found = {arm["name"]: arm["corpus"] for arm in record(run)["arms"]}
+    real = found["real"]
+    assert found == {"real": real, "own-1": 2 * real, "growing-2": 3 * real}
+    # Its corpus is that of the static arm, but the GAN is another.
+    assert trial(run, "--arms", "growing:2,own:2", "--seeds", "1") == 0
+    grown, static = (record(run)["results"][name] for name in ("growing-2", "own-2"))
+    arms = run / "trial" / "arms"
+    assert (arms / "growing-2/images.npy").read_bytes() == (arms / "own-2/images.npy").read_bytes()
+    assert grown[0]["snapshots"] != static[0]["snapshots"]
+
+
 @pytest.mark.parametrize("point", TRIAL_POINTS)
 def test_killed_anywhere_it_ends_with_the_same_table(run: Path, point: str) -> None:
     words = ["trial", str(run), "--quiet", "--processes", "1", *QUICK, "--arms", "real,own"]
@@ -104,8 +118,10 @@ def test_killed_anywhere_it_ends_with_the_same_table(run: Path, point: str) -> N
     ("more", "named"),
     [
         (["--arms", "reel"], "no arm 'reel'"),
-        (["--arms", "real,own,own"], "an arm is named twice"),
+        (["--arms", "real,own,own"], "the arm own is named twice"),
         (["--set", "trial.augment=[colors]"], "trial.augment"),
+        (["--ratios", "0,x"], "trial.ratios"),
+        (["--arms", "growing", "--set", "trial.command=x {data} {out}"], "for the built-in GAN"),
         (["--set", "generate.ratio=5"], "--set generate.ratio=5 does not hold for a trial"),
     ],
 )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scoremix.manifests.errors import Interrupted, ScoreMixError
 from scoremix.models.features.extractors import open_extractor
 from scoremix.models.gan.networks import GanShape
-from scoremix.stages.trial.gan_run import GanOptions, GanRun
+from scoremix.stages.trial.gan_run import GanOptions, GanRun, Rise
 from scoremix.stages.trial.judge import Judge
 from scoremix.stages.trial.one import RESULT, Labelled, Task, run_task
 
@@ -46,6 +46,28 @@ def test_it_learns_two_blobs() -> None:
     assert 0.25 < left.mean() < 0.75
     for mine, wanted in ((found[left], 130), (found[~left], -130)):
         assert abs(np.median(mine) - wanted) < 25
+
+
+def test_a_growing_corpus_is_shown_round_by_round() -> None:
+    """100 real images and three rounds: real ones alone in the first quarter, all in the last."""
+    options, rises = replace(OPTIONS, images=40 * 32), Rise(100, 3)
+    seen = [options.seen(step, 400, rises) for step in range(options.steps)]
+    assert seen[0] == 100 and seen[-1] == 400 and seen == sorted(seen)
+    assert set(seen) == {100, 200, 300, 400}
+    assert all(options.seen(step, 400, None) == 400 for step in range(options.steps))
+
+
+def test_a_growing_corpus_begins_as_its_real_images_alone() -> None:
+    """Until the first round is shown, weights are those of a GAN without it; then they are not."""
+    real, more = blobs(64, 1), np.concatenate([blobs(64, 1), blobs(64, 2)])
+    options = replace(OPTIONS, images=8 * 32)
+    alone = GanRun(real, None, SHAPE, options, 0, CPU)
+    grows = GanRun(more, None, SHAPE, options, 0, CPU, Rise(64, 1))
+    for step in range(options.steps):
+        alone.update(), grows.update()
+        alone.step, grows.step = step + 1, step + 1
+        same = np.array_equal(alone.sample(8, "test"), grows.sample(8, "test"))
+        assert same == (step < options.steps - 1)
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scoremix.stages.trial.arms import Arm, parse_arm
+from scoremix.stages.trial.arms import Arm, parse_arm, parse_arms
 from scoremix.stages.trial.judge import best_snapshot, split_held_out
 from scoremix.stages.trial.outcome import conclusion, outcomes, trial_table
 
@@ -81,6 +81,8 @@ def test_gans_that_were_still_getting_better_are_named() -> None:
         ("own", Arm("own", "own", 5)),
         ("bridge:10", Arm("bridge-10", "bridge", 10)),
         (" mixup ", Arm("mixup", "mixup", 5)),
+        ("growing:30", Arm("growing-30", "own", 30, growing=True)),
+        ("growing", Arm("growing", "own", 15, growing=True)),
     ],
 )
 def test_arms_are_read_from_text(text: str, arm: Arm) -> None:
@@ -91,6 +93,15 @@ def test_arms_are_read_from_text(text: str, arm: Arm) -> None:
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"arm|ratio"):
         parse_arm(text, 5)
+
+
+def test_a_sweep_of_ratios_names_real_once_and_leaves_ratios_that_are_written() -> None:
+    arms = parse_arms(["real", "own", "mixup:2", "growing"], 5, [0, 1, 10])
+    assert [arm.name for arm in arms] == ["real", "own-1", "own-10", "mixup-2", "growing"]
+    assert [arm.ratio for arm in arms] == [0, 1, 10, 2, 15]
+    assert [arm.name for arm in parse_arms(["own"], 5, [0, 1])] == ["real", "own-1"]
+    with pytest.raises(ValueError, match="own-1 is named twice"):
+        parse_arms(["own:1", "own"], 5, [1])
 
 
 def test_an_arm_names_its_options() -> None:
