@@ -40,7 +40,7 @@ STAGES_IMPORT: dict[str, set[str]] = {
     "export": {"common"},
     "mount": {"export"},
     "check": {"common", "images", "sources"},
-    "trial": {"common", "corpus", "evaluate", "generate", "report", "train"},
+    "trial": {"common", "corpus", "evaluate", "generate", "images", "report", "train"},
 }
 LONGEST_FUNCTION, LONGEST_FILE = 60, 350  # lines
 MAY_BE_LONGER: set[str] = set()  # functions by module.name, with the reason beside

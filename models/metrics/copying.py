@@ -58,12 +58,17 @@ class Copies:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % interval of the share (Wilson): valid for no copies and for copies alone, too."""
-        n, p, z = self.n, self.share, _Z95
-        centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-        half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-        # Exactly 0 for none and 1 for all of them: without it, rounding errors remain.
-        return 0.0 if p == 0 else centre - half, 1.0 if p == 1 else centre + half
+        """95 % interval of the share."""
+        return share_interval_95(self.count, self.n)
+
+
+def share_interval_95(count: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of the share `count` of n (Wilson): valid for none and for all, too."""
+    p, z = count / n, _Z95
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    # Exactly 0 for none and 1 for all of them: without it, rounding errors remain.
+    return 0.0 if p == 0 else centre - half, 1.0 if p == 1 else centre + half
 
 
 @dataclass(frozen=True)

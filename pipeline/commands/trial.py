@@ -38,6 +38,20 @@ if TYPE_CHECKING:
     type=click.IntRange(1),
     help="GANs trained at once. Default: on a CPU its cores; with trial.command the GPUs, or 1.",
 )
+@click.option(
+    "--vote",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Only write a page on which people compare N anonymous pairs of the trial's arms.",
+)
+@click.option(
+    "--count",
+    "answers",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Only count the answers that the page of a vote saved; for several files, several times.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be trained, and how long.")
 @SET
 @DEVICE
@@ -49,6 +63,8 @@ def trial(
     seeds: int | None,
     images: int | None,
     processes: int | None,
+    vote: int | None,
+    answers: tuple[Path, ...],
     dry_run: bool,
     overrides: tuple[str, ...],
     device: str,
@@ -70,6 +86,9 @@ def trial(
     changes += [f"trial.{name}={number}" for name, number in numbers.items() if number is not None]
     _refuse_other_sections(overrides)
     config = load_config(RunFolder(folder).config, [*overrides, *changes])
+    if vote or answers:
+        _vote(folder, vote, answers, config.seed)
+        return
     chosen = resolve_device(device)
     if processes is None:
         processes = _default_processes(chosen, builtin=config.trial.command is None)
@@ -91,6 +110,18 @@ def trial(
         )
     click.echo(report.as_text())
     click.echo(f"figures: {os.path.relpath(report.folder / 'trial.json')}")
+
+
+def _vote(folder: Path, count: int | None, answers: tuple[Path, ...], seed: int) -> None:
+    """Writes the page of a vote, or counts answers."""
+    from ..trial.vote import count_answers, make_vote
+
+    if count:
+        page = make_vote(folder, count, seed)
+        click.echo(f"vote: {os.path.relpath(page)}: open it in a browser, save the answers, and")
+        click.echo(f"      count them with scoremix-pipeline trial {folder} --count FILE")
+    if answers:
+        click.echo(count_answers(folder, answers))
 
 
 def _open(folder: Path, config: "Config") -> "FinishedRun":

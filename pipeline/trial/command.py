@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...manifests.errors import ConfigError, InputError
 from ...manifests.files.atomic import canonical_digest, write_json
 from ...manifests.files.lock import shard_lock
@@ -23,8 +25,8 @@ from ...stages.gan_samples.sets import find_sets
 from ...stages.trial.arms import Arm
 from ...stages.trial.command import TrainerCall, TrainerFailed, run_trainer
 from ...stages.trial.config import TrialConfig
-from ...stages.trial.judge import Judge, open_judge
-from ...stages.trial.one import RESULT, read_result
+from ...stages.trial.judge import Judge, best_snapshot, open_judge
+from ...stages.trial.one import RESULT, keep_samples, read_result
 from ..finished_run import FinishedRun
 from .arms import ShardCorpus, shard_corpus
 
@@ -138,7 +140,7 @@ def _one(
         run_trainer(call, folder / _LOG, stopping)
         try:
             with _JUDGING:
-                snapshots = _judged(call.out / config.generated, run, config, judge)
+                snapshots = _judged(call.out / config.generated, folder, run, config, judge)
         except (ConfigError, InputError, ValueError) as error:
             raise TrainerFailed(f"it left nothing that can be judged: {error}") from error
         result = {"identity": identity, "seed": call.seed, "snapshots": snapshots}
@@ -147,12 +149,12 @@ def _one(
 
 
 def _judged(
-    place: Path, run: FinishedRun, config: TrialConfig, judge: Judge
+    place: Path, folder: Path, run: FinishedRun, config: TrialConfig, judge: Judge
 ) -> list[dict[str, Any]]:
-    """The figures of every set of samples, in order."""
+    """The figures of every set of samples, in order; some of the best set are kept in `folder`."""
     corpus, shape = run.corpus, run.corpus.images.shape
     preparation = run.config.ingest.preparation(shape[1], gray=shape[3] == 1)
-    snapshots = []
+    snapshots: list[dict[str, Any]] = []
     for number, one in enumerate(find_sets(place, None, tuple(corpus.classes)), start=1):
         with open_samples(
             one,
@@ -163,5 +165,7 @@ def _judged(
             progress=Silent(),
         ) as samples:
             figures = round_floats(judge.measure(samples.images))
-        snapshots.append({"step": number, "name": one.name, **figures})
+            snapshots.append({"step": number, "name": one.name, **figures})
+            if best_snapshot(snapshots) is snapshots[-1]:
+                keep_samples(folder, np.asarray(samples.images))
     return snapshots

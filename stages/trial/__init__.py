@@ -10,4 +10,5 @@ command     a trainer of the user's own, run and watched
 judge       a snapshot's samples against held-out images
 outcome     what all of them say together: table, differences, one sentence
 picture     the curves
+vote        a page on which people compare the arms, and the count of their answers
 """

@@ -10,15 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...manifests.files.atomic import write_json
+from ...manifests.files.atomic import replacing, write_json
 from ...manifests.files.crash_points import crash_point
 from ...manifests.plan.random_streams import image_seed, stream
 from ...models.gan.networks import GanShape
 from ..evaluate.number_format import round_floats
 from .gan_run import GanOptions, GanRun, Rise
-from .judge import Judge
+from .judge import Judge, best_snapshot
 
-RESULT = "result.json"
+RESULT, SAMPLES = "result.json", "samples.npy"
+_KEPT_SAMPLES = 252  # of the best snapshot, for pictures and votes: 28 squares of nine
 _JUDGED_REAL = 500  # training and held-out images of which D's mean score is compared
 
 Images = NDArray[np.uint8]
@@ -79,7 +80,8 @@ def run_task(
     run.load(task.folder, task.identity)
     advance(run.step * task.options.batch)
     for step in run.advance(stopping, advance):
-        figures = judge.measure(run.sample(task.samples, "trial"))
+        samples = run.sample(task.samples, "trial")
+        figures = judge.measure(samples)
         if len(task.real.images) and len(task.held_out.images):
             on_real, on_new = (
                 run.mean_score(some.images, some.labels) for some in (task.real, task.held_out)
@@ -87,6 +89,8 @@ def run_task(
             figures["gap"] = on_real - on_new
         at = {"step": step, "images": step * task.options.batch}
         run.snapshots.append(at | round_floats(figures))
+        if best_snapshot(run.snapshots) is run.snapshots[-1]:
+            keep_samples(task.folder, samples)
         crash_point("gan-snapshot")
         run.save(task.folder, task.identity)
     result = {
@@ -97,6 +101,12 @@ def run_task(
     write_json(task.folder / RESULT, result)
     crash_point("gan-finished")
     return result
+
+
+def keep_samples(folder: Path, samples: Images) -> None:
+    """Writes the first samples (N, H, W, C) of a snapshot to folder/samples.npy."""
+    with replacing(folder / SAMPLES) as file:
+        np.save(file, samples[:_KEPT_SAMPLES], allow_pickle=False)
 
 
 def read_result(folder: Path, identity: str) -> dict[str, Any] | None:

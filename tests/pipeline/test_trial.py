@@ -101,6 +101,30 @@ def test_a_sweep_of_ratios_and_a_growing_one(run: Path) -> None:
     assert grown[0]["snapshots"] != static[0]["snapshots"]
 
 
+def test_people_vote_on_its_arms(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("jinja2", reason="the extra `report` is not installed")
+    assert cli("trial", run, "--vote", "4") == 2
+    assert "no finished trial" in capsys.readouterr().err
+    assert trial(run, "--arms", "real,own", "--seeds", "2") == 0
+    assert cli("trial", run, "--vote", "4") == 0
+    shown = capsys.readouterr().out
+    (page,) = (run / "trial" / "votes").glob("*.html")
+    assert page.name in shown
+    answers = page.with_suffix(".answers")
+    answers.write_text(json.dumps({"vote": page.stem, "answers": {"0": "left", "1": "neither"}}))
+    assert cli("trial", run, "--count", answers) == 0
+    assert "2 answers" in capsys.readouterr().out
+
+    # GANs of another trial are not shown for those of the table.
+    assert trial(run, "--arms", "own", "--seeds", "1", "--set", "trial.lr=0.001") == 0
+    table = run / "trial" / "trial.json"
+    found = json.loads(table.read_text())
+    found["results"]["own"][0]["identity"] = "another"
+    table.write_text(json.dumps(found))
+    assert cli("trial", run, "--vote", "4") == 2
+    assert "GANs of another trial" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("point", TRIAL_POINTS)
 def test_killed_anywhere_it_ends_with_the_same_table(run: Path, point: str) -> None:
     words = ["trial", str(run), "--quiet", "--processes", "1", *QUICK, "--arms", "real,own"]
