@@ -119,3 +119,17 @@ def print_commands(commands: "Commands") -> None:
             click.echo(f"{title}:\n  {line}")
     for note in commands.notes:
         click.echo(f"note: {note}")
+
+
+def resolve_device(name: str) -> str:
+    """cpu or cuda; raises ConfigError for a GPU that is not there."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "--device cuda was asked for, but this torch sees no GPU. Use --device cpu, or install"
+            " a CUDA build of torch."
+        )
+    return name

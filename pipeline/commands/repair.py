@@ -9,7 +9,7 @@ from ...manifests.errors import ConfigError, VerifyError
 from ...manifests.run_folder import RunFolder
 from ...manifests.storage.location import Place, same_place
 from ..ledger import Ledger
-from .options import DEVICE, PLACE, QUIET
+from .options import DEVICE, PLACE, QUIET, resolve_device
 
 if TYPE_CHECKING:
     from ..maintenance.repair import Repaired
@@ -40,7 +40,6 @@ def repair(shards: Place, folder: Path | None, accept_new: bool, device: str, qu
     from ..finished_run import load_finished_run
     from ..maintenance.repair import repair as mend
     from ..progress import ProgressReporter
-    from .run import resolve_device
 
     run = _run_of(shards, folder)
     if isinstance(shards, Path) and RunFolder(shards).ledger.exists():

@@ -14,7 +14,7 @@ from ...manifests.run_folder import STAGES
 from ...manifests.storage.location import Place, place
 from ..ledger import Ledger
 from ..signals import stop_on_signal
-from .options import DEVICE, LOCAL, PLACE, QUIET, SET
+from .options import DEVICE, LOCAL, PLACE, QUIET, SET, resolve_device
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -188,6 +188,7 @@ def print_estimate(job: "Job") -> None:
 def print_outcome(job: "Job", outcome: "Outcome") -> None:
     """Prints where everything is, and the verdict."""
     from ...stages.common.units import format_duration
+    from ..launch import rank
 
     if not outcome.worked:
         click.echo(f"Nothing to do: every stage of {job.folder} is up to date.")
@@ -204,23 +205,14 @@ def print_outcome(job: "Job", outcome: "Outcome") -> None:
             click.echo(f"{name + ':':<15}{_shorten(path)}")
     if outcome.verdict is not None:
         click.echo(f"verdict:       {outcome.verdict['text']}")
+    whole = job.until == STAGES[-1] and job.worker is None and not rank()
+    if job.config.trial.with_run and whole:
+        from .trial import conduct
+
+        conduct(job.folder, job.config, job.device, None, job.progress)
     job.progress.note(f"finished in {format_duration(job.progress.elapsed())}")
 
 
 def _shorten(path: Path) -> str:
     """The path relative to the working folder, where it lies in it."""
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def resolve_device(name: str) -> str:
-    """cpu or cuda; raises ConfigError for a GPU that is not there."""
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            "--device cuda was asked for, but this torch sees no GPU. Use --device cpu, or install"
-            " a CUDA build of torch."
-        )
-    return name

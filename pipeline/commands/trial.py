@@ -11,9 +11,10 @@ from ...manifests.errors import ConfigError
 from ...manifests.files.lock import run_lock
 from ...manifests.run_folder import RunFolder
 from ..signals import stop_on_signal
-from .options import DEVICE, QUIET, SET
+from .options import DEVICE, QUIET, SET, resolve_device
 
 if TYPE_CHECKING:
+    from ...stages.common.progress import Progress
     from ..config import Config
     from ..finished_run import FinishedRun
 
@@ -77,8 +78,6 @@ def trial(
     """
     from ..config import load_config
     from ..progress import ProgressReporter
-    from ..trial.trial import trial as run_trial
-    from .run import resolve_device
 
     lists = {"arms": arms, "ratios": ratios}
     changes = [f"trial.{name}=[{text}]" for name, text in lists.items() if text is not None]
@@ -92,24 +91,43 @@ def trial(
     chosen = resolve_device(device)
     if processes is None:
         processes = _default_processes(chosen, builtin=config.trial.command is None)
-    progress = ProgressReporter(quiet)
     if dry_run:
         from ..trial.cost import estimate_trial
 
         opened = _open(folder, config)
         click.echo(estimate_trial(opened, config.trial, device=chosen, processes=processes))
         return
+    conduct(folder, config, chosen, processes, ProgressReporter(quiet))
+
+
+def conduct(
+    folder: Path, config: "Config", device: str, processes: int | None, progress: "Progress"
+) -> None:
+    """Runs the trial of a run folder, prints its table, and draws the run's report anew.
+
+    processes: None for as many as the device has places for.
+    """
+    from ...manifests.storage.store import store_of
+    from ...stages.report.page import write_report
+    from ..ledger import Ledger
+    from ..trial.trial import trial as run_trial
+
+    if processes is None:
+        processes = _default_processes(device, builtin=config.trial.command is None)
     with run_lock(folder.absolute(), shared=True), stop_on_signal() as stopping:
         report = run_trial(
             _open(folder, config),
             config.trial,
-            device=chosen,
+            device=device,
             processes=processes,
             stopping=stopping,
             progress=progress,
         )
     click.echo(report.as_text())
     click.echo(f"figures: {os.path.relpath(report.folder / 'trial.json')}")
+    if RunFolder(folder.absolute()).report_page.exists():
+        page = write_report(folder.absolute(), store_of(Ledger(folder.absolute()).place()))
+        click.echo(f"report:  {os.path.relpath(page)}")
 
 
 def _vote(folder: Path, count: int | None, answers: tuple[Path, ...], seed: int) -> None:

@@ -148,10 +148,12 @@ def _write(
         write_bytes(report.folder / "curves.svg", draw_curves(results).encode())
     except ConfigError:  # nothing to draw, or nothing to draw with is installed
         (report.folder / "curves.svg").unlink(missing_ok=True)
+    table = trial_table(report.arms)
     figures = {
         "options": config.model_dump(mode="json"),
         "conclusion": report.text,
         "arms": [asdict(arm) for arm in report.arms],
+        "table": {"heads": list(table.heads), "rows": [list(row) for row in table.rows]},
         "results": results,
     }
     write_json(report.folder / "trial.json", round_floats(figures))

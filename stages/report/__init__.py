@@ -5,6 +5,7 @@ run_facts       metrics, inputs, training, time and energy of a run
 metrics_table   metric records as a table
 variants_table  variants as a table
 pilot_section   section on the pilot that chose the method
+trial_section   section on the trial: did the corpus pay?
 gan_samples     sections on samples of a trained GAN
 pictures        images as data inside the page
 charts          curves and histograms as SVG

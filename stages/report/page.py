@@ -22,6 +22,7 @@ from . import charts, gan_samples, pictures
 from .metrics_table import metrics_table
 from .pilot_section import pilot_section
 from .run_facts import RunFacts, norms_of, read_facts
+from .trial_section import trial_section
 from .variants_table import variants_section
 
 _KINDS = {
@@ -68,6 +69,7 @@ def write_page(facts: RunFacts, training: NDArray[np.uint8], out: Path) -> None:
     ]
     values["pilot"] = pilot_section(facts.run, facts.config)
     values["generated"] = gan_samples.sections(facts.run)
+    values["trial"] = trial_section(facts.run, training)
     write_bytes(out, render("page.html", values))
 
 

@@ -17,6 +17,7 @@ class TrialConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    with_run: bool = False  # after the last stage of `run` and `augment`, too
     # Corpora, as name or name:ratio. real: the training images alone; own: with the run's own
     # method; growing: the same, its ratio rising while the GAN learns; otherwise a method of
     # `generate`, with the preset's options.

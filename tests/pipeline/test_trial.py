@@ -101,6 +101,26 @@ def test_a_sweep_of_ratios_and_a_growing_one(run: Path) -> None:
     assert grown[0]["snapshots"] != static[0]["snapshots"]
 
 
+def test_a_run_ends_with_its_trial_if_asked(run: Path) -> None:
+    """The report shows it; later runs and trials find its GANs."""
+    pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
+    given = ["--set", "trial.with_run=true", "--set", "trial.arms=[real, own]"]
+    options = [*QUICK[2:], "--set", "trial.images=512", "--set", "trial.seeds=2", *given]
+    command = ["run", run / "stages.yaml", "--set", f"run={run}", "--quiet", *options]
+    assert cli(*command) == 0
+    assert [arm["name"] for arm in record(run)["arms"]] == ["real", "own"]
+    page = (run / "report" / "index.html").read_text()
+    assert "Does the corpus pay?" in page and record(run)["conclusion"][:40] in page
+    assert page.count('alt="own"') == page.count('alt="training images"') == 1
+    states = sorted((run / "trial" / "gans").rglob("result.json"))
+    before = [path.stat().st_mtime_ns for path in states]
+    assert cli(*command) == 0 and len(states) == 4
+    assert [path.stat().st_mtime_ns for path in states] == before
+
+    (run / "trial" / "trial.json").write_text("{}")
+    assert cli("report", run) == 3  # damaged
+
+
 def test_people_vote_on_its_arms(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("jinja2", reason="the extra `report` is not installed")
     assert cli("trial", run, "--vote", "4") == 2

@@ -1,0 +1,57 @@
+"""The page's section on the trial, where GANs were trained on the corpus."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ...manifests.errors import VerifyError
+from ...manifests.run_folder import RunFolder
+from ..evaluate.tables import Table
+from ..images.png import to_pil
+from . import pictures
+
+_SHOWN, _LEAST_SIDE = 16, 48  # images of a strip; pixels of one
+
+
+def trial_section(run: Path, training: NDArray[np.uint8]) -> dict[str, Any] | None:
+    """What the page shows of trial/trial.json; None where there was no trial.
+
+    Raises:
+        VerifyError: the file is damaged.
+    """
+    folder = RunFolder(run).trial
+    path = folder / "trial.json"
+    if not path.is_file():
+        return None
+    try:
+        record = json.loads(path.read_bytes())
+        table = Table(record["table"]["heads"], record["table"]["rows"])
+        text, arms = str(record["conclusion"]), list(record["results"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise VerifyError(
+            f"{path} is damaged ({error!r}). Run the trial again: its GANs are kept."
+        ) from error
+    curves = folder / "curves.svg"
+    strips = [("training images", _strip(np.asarray(training[:_SHOWN])))]
+    for arm in arms:
+        samples = folder / "gans" / arm / "seed-0" / "samples.npy"
+        if samples.is_file():
+            strips.append((arm, _strip(np.load(samples, allow_pickle=False)[:_SHOWN])))
+    return {
+        "text": text,
+        "table": table,
+        "curves": curves.read_text(encoding="utf-8") if curves.exists() else None,
+        "strips": strips if len(strips) > 1 else [],
+    }
+
+
+def _strip(images: NDArray[np.uint8]) -> str:
+    """The address of a picture of images (N, H, W, C) side by side."""
+    scale = -(-_LEAST_SIDE // images.shape[1])
+    picture = to_pil(np.concatenate(list(images), axis=1))
+    size = (scale * picture.width, scale * picture.height)
+    return pictures.data_uri(picture.resize(size, Image.Resampling.NEAREST))
