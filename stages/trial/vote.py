@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import canonical_digest, write_bytes, write_json
@@ -26,6 +25,7 @@ from ..report.page import render
 from ..report.pictures import data_uri
 
 ACROSS = 3  # samples along a side of a square
+_SIDE, _GAP, _BETWEEN = 288, 6, 128  # pixels of a square and between samples; their gray level
 Side = Literal["left", "right", "neither"]
 
 Images = NDArray[np.uint8]
@@ -94,15 +94,15 @@ def write_vote(folder: Path, arms: Mapping[str, Images], count: int, seed: int) 
 
 
 def _square(images: Images, number: int) -> str:
-    """The address of a picture of ACROSS x ACROSS samples."""
+    """The address of a picture of ACROSS x ACROSS samples, with gaps between them."""
     some = images[ACROSS**2 * number :][: ACROSS**2]
-    _, height, width, channels = some.shape
-    grid = some.reshape(ACROSS, ACROSS, height, width, channels).transpose(0, 2, 1, 3, 4)
+    scale = max(1, _SIDE // (ACROSS * some.shape[1]))
+    some = some.repeat(scale, axis=1).repeat(scale, axis=2)
+    some = np.pad(some, ((0, 0), (0, _GAP), (0, _GAP), (0, 0)), constant_values=_BETWEEN)
+    count, height, width, channels = some.shape
+    grid = some.reshape(ACROSS, count // ACROSS, height, width, channels).transpose(0, 2, 1, 3, 4)
     pixels = grid.reshape(ACROSS * height, ACROSS * width, channels)
-    scale = max(1, 288 // pixels.shape[0])
-    picture: Image.Image = to_pil(pixels)
-    size = (scale * picture.width, scale * picture.height)
-    return data_uri(picture.resize(size, Image.Resampling.NEAREST))
+    return data_uri(to_pil(pixels[:-_GAP, :-_GAP]))
 
 
 def read_answers(files: Sequence[Path], folder: Path) -> list[tuple[str, str, Side]]:

@@ -110,4 +110,6 @@ def test_a_square_shows_nine_samples_of_its_arm(tmp_path: Path) -> None:
     for sides, uris in zip(key, pictures, strict=True):
         for arm, uri in zip(sides, uris, strict=True):
             image = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
-            assert image.getextrema() == (levels[arm], levels[arm])
+            found = np.asarray(image)
+            assert set(np.unique(found)) == {levels[arm], 128}  # the samples, and between them
+            assert np.mean(found == levels[arm]) > 0.9
