@@ -1,0 +1,219 @@
+"""trial.sizes: the same trial on fewer training images; each size is a run of its own.
+
+RUN/trial/sizes/N/training.parquet, held-out.parquet   prepared images with their classes
+RUN/trial/sizes/N/run/                                  a run on them: network, pilot, plan, trial
+RUN/trial/sizes/sizes.txt, sizes.json, sizes.svg        all sizes together
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ...manifests.errors import ConfigError
+from ...manifests.files.atomic import write_bytes, write_json, write_parquet
+from ...manifests.files.lock import run_lock
+from ...manifests.plan.random_streams import image_seed, stream
+from ...models.network.device import device_type
+from ...stages.corpus.store import Corpus
+from ...stages.evaluate.number_format import round_floats
+from ...stages.evaluate.tables import Table
+from ...stages.images.png import encode_with_pillow
+from ...stages.ingest.config import IngestConfig
+from ...stages.trial.config import TrialConfig
+from ...stages.trial.locks import waiting_lock
+from ...stages.trial.outcome import trial_table
+from ..config import Config
+from ..finished_run import FinishedRun, load_finished_run
+from ..job import Job
+from ..progress import ProgressReporter
+from ..run import run as run_stages
+from .trial import TrialReport, trial
+
+_BY_IMAGES = ("steps", "dropout", "augment")  # of train: its preset decides by their number
+
+
+@dataclass(frozen=True)
+class SizesReport:
+    """The trials of all sizes, ascending; the last is of all training images."""
+
+    sizes: list[int]
+    reports: list[TrialReport]
+
+    @property
+    def table(self) -> Table:
+        """The rows of every trial, with the number of training images before them."""
+        tables = [trial_table(report.arms) for report in self.reports]
+        rows = [
+            [f"{size:,}", *row]
+            for size, table in zip(self.sizes, tables, strict=True)
+            for row in table.rows
+        ]
+        return Table(["training images", *tables[0].heads], rows)
+
+    def as_text(self) -> str:
+        """The table, and each trial's conclusion."""
+        said = (
+            f"{size:,} training images: {report.text}"
+            for size, report in zip(self.sizes, self.reports, strict=True)
+        )
+        return "\n\n".join([self.table.as_text(), *said]) + "\n"
+
+
+def trial_sizes(
+    run: FinishedRun,
+    config: TrialConfig,
+    *,
+    device: str,
+    processes: int,
+    stopping: Callable[[], bool],
+    progress: ProgressReporter,
+) -> SizesReport:
+    """Makes what is missing of every size's run and trial, then of the run's own.
+
+    Raises:
+        ConfigError: a size that is not below the run's, or one that no run can be made of.
+        Interrupted: a stop was asked for; the same command goes on.
+    """
+    sizes = check_sizes(config, len(run.corpus.training_rows))
+    folder = run.folder / "trial" / "sizes"
+    own = config.model_copy(update={"sizes": []})
+    reports = []
+    for size in sizes:
+        place = folder / f"{size}"
+        progress.note(f"trial: {size:,} training images, in {place}")
+        with waiting_lock(run.folder / "trial", f"size.{size}", stopping):
+            job = Job(
+                size_config(run, size, place),
+                place / "run",
+                place / "run" / "shards",
+                device,
+                progress,
+                stopping,
+                until="plan" if config.is_builtin else "write",
+            )
+            run_stages(job)
+        with run_lock(place / "run", shared=True):
+            made = load_finished_run(place / "run", finished=False)
+            made = replace(
+                made, config=made.config.model_copy(update={"evaluate": run.config.evaluate})
+            )
+            reports.append(
+                trial(
+                    made,
+                    own,
+                    device=device,
+                    processes=processes,
+                    stopping=stopping,
+                    progress=progress,
+                )
+            )
+    reports.append(
+        trial(run, own, device=device, processes=processes, stopping=stopping, progress=progress)
+    )
+    report = SizesReport([*sizes, len(run.corpus.training_rows)], reports)
+    _write(report, folder)
+    return report
+
+
+def check_sizes(config: TrialConfig, images: int) -> list[int]:
+    """The sizes, ascending, each once. Raises ConfigError for one that is not below `images`."""
+    sizes = sorted(set(config.sizes))
+    if sizes and sizes[-1] >= images:
+        raise ConfigError(
+            f"trial.sizes has {sizes[-1]:,}, and the run has {images:,} training images, which are"
+            " the last size anyway. Name smaller ones."
+        )
+    return sizes
+
+
+def choose_rows(corpus: Corpus, size: int, seed: int) -> NDArray[np.int64]:
+    """Rows of `size` training images, ascending: one of every class in turn, in a seeded order.
+
+    A smaller choice is part of every larger one.
+    """
+    rows = corpus.training_rows
+    order = stream(image_seed(seed, "trial"), "sizes").permutation(len(rows))
+    labels = corpus.training_ids[rows[order]]
+    turn = np.empty(len(rows), np.int64)  # how many of its class come before an image
+    for label in np.unique(labels):
+        turn[labels == label] = np.arange(np.sum(labels == label))
+    return np.sort(rows[order[np.lexsort((labels, turn))[:size]]])
+
+
+def size_config(run: FinishedRun, size: int, place: Path) -> Config:
+    """Writes the images of a size below `place`, and gives the config of the run on them.
+
+    Options are the run's. Where they are what its preset gives for so many images, the preset
+    decides anew.
+    """
+    corpus = run.corpus
+    rows = choose_rows(corpus, size, run.config.seed)
+    training, held_out = place / "training.parquet", place / "held-out.parquet"
+    _write_images(training, corpus, corpus.images[rows], corpus.training_ids[rows])
+    _write_images(held_out, corpus, corpus.reference, corpus.reference_ids)
+    side, channels = corpus.images.shape[2:]
+    ingest = IngestConfig(
+        source=str(training.absolute()),
+        reference=str(held_out.absolute()),
+        reference_limit=len(corpus.reference),
+        classes="auto" if corpus.classes else "none",
+        resolution=side,
+        colour="gray" if channels == 1 else "rgb",
+        duplicates="keep",
+    )
+    train = run.config.train
+    kind = run.ledger.device_type(device_type("cpu"))
+    open_ones = dict.fromkeys(_BY_IMAGES)
+    usual = train.model_copy(update=open_ones).resolved(side, kind, len(corpus.images))
+    undecided = {
+        name: None for name in _BY_IMAGES if getattr(train, name) == getattr(usual, name)
+    }
+    return run.config.model_copy(
+        update={
+            "run": str(place / "run"),
+            "ingest": ingest,
+            "train": train.model_copy(update=undecided),
+            "trial": TrialConfig(),
+        }
+    )
+
+
+def _write_images(
+    path: Path, corpus: Corpus, images: NDArray[np.uint8], labels: NDArray[np.int64]
+) -> None:
+    """A Parquet file of PNGs, with the names of their classes where there are classes."""
+    columns: dict[str, Any] = {"image": [encode_with_pillow(image) for image in images]}
+    if corpus.classes:
+        columns["label"] = [corpus.classes[each] if each >= 0 else None for each in labels]
+    table = pa.table(columns)
+    if path.exists() and pa.parquet.read_table(path).equals(table):
+        return
+    write_parquet(path, table)
+
+
+def _write(report: SizesReport, folder: Path) -> None:
+    """sizes.txt, sizes.svg where it can be drawn, and sizes.json last."""
+    from ...stages.trial.picture import draw_sizes
+
+    write_bytes(folder / "sizes.txt", report.as_text().encode())
+    try:
+        drawn = draw_sizes(report.sizes, [each.arms for each in report.reports])
+        write_bytes(folder / "sizes.svg", drawn.encode())
+    except ConfigError:  # nothing to draw, or nothing to draw with is installed
+        (folder / "sizes.svg").unlink(missing_ok=True)
+    figures = {
+        "sizes": [
+            {
+                "images": size,
+                "conclusion": each.text,
+                "arms": [asdict(arm) for arm in each.arms],
+            }
+            for size, each in zip(report.sizes, report.reports, strict=True)
+        ]
+    }
+    write_json(folder / "sizes.json", round_floats(figures))
