@@ -19,6 +19,7 @@ from ...stages.generate.config import GenerateConfig
 from ...stages.trial.arm_corpus import ArmCorpus, open_arm, write_arm
 from ...stages.trial.arms import OWN, Arm
 from ...stages.trial.gan_run import Rise
+from ...stages.trial.locks import waiting_lock
 from ...stages.write.write import plan_shards
 from ..config import Config
 from ..finished_run import FinishedRun
@@ -79,9 +80,6 @@ def array_corpus(
         labels = np.concatenate([labels, ids])
     digest = canonical_digest(made_of)
     rises = Rise(len(real), arm.ratio) if arm.growing else None
-    found = open_arm(arm.name, place, digest)
-    if found is not None:
-        return replace(found, rises=rises)
 
     def images() -> Iterator[Images]:
         yield from parts
@@ -89,9 +87,18 @@ def array_corpus(
             for batch in builder.generate(rows):
                 yield batch.final
 
-    with progress.task(f"arm {arm.name}", len(labels), "images") as advance:
-        written = write_arm(arm.name, place, digest, images(), labels, facts, advance)
+    with waiting_lock(folder, arm_lock(arm), stopping):
+        found = open_arm(arm.name, place, digest)
+        if found is not None:
+            return replace(found, rises=rises)
+        with progress.task(f"arm {arm.name}", len(labels), "images") as advance:
+            written = write_arm(arm.name, place, digest, images(), labels, facts, advance)
     return replace(written, rises=rises)
+
+
+def arm_lock(arm: Arm) -> str:
+    """The lock of an arm's files; of two processes on one trial the second finds them made."""
+    return f"arm.{arm.name}"
 
 
 def check_network(run: FinishedRun, options: GenerateConfig) -> None:
@@ -138,7 +145,8 @@ def shard_corpus(
         return _as_corpus(arm, own, arm.ratio, run)
     place = folder / "arms" / arm.name / "shards"
     builder = _builder(run, arm, device, stopping)
-    _build(builder, LocalDestination(place, folder), progress)
+    with waiting_lock(folder, arm_lock(arm), stopping):
+        _build(builder, LocalDestination(place, place.parent), progress)
     return _as_corpus(arm, place, arm.ratio, run)
 
 

@@ -26,9 +26,10 @@ from ...stages.trial.arms import Arm
 from ...stages.trial.command import TrainerCall, TrainerFailed, run_trainer
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.judge import Judge, best_snapshot, open_judge
+from ...stages.trial.locks import OTHERS, pause, waiting_lock
 from ...stages.trial.one import RESULT, keep_samples, read_result
 from ..finished_run import FinishedRun
-from .arms import ShardCorpus, shard_corpus
+from .arms import ShardCorpus, arm_lock, shard_corpus
 
 _LOG = "trainer.log"
 _JUDGING = threading.Lock()  # decoding starts processes, which is no work for several threads
@@ -63,38 +64,40 @@ def trial_by_command(
     """
     judge = open_judge(run.config.evaluate, run.corpus, run.config.seed)
     corpora = [shard_corpus(run, arm, folder, device, stopping, progress) for arm in arms]
-    data = {corpus.arm.name: _exported(corpus, config, folder, progress) for corpus in corpora}
+    data = {
+        corpus.arm.name: _exported(corpus, config, folder, stopping, progress) for corpus in corpora
+    }
     found: dict[tuple[str, int], dict[str, Any]] = {}
     failed: dict[str, str] = {}
     places: queue.SimpleQueue[int] = queue.SimpleQueue()
     for place in range(processes):
         places.put(place)
 
-    def work(corpus: ShardCorpus, number: int) -> None:
+    def work(corpus: ShardCorpus, number: int) -> bool:
+        """Whether it is done; False where another process holds it."""
         name, place = corpus.arm.name, places.get()
         try:
             out = folder / "gans" / name / f"seed-{number}" / "out"
             template, minutes = config.command or "", config.minutes
             call = TrainerCall(template, data[name], out, number, place, minutes)
-            found[name, number] = _one(call, corpus, run, config, judge, stopping)
+            result = _one(call, corpus, run, config, judge, stopping)
+            if result is None:
+                return False
+            found[name, number] = result
         except TrainerFailed as error:
             failed[name] = f"seed {number}: {error}"
             progress.note(f"trial: {name} failed, {failed[name]}")
         finally:
             places.put(place)
         advance(1)
+        return True
 
     tasks = [(corpus, number) for number in range(config.seeds) for corpus in corpora]
-    with (
-        progress.task("trial", len(tasks), "GANs") as advance,
-        ThreadPoolExecutor(processes, "trial") as pool,
-    ):
-        futures = [pool.submit(work, *task) for task in tasks]
-        try:
-            for future in futures:
-                future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with progress.task("trial", len(tasks), "GANs") as advance:
+        while tasks:
+            tasks = _in_threads(work, tasks, processes)
+            if tasks:  # others work on them
+                pause(OTHERS, stopping)
     seeds = range(config.seeds)
     results = {
         arm.name: [found[arm.name, number] for number in seeds]
@@ -104,7 +107,28 @@ def trial_by_command(
     return CommandTrial(results, failed), {each.arm.name: each.count for each in corpora}
 
 
-def _exported(corpus: ShardCorpus, config: TrialConfig, folder: Path, progress: Progress) -> Path:
+def _in_threads(
+    work: Callable[[ShardCorpus, int], bool],
+    tasks: Sequence[tuple[ShardCorpus, int]],
+    processes: int,
+) -> list[tuple[ShardCorpus, int]]:
+    """Works on the tasks, several at once; gives those that another process holds."""
+    with ThreadPoolExecutor(processes, "trial") as pool:
+        futures = [pool.submit(work, *task) for task in tasks]
+        try:
+            done = [future.result() for future in futures]
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return [task for task, finished in zip(tasks, done, strict=True) if not finished]
+
+
+def _exported(
+    corpus: ShardCorpus,
+    config: TrialConfig,
+    folder: Path,
+    stopping: Callable[[], bool],
+    progress: Progress,
+) -> Path:
     """The arm in the trainer's layout."""
     options = ExportConfig(
         to=None if config.trainer else "imagefolder",
@@ -112,7 +136,9 @@ def _exported(corpus: ShardCorpus, config: TrialConfig, folder: Path, progress: 
         ratio=corpus.ratio,
         overwrite=True,
     )
-    return export(corpus.shards, folder / "data" / corpus.arm.name, options, progress=progress).out
+    with waiting_lock(folder, arm_lock(corpus.arm), stopping):
+        out = folder / "data" / corpus.arm.name
+        return export(corpus.shards, out, options, progress=progress).out
 
 
 def _one(
@@ -122,18 +148,18 @@ def _one(
     config: TrialConfig,
     judge: Judge,
     stopping: Callable[[], bool],
-) -> dict[str, Any]:
-    """One GAN: its result as it was kept, or trained and judged."""
+) -> dict[str, Any] | None:
+    """One GAN: its result as it was kept, or trained and judged; None: another process does."""
     options = [config.command, config.trainer, config.generated, config.samples]
     made_of = [corpus.digest, corpus.ratio, *options, call.seed, run.corpus.digest]
     identity = canonical_digest([*made_of, run.config.seed, judge.features])
     folder = call.out.parent
-    kept = read_result(folder, identity)
-    if kept is not None:
-        return kept
     with shard_lock(RunFolder(run.folder).trial, f"{corpus.arm.name}-{call.seed}") as mine:
         if not mine:
-            raise ConfigError(f"{folder} is being made by another process; wait for it to end.")
+            return None
+        kept = read_result(folder, identity)
+        if kept is not None:
+            return kept
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(call.out)
         call.out.mkdir(parents=True)

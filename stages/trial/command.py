@@ -1,23 +1,38 @@
 """A trainer of the user's own: a command line for each GAN, its samples found below its folder."""
 
+import contextlib
 import os
 import shlex
 import signal
 import string
 import subprocess
+import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from ...manifests.errors import Interrupted, ScoreMixError
+from . import supervisor
 
 PLACEHOLDERS = ("data", "out", "seed", "gpu")
 
 _POLL = 0.2  # seconds
-_GRACE = 10.0  # seconds between SIGTERM and SIGKILL
 _LAST_LINES = 15
+_SUPERVISOR = Path(supervisor.__file__)
+_PIPES: set[int] = set()  # ends whose closing says that this process is gone
+
+
+def _close_in_child() -> None:
+    """Closes inherited ends: a forked child would hold them after its parent's death."""
+    for descriptor in _PIPES:
+        os.close(descriptor)
+    _PIPES.clear()
+
+
+os.register_at_fork(after_in_child=_close_in_child)
 
 
 class TrainerFailed(ScoreMixError):
@@ -67,38 +82,53 @@ class TrainerCall:
 def run_trainer(call: TrainerCall, log: Path, stopping: Callable[[], bool]) -> None:
     """Runs the command to its end; its output goes to `log`.
 
+    It ends with this process too, even where that is killed: a supervisor ends it then.
+
     Raises:
         TrainerFailed: it ended with an error or took too long; with the last lines of its output.
         Interrupted: `stopping()` became true; the command was ended with all its processes.
     """
     begin = time.monotonic()
-    with open(log, "wb") as file:
-        process = subprocess.Popen(
-            ["bash", "-c", call.text],
-            cwd=call.out,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            while process.poll() is None:
-                if stopping():
-                    raise Interrupted("The trial was stopped; the same command goes on.")
-                if call.minutes is not None and time.monotonic() - begin > 60 * call.minutes:
-                    raise TrainerFailed(
-                        f"it was ended after trial.minutes: {call.minutes:g}.{_last_lines(log)}"
-                    )
-                time.sleep(_POLL)
-        finally:
-            _end(process)
+    with open(log, "wb") as file, _supervised(call, file) as process:
+        while process.poll() is None:
+            if stopping():
+                raise Interrupted("The trial was stopped; the same command goes on.")
+            if call.minutes is not None and time.monotonic() - begin > 60 * call.minutes:
+                raise TrainerFailed(
+                    f"it was ended after trial.minutes: {call.minutes:g}.{_last_lines(log)}"
+                )
+            time.sleep(_POLL)
     if process.returncode:
         raise TrainerFailed(f"exit code {process.returncode}.{_last_lines(log)}")
 
 
+@contextlib.contextmanager
+def _supervised(call: TrainerCall, log: BinaryIO) -> Iterator[subprocess.Popen[bytes]]:
+    """The command under its supervisor; after the block nothing of it is left."""
+    theirs, ours = os.pipe()
+    _PIPES.add(ours)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_SUPERVISOR), "bash", "-c", call.text],
+            cwd=call.out,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=theirs,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            _end(process)
+    finally:
+        _PIPES.discard(ours)
+        os.close(ours)
+        os.close(theirs)
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Ends the command and whatever it started."""
-    end = time.monotonic() + _GRACE
+    end = time.monotonic() + supervisor.GRACE
     for signal_ in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, signal_)

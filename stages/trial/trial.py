@@ -6,7 +6,6 @@ stopped, or is worked on from several machines, ends with the same table.
 
 import functools
 import multiprocessing
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...manifests.errors import Interrupted, LockedError
+from ...manifests.errors import LockedError
 from ...manifests.files.atomic import canonical_digest
 from ...manifests.files.lock import shard_lock
 from ...models.gan.networks import GanShape
@@ -28,10 +27,10 @@ from ..evaluate.config import EvaluateConfig
 from .arm_corpus import ArmCorpus
 from .gan_run import ALGORITHM, GanOptions
 from .judge import Judge, check_held_out, open_judge
+from .locks import OTHERS, pause
 from .one import Labelled, Task, read_result, run_task
 
 _POLL = 0.5  # seconds between two looks at the children
-_OTHERS = 10.0  # seconds between two looks at tasks that other processes work on
 
 Ids = NDArray[np.int64]
 
@@ -95,18 +94,10 @@ def run_trial(
                 else _here(spec, waiting, stopping, advance)
             )
             if waiting:  # others work on them
-                if stopping():
-                    raise Interrupted("The trial was stopped; the same command goes on.")
-                _wait(_OTHERS, stopping)
+                pause(OTHERS, stopping)
     return {
         arm.name: [_result(spec, job) for job in jobs if job.arm.name == arm.name] for arm in arms
     }
-
-
-def _wait(seconds: float, stopping: Callable[[], bool]) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not stopping():
-        time.sleep(_POLL)
 
 
 def _identity(spec: TrialSpec, arm: ArmCorpus, number: int) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,20 @@ def test_a_trainer_of_ones_own_gets_every_arm_in_its_layout(run: Path) -> None:
     log.unlink()
     assert by_command(run, command) == 0 and not log.exists()
     assert record(run) == found
+
+
+def test_two_processes_share_a_trial(run: Path) -> None:
+    """Each arm is made once, each GAN trained once, and both print the same table."""
+    command = f"echo >> {run.parent}/$(basename $(dirname {{out}})); sleep 1; {COPY}"
+    words = [str(word) for word in ("trial", run, "--quiet", "--processes", "1", *QUICK, "--arms")]
+    words += ["real,mixup:1", "--seeds", "2", "--set", f"trial.command={command}"]
+    words += ["--set", "trial.generated=samples"]
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: tiny.command(words), range(2)))
+    assert [one.returncode for one in both] == [0, 0], [one.stderr for one in both]
+    assert both[0].stdout == both[1].stdout
+    for seed in (0, 1):
+        assert len((run.parent / f"seed-{seed}").read_text().splitlines()) == 2  # one per arm
 
 
 @pytest.mark.parametrize(
