@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from .image_endings import BIGGAN, TORCHVISION
 from .shared_texts import CLEAN_FID, CONVERTS
-from .spec import TrainerSpec
+from .spec import TrainerSpec, TrialPreset
 
 _SIDES = (32, 64, 128, 256)
 _INDEX = "It caches I{network}_imgs.npz in its working directory: delete that after a new export."
@@ -21,6 +21,33 @@ _TRAIN = (
 )
 _EVALUATE = "python calculate_inception_moments.py --dataset {dataset} --data_root {{real}}"
 _STUDIOGAN_CONFIG = "num_classes: {classes} and img_size: {resolution} in CFG.yaml"
+
+# Every save is kept as a copy (copy0, copy1, ...), all at the same images shown in each arm; the
+# training goes on to the end of an epoch, and later copies are not sampled.
+_BIGGAN_PRESET = TrialPreset(
+    scripts=("train.py", "sample.py", "utils.py", "inception_utils.py"),
+    command="""set -e
+export CUDA_VISIBLE_DEVICES={gpu} TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1
+biggan() {{
+  {python} {runner} biggan {classes} {checkout}/"$@" --dataset I{resolution}_hdf5 \\
+    --data_root {data} --batch_size {batch} --ema --use_ema --ema_decay 0.999 --seed {seed} \\
+    --experiment_name trial --weights_root {out}/weights --logs_root {out}/logs \\
+    --samples_root {out}/sheets
+}}
+biggan train.py --shuffle --load_in_mem --num_epochs {epochs} --save_every {every} \\
+  --num_save_copies {copies} --test_every 1000000000
+mkdir {out}/samples
+for copy in $(seq 0 {last_snapshot}); do
+  biggan sample.py --load_weights copy$copy --sample_npz --sample_num_npz {samples}
+  mv {out}/sheets/trial/samples.npz {out}/samples/$(((copy + 1) * {every} * {update})).npz
+done""",
+    unit="iterations",
+    update=128,
+    halves=2,
+    note="Its number of classes is set to the corpus's, where its table has 1,000, and it is run"
+    " without the Inception scores of its own tests; averaged weights with decay 0.999. Classes are"
+    " drawn evenly. Each snapshot is kept with both optimisers until the arm is made anew.",
+)
 
 _BIGGAN_HDF5 = TrainerSpec(
     "biggan",
@@ -40,6 +67,7 @@ _BIGGAN_HDF5 = TrainerSpec(
         "It has 1,000 classes; labels 0 to {last_class} use the first of them.",
     ),
     remember=("--dataset I{resolution}_hdf5 --data_root {parent}",),
+    preset=_BIGGAN_PRESET,
 )
 _BIGGAN_FOLDER = TrainerSpec(
     "biggan",
@@ -131,6 +159,7 @@ BIGGAN_FAMILY: tuple[TrainerSpec, ...] = (
         title="LeCam-GAN (biggan_cifar)",
         evaluate=CLEAN_FID,
         notes=(),
+        preset=None,
     ),
     _DIFFAUGMENT_FOLDER,
 )

@@ -12,6 +12,24 @@ TARGETS: tuple[Target, ...] = get_args(Target)
 
 
 @dataclass(frozen=True)
+class TrialPreset:
+    """How `trial` trains one GAN with a trainer, and has it draw samples.
+
+    `command` is a format string for bash, whose placeholders presets.py lists. It leaves a folder
+    or .npz of samples for each snapshot: {out}/samples/N, N the images shown until then.
+    """
+
+    scripts: tuple[str, ...]  # files of the checkout that it runs
+    command: str
+    unit: Literal["kimg", "iterations", "epochs"]  # of the trainer's own count of its length
+    update: int = 1  # real images that an update shows, where the length is counted in iterations
+    halves: int = 1  # batches of such an update
+    translates: bool = False  # samples lie in N/to-K, K the class that they are meant to show
+    needs_gpu: bool = True
+    note: str = ""  # for the documentation
+
+
+@dataclass(frozen=True)
 class TrainerSpec:
     """How one trainer reads one target. A field that is left out asks for nothing.
 
@@ -60,6 +78,7 @@ class TrainerSpec:
     conditional: str = ""  # the option that makes it use labels
     notes: tuple[str, ...] = ()  # printed after an export
     remember: tuple[str, ...] = ()  # printed by `check`: options that are easily forgotten
+    preset: TrialPreset | None = None  # for `trial`; None: it takes a command of the user's own
 
     @property
     def rgb(self) -> bool:

@@ -5,7 +5,7 @@ The reader takes pixels as they are: every image square, of one size, in mode RG
 
 from dataclasses import replace
 
-from .spec import TrainerSpec
+from .spec import TrainerSpec, TrialPreset
 
 _COND = "labels are there: pass --cond=1, or they are ignored"
 _FID = "Training-time FID compares with the augmented set, so it is switched off (--metrics=none)."
@@ -31,6 +31,32 @@ _READER = replace(
     "--gpus=1",
 )
 
+# The trainers leave a snapshot of the first update too (000000), which is not sampled. Their
+# generators want a class in each call where they are conditional: {draws} are CLASS:SEEDS.
+_SAMPLES = """
+for network in {{out}}/training/*/network-snapshot-*.pkl; do
+  kimg=${{{{network##*-}}}} kimg=$((10#${{{{kimg%.pkl}}}}))
+  [ $kimg -gt 0 ] || continue
+  for draw in {{draws}}; do
+    {{python}} {{checkout}}/{generator} --network="$network" \\
+      --seeds=${{{{draw#*:}}}}{{class_option}} \\
+      --outdir={{out}}/samples/$((kimg * 1000))/${{{{draw%%:*}}}}
+  done
+done"""
+_TRAIN = """set -e
+export CUDA_VISIBLE_DEVICES={gpu}
+{python} {checkout}/train.py --outdir={out}/training --data={data} --gpus=1 --metrics=none \\
+  --seed={seed} --kimg={kimg}{cond}"""
+_PROPORTIONS = "Classes are drawn in the proportions of the training images."
+
+
+def _preset(options: str, generator: str, note: str) -> TrialPreset:
+    """Training with these options beside those that all share, then samples."""
+    command = f"{_TRAIN} {options}".rstrip() + _SAMPLES.format(generator=generator)
+    scripts = ("train.py", generator)
+    return TrialPreset(scripts, command, "kimg", note=f"{note} {_PROPORTIONS}")
+
+
 STYLEGAN_FAMILY: tuple[TrainerSpec, ...] = (
     replace(
         _READER,
@@ -39,6 +65,11 @@ STYLEGAN_FAMILY: tuple[TrainerSpec, ...] = (
         train="python train.py --outdir=RUNS --data={out} --gpus=1 --aug=noaug "
         "--metrics=none{cond}",
         notes=(_FID, _ADA),
+        preset=_preset(
+            "--snap={ticks} --aug=noaug",
+            "generate.py",
+            "A snapshot is a whole number of ticks of 4,000 images; no adaptive augmentation.",
+        ),
     ),
     replace(
         _READER,
@@ -47,6 +78,12 @@ STYLEGAN_FAMILY: tuple[TrainerSpec, ...] = (
         train="python train.py --outdir=RUNS --cfg=stylegan3-t --data={out} --gpus=1 --batch=32 "
         "--gamma=8.2 --aug=noaug --metrics=none{cond}",
         notes=(_FID, _ADA, "gamma 8.2 is NVIDIA's for 512 px; smaller images want less."),
+        preset=_preset(
+            "--snap={ticks} --aug=noaug --cfg=stylegan3-t --batch=32 --gamma={gamma}",
+            "gen_images.py",
+            "A snapshot is a whole number of ticks of 4,000 images; no adaptive augmentation;"
+            " gamma is 0.0002 SIDE^2 / 32, stylegan2-ada's rule.",
+        ),
     ),
     replace(
         _READER,
@@ -54,6 +91,11 @@ STYLEGAN_FAMILY: tuple[TrainerSpec, ...] = (
         title="DiffAugment-stylegan2-pytorch",
         train="python train.py --outdir=RUNS --data={out} --gpus=1 --metrics=none{cond}",
         notes=(_FID,),
+        preset=_preset(
+            "",
+            "generate.py",
+            "Its default configuration, low_shot, fixes a snapshot at 40,000 images.",
+        ),
     ),
     replace(
         _READER,

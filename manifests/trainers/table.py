@@ -8,13 +8,14 @@ Placeholders in commands and notes: {out} the export, {real} an export of the re
 {real_name} its name, {name} of the corpus, {resolution} its side in pixels, {network} the side of
 the network that fits it, {classes}, {last_class}, {count} of images, {batch} the largest batch that
 fills; {cond} is the row's `conditional` where the export has labels of two or more classes.
+The placeholders of `preset` are in presets.py.
 In `file` and `file_pattern`: {name}, {resolution}. In `remember`: {resolution}, {network},
 {classes}, {parent} the folder that holds the corpus.
 """
 
 from dataclasses import replace
 
-from . import biggan_family, stylegan_family
+from . import biggan_family, other_presets, stylegan_family
 from .image_endings import CUT, LUCIDRAINS, TORCHVISION
 from .shared_texts import CLEAN_FID, CONVERTS
 from .spec import Target, TrainerSpec
@@ -77,6 +78,7 @@ _TRANSLATION: tuple[TrainerSpec, ...] = (
             "A and B are not paired by the loader.",
             CONVERTS,
         ),
+        preset=other_presets.CUT,
     ),
     replace(
         _CUT,
@@ -135,6 +137,7 @@ TRAINERS: tuple[TrainerSpec, ...] = (
             CONVERTS,
         ),
         remember=("--num_domains {classes}", "--img_size {network}"),
+        preset=other_presets.STARGAN_V2,
     ),
     *biggan_family.BIGGAN_FAMILY,
     *_TRANSLATION,
@@ -149,6 +152,7 @@ TRAINERS: tuple[TrainerSpec, ...] = (
         evaluate=CLEAN_FID,
         notes=("Its networks are made for 64 px: it scales other images.", CONVERTS),
         remember=("--imageSize 64: its networks are made for that, and other images are scaled",),
+        preset=other_presets.DCGAN,
     ),
     replace(
         _LUCIDRAINS,
@@ -181,6 +185,7 @@ TRAINERS: tuple[TrainerSpec, ...] = (
             CONVERTS,
         ),
         remember=("--im_size {network}",),
+        preset=other_presets.FASTGAN,
     ),
     replace(
         PLAIN["lmdb"],

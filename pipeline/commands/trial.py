@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--processes",
     type=click.IntRange(1),
-    help="GANs trained at once. Default: on a CPU its cores; with trial.command the GPUs, or 1.",
+    help="GANs trained at once. Default: on a CPU its cores; with your own trainer the GPUs, or 1.",
 )
 @click.option(
     "--vote",
@@ -90,7 +90,8 @@ def trial(
         return
     chosen = resolve_device(device)
     if processes is None:
-        processes = _default_processes(chosen, builtin=config.trial.command is None)
+        builtin = config.trial.command is None and config.trial.checkout is None
+        processes = _default_processes(chosen, builtin=builtin)
     if dry_run:
         from ..trial.cost import estimate_trial
 

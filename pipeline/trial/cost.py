@@ -10,6 +10,7 @@ from ...models.network.device import device_type, one_thread
 from ...stages.common.tensors import to_unit
 from ...stages.common.units import format_duration
 from ...stages.trial.arms import Arm
+from ...stages.trial.command import TrainerCall
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.gan_run import GanRun
 from ...stages.trial.trial import TrialSpec
@@ -17,6 +18,7 @@ from ..finished_run import FinishedRun
 from ..speed_probe import probe_network, timed
 from ..trained_network import open_network
 from .arms import arm_options, check_network
+from .trainer import ChosenTrainer, choose_trainer, facts_of
 from .trial import spec_of
 
 _PROBE_SECONDS = 2.0
@@ -26,8 +28,9 @@ def estimate_trial(run: FinishedRun, config: TrialConfig, *, device: str, proces
     """The text of a dry run: corpora, GANs, time. What is there already is counted as if it were
     not. Nothing is written."""
     arms = config.corpora
-    if config.command is not None:
-        return _of_command(run, config, arms, device)
+    trainer = choose_trainer(config)
+    if trainer is not None:
+        return _of_command(trainer, run, config, arms, device)
     spec = spec_of(run, config, RunFolder(run.folder).trial, device)
     gans, shown = len(arms) * config.seeds, spec.options.steps * spec.options.batch
     # Several GANs at once share the cores: each has one.
@@ -53,13 +56,21 @@ def _sizes(run: FinishedRun, arms: list[Arm]) -> str:
     return f"arms:          {sizes} images"
 
 
-def _of_command(run: FinishedRun, config: TrialConfig, arms: list[Arm], device: str) -> str:
-    making = format_duration(_seconds_of_making(run, arms, device))
+def _of_command(
+    trainer: ChosenTrainer, run: FinishedRun, config: TrialConfig, arms: list[Arm], device: str
+) -> str:
+    first, folder = arms[0].name, RunFolder(run.folder).trial
+    facts = facts_of(trainer, run, arms, config)[first] | trainer.places
+    out = folder / "gans" / first / "seed-0" / "out"
+    call = TrainerCall(trainer.template, folder / "data" / first, out, 0, 0, None, facts)
+    by = "trial.command" if trainer.preset is None else f"the preset of {trainer.spec.trainer}"
     return "\n".join(
         [
             _sizes(run, arms),
-            f"GANs:          {len(arms) * config.seeds}, by trial.command, as long as it takes",
-            f"making:        about {making}",
+            f"GANs:          {len(arms) * config.seeds}, by {by}, as long as it takes",
+            f"making:        about {format_duration(_seconds_of_making(run, arms, device))}",
+            f"command of {first}, seed 0:",
+            *(f"    {line}" for line in call.text.splitlines()),
         ]
     )
 

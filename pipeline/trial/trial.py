@@ -16,7 +16,6 @@ from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes, write_json
 from ...manifests.plan.plan import resolve_pairing
 from ...manifests.run_folder import RunFolder
-from ...manifests.trainers.requirements import find_spec
 from ...models.gan.networks import GanShape
 from ...models.network.device import device_type
 from ...stages.common.presets import trunk_precision
@@ -31,6 +30,7 @@ from ...stages.trial.trial import TrialSpec, run_trial
 from ..finished_run import FinishedRun
 from .arms import array_corpus
 from .command import trial_by_command
+from .trainer import choose_trainer
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,10 @@ def trial(
     arms = config.corpora
     check_held_out(len(run.corpus.reference))
     check_pixels(run.corpus)
-    if config.command is not None:
-        find_spec(config.trainer, None if config.trainer else "imagefolder")  # before the work
+    trainer = choose_trainer(config)
+    if trainer is not None:
         made, counts = trial_by_command(
+            trainer,
             run,
             arms,
             config,

@@ -8,6 +8,7 @@ one         one task, an arm with a seed: train, judge, keep the result
 gan_run     the training of one GAN, resumed from its last snapshot
 command     a trainer of the user's own, run and watched
 supervisor  a program that ends a trainer when its trial dies
+trainer_script  a program that runs trainers whose scripts lack something
 locks       waits for what another process on the same trial makes
 judge       a snapshot's samples against held-out images
 outcome     what all of them say together: table, differences, one sentence

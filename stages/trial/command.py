@@ -9,8 +9,8 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -67,11 +67,13 @@ class TrainerCall:
     seed: int
     gpu: int
     minutes: float | None  # None: as long as it takes
+    facts: Mapping[str, object] = field(default_factory=dict)  # other placeholders, of a preset
 
     @property
     def text(self) -> str:
         """What bash runs."""
         return self.template.format(
+            **self.facts,
             data=shlex.quote(str(self.data)),
             out=shlex.quote(str(self.out)),
             seed=self.seed,

@@ -35,10 +35,13 @@ class TrialConfig(BaseModel):
     augment: list[Change] = Field(default=list(CHANGES))  # DiffAugment; empty: none
     flip: bool | None = None  # horizontal flips of real images; null: train.flip
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    # A trainer of the user's own instead: a command for bash with {data}, {out}, {seed}, {gpu}.
+    # A trainer of the user's own instead: a command for bash with {data}, {out}, {seed}, {gpu}, or
+    # the checkout of a trainer that has a preset of it.
     command: str | None = None
     trainer: str | None = None  # of `export`, for the layout of {data}; null: plain files
-    generated: str = "."  # where its samples or snapshots lie, below {out}
+    checkout: str | None = None  # of trial.trainer, for its preset; a command wins
+    python: str = Field(default="python", min_length=1)  # interpreter that a preset runs
+    generated: str | None = None  # where samples or snapshots lie, below {out}; null: {out} itself
     minutes: float | None = Field(default=None, gt=0)  # of a command, at most
 
     @field_validator("command")

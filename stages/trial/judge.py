@@ -20,12 +20,16 @@ MIN_HELD_OUT = 60  # two halves of 30, below which nothing can be said
 Images = NDArray[np.uint8]
 
 
-def check_held_out(count: int) -> None:
-    """Raises ConfigError where too few images are held out to judge anything."""
+def check_held_out(count: int, of: str = "") -> None:
+    """Raises ConfigError where too few images are held out to judge anything.
+
+    of: of which images, for a message, such as " of class cat".
+    """
     if count < MIN_HELD_OUT:
         raise ConfigError(
-            f"{count} images are held out, and a trial needs {MIN_HELD_OUT}: one half chooses the"
-            " best snapshot, the other judges it. Hold more out (ingest.holdout, ingest.reference)."
+            f"{count} images{of} are held out, and a trial needs {MIN_HELD_OUT}: one half chooses"
+            " the best snapshot, the other judges it. Hold more out (ingest.holdout,"
+            " ingest.reference)."
         )
 
 
@@ -51,11 +55,23 @@ def open_features(evaluate: EvaluateConfig, corpus: Corpus) -> Extractor:
         raise ConfigError(str(error)) from error
 
 
-def open_judge(evaluate: EvaluateConfig, corpus: Corpus, seed: int) -> "Judge":
-    """The judge of a corpus. Raises ConfigError where its features cannot be had."""
-    training = np.asarray(corpus.images[corpus.training_rows])
+def open_judge(
+    evaluate: EvaluateConfig, corpus: Corpus, seed: int, class_id: int | None = None
+) -> "Judge":
+    """The judge of a corpus, or of the images of one class.
+
+    Raises ConfigError where its features cannot be had, or too few images of the class are held
+    out.
+    """
+    rows, held_out = corpus.training_rows, np.asarray(corpus.reference)
+    if class_id is not None:
+        rows = rows[corpus.training_ids[rows] == class_id]
+        held_out = held_out[corpus.reference_ids == class_id]
+        check_held_out(len(held_out), f" of class {corpus.classes[class_id]}")
     try:
-        return Judge(open_features(evaluate, corpus), training, corpus.reference, seed)
+        return Judge(
+            open_features(evaluate, corpus), np.asarray(corpus.images[rows]), held_out, seed
+        )
     except FeaturesError as error:
         raise ConfigError(str(error)) from error
 

@@ -19,7 +19,7 @@ from .gan_run import GanOptions, GanRun, Rise
 from .judge import Judge, best_snapshot
 
 RESULT, SAMPLES = "result.json", "samples.npy"
-_KEPT_SAMPLES = 252  # of the best snapshot, for pictures and votes: 28 squares of nine
+KEPT_SAMPLES = 252  # of the best snapshot, for pictures and votes: 28 squares of nine
 _JUDGED_REAL = 500  # training and held-out images of which D's mean score is compared
 
 Images = NDArray[np.uint8]
@@ -106,7 +106,7 @@ def run_task(
 def keep_samples(folder: Path, samples: Images) -> None:
     """Writes the first samples (N, H, W, C) of a snapshot to folder/samples.npy."""
     with replacing(folder / SAMPLES) as file:
-        np.save(file, samples[:_KEPT_SAMPLES], allow_pickle=False)
+        np.save(file, samples[:KEPT_SAMPLES], allow_pickle=False)
 
 
 def read_result(folder: Path, identity: str) -> dict[str, Any] | None:

@@ -3,8 +3,8 @@
     python supervisor.py WORD...    # standard input: a pipe whose other end the starter holds
 
 The kernel closes that end when the starter dies, however it dies; then the whole process group is
-ended, this program with it. It must lead a process group of its own. (PR_SET_PDEATHSIG would end the
-shell alone, and what that had started would go on.)
+ended, this program with it. It must lead a process group of its own. (PR_SET_PDEATHSIG would end
+the shell alone, and what that had started would go on.)
 """
 
 import os

@@ -114,7 +114,7 @@ def test_waiting_can_be_stopped(tmp_path: Path) -> None:
 
 
 def test_a_forked_child_does_not_hold_the_pipe(tmp_path: Path) -> None:
-    """A decoder that was forked meanwhile and outlives the trial does not keep the trainer alive."""
+    """A decoder that outlives the trial does not keep the trainer alive."""
     forks = TRIAL.replace("run_trainer(T", "import os, threading, time\nthreading.Timer(2, lambda: "
                           "os.fork() or (open(out / 'fork', 'w').write(str(os.getpid())), "
                           "time.sleep(60), os._exit(0))).start()\nrun_trainer(T")  # fmt: skip

@@ -1,0 +1,124 @@
+"""The trainer of a trial that is not the built-in one: by a command, or by a preset of it."""
+
+import hashlib
+import shlex
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...manifests.errors import ConfigError
+from ...manifests.files.atomic import sha256_file
+from ...manifests.trainers.presets import (
+    ArmSize,
+    TrialLength,
+    check_checkout,
+    check_lengths,
+    preset_facts,
+)
+from ...manifests.trainers.requirements import find_spec, trainer_names
+from ...manifests.trainers.spec import TrainerSpec, TrialPreset
+from ...stages.trial import trainer_script
+from ...stages.trial.arms import Arm
+from ...stages.trial.config import TrialConfig
+from ..finished_run import FinishedRun
+
+_SAMPLES = "samples"  # of every preset, below {out}
+
+
+@dataclass(frozen=True)
+class ChosenTrainer:
+    """What trains the GANs of a trial."""
+
+    spec: TrainerSpec  # for the layout of its data
+    template: str  # for bash
+    generated: str  # where its samples lie, below {out}
+    places: dict[str, str]  # placeholders of this machine, which no result depends on
+    scripts: str  # digest of the trainer's files that a preset runs; "" for a command
+    preset: TrialPreset | None = None
+
+
+def choose_trainer(config: TrialConfig) -> ChosenTrainer | None:
+    """The trainer that was asked for; None for the built-in GAN.
+
+    Raises:
+        ConfigError: an unknown trainer, one without a preset, a checkout that is none of it.
+    """
+    if config.command is not None:
+        spec = find_spec(config.trainer, None if config.trainer else "imagefolder")
+        return ChosenTrainer(spec, config.command, config.generated or ".", {}, "")
+    if config.trainer is None and config.checkout is None:
+        return None
+    spec, preset = _preset_of(config)
+    if config.checkout is None:
+        raise ConfigError(
+            f"trial.trainer is {config.trainer}, and nothing says where it is. Set trial.checkout"
+            " to the folder of its checkout, or give a command of your own as trial.command."
+        )
+    checkout = Path(config.checkout).expanduser().absolute()
+    check_checkout(spec.trainer, preset, checkout)
+    python = shutil.which(Path(config.python).expanduser())
+    if python is None:
+        raise ConfigError(
+            f"trial.python is {config.python}, which is no program that can be run. Name the"
+            " interpreter of the trainer's environment, such as /opt/trainer/bin/python."
+        )
+    named = {"checkout": checkout, "python": python, "runner": trainer_script.__file__}
+    places = {name: shlex.quote(str(path)) for name, path in named.items()}
+    files = [*(checkout / name for name in preset.scripts), Path(trainer_script.__file__)]
+    scripts = hashlib.sha256("".join(map(sha256_file, files)).encode()).hexdigest()
+    generated = config.generated or _SAMPLES
+    return ChosenTrainer(spec, preset.command, generated, places, scripts, preset)
+
+
+def _preset_of(config: TrialConfig) -> tuple[TrainerSpec, TrialPreset]:
+    names = [name for name in trainer_names() if find_spec(name, None).preset]
+    known = f"Presets are there for {', '.join(names)}; for another trainer give trial.command."
+    if config.trainer is None:
+        raise ConfigError(f"trial.checkout is set without trial.trainer. {known}")
+    spec = find_spec(config.trainer, None)
+    if spec.preset is None:
+        raise ConfigError(f"trial.trainer is {spec.trainer}, which has no preset. {known}")
+    return spec, spec.preset
+
+
+def facts_of(
+    trainer: ChosenTrainer, run: FinishedRun, arms: Sequence[Arm], config: TrialConfig
+) -> dict[str, dict[str, Any]]:
+    """Arm -> the other placeholders of the command; none for a command of the user's own.
+
+    Raises:
+        ConfigError: classes that the trainer cannot use, lengths that differ between arms.
+    """
+    if trainer.preset is None:
+        return {arm.name: {} for arm in arms}
+    sizes = {arm.name: arm_size(run, arm) for arm in arms}
+    _check_classes(trainer.spec, next(iter(sizes.values())))
+    smallest = min(size.count for size in sizes.values())
+    length = TrialLength(config.images, config.snapshot_every, config.samples, smallest)
+    facts = {name: preset_facts(trainer.spec, size, length) for name, size in sizes.items()}
+    check_lengths(trainer.spec, facts, config.images)
+    return facts
+
+
+def arm_size(run: FinishedRun, arm: Arm) -> ArmSize:
+    """The arm's sizes, known before it is made."""
+    corpus = run.corpus
+    ids, classes = corpus.training_ids[corpus.training_rows], len(corpus.classes)
+    labelled = classes > 1 and bool((ids >= 0).all())
+    real = tuple(np.bincount(ids, minlength=classes).tolist()) if labelled else (len(ids),)
+    return ArmSize(real, arm.ratio, int(corpus.images.shape[1]), labelled)
+
+
+def _check_classes(spec: TrainerSpec, size: ArmSize) -> None:
+    needed = 2 if spec.needs_classes else 1
+    if len(size.real) < needed or (spec.target == "unpaired" and len(size.real) != 2):
+        exactly = "two" if spec.target == "unpaired" else "two or more"
+        raise ConfigError(
+            f"{spec.trainer} translates between {exactly} classes, and the training images have"
+            f" {len(size.real) if size.labelled else 'none'}. Build the corpus from a folder with"
+            " one sub-folder for each class."
+        )
