@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from ..manifests.trainers.requirements import list_sides, trainer_names
+from ..manifests.trainers.requirements import find_spec, list_sides, trainer_names
 from ..manifests.trainers.spec import TrainerSpec
 from ..manifests.trainers.table import TRAINERS
 from ..stages.check.docs import check_text as check_text
@@ -131,13 +131,50 @@ def _section(spec: TrainerSpec, *, default: bool, alone: bool) -> list[str]:
     ]
 
 
+# --- the presets' part of docs/trial.md
+
+_UNITS = {
+    "kimg": "`trial.images` in thousands",
+    "iterations": "updates of {update} images",
+    "epochs": "epochs of the arm's size",
+}
+
+
+def presets_text() -> str:
+    """A table of the presets of `trial`, then the command of each."""
+    specs = [find_spec(name, None) for name in trainer_names()]
+    rows, commands_ = [], []
+    for spec in specs:
+        preset = spec.preset
+        if preset is None:
+            continue
+        scripts = ", ".join(f"`{name}`" for name in preset.scripts)
+        unit = _UNITS[preset.unit].format(update=preset.update)
+        device = "GPU" if preset.needs_gpu else "GPU or CPU"
+        cells = (f"`{spec.trainer}`", scripts, unit, device, preset.note)
+        rows.append(f"| {' | '.join(cells)} |")
+        text = preset.command.replace("{{", "{").replace("}}", "}")
+        commands_ += ["", f"`{spec.trainer}`:", "", "```text", text, "```"]
+    return "\n".join(
+        [
+            "| `trial.trainer` | files of the checkout | length in | on | |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+            "The commands, with their placeholders:",
+            *commands_,
+            "",
+        ]
+    )
+
+
 # --- which document holds what
 
 DERIVED = {"stages.schema.json": schema_text, "commands.md": commands_text, "check.md": check_text}
 
 # What stands between these lines of a document, the rest of which is written by hand.
 BEGIN, END = "<!-- derived: make docs -->\n", "<!-- end of what is derived -->\n"
-REGIONS = {"trainers.md": trainers_text}
+REGIONS = {"trainers.md": trainers_text, "trial.md": presets_text}
 
 
 def with_region(document: str, text: str) -> str:

@@ -86,8 +86,9 @@ def test_shell_blocks_use_commands_and_options_that_exist() -> None:
 
 # Scripts of the trainers, which the documents name beside ours.
 FOREIGN = {
-    "calc_inception.py", "calc_metrics.py", "calculate_inception_moments.py", "fid.py",
-    "gen_images.py", "main.py", "sample.py", "test.py",
+    "calc_inception.py", "calc_metrics.py", "calculate_inception_moments.py", "eval.py", "fid.py",
+    "gen_images.py", "inception_utils.py", "main.py", "models.py", "sample.py", "solver.py",
+    "test.py", "utils.py",
 }  # fmt: skip
 RENAMED = {"manifests.subset"}  # in the CHANGELOG, beside its new name
 SUFFIXES = {"yaml", "yml", "lock", "schema", "py"}  # stages.yaml is no module

@@ -48,6 +48,20 @@ class CommandTrial:
     failed: dict[str, str]  # arm -> reason
 
 
+@dataclass(frozen=True)
+class _Setting:
+    """What all GANs of a trial share."""
+
+    trainer: ChosenTrainer
+    run: FinishedRun
+    config: TrialConfig
+    folder: Path
+    facts: dict[str, dict[str, Any]]  # arm -> placeholders of its command
+    data: dict[str, Path]  # arm -> its corpus in the trainer's layout
+    judges: Judges
+    stopping: Callable[[], bool]
+
+
 def trial_by_command(
     trainer: ChosenTrainer,
     run: FinishedRun,
@@ -71,10 +85,22 @@ def trial_by_command(
     facts = facts_of(trainer, run, arms, config)
     judges = _open_judges(trainer, run)
     corpora = [shard_corpus(run, arm, folder, device, stopping, progress) for arm in arms]
-    data = {
-        corpus.arm.name: _exported(corpus, trainer, folder, stopping, progress)
-        for corpus in corpora
+    data = {each.arm.name: _exported(each, trainer, folder, stopping, progress) for each in corpora}
+    setting = _Setting(trainer, run, config, folder, facts, data, judges, stopping)
+    found, failed = _train_all(setting, corpora, processes, progress)
+    seeds = range(config.seeds)
+    results = {
+        arm.name: [found[arm.name, number] for number in seeds]
+        for arm in arms
+        if arm.name not in failed
     }
+    return CommandTrial(results, failed), {each.arm.name: each.count for each in corpora}
+
+
+def _train_all(
+    setting: _Setting, corpora: Sequence[ShardCorpus], processes: int, progress: Progress
+) -> tuple[dict[tuple[str, int], dict[str, Any]], dict[str, str]]:
+    """(arm, seed) -> result, and arm -> why it has none. Waits for GANs of other processes."""
     found: dict[tuple[str, int], dict[str, Any]] = {}
     failed: dict[str, str] = {}
     places: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -85,13 +111,7 @@ def trial_by_command(
         """Whether it is done; False where another process holds it."""
         name, place = corpus.arm.name, places.get()
         try:
-            out = folder / "gans" / name / f"seed-{number}" / "out"
-            placeholders = facts[name] | trainer.places
-            call = TrainerCall(
-                trainer.template, data[name], out, number, place, config.minutes, placeholders
-            )
-            made_of = [corpus.digest, corpus.ratio, *_options(trainer, facts[name], config)]
-            result = _one(call, made_of, run, config, trainer, judges, stopping)
+            result = _one(setting, corpus, number, place)
             if result is None:
                 return False
             found[name, number] = result
@@ -103,19 +123,13 @@ def trial_by_command(
         advance(1)
         return True
 
-    tasks = [(corpus, number) for number in range(config.seeds) for corpus in corpora]
+    tasks = [(corpus, number) for number in range(setting.config.seeds) for corpus in corpora]
     with progress.task("trial", len(tasks), "GANs") as advance:
         while tasks:
             tasks = _in_threads(work, tasks, processes)
             if tasks:  # others work on them
-                pause(OTHERS, stopping)
-    seeds = range(config.seeds)
-    results = {
-        arm.name: [found[arm.name, number] for number in seeds]
-        for arm in arms
-        if arm.name not in failed
-    }
-    return CommandTrial(results, failed), {each.arm.name: each.count for each in corpora}
+                pause(OTHERS, setting.stopping)
+    return found, failed
 
 
 def _in_threads(
@@ -152,51 +166,48 @@ def _exported(
         return export(corpus.shards, out, options, progress=progress).out
 
 
-def _options(
-    trainer: ChosenTrainer, facts: dict[str, Any], config: TrialConfig
-) -> list[str | int | dict[str, Any] | None]:
-    """What a result depends on beside the corpora and the seed."""
-    return [
-        trainer.template,
-        config.trainer,
-        trainer.generated,
-        config.samples,
-        *([] if trainer.preset is None else [facts, trainer.scripts]),
-    ]
-
-
-def _one(
-    call: TrainerCall,
-    made_of: list[Any],
-    run: FinishedRun,
-    config: TrialConfig,
-    trainer: ChosenTrainer,
-    judges: Judges,
-    stopping: Callable[[], bool],
-) -> dict[str, Any] | None:
+def _one(setting: _Setting, corpus: ShardCorpus, seed: int, place: int) -> dict[str, Any] | None:
     """One GAN: its result as it was kept, or trained and judged; None: another process does."""
-    made_of = [*made_of, call.seed, run.corpus.digest, run.config.seed]
-    folder, features = call.out.parent, next(iter(judges.values())).features
-    identity = canonical_digest([*made_of, features])
-    with shard_lock(RunFolder(run.folder).trial, f"{folder.parent.name}-{call.seed}") as mine:
+    trainer, name = setting.trainer, corpus.arm.name
+    folder = setting.folder / "gans" / name / f"seed-{seed}"
+    identity = _identity(setting, corpus, seed)
+    with shard_lock(setting.folder, f"{name}-{seed}") as mine:
         if not mine:
             return None
         kept = read_result(folder, identity)
         if kept is not None:
             return kept
+        call = TrainerCall(
+            template=trainer.template,
+            data=setting.data[name],
+            out=folder / "out",
+            seed=seed,
+            gpu=place,
+            minutes=setting.config.minutes,
+            facts=setting.facts[name] | trainer.places,
+        )
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(call.out)
         call.out.mkdir(parents=True)
-        run_trainer(call, folder / _LOG, stopping)
+        run_trainer(call, folder / _LOG, setting.stopping)
         try:
             with _JUDGING:
-                place = call.out / trainer.generated
-                snapshots = _judged(place, folder, run, config, trainer, judges)
+                snapshots = _judged(setting, call.out / trainer.generated, folder)
         except (ConfigError, InputError, ValueError) as error:
             raise TrainerFailed(f"it left nothing that can be judged: {error}") from error
-        result = {"identity": identity, "seed": call.seed, "snapshots": snapshots}
+        result = {"identity": identity, "seed": seed, "snapshots": snapshots}
         write_json(folder / RESULT, result)
         return dict(json.loads((folder / RESULT).read_bytes()))
+
+
+def _identity(setting: _Setting, corpus: ShardCorpus, seed: int) -> str:
+    """Names everything that a result depends on."""
+    trainer, config, run = setting.trainer, setting.config, setting.run
+    options = [trainer.template, config.trainer, trainer.generated, config.samples]
+    more = [] if trainer.preset is None else [setting.facts[corpus.arm.name], trainer.scripts]
+    made_of = [corpus.digest, corpus.ratio, *options, *more, seed, run.corpus.digest]
+    features = next(iter(setting.judges.values())).features
+    return canonical_digest([*made_of, run.config.seed, features])
 
 
 def _open_judges(trainer: ChosenTrainer, run: FinishedRun) -> Judges:
@@ -211,38 +222,31 @@ def _open_judges(trainer: ChosenTrainer, run: FinishedRun) -> Judges:
     return {target: open_judge(evaluate, run.corpus, seed, target) for target in targets}
 
 
-def _judged(
-    place: Path,
-    folder: Path,
-    run: FinishedRun,
-    config: TrialConfig,
-    trainer: ChosenTrainer,
-    judges: Judges,
-) -> list[dict[str, Any]]:
+def _judged(setting: _Setting, place: Path, folder: Path) -> list[dict[str, Any]]:
     """The figures of every set of samples, in order; means over the classes of a translation.
 
     Some samples of the best set are kept in `folder`.
     """
-    preset = trainer.preset
-    named = (
-        find_sets(place, None, tuple(run.corpus.classes)) if preset is None else _numbered(place)
-    )
+    if setting.trainer.preset is None:
+        found = find_sets(place, None, tuple(setting.run.corpus.classes))
+    else:
+        found = _numbered(place)
     snapshots: list[dict[str, Any]] = []
-    for number, one in enumerate(named, start=1):
-        sets = {
-            target: one if target is None else SampleSet(one.name, one.path / f"to-{target}")
-            for target in judges
-        }
-        measured = [_measured(sets[target], run, config, judges[target]) for target in judges]
-        found = [figures for figures, _ in measured]
-        figures = {name: fmean(each[name] for each in found) for name in found[0]}
-        at = {"step": number, "name": one.name}
-        if preset is not None:
+    share = KEPT_SAMPLES // len(setting.judges)
+    for number, one in enumerate(found, start=1):
+        measured, made = [], []
+        for target, judge in setting.judges.items():
+            part = one.path if target is None else one.path / f"to-{target}"
+            measures, some = _measured(SampleSet(one.name, part), setting, judge)
+            measured.append(measures)
+            made.append(some[:share])
+        figures = {name: fmean(each[name] for each in measured) for name in measured[0]}
+        at: dict[str, Any] = {"step": number, "name": one.name}
+        if setting.trainer.preset is not None:
             at["images"] = int(one.name)
         snapshots.append(at | round_floats(figures))
         if best_snapshot(snapshots) is snapshots[-1]:
-            share = KEPT_SAMPLES // len(measured)
-            keep_samples(folder, np.concatenate([made[:share] for _, made in measured]))
+            keep_samples(folder, np.concatenate(made))
     return snapshots
 
 
@@ -255,14 +259,14 @@ def _numbered(place: Path) -> list[SampleSet]:
 
 
 def _measured(
-    samples: SampleSet, run: FinishedRun, config: TrialConfig, judge: Judge
+    samples: SampleSet, setting: _Setting, judge: Judge
 ) -> tuple[dict[str, float], NDArray[np.uint8]]:
     """The figures of a set, and some of its samples."""
-    shape = run.corpus.images.shape
+    run, shape = setting.run, setting.run.corpus.images.shape
     with open_samples(
         samples,
         run.config.ingest.preparation(shape[1], gray=shape[3] == 1),
-        most=config.samples,
+        most=setting.config.samples,
         seed=run.config.seed,
         scratch=RunFolder(run.folder).internal,
         progress=Silent(),

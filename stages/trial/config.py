@@ -10,6 +10,7 @@ from .command import check_template
 
 DEFAULT_ARMS = ("real", "mixup", "own")
 Ratio = Annotated[int, Field(ge=0, le=999)]
+Size = Annotated[int, Field(ge=2)]
 
 
 class TrialConfig(BaseModel):
@@ -23,6 +24,7 @@ class TrialConfig(BaseModel):
     # `generate`, with the preset's options.
     arms: list[str] = Field(default=list(DEFAULT_ARMS), min_length=1)
     ratio: int = Field(default=5, ge=1, le=999)  # of arms that name none
+    sizes: list[Size] = []  # the same trial on so many training images, too
     ratios: list[Ratio] = []  # such an arm at each of these instead; 0: real
     seeds: int = Field(default=3, ge=1, le=100)
     images: int = Field(default=200_000, ge=1)  # shown to the GAN, with repetition

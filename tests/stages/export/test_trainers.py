@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkouts import checkout
 from made import make_corpus, pixels_of
 
 from scoremix.manifests.trainers.requirements import find_spec, trainer_names
@@ -94,16 +95,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 # --- the trainers ----------------------------------------------------------------------------
-
-
-def checkout(name: str) -> Path:
-    folder = os.environ.get("SCOREMIX_TRAINERS")
-    if not folder:
-        pytest.skip("SCOREMIX_TRAINERS does not name a folder of trainers")
-    path = Path(folder, name)
-    if not path.is_dir():
-        pytest.skip(f"SCOREMIX_TRAINERS={folder} has no {name}")
-    return path.resolve()
 
 
 def run(words: list[str], folder: Path, timeout: int = 300) -> str:

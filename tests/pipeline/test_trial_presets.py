@@ -1,0 +1,228 @@
+"""`trial` by a preset of the command: the trainer's layout, units and samples, from a checkout.
+
+The checkouts are fakes that take the trainers' options and leave what the trainers leave; with
+SCOREMIX_TRAINERS pytorch/examples' DCGAN runs itself.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+from checkouts import checkout
+from PIL import Image
+
+from scoremix.pipeline.cli import commands, exit_code
+
+ARMS = ("--arms", "real,own:1", "--seeds", "1", "--quiet", "--processes", "1")
+
+DCGAN = """
+import argparse, os, torch
+parser = argparse.ArgumentParser()
+for name in ("--dataset", "--dataroot", "--outf"):
+    parser.add_argument(name)
+for name in ("--imageSize", "--batchSize", "--niter", "--manualSeed"):
+    parser.add_argument(name, type=int)
+opt = parser.parse_args()
+assert sorted(os.listdir(opt.dataroot)) == ["0_left", "1_right"], opt
+torch.manual_seed(opt.manualSeed)
+device, nz = torch.device("cpu"), 10
+netG = torch.nn.Sequential(torch.nn.ConvTranspose2d(nz, 3, 8), torch.nn.Tanh())
+os.makedirs(opt.outf)
+for epoch in range(opt.niter):
+    torch.save(netG.state_dict(), '%s/netG_epoch_%d.pth' % (opt.outf, epoch))
+"""
+STYLEGAN_TRAIN = """
+import argparse, json, os, sys
+parser = argparse.ArgumentParser()
+for name in ("outdir", "data", "metrics", "aug", "cond"):
+    parser.add_argument("--" + name)
+for name in ("gpus", "seed", "kimg", "snap"):
+    parser.add_argument("--" + name, type=int)
+opt = parser.parse_args()
+assert opt.cond == "1" and len(json.load(open(opt.data + "/dataset.json"))["labels"]) >= 80
+folder = os.path.join(opt.outdir, "00000-a-cond")
+os.makedirs(folder)
+for kimg in (*range(0, opt.kimg, 4 * opt.snap), opt.kimg):
+    open(os.path.join(folder, "network-snapshot-%06d.pkl" % kimg), "w").close()
+"""
+STYLEGAN_GENERATE = """
+import argparse, os, numpy, PIL.Image
+parser = argparse.ArgumentParser()
+for name in ("network", "seeds", "outdir"):
+    parser.add_argument("--" + name)
+parser.add_argument("--class", dest="number", type=int)
+opt = parser.parse_args()
+assert os.path.isfile(opt.network) and opt.number in (0, 1)
+os.makedirs(opt.outdir, exist_ok=True)
+first, last = map(int, opt.seeds.split("-"))
+for seed in range(first, last + 1):
+    pixels = numpy.random.RandomState(seed).randint(0, 256, (8, 8, 3)).astype(numpy.uint8)
+    PIL.Image.fromarray(pixels).save("%s/seed%04d.png" % (opt.outdir, seed))
+"""
+CUT_TRAIN = """
+import os, sys
+assert "--no_html" in sys.argv and sys.argv[-2:] == ["--gpu_ids", "-1"]
+os.makedirs(sys.argv[sys.argv.index("--checkpoints_dir") + 1])
+"""
+# Gives A back as it is; in a folder named "translates" it gives images of B.
+CUT_TEST = """
+import os, shutil, sys
+at = lambda name: sys.argv[sys.argv.index(name) + 1]
+to = os.path.join(at("--results_dir"), at("--name"), "train_" + at("--epoch"), "images", "fake_B")
+os.makedirs(to)
+side = "trainB" if "translates" in __file__ else "trainA"
+source = os.path.join(at("--dataroot"), side)
+for name in sorted(os.listdir(source))[: int(at("--num_test"))]:
+    shutil.copy(os.path.join(source, name), to)
+"""
+
+
+def cli(*words: str | Path) -> int:
+    texts = [str(word) for word in words]
+    return exit_code(lambda: commands.main(texts, standalone_mode=False))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """8 px, two classes of different brightness, 80 training images and 140 held out."""
+    folder = tmp_path_factory.mktemp("presets")
+    random = np.random.default_rng(1)
+    for number, name in enumerate(("left", "right")):
+        (folder / "images" / name).mkdir(parents=True)
+        for index in range(110):
+            pixels = random.integers(0, 60, (8, 8, 3)) + 150 * number
+            path = folder / "images" / name / f"{index:03d}.png"
+            Image.fromarray(pixels.astype(np.uint8)).save(path)
+    (folder / "stages.yaml").write_text(f"run: run\ningest: {{source: {folder}/images}}\n")
+    changed = {
+        "generate__method": "mixup", "generate__ratio": 1, "ingest__holdout": 0.636,
+        "evaluate__variants": "off", "write__shard_size": 40, "evaluate__features": "pixels",
+    }  # fmt: skip
+    assert cli("run", folder / "stages.yaml", "--quiet", *tiny.options(**changed)) == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def run(built: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(built, tmp_path / "run"))
+
+
+def fake(folder: Path, **scripts: str) -> Path:
+    folder.mkdir()
+    for name, text in scripts.items():
+        (folder / f"{name}.py").write_text(text)
+    return folder
+
+
+def trial(run: Path, trainer: str, checkout: Path, images: int, *more: str) -> int:
+    given = {"trainer": trainer, "checkout": checkout, "python": sys.executable, "images": images}
+    given |= {"snapshot_every": images // 2, "samples": 100}
+    sets = [part for name, value in given.items() for part in ("--set", f"trial.{name}={value}")]
+    return cli("trial", run, *ARMS, *sets, *more)
+
+
+def record(run: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((run / "trial" / "trial.json").read_bytes())
+    return loaded
+
+
+def test_a_preset_trains_every_arm_for_the_same_images(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = fake(tmp_path / "a checkout", main=DCGAN)
+    count = sum(1 for _ in (run / "trial").glob("*"))
+    assert trial(run, "dcgan", folder, 640, "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert f"dcgan {run}/trial/gans/real/seed-0/out/samples 4 80 100 '{folder}'/main.py" in shown
+    assert "--niter 8 --manualSeed 0" in shown and count == 0 and not (run / "trial").exists()
+
+    assert trial(run, "dcgan", folder, 640) == 0
+    found = record(run)["results"]
+    for name in ("real", "own-1"):
+        assert [each["images"] for each in found[name][0]["snapshots"]] == [320, 640]
+    kept = (run / "trial" / "gans" / "own-1" / "seed-0" / "out" / "training").iterdir()
+    assert sorted(path.name for path in kept) == ["netG_epoch_1.pth", "netG_epoch_3.pth"]
+
+    # What is finished is kept, until the trainer's script is another.
+    log = run / "trial" / "gans" / "real" / "seed-0" / "trainer.log"
+    log.unlink()
+    assert trial(run, "dcgan", folder, 640) == 0 and not log.exists()
+    (folder / "main.py").write_text(DCGAN + "# changed\n")
+    assert trial(run, "dcgan", folder, 640) == 0 and log.exists()
+
+
+def test_a_conditional_generator_gets_a_call_for_each_class(run: Path, tmp_path: Path) -> None:
+    folder = fake(tmp_path / "ada", train=STYLEGAN_TRAIN, generate=STYLEGAN_GENERATE)
+    assert trial(run, "stylegan2-ada", folder, 16000) == 0
+    samples = run / "trial" / "gans" / "real" / "seed-0" / "out" / "samples"
+    # The first snapshot, 000000, is of the first update.
+    assert sorted(path.name for path in samples.iterdir()) == ["16000", "8000"]
+    names = {path.name: path.parent.name for path in samples.glob("16000/*/*.png")}
+    assert len(names) == 100
+    assert (names["seed0049.png"], names["seed0050.png"]) == ("0", "1")
+    snapshots = record(run)["results"]["own-1"][0]["snapshots"]
+    assert [(each["step"], each["images"]) for each in snapshots] == [(1, 8000), (2, 16000)]
+
+
+def test_a_translation_is_judged_by_the_images_of_its_target(run: Path, tmp_path: Path) -> None:
+    """A GAN that translates nothing leaves real images, and is far from those of B."""
+    distances = {}
+    for name in ("idle", "translates"):
+        folder = fake(tmp_path / name, train=CUT_TRAIN, test=CUT_TEST)
+        assert trial(run, "cut", folder, 160) == 0
+        distances[name] = record(run)["results"]["real"][0]["snapshots"][-1]["kd"]
+    assert abs(distances["translates"]) < 0.01 * distances["idle"]
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (["trial.trainer=null"], "trial.checkout is set without trial.trainer"),
+        (["trial.trainer=edm"], "trial.trainer is edm, which has no preset"),
+        (["trial.trainer=stylegan2-ada"], "has no generate.py"),
+        (["trial.checkout=null"], "nothing says where it is"),
+        (["trial.checkout=/none"], "/none, which is no folder"),
+        (["trial.python=/none/python"], "trial.python is /none/python"),
+        (["trial.images=100"], "arm real would be shown 80"),
+        (["trial.trainer=gan"], "Trainer 'gan' is not known"),
+    ],
+)
+@pytest.mark.parametrize("dry", [True, False], ids=["dry", "run"])
+def test_what_cannot_be_is_named_before_any_work(
+    run: Path, more: list[str], named: str, dry: bool, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    folder = fake(tmp_path / "one", main=DCGAN, train="")
+    sets = [part for one in more for part in ("--set", one)]
+    assert trial(run, "dcgan", folder, 640, *sets, *(["--dry-run"] if dry else [])) == 2
+    assert named in capsys.readouterr().err and not (run / "trial" / "arms").exists()
+
+
+def test_a_command_of_ones_own_wins(run: Path, tmp_path: Path) -> None:
+    command = "mkdir {out}/mine; cp $(find {data} -name '*.png') {out}/mine"
+    folder = fake(tmp_path / "one", main=DCGAN)
+    more = ("--set", f"trial.command={command}", "--set", "trial.generated=mine")
+    assert trial(run, "dcgan", folder, 640, *more) == 0
+    assert [one["snapshots"][0]["copies"] for one in record(run)["results"]["real"]] == [1]
+
+
+def test_dcgan_itself(run: Path) -> None:
+    folder = checkout("examples/dcgan")
+    words = [sys.executable, "-W", "ignore", "-c", "import torchvision"]
+    lack = subprocess.run(words, capture_output=True, text=True)
+    if lack.returncode:
+        pytest.skip(f"no torchvision: {lack.stderr.strip().splitlines()[-1]}")
+    assert trial(run, "dcgan", folder, 160) == 0
+    for name, epochs in (("real", 2), ("own-1", 1)):
+        seed = run / "trial" / "gans" / name / "seed-0"
+        assert f"[{epochs - 1}/{epochs}][" in (seed / "trainer.log").read_text()
+        assert len(list((seed / "out" / "samples" / "160").iterdir())) == 100
+        first = next((seed / "out" / "samples" / "160").iterdir())
+        assert Image.open(first).size == (64, 64)
+    assert set(record(run)["results"]) == {"real", "own-1"}
