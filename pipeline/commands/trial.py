@@ -14,9 +14,9 @@ from ..signals import stop_on_signal
 from .options import DEVICE, QUIET, SET, resolve_device
 
 if TYPE_CHECKING:
-    from ...stages.common.progress import Progress
     from ..config import Config
     from ..finished_run import FinishedRun
+    from ..progress import ProgressReporter
 
 
 @click.command()
@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     "--ratios",
     metavar="0,1,3,...",
     help="Every arm that names no ratio at each of these; 0 is real. Default: trial.ratios.",
+)
+@click.option(
+    "--sizes",
+    metavar="100,300,...",
+    help="The same trial on so many of the training images, too: a network each. Default:"
+    " trial.sizes.",
 )
 @click.option("--seeds", type=click.IntRange(1, 100), help="GANs an arm. Default: trial.seeds.")
 @click.option("--images", type=click.IntRange(1), help="Shown to a GAN. Default: trial.images.")
@@ -61,6 +67,7 @@ def trial(
     folder: Path,
     arms: str | None,
     ratios: str | None,
+    sizes: str | None,
     seeds: int | None,
     images: int | None,
     processes: int | None,
@@ -79,7 +86,7 @@ def trial(
     from ..config import load_config
     from ..progress import ProgressReporter
 
-    lists = {"arms": arms, "ratios": ratios}
+    lists = {"arms": arms, "ratios": ratios, "sizes": sizes}
     changes = [f"trial.{name}=[{text}]" for name, text in lists.items() if text is not None]
     numbers = {"seeds": seeds, "images": images}
     changes += [f"trial.{name}={number}" for name, number in numbers.items() if number is not None]
@@ -90,8 +97,7 @@ def trial(
         return
     chosen = resolve_device(device)
     if processes is None:
-        builtin = config.trial.command is None and config.trial.checkout is None
-        processes = _default_processes(chosen, builtin=builtin)
+        processes = _default_processes(chosen, builtin=config.trial.is_builtin)
     if dry_run:
         from ..trial.cost import estimate_trial
 
@@ -102,7 +108,11 @@ def trial(
 
 
 def conduct(
-    folder: Path, config: "Config", device: str, processes: int | None, progress: "Progress"
+    folder: Path,
+    config: "Config",
+    device: str,
+    processes: int | None,
+    progress: "ProgressReporter",
 ) -> None:
     """Runs the trial of a run folder, prints its table, and draws the run's report anew.
 
@@ -111,12 +121,13 @@ def conduct(
     from ...manifests.storage.store import store_of
     from ...stages.report.page import write_report
     from ..ledger import Ledger
+    from ..trial.sizes import trial_sizes
     from ..trial.trial import trial as run_trial
 
     if processes is None:
-        processes = _default_processes(device, builtin=config.trial.command is None)
+        processes = _default_processes(device, builtin=config.trial.is_builtin)
     with run_lock(folder.absolute(), shared=True), stop_on_signal() as stopping:
-        report = run_trial(
+        report = (trial_sizes if config.trial.sizes else run_trial)(
             _open(folder, config),
             config.trial,
             device=device,
@@ -125,7 +136,7 @@ def conduct(
             progress=progress,
         )
     click.echo(report.as_text())
-    click.echo(f"figures: {os.path.relpath(report.folder / 'trial.json')}")
+    click.echo(f"figures: {os.path.relpath(report.record)}")
     if RunFolder(folder.absolute()).report_page.exists():
         page = write_report(folder.absolute(), store_of(Ledger(folder.absolute()).place()))
         click.echo(f"report:  {os.path.relpath(page)}")

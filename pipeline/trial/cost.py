@@ -18,6 +18,7 @@ from ..finished_run import FinishedRun
 from ..speed_probe import probe_network, timed
 from ..trained_network import open_network
 from .arms import arm_options, check_network
+from .sizes import check_sizes, seconds_of_networks
 from .trainer import ChosenTrainer, choose_trainer, facts_of
 from .trial import spec_of
 
@@ -38,16 +39,30 @@ def estimate_trial(run: FinishedRun, config: TrialConfig, *, device: str, proces
         image = _seconds_of_image(run, spec)
     training = gans * shown * image / min(processes, gans)
     making = _seconds_of_making(run, arms, device)
+    sizes, networks = check_sizes(config, len(run.corpus.training_rows)), 0.0
+    if sizes:
+        training *= 1 + len(sizes)
+        making *= 1 + sum(sizes) / len(run.corpus.training_rows)
+        networks = seconds_of_networks(run, sizes)
     return "\n".join(
         [
             _sizes(run, arms),
+            *_of_sizes(sizes, networks),
             f"GANs:          {gans}, each shown {shown:,} images of {spec.shape.resolution} px;"
             f" {len(spec.options.snapshots)} snapshots of {spec.samples:,} samples",
             f"making:        about {format_duration(making)}",
             f"training:      about {format_duration(training)}, {processes} at once, judging apart",
-            f"total:         about {format_duration(making + training)} on this machine ({device})",
+            f"total:         about {format_duration(networks + making + training)} on this machine"
+            f" ({device})",
         ]
     )
+
+
+def _of_sizes(sizes: list[int], networks: float) -> list[str]:
+    shown = ", ".join(f"{size:,}" for size in sizes)
+    lines = [f"sizes:         {shown} and all training images; the times are of all of them"]
+    lines += [f"networks:      about {format_duration(networks)}"] * (networks > 0)
+    return lines if sizes else []
 
 
 def _sizes(run: FinishedRun, arms: list[Arm]) -> str:

@@ -5,7 +5,8 @@ RUN/trial/sizes/N/run/                                  a run on them: network, 
 RUN/trial/sizes/sizes.txt, sizes.json, sizes.svg        all sizes together
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
-from ...manifests.files.atomic import write_bytes, write_json, write_parquet
+from ...manifests.files.atomic import read_parquet, write_bytes, write_json, write_parquet
 from ...manifests.files.lock import run_lock
 from ...manifests.plan.random_streams import image_seed, stream
-from ...models.network.device import device_type
+from ...manifests.run_folder import RunFolder
 from ...stages.corpus.store import Corpus
 from ...stages.evaluate.number_format import round_floats
 from ...stages.evaluate.tables import Table
 from ...stages.images.png import encode_with_pillow
 from ...stages.ingest.config import IngestConfig
+from ...stages.train.config import TrainConfig
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.locks import waiting_lock
 from ...stages.trial.outcome import trial_table
@@ -41,8 +43,14 @@ _BY_IMAGES = ("steps", "dropout", "augment")  # of train: its preset decides by 
 class SizesReport:
     """The trials of all sizes, ascending; the last is of all training images."""
 
+    folder: Path
     sizes: list[int]
     reports: list[TrialReport]
+
+    @property
+    def record(self) -> Path:
+        """The file of all figures."""
+        return self.folder / "sizes.json"
 
     @property
     def table(self) -> Table:
@@ -115,8 +123,8 @@ def trial_sizes(
     reports.append(
         trial(run, own, device=device, processes=processes, stopping=stopping, progress=progress)
     )
-    report = SizesReport([*sizes, len(run.corpus.training_rows)], reports)
-    _write(report, folder)
+    report = SizesReport(folder, [*sizes, len(run.corpus.training_rows)], reports)
+    _write(report)
     return report
 
 
@@ -166,21 +174,36 @@ def size_config(run: FinishedRun, size: int, place: Path) -> Config:
         colour="gray" if channels == 1 else "rgb",
         duplicates="keep",
     )
-    train = run.config.train
-    kind = run.ledger.device_type(device_type("cpu"))
-    open_ones = dict.fromkeys(_BY_IMAGES)
-    usual = train.model_copy(update=open_ones).resolved(side, kind, len(corpus.images))
-    undecided = {
-        name: None for name in _BY_IMAGES if getattr(train, name) == getattr(usual, name)
-    }
     return run.config.model_copy(
         update={
             "run": str(place / "run"),
             "ingest": ingest,
-            "train": train.model_copy(update=undecided),
+            "train": open_train(run),
             "trial": TrialConfig(),
         }
     )
+
+
+def open_train(run: FinishedRun) -> TrainConfig:
+    """The run's options of training, open where they are what its preset gives for its images."""
+    corpus, train = run.corpus, run.config.train
+    kind = run.ledger.device_type("cpu")
+    usual = train.model_copy(update=dict.fromkeys(_BY_IMAGES))
+    usual = usual.resolved(corpus.images.shape[1], kind, len(corpus.images))
+    same = [name for name in _BY_IMAGES if getattr(train, name) == getattr(usual, name)]
+    return train.model_copy(update=dict.fromkeys(same))
+
+
+def seconds_of_networks(run: FinishedRun, sizes: Sequence[int]) -> float:
+    """How long the score networks of the sizes take, at the rate of the run's own training."""
+    if not run.config.generate.needs_network:
+        return 0.0
+    log = RunFolder(run.folder).training_log.read_text().splitlines()
+    rate = float(json.loads(log[-1])["rate"])
+    train, side = open_train(run), run.corpus.images.shape[1]
+    kind = run.ledger.device_type("cpu")
+    trained = [train.resolved(side, kind, size) for size in sizes]
+    return sum((each.steps or 0) * (each.batch or 0) for each in trained) / rate
 
 
 def _write_images(
@@ -191,15 +214,15 @@ def _write_images(
     if corpus.classes:
         columns["label"] = [corpus.classes[each] if each >= 0 else None for each in labels]
     table = pa.table(columns)
-    if path.exists() and pa.parquet.read_table(path).equals(table):
-        return
-    write_parquet(path, table)
+    if not path.exists() or not read_parquet(path).equals(table):
+        write_parquet(path, table)
 
 
-def _write(report: SizesReport, folder: Path) -> None:
+def _write(report: SizesReport) -> None:
     """sizes.txt, sizes.svg where it can be drawn, and sizes.json last."""
     from ...stages.trial.picture import draw_sizes
 
+    folder = report.folder
     write_bytes(folder / "sizes.txt", report.as_text().encode())
     try:
         drawn = draw_sizes(report.sizes, [each.arms for each in report.reports])
@@ -216,4 +239,4 @@ def _write(report: SizesReport, folder: Path) -> None:
             for size, each in zip(report.sizes, report.reports, strict=True)
         ]
     }
-    write_json(folder / "sizes.json", round_floats(figures))
+    write_json(report.record, round_floats(figures))

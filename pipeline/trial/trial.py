@@ -41,6 +41,11 @@ class TrialReport:
     arms: list[ArmOutcome]
     text: str  # the conclusion, in sentences
 
+    @property
+    def record(self) -> Path:
+        """The file of all figures."""
+        return self.folder / "trial.json"
+
     def as_text(self) -> str:
         """The table and the conclusion."""
         return f"{trial_table(self.arms).as_text()}\n\n{self.text}\n"
@@ -157,4 +162,4 @@ def _write(
         "table": {"heads": list(table.heads), "rows": [list(row) for row in table.rows]},
         "results": results,
     }
-    write_json(report.folder / "trial.json", round_floats(figures))
+    write_json(report.record, round_floats(figures))

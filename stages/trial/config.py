@@ -24,8 +24,8 @@ class TrialConfig(BaseModel):
     # `generate`, with the preset's options.
     arms: list[str] = Field(default=list(DEFAULT_ARMS), min_length=1)
     ratio: int = Field(default=5, ge=1, le=999)  # of arms that name none
-    sizes: list[Size] = []  # the same trial on so many training images, too
     ratios: list[Ratio] = []  # such an arm at each of these instead; 0: real
+    sizes: list[Size] = []  # the same trial on so many of the training images, too
     seeds: int = Field(default=3, ge=1, le=100)
     images: int = Field(default=200_000, ge=1)  # shown to the GAN, with repetition
     snapshot_every: int = Field(default=25_000, ge=1)  # images
@@ -53,9 +53,14 @@ class TrialConfig(BaseModel):
 
     @model_validator(mode="after")
     def _known_arms(self) -> "TrialConfig":
-        if any(arm.growing for arm in self.corpora) and self.command is not None:
-            raise ValueError("the arm growing is for the built-in GAN: leave it or command out")
+        if any(arm.growing for arm in self.corpora) and not self.is_builtin:
+            raise ValueError("the arm growing is for the built-in GAN: leave it or the trainer out")
         return self
+
+    @property
+    def is_builtin(self) -> bool:
+        """Whether the trainer is our own GAN."""
+        return self.command is None and self.trainer is None and self.checkout is None
 
     @property
     def corpora(self) -> list[Arm]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..report.charts import band_curves
+from .outcome import ArmOutcome
 
 
 def draw_curves(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
@@ -23,3 +24,17 @@ def draw_curves(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
             curves[arm] = (places, np.array(kd))
     shown = {"images": "images shown", "step": "snapshot"}[along]
     return band_curves(curves, "Kernel distance × 1000 to held-out images", shown)
+
+
+def draw_sizes(sizes: Sequence[int], arms: Sequence[Sequence[ArmOutcome]]) -> str:
+    """SVG of the distance of every arm's best snapshots over the number of training images.
+
+    arms: of each size, the outcome of every arm. Raises ConfigError where matplotlib is missing.
+    """
+    curves = {}
+    for name in [arm.name for arm in arms[0]]:
+        found = [next((arm for arm in some if arm.name == name), None) for some in arms]
+        if all(arm is not None for arm in found):
+            kd = [[1000 * each["kd"] for each in arm.best] for arm in found if arm is not None]
+            curves[name] = (np.array(sizes, dtype=np.float64), np.array(kd).T)
+    return band_curves(curves, "Kernel distance × 1000 to held-out images", "training images")

@@ -6,11 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny
 
 from scoremix.manifests.files.crash_points import TRIAL_POINTS
 from scoremix.pipeline.cli import commands, exit_code
+from scoremix.pipeline.config import load_config
+from scoremix.stages.corpus.store import open_corpus
 
 QUICK = (
     "--images", "512", "--set", "trial.snapshot_every=256", "--set", "trial.samples=100",
@@ -76,8 +79,6 @@ def test_it_compares_and_goes_on(run: Path, capsys: pytest.CaptureFixture[str]) 
 def test_the_runs_own_arm_has_the_corpus_of_its_shards(run: Path) -> None:
     """Pixel by pixel, at the ratio that was built."""
     import hashlib
-
-    import numpy as np
 
     from scoremix.manifests.files.atomic import read_parquet
 
@@ -264,3 +265,47 @@ def test_forget_removes_what_shows_images(run: Path) -> None:
     assert trial(run, "--arms", "real", "--seeds", "1") == 0
     assert cli("forget", run, "000001", "--quiet") == 0
     assert not (run / "trial").exists()
+
+
+def test_fewer_images_are_runs_of_their_own(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = training_images(run)
+    more = ("--arms", "real,own", "--seeds", "2", "--sizes", "30,50")
+    assert trial(run, *more, "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert "sizes:         30, 50 and all" in shown and "networks:" in shown
+    assert trial(run, *more) == 0
+    shown = capsys.readouterr().out
+    sizes = run / "trial" / "sizes"
+    figures = json.loads((sizes / "sizes.json").read_bytes())["sizes"]
+    assert [each["images"] for each in figures] == [30, 50, images]
+    assert [arm["corpus"] for arm in figures[0]["arms"]] == [30, 60]
+    assert (sizes / "sizes.txt").read_text() in shown
+    assert (sizes / "sizes.svg").read_text().startswith("<svg")
+
+    # A smaller choice is part of a larger one, held-out images are the run's own, options too.
+    small, large, whole = (open_corpus(place / "corpus") for place in (
+        sizes / "30" / "run", sizes / "50" / "run", run
+    ))  # fmt: skip
+    pixels = [{image.tobytes() for image in corpus.images} for corpus in (small, large, whole)]
+    assert pixels[0] < pixels[1] < pixels[2]
+    assert np.array_equal(np.sort(small.reference, axis=0), np.sort(whole.reference, axis=0))
+    assert small.classes == whole.classes and set(np.bincount(small.training_ids)) == {3}
+    config, own = (
+        load_config(sizes / "30/run/stages.yaml", []),
+        load_config(run / "stages.yaml", []),
+    )
+    assert config.generate.method == own.generate.method == "bridge"
+    assert config.train.steps == own.train.steps == 6  # set by the user: kept
+
+    # Again: nothing is made. The report of the run still has its own trial.
+    states = sorted(run.rglob("result.json")) + sorted(sizes.rglob("model.safetensors"))
+    before = [path.stat().st_mtime_ns for path in states]
+    assert trial(run, *more) == 0 and len(before) == 14
+    assert [path.stat().st_mtime_ns for path in states] == before
+    assert trial(run, "--sizes", "30,4000") == 2
+    assert f"the run has {images} training images" in capsys.readouterr().err
+
+
+def training_images(run: Path) -> int:
+    """How many training images a run has."""
+    return len(open_corpus(run / "corpus").images)
