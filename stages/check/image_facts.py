@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from PIL import Image, UnidentifiedImageError
 
 from ..common.progress import Progress
-from ..images.decode import EXTENSIONS, explain, pillow_limits
+from ..images.decode import EXTENSIONS, pillow_limits
 from ..images.decode_pool import DecodePool
 from ..images.input import Input
+from ..images.unusable import explain
 from ..sources.base import TooLarge
 from .file_index import FileIndex
 

@@ -22,16 +22,13 @@ _WHITE_IS_ZERO, _SIGNED = 0, 2
 _NATIVE_IS_LITTLE = np.dtype("=u2") == np.dtype("<u2")
 _LOW_BYTES = {
     f"{colours};16{order}": f"{colours};16{other}"
-    for colours in ("RGB", "RGBX", "RGBA", "CMYK")
+    for colours in ("RGB", "RGBX", "RGBA", "RGBa", "CMYK")
     for order, other in (("L", "B"), ("B", "L"), ("N", "B" if _NATIVE_IS_LITTLE else "L"))
 } | {"LA;16B": "RGBA"}  # gray high, gray low, alpha high, alpha low
 
 
 def raw_mode(image: Image.Image) -> str | None:
-    """Pillow's raw mode for this file if it drops low bytes, else None. Call before load().
-
-    Premultiplied 16-bit colour is not among them: Pillow divides it by alpha.
-    """
+    """Pillow's raw mode for this file if it drops low bytes, else None. Call before load()."""
     for tile in getattr(image, "tile", ())[:1]:
         mode = tile.args if isinstance(tile.args, str) else tile.args[0]
         return mode if mode in _LOW_BYTES else None
@@ -43,26 +40,52 @@ def scale_colour(image: Image.Image, data: bytes, raw: str) -> Image.Image:
 
     data: the file; raw: its `raw_mode`.
     """
-    assert image.format is not None
-    with Image.open(io.BytesIO(data), formats=[image.format]) as low_image:
-        low_image.tile = [
-            tile._replace(args=_low_byte_args(tile.args)) for tile in getattr(low_image, "tile", ())
-        ]
-        low = np.asarray(low_image)
+    if raw.startswith("RGBa"):  # Pillow has divided the high bytes by alpha: read them once more
+        plain = raw.replace("a", "A")
+        high = _decode_as(image, data, plain)
+        values = high.astype(np.int64) * 256 + _decode_as(image, data, _LOW_BYTES[plain])
+        return image_of(divide_by_alpha(values), "RGBA")
+    low = _decode_as(image, data, _LOW_BYTES[raw])
     if raw == "LA;16B":
-        values = low[..., ::2].astype(np.int64) * 256 + low[..., 1::2]
-        return Image.fromarray(_scaled(values))
+        return image_of(low[..., ::2].astype(np.int64) * 256 + low[..., 1::2], "LA")
     values = np.asarray(image).astype(np.int64) * 256 + low
-    scaled = Image.fromarray(_scaled(values), image.mode)
+    scaled = image_of(values, image.mode)
     transparent = image.info.get("transparency")
     if image.mode == "RGB" and isinstance(transparent, tuple):
         scaled.putalpha(_alpha_mask((values != transparent).any(axis=2)))
     return scaled
 
 
-def _low_byte_args(args: str | tuple[Any, ...]) -> str | tuple[Any, ...]:
-    """A tile's decoder arguments, changed to give the low bytes."""
-    return _LOW_BYTES[args] if isinstance(args, str) else (_LOW_BYTES[args[0]], *args[1:])
+def _decode_as(image: Image.Image, data: bytes, raw: str) -> NDArray[np.uint8]:
+    """The pixels of the file under another raw mode: its decoder's first argument."""
+    assert image.format is not None
+    with Image.open(io.BytesIO(data), formats=[image.format]) as other:
+        other.tile = [
+            tile._replace(args=raw if isinstance(tile.args, str) else (raw, *tile.args[1:]))
+            for tile in getattr(other, "tile", ())
+        ]
+        return np.asarray(other)
+
+
+def image_of(values: NDArray[np.int64], mode: str) -> Image.Image:
+    """Channels of 16 bits, (H, W, C) -> an 8-bit image of `mode`: L, LA, RGB, RGBA or CMYK."""
+    scaled = _scaled(values)
+    height, width = scaled.shape[:2]
+    return Image.frombytes(mode, (width, height), scaled.tobytes())
+
+
+def divide_by_alpha(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Premultiplied channels of 16 bits, alpha last -> not premultiplied; 0 under no alpha."""
+    alpha = values[..., -1:]
+    divisor = np.maximum(alpha, 1)
+    colours = np.minimum((2 * 65535 * values[..., :-1] + divisor) // (2 * divisor), 65535)
+    return np.concatenate([np.where(alpha > 0, colours, 0), alpha], axis=-1)
+
+
+def keeps_no_depth(image: Image.Image, raw: str | None) -> bool:
+    """Whether a TIFF of more than 8 bits has become one of 8, by a raw mode not known here."""
+    deep = max(_tags(image).get(_BITS_PER_SAMPLE, (1,))) > 8
+    return deep and raw is None and not image.mode.startswith(("I", "F"))
 
 
 def scale_gray(image: Image.Image) -> Image.Image:

@@ -9,7 +9,6 @@ checked before any pixel is decoded.
 import contextlib
 import hashlib
 import io
-import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.Image import Resampling, Transpose
 
-from . import bit_depth, corruption
+from . import bit_depth, corruption, tiff
+from .colour import to_rgb
+from .unusable import ExcludedByOption, Unusable, explain
 
 Fit = Literal["crop", "pad", "stretch"]
 
@@ -43,15 +44,6 @@ _ORIENTATIONS = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
-_MAX_REASON = 200  # characters
-
-
-class Unusable(Exception):
-    """An input cannot be used; the message is the whole reason."""
-
-
-class ExcludedByOption(Unusable):
-    """An input is excluded by the user's options: nothing is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -151,18 +143,6 @@ def side_in_header(read: Callable[[], bytes]) -> int | None:
         return None
 
 
-def explain(error: Exception) -> str:
-    """An exception as a reason of one line, without addresses and paths: runs give equal ones."""
-    if isinstance(error, Unusable):
-        return str(error)
-    text = str(error)
-    if isinstance(error, OSError) and error.strerror:
-        text = error.strerror
-    text = " ".join(re.sub(r"<[^<>]* at 0x[0-9a-fA-F]+>", "the data", text).split())
-    text = text or "the decoder gave no reason"
-    return f"{type(error).__name__}: {text}"[:_MAX_REASON].rstrip(": ")
-
-
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise Unusable("empty file (0 bytes)")
@@ -185,6 +165,9 @@ def _why_unidentified(data: bytes, formats: list[str]) -> str:
         try:
             factory(io.BytesIO(data), "").close()
         except Exception as error:  # what it raises is the answer
+            layout = tiff.describe_file(data) if name == "TIFF" else None
+            if layout is not None and isinstance(error, SyntaxError):
+                return f"damaged or unsupported {name} ({layout} is not read; {tiff.REMEDY})"
             return f"damaged or unsupported {name} ({explain(error)})"
     return f"not an image in a known format; it begins with {data[:16]!r}"
 
@@ -195,17 +178,8 @@ def _prepare(
     """The image opened from `data` -> pixels (R, R, C), and notes of what was changed."""
     _check_header(*image.size, preparation)
     notes: list[str] = []
-    raw = bit_depth.raw_mode(image)
-    damage = corruption.tiff_damage(image) if image.format == "TIFF" else None
-    orientation = _load(image)
-    damage = corruption.png_damage(data, image) if image.format == "PNG" else damage
-    if damage:
-        raise Unusable(damage)
-    if raw is None:
-        plain = _to_rgb(image, preparation.background, notes)
-    else:
-        notes.append(bit_depth.NOTE)
-        plain = _to_rgb(bit_depth.scale_colour(image, data, raw), preparation.background, notes)
+    loaded, orientation = _load(image, data, notes)
+    plain = to_rgb(loaded, preparation.background, notes)
     if orientation in _ORIENTATIONS:
         notes.append(f"EXIF orientation {orientation} applied")
         # Pillow turns a TIFF while loading it, and drops the tag.
@@ -242,11 +216,29 @@ def _check_header(width: int, height: int, limits: Preparation) -> None:
         )
 
 
-def _load(image: Image.Image) -> int | None:
-    """Decodes all pixels (truncated data raises here) and gives the EXIF orientation."""
+def _load(image: Image.Image, data: bytes, notes: list[str]) -> tuple[Image.Image, int | None]:
+    """Decodes all pixels of the image opened from `data`, and gives the EXIF orientation.
+
+    Colour of more than 8 bits is scaled to 8. Raises Unusable, or what Pillow does, for damage.
+    """
     before = _orientation(image) if image.format == "TIFF" else None
+    if tiff.has_planes(image):
+        loaded, depth = tiff.read_planes(image, data)
+        notes += [bit_depth.NOTE] * (depth > 8)
+        return loaded, before
+    raw = bit_depth.raw_mode(image)
+    damage = corruption.tiff_damage(image) if image.format == "TIFF" else None
     image.load()
-    return before or _orientation(image)
+    damage = corruption.png_damage(data, image) if image.format == "PNG" else damage
+    if damage:
+        raise Unusable(damage)
+    if image.format == "TIFF" and bit_depth.keeps_no_depth(image, raw):
+        raise Unusable(f"{tiff.describe(getattr(image, 'tag_v2', {}))} is not read; {tiff.REMEDY}")
+    orientation = before or _orientation(image)
+    if raw is None:
+        return image, orientation
+    notes.append(bit_depth.NOTE)
+    return bit_depth.scale_colour(image, data, raw), orientation
 
 
 def _orientation(image: Image.Image) -> int | None:
@@ -267,28 +259,6 @@ def _is_animated(image: Image.Image) -> bool:
         return bool(getattr(image, "is_animated", False))
     except Exception:  # a later frame is damaged, so there is one; the first was decoded
         return True
-
-
-def _to_rgb(image: Image.Image, background: tuple[int, int, int], notes: list[str]) -> Image.Image:
-    """Any accepted mode -> RGB without loss of range."""
-    mode = image.mode
-    if mode.startswith("I;16") or (mode == "I" and image.format in ("PNG", "PPM")):
-        image = bit_depth.scale_gray(image)
-        notes.append(bit_depth.NOTE)
-    elif mode in ("F", "I") or mode.startswith("I;") or bit_depth.is_signed(image):
-        kind = "floating-point" if mode == "F" else "32-bit or signed integer"
-        raise Unusable(f"{kind} pixels (mode {mode}) have no fixed range; save it as 8 or 16 bit")
-    elif mode not in ("RGB", "RGBA", "L", "LA"):
-        notes.append(f"mode {mode} converted")
-    if not image.has_transparency_data:
-        return image if image.mode == "RGB" else image.convert("RGB")
-    layer = image.convert("RGBA")
-    lowest, _ = layer.getchannel("A").getextrema()
-    if lowest == 255:
-        return layer.convert("RGB")
-    notes.append("alpha composited")
-    base = Image.new("RGBA", layer.size, (*background, 255))
-    return Image.alpha_composite(base, layer).convert("RGB")
 
 
 def _make_square(image: Image.Image, preparation: Preparation, notes: list[str]) -> Image.Image:

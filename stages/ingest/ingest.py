@@ -27,7 +27,7 @@ from .split import CandidateGroup, InputRecord, shuffled
 
 __all__ = ["IngestConfig", "MaxBad", "SourceConfig", "ingest"]
 
-ALGORITHM = 3  # raised whenever equal inputs and options would give another corpus
+ALGORITHM = 4  # raised whenever equal inputs and options would give another corpus
 
 _Rows = list[dict[str, Any]]  # of sources.parquet
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from ...manifests.errors import ConfigError, InputError
 from ...manifests.extras import require
-from ..images.decode import Unusable
 from ..images.input import Input
+from ..images.unusable import Unusable
 from .base import Source, SourceFile, encode_netpbm, source_file
 
 HDF5_SUFFIXES = (".hdf5", ".h5", ".hdf")

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
-from ..images.decode import Unusable
 from ..images.input import Input, Label
+from ..images.unusable import Unusable
 
 MAX_INPUT_BYTES = 256 << 20  # of one input, uncompressed: what a worker holds in memory
 _NAMED = 10  # how many names an error lists

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from ..images.decode import Unusable
 from ..images.input import Input, Label
+from ..images.unusable import Unusable
 from .base import (
     MAX_INPUT_BYTES,
     Source,

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from ...manifests.errors import ConfigError
-from ..images.decode import Unusable, explain
 from ..images.input import Input
+from ..images.unusable import Unusable, explain
 from .base import Source, folder_labels, with_labels
 
 LABELS_FILE = "dataset.json"

@@ -12,8 +12,8 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from ...manifests.errors import ConfigError, InputError
-from ..images.decode import Unusable
 from ..images.input import Input, Label
+from ..images.unusable import Unusable
 from .base import MAX_INPUT_BYTES, Source, SourceFile, source_file
 
 SUFFIXES = (".parquet", ".arrow")

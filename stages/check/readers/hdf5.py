@@ -14,7 +14,7 @@ import numpy as np
 from ....manifests.extras import require
 from ....manifests.trainers.spec import TrainerSpec
 from ...common.progress import Progress
-from ...images.decode import Unusable
+from ...images.unusable import Unusable
 from ...sources.arrays import own_array
 from ...sources.base import MAX_INPUT_BYTES
 from ..images import check_size

@@ -7,8 +7,8 @@ import re
 from typing import Any
 
 from ....manifests.trainers.spec import TrainerSpec
-from ...images.decode import Unusable
 from ...images.input import Input
+from ...images.unusable import Unusable
 from ...sources.labels import LABELS_FILE
 from ..file_index import FileIndex, in_hidden_folder
 from ..image_facts import ImageFacts, ending, is_meant_as_image, pillow_endings
