@@ -34,7 +34,9 @@ class SourceConfig(BaseModel, frozen=True, extra="forbid"):
     path: str | None = None  # as ingest.path
     license: str | None = None  # as ingest.license
     label: str | None = None  # the class of all of its images
-    image_column: str | None = None  # of Parquet or Arrow files; unset: the one that holds files
+    # Of Parquet or Arrow files; unset: the one that holds files. Of WebDataset samples: the field
+    # of the image, as left.png; unset: the only one whose name has no dot.
+    image_column: str | None = None
     label_column: str | None = None  # unset: label, class, ... or a Hugging Face ClassLabel
 
 

@@ -15,6 +15,7 @@ from ..corpus.store import FORGOTTEN, FORGOTTEN_REASON
 from ..images.decode import Decoded
 from ..images.input import Input, Label
 from ..sources.base import SPLITS, Source
+from ..sources.class_values import clean_class_name
 
 _MIN_TRAIN_PER_CLASS = 2  # never held out: an image needs a partner of its class
 _LISTED = 5  # folders that an error names
@@ -152,8 +153,10 @@ def classify(
 
 
 def class_label_name(label: Label | None, digits: int) -> str | None:
-    """A class number with leading zeros up to `digits`; a name as it is."""
-    return f"{label:0{digits}d}" if isinstance(label, int) else label
+    """A class number with leading zeros up to `digits`; a name without a byte order mark."""
+    if isinstance(label, int):
+        return f"{label:0{digits}d}"
+    return None if label is None else clean_class_name(label)
 
 
 def _not_train(folder: str) -> bool:

@@ -30,7 +30,7 @@ class SourceSpec:
 
     source: str  # path, pattern, URL or one of BUNDLED
     path: str | None = None  # the folder inside it that becomes the root
-    image_column: str | None = None  # of a table
+    image_column: str | None = None  # of a table; the field of WebDataset samples
     label_column: str | None = None
     license: str | None = None  # of images that have none of their own
     label: str | None = None  # the class of all of its images
@@ -103,7 +103,7 @@ def _open_files(
     shown = files[0].shown if len(files) == 1 else spec.source
     if _all_end_in(tars.SUFFIXES, files):
         title = f"the tar {shown}" if len(files) == 1 else f"{len(files)} tars {shown}"
-        return tars.open_tars(files, spec.path, title, spec.classes, stack)
+        return tars.open_tars(files, spec.path, title, spec.classes, stack, spec.image_column)
     if _all_end_in(tables.SUFFIXES, files):
         return _open_tables(files, shown, spec)
     if len(files) == 1:
@@ -149,7 +149,8 @@ def _open_archives(
     paths = [path for path in visible if path.name.lower().endswith(tars.SUFFIXES)]
     if paths:
         files = _shown_below(root, shown, paths)
-        return tars.open_tars(files, None, f"{len(files)} tars in {shown}", spec.classes, stack)
+        title = f"{len(files)} tars in {shown}"
+        return tars.open_tars(files, None, title, spec.classes, stack, spec.image_column)
     paths = tables.saved_files(root)  # by save_to_disk, beside which map() leaves its caches
     paths = paths or [path for path in visible if path.name.lower().endswith(tables.SUFFIXES)]
     paths = paths or sorted(root.glob("data/*.parquet"))  # a Hugging Face repository

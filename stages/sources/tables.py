@@ -12,12 +12,14 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from ...manifests.errors import ConfigError, InputError
-from ..images.input import Input, Label
+from ..images.input import Input
 from ..images.unusable import Unusable
 from .base import MAX_INPUT_BYTES, Source, SourceFile, source_file
+from .class_values import class_of, clean_class_name
 
 SUFFIXES = (".parquet", ".arrow")
 _LABEL_NAMES = ("label", "labels", "class", "cls", "class_id", "category", "target")
+_REMEDY = "Name another column (label_column), or set ingest.classes: none."
 _lock = threading.Lock()  # pyarrow files are not shared between threads
 
 
@@ -65,7 +67,7 @@ def _list_rows(
             yield Input(
                 f"{prefix}{number:06d}",
                 partial(_read_cell, file, group, image, row),
-                label=_class_of(value, names, where=f"row {number} of {file.shown}"),
+                label=class_of(value, names, f"row {number} of {file.shown}", _REMEDY),
                 declared_image=True,
             )
             number += 1
@@ -195,24 +197,14 @@ def _list_columns(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name} ({field.type})" for field in schema)
 
 
+def _is_class_label(facts: dict[str, Any]) -> bool:
+    return facts.get("_type") == "ClassLabel"
+
+
 def _class_names(schema: pa.Schema, label: str | None) -> tuple[str, ...]:
     """Names of a Hugging Face ClassLabel column, from the schema's own metadata."""
     try:
         facts = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][label]
-        return tuple(facts["names"]) if facts.get("_type") == "ClassLabel" else ()
+        return tuple(map(clean_class_name, facts["names"])) if _is_class_label(facts) else ()
     except (KeyError, TypeError, ValueError):
         return ()
-
-
-def _class_of(value: Any, names: tuple[str, ...], where: str) -> Label | None:
-    """A label's class: its name, its number where there is no name, None for no label."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return names[value] if value < len(names) else value
-    if value == -1:  # Hugging Face: no label
-        return None
-    raise ConfigError(
-        f"The label of {where} is {value!r}; a class is a text or a whole number from 0. Name"
-        " another column (label_column), or set ingest.classes: none."
-    )

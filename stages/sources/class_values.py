@@ -1,0 +1,74 @@
+"""Turns a label as a source stores it into a class, or stops the run: none is dropped silently."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from ...manifests.errors import ConfigError
+from ..images.input import Label
+
+_MAX_DIGITS, _MAX_TEXT = 10, 200  # characters of a class number, of a class name in a text file
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_REMEDY = "Mend it, or set ingest.classes: none."
+
+
+def class_of(value: Any, names: Sequence[str], where: str, remedy: str = _REMEDY) -> Label | None:
+    """A label's class: its name, its number where there are no names, None for no label.
+
+    names: of the class numbers, or empty. where: the place of the label, for messages.
+
+    Raises:
+        ConfigError: neither a text nor a whole number from 0, or a number beyond the names. Null
+            and -1 (Hugging Face) are no label.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        if names and value >= len(names):
+            raise ConfigError(
+                f"The label of {where} is {value}, and its classes have names for 0 to"
+                f" {len(names) - 1} alone. {remedy}"
+            )
+        return names[value] if names else value
+    if value == -1:
+        return None
+    shown = repr(value)
+    shown = f"{shown[:_MAX_TEXT]}..." if len(shown) > _MAX_TEXT else shown
+    raise ConfigError(
+        f"The label of {where} is {shown}; a class is a text or a whole number from 0. {remedy}"
+    )
+
+
+def class_of_text(data: bytes, names: Sequence[str], where: str) -> Label | None:
+    """The class that the bytes of a .cls file give; None for an empty one, and for -1.
+
+    Raises:
+        ConfigError: no UTF-8, a number that is no class number, a list or object, or a text too
+            long for a name.
+    """
+    try:
+        text = data.decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"The label of {where} is no text in UTF-8 ({error}). {_REMEDY}"
+        ) from None
+    if text.isdecimal() and len(text) < _MAX_DIGITS:
+        return class_of(int(text), names, where)
+    if text == "-1":
+        return None
+    if (_NUMBER.fullmatch(text) and not text.isdecimal()) or text[:1] in ("[", "{"):
+        raise ConfigError(
+            f"The label of {where} is {text[:_MAX_TEXT]}; a class is a name or a whole number from"
+            f" 0. {_REMEDY}"
+        )
+    if len(text) > _MAX_TEXT:
+        raise ConfigError(
+            f"The label of {where} has {len(text):,} characters, and a class name has at most"
+            f" {_MAX_TEXT}: is it a caption? {_REMEDY}"
+        )
+    return text or None
+
+
+def clean_class_name(name: str) -> str:
+    """The name without the byte order mark that some editors put at the start of a text."""
+    return name.removeprefix("\ufeff")

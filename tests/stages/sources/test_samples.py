@@ -1,0 +1,230 @@
+"""WebDataset labels: each is read right, or the run stops and names it. None is dropped."""
+
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from source_kinds import COUNT, FILES, LABELS, NAMES, PIXELS, add, column, take
+
+from scoremix.manifests.errors import ConfigError
+
+Files = list[tuple[str, bytes]]
+
+
+def tar(path: Path, files: Files) -> str:
+    with tarfile.open(path, "w") as archive:
+        for name, data in files:
+            add(archive, name, data)
+    return str(path)
+
+
+def labelled(field: str, values: list[bytes]) -> Files:
+    return [
+        file
+        for index, value in enumerate(values)
+        for file in ((f"{index}.png", FILES[index]), (f"{index}.{field}", value))
+    ]
+
+
+CLS = [str(label).encode() for label in LABELS]
+
+
+# --- files of a sample that lie apart
+
+
+@pytest.mark.parametrize("first", ["images", "labels"])
+@pytest.mark.parametrize("field", ["cls", "json"])
+def test_files_of_a_sample_may_lie_apart(tmp_path: Path, first: str, field: str) -> None:
+    values = CLS if field == "cls" else [json.dumps({"label": value}).encode() for value in LABELS]
+    images = [(f"{index}.png", data) for index, data in enumerate(FILES)]
+    labels = [(f"{index}.{field}", value) for index, value in enumerate(values)]
+    source = tar(tmp_path / "a.tar", images + labels if first == "images" else labels + images)
+    corpus = take(tmp_path, source)
+    assert (corpus.images == PIXELS).all() and column(corpus, "class_id") == LABELS
+    assert corpus.counts["rejected"] == 0
+
+
+def test_masks_that_lie_apart_are_no_images(tmp_path: Path) -> None:
+    files = labelled("cls", CLS[:3])
+    files += [(f"{index}.mask.png", FILES[3 + index]) for index in range(3)]
+    corpus = take(tmp_path, tar(tmp_path / "a.tar", files))
+    assert (corpus.images == PIXELS[:3]).all()
+    assert column(corpus, "reason", "rejected") == ["second image of its sample"] * 3
+
+
+def test_a_key_that_is_used_again_is_another_sample(tmp_path: Path) -> None:
+    """Of two archives that were joined; each image keeps the label that follows it."""
+    files = labelled("cls", CLS[:2])
+    again = [(name, FILES[3] if name == "0.png" else data) for name, data in files[:2]]
+    corpus = take(tmp_path, tar(tmp_path / "a.tar", [*files, again[0], ("0.cls", b"7")]))
+    assert (corpus.images == PIXELS[[0, 1, 3]]).all()
+    assert column(corpus, "class_name") == ["2", "0", "7"]
+
+
+def test_a_label_that_may_belong_to_two_samples_stops(tmp_path: Path) -> None:
+    images = [("0.png", FILES[0]), ("1.png", FILES[1]), ("0.png", FILES[2]), ("1.cls", b"1")]
+    with pytest.raises(ConfigError, match="labels that belong to no image: 0.cls"):
+        take(tmp_path, tar(tmp_path / "a.tar", [*images, ("0.cls", b"0")]))
+
+
+@pytest.mark.parametrize("tars", [1, 2])
+def test_labels_in_another_folder_or_tar_stop(tmp_path: Path, tars: int) -> None:
+    (tmp_path / "in").mkdir()
+    images = [(f"images/{index}.png", data) for index, data in enumerate(FILES)]
+    labels = [(f"labels/{index}.cls", value) for index, value in enumerate(CLS)]
+    if tars == 2:
+        tar(tmp_path / "in" / "a.tar", images)
+        tar(tmp_path / "in" / "b.tar", labels)
+    else:
+        tar(tmp_path / "in" / "a.tar", images + labels)
+    with pytest.raises(ConfigError, match="labels that belong to no image: .*labels/0.cls"):
+        take(tmp_path, str(tmp_path / "in"))
+    assert len(take(tmp_path, str(tmp_path / "in"), classes="none").images) == COUNT
+
+
+# --- dots in keys
+
+
+@pytest.mark.parametrize(
+    ("key", "field", "renamed"),
+    [
+        ("{:03d}.v1", "cls", "000_v1.cls"),
+        ("{:03d}.v1", "json", "000_v1.json"),
+        ("2024.01.05-{:03d}", "cls", "2024_01_05-000"),
+        ("a/2024.01.05-{:03d}", "txt", "a/2024_01_05-000.png"),
+    ],
+)
+def test_dots_in_keys_are_the_reason(tmp_path: Path, key: str, field: str, renamed: str) -> None:
+    files: Files = []
+    for index, label in enumerate(LABELS):
+        value = json.dumps({"label": label} if field == "json" else label).encode()
+        files += [
+            (f"{key.format(index)}.png", FILES[index]),
+            (f"{key.format(index)}.{field}", value),
+        ]
+    source = tar(tmp_path / "a.tar", files)
+    with pytest.raises(ConfigError, match="a key ends at the first dot") as error:
+        take(tmp_path, source)
+    assert renamed in str(error.value)
+    if field != "txt":
+        clean = [(name.replace(".", "_", name.count(".") - 1), data) for name, data in files]
+        corpus = take(tmp_path, tar(tmp_path / "b.tar", clean))
+        assert column(corpus, "class_id") == LABELS
+
+
+def test_dots_without_labels_keep_their_images(tmp_path: Path) -> None:
+    files = [(f"2024.01.05-{index}.png", data) for index, data in enumerate(FILES)]
+    assert len(take(tmp_path, tar(tmp_path / "a.tar", files)).images) == COUNT
+    files = [(f"{index}.v1.png", data) for index, data in enumerate(FILES)]
+    files += [(f"{index}.v1.txt", b"a caption") for index in range(COUNT)]
+    assert (take(tmp_path, tar(tmp_path / "b.tar", files)).images == PIXELS).all()
+
+
+# --- labels that are none
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "shown"),
+    [
+        ("json", b'{"label": 1.0}', "1.0; a class is"),
+        ("json", b'{"label": true}', "True; a class is"),
+        ("json", b'{"label": [1]}', r"\[1\]; a class is"),
+        ("json", b'{"label": {"id": 1}}', r"\{'id': 1\}; a class is"),
+        ("json", b'{"class_id": -2}', r"-2; a class is"),
+        ("cls", b"1.0", "1.0; a class is"),
+        ("cls", b"-2", "-2; a class is"),
+        ("cls", b"1e3", "1e3; a class is"),
+        ("cls", b"[1]", r"\[1\]; a class is"),
+        ("cls", b"x" * 201, "has 201 characters"),
+        ("cls", "1".encode("utf-16"), "no text in UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("every", [True, False])
+def test_a_label_that_is_no_class_stops(
+    tmp_path: Path, field: str, value: bytes, shown: str, every: bool
+) -> None:
+    good = b"1" if field == "cls" else b'{"label": 1}'
+    files = labelled(field, [value if every or index == 2 else good for index in range(COUNT)])
+    with pytest.raises(ConfigError, match=f"label of {0 if every else 2}.{field} of .*{shown}"):
+        take(tmp_path, tar(tmp_path / "a.tar", files))
+    assert len(take(tmp_path, tar(tmp_path / "a.tar", files), classes="none").images) == COUNT
+
+
+def test_a_label_that_cannot_be_read_stops(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w") as archive:
+        for index in range(3):
+            add(archive, f"{index}.png", FILES[index])
+            info = tarfile.TarInfo(f"{index}.cls")
+            info.type, info.linkname = tarfile.LNKTYPE, "x.cls"
+            archive.addfile(info)
+    with pytest.raises(ConfigError, match="label 0.cls of .* not be read .link in an archive"):
+        take(tmp_path, str(path))
+
+
+def test_a_class_name_loses_its_byte_order_mark_and_nothing_else(tmp_path: Path) -> None:
+    long = "c" * 200
+    values = [b"\xef\xbb\xbfcat", b"cat", b"\xef\xbb\xbf3", b"3", long.encode(), b"dog", b"dog"]
+    corpus = take(tmp_path, tar(tmp_path / "a.tar", labelled("cls", values)))
+    assert column(corpus, "class_name") == ["cat", "cat", "3", "3", long, "dog", "dog"]
+    marked = [json.dumps({"label": f"\ufeff{name}"}).encode() for name in NAMES]
+    corpus = take(tmp_path, tar(tmp_path / "b.tar", labelled("json", marked)))
+    assert corpus.classes == NAMES
+
+
+@pytest.mark.parametrize("number", [3, 7])
+def test_a_class_number_beyond_its_names_stops(tmp_path: Path, number: int) -> None:
+    features = {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": NAMES}}
+    labels = [*LABELS[:-1], number]
+    cells = [{"bytes": data, "path": None} for data in FILES]
+    facts = {"huggingface": json.dumps({"info": {"features": features}})}
+    table = pa.table({"image": cells, "label": labels}).replace_schema_metadata(facts)
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(ConfigError, match=f"row 6 of .* is {number}, .*names for 0 to 2 alone"):
+        take(tmp_path, str(tmp_path / "a.parquet"))
+    (tmp_path / "index.json").write_text(json.dumps({"classes": NAMES}))
+    files = labelled("cls", [str(label).encode() for label in labels])
+    with pytest.raises(ConfigError, match=f"6.cls of .* is {number}, .*names for 0 to 2 alone"):
+        take(tmp_path, tar(tmp_path / "a.tar", files))
+
+
+# --- several images in a sample
+
+
+def several(tmp_path: Path, *fields: str) -> str:
+    files: Files = []
+    for index in range(3):
+        files += [(f"{index:04d}.{name}", FILES[2 * index + at]) for at, name in enumerate(fields)]
+        files.append((f"{index:04d}.cls", CLS[index]))
+    return tar(tmp_path / "a.tar", files)
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        (("depth.png", "png"), 1),
+        (("depth.png", "jpg"), 1),
+        (("png", "depth.png"), 0),
+        (("depth.png", "image.png"), 1),
+    ],
+)
+def test_the_plain_field_is_the_image(tmp_path: Path, fields: Any, place: int) -> None:
+    corpus = take(tmp_path, several(tmp_path, *fields))
+    assert (corpus.images == PIXELS[[place, 2 + place, 4 + place]]).all()
+    assert column(corpus, "class_id") == LABELS[:3]
+
+
+@pytest.mark.parametrize("fields", [("left.png", "right.png"), ("jpg", "png")])
+def test_several_that_may_be_the_image_are_a_choice(tmp_path: Path, fields: Any) -> None:
+    source = several(tmp_path, *fields)
+    with pytest.raises(ConfigError, match=f"0000 of .* several images: 0000.{fields[0]}, 0000"):
+        take(tmp_path, source)
+    for place, name in enumerate(fields):
+        corpus = take(tmp_path, [{"source": source, "image_column": name}])
+        assert (corpus.images == PIXELS[[place, 2 + place, 4 + place]]).all()
+    with pytest.raises(ConfigError, match="has no such image. Its images: "):
+        take(tmp_path, [{"source": source, "image_column": "up.png"}])
