@@ -32,16 +32,29 @@ def open_zip(file: SourceFile, path: str | None, classes: bool) -> Source:
     inside = clean_path(path)
     prefix = f"{inside}/" if inside else ""
     members = archive.infolist()
+    names = member_names(members)
     title = f"the zip {file.shown}"
-    if prefix and not any(info.filename.startswith(prefix) for info in members):
-        tops = (info.filename.split("/")[0] for info in members if "/" in info.filename)
+    if prefix and not any(name.startswith(prefix) for name in names):
+        tops = (name.split("/")[0] for name in names if "/" in name)
         raise no_such_folder(str(path), title, map(storable_name, tops))
     inputs = sort_by_name(
-        _member_input(file, info, number, info.filename[len(prefix) :])
-        for number, info in enumerate(members)
-        if info.filename.startswith(prefix) and not info.is_dir()
+        _member_input(file, info, number, name, len(prefix))
+        for number, (info, name) in enumerate(zip(members, names, strict=True))
+        if name.startswith(prefix) and not name.endswith("/")
     )
     return source_of_files(f"{title}, folder {inside}" if inside else title, inputs, classes)
+
+
+def member_names(members: list[zipfile.ZipInfo]) -> list[str]:
+    """Their names with "/" between the parts.
+
+    Some Windows programs separate them by "\\", which the format forbids (APPNOTE 4.4.17.1): it
+    counts as a separator where no member has a "/".
+    """
+    names = [info.filename for info in members]
+    if any("/" in name for name in names):
+        return names
+    return [name.replace("\\", "/") for name in names]
 
 
 @lru_cache(maxsize=4)
@@ -56,15 +69,18 @@ def _cached_archive(file: SourceFile) -> tuple[zipfile.ZipFile, threading.Lock]:
         ) from error
 
 
-def _member_input(file: SourceFile, info: zipfile.ZipInfo, number: int, name: str) -> Input:
+def _member_input(
+    file: SourceFile, info: zipfile.ZipInfo, number: int, name: str, prefix: int
+) -> Input:
+    """name: in the zip, with "/" between its parts; its first `prefix` characters are dropped."""
     refused = None
-    if info.filename.startswith("/") or ".." in info.filename.split("/"):
+    if name.startswith("/") or ".." in name.split("/"):
         refused = "name that leaves the archive"
     elif stat.S_ISLNK(info.external_attr >> 16):
         refused = "symbolic link in an archive"
     else:
         refused = refusal(info)
-    return Input(storable_name(name), partial(_read_numbered, file, number), refused)
+    return Input(storable_name(name[prefix:]), partial(_read_numbered, file, number), refused)
 
 
 def _read_numbered(file: SourceFile, number: int) -> bytes:

@@ -6,6 +6,7 @@ import io
 import json
 import lzma
 import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,38 @@ def test_class_numbers_keep_their_order(tmp_path: Path) -> None:
     corpus = take(tmp_path, str(tmp_path / "a.tar"))
     assert corpus.classes == ["000", "001", "002", "009", "010", "011", "100"]
     assert column(corpus, "class_id") == [4, 3, 2, 0, 1, 5, 6]
+
+
+def windows_zip(path: Path, names: list[str]) -> str:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in zip(names, FILES, strict=False):
+            info = zipfile.ZipInfo("x")
+            info.filename = name  # the constructor would make it "/" on Windows
+            archive.writestr(info, data)
+    return str(path)
+
+
+def test_backslashes_of_a_zip_separate_folders(tmp_path: Path) -> None:
+    names = [f"set\\{NAMES[label]}\\{index}.png" for index, label in enumerate(LABELS)]
+    path = windows_zip(tmp_path / "a.zip", names)
+    with zipfile.ZipFile(path, "a") as archive:
+        info = zipfile.ZipInfo("x")
+        info.filename = "set\\"
+        archive.writestr(info, b"")  # the entry of a folder
+    corpus = take(tmp_path, path)
+    order = sorted(range(COUNT), key=lambda index: (NAMES[LABELS[index]], index))
+    assert (corpus.images == PIXELS[order]).all() and corpus.classes == NAMES
+    assert column(corpus, "class_id") == sorted(LABELS) and corpus.counts["rejected"] == 0
+    assert column(corpus, "name")[0] == "set/cat/1.png"
+    assert len(take(tmp_path, path, path="set/cat").images) == 2
+
+
+def test_backslashes_beside_slashes_are_parts_of_names(tmp_path: Path) -> None:
+    names = [f"{NAMES[label]}/a\\{index}.png" for index, label in enumerate(LABELS)]
+    assert take(tmp_path, windows_zip(tmp_path / "a.zip", names)).classes == NAMES
+    names = ["..\\out.png", *(f"cat\\{index}.png" for index in range(1, COUNT))]
+    corpus = take(tmp_path, windows_zip(tmp_path / "b.zip", names))
+    assert column(corpus, "reason", "rejected") == ["name that leaves the archive"]
 
 
 # --- several sources
