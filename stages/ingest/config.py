@@ -61,8 +61,9 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
     background: str = Field(
         default="#ffffff", pattern="^#[0-9a-fA-F]{6}$"
     )  # under alpha, around padding
-    limit: int | None = Field(default=None, ge=1)  # the first so many good images in name order
-    per_class: int | None = Field(default=None, ge=1)  # the same within each class
+    # So many good images: one of every class in turn; without classes, the first in name order.
+    limit: int | None = Field(default=None, ge=1)
+    per_class: int | None = Field(default=None, ge=1)  # the first so many of each class
     fraction: float | None = Field(default=None, gt=0, le=1)  # a seeded part of each class
     holdout: float | None = Field(default=None, ge=0, lt=1)  # unset: 0.1 from 100 images on
     patches: PatchesConfig | None = None  # of every image; none is held out unless asked for

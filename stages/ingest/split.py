@@ -6,6 +6,7 @@ Every draw is seeded and depends on names and classes alone, never on the order 
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from ...manifests.errors import ConfigError
@@ -206,17 +207,22 @@ def select_training(
 ) -> list[CandidateGroup]:
     """The candidates for training, in groups; without any of the options, all images in one.
 
+    `limit` takes one image of every class in turn: in name order, the first so many would be of the
+    first classes alone. Without classes, it takes the first.
+
     title: of the sources, for messages. limit, per_class, fraction, seed: as in IngestConfig.
 
     Raises:
         ConfigError: per_class, and there are no classes.
     """
     images = [record for record in records if record.is_image]
-    if per_class is None and fraction is None:
-        return [CandidateGroup(images, len(images) if limit is None else limit)]
     classes: dict[str | None, list[InputRecord]] = {}
     for record in images:
         classes.setdefault(record.class_name, []).append(record)
+    if limit is not None:
+        return [CandidateGroup(_in_turn(classes), limit)]
+    if per_class is None and fraction is None:
+        return [CandidateGroup(images, len(images))]
     if per_class is not None:
         if images and classes.keys() == {None}:
             raise ConfigError(
@@ -231,6 +237,14 @@ def select_training(
         )
         for name, members in classes.items()
     ]
+
+
+def _in_turn(classes: dict[str | None, list[InputRecord]]) -> list[InputRecord]:
+    """The first of every class, then the second of each; those without a class at the end."""
+    named = [members for name, members in classes.items() if name is not None]
+    rounds = zip_longest(*named)
+    turns = [record for members in rounds for record in members if record is not None]
+    return turns + classes.get(None, [])
 
 
 def shuffled(records: list[InputRecord], seed: int, purpose: str) -> list[InputRecord]:

@@ -188,13 +188,16 @@ def test_open_corpus_says_what_is_wrong(take: Take, tmp_path: Path) -> None:
 
 def test_digits(take: Take) -> None:
     datasets = pytest.importorskip("sklearn.datasets")
-    corpus = take("digits", limit=300)
     data = datasets.load_digits()
+    plain = take("digits", "plain", limit=300, classes="none")
+    assert (plain.images[..., 0] == np.rint(data.images[:300] / 16 * 255)).all()
+    corpus = take("digits", limit=300)
     assert corpus.images.shape == (300, 8, 8, 1) and corpus.reference.shape == (1497, 8, 8, 1)
-    assert (corpus.images[..., 0] == np.rint(data.images[:300] / 16 * 255)).all()
+    first = sorted(np.concatenate([np.flatnonzero(data.target == n)[:30] for n in range(10)]))
+    assert (corpus.images[..., 0] == np.rint(data.images[first] / 16 * 255)).all()
     assert corpus.classes == [str(digit) for digit in range(10)]
     train = [row for row in corpus.sources.to_pylist() if row["status"] == "train"]
-    assert [row["class_id"] for row in train] == data.target[:300].tolist()
+    assert [row["class_id"] for row in train] == data.target[first].tolist()
 
 
 def test_faces(take: Take) -> None:
@@ -224,6 +227,18 @@ def test_limit_takes_the_first_good_ones(take: Take, tmp_path: Path) -> None:
     corpus = take(root, limit=4)
     assert names(corpus, "train") == ["0000.png", "0002.png", "0003.png", "0004.png"]
     assert len(names(corpus, "reference")) == 5 and [*reasons(corpus)] == ["0001.png"]
+
+
+def test_limit_takes_one_of_every_class_in_turn(take: Take, tmp_path: Path) -> None:
+    root = folder(tmp_path / "in", classed(a=9, b=1, c=9, d=9) | {"c/000.png": b"broken"})
+    chosen = names(take(root, limit=8), "train")
+    assert chosen == [
+        *("a/000.png", "a/001.png", "a/002.png", "b/000.png"),
+        *("c/001.png", "c/002.png", "d/000.png", "d/001.png"),
+    ]
+    assert take(root, "few", limit=3).classes == ["a", "b", "c", "d"]
+    plain = take(root, "plain", limit=8, classes="none")
+    assert names(plain, "train") == [f"a/{index:03d}.png" for index in range(8)]
 
 
 def test_per_class_takes_the_first_good_ones_of_each(take: Take, tmp_path: Path) -> None:
