@@ -18,6 +18,7 @@ from .config import IngestConfig, MaxBad, SourceConfig
 from .inventory import (
     Inventory,
     hold_out_share,
+    note_sources,
     open_inventory,
     reference_candidates,
     refuse_output_in_source,
@@ -58,6 +59,7 @@ def ingest(
     """
     with open_inventory(config, seed, workers, fetching=fetching) as inventory:
         refuse_output_in_source(inventory, out)
+        note_sources(inventory, progress)
         preparation = inventory.preparation
         with PixelFile(out, preparation.resolution, preparation.channels) as pixels:
             # Decode, in parallel and in order.

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ...manifests.errors import ConfigError
+from ..common.progress import Progress
 from ..images.decode import Preparation, pillow_limits
 from ..images.decode_pool import DecodePool, decode_inputs
 from ..sources.base import Source
@@ -174,6 +175,13 @@ def hold_out_share(
 def _image_of_patch(record: InputRecord) -> tuple[int, str]:
     """Source and name of the image that a patch is cut from."""
     return record.source, record.input.name.rpartition("#")[0]
+
+
+def note_sources(inventory: Inventory, progress: Progress) -> None:
+    """Shows what a user should know about how the sources are read."""
+    for source in inventory.sources:
+        for note in source.notes:
+            progress.note(f"ingest: {note}")
 
 
 def refuse_output_in_source(inventory: Inventory, out: Path) -> None:

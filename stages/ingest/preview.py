@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..common.progress import Progress
 from ..sources.remote import FetchOptions
 from .config import IngestConfig
-from .inventory import hold_out_share, open_inventory, reference_candidates
+from .inventory import hold_out_share, note_sources, open_inventory, reference_candidates
 from .reader import no_images
 
 _SAMPLES = 32  # images that are decoded
@@ -44,6 +44,7 @@ def preview_ingest(
     Raises what `ingest` raises, but for images that only decoding shows to be bad.
     """
     with open_inventory(config, seed, workers, decode_all=False, fetching=fetching) as inventory:
+        note_sources(inventory, progress)
         train = [record for group in inventory.groups for record in group.next_batch()]
         candidates = reference_candidates(config, inventory)[: config.reference_limit]
         train, reference = hold_out_share(config, train, candidates, seed)

@@ -7,6 +7,7 @@ pipe) is an input whose `refused` says why.
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ class Source:
     folder: Path | None = None  # its real path, if it is one
     resolution: int | None = None  # side in pixels, where the source suggests one
     classes: tuple[str, ...] = ()  # names in the order of the source's own labels, if it has them
+    notes: tuple[str, ...] = ()  # what a user should know about how it is read
 
 
 class SourceFile(NamedTuple):
@@ -76,6 +78,14 @@ def folder_labels(inputs: list[Input], names: list[str]) -> list[str | None]:
             break
         depth += 1
     return [(name.split("/")[:-1] + [None] * (depth + 1))[depth] for name in names]
+
+
+def common_folder(names: Iterable[str]) -> tuple[str, ...]:
+    """The parts of the folder that all files of these names lie in, at whatever depth."""
+    folders = [name.split("/")[:-1] for name in names]
+    low, high = min(folders, default=[]), max(folders, default=[])
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False))
+    return tuple(part for part, _ in same)
 
 
 def sort_by_name(inputs: Iterable[Input]) -> list[Input]:

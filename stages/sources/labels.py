@@ -1,19 +1,25 @@
 """Gives inputs their classes: from StyleGAN's dataset.json, or from the folders they lie in.
 
-{"labels": [["00000/img00000000.png", 3], ...]} with a class number for every image, or null.
+{"labels": [["00000/img00000000.png", 3], ...]} with a class number for every image, or null. It
+lies beside the images' folders, at the source's root or in a folder that holds all images.
 """
 
 import json
+import os
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from ...manifests.errors import ConfigError
-from ..images.input import Input
+from ..images.input import Input, names_image
 from ..images.unusable import Unusable, explain
-from .base import Source, folder_labels, with_labels
+from .base import Source, common_folder, folder_labels, with_labels
 
 LABELS_FILE = "dataset.json"
-_NAMED = 5  # images that an error lists
+_NAMED = 5  # images or folders that a message lists
+_PART = re.compile(r"\d{4,}")  # a folder of so many images each, and seldom a class
+_TWINS = (".json", ".txt")
 _REMEDY = "Mend dataset.json, or set ingest.classes: none to ignore the labels."
 
 
@@ -27,21 +33,22 @@ def source_of_files(
     Raises:
         ConfigError: a dataset.json that cannot be read, or that does not label every image.
     """
-    if classes:
-        data = _read_labels_file(inputs, title)
-        if _has_labels(data):
-            inputs = _with_file_labels(inputs, data, title)
-        else:
-            names = [item.name for item in inputs] if names is None else names
-            inputs = with_labels(inputs, folder_labels(inputs, names))
-    return Source(title, inputs)
+    if not classes:
+        return Source(title, inputs)
+    root, data = _find_labels_file(inputs, title)
+    if _has_labels(data):
+        return Source(title, _with_file_labels(inputs, root, data, title))
+    names = [item.name for item in inputs] if names is None else names
+    labelled = with_labels(inputs, folder_labels(inputs, names))
+    return Source(title, labelled, notes=tuple(folder_notes(labelled, names, title)))
 
 
-def _with_file_labels(inputs: list[Input], data: bytes, title: str) -> list[Input]:
-    """The inputs with the labels that `data`, the bytes of dataset.json, gives them."""
-    labels = _parse_labels(data, title)
+def _with_file_labels(inputs: list[Input], root: str, data: bytes, title: str) -> list[Input]:
+    """The inputs with the labels that `data`, the bytes of dataset.json in `root`, gives them."""
+    labels = {root + name: label for name, label in _parse_labels(data, title).items()}
+    file = root + LABELS_FILE
     marked = [
-        replace(item, refused="the labels of the images") if item.name == LABELS_FILE else item
+        replace(item, refused="the labels of the images") if item.name == file else item
         for item in inputs
     ]
     if not labels:
@@ -58,19 +65,62 @@ def _with_file_labels(inputs: list[Input], data: bytes, title: str) -> list[Inpu
     return [replace(item, label=labels.get(item.name)) for item in marked]
 
 
-def _read_labels_file(inputs: list[Input], title: str) -> bytes:
-    """The bytes of dataset.json, empty where there is none. Raises ConfigError if unreadable."""
-    for item in inputs:
-        if item.name == LABELS_FILE:
-            try:
-                if item.refused:
-                    raise Unusable(item.refused)
-                return item.read()
-            except Exception as error:  # archives raise what they like
-                raise ConfigError(
-                    f"{LABELS_FILE} of {title} could not be read ({explain(error)}). {_REMEDY}"
-                ) from error
-    return b""
+def _find_labels_file(inputs: list[Input], title: str) -> tuple[str, bytes]:
+    """The folder of dataset.json ("" or "name/") and its bytes, empty where there is none.
+
+    It is looked for at the root and in the folders that hold all images, from the outermost on.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    found = {item.name: item for item in inputs if item.name.split("/")[-1] == LABELS_FILE}
+    if not found:
+        return "", b""
+    parts = common_folder(item.name for item in inputs if item.claims_image and not item.hidden)
+    for depth in range(len(parts) + 1):
+        root = "".join(f"{part}/" for part in parts[:depth])
+        item = found.get(root + LABELS_FILE)
+        if item is None:
+            continue
+        try:
+            if item.refused:
+                raise Unusable(item.refused)
+            return root, item.read()
+        except Exception as error:  # archives raise what they like
+            raise ConfigError(
+                f"{LABELS_FILE} of {title} could not be read ({explain(error)}). {_REMEDY}"
+            ) from error
+    return "", b""
+
+
+def folder_notes(inputs: list[Input], names: list[str], title: str) -> Iterator[str]:
+    """What the folders that became classes look like, where they look like something else.
+
+    names: of all files, below the root.
+    """
+    images = [item for item in inputs if item.claims_image and not item.hidden]
+    folders = sorted({str(item.label) for item in images if item.label is not None})
+    unread = [name for name in names if name.split("/")[-1] == LABELS_FILE and "/" in name]
+    if folders and unread:
+        yield (
+            f"{title}: {', '.join(unread[:_NAMED])} not read, because it does not lie in a folder"
+            " that holds all images. Name each of these folders as a source of its own."
+        )
+    if not folders or not all(folder.isdecimal() for folder in folders):
+        return
+    shown = ", ".join(folders[:_NAMED]) + (", ..." if len(folders) > _NAMED else "")
+    remedy = f"If {shown} are no classes, set ingest.classes: none."
+    stems = {os.path.splitext(name)[0] for name in names if name.lower().endswith(_TWINS)}
+    if all(os.path.splitext(name)[0] in stems for name in names if names_image(name)):
+        yield (
+            f"{title}: numbered folders with a .json or .txt beside every image, as img2dataset"
+            f" writes them in parts of 10,000; the folders are taken for classes. {remedy}"
+        )
+    elif all(_PART.fullmatch(folder) for folder in folders):
+        yield (
+            f"{title}: numbered folders, as StyleGAN's dataset_tool.py and FFHQ have them in parts"
+            f" of 1,000, without a {LABELS_FILE} with labels; they are taken for classes. {remedy}"
+        )
 
 
 def _has_labels(data: bytes) -> bool:

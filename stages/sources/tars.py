@@ -29,7 +29,7 @@ from .base import (
     with_labels,
 )
 from .class_values import clean_class_name
-from .labels import source_of_files
+from .labels import folder_notes, source_of_files
 from .samples import are_samples, list_samples, refuse_lone_labels
 from .tar_member import TarMember
 
@@ -71,12 +71,15 @@ def open_tars(
             )
         class_names = {file.path: _class_names(file.path) for file in files} if classes else {}
         inputs = list(list_samples(members, title, classes, class_names, image_field))
+        notes: tuple[str, ...] = ()
         if classes and all(item.label is None for item in inputs):
             # Captions beside the images of class folders, say: the folders are still there.
             names = [item.name.split("/", 1)[-1] if several else item.name for item in inputs]
             inputs = with_labels(inputs, folder_labels(inputs, names))
+            notes = tuple(folder_notes(inputs, [member.name for member in members], title))
         orders = set(class_names.values())
-        return Source(title, inputs, classes=orders.pop() if len(orders) == 1 else ())
+        order = orders.pop() if len(orders) == 1 else ()
+        return Source(title, inputs, classes=order, notes=notes)
     if classes:
         refuse_lone_labels(members, title)
     inside = clean_path(path)

@@ -1,0 +1,119 @@
+"""Labels beside folders of images are found, and folders that may be no classes are named."""
+
+import json
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from source_kinds import COUNT, FILES, LABELS, NAMES, PIXELS, SIDE, add, column, take
+
+from scoremix.manifests.errors import ConfigError
+from scoremix.stages.common.progress import Silent
+from scoremix.stages.ingest.ingest import IngestConfig, ingest
+
+Files = dict[str, bytes]
+STYLEGAN = [f"{index // 4:05d}/img{index:08d}.png" for index in range(COUNT)]
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def noted(tmp_path: Path, source: Any, **options: Any) -> list[str]:
+    """The notes of an ingest, without its summary."""
+    notes = Notes()
+    config = IngestConfig(source=source, **{"resolution": SIDE, "holdout": 0} | options)
+    ingest(config, tmp_path / "noted", seed=0, progress=notes, workers=2)
+    return notes.lines[:-1]
+
+
+def as_folder(path: Path, files: Files) -> str:
+    for name, data in files.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(data)
+    return str(path)
+
+
+def as_zip(path: Path, files: Files) -> str:
+    with zipfile.ZipFile(f"{path}.zip", "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return f"{path}.zip"
+
+
+def as_tar(path: Path, files: Files) -> str:
+    with tarfile.open(f"{path}.tar", "w") as archive:
+        for name, data in files.items():
+            add(archive, name, data)
+    return f"{path}.tar"
+
+
+KINDS = [as_folder, as_zip, as_tar]
+
+
+def stylegan(root: str) -> Files:
+    pairs = [list(pair) for pair in zip(STYLEGAN, LABELS, strict=True)]
+    files = {f"{root}{name}": data for name, data in zip(STYLEGAN, FILES, strict=True)}
+    return files | {f"{root}dataset.json": json.dumps({"labels": pairs}).encode()}
+
+
+@pytest.mark.parametrize("root", ["", "corpus/", "a/b/"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_dataset_json_may_lie_below_a_common_root(
+    tmp_path: Path, kind: Callable[[Path, Files], str], root: str
+) -> None:
+    source = kind(tmp_path / "in", stylegan(root) | {"README.txt": b"text"})
+    corpus = take(tmp_path, source)
+    assert (corpus.images == PIXELS).all() and column(corpus, "class_id") == LABELS
+    assert column(corpus, "name")[0] == f"{root}00000/img00000000.png"
+    assert noted(tmp_path, source) == []
+
+
+def test_a_label_that_is_missing_below_a_root_stops(tmp_path: Path) -> None:
+    files = stylegan("corpus/") | {"corpus/00001/more.png": FILES[0]}
+    with pytest.raises(ConfigError, match="has no label for corpus/00001/more.png"):
+        take(tmp_path, as_folder(tmp_path / "in", files))
+
+
+def test_several_dataset_jsons_are_not_read_and_named(tmp_path: Path) -> None:
+    source = as_folder(tmp_path / "in", stylegan("a/") | stylegan("b/"))
+    (line,) = noted(tmp_path, source, duplicates="keep")
+    assert "a/dataset.json, b/dataset.json not read" in line and "source of its own" in line
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbered_folders_without_labels_are_named(
+    tmp_path: Path, kind: Callable[[Path, Files], str]
+) -> None:
+    files = {name: data for name, data in stylegan("").items() if name != "dataset.json"}
+    source = kind(tmp_path / "in", files)
+    (line,) = noted(tmp_path, source)
+    assert "StyleGAN's dataset_tool.py" in line and "00000, 00001 are no classes" in line
+    assert take(tmp_path, source).classes == ["00000", "00001"]
+    assert noted(tmp_path, source, classes="none") == []
+
+
+@pytest.mark.parametrize("twin", [".json", ".txt"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_img2datasets_files_are_named(
+    tmp_path: Path, kind: Callable[[Path, Files], str], twin: str
+) -> None:
+    files: Files = {}
+    for index, data in enumerate(FILES):
+        name = f"{index // 4:05d}/{index:09d}"
+        files |= {f"{name}.png": data, f"{name}{twin}": b'{"caption": "a cat"}'}
+    (line,) = noted(tmp_path, kind(tmp_path / "in", files))
+    assert "as img2dataset writes them" in line and "set ingest.classes: none" in line
+
+
+@pytest.mark.parametrize("names", [NAMES, ["0", "1", "2"], ["7", "8", "9"]])
+def test_class_folders_are_not_named(tmp_path: Path, names: list[str]) -> None:
+    files = {f"{names[label]}/{i}.png": FILES[i] for i, label in enumerate(LABELS)}
+    assert noted(tmp_path, as_folder(tmp_path / "in", files)) == []
