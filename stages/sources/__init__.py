@@ -3,18 +3,19 @@
 Readers are plain functions of a path and a place in it (functools.partial), so that a decoding
 process can be sent one: this package imports nothing here.
 
-open          detects what kind a source is and opens it
-base          Source: a list of inputs in order
-folders       files below a folder
-zips          members of a zip
-tars          members of tars
-tar_member    one of them, by its place in the tar
-samples       WebDataset samples in tars: image and label of each
-tables        rows of Parquet and Arrow files
-arrays        HDF5 and LMDB
-numpy_files   .npz and .npy
-bundled       digits, faces and pair, from packages
-remote        sources at URLs, downloaded once
-class_values  labels as they are stored -> classes, or an error
-labels        classes from dataset.json or from folders
+open           detects what kind a source is and opens it
+base           Source: a list of inputs in order
+folders        files below a folder
+zips           members of a zip
+tars           members of tars
+tar_member     one of them, by its place in the tar
+samples        WebDataset samples in tars: image and label of each
+tables         rows of Parquet and Arrow files
+arrays         HDF5 and LMDB
+numpy_files    .npz and .npy
+bundled        digits, faces and pair, from packages
+remote         sources at URLs, downloaded once
+class_values   labels as they are stored -> classes, or an error
+labels         classes from files of labels or from folders
+metadata_file  labels of Hugging Face image folders
 """

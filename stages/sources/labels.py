@@ -1,4 +1,4 @@
-"""Gives inputs their classes: from StyleGAN's dataset.json, or from the folders they lie in.
+"""Gives inputs their classes: from dataset.json, metadata.csv, or the folders they lie in.
 
 {"labels": [["00000/img00000000.png", 3], ...]} with a class number for every image, or null. It
 lies beside the images' folders, at the source's root or in a folder that holds all images.
@@ -7,26 +7,26 @@ lies beside the images' folders, at the source's root or in a folder that holds 
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ...manifests.errors import ConfigError
-from ..images.input import Input, names_image
+from ..images.input import Input, Label, names_image
 from ..images.unusable import Unusable, explain
 from .base import Source, common_folder, folder_labels, with_labels
+from .metadata_file import METADATA_FILES, NoLabels, read_metadata
 
 LABELS_FILE = "dataset.json"
 _NAMED = 5  # images or folders that a message lists
 _PART = re.compile(r"\d{4,}")  # a folder of so many images each, and seldom a class
 _TWINS = (".json", ".txt")
-_REMEDY = "Mend dataset.json, or set ingest.classes: none to ignore the labels."
 
 
 def source_of_files(
     title: str, inputs: list[Input], classes: bool, names: list[str] | None = None
 ) -> Source:
-    """A source of files in folders; with `classes`, labelled by dataset.json, else by folders.
+    """A source of files in folders; with `classes`, labelled by a file of labels, else by folders.
 
     names: below the root, where an input's own name has another prefix.
 
@@ -35,18 +35,49 @@ def source_of_files(
     """
     if not classes:
         return Source(title, inputs)
-    root, data = _find_labels_file(inputs, title)
+    root, data = _find_file(inputs, LABELS_FILE, title)
     if _has_labels(data):
-        return Source(title, _with_file_labels(inputs, root, data, title))
+        pairs = {root + name: label for name, label in _parse_labels(data, title).items()}
+        return Source(title, _with_file_labels(inputs, root + LABELS_FILE, pairs, title))
     names = [item.name for item in inputs] if names is None else names
-    labelled = with_labels(inputs, folder_labels(inputs, names))
-    return Source(title, labelled, notes=tuple(folder_notes(labelled, names, title)))
+    by_folder = with_labels(inputs, folder_labels(inputs, names))
+    by_metadata, notes = _with_metadata(inputs, title)
+    if by_metadata and not _same_classes(by_folder, by_metadata):
+        return Source(title, by_metadata)
+    return Source(title, by_folder, notes=(*notes, *folder_notes(by_folder, names, title)))
 
 
-def _with_file_labels(inputs: list[Input], root: str, data: bytes, title: str) -> list[Input]:
-    """The inputs with the labels that `data`, the bytes of dataset.json in `root`, gives them."""
-    labels = {root + name: label for name, label in _parse_labels(data, title).items()}
-    file = root + LABELS_FILE
+def _with_metadata(inputs: list[Input], title: str) -> tuple[list[Input], list[str]]:
+    """The inputs with the labels of metadata.jsonl or .csv, or none and why it was not read."""
+    notes = []
+    for file in METADATA_FILES:
+        root, data = _find_file(inputs, file, title)
+        if not data:
+            continue
+        try:
+            found = read_metadata(f"{file} of {title}", data, is_csv=file.endswith(".csv"))
+        except NoLabels as error:
+            notes.append(f"{title}: {root}{file} is not read for labels: {error}.")
+            continue
+        labels = {root + name: label for name, label in found.items()}
+        return _with_file_labels(inputs, root + file, labels, title), []
+    return [], notes
+
+
+def _same_classes(one: list[Input], other: list[Input]) -> bool:
+    """Whether both labellings divide the images into the same classes, under whatever names."""
+    pairs = {
+        (first.label, second.label)
+        for first, second in zip(one, other, strict=True)
+        if first.claims_image and not first.hidden
+    }
+    return len({a for a, _ in pairs}) == len(pairs) == len({b for _, b in pairs})
+
+
+def _with_file_labels(
+    inputs: list[Input], file: str, labels: Mapping[str, Label | None], title: str
+) -> list[Input]:
+    """The inputs with the labels, by name, that the file of this name gives them."""
     marked = [
         replace(item, refused="the labels of the images") if item.name == file else item
         for item in inputs
@@ -61,25 +92,26 @@ def _with_file_labels(inputs: list[Input], root: str, data: bytes, title: str) -
     if missing:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         named = ", ".join(missing[:_NAMED]) + more
-        raise ConfigError(f"{LABELS_FILE} of {title} has no label for {named}. {_REMEDY}")
+        short = file.split("/")[-1]
+        raise ConfigError(f"{short} of {title} has no label for {named}. {_remedy(short)}")
     return [replace(item, label=labels.get(item.name)) for item in marked]
 
 
-def _find_labels_file(inputs: list[Input], title: str) -> tuple[str, bytes]:
-    """The folder of dataset.json ("" or "name/") and its bytes, empty where there is none.
+def _find_file(inputs: list[Input], file: str, title: str) -> tuple[str, bytes]:
+    """The folder of a file of labels ("" or "name/") and its bytes, empty where there is none.
 
     It is looked for at the root and in the folders that hold all images, from the outermost on.
 
     Raises:
         ConfigError: it cannot be read.
     """
-    found = {item.name: item for item in inputs if item.name.split("/")[-1] == LABELS_FILE}
+    found = {item.name: item for item in inputs if item.name.split("/")[-1] == file}
     if not found:
         return "", b""
     parts = common_folder(item.name for item in inputs if item.claims_image and not item.hidden)
     for depth in range(len(parts) + 1):
         root = "".join(f"{part}/" for part in parts[:depth])
-        item = found.get(root + LABELS_FILE)
+        item = found.get(root + file)
         if item is None:
             continue
         try:
@@ -88,9 +120,13 @@ def _find_labels_file(inputs: list[Input], title: str) -> tuple[str, bytes]:
             return root, item.read()
         except Exception as error:  # archives raise what they like
             raise ConfigError(
-                f"{LABELS_FILE} of {title} could not be read ({explain(error)}). {_REMEDY}"
+                f"{file} of {title} could not be read ({explain(error)}). {_remedy(file)}"
             ) from error
     return "", b""
+
+
+def _remedy(file: str) -> str:
+    return f"Mend {file}, or set ingest.classes: none to ignore the labels."
 
 
 def folder_notes(inputs: list[Input], names: list[str], title: str) -> Iterator[str]:
@@ -100,7 +136,8 @@ def folder_notes(inputs: list[Input], names: list[str], title: str) -> Iterator[
     """
     images = [item for item in inputs if item.claims_image and not item.hidden]
     folders = sorted({str(item.label) for item in images if item.label is not None})
-    unread = [name for name in names if name.split("/")[-1] == LABELS_FILE and "/" in name]
+    files = (LABELS_FILE, *METADATA_FILES)
+    unread = [name for name in names if name.split("/")[-1] in files and "/" in name]
     if folders and unread:
         yield (
             f"{title}: {', '.join(unread[:_NAMED])} not read, because it does not lie in a folder"
@@ -166,19 +203,20 @@ def _parse_labels(data: bytes, title: str) -> dict[str, int]:
     except ValueError as error:
         raise ConfigError(
             f'{LABELS_FILE} of {title} cannot be read as {{"labels": [[name, class], ...]}}'
-            f" ({error}). {_REMEDY}"
+            f" ({error}). {_remedy(LABELS_FILE)}"
         ) from error
     labels = dict(pairs)
     conflicts = [name for name, label in pairs if labels[name] != label]
     if conflicts:
         raise ConfigError(
-            f"{LABELS_FILE} of {title} gives {conflicts[0]} two different labels. {_REMEDY}"
+            f"{LABELS_FILE} of {title} gives {conflicts[0]} two different labels."
+            f" {_remedy(LABELS_FILE)}"
         )
     for name, label in labels.items():
         if not isinstance(label, int) or isinstance(label, bool) or label < 0:
             kind = "a list of weights (a soft label)" if isinstance(label, list) else repr(label)
             raise ConfigError(
                 f"{LABELS_FILE} of {title} gives {name} the label {kind}; a class is a whole number"
-                f" from 0. {_REMEDY}"
+                f" from 0. {_remedy(LABELS_FILE)}"
             )
     return labels

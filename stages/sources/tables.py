@@ -16,9 +16,9 @@ from ..images.input import Input
 from ..images.unusable import Unusable
 from .base import MAX_INPUT_BYTES, Source, SourceFile, source_file
 from .class_values import class_of, clean_class_name
+from .metadata_file import LABEL_NAMES
 
 SUFFIXES = (".parquet", ".arrow")
-_LABEL_NAMES = ("label", "labels", "class", "cls", "class_id", "category", "target")
 _REMEDY = "Name another column (label_column), or set ingest.classes: none."
 _lock = threading.Lock()  # pyarrow files are not shared between threads
 
@@ -183,7 +183,7 @@ def _label_column(schema: pa.Schema, image: str, requested: str | None, title: s
             f"label_column is {requested!r}, and {title} has no such column."
             f" Its columns: {_list_columns(schema)}."
         )
-    named = [name for name in schema.names if name.lower() in _LABEL_NAMES]
+    named = [name for name in schema.names if name.lower() in LABEL_NAMES]
     found = [name for name in schema.names if _class_names(schema, name)] or named
     if len(found) > 1:
         raise ConfigError(

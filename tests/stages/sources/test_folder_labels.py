@@ -117,3 +117,85 @@ def test_img2datasets_files_are_named(
 def test_class_folders_are_not_named(tmp_path: Path, names: list[str]) -> None:
     files = {f"{names[label]}/{i}.png": FILES[i] for i, label in enumerate(LABELS)}
     assert noted(tmp_path, as_folder(tmp_path / "in", files)) == []
+
+
+# --- metadata of Hugging Face image folders
+
+
+def hugging_face(ending: str, root: str = "", labels: list[Any] | None = None) -> Files:
+    """In an order of its own, as the datasets library takes it too."""
+    labels = [NAMES[label] for label in LABELS] if labels is None else labels
+    rows = [{"file_name": f"{i}.png", "label": labels[i], "text": "a, b"} for i in range(COUNT)]
+    lines = [json.dumps(row) for row in rows[::-1]]
+    if ending == "csv":
+        cells = ((row["file_name"], row["label"], '"a, b"') for row in rows[::-1])
+        lines = ["file_name,label,text", *(",".join(map(str, row)) for row in cells)]
+    files = {f"{root}{index}.png": data for index, data in enumerate(FILES)}
+    return files | {f"{root}metadata.{ending}": "\n".join(lines).encode()}
+
+
+@pytest.mark.parametrize("root", ["", "train/"])
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+@pytest.mark.parametrize("kind", KINDS[:2])
+def test_labels_of_metadata(
+    tmp_path: Path, kind: Callable[[Path, Files], str], ending: str, root: str
+) -> None:
+    source = kind(tmp_path / "in", hugging_face(ending, root))
+    corpus = take(tmp_path, source)
+    assert (corpus.images == PIXELS).all() and corpus.classes == NAMES
+    assert column(corpus, "class_id") == LABELS and noted(tmp_path, source) == []
+    numbers = kind(tmp_path / "numbers", hugging_face(ending, root, LABELS))
+    assert take(tmp_path, numbers).classes == ["0", "1", "2"]
+    assert take(tmp_path, source, classes="none").classes == []
+
+
+def test_metadata_is_read_as_the_datasets_library_reads_it(tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    source = as_folder(tmp_path / "in", hugging_face("csv"))
+    theirs = load_dataset("imagefolder", data_dir=source, split="train", cache_dir=str(tmp_path))
+    corpus = take(tmp_path, source)
+    by_pixels = {row["image"].tobytes(): row["label"] for row in theirs}
+    ours = [by_pixels[image.tobytes()] for image in corpus.images]
+    assert ours == column(corpus, "class_name")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("1.0", "row 1 of metadata.csv .* is 1.0"), ("x" * 201, "has 201 characters")],
+)
+def test_metadata_labels_that_are_no_classes_stop(tmp_path: Path, value: str, message: str) -> None:
+    files = hugging_face("csv", labels=["1"] * (COUNT - 1) + [value])
+    with pytest.raises(ConfigError, match=message):
+        take(tmp_path, as_folder(tmp_path / "in", files))
+
+
+def test_an_image_without_its_row_stops(tmp_path: Path) -> None:
+    source = as_folder(tmp_path / "in", hugging_face("jsonl") | {"more.png": FILES[0]})
+    with pytest.raises(ConfigError, match="metadata.jsonl of .* has no label for more.png"):
+        take(tmp_path, source)
+
+
+def test_metadata_that_agrees_with_class_folders_keeps_their_names(tmp_path: Path) -> None:
+    names = [f"{NAMES[label]}/{index}.png" for index, label in enumerate(LABELS)]
+    files = dict(zip(names, FILES, strict=True))
+    rows = [f"{name},{label}" for name, label in zip(names, LABELS, strict=True)]
+    table = {"metadata.csv": "\n".join(["file_name,label", *rows]).encode()}
+    corpus = take(tmp_path, as_folder(tmp_path / "in", files | table))
+    assert corpus.classes == NAMES and sorted(LABELS) == column(corpus, "class_id")
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        (b"id,label\n0,1\n", "it has no column file_name"),
+        (b"file_name,text\n0.png,a\n", "it has no column of labels"),
+        (b"\xff\xfe,,", "it cannot be read"),
+    ],
+)
+def test_metadata_without_labels_is_not_read_and_named(
+    tmp_path: Path, table: bytes, reason: str
+) -> None:
+    files = hugging_face("csv") | {"metadata.csv": table}
+    (line,) = noted(tmp_path, as_folder(tmp_path / "in", files))
+    assert f"metadata.csv is not read for labels: {reason}" in line

@@ -1,0 +1,80 @@
+"""Reads the labels of a Hugging Face image folder: metadata.csv or metadata.jsonl.
+
+A row per image, with `file_name` below the folder of the file, and a label in a column of the names
+that label a table (https://huggingface.co/docs/datasets/image_dataset).
+"""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ...manifests.errors import ConfigError
+from ..images.input import Label
+from .class_values import class_of, class_of_text
+
+METADATA_FILES = ("metadata.jsonl", "metadata.csv")
+LABEL_NAMES = ("label", "labels", "class", "cls", "class_id", "category", "target")
+_FILE_NAME = "file_name"
+_REMEDY = "Mend it, or set ingest.classes: none."
+
+
+class NoLabels(Exception):
+    """The file has no labels of images; the message says why."""
+
+
+def read_metadata(name: str, data: bytes, *, is_csv: bool) -> dict[str, Label | None]:
+    """The label of every file that the rows name, below the folder of the metadata file.
+
+    name: of the file, for messages. is_csv: else it has an object of JSON in every line.
+
+    Raises:
+        NoLabels: no such format, no column file_name, or none of a label.
+        ConfigError: several columns that may be the label, a label that is no
+            class, or two of them for one image.
+    """
+    try:
+        rows = _csv_rows(data) if is_csv else _json_rows(data)
+    except (ValueError, csv.Error, RecursionError) as error:
+        raise NoLabels(f"it cannot be read ({error})") from error
+    column = _label_column(name, sorted({key for row in rows for key in row}))
+    labels: dict[str, Label | None] = {}
+    for number, row in enumerate(rows, 1):
+        file = row.get(_FILE_NAME)
+        if not isinstance(file, str):
+            raise ConfigError(f"Row {number} of {name} has no {_FILE_NAME}. {_REMEDY}")
+        value, where = row.get(column), f"row {number} of {name}"
+        if is_csv:
+            label = class_of_text((value or "").encode(), (), where)
+        else:
+            label = class_of(value, (), where, _REMEDY)
+        file = file.replace("\\", "/").removeprefix("./")
+        if labels.setdefault(file, label) != label:
+            raise ConfigError(f"{name} gives {file} two different labels. {_REMEDY}")
+    return labels
+
+
+def _csv_rows(data: bytes) -> list[dict[str, Any]]:
+    return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
+
+
+def _json_rows(data: bytes) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in data.decode("utf-8-sig").splitlines() if line.strip()]
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError("a line is no object")
+    return rows
+
+
+def _label_column(name: str, columns: Sequence[str]) -> str:
+    if _FILE_NAME not in columns:
+        raise NoLabels(f"it has no column {_FILE_NAME}")
+    found = [column for column in columns if column in LABEL_NAMES]
+    if len(found) > 1:
+        raise ConfigError(
+            f"{name} has several columns that may be the class: {', '.join(found)}. Remove or"
+            " rename the others, or set ingest.classes: none."
+        )
+    if not found:
+        raise NoLabels(f"it has no column of labels ({', '.join(LABEL_NAMES)})")
+    return found[0]
