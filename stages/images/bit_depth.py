@@ -60,6 +60,8 @@ def _decode_as(image: Image.Image, data: bytes, raw: str) -> NDArray[np.uint8]:
     """The pixels of the file under another raw mode: its decoder's first argument."""
     assert image.format is not None
     with Image.open(io.BytesIO(data), formats=[image.format]) as other:
+        if image.tell():  # a later page of a TIFF
+            other.seek(image.tell())
         other.tile = [
             tile._replace(args=raw if isinstance(tile.args, str) else (raw, *tile.args[1:]))
             for tile in getattr(other, "tile", ())

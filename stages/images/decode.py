@@ -149,7 +149,10 @@ def _open(data: bytes) -> Image.Image:
     # Pillow may be built without some of them, as AVIF.
     known = [name for name in _FORMATS if name in Image.OPEN]
     try:
-        return Image.open(io.BytesIO(data), formats=known)
+        image = Image.open(io.BytesIO(data), formats=known)
+        if image.format == "TIFF":
+            tiff.seek_full_page(image)
+        return image
     except UnidentifiedImageError:
         raise Unusable(_why_unidentified(data, known)) from None
     except Image.DecompressionBombError:  # above twice the limit, without the size
@@ -185,7 +188,10 @@ def _prepare(
         # Pillow turns a TIFF while loading it, and drops the tag.
         if image.format != "TIFF":
             plain = plain.transpose(_ORIENTATIONS[orientation])
-    if _is_animated(image):
+    page = image.tell()
+    if page:
+        notes.append(f"page {page + 1}: the first is a thumbnail")
+    elif _is_animated(image):
         notes.append("first of several frames")
     if preparation.gray:
         pixels = np.asarray(plain)
@@ -226,6 +232,9 @@ def _load(image: Image.Image, data: bytes, notes: list[str]) -> tuple[Image.Imag
         loaded, depth = tiff.read_planes(image, data)
         notes += [bit_depth.NOTE] * (depth > 8)
         return loaded, before
+    if image.format == "GIF" and (frame := _frame_inside(image)):
+        notes.append("frame {2}x{3} at {0},{1} of a GIF of {4}x{5}".format(*frame, *image.size))
+        return _only_frame(image, frame), before
     raw = bit_depth.raw_mode(image)
     damage = corruption.tiff_damage(image) if image.format == "TIFF" else None
     image.load()
@@ -239,6 +248,24 @@ def _load(image: Image.Image, data: bytes, notes: list[str]) -> tuple[Image.Imag
         return image, orientation
     notes.append(bit_depth.NOTE)
     return bit_depth.scale_colour(image, data, raw), orientation
+
+
+def _frame_inside(image: Image.Image) -> tuple[int, int, int, int] | None:
+    """Left, top, width and height of a frame that does not cover the screen of its GIF."""
+    for tile in getattr(image, "tile", ())[:1]:
+        left, top, right, bottom = tile.extents
+        inside = (left, top, right, bottom) != (0, 0, *image.size)
+        return (left, top, right - left, bottom - top) if inside else None
+    return None
+
+
+def _only_frame(image: Image.Image, frame: tuple[int, int, int, int]) -> Image.Image:
+    """The frame on a transparent screen, as browsers show it; Pillow fills it with colour 0."""
+    left, top, width, height = frame
+    box = (left, top, left + width, top + height)
+    screen = Image.new("RGBA", image.size)
+    screen.paste(image.convert("RGBA").crop(box), box)
+    return screen
 
 
 def _orientation(image: Image.Image) -> int | None:

@@ -21,6 +21,8 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258,
 _STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _STRIP_ROWS, _STRIP_BYTES = 273, 274, 277, 278, 279
 _PLANAR, _PREDICTOR = 284, 317
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 322, 323, 324, 325
+_NEW_SUBFILE, _SUB_IFDS = 254, 330
+_REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _EXTRA_SAMPLES, _SAMPLE_FORMAT = 338, 339
 _SEPARATE, _ASSOCIATED, _UNSPECIFIED = 2, 1, 0
 _JPEG = (6, 7)
@@ -33,9 +35,43 @@ _COPIED = (
 REMEDY = "save it as interleaved RGB of 8 or 16 bits"
 
 
+def seek_full_page(image: Image.Image) -> None:
+    """Where the first page is a thumbnail (NewSubfileType 1), goes to the largest that is none.
+
+    Raises:
+        Unusable: there is no such page, and the image lies in a SubIFD, which Pillow does not read.
+        DecompressionBombError: a page has more than twice the pixels that are allowed.
+    """
+    if not _is_thumbnail(image):
+        return
+    sizes: dict[int, int] = {}
+    page = 1
+    try:
+        while True:
+            image.seek(page)
+            if not _tags(image).get(_NEW_SUBFILE, 0) & (_REDUCED | _MASK):
+                sizes[page] = image.width * image.height
+            page += 1
+    except Image.DecompressionBombError:
+        raise
+    except Exception:  # the end, or damage: pages up to there count
+        pass
+    image.seek(max(sizes, key=lambda number: (sizes[number], -number), default=0))
+    if not sizes and _SUB_IFDS in _tags(image):
+        raise Unusable(f"its pages are thumbnails, and the image is in a SubIFD; {REMEDY}")
+
+
+def _is_thumbnail(image: Image.Image) -> bool:
+    return bool(_tags(image).get(_NEW_SUBFILE, 0) & _REDUCED)
+
+
+def _tags(image: Image.Image) -> Any:
+    return getattr(image, "tag_v2", {})
+
+
 def has_planes(image: Image.Image) -> bool:
     """Whether the file's channels lie apart, other than in JPEG, which Pillow reads."""
-    tags = getattr(image, "tag_v2", {})
+    tags = _tags(image)
     apart = tags.get(_PLANAR, 1) == _SEPARATE and tags.get(_SAMPLES, 1) > 1
     return apart and tags.get(_COMPRESSION, 1) not in _JPEG
 
@@ -49,7 +85,7 @@ def read_planes(image: Image.Image, data: bytes) -> tuple[Image.Image, int]:
         Unusable: other than 8 or 16 unsigned bits of gray, RGB or CMYK; planes missing.
         Exception: whatever Pillow raises for damaged strips.
     """
-    tags: Any = getattr(image, "tag_v2", {})
+    tags = _tags(image)
     samples, photometric = tags.get(_SAMPLES, 1), tags.get(_PHOTOMETRIC, 0)
     bits = set(tags.get(_BITS, (1,)))
     formats = set(tags.get(_SAMPLE_FORMAT, (1,)))

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import struct
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -278,3 +279,25 @@ def test_gray_from_gray_loses_nothing_on_either_way() -> None:
     one, three = prepared(read, gray=True), prepared(read)
     assert one.pixels is not None and three.pixels is not None and three.gray
     assert (one.pixels == three.pixels).all() and one.note == three.note
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+def test_a_gif_frame_smaller_than_its_screen_lies_on_the_background(transparent: bool) -> None:
+    """What the frame does not cover is transparent, as browsers show it, and not colour 0."""
+    gray = np.random.default_rng(4).integers(1, 250, (4, 4), dtype=np.uint8)
+    options = {"transparency": int(gray[1, 1])} if transparent else {}
+    buffer = io.BytesIO()
+    Image.fromarray(gray).save(buffer, "GIF", optimize=False, **options)
+    data = bytearray(buffer.getvalue())
+    start = data.index(b"\x2c", 13 + 3 * 256)
+    struct.pack_into("<HH", data, 6, 8, 8)  # the screen
+    struct.pack_into("<HH", data, start + 1, 2, 3)  # left and top of the frame
+    how = Preparation(8, "crop", False, (0, 0, 255), 1_000_000)
+    with pillow_limits(how.max_pixels):
+        result = decode(lambda: bytes(data), how)
+    wanted = np.tile(np.array([0, 0, 255], np.uint8), (8, 8, 1))
+    wanted[3:7, 2:6] = gray[..., None]
+    if transparent:
+        wanted[3:7, 2:6][gray == gray[1, 1]] = (0, 0, 255)
+    assert result.pixels is not None and (result.pixels == wanted).all()
+    assert "frame 4x4 at 2,3 of a GIF of 8x8" in str(result.note)

@@ -201,3 +201,47 @@ def test_bits_in_reverse_order_are_read_right_or_refused() -> None:
     result = decoded(raw_files.put(file, entry, struct.pack("<HHIHH", 266, 3, 1, 2, 0)))
     assert result.pixels is not None, result.reason
     assert (result.pixels == np.rint(values / 257)[..., None]).all()
+
+
+# --- thumbnails
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_the_largest_full_page_is_read_and_not_its_thumbnail(bits: int, planar: str) -> None:
+    random = np.random.default_rng(11)
+    full = random.integers(0, 2**bits, (SIDE, SIDE, 3), dtype=f"u{bits // 8}")
+    laid = np.moveaxis(full, -1, 0) if planar == "separate" else full
+    small = np.ascontiguousarray(full[::4, ::4])
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        writer.write(small, photometric="rgb", subfiletype=1)
+        writer.write(small[:4, :4].copy(), photometric="rgb")
+        writer.write(np.ascontiguousarray(laid), photometric="rgb", planarconfig=planar)
+        writer.write(np.zeros((64, 64, 3), full.dtype), photometric="rgb", subfiletype=1)
+    result = decoded(buffer.getvalue())
+    assert result.pixels is not None and (result.width, result.height) == (SIDE, SIDE)
+    assert (result.pixels == np.rint(full * (255 / (2**bits - 1)))).all()
+    assert "page 3: the first is a thumbnail" in str(result.note)
+
+
+def test_the_first_of_full_pages_stays_and_so_does_a_lone_small_one() -> None:
+    pages = np.random.default_rng(12).integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)
+    for types in ((0, 0), (0, 1), (1,)):
+        buffer = io.BytesIO()
+        with tifffile.TiffWriter(buffer) as writer:
+            for page, kind in zip(pages, types, strict=False):
+                writer.write(page, photometric="rgb", subfiletype=kind)
+        result = decoded(buffer.getvalue())
+        assert result.pixels is not None and (result.pixels == pages[0]).all()
+        assert "thumbnail" not in str(result.note)
+
+
+def test_an_image_in_a_sub_directory_is_refused_and_not_its_thumbnail() -> None:
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        small = np.zeros((8, 8, 3), np.uint8)
+        writer.write(small, photometric="rgb", subfiletype=1, subifds=1)
+        writer.write(np.zeros((SIDE, SIDE, 3), np.uint8), photometric="rgb")
+    result = decoded(buffer.getvalue())
+    assert result.pixels is None and "the image is in a SubIFD" in str(result.reason)
