@@ -1,15 +1,16 @@
 """Single images: decoding, preparing, comparing, encoding. Imports nothing here: decoder processes
 load this package.
 
-input        one image that can be read: name, reader, class
-decode       file bytes -> prepared pixels, or the reason why not
-decode_pool  decodes in parallel threads or processes, in order
-colour       any mode -> RGB
-tiff         TIFF files whose channels lie apart
-bit_depth    16-bit and other deep pixels to 8 bits
-corruption   damage in PNG and TIFF that Pillow does not notice
-unusable     the reason why an input cannot be used
-similarity   duplicates and near-duplicates, by perceptual hash
-pixel_file   decoded images in a temporary file
-png          pixels -> PNG
+input           one image that can be read: name, reader, class
+decode          file bytes -> prepared pixels, or the reason why not
+decode_pool     decodes in parallel threads or processes, in order
+colour          any mode -> RGB
+colour_profile  ICC profile -> sRGB
+tiff            TIFF files whose channels lie apart
+bit_depth       16-bit and other deep pixels to 8 bits
+corruption      damage in PNG and TIFF that Pillow does not notice
+unusable        the reason why an input cannot be used
+similarity      duplicates and near-duplicates, by perceptual hash
+pixel_file      decoded images in a temporary file
+png             pixels -> PNG
 """

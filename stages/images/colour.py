@@ -3,11 +3,17 @@
 from PIL import Image
 
 from . import bit_depth
+from .colour_profile import to_srgb
 from .unusable import Unusable
 
 
-def to_rgb(image: Image.Image, background: tuple[int, int, int], notes: list[str]) -> Image.Image:
-    """Any accepted mode -> RGB without loss of range."""
+def to_rgb(
+    image: Image.Image, background: tuple[int, int, int], profile: bytes | None, notes: list[str]
+) -> Image.Image:
+    """Any accepted mode -> RGB without loss of range.
+
+    profile: the ICC profile of its colours; without one they are taken for sRGB.
+    """
     mode = image.mode
     if mode.startswith("I;16") or (mode == "I" and image.format in ("PNG", "PPM")):
         image = bit_depth.scale_gray(image)
@@ -19,6 +25,8 @@ def to_rgb(image: Image.Image, background: tuple[int, int, int], notes: list[str
         notes.append(f"mode {mode} converted")
     if image.mode == "La":  # premultiplied gray, which Pillow converts to this alone
         image = image.convert("LA")
+    if profile:
+        image = to_srgb(image, profile, notes)
     if not image.has_transparency_data:
         return image if image.mode == "RGB" else image.convert("RGB")
     layer = image.convert("RGBA")

@@ -57,6 +57,7 @@ class Preparation:
     max_pixels: int  # width x height in the header
     min_side: int | None = None  # short side in the header, at least
     max_aspect: float | None = None  # long side / short side in the header, at most
+    ignore_profile: bool = False  # take all colours for sRGB, whatever their ICC profile says
     patch_side: int = 0  # of patches, in pixels of the image they are cut from
 
     @property
@@ -182,7 +183,8 @@ def _prepare(
     _check_header(*image.size, preparation)
     notes: list[str] = []
     loaded, orientation = _load(image, data, notes)
-    plain = to_rgb(loaded, preparation.background, notes)
+    profile = None if preparation.ignore_profile else image.info.get("icc_profile")
+    plain = to_rgb(loaded, preparation.background, profile, notes)
     if orientation in _ORIENTATIONS:
         notes.append(f"EXIF orientation {orientation} applied")
         # Pillow turns a TIFF while loading it, and drops the tag.

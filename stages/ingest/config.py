@@ -58,6 +58,7 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
     resolution: int | None = None  # side in pixels; unset: digits 8, faces 24, else from headers
     fit: Fit = "crop"  # non-square images: centre crop, pad with background, stretch
     colour: Literal["auto", "rgb", "gray"] = "auto"  # auto: gray only if every image is
+    colour_profile: Literal["srgb", "ignore"] = "srgb"  # srgb: convert from an ICC profile
     background: str = Field(
         default="#ffffff", pattern="^#[0-9a-fA-F]{6}$"
     )  # under alpha, around padding
@@ -135,6 +136,7 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
             gray=gray,
             background=(red, green, blue),
             max_pixels=self.max_pixels,
+            ignore_profile=self.colour_profile == "ignore",
         )
 
     @property

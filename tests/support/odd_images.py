@@ -40,9 +40,11 @@ def _good(
     return Odd(kind, name, data, format, None, note, pixels, within)
 
 
-def _jpeg(seed: int, kind: str, name: str, behind: bytes = b"", **options: Any) -> Odd:
+def _jpeg(
+    seed: int, kind: str, name: str, behind: bytes = b"", note: str | None = None, **options: Any
+) -> Odd:
     data = saved(Image.fromarray(ramp(seed)), "JPEG", quality=100, **options)
-    return _good(kind, name, "JPEG", data + behind, ramp(seed), within=1)
+    return _good(kind, name, "JPEG", data + behind, ramp(seed), note, within=1)
 
 
 def _deep() -> list[Odd]:
@@ -145,7 +147,7 @@ def _other_colours() -> list[Odd]:
     white = np.full((SIDE, SIDE, 3), 255, np.uint8)
     profile = saved(picture(55), "PNG", icc_profile=bytes(3000))
     broken = with_chunk(png(noise(56, 3)), chunk(b"iCCP", b"k\0\0garbage"))
-    unused = "profile is not applied"
+    unused, ignored = "profile is not applied", "colour profile ignored: it cannot be read"
     return [
         _good("CMYK", "ink.tif", "TIFF", tiff(ink, 8, 5), printed(ink), note),
         _good("CMYK", "adobe.jpg", "JPEG", adobe[0], printed(flat(1, 4)), note, 1),
@@ -155,8 +157,8 @@ def _other_colours() -> list[Odd]:
         _jpeg(2, "JPEG", "progressive.jpg", progressive=True),
         _jpeg(3, "JPEG", "restarts.jpg", restart_marker_rows=1),
         _jpeg(4, "JPEG", "small chroma.jpg", subsampling=2),
-        _jpeg(5, unused, "profile.jpg", icc_profile=bytes(200_000)),
-        _good(unused, "profile.png", "PNG", profile, noise(55, 3)),
+        _jpeg(5, unused, "profile.jpg", note=ignored, icc_profile=bytes(200_000)),
+        _good(unused, "profile.png", "PNG", profile, noise(55, 3), ignored),
         _good(unused, "no profile.png", "PNG", broken, noise(56, 3)),
     ]
 
