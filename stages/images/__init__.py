@@ -4,6 +4,7 @@ load this package.
 input           one image that can be read: name, reader, class
 decode          file bytes -> prepared pixels, or the reason why not
 decode_pool     decodes in parallel threads or processes, in order
+plugins         formats that Pillow reads with another package
 colour          any mode -> RGB
 colour_profile  ICC profile -> sRGB
 tiff            TIFF files whose channels lie apart

@@ -19,19 +19,19 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.Image import Resampling, Transpose
 
-from . import bit_depth, corruption, tiff
+from . import bit_depth, corruption, plugins, tiff
 from .colour import to_rgb
 from .unusable import ExcludedByOption, Unusable, explain
 
 Fit = Literal["crop", "pad", "stretch"]
 
 # Formats with a magic number that are decoded in this process; EPS and WMF are not.
-_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "QOI", "TIFF", "WEBP")
+_FORMATS = tuple("AVIF BMP GIF HEIF JPEG JPEG2000 JXL PNG PPM QOI TIFF WEBP".split())
 
 # A file of such a name claims to be an image: if it is not, that counts as a bad input.
 EXTENSIONS = frozenset(
-    ".apng .avif .avifs .bmp .gif .heic .heif .j2k .jfif .jp2 .jpe .jpeg .jpg .mpo .pbm .pgm .png"
-    " .pnm .ppm .qoi .tif .tiff .webp".split()
+    ".apng .avif .avifs .bmp .gif .heic .heif .j2k .jfif .jp2 .jpe .jpeg .jpg .jxl .mpo .pbm .pgm"
+    " .png .pnm .ppm .qoi .tif .tiff .webp".split()
 )
 
 _ORIENTATION_TAG = 0x0112
@@ -97,7 +97,7 @@ def pillow_limits(max_pixels: int) -> Iterator[None]:
     set: a training set has no use for half an image.
     """
     limit, truncated = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
-    Image.init()  # before threads decode: it is not thread-safe
+    plugins.register()  # before threads decode: it is not thread-safe
     Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = max_pixels, False
     try:
         with warnings.catch_warnings():
@@ -147,7 +147,7 @@ def side_in_header(read: Callable[[], bytes]) -> int | None:
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise Unusable("empty file (0 bytes)")
-    # Pillow may be built without some of them, as AVIF.
+    # Pillow may be built without some of them, as AVIF; HEIF and JXL come with packages.
     known = [name for name in _FORMATS if name in Image.OPEN]
     try:
         image = Image.open(io.BytesIO(data), formats=known)
@@ -173,7 +173,9 @@ def _why_unidentified(data: bytes, formats: list[str]) -> str:
             if layout is not None and isinstance(error, SyntaxError):
                 return f"damaged or unsupported {name} ({layout} is not read; {tiff.REMEDY})"
             return f"damaged or unsupported {name} ({explain(error)})"
-    return f"not an image in a known format; it begins with {data[:16]!r}"
+    package = plugins.missing_for(data)
+    more = f"; {package}" if package else ""
+    return f"not an image in a known format; it begins with {data[:16]!r}{more}"
 
 
 def _prepare(
