@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ..stages.ingest import ingest as ingesting
 from ..stages.pilot import pilot as piloting
 from ..stages.sources import remote
 from ..stages.sources.bundled import BUNDLED, PACKAGES
+from ..stages.sources.folders import walk
 from ..stages.sources.open import expand_pattern
 from ..stages.train import train as training
 from .config import FEATURE_WORDS, Config
@@ -25,11 +27,12 @@ from .planned import Planned, plan_options_of
 
 def inputs_of_ingest(config: Config) -> dict[str, Any]:
     beside = config.ingest.reference_source
+    made_of = partial(fingerprint, follow_links=config.ingest.follow_links)
     return {
         "options": config.ingest.model_dump(mode="json"),
         "seed": config.seed,
-        "source": [fingerprint(asked.source) for asked in config.ingest.sources],
-        "reference": None if beside is None else fingerprint(beside.source),
+        "source": [made_of(asked.source) for asked in config.ingest.sources],
+        "reference": None if beside is None else made_of(beside.source),
         "algorithm": ingesting.ALGORITHM,
     }
 
@@ -98,8 +101,11 @@ def named_path(features: str) -> str | None:
     return None if features in FEATURE_WORDS else features
 
 
-def fingerprint(source: str | None) -> Any:
-    """Tells whether a source changed, without reading it: names, sizes and times of its files."""
+def fingerprint(source: str | None, *, follow_links: bool = False) -> Any:
+    """Tells whether a source changed, without reading it: names, sizes and times of its files.
+
+    follow_links: of a folder's links, those of what they lead to.
+    """
     if source is None:
         return None
     if source in BUNDLED:
@@ -112,7 +118,8 @@ def fingerprint(source: str | None) -> Any:
         return remote.fingerprint(source)
     paths = [Path(path) for path in expand_pattern(source)]
     if len(paths) == 1 and paths[0].is_dir():
-        return canonical_digest(sorted(_files(paths[0])))
+        files = _followed_files if follow_links else _files
+        return canonical_digest(sorted(files(paths[0])))
     found = [(path, path.stat()) for path in paths if path.is_file()]
     several = len(paths) > 1  # then the names decide the order
     return [
@@ -126,3 +133,11 @@ def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
             path = Path(root, name)
             state = path.lstat()
             yield str(path.relative_to(folder)), state.st_size, state.st_mtime_ns
+
+
+def _followed_files(folder: Path) -> Iterator[tuple[str, int, int]]:
+    for entry in walk(folder, follow_links=True):
+        if entry.kind != "folder":
+            path = Path(entry.path)
+            state = path.stat() if entry.kind == "file" else path.lstat()
+            yield entry.name, state.st_size, state.st_mtime_ns

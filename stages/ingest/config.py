@@ -54,6 +54,7 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
     source: str | SourceConfig | list[str | SourceConfig] = "digits"
     path: str | None = None  # the folder inside it to read
     license: str | None = None  # of images whose source says none; goes into every manifest row
+    follow_links: bool = False  # of folders, to files and folders wherever they lie
     classes: Literal["auto", "none"] = "auto"  # auto: labels, else folders; none: one set
     resolution: int | None = None  # side in pixels; unset: digits 8, faces 24, else from headers
     fit: Fit = "crop"  # non-square images: centre crop, pad with background, stretch
@@ -154,4 +155,5 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
         config = item if isinstance(item, SourceConfig) else SourceConfig(source=item, path=path)
         options = config.model_dump()
         options["license"] = config.license or self.license
+        options["follow_links"] = self.follow_links
         return SourceSpec(**options, classes=self.classes == "auto")

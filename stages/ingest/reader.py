@@ -16,7 +16,7 @@ from ..images.decode_pool import DecodePool
 from ..images.input import Input
 from ..images.pixel_file import PixelFile
 from ..sources.base import Source
-from ..sources.folders import read_head
+from ..sources.folders import FOLLOW_REMEDY, read_head
 from .config import MaxBad
 from .split import CandidateGroup, InputRecord
 
@@ -213,4 +213,6 @@ def no_images(title: str, records: list[InputRecord]) -> InputError:
 def _reasons_of(records: list[InputRecord]) -> str:
     lines = [f"\n  {record.input.name}: {record.rejection}" for record in records[:_LISTED]]
     more = len(records) - _LISTED
-    return "".join(lines) + (f"\n  and {more} more" if more > 0 else "")
+    text = "".join(lines) + (f"\n  and {more} more" if more > 0 else "")
+    links = any((record.rejection or "").startswith("symbolic link") for record in records)
+    return f"{text}\n{FOLLOW_REMEDY}" if links else text

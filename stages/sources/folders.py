@@ -23,6 +23,10 @@ from .base import (
 )
 from .labels import source_of_files
 
+_LEAVES, _TO_FOLDER = "symbolic link that leaves the source's folder", "symbolic link to a folder"
+_UNFOLLOWED = (_LEAVES, _TO_FOLDER)
+FOLLOW_REMEDY = "To read what links lead to, set ingest.follow_links: true."
+
 
 def find_folder(top: Path, path: str | None) -> Path:
     """The folder `path` inside `top`. Raises ConfigError where there is none."""
@@ -34,14 +38,26 @@ def find_folder(top: Path, path: str | None) -> Path:
     return root
 
 
-def open_folder(root: Path, boundary: Path, classes: bool) -> Source:
-    """Every file below `root`; links count only if they stay inside the folder `boundary`.
+def open_folder(root: Path, boundary: Path, classes: bool, *, follow_links: bool = False) -> Source:
+    """Every file below `root`.
+
+    follow_links: links count as what they lead to, wherever that is. Without it, a link to a file
+    counts if the file lies inside the folder `boundary`, and no link to a folder does.
 
     Raises:
-        ConfigError: a dataset.json that labels do not come from (with `classes`).
+        ConfigError: a file of labels that labels do not come from (with `classes`).
     """
-    inputs = sort_by_name(_list_files(root, str(boundary)))
-    return replace(source_of_files(f"the folder {root}", inputs, classes), folder=root)
+    listed = _list_followed(root) if follow_links else _list_files(root, str(boundary))
+    title = f"the folder {root}"
+    source = source_of_files(title, sort_by_name(listed), classes)
+    skipped = [item for item in source.inputs if item.refused in _UNFOLLOWED and not item.hidden]
+    if not skipped:
+        return replace(source, folder=root)
+    note = (
+        f"{title}: {len(skipped)} links are not followed, such as {skipped[0].name}"
+        f" ({skipped[0].refused}). {FOLLOW_REMEDY}"
+    )
+    return replace(source, folder=root, notes=(*source.notes, note))
 
 
 class FolderEntry(NamedTuple):
@@ -112,12 +128,27 @@ def _list_files(root: Path, boundary: str) -> Iterator[Input]:
             yield Input(name or ".", read_refused, refused=reason)
 
 
+def _list_followed(root: Path) -> Iterator[Input]:
+    """The same with links as what they lead to; one to a folder above it is not entered."""
+    for entry in walk(root, follow_links=True):
+        name = storable_name(entry.name)
+        if entry.kind == "file":
+            yield file_input(name, os.path.realpath(entry.path) if entry.is_link else entry.path)
+        elif entry.kind == "link":
+            yield Input(name, read_refused, refused="symbolic link to no regular file")
+        elif entry.kind == "special":
+            yield Input(name, read_refused, refused="not a regular file")
+        elif entry.error is not None:
+            reason = f"folder not readable: {entry.error.strerror}"
+            yield Input(name or ".", read_refused, refused=reason)
+
+
 def _link_input(name: str, path: str, boundary: str) -> Input:
     target = os.path.realpath(path)
     if not Path(target).is_relative_to(boundary):
-        return Input(name, read_refused, refused="symbolic link that leaves the source's folder")
+        return Input(name, read_refused, refused=_LEAVES)
     if os.path.isdir(target):
-        return Input(name, read_refused, refused="symbolic link to a folder")
+        return Input(name, read_refused, refused=_TO_FOLDER)
     if not os.path.isfile(target):
         return Input(name, read_refused, refused="symbolic link to no regular file")
     return file_input(name, target)

@@ -34,6 +34,7 @@ class SourceSpec:
     label_column: str | None = None
     license: str | None = None  # of images that have none of their own
     label: str | None = None  # the class of all of its images
+    follow_links: bool = False  # of a folder, wherever they lead
     classes: bool = True  # False: labels and folders are no classes
 
 
@@ -131,11 +132,13 @@ def _open_folder(top: Path, spec: SourceSpec, stack: contextlib.ExitStack) -> So
     root = folders.find_folder(top, spec.path)
     visible = [name for name in sorted(os.listdir(root)) if not name.startswith(".")]
     if any(map(names_image, visible)) or LABELS_FILE in visible:
-        return folders.open_folder(root, top, spec.classes)
+        return folders.open_folder(root, top, spec.classes, follow_links=spec.follow_links)
     if "data.mdb" in visible:
         return arrays.open_lmdb(root)
     archives = _open_archives(root, str(root), spec, stack)
-    return folders.open_folder(root, top, spec.classes) if archives is None else archives
+    if archives is not None:
+        return archives
+    return folders.open_folder(root, top, spec.classes, follow_links=spec.follow_links)
 
 
 def _open_archives(

@@ -40,6 +40,22 @@ def take(tmp_path: Path, source: Any, **options: Any) -> Corpus:
     return ingest(config, tmp_path / "corpus", seed=0, progress=Silent(), workers=2)
 
 
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def noted(tmp_path: Path, source: Any, **options: Any) -> list[str]:
+    """The notes of an ingest, without its summary."""
+    notes = Notes()
+    config = IngestConfig(source=source, **{"resolution": SIDE, "holdout": 0} | options)
+    ingest(config, tmp_path / "noted", seed=0, progress=notes, workers=2)
+    return notes.lines[:-1]
+
+
 def column(corpus: Corpus, name: str, status: str = "train") -> list[Any]:
     rows = [row for row in corpus.sources.to_pylist() if row["status"] == status]
     return [row[name] for row in sorted(rows, key=lambda row: row["row"] or 0)]

@@ -8,30 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from source_kinds import COUNT, FILES, LABELS, NAMES, PIXELS, SIDE, add, column, take
+from source_kinds import COUNT, FILES, LABELS, NAMES, PIXELS, add, column, noted, take
 
 from scoremix.manifests.errors import ConfigError
-from scoremix.stages.common.progress import Silent
-from scoremix.stages.ingest.ingest import IngestConfig, ingest
 
 Files = dict[str, bytes]
 STYLEGAN = [f"{index // 4:05d}/img{index:08d}.png" for index in range(COUNT)]
-
-
-class Notes(Silent):
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.lines.append(text)
-
-
-def noted(tmp_path: Path, source: Any, **options: Any) -> list[str]:
-    """The notes of an ingest, without its summary."""
-    notes = Notes()
-    config = IngestConfig(source=source, **{"resolution": SIDE, "holdout": 0} | options)
-    ingest(config, tmp_path / "noted", seed=0, progress=notes, workers=2)
-    return notes.lines[:-1]
 
 
 def as_folder(path: Path, files: Files) -> str:
