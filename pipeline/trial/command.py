@@ -270,5 +270,6 @@ def _measured(
         seed=run.config.seed,
         scratch=RunFolder(run.folder).internal,
         progress=Silent(),
+        single=setting.trainer.preset is not None,
     ) as opened:
         return judge.measure(opened.images), np.array(opened.images[:KEPT_SAMPLES])

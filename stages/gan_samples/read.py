@@ -53,10 +53,13 @@ def open_samples(
     seed: int,
     scratch: Path,
     progress: Progress,
+    single: bool = False,
 ) -> Iterator[Samples]:
     """Decodes a set; its images are there as long as the block runs.
 
-    most: of more images, a seeded choice is decoded. scratch: a folder for decoded pixels.
+    most: of more images, a seeded choice is decoded. scratch: a folder for decoded pixels. single:
+        each file is known to be one sample, and grids are not searched: noise of an untrained GAN,
+        larger than the corpus, looks like one.
 
     Raises:
         ConfigError, InputError: nothing that can be judged; grids instead of samples.
@@ -86,7 +89,8 @@ def open_samples(
                     good.append((item, decoded))
                 advance(1)
         _refuse_bad(sample_set, len(inputs), left_out)
-        _refuse_grids(sample_set, good, preparation.resolution)
+        if not single:
+            _refuse_grids(sample_set, good, preparation.resolution)
         yield Samples(
             name=sample_set.name,
             files=files,

@@ -70,14 +70,13 @@ import os, sys
 assert "--no_html" in sys.argv and sys.argv[-2:] == ["--gpu_ids", "-1"]
 os.makedirs(sys.argv[sys.argv.index("--checkpoints_dir") + 1])
 """
-# Gives A back as it is; in a folder named "translates" it gives images of B.
+# "Translates" an image by giving one of SIDE.
 CUT_TEST = """
 import os, shutil, sys
 at = lambda name: sys.argv[sys.argv.index(name) + 1]
 to = os.path.join(at("--results_dir"), at("--name"), "train_" + at("--epoch"), "images", "fake_B")
 os.makedirs(to)
-side = "trainB" if "translates" in __file__ else "trainA"
-source = os.path.join(at("--dataroot"), side)
+source = os.path.join(at("--dataroot"), "SIDE")
 for name in sorted(os.listdir(source))[: int(at("--num_test"))]:
     shutil.copy(os.path.join(source, name), to)
 """
@@ -173,11 +172,11 @@ def test_a_conditional_generator_gets_a_call_for_each_class(run: Path, tmp_path:
 def test_a_translation_is_judged_by_the_images_of_its_target(run: Path, tmp_path: Path) -> None:
     """A GAN that translates nothing leaves real images, and is far from those of B."""
     distances = {}
-    for name in ("idle", "translates"):
-        folder = fake(tmp_path / name, train=CUT_TRAIN, test=CUT_TEST)
+    for side in ("trainA", "trainB"):
+        folder = fake(tmp_path / side, train=CUT_TRAIN, test=CUT_TEST.replace("SIDE", side))
         assert trial(run, "cut", folder, 160) == 0
-        distances[name] = record(run)["results"]["real"][0]["snapshots"][-1]["kd"]
-    assert abs(distances["translates"]) < 0.01 * distances["idle"]
+        distances[side] = record(run)["results"]["real"][0]["snapshots"][-1]["kd"]
+    assert abs(distances["trainB"]) < 0.01 * distances["trainA"]
 
 
 @pytest.mark.parametrize(
