@@ -43,7 +43,7 @@ BRIDGE_T0: dict[Network, float] = {"refinenet": 0.5, "unet": 0.65}
 EMA: dict[Network, float] = {"refinenet": 0.999, "unet": 0.9995}  # decay of the averaged weights
 
 EPOCHS, _FEWEST_STEPS = 600, 500  # passes over the training images of a U-Net, at most
-_FEW_PASSES = 150  # by a row's steps: up to here a U-Net learns no image by heart
+_FEW_PASSES = 200  # by a row's steps: below, a U-Net learns no image by heart
 
 _REFINENET: dict[PresetName, tuple[Preset, ...]] = {
     "paper": (

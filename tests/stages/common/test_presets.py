@@ -116,3 +116,29 @@ def test_few_images_are_not_passed_over_until_they_are_known_by_heart() -> None:
     assert steps(20, preset="tiny") == 500
     assert steps(500, preset="tiny", steps=9_000) == 9_000
     assert steps(20, preset="paper") == 200_000
+
+
+@pytest.mark.parametrize(
+    ("preset", "side", "images", "wanted"),
+    [
+        ("tiny", 32, 500, (0.13, 0.15)),
+        ("tiny", 32, 1_920, (0.13, 0.15)),  # 6,000 updates of 64: 200 passes
+        ("tiny", 32, 1_921, (0.0, 0.0)),
+        ("tiny", 8, 300, (0.25, 0.0)),
+        ("tiny", 8, 1_000, (0.0, 0.0)),
+        ("gpu", 64, 20_000, (0.13, 0.15)),  # 60,000 updates of 128
+        ("gpu", 64, 50_000, (0.0, 0.0)),
+    ],
+)
+def test_regularisers_depend_on_how_often_an_image_is_seen(
+    preset: str, side: int, images: int, wanted: tuple[float, float]
+) -> None:
+    config = TrainConfig.model_validate({"preset": preset}).resolved(side, "cuda", images)
+    assert (config.dropout, config.augment) == wanted
+    chosen = TrainConfig.model_validate({"preset": preset, "dropout": 0.5, "augment": 0.01})
+    chosen = chosen.resolved(side, "cuda", images)
+    assert (chosen.dropout, chosen.augment) == (0.5, 0.01)
+    # Fewer updates, asked for by the user, do not change what is trained but for its length.
+    shorter = TrainConfig.model_validate({"preset": preset, "steps": 10})
+    shorter = shorter.resolved(side, "cuda", images)
+    assert (shorter.dropout, shorter.augment) == wanted
