@@ -74,9 +74,13 @@ def contact_sheet(
     path: Path,
     title: str,
 ) -> None:
-    """Writes the sheet of the method's steps, as `draw_columns` does."""
-    steps = (parents_1, parents_2, mixup, minimised, final)
-    draw_columns(dict(zip(COLUMNS, steps, strict=True)), lambdas, path, title)
+    """Writes the sheet of the method's steps, as `draw_columns` does; one that changes no image of
+    the step before has no column."""
+    columns = dict(zip(COLUMNS, (parents_1, parents_2, mixup, minimised, final), strict=True))
+    for before, step in (("minimised", "final"), ("mixup", "minimised")):
+        if np.array_equal(columns[before], columns[step]):
+            del columns[step]
+    draw_columns(columns, lambdas, path, title)
 
 
 def draw_columns(

@@ -36,6 +36,21 @@ def test_every_image_is_shown_in_its_column(tmp_path: Path) -> None:
     assert np.all(np.median(first, axis=0) < np.median(last, axis=0))
 
 
+def test_a_step_that_changes_nothing_has_no_column(tmp_path: Path) -> None:
+    """`bridge` minimises nothing, and `mixup` does nothing after mixing."""
+    parents, mixed, made = flat_images([10]), flat_images([90]), flat_images([170])
+    widths = {}
+    for name, steps in {
+        "scoremix": (mixed, flat_images([120]), made),
+        "bridge": (mixed, mixed, made),
+        "mixup": (mixed, mixed, mixed),
+    }.items():
+        path = tmp_path / f"{name}.png"
+        contact_sheet(parents, parents, *steps, np.array([0.5]), path, "a title")
+        widths[name] = Image.open(path).width
+    assert widths["scoremix"] - widths["bridge"] == widths["bridge"] - widths["mixup"] == 96 + 6
+
+
 def test_many_rows_make_two_groups(tmp_path: Path) -> None:
     few = make_sheet(tmp_path / "few.png", rows=8)
     many = make_sheet(tmp_path / "many.png", rows=15)
