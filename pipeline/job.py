@@ -32,10 +32,17 @@ class Job:
     only: str | None = None  # run this stage alone; the others must be up to date
     worker: Worker | None = None  # make this worker's shards, nothing else
     accept_environment: bool = False  # make shards in another environment than the plan's
+    replace: bool = False  # a corpus of other data, or one that may be another's, is given up
 
     @property
     def files(self) -> RunFolder:
         return RunFolder(self.folder)
+
+    @property
+    def makes_shards(self) -> bool:
+        """Whether the stages asked for include `write`."""
+        last = STAGES.index(self.until) >= STAGES.index("write")
+        return last and self.only in (None, "write")
 
 
 class Role(Enum):
@@ -66,6 +73,7 @@ class StageContext:
     role: Role
     ledger: Ledger
     lock: RunLock | None  # the leader's; None where another process holds the run
+    is_guest: bool = False  # the shards are another run folder's: its plan must not change
     outcome: Outcome = field(default_factory=Outcome)
 
     def resolve(self, corpus: Corpus) -> Config:
@@ -90,6 +98,13 @@ class StageContext:
             why = "its files are gone or not finished"
         if why is not None and self.job.only not in (None, stage):
             raise self.not_ready(stage, why)
+        if why is not None and self.is_guest and stage in ("train", "pilot", "plan"):
+            raise ConfigError(
+                f"{self.job.shards} belongs to another folder of this run, of which"
+                f" {self.job.folder} is a copy, and {stage} is {why}: its shards would be replaced."
+                " Nothing there was changed. Choose another --out; or, if this folder was moved"
+                " here and the other is not used any more, add --replace."
+            )
         self.outcome.stages[stage] = "up to date" if why is None else "done"
         self.job.progress.note(f"{stage}: {'up to date' if why is None else why}")
         return why is not None

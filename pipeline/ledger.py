@@ -7,6 +7,7 @@ copy lies in .scoremix and is read where the first one is damaged.
 import json
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class Ledger:
         self.path, self.backup = files.ledger, files.ledger_backup
         self.stages: dict[str, dict[str, Any]] = {}
         self.shards: str | None = None  # where the shards lie: a URL, or relative to the run
+        self.identity: dict[str, Any] | None = None  # id of the run, and where it is at home
         self.reload()
 
     def reload(self) -> None:
@@ -35,10 +37,10 @@ class Ledger:
         if not self.path.exists() and not self.backup.exists():
             return
         try:
-            self.stages, self.shards = _read(self.path)
+            self._take(_read(self.path))
         except (ValueError, FileNotFoundError) as error:
             try:
-                self.stages, self.shards = _read(self.backup)
+                self._take(_read(self.backup))
             except (ValueError, OSError):
                 raise ScoreMixError(
                     f"{self.path} is damaged ({error}), and so is its copy {self.backup}."
@@ -78,6 +80,30 @@ class Ledger:
                 self.shards = str(shards)
             self._save()
 
+    @property
+    def run_id(self) -> str | None:
+        """The run's random id; None before its first shards, and in runs of earlier versions."""
+        return None if self.identity is None else str(self.identity["id"])
+
+    def settle_identity(
+        self, seal: Callable[[str | None], dict[str, Any]], run_id: str | None
+    ) -> dict[str, Any]:
+        """Records `seal(run_id)`, unless it is recorded already; gives what is recorded.
+
+        run_id: None where the run gets a new id; an id that another process of the run has recorded
+        since the ledger was read is kept.
+        """
+        with folder_lock(self.run):
+            before = self.run_id
+            self.reload()
+            if run_id is None and self.run_id != before:
+                run_id = self.run_id
+            identity = seal(run_id)
+            if identity != self.identity:
+                self.identity = identity
+                self._save()
+        return identity
+
     def place(self) -> Place:
         """Where the shards lie: where they were put before, or in the run's own folder."""
         if self.shards is not None and is_url(self.shards):
@@ -95,8 +121,14 @@ class Ledger:
         that a run which moves to another machine stays the same run."""
         return str(self.outcome("ingest").get("device_type", here))
 
+    def _take(self, content: dict[str, Any]) -> None:
+        self.stages, self.shards = content["stages"], content["shards"]
+        self.identity = content["identity"]
+
     def _save(self) -> None:
         content = {"format": _FORMAT, "stages": self.stages, "shards": self.shards}
+        if self.identity is not None:
+            content["identity"] = self.identity
         content["digest"] = canonical_digest(content)
         write_json(self.path, content)
         write_json(self.backup, content)
@@ -113,14 +145,18 @@ class Ledger:
             self._save()
 
 
-def _read(path: Path) -> tuple[dict[str, dict[str, Any]], str | None]:
-    """Stages and place. Raises ValueError unless they are as they were written."""
+def _read(path: Path) -> dict[str, Any]:
+    """Stages, place and identity. Raises ValueError unless they are as they were written."""
     content = json.loads(path.read_bytes())
     try:
         written = content.pop("digest", None)
         if written is not None and written != canonical_digest(content):
             raise ValueError("its content is not what its digest says")
-        return dict(content["stages"]), content.get("shards")
+        return {
+            "stages": dict(content["stages"]),
+            "shards": content.get("shards"),
+            "identity": content.get("identity"),
+        }
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no stages.lock.json: {error!r}") from error
 

@@ -1,22 +1,16 @@
 """Preflight: refuses, before anything is made, what would fail late."""
 
-import re
 from pathlib import Path
 
 from ..manifests.errors import ConfigError
 from ..manifests.files import atomic
 from ..manifests.run_folder import RunFolder
-from ..manifests.storage.location import URL, Place, place, same_place
+from ..manifests.storage.location import URL, Place, place
 from ..models.network.compiled import missing_compiler
 from ..stages.images.png import select_encoder
 from .fingerprints import named_path
 from .job import Job
-from .ledger import Ledger
-from .shards.open import open_shards
-
-_OURS = re.compile(
-    r"((real|aug)-\d+\.(tar|parquet|json)|README\.md|croissant\.json|(plan|manifest)\.parquet|index\.json|SHA256SUMS)"
-)
+from .shards.ownership import Claimant, check_owner
 
 
 def check_job(job: Job) -> None:
@@ -31,7 +25,8 @@ def check_job(job: Job) -> None:
     for key, asked in named:
         if asked is not None:
             _check_apart(f"ingest.{key}", place(asked.source), job)
-    check_owner(job)
+    if job.only != "evaluate":  # which reads the shards, and may do so in a copy
+        check_owner(claimant_of(job))
     select_encoder(job.config.write.encoder)
     for section, how in (
         ("train", job.config.train.compile),
@@ -66,27 +61,9 @@ def _is_within(inner: Place, outer: Place) -> bool:
     return isinstance(inner, URL) and isinstance(outer, URL) and inner.is_within(outer)
 
 
-def check_owner(job: Job) -> None:
-    """Refuses a place that holds shards of another run: only their maker writes there."""
-    shards = job.shards
-    if isinstance(shards, Path):
-        if shards.exists() and not shards.is_dir():
-            raise ConfigError(f"{shards} is a file. Name a folder for the shards.")
-        if job.folder in shards.parents or not shards.is_dir():
-            return
-        there = sorted(path.name for path in shards.iterdir())
-    else:
-        there = open_shards(shards, job.folder).names()  # also if it is ours: a bucket may be gone
-    ledger = Ledger(job.folder)
-    if ledger.shards is not None and same_place(ledger.place(), shards):
-        return
-    found = [name for name in there if _OURS.fullmatch(name)]
-    if found:
-        raise ConfigError(
-            f"{shards} holds {', '.join(found[:3])}{', ...' if len(found) > 3 else ''}, which"
-            f" the run {job.folder} did not make; nothing was changed. Choose another folder, or"
-            " name the run that made them with --run."
-        )
+def claimant_of(job: Job) -> Claimant:
+    """The job as one that asks for the place of its shards."""
+    return Claimant(job.folder, job.shards, replace=job.replace)
 
 
 def remove_leftovers(run: Path) -> None:

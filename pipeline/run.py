@@ -6,8 +6,9 @@ Each stage asks the ledger whether its inputs changed, works only if they did, a
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
-from ..manifests.errors import ConfigError, Interrupted, LockedError
+from ..manifests.errors import ConfigError, InputError, Interrupted, LockedError
 from ..manifests.files.lock import run_lock
 from ..manifests.run_folder import STAGES
 from . import launch
@@ -16,9 +17,10 @@ from .finished_run import refuse_pending
 from .job import Job, Outcome, Role, StageContext
 from .ledger import Ledger
 from .maintenance.forget import finish_pending
-from .preflight import check_job, remove_leftovers
+from .preflight import check_job, claimant_of, remove_leftovers
 from .shards.builder import ShardBuilder
 from .shards.open import open_destination
+from .shards.ownership import Tenure, claim, release
 from .steps.evaluate import evaluate
 from .steps.ingest import ingest
 from .steps.pilot import pilot
@@ -93,7 +95,30 @@ def open_run(job: Job) -> Iterator[StageContext]:
             job.progress.meter = open_meter(job.device)
             ledger = Ledger(job.folder)
             ledger.restore()
-            yield StageContext(job, Role.LEADER, ledger, lock)
+            with claimed_place(job) as tenure:
+                ledger.reload()
+                is_guest = tenure is Tenure.GUEST
+                yield StageContext(job, Role.LEADER, ledger, lock, is_guest=is_guest)
+
+
+@contextmanager
+def claimed_place(job: Job) -> Iterator[Tenure | None]:
+    """Claims the place of the shards before any work is done for them: of several runs that want
+    it, one works. A run that cannot begin gives a new place back."""
+    if not job.makes_shards:
+        yield None
+        return
+    claimant = claimant_of(job)
+    existed = not isinstance(job.shards, Path) or job.shards.exists()
+    tenure = claim(claimant)
+    if tenure is Tenure.ADOPTED:
+        job.progress.note(f"{job.shards} is recorded as made by this run, which it was before")
+    try:
+        yield tenure
+    except (ConfigError, InputError):
+        if tenure is Tenure.NEW:
+            release(claimant, existed)
+        raise
 
 
 @contextmanager

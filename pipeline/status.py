@@ -25,7 +25,7 @@ from .fingerprints import (
 )
 from .ledger import Ledger
 from .planned import Planned, planned_of, read_plan, recipe_of
-from .shards.open import open_shards
+from .shards.stores import open_shards
 
 
 def describe(folder: Path) -> str:

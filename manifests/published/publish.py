@@ -7,7 +7,6 @@ plan and the facts: any number of publishers write the same bytes, and once more
 
 import hashlib
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,16 +24,15 @@ from ..storage.store import LocalStore, Store, store_of
 from .card import CorpusFacts, Counts, dataset_card
 from .croissant import CROISSANT, croissant_bytes, digest_of_sources
 from .index import INDEX, build_index, file_hashes, index_entries_of_shards
+from .names import METADATA_FILES, SHARD_FILE, listed_extras
 from .sums import SUMS, parse_sums, render_sums
 
-SHARD_FILE = re.compile(r"(real|aug)-\d{6,}\.(tar|parquet|json)")
 _CRASH_POINTS = {
     "plan.parquet": "plan",
     "manifest.parquet": "manifest",
     "README.md": "card",
     CROISSANT: "croissant",
 }
-METADATA_FILES = (*_CRASH_POINTS, INDEX)  # determined by shards, plan and facts
 _OPTIONAL = {CROISSANT}  # corpora of earlier versions are whole without it
 
 logger = logging.getLogger(__name__)
@@ -71,8 +69,8 @@ def publish(
     store = LocalStore(shards, temporary) if isinstance(shards, Path) else shards
     markers = finished_markers(store, plan, expected)
     files = metadata_files(store, plan, markers, facts)
-    foreign = extra_files(store)
-    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()} | foreign
+    made = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    hashes = made | listed_extras(store)
     files[INDEX], sums = index_and_sums(store, plan, markers, facts, hashes)
     stale = _stale(store, markers)
     changed = [name for name, data in files.items() if not _has_content(store, name, data)]
@@ -246,23 +244,6 @@ def _check_fields(manifest: pa.Table) -> None:
                 f"{count} of {manifest.num_rows} samples have no {name}, the others do. All "
                 "samples of a corpus need the same fields: make the shards again with one recipe."
             )
-
-
-def extra_files(shards: Path | Store) -> dict[str, str]:
-    """Name -> sha256 of the user's own files in the folder: kept, and listed in SHA256SUMS."""
-    hashes = {}
-    store = store_of(shards)
-    for name in store.names():
-        if name in (*METADATA_FILES, SUMS) or SHARD_FILE.fullmatch(name):
-            continue
-        if not name.isprintable() or "\\" in name:
-            raise ScoreMixError(f"{store} holds a file that SHA256SUMS cannot name: {name!r}.")
-        if store.size(name) is None:
-            raise ScoreMixError(
-                f"{store.where(name)} is no regular file. Remove it from the corpus."
-            )
-        hashes[name] = store.sha256(name)
-    return hashes
 
 
 def _stale(store: Store, markers: list[Marker]) -> list[str]:

@@ -15,7 +15,8 @@ from ..files.atomic import json_bytes
 from ..shards.shard import Marker
 from ..storage.store import Store, store_of
 from .index import INDEX, indexed_hashes, parse_index
-from .publish import METADATA_FILES
+from .names import METADATA_FILES
+from .owner import OWNER
 from .sums import SUMS, hash_file, parse_sums
 
 EXTENSIONS = ("tar", "parquet", "json")
@@ -107,7 +108,7 @@ def read_recorded_hashes(
         SHA256SUMS is left.
     """
     store = store_of(shards)
-    actual = {name: _hash(store, name) for name in store.names()}
+    actual = {name: _hash(store, name) for name in store.names() if name != OWNER}
     has_sums = bool(actual.pop(SUMS, ""))
     sums = parse_sums(store.read(SUMS)) if has_sums else {}
     index = _intact_index(store.read(INDEX)) if actual.get(INDEX) else None

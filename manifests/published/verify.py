@@ -25,6 +25,8 @@ from ..shards.shard import Marker
 from ..shards.tar import compare_members, damaged_images
 from ..storage.store import Store, store_of
 from .index import INDEX, index_entries_of_shards, indexed_hashes, parse_index
+from .names import is_own
+from .owner import OWNER, parse_owner
 from .partition import Partition
 from .pixel_check import wrong_pixels
 from .sums import SUMS, hash_file, parse_sums, render_sums
@@ -73,7 +75,7 @@ def verify(
     state = _VerifyState(store_of(shards), deep)
     if isinstance(shards, Path) and not shards.is_dir():
         return [Problem(".", f"{shards} is not a folder")]
-    names = [name for name in state.store.names() if name != SUMS]
+    names = [name for name in state.store.names() if name not in (SUMS, OWNER)]
     if part is not None:
         sizes = state.store.sizes()
         state.skipped = {name for name in part.other_files(names) if name in sizes}
@@ -82,6 +84,7 @@ def verify(
         _hash_all(state, names, pool)
         _read_index(state)
         _read_sums(state)
+        _check_owner(state)
         _compare(state)
         _check_contents(state, pool)
     return sorted(set(state.problems), key=lambda problem: (problem.file, problem.what))
@@ -119,11 +122,25 @@ def _read_sums(state: _VerifyState) -> None:
         state.report(SUMS, "was changed: it is not in the form in which it is written")
 
 
+def _check_owner(state: _VerifyState) -> None:
+    """The record of the owner is no part of the corpus, but damage to it is damage."""
+    try:
+        parse_owner(state.store.read(OWNER))
+    except FileNotFoundError:
+        return  # a copy without it, or shards of an earlier version
+    except (OSError, ValueError) as error:
+        state.report(OWNER, str(error))
+
+
+def _not_listed(name: str) -> str:
+    return "is extra" if is_own(name) else "is foreign"
+
+
 def _compare(state: _VerifyState) -> None:
     """Every file that is there or recorded, against the recorded hashes."""
     known = state.sums.keys() | state.indexed.keys()
     for name in state.skipped - known if known else ():
-        state.report(name, f"is extra: neither {SUMS} nor {INDEX} names it")
+        state.report(name, f"{_not_listed(name)}: neither {SUMS} nor {INDEX} names it")
     for name in (state.actual.keys() | known) - state.skipped - {SUMS}:
         actual = state.actual.get(name)
         summed, indexed = state.sums.get(name), state.indexed.get(name)
@@ -133,13 +150,13 @@ def _compare(state: _VerifyState) -> None:
         if actual is None:
             state.report(name, "is missing")
         elif summed is None and state.sums and not matches:
-            state.report(name, f"is extra: {SUMS} does not list it")
+            state.report(name, f"{_not_listed(name)}: {SUMS} does not list it")
         elif summed is not None and actual != summed and not matches:
             state.report(name, f"was changed: sha256 is {actual}, {SUMS} says {summed}")
         elif indexed is not None and actual != indexed:
             state.report(name, f"is not what {INDEX} promises: sha256 is {actual}, not {indexed}")
         elif state.index is not None and indexed is None and name != INDEX:
-            state.report(name, f"is extra: {INDEX} does not name it")
+            state.report(name, f"{_not_listed(name)}: {INDEX} does not name it")
         wrong = summed != indexed if indexed is not None else matches and summed != actual
         if state.sums and wrong:
             state.report(SUMS, f"has a wrong line for {name}, or none")

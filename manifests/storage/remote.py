@@ -170,6 +170,30 @@ class RemoteStore:
 
         self._retry("writing", name, send)
 
+    def create(self, name: str, data: bytes) -> bool:
+        """Writes an object that is not there yet; False where other bytes are there already.
+
+        Exclusive where the store can refuse to overwrite. Elsewhere, of two processes at the same
+        moment, the last to write has it: whoever relies on it reads it again before each write.
+        """
+
+        def send() -> bool:
+            if self.facts(name) is None:
+                with self._uploading():
+                    self._send_new(name, data)
+            return bool(self.fs.cat_file(self._path(name)) == data)
+
+        return self._retry("writing", name, send)
+
+    def _send_new(self, name: str, data: bytes) -> None:
+        try:
+            self.fs.pipe_file(self._path(name), data, mode="create")
+        except (OSError, TypeError, ValueError, NotImplementedError) as error:
+            if isinstance(error, FileNotFoundError):
+                raise
+            if self.facts(name) is None:  # a store that does not know the condition
+                self.fs.pipe_file(self._path(name), data)
+
     def put(self, name: str, path: Path, sha256: str) -> bool:
         """Uploads a finished local file and reads it back; False if it was there already.
 

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 _UNTIL = click.option(
     "--until", type=click.Choice(STAGES), default=STAGES[-1], help="Stop after this stage."
 )
+_REPLACE = click.option(
+    "--replace",
+    is_flag=True,
+    help="Give up what was made from other data, or shards of which nothing proves that they are"
+    " this run's. Another run's shards are never replaced.",
+)
 _DRY = click.option(
     "--dry-run",
     is_flag=True,
@@ -52,6 +58,7 @@ class RunOptions:
     dry_run: bool = False
     worker: str | None = None
     accept_environment: bool = False
+    replace: bool = False
 
 
 @click.command()
@@ -61,6 +68,7 @@ class RunOptions:
 @DEVICE
 @_WORKER
 @_ACCEPT
+@_REPLACE
 @_DRY
 @QUIET
 def run(stages: Path, until: str, overrides: tuple[str, ...], **options: Any) -> None:
@@ -104,6 +112,7 @@ def run(stages: Path, until: str, overrides: tuple[str, ...], **options: Any) ->
 @DEVICE
 @_WORKER
 @_ACCEPT
+@_REPLACE
 @_DRY
 @QUIET
 def augment(
@@ -171,6 +180,7 @@ def open_job(config: "Config", folder: Path, shards: Place, options: RunOptions)
             options.only,
             parse_worker(options.worker) if options.worker else None,
             options.accept_environment,
+            options.replace,
         )
 
 

@@ -26,7 +26,8 @@ from ..ledger import Ledger
 from ..means import means_sha256_of
 from ..planned import check_plan, without_keys
 from ..shards.local import LocalDestination
-from ..shards.open import open_shards
+from ..shards.ownership import claim_to_change
+from ..shards.stores import open_shards
 from .remove_samples import remove_forgotten
 
 _MIN_REAL = 2  # real images that must be left: fewer cannot be mixed
@@ -55,6 +56,7 @@ def forget(run: Path, names: tuple[str, ...]) -> Forgotten:
     """
     finish_pending(run)
     opened = load_finished_run(run)
+    claim_to_change(run)
     check_pixels(opened.corpus)  # shards are written again with their digests
     before = read_tombstones(run)
     rows = _chosen(opened.corpus.sources.to_pylist(), names, before)
@@ -99,6 +101,7 @@ def finish_pending(run: Path) -> None:
         _record_corpus(ledger, open_corpus(RunFolder(run).corpus))
         RunFolder(run).means.unlink(missing_ok=True)  # the next plan computes them without it
     else:
+        claim_to_change(run)
         remove_forgotten(load_finished_run(run, finished=False))
     _remove_traces(run, ledger)
     crash_point("traces-removed")

@@ -14,7 +14,8 @@ from ...manifests.errors import ScoreMixError, StorageError, VerifyError
 from ...manifests.files.atomic import storage_errors
 from ...manifests.files.crash_points import crash_point
 from ...manifests.published.mirror import MirroredStore
-from ...manifests.published.publish import SHARD_FILE, unpublish
+from ...manifests.published.names import SHARD_FILE
+from ...manifests.published.publish import unpublish
 from ...manifests.run_folder import RunFolder
 from ...manifests.shards.replace import install_shard
 from ...manifests.shards.rewrite import rewrite_shard

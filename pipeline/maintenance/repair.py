@@ -16,9 +16,9 @@ from ...manifests.files.crash_points import crash_point
 from ...manifests.published.croissant import CROISSANT
 from ...manifests.published.index import INDEX
 from ...manifests.published.mirror import mirrored_index
+from ...manifests.published.names import METADATA_FILES, is_own
+from ...manifests.published.owner import OWNER
 from ...manifests.published.publish import (
-    METADATA_FILES,
-    extra_files,
     finished_markers,
     index_and_sums,
     metadata_files,
@@ -43,6 +43,7 @@ from ..finished_run import FinishedRun
 from ..progress import ProgressReporter
 from ..shards.builder import ShardBuilder
 from ..shards.local import LocalDestination
+from ..shards.ownership import Claimant, refuse_copy, restore_owner
 
 
 @dataclass
@@ -92,6 +93,8 @@ def repair(
     shards = LocalStore(place, temporary / "repair") if isinstance(place, Path) else store_of(place)
     last = remembered if isinstance(place, URL) else None
     hashes = _of_this_run(run, place, read_recorded_hashes(shards, names, last))
+    if accept_new:  # else only what equals the old bytes is written
+        refuse_copy(Claimant(run.folder, place, same_corpus=True, keeps_foreign=True))
     shutil.rmtree(temporary, ignore_errors=True)
     job = _Repair(
         run, shards, hashes, accept_new, progress, run.builder(device), temporary / "repair"
@@ -104,6 +107,10 @@ def repair(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     job.report.left = verify(shards)
+    if all(problem.file == OWNER for problem in job.report.left):
+        if restore_owner(run.folder, place):
+            job.report.left = []
+            job.report.done[OWNER] = "written again"
     if isinstance(place, URL) and not job.report.left:
         write_bytes(remembered, shards.read(INDEX))
     return job.report
@@ -276,13 +283,14 @@ def _contradicted(job: _Repair, name: str, data: bytes) -> bool:
 
 
 def _extra_hashes(job: _Repair) -> dict[str, str]:
-    """Hashes of files that are not the run's: the old ones, so that damage stays visible."""
+    """Hashes of files that earlier versions listed though they are not the run's: the old ones, so
+    that damage stays visible."""
     hashes = job.hashes
     if hashes.index is not None:
         files: dict[str, str] = hashes.index["files"]
         return {name: digest for name, digest in files.items() if name not in METADATA_FILES}
-    there = extra_files(job.shards)
-    return {name: hashes.sums.get(name, digest) for name, digest in there.items()}
+    listed = {name: digest for name, digest in hashes.sums.items() if not is_own(name)}
+    return {name: digest for name, digest in listed.items() if name in hashes.actual}
 
 
 def _digest(data: bytes) -> str:

@@ -5,5 +5,9 @@ worker        divides the shards among workers: first its own share, then what n
 destination   where shards go: what a folder and an object store have in common
 local         shards in a folder
 object_store  shards in an object store: finished in the run folder, uploaded, read back
+ownership     which run may write at a place: claimed, checked, adopted
+home          tells a moved run folder from a copied one
+origin        which run made shards that do not record it
 open          opens the destination that a path or URL names
+stores        opens the files at a path or URL, for reading
 """

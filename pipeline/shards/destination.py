@@ -22,9 +22,12 @@ class ShardDestination(Protocol):
         """Removes what killed processes left. The caller holds the run alone."""
         ...
 
-    def claim(self, builder: ShardBuilder, record_owner: Callable[[], None], changes: bool) -> None:
+    def claim(
+        self, builder: ShardBuilder, record_owner: Callable[[bool], None], changes: bool
+    ) -> None:
         """Makes the place this run's: `record_owner` refuses another's, and records it.
 
+        record_owner: its argument says whether the shards there are those of this very plan.
         changes: shards are to be made, so from here on the place does not verify.
         """
         ...

@@ -17,8 +17,12 @@ from ...manifests.storage.store import LocalStore
 from ...stages.common.units import format_bytes
 from ...stages.generate.generate import GeneratedBatch
 from ...stages.write.write import ShardTask
+from ..ledger import Ledger
 from .builder import ShardBuilder
 from .destination import DISK_MARGIN, Advance
+from .ownership import refuse_other_owner
+
+_ID_LENGTH = 12  # digits of the run's id in the name of a folder
 
 
 class LocalDestination:
@@ -33,14 +37,18 @@ class LocalDestination:
     def clean(self) -> None:
         remove_shard_locks(self.run)
         if self.shards.is_dir():
+            refuse_other_owner(LocalStore(self.shards), self.run)
             shutil.rmtree(self.temporary(), ignore_errors=True)
+            for name in (f".{self.shards.name}.scoremix-tmp", f"{self.shards.name}/.scoremix-tmp"):
+                shutil.rmtree(self.shards.parent / name, ignore_errors=True)  # earlier versions'
 
-    def claim(self, builder: ShardBuilder, record_owner: Callable[[], None], changes: bool) -> None:
-        """The plan is written first, so that another run of the same moment finds it there."""
+    def claim(
+        self, builder: ShardBuilder, record_owner: Callable[[bool], None], changes: bool
+    ) -> None:
         with storage_errors(self.shards):
             self.shards.mkdir(parents=True, exist_ok=True)
         with folder_lock(self.shards):
-            record_owner()
+            record_owner(False)
             if changes:
                 unpublish(self.shards)
                 write_plan(LocalStore(self.shards, self.temporary()), builder.planned.rows)
@@ -74,9 +82,11 @@ class LocalDestination:
         batches: Iterator[GeneratedBatch],
         advance: Advance,
     ) -> None:
+        refuse_other_owner(LocalStore(self.shards), self.run)
         builder.write(task, batches, self.shards, self.temporary(), advance)
 
     def publish(self, builder: ShardBuilder) -> None:
+        refuse_other_owner(LocalStore(self.shards), self.run)
         temporary = self.temporary()
         shutil.rmtree(temporary, ignore_errors=True)  # left by workers that died
         builder.publish(self.shards, temporary)
@@ -86,13 +96,15 @@ class LocalDestination:
         return read_parquet(self.shards / "manifest.parquet")
 
     def temporary(self) -> Path:
-        """For unfinished files: on the file system of the shards, not among them if it can."""
+        """For unfinished files: on the file system of the shards, not among them if it can; with
+        the run's id in its name, since other runs may have folders beside it."""
         shards, run = self.shards, self.run
         with storage_errors(shards):
             shards.mkdir(parents=True, exist_ok=True)
         device = os.stat(shards).st_dev
         if run in shards.parents and run.stat().st_dev == device:
             return RunFolder(run).temporary
+        name = f"scoremix-tmp-{(Ledger(run).run_id or 'none')[:_ID_LENGTH]}"
         if shards.parent.stat().st_dev == device:
-            return shards.with_name(f".{shards.name}.scoremix-tmp")
-        return shards / ".scoremix-tmp"  # a mount point: gone before anything is published
+            return shards.with_name(f".{shards.name}.{name}")
+        return shards / f".{name}"  # a mount point: gone before anything is published

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ...manifests.errors import StorageError
+from ...manifests.errors import ConfigError, StorageError
 from ...manifests.files.atomic import read_parquet
 from ...manifests.files.lock import remove_shard_locks
 from ...manifests.published.mirror import MirroredStore
+from ...manifests.published.owner import Owner, read_owner
 from ...manifests.published.publish import is_published, plan_bytes, unpublish, write_plan
 from ...manifests.run_folder import RunFolder
 from ...manifests.shards.shard import Marker, read_marker
@@ -30,6 +31,7 @@ class ObjectStoreDestination:
 
     def __init__(self, url: URL, run: Path, stopping: Callable[[], bool]) -> None:
         self.url, self.run = url, run
+        self._owner: Owner | None = None  # as it was when this process first wrote
         remote = open_remote(url, RetryPolicy.from_environment(stopping))
         self.store = MirroredStore(remote, RunFolder(run).mirror)
 
@@ -39,13 +41,15 @@ class ObjectStoreDestination:
     def clean(self) -> None:
         remove_shard_locks(self.run)
         shutil.rmtree(self._temporary(), ignore_errors=True)
-        if Ledger(self.run).shards == str(self.url):  # else they may be another's, under way
+        owner = read_owner(self.store)
+        if owner is not None and owner.run_id == Ledger(self.run).run_id:  # else another's, perhaps
             self.store.remote.abort_unfinished()
 
-    def claim(self, builder: ShardBuilder, record_owner: Callable[[], None], changes: bool) -> None:
-        if self._is_of(builder):
-            Ledger(self.run).record_place(self.url)
-        record_owner()
+    def claim(
+        self, builder: ShardBuilder, record_owner: Callable[[bool], None], changes: bool
+    ) -> None:
+        record_owner(self._is_of(builder))
+        self._owner = read_owner(self.store)
         if changes:
             unpublish(self.store)
             write_plan(self.store, builder.planned.rows)
@@ -80,6 +84,7 @@ class ObjectStoreDestination:
         batches: Iterator[GeneratedBatch],
         advance: Advance,
     ) -> None:
+        self._refuse_other_owner()
         mirror = self.store.mirror
         if task.finished(mirror):  # a stop came between making and uploading
             advance(task.rows.num_rows)
@@ -92,6 +97,7 @@ class ObjectStoreDestination:
             self.store.upload(task.name)
 
     def publish(self, builder: ShardBuilder) -> None:
+        self._refuse_other_owner()
         self.store.refresh()
         builder.publish(self.store)
         self.store.remote.abort_unfinished()
@@ -100,6 +106,16 @@ class ObjectStoreDestination:
 
     def manifest(self) -> pa.Table:
         return read_parquet(self.store.read("manifest.parquet"))
+
+    def _refuse_other_owner(self) -> None:
+        """Raises ConfigError where the prefix has changed hands since this process first wrote."""
+        owner = read_owner(self.store)
+        if self._owner is not None and (owner is None or owner.run_id != self._owner.run_id):
+            raise ConfigError(
+                f"{self.url} has become another run's while this one wrote to it: two began at the"
+                " same moment. Nothing more is written. Give this run another --out."
+            )
+        self._owner = owner
 
     def _is_of(self, builder: ShardBuilder) -> bool:
         """Whether a worker with a copy of the run folder has begun this very corpus there."""

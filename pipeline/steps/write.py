@@ -2,6 +2,8 @@
 
 import time
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 
 from ...manifests.errors import ConfigError, Interrupted
 from ...manifests.files.lock import remove_shard_locks, shard_lock
@@ -10,8 +12,10 @@ from ...stages.corpus.store import check_pixels
 from .. import environment, launch, preflight
 from ..fingerprints import inputs_of_write
 from ..job import Role, StageContext
+from ..planned import Planned
 from ..shards.builder import ShardBuilder
 from ..shards.destination import ShardDestination
+from ..shards.ownership import record_claim
 from ..shards.worker import ShardWorker
 
 _PUBLISH = "publish"  # the lock of the process that publishes, beside those of the shards
@@ -66,7 +70,8 @@ def _prepare(context: StageContext, builder: ShardBuilder, destination: ShardDes
             job.progress.note(f"write: {BEFOREHAND}")
         builder.probe()
     destination.check_room(builder, missing)
-    destination.claim(builder, lambda: _record_owner(context), changes=bool(missing))
+    record = partial(_record_owner, context, planned)
+    destination.claim(builder, record, changes=bool(missing))
     if missing and len(missing) < len(planned.shards):
         finished = len(planned.shards) - len(missing)
         job.progress.note(f"write: {finished} of {len(planned.shards)} shards are finished already")
@@ -95,10 +100,12 @@ def _publish_finished(
         time.sleep(_POLL)
 
 
-def _record_owner(context: StageContext) -> None:
+def _record_owner(context: StageContext, planned: Planned, same_corpus: bool) -> None:
     """Refuses a place that holds another run's shards, else records it as this run's."""
-    preflight.check_owner(context.job)
-    context.ledger.record_place(context.job.shards)
+    job, corpus = context.job, inputs_of_write(planned)["shards"]
+    claimant = replace(preflight.claimant_of(job), corpus=corpus, same_corpus=same_corpus)
+    record_claim(claimant)
+    context.ledger.record_place(job.shards)
 
 
 def _refuse_lower_ratio(builder: ShardBuilder, destination: ShardDestination) -> None:

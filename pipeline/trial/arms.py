@@ -156,7 +156,7 @@ def _build(builder: ShardBuilder, destination: LocalDestination, progress: Progr
         return
     images = sum(task.rows.num_rows for task in missing)
     with progress.task(f"arm {destination.shards.parent.name}", images, "images") as advance:
-        destination.claim(builder, lambda: None, changes=bool(missing))
+        destination.claim(builder, lambda same: None, changes=bool(missing))
         for task in missing:
             destination.write_shard(builder, task, builder.generate(task.rows), advance)
     destination.publish(builder)

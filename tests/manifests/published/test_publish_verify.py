@@ -411,7 +411,7 @@ def test_missing_extra_and_truncated_files(small: Path) -> None:
         assert files(verify(small)) == {path.name}
         path.write_bytes(data)
     (small / "extra.tar").write_bytes(b"")
-    assert verify(small) == [Problem("extra.tar", "is extra: SHA256SUMS does not list it")]
+    assert verify(small) == [Problem("extra.tar", "is foreign: SHA256SUMS does not list it")]
 
 
 def test_truncation_at_every_block_names_the_shard_and_its_samples(small: Path) -> None:

@@ -174,7 +174,7 @@ def test_files_of_others_are_left_and_named(
     damaging.flip(shards / "aug-000001.tar", 700)
     assert cli("repair", shards, "--quiet") == 3
     out, error = capsys.readouterr()
-    assert "aug-000001: made again" in out and "notes.txt: is extra" in out
+    assert "aug-000001: made again" in out and "notes.txt: is foreign" in out
     assert "aug-000099.tar: is extra" in out and "restore or remove them yourself" in error
     found = tiny.digests(shards)
     assert found.pop("notes.txt") and found.pop("aug-000099.tar")

@@ -13,7 +13,7 @@ from remote_runs import augment, command, digests, empty, store_at
 from scoremix.manifests.errors import ScoreMixError, StorageError
 from scoremix.manifests.published.mirror import MirroredStore, mirrored_index
 from scoremix.manifests.published.sums import SUMS
-from scoremix.manifests.published.verify import verify
+from scoremix.manifests.published.verify import Problem, verify
 from scoremix.manifests.shards.shard import is_complete, read_marker
 from scoremix.manifests.storage.location import URL
 from scoremix.manifests.storage.remote import RemoteStore, open_remote
@@ -151,13 +151,21 @@ def test_a_prefix_belongs_to_its_run(
     assert "aws s3 mb" in capsys.readouterr().err
 
 
-def test_foreign_objects_stay_and_are_covered(
+def test_foreign_objects_are_refused_and_never_listed(
     bucket: str, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url, store = f"s3://{bucket}/pets", store_at(bucket)
     store.write("LICENCE.txt", b"mine")
+    assert augment(images, url, "--run", tmp_path / "run", "--until", "write") == 2
+    assert "LICENCE.txt, which the run" in capsys.readouterr().err
+    assert store.names() == ["LICENCE.txt"]
+    store.remove("LICENCE.txt")
     assert augment(images, url, "--run", tmp_path / "run", "--until", "write") == 0
-    assert "LICENCE.txt" in store.read(SUMS).decode() and verify(store) == []
+    store.write("LICENCE.txt", b"mine")
+    assert verify(store) == [Problem("LICENCE.txt", "is foreign: SHA256SUMS does not list it")]
+    assert augment(images, url, "--run", tmp_path / "run", "--until", "write") == 2
+    assert "which no run makes" in capsys.readouterr().err
+    store.remove("LICENCE.txt")
     # A lower ratio would delete finished rounds; a higher one makes the missing rounds alone.
     again = ("--run", tmp_path / "run", "--until", "write")
     assert augment(images, url, *again, generate__ratio=1) == 2

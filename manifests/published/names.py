@@ -1,0 +1,57 @@
+"""Which files below a corpus's folder are its own, by their names, and which are foreign."""
+
+import re
+
+from ..storage.store import Store
+from .croissant import CROISSANT
+from .index import INDEX, indexed_hashes, parse_index
+from .owner import OWNER
+from .sums import SUMS
+
+SHARD_FILE = re.compile(r"(real|aug)-\d{6,}\.(tar|parquet|json)")
+
+# Determined by shards, plan and facts; in the order in which they are written.
+METADATA_FILES = ("plan.parquet", "manifest.parquet", "README.md", CROISSANT, INDEX)
+
+# Unfinished files, at a mount point or of a process that was killed.
+_TEMPORARY = re.compile(r"\.scoremix-tmp[^/]*/.+|\.[^/]+\.\d+\.tmp")
+# Left by file browsers and network file systems, without anybody's doing.
+_LITTER = re.compile(
+    r"(.*/)?(\.DS_Store|\._[^/]*|Thumbs\.db|desktop\.ini|\.nfs[^/]*|\.fuse_hidden[^/]*)"
+)
+
+
+def is_own(name: str) -> bool:
+    """Whether the corpus's own files have such names."""
+    return name in (*METADATA_FILES, SUMS, OWNER) or SHARD_FILE.fullmatch(name) is not None
+
+
+def content_names(store: Store) -> list[str]:
+    """Files that count before a place is claimed: all but temporary files, litter and the owner."""
+    return [
+        name
+        for name in store.names()
+        if name != OWNER and not _TEMPORARY.fullmatch(name) and not _LITTER.fullmatch(name)
+    ]
+
+
+def foreign_names(store: Store) -> list[str]:
+    """Files that no run makes. Those that the last index lists are not among them: earlier
+    versions listed whatever lay in the folder, and such a corpus stays whole."""
+    found = [name for name in content_names(store) if not is_own(name)]
+    listed = listed_extras(store) if found else {}
+    return [name for name in found if name not in listed]
+
+
+def listed_extras(store: Store) -> dict[str, str]:
+    """Name -> sha256 of files that an intact index.json of an earlier version lists besides its
+    own, as far as they are still there."""
+    if store.size(INDEX) is None:
+        return {}
+    try:
+        hashes = indexed_hashes(parse_index(store.read(INDEX)))
+    except ValueError:
+        return {}
+    others = {name: digest for name, digest in hashes.items() if not is_own(name)}
+    there = set(store.names()) if others else set()
+    return {name: digest for name, digest in others.items() if name in there}

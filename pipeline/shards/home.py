@@ -1,0 +1,64 @@
+"""Where a run is at home: tells a run folder that was moved from one that was copied."""
+
+import os
+import platform
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ...manifests.errors import ScoreMixError
+from ...manifests.run_folder import RunFolder
+from ..ledger import Ledger
+
+
+class Standing(Enum):
+    """A run folder, compared with the one that its id was last used in."""
+
+    HOME = "home"  # the same folder, or one that it was moved to
+    COPY = "copy"  # that folder is still there, and has the id too
+    ELSEWHERE = "elsewhere"  # of another machine: moved or copied, which cannot be known here
+
+
+def seal_of(run: Path, run_id: str, shards: Path | None) -> dict[str, Any]:
+    """The ledger's record of the id, and of the folders that it is at home in.
+
+    Inode numbers stay when a folder is moved on one file system or mounted elsewhere, and differ
+    between a folder and its copy.
+    """
+    return {
+        "id": run_id,
+        "host": platform.node(),
+        "folder": str(run.resolve()),
+        "inodes": _inodes(run),
+        "shards": None if shards is None else shards.stat().st_ino,
+    }
+
+
+def standing_of(run: Path, seal: dict[str, Any] | None) -> Standing:
+    """seal: as `seal_of` gave it when the id was last used; None for a run without an id."""
+    if seal is None:
+        return Standing.HOME
+    if original_of(seal) not in (None, run.resolve()):
+        return Standing.COPY
+    if seal["host"] == platform.node() or seal["inodes"] == _inodes(run):
+        return Standing.HOME
+    return Standing.ELSEWHERE
+
+
+def original_of(seal: dict[str, Any] | None) -> Path | None:
+    """The folder in which the id was last used, if a run with this id is there."""
+    if seal is None:
+        return None
+    folder = Path(seal["folder"])
+    if not RunFolder(folder).ledger.exists():
+        return None
+    try:
+        found = Ledger(folder).run_id
+    except (ScoreMixError, OSError):
+        return folder  # damaged or not readable: it may be the original
+    return folder if found == seal["id"] else None
+
+
+def _inodes(run: Path) -> list[int]:
+    internal = RunFolder(run).internal
+    return [os.stat(path).st_ino if path.exists() else 0 for path in (run, internal)]

@@ -1,0 +1,334 @@
+"""Ownership: shards are written by the run whose id lies beside them, and by no other.
+
+A run has a random id, in its ledger, and the place of its shards records it (.scoremix-run.json).
+The place is claimed at a run's start, before anything there is written or removed. A copied run
+folder has the id of the original too; the ledger therefore also records in which folder the id is
+at home. docs/design.md has the reasons.
+"""
+
+import logging
+import secrets
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from ...manifests.errors import ConfigError, StorageError
+from ...manifests.files.atomic import storage_errors
+from ...manifests.files.lock import folder_lock
+from ...manifests.published.names import content_names, foreign_names
+from ...manifests.published.owner import OWNER, Owner, read_owner
+from ...manifests.run_folder import RunFolder
+from ...manifests.storage.location import Place, same_place
+from ...manifests.storage.remote import RemoteStore, open_remote
+from ...manifests.storage.store import LocalStore, Store
+from ..ledger import Ledger
+from .home import Standing, original_of, seal_of, standing_of
+from .origin import is_made_by, other_runs_at
+from .stores import open_shards
+
+logger = logging.getLogger(__name__)
+
+_SHOWN = 3  # files that a message names
+
+
+class Tenure(Enum):
+    """What a run may do at a place."""
+
+    NEW = "new"  # nothing is there: claim it
+    OWN = "own"  # the place is this run's
+    ADOPTED = "adopted"  # this run made what is there, and no record of the owner says so yet
+    GUEST = "guest"  # another folder's run: make missing shards of this very plan, nothing else
+
+
+@dataclass(frozen=True)
+class Claimant:
+    """A run that is about to write shards at a place."""
+
+    run: Path  # the run folder
+    shards: Place
+    replace: bool = False  # the user agrees that what cannot be told apart is taken over
+    corpus: str | None = None  # digest of the planned shards, once known
+    same_corpus: bool = False  # the shards there are those of the plan, by their digests
+    keeps_foreign: bool = False  # foreign files are left and named, as `repair` does
+
+    @property
+    def contains_shards(self) -> bool:
+        """Whether the shards lie in the run folder itself, links followed."""
+        if not isinstance(self.shards, Path):
+            return False
+        return self.shards.resolve().is_relative_to(self.run.resolve())
+
+    def is_recorded(self, ledger: Ledger) -> bool:
+        """Whether the ledger names the place, or would by default."""
+        return same_place(ledger.place(), self.shards)
+
+
+def check_owner(claimant: Claimant) -> Tenure:
+    """What the run may do at the place; nothing is changed.
+
+    Raises:
+        ConfigError: the place is another run's, or holds what no run makes, or is a file.
+    """
+    shards = claimant.shards
+    if isinstance(shards, Path):
+        if shards.exists() and not shards.is_dir():
+            raise ConfigError(f"{shards} is a file. Name a folder for the shards.")
+        if not shards.is_dir():
+            return Tenure.NEW
+        return _judge(claimant, Ledger(claimant.run), LocalStore(shards))
+    return _judge(claimant, Ledger(claimant.run), open_shards(shards, claimant.run))
+
+
+def claim(claimant: Claimant) -> Tenure:
+    """Makes the place the run's, or finds that it is, durably. The caller holds the run.
+
+    Raises:
+        ConfigError: as check_owner; another run may have been faster.
+        StorageError: the place cannot be written.
+    """
+    shards = claimant.shards
+    if not isinstance(shards, Path):
+        return _claim(claimant, open_remote(shards))
+    for _ in range(2):  # a run that failed at its start may just have removed the empty folder
+        try:
+            with storage_errors(shards):
+                shards.mkdir(parents=True, exist_ok=True)
+            with folder_lock(shards):
+                return _claim(claimant, LocalStore(shards))
+        except FileNotFoundError:
+            continue
+    raise StorageError(f"{shards} was removed while it was claimed. Run the same command again.")
+
+
+def record_claim(claimant: Claimant) -> None:
+    """`claim` once the shards are planned. Of a local folder the caller holds the folder_lock.
+
+    Raises ConfigError also where a guest's plan is not that of the shards there.
+    """
+    shards = claimant.shards
+    store = LocalStore(shards) if isinstance(shards, Path) else open_remote(shards)
+    tenure = _claim(claimant, store)
+    if tenure is Tenure.GUEST and not claimant.same_corpus:
+        owner = read_owner(store)
+        if owner is None or owner.corpus is None or owner.corpus != claimant.corpus:
+            raise _not_ours(claimant, content_names(store) or [OWNER])
+
+
+def claim_to_change(run: Path) -> None:
+    """Claims the place that the run's ledger names, before shards there are changed or removed.
+
+    Raises ConfigError where it is another run's, or that of the run which this folder is a copy of.
+    """
+    place = Ledger(run).place()
+    if isinstance(place, Path) and not place.is_dir():
+        return
+    claimant = Claimant(run, place, keeps_foreign=True)
+    refuse_copy(claimant)
+    claim(claimant)
+
+
+def refuse_copy(claimant: Claimant) -> None:
+    """Raises ConfigError where the place is another run's, or the run folder is a copy of its
+    owner's; a place without a record of an owner passes if the run may claim it."""
+    run, place = claimant.run, claimant.shards
+    tenure, identity = check_owner(claimant), Ledger(run).identity
+    if tenure is Tenure.GUEST and standing_of(run, identity) is not Standing.ELSEWHERE:
+        raise ConfigError(
+            f"{run} is a copy of the run {original_of(identity) or 'that owns the shards'}, to"
+            f" which {place} belongs. Nothing was changed. Name that run folder instead."
+        )
+
+
+def restore_owner(run: Path, shards: Place) -> bool:
+    """Records the owner of shards that are whole and, by their plan and recipe, this run's, where
+    the record is damaged or gone; False where there is nothing to do, or they may be another's."""
+    ledger, store = Ledger(run), open_shards(shards, run)
+    claimant = Claimant(run, shards, replace=True, keeps_foreign=True)
+    if not claimant.is_recorded(ledger) or standing_of(run, ledger.identity) is Standing.COPY:
+        return False
+    try:
+        if read_owner(store) is not None:
+            return False
+    except ConfigError:
+        store.remove(OWNER)
+    claim(claimant)
+    return True
+
+
+def release(claimant: Claimant, existed: bool) -> None:
+    """Gives an empty place back: a run that failed at its start leaves nothing behind.
+
+    existed: whether the folder was there before it was claimed.
+    """
+    shards, run_id = claimant.shards, Ledger(claimant.run).run_id
+    if not isinstance(shards, Path):
+        store: Store = open_remote(shards)
+        if store.names() == [OWNER] and _recorded_id(store) == run_id:
+            store.remove(OWNER)
+        return
+    if not shards.is_dir():
+        return
+    with folder_lock(shards):
+        store = LocalStore(shards)
+        if store.names() == [OWNER] and _recorded_id(store) == run_id:
+            store.remove(OWNER)
+            if not existed:
+                shards.rmdir()
+
+
+def refuse_other_owner(store: Store, run: Path) -> None:
+    """Called before shards are written: raises ConfigError unless the run still owns the place.
+
+    A folder of shards without a run's ledger, as of a trial's arms, has no owner.
+    """
+    run_id = Ledger(run).run_id
+    if run_id is not None and _recorded_id(store) != run_id:
+        raise ConfigError(
+            f"{store} does not say any more that it is {run}'s: another folder lies there now, or"
+            f" {OWNER} was changed. Nothing more was written. Look at what lies there, then run the"
+            " same command again."
+        )
+
+
+def _recorded_id(store: Store) -> str | None:
+    owner = read_owner(store)
+    return None if owner is None else owner.run_id
+
+
+def _claim(claimant: Claimant, store: Store) -> Tenure:
+    ledger = Ledger(claimant.run)
+    tenure = _judge(claimant, ledger, store)
+    if tenure is Tenure.GUEST:
+        return tenure
+    standing = standing_of(claimant.run, ledger.identity)
+    anew = standing is Standing.COPY or (tenure is Tenure.NEW and standing is Standing.ELSEWHERE)
+    run_id = None if anew else ledger.run_id
+    shards = claimant.shards if isinstance(claimant.shards, Path) else None
+    identity = ledger.settle_identity(
+        lambda run_id: seal_of(claimant.run, run_id or secrets.token_hex(16), shards), run_id
+    )
+    known = read_owner(store)
+    corpus = claimant.corpus or (known.corpus if known is not None else None)
+    owner = Owner(identity["id"], None if shards else corpus)
+    if known == owner:
+        return tenure
+    if tenure is Tenure.NEW and isinstance(store, RemoteStore):
+        if not store.create(OWNER, owner.as_bytes()):
+            return _judge(claimant, Ledger(claimant.run), store)  # raises where it is another's
+        return tenure
+    try:
+        store.write(OWNER, owner.as_bytes())
+    except StorageError as error:
+        if tenure is not Tenure.ADOPTED:
+            raise
+        logger.warning("%s cannot record its owner: %s", store, error)
+    return tenure
+
+
+def _judge(claimant: Claimant, ledger: Ledger, store: Store) -> Tenure:
+    owner = read_owner(store)
+    if owner is None:
+        tenure = _judge_unowned(claimant, ledger, store)
+    elif owner.run_id == ledger.run_id:
+        tenure = _judge_own(claimant, ledger)
+    elif claimant.contains_shards:
+        tenure = Tenure.OWN  # copied into this folder with what was here
+    elif not isinstance(claimant.shards, Path) and (
+        claimant.same_corpus
+        or (claimant.corpus is not None and owner.corpus == claimant.corpus)
+        or claimant.is_recorded(ledger)
+    ):
+        tenure = Tenure.GUEST
+    else:
+        raise ConfigError(
+            f"{claimant.shards} belongs to another run: {OWNER} there names {owner.run_id[:12]},"
+            f" and {claimant.run} did not make what it holds. Nothing was changed. Choose another"
+            " folder, or name the run that made them with --run."
+        )
+    if tenure in (Tenure.OWN, Tenure.ADOPTED) and not claimant.keeps_foreign:
+        _refuse_foreign(claimant, store)
+    return tenure
+
+
+def _judge_unowned(claimant: Claimant, ledger: Ledger, store: Store) -> Tenure:
+    """Without a record of an owner: as of earlier versions, or it was lost."""
+    names = content_names(store)
+    if not names:
+        return Tenure.NEW
+    if claimant.contains_shards:
+        return Tenure.ADOPTED
+    if claimant.is_recorded(ledger):
+        others = other_runs_at(claimant.shards, claimant.run, original_of(ledger.identity))
+        if others and not claimant.replace:
+            if not isinstance(claimant.shards, Path):
+                return Tenure.GUEST  # workers with a copy of the run folder each
+            runs = ", ".join(map(str, [claimant.run, *others]))
+            raise ConfigError(
+                f"{claimant.shards} has no record of the run that made it, and {runs} all name it"
+                " as theirs: all but one are copies. Nothing was changed. Run the command once for"
+                " the one that made it, with --replace; the others then need an --out of their own."
+            )
+        if claimant.replace or is_made_by(ledger, RunFolder(claimant.run), store):
+            return Tenure.ADOPTED
+        raise ConfigError(
+            f"{claimant.shards} holds {_shown(names)}, and neither plan, index nor markers there"
+            f" are of a plan that {claimant.run} records, though its ledger names the place."
+            " Nothing was changed. Choose another folder with augment --out; or, if they may be"
+            " replaced, add --replace."
+        )
+    if claimant.same_corpus and not isinstance(claimant.shards, Path):
+        return Tenure.GUEST
+    raise _not_ours(claimant, names)
+
+
+def _judge_own(claimant: Claimant, ledger: Ledger) -> Tenure:
+    """Where the place has this run's id: is this the run, or a copy of its folder?"""
+    standing, shards, identity = (
+        standing_of(claimant.run, ledger.identity),
+        claimant.shards,
+        ledger.identity,
+    )
+    if standing is Standing.HOME or claimant.contains_shards:
+        return Tenure.OWN
+    if not isinstance(shards, Path):
+        takes_over = standing is Standing.ELSEWHERE and claimant.replace
+        return Tenure.OWN if takes_over else Tenure.GUEST
+    original = original_of(identity)
+    is_the_same = identity is not None and identity["shards"] == shards.stat().st_ino
+    if standing is Standing.ELSEWHERE:
+        if not is_the_same or claimant.replace:
+            return Tenure.OWN
+        raise ConfigError(
+            f"{claimant.run} was moved or copied from another machine, whose run may still write"
+            f" to {shards}. Nothing was changed. If that run folder is not used any more, add"
+            " --replace; else give this one another --out."
+        )
+    if is_the_same or (original and same_place(Ledger(original).place(), shards)):
+        raise ConfigError(
+            f"{claimant.run} is a copy of the run {original}, whose shards lie in {shards}: they"
+            " would be replaced. Nothing was changed. Give the copy a place of its own, as in"
+            f" `cd {claimant.run} && scoremix-pipeline augment --run . --out ../OTHER`, or go on"
+            f" with {original}."
+        )
+    return Tenure.OWN  # the shards were copied with it
+
+
+def _refuse_foreign(claimant: Claimant, store: Store) -> None:
+    found = foreign_names(store)
+    if found:
+        raise ConfigError(
+            f"{claimant.shards} holds {_shown(found)}, which no run makes: readers take whatever"
+            " lies there for the corpus. Nothing was changed. Move it elsewhere, or name another"
+            " folder with augment --out."
+        )
+
+
+def _not_ours(claimant: Claimant, names: list[str]) -> ConfigError:
+    return ConfigError(
+        f"{claimant.shards} holds {_shown(names)}, which the run {claimant.run} did not make;"
+        " nothing was changed. Choose another folder, or name the run that made them with --run."
+    )
+
+
+def _shown(names: list[str]) -> str:
+    return f"{', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''}"

@@ -1,0 +1,420 @@
+"""What is a run's own and what is not: copies, runs at one moment, foreign files, lost records."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+from remote_runs import augment, command, digests, store_at
+
+from scoremix.manifests.errors import ConfigError
+from scoremix.manifests.files.atomic import canonical_digest, json_bytes
+from scoremix.manifests.published.index import index_digest, indexed_hashes
+from scoremix.manifests.published.owner import OWNER, read_owner
+from scoremix.manifests.published.sums import SUMS, render_sums
+from scoremix.manifests.published.verify import Problem, verify
+from scoremix.manifests.storage.store import LocalStore
+from scoremix.pipeline.ledger import Ledger
+from scoremix.pipeline.shards.home import Standing, standing_of
+from scoremix.pipeline.shards.ownership import Claimant, Tenure, check_owner, claim, release
+
+WRITE = ("--until", "write")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.make_images(tmp_path_factory.mktemp("made") / "images")
+
+
+@pytest.fixture(scope="module")
+def made(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """photos and photos.run, to be copied."""
+    out = tmp_path_factory.mktemp("done") / "photos"
+    assert augment(images, out, *WRITE) == 0
+    return out
+
+
+@pytest.fixture
+def photos(images: Path, made: Path, tmp_path: Path) -> Path:
+    """A run of its own: made anew from copies, so that its id is at home here."""
+    for name in ("photos", "photos.run"):
+        shutil.copytree(made.with_name(name), tmp_path / name)
+    assert augment(images, tmp_path / "photos", *WRITE) == 0
+    return tmp_path / "photos"
+
+
+def run(folder: Path, *more: object) -> int:
+    return command("run", folder / "stages.yaml", "--quiet", *WRITE, *more)
+
+
+def owner_of(shards: Path) -> str:
+    owner = read_owner(LocalStore(shards))
+    assert owner is not None
+    return owner.run_id
+
+
+def edit_ledger(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Changes both copies of a ledger and its digest, as somebody who means it would."""
+    content = json.loads((folder / "stages.lock.json").read_text())
+    change(content)
+    content.pop("digest")
+    content["digest"] = canonical_digest(content)
+    for path in (folder / "stages.lock.json", folder / ".scoremix" / "stages.lock.json"):
+        path.write_bytes(json_bytes(content))
+
+
+def as_of_an_earlier_version(shards: Path) -> None:
+    """Neither the ledger nor the shards know of an id."""
+    (shards / OWNER).unlink()
+    edit_ledger(shards.with_name(f"{shards.name}.run"), lambda content: content.pop("identity"))
+
+
+# --- copies
+
+
+def test_a_copied_run_folder_does_not_touch_the_originals_shards(
+    photos: Path, images: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, copy = tiny.digests(photos), photos.with_name("experiment.run")
+    shutil.copytree(photos.with_name("photos.run"), copy)
+    assert run(copy, "--set", "seed=9") == 2
+    error = capsys.readouterr().err
+    assert f"{copy} is a copy of the run {photos}.run" in error and "--out ../OTHER" in error
+    assert run(copy, "--dry-run") == 2
+    assert command("forget", copy, "000003") == 2
+    assert f"{photos}.run" in capsys.readouterr().err
+    assert tiny.digests(photos) == before and command("verify", photos) == 0
+
+    # What the message says: a place of its own, and from then on a run of its own.
+    monkeypatch.chdir(copy)
+    assert command("augment", "--run", ".", "--out", "../other", *WRITE, "--set", "seed=9") == 0
+    other = photos.with_name("other")
+    assert command("verify", other) == 0 and tiny.digests(other) != before
+    assert owner_of(other) != owner_of(photos) and tiny.digests(photos) == before
+    assert run(copy, "--set", "seed=9") == 0  # goes on where it was
+    assert augment(images, photos, *WRITE, generate__ratio=3) == 0  # and so does the original
+
+
+def test_a_copy_with_its_shards_is_a_run_of_its_own(photos: Path, images: Path) -> None:
+    before, backup = tiny.digests(photos), photos.parent / "backup"
+    for name in ("photos", "photos.run"):
+        shutil.copytree(photos.with_name(name), backup / name)
+    assert run(backup / "photos.run", "--set", "seed=9") == 0
+    assert tiny.digests(photos) == before
+    assert tiny.digests(backup / "photos") != before
+    assert owner_of(photos) != owner_of(backup / "photos")
+    assert run(photos.with_name("photos.run")) == 0
+
+
+def test_shards_inside_the_run_folder_are_copied_with_it(images: Path, tmp_path: Path) -> None:
+    (tmp_path / "stages.yaml").write_text(f"run: one\ningest: {{source: {images}}}\n")
+    quick = tiny.options(generate__method="mixup")
+    assert command("run", tmp_path / "stages.yaml", "--quiet", *WRITE, *quick) == 0
+    before = tiny.digests(tmp_path / "one" / "shards")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    assert run(tmp_path / "two", "--set", "seed=9") == 0
+    assert tiny.digests(tmp_path / "one" / "shards") == before
+    # A link in the place of the folder leads to the same shards, in the copy too.
+    (tmp_path / "one" / "shards").rename(tmp_path / "disk")
+    (tmp_path / "one" / "shards").symlink_to(tmp_path / "disk")
+    assert run(tmp_path / "one") == 0
+    shutil.copytree(tmp_path / "one", tmp_path / "three", symlinks=True)
+    assert run(tmp_path / "three", "--set", "seed=9") == 2
+    assert tiny.digests(tmp_path / "disk") == before
+
+
+def test_a_moved_run_stays_the_same_run(photos: Path) -> None:
+    known, elsewhere = owner_of(photos), photos.parent / "deeper"
+    elsewhere.mkdir()
+    for name in ("photos", "photos.run"):
+        photos.with_name(name).rename(elsewhere / name)
+    assert run(elsewhere / "photos.run", "--set", "generate.ratio=3") == 0
+    assert owner_of(elsewhere / "photos") == known
+    assert command("verify", elsewhere / "photos") == 0
+
+
+def test_a_ledger_is_no_authority_over_a_folder_that_it_names(
+    photos: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    victim = photos.with_name("victim")
+    assert augment(images, victim, *WRITE, seed=4) == 0
+    before, folder = tiny.digests(victim), photos.with_name("photos.run")
+    edit_ledger(folder, lambda content: content.update(shards="../victim"))
+    assert run(folder, "--set", "seed=9") == 2
+    assert "belongs to another run" in capsys.readouterr().err
+    assert run(folder, "--set", "seed=9", "--replace") == 2
+    assert command("forget", folder, "000003") != 0
+    assert command("repair", victim, "--run", folder, "--accept-new") != 0
+    assert tiny.digests(victim) == before and verify(victim) == []
+
+
+# --- a run folder whose original cannot be seen
+
+
+def claimant(tmp_path: Path, **more: Any) -> Claimant:
+    (tmp_path / "a.run" / ".scoremix").mkdir(parents=True, exist_ok=True)
+    return Claimant(tmp_path / "a.run", tmp_path / "a", **more)
+
+
+def from_elsewhere(folder: Path, **changed: Any) -> None:
+    """As a copy that came from another machine."""
+    seal = {"host": "elsewhere", "folder": "/nowhere/a.run", "inodes": [1, 2]}
+    edit_ledger(folder, lambda content: content["identity"].update(seal | changed))
+
+
+def test_a_run_from_another_machine_takes_shards_that_came_with_it_alone(tmp_path: Path) -> None:
+    asks = claimant(tmp_path)
+    assert claim(asks) is Tenure.NEW and check_owner(asks) is Tenure.OWN
+    known = Ledger(asks.run).run_id
+    from_elsewhere(asks.run)  # and the shards are the very folder: both machines see it
+    assert standing_of(asks.run, Ledger(asks.run).identity) is Standing.ELSEWHERE
+    with pytest.raises(ConfigError, match="moved or copied from .*--replace"):
+        claim(asks)
+    assert claim(claimant(tmp_path, replace=True)) is Tenure.OWN
+    from_elsewhere(asks.run, shards=3)  # the shards were copied, too
+    assert claim(asks) is Tenure.OWN and Ledger(asks.run).run_id == known
+    assert standing_of(asks.run, Ledger(asks.run).identity) is Standing.HOME
+    # A mount under another name, on another host, is the same folder.
+    edit_ledger(asks.run, lambda content: content["identity"].update(host="pod-7", folder="/r"))
+    assert claim(asks) is Tenure.OWN and Ledger(asks.run).run_id == known
+
+
+def test_a_claim_that_came_to_nothing_leaves_nothing(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asks = claimant(tmp_path)
+    claim(asks)
+    release(asks, existed=False)
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "a").mkdir()
+    claim(asks)
+    (tmp_path / "a" / "real-000000.tar").touch()
+    release(asks, existed=False)  # not empty any more
+    assert (tmp_path / "a" / OWNER).exists()
+    (tmp_path / "empty").mkdir()
+    assert augment(tmp_path / "empty", tmp_path / "out", *WRITE) != 0
+    assert not (tmp_path / "out").exists()
+
+
+# --- runs at one moment
+
+
+def test_of_three_runs_at_once_one_builds_and_two_are_refused_at_their_start(
+    images: Path, tmp_path: Path
+) -> None:
+    out, runs = tmp_path / "shared", [tmp_path / name for name in "abc"]
+    crew = []
+    for number, folder in enumerate(runs):
+        quick = tiny.options(generate__method="mixup", seed=number)
+        words = ["augment", "--data", images, "--out", out, "--run", folder, "--quiet", *quick]
+        crew.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "scoremix.pipeline.cli", *map(str, words), *WRITE],
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    errors = [process.communicate(timeout=300)[1] for process in crew]
+    assert sorted(process.returncode for process in crew) == [0, 2, 2], errors
+    assert sum("did not make" in error for error in errors) == 2
+    assert sum((folder / "corpus").exists() for folder in runs) == 1  # the others never began
+    assert command("verify", out) == 0
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_unfinished_files_of_another_run_stay(photos: Path, images: Path) -> None:
+    others = photos.with_name(".photos.scoremix-tmp-0123456789ab")
+    others.mkdir()
+    (others / "aug-000000.0.tar.tmp").write_bytes(b"under way")
+    shutil.rmtree(photos)
+    assert augment(images, photos, *WRITE) == 0
+    assert (others / "aug-000000.0.tar.tmp").read_bytes() == b"under way"
+
+
+def test_shards_that_changed_hands_are_not_written(
+    photos: Path, images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another folder is mounted there while the run works."""
+    from scoremix.pipeline.shards.builder import ShardBuilder
+
+    def changed(self: ShardBuilder) -> None:
+        (photos / OWNER).unlink()
+
+    (photos / "aug-000001.json").unlink()
+    monkeypatch.setattr(ShardBuilder, "probe", changed)
+    monkeypatch.setattr("scoremix.pipeline.steps.write.record_claim", lambda claimant: None)
+    assert augment(images, photos, *WRITE) == 2
+    assert "does not say any more" in capsys.readouterr().err
+    assert not (photos / "aug-000001.json").exists()
+
+
+# --- foreign files
+
+
+@pytest.mark.parametrize("name", ["backup.tar", "notes/readme.txt", ".env", "images.png"])
+def test_a_folder_with_foreign_files_is_refused(
+    name: str, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "out" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    assert augment(images, tmp_path / "out", *WRITE) == 2
+    assert f"holds {name}, which the run" in capsys.readouterr().err
+    assert tiny.digests(tmp_path / "out").keys() == {name}
+    assert not (tmp_path / "out.run").exists()
+
+
+def test_a_file_that_comes_later_is_named_and_never_listed(
+    photos: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "backup.tar").write_bytes(b"mine")
+    assert verify(photos) == [Problem("backup.tar", f"is foreign: {SUMS} does not list it")]
+    assert augment(images, photos, *WRITE, generate__ratio=3) == 2
+    assert "backup.tar, which no run makes" in capsys.readouterr().err
+    (photos / "index.json").unlink()  # repair writes the small files again, without it
+    assert command("repair", photos, "--quiet") == 3
+    assert "backup.tar" not in (photos / SUMS).read_text()
+    (photos / "backup.tar").unlink()
+    (photos / ".DS_Store").touch()  # nobody's doing: no reason to stop, and not listed
+    assert augment(images, photos, *WRITE, generate__ratio=3) == 0
+    assert ".DS_Store" not in (photos / SUMS).read_text()
+
+
+# --- shards of earlier versions, and records that were lost
+
+
+def test_shards_of_an_earlier_version_are_adopted_once(
+    photos: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    as_of_an_earlier_version(photos)
+    before = {path: path.stat().st_mtime_ns for path in photos.iterdir()}
+    assert verify(photos) == []
+    quick = tiny.options(generate__method="mixup")
+    again = ("augment", "--data", images, "--out", photos, *quick, *WRITE)
+    assert command(*again) == 0
+    assert "is recorded as made by this run" in capsys.readouterr().err
+    assert before == {p: p.stat().st_mtime_ns for p in photos.iterdir() if p.name != OWNER}
+    assert command(*again) == 0
+    assert "is recorded" not in capsys.readouterr().err
+    assert owner_of(photos) == Ledger(photos.with_name("photos.run")).run_id
+
+
+@pytest.mark.parametrize("gone", [(), ("plan.parquet", "index.json"), (SUMS, "plan.parquet")])
+def test_they_are_known_by_plan_index_or_markers(
+    gone: tuple[str, ...], photos: Path, images: Path
+) -> None:
+    as_of_an_earlier_version(photos)
+    for name in gone:
+        (photos / name).unlink()
+    assert augment(images, photos, *WRITE, generate__ratio=3) == 0
+    assert command("verify", photos) == 0
+
+
+def test_what_does_not_follow_from_the_ledger_is_not_adopted(
+    photos: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = photos.with_name("other")
+    assert augment(images, other, *WRITE, seed=4) == 0
+    as_of_an_earlier_version(photos)
+    (other / OWNER).unlink()
+    before, folder = tiny.digests(other), photos.with_name("photos.run")
+    edit_ledger(folder, lambda content: content.update(shards="../other"))
+    shutil.rmtree(photos.with_name("other.run"))
+    assert run(folder) == 2
+    assert "neither plan, index nor markers" in capsys.readouterr().err
+    assert tiny.digests(other) == before
+
+
+def test_of_copies_of_an_earlier_version_the_one_beside_its_shards_owns_them(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    as_of_an_earlier_version(photos)
+    before, copy = tiny.digests(photos), photos.with_name("experiment.run")
+    shutil.copytree(photos.with_name("photos.run"), copy)
+    assert run(copy, "--set", "seed=9") == 2
+    assert f"{photos}.run all name it" in capsys.readouterr().err
+    assert tiny.digests(photos) == before and not (photos / OWNER).exists()
+    assert run(photos.with_name("photos.run")) == 0
+    assert run(copy, "--set", "seed=9") == 2
+    assert tiny.digests(photos) == before
+
+
+def test_files_that_an_earlier_version_listed_stay_listed(photos: Path, images: Path) -> None:
+    as_of_an_earlier_version(photos)
+    (photos / "LICENCE.txt").write_text("mine")
+    index = json.loads((photos / "index.json").read_text())
+    index["files"]["LICENCE.txt"] = hashlib.sha256(b"mine").hexdigest()
+    index["index_digest"] = index_digest(index)
+    (photos / "index.json").write_bytes(json_bytes(index))
+    own = {"index.json": hashlib.sha256(json_bytes(index)).hexdigest()}
+    (photos / SUMS).write_bytes(render_sums(indexed_hashes(index) | own))
+    assert verify(photos) == []
+    assert augment(images, photos, *WRITE, generate__ratio=3) == 0
+    assert "LICENCE.txt" in (photos / SUMS).read_text() and verify(photos) == []
+
+
+def test_a_damaged_record_is_named_and_repaired(
+    photos: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known, raw = owner_of(photos), (photos / OWNER).read_bytes()
+    (photos / OWNER).write_bytes(raw.replace(known[:4].encode(), b"0000"))
+    assert [problem.file for problem in verify(photos)] == [OWNER]
+    assert augment(images, photos, *WRITE) == 2
+    assert "says which run the shards belong to, was changed" in capsys.readouterr().err
+    assert command("repair", photos, "--quiet") == 0
+    assert owner_of(photos) == known and verify(photos) == []
+    (photos / OWNER).unlink()
+    assert augment(images, photos, *WRITE) == 0
+    assert owner_of(photos) == known
+
+
+# --- object stores
+
+
+def test_a_prefix_is_claimed_as_a_folder_is(
+    bucket: str, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, store, first = f"s3://{bucket}/pets", store_at(bucket), tmp_path / "first"
+    assert augment(images, url, "--run", first, *WRITE) == 0
+    before = digests(store)
+    assert augment(images, url, "--run", tmp_path / "second", *WRITE, seed=4) == 2
+    assert "belongs to another run" in capsys.readouterr().err
+    assert not (tmp_path / "second").exists()
+    shutil.copytree(first, tmp_path / "copy")
+    assert augment(images, url, "--run", tmp_path / "copy", *WRITE) == 0  # the same plan
+    assert augment(images, url, "--run", tmp_path / "copy", *WRITE, seed=4) == 2
+    assert "belongs to another folder of this run" in capsys.readouterr().err
+    shutil.copytree(first, tmp_path / "second-copy")
+    assert command("forget", tmp_path / "second-copy", "000003") == 2
+    assert f"is a copy of the run {first}" in capsys.readouterr().err
+    assert digests(store) == before and verify(store) == []
+    assert augment(images, url, "--run", first, *WRITE, generate__ratio=3) == 0
+    # Earlier versions left no record: adopted by what lies there.
+    store.remove(OWNER)
+    edit_ledger(first, lambda content: content.pop("identity"))
+    edit_ledger(tmp_path / "second-copy", lambda content: content.pop("identity"))
+    assert augment(images, url, "--run", tmp_path / "second-copy", "--worker", "0/2") == 2
+    assert augment(images, url, "--run", first, *WRITE, generate__ratio=3) == 0
+    assert read_owner(store) is None  # which of three folders made it, nobody can say
+    for name in ("copy", "second-copy"):
+        shutil.rmtree(tmp_path / name)
+    assert augment(images, url, "--run", first, *WRITE, generate__ratio=3) == 0
+    assert read_owner(store) is not None and verify(store) == []
+
+
+def test_of_two_that_create_an_object_one_has_it(bucket: str) -> None:
+    one, other = store_at(bucket), store_at(bucket)
+    assert one.create(OWNER, b"one") and one.create(OWNER, b"one")
+    assert not other.create(OWNER, b"other") and other.read(OWNER) == b"one"
+    real = other.facts
+    other.remove(OWNER)
+    seen = iter([None])  # it saw nothing yet when the other wrote
+    other.facts = lambda name: next(seen, None) or (real(name) if one.size(name) else None)  # type: ignore[method-assign]
+    one.write(OWNER, b"one")
+    assert not other.create(OWNER, b"other") and one.read(OWNER) == b"one"
