@@ -17,6 +17,7 @@ planned          reads the plan and the recipe that a run has made
 trained_network  opens score-net/ of a run, or says what is wrong with it
 means            the mean images of a run, about which some methods mix
 preflight        refuses places, disks and networks that cannot work, before anything is made
+other_data       stops before a corpus is given up for other images, unless that was asked for
 finished_run     opens a finished run, to repair or to change it
 launch           processes of one launch (`accelerate launch`, torchrun), and `--worker I/N`
 environment      libraries and processor that the bytes of a shard depend on

@@ -10,6 +10,7 @@ from ..models.network.compiled import missing_compiler
 from ..stages.images.png import select_encoder
 from .fingerprints import named_path
 from .job import Job
+from .other_data import refuse_other_data
 from .shards.ownership import Claimant, check_owner
 
 
@@ -27,6 +28,8 @@ def check_job(job: Job) -> None:
             _check_apart(f"ingest.{key}", place(asked.source), job)
     if job.only != "evaluate":  # which reads the shards, and may do so in a copy
         check_owner(claimant_of(job))
+    if job.only is None and not job.replace:
+        refuse_other_data(job.config, job.folder, job.shards)
     select_encoder(job.config.write.encoder)
     for section, how in (
         ("train", job.config.train.compile),

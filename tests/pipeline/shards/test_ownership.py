@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -418,3 +419,35 @@ def test_of_two_that_create_an_object_one_has_it(bucket: str) -> None:
     other.facts = lambda name: next(seen, None) or (real(name) if one.size(name) else None)  # type: ignore[method-assign]
     one.write(OWNER, b"one")
     assert not other.create(OWNER, b"other") and one.read(OWNER) == b"one"
+
+
+# --- other data
+
+
+def test_other_data_does_not_replace_what_was_made_unasked(
+    photos: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = shutil.copytree(images, tmp_path / "other")
+    for path in other.rglob("*.png"):
+        os.utime(path, (1, 1))
+    (other / "left" / "000.png").unlink()
+    before = tiny.digests(photos.parent)
+    for more in ((), ("--dry-run",)):
+        assert augment(other, photos, *WRITE, *more) == 2
+        error = capsys.readouterr().err
+        assert f"was made from {images}, and {other} was asked for" in error
+        assert f"9 shards in {photos}" in error and "--replace" in error
+    assert tiny.digests(photos.parent) == before
+    with open(photos.with_name("photos.run") / "stages.yaml") as saved:
+        text = saved.read().replace(str(images), str(other))
+    (tmp_path / "stages.yaml").write_text(text.replace("run: .", f"run: {photos}.run"))
+    assert command("run", tmp_path / "stages.yaml", *WRITE) == 2
+    assert command("run", tmp_path / "stages.yaml", *WRITE, "--replace") == 0
+    assert command("verify", photos) == 0 and tiny.digests(photos) != before
+    # The same files under another path, or more of them, are no other data.
+    shutil.copytree(other, tmp_path / "moved")
+    assert augment(tmp_path / "moved", photos, *WRITE) == 0
+    shutil.copy(images / "left" / "000.png", tmp_path / "moved" / "left" / "new.png")
+    assert augment(tmp_path / "moved", photos, *WRITE) == 0
+    assert command("run", tmp_path / "stages.yaml", *WRITE, "--set", "ingest.source=digits") == 2
+    assert "digits was asked for" in capsys.readouterr().err

@@ -1,0 +1,79 @@
+"""Stops before the corpus of a run is given up for other images, unless that was asked for."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ..manifests.errors import ConfigError, StorageError
+from ..manifests.storage.location import Place, is_url
+from ..stages.sources.bundled import BUNDLED
+from .config import Config
+from .fingerprints import fingerprint
+from .ledger import Ledger
+from .shards.stores import open_shards
+
+
+def refuse_other_data(config: Config, folder: Path, shards: Place) -> None:
+    """Raises ConfigError where the run in `folder` has a network or shards of other sources.
+
+    A source under another path whose files have the same names, sizes and times is the same. Files
+    or sources that were added are not its concern, nor other options: the run is then stale, as it
+    says.
+    """
+    ledger = Ledger(folder)
+    before = ledger.stages.get("ingest", {}).get("inputs")
+    if before is None:
+        return
+    old, new = _sources(before["options"]), _sources(config.ingest.model_dump(mode="json"))
+    if set(old) <= set(new):
+        return
+    prints = [fingerprint(source) for source, _ in new]
+    if None in prints:  # nothing is there: ingest says so
+        return
+    inside = [path for _, path in old] == [path for _, path in new]
+    bundled = set(BUNDLED) & {source for source, _ in (*old, *new)}
+    if inside and before["source"] == json.loads(json.dumps(prints)) and not bundled:
+        return
+    made = _made(ledger, folder, shards)
+    if made:
+        raise ConfigError(
+            f"{folder} was made from {_shown(old)}, and {_shown(new)} was asked for: what it made"
+            f" would be replaced, namely {' and '.join(made)}. Nothing was changed. Name another"
+            " place (--out and --run; for `run`, another `run:` in stages.yaml), or add --replace."
+        )
+
+
+_Source = tuple[str, str | None]  # the place, links followed, and the folder inside it
+
+
+def _sources(options: dict[str, Any]) -> list[_Source]:
+    """What `ingest.source` and `ingest.path` name."""
+    given = options["source"]
+    entries = given if isinstance(given, list) else [given]
+    specs = [one if isinstance(one, dict) else {"source": one} for one in entries]
+    return [(_plain(spec["source"]), spec.get("path") or options.get("path")) for spec in specs]
+
+
+def _plain(source: str) -> str:
+    return source if is_url(source) or source in BUNDLED else os.path.realpath(source)
+
+
+def _shown(sources: list[_Source]) -> str:
+    return ", ".join(source if path is None else f"{source} ({path})" for source, path in sources)
+
+
+def _made(ledger: Ledger, folder: Path, shards: Place) -> list[str]:
+    """What of the run took work and would go."""
+    made = []
+    if ledger.outcome("train"):
+        steps = ledger.stages["train"]["inputs"]["options"].get("steps")
+        made.append(f"a network trained for {steps} steps")
+    try:
+        names = open_shards(shards, folder).names()
+    except StorageError:
+        names = []
+    tars = [name for name in names if name.endswith(".tar")]
+    if tars:
+        made.append(f"{len(tars)} shards in {shards}")
+    return made
