@@ -15,7 +15,7 @@ from ..manifests.errors import ConfigError, ScoreMixError
 from ..manifests.files.atomic import canonical_digest, write_json
 from ..manifests.files.lock import folder_lock
 from ..manifests.run_folder import RunFolder
-from ..manifests.storage.location import Place, is_url, place
+from ..manifests.storage.location import Place, is_url, place, same_place
 
 _FORMAT = 1
 logger = logging.getLogger(__name__)
@@ -79,6 +79,14 @@ class Ledger:
             else:
                 self.shards = str(shards)
             self._save()
+
+    def record_sums(self, digest: str) -> None:
+        """Records the sha256 of SHA256SUMS as the run has published it."""
+        with folder_lock(self.run):
+            self.reload()
+            if "write" in self.stages:
+                self.stages["write"]["outcome"]["sums_sha256"] = digest
+                self._save()
 
     @property
     def run_id(self) -> str | None:
@@ -171,6 +179,22 @@ def find_shards(path: Place) -> Place:
     if not path.is_dir():
         raise ConfigError(f"{path} is not a folder. Name a folder of shards, or a run folder.")
     return Ledger(path).place() if RunFolder(path).ledger.exists() else path
+
+
+def find_run(shards: Place) -> Path | None:
+    """The run that names `shards` as its own, in the place where `augment` or `run` puts it.
+
+    A path is a run folder itself, or lies in or beside one; of a URL it is in the working folder.
+    """
+    if not isinstance(shards, Path):
+        near = [Path.cwd() / f"{shards.name}.run"]
+    else:
+        shards = shards.absolute()
+        if RunFolder(shards).ledger.exists():
+            return shards
+        near = [shards.parent, shards.with_name(f"{shards.name}.run")]
+    there = (run for run in near if RunFolder(run).ledger.exists())
+    return next((run for run in there if same_place(Ledger(run).place(), shards)), None)
 
 
 def find_local_shards(path: Place) -> Path:

@@ -8,6 +8,7 @@ card              README.md, the dataset card
 croissant         croissant.json, the metadata for catalogues
 sums              SHA256SUMS: written, parsed
 verify            reads every byte and names what is wrong
+run_record        compares a corpus with the digest in its run's ledger
 pixel_check       decodes every image and compares its pixels
 partition         some of the shards, to verify a corpus in parts
 recorded_hashes   the hashes that a damaged corpus still records, for repair

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import VerifyError
 from ..files.atomic import canonical_digest, json_bytes
-from ..shards.shard import Marker
+from ..shards.shard import Marker, check_shard_name
 from ..storage.store import Store, store_of
 from .card import CorpusFacts
 
@@ -83,6 +83,9 @@ def parse_index(raw: bytes) -> dict[str, Any]:
         intact = json_bytes(index) == raw and index["index_digest"] == index_digest(index)
         if intact:
             indexed_hashes(index), index["plan_digest"], index["counts"], index["ratio"]
+            check_urls(index["shardlist"])
+    except VerifyError as error:
+        raise ValueError(f"names a file outside the corpus: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError("cannot be read as the index of a corpus") from None
     if not intact:
@@ -90,12 +93,21 @@ def parse_index(raw: bytes) -> dict[str, Any]:
     return index
 
 
+def check_urls(entries: list[dict[str, Any]]) -> None:
+    """Raises VerifyError where a shard's URL is not a plain name in the corpus's own folder."""
+    for entry in entries:
+        url = str(entry["url"])
+        check_shard_name(url.removesuffix(".tar") if url.endswith(".tar") else url)
+
+
 def read_index(shards: Path | Store) -> dict[str, Any]:
-    """index.json, its digest not checked. Raises VerifyError if it cannot be read as one."""
+    """index.json, its digest not checked. Raises VerifyError if it cannot be read as one, or names
+    a shard outside the corpus."""
     store = store_of(shards)
     try:
         index = json.loads(store.read(INDEX))
         if index["__kind__"] == "wids-shard-index-v1":
+            check_urls(index["shardlist"])
             return dict(index)
     except (ValueError, KeyError, TypeError) as error:
         raise VerifyError(f"{store.where(INDEX)} cannot be read: {error}. Run verify.") from error

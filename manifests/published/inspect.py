@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from ..errors import ConfigError, VerifyError
 from ..files.atomic import read_parquet
+from ..shards.shard import check_shard_name
 from ..storage.store import Store, store_of
 from .index import INDEX, read_index
 
@@ -65,7 +66,7 @@ def image_bytes(shards: Path | Store, key: str) -> bytes:
     """The image file of a sample, read by its offset: one seek. Raises ConfigError, VerifyError."""
     store = store_of(shards)
     row = _row(_manifest(store), key, store)
-    name = f"{row['shard']}.tar"
+    name = f"{check_shard_name(row['shard'])}.tar"
     path = store.where(name)
     if store.size(name) is None:
         raise VerifyError(f"{path} is missing, but the manifest names it. Run verify, then repair.")

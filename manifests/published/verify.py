@@ -23,7 +23,7 @@ from ..plan.plan import group_by_shard, rows_digest
 from ..plan.schema import MANIFEST, PLAN
 from ..shards.shard import Marker
 from ..shards.tar import compare_members, damaged_images
-from ..storage.store import Store, store_of
+from ..storage.store import LocalStore, Store, store_of
 from .index import INDEX, index_entries_of_shards, indexed_hashes, parse_index
 from .names import is_own
 from .owner import OWNER, parse_owner
@@ -85,6 +85,7 @@ def verify(
         _read_index(state)
         _read_sums(state)
         _check_owner(state)
+        _check_folders(state)
         _compare(state)
         _check_contents(state, pool)
     return sorted(set(state.problems), key=lambda problem: (problem.file, problem.what))
@@ -130,6 +131,19 @@ def _check_owner(state: _VerifyState) -> None:
         return  # a copy without it, or shards of an earlier version
     except (OSError, ValueError) as error:
         state.report(OWNER, str(error))
+
+
+def _check_folders(state: _VerifyState) -> None:
+    """Folders that hold files are seen by these; a mount point has its own lost+found."""
+    if isinstance(state.store, LocalStore):
+        try:
+            found = state.store.empty_folders()
+        except OSError as error:
+            state.report(str(error.filename), f"cannot be read: {error.strerror}")
+            return
+        for name in found:
+            if name != "lost+found":
+                state.report(name, "is foreign: a folder, and a corpus has none")
 
 
 def _not_listed(name: str) -> str:

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from ..errors import ScoreMixError
+from ..errors import ScoreMixError, VerifyError
 from ..files.atomic import parquet_bytes, replacing, storage_errors, sync_folder, write_json
 from ..files.crash_points import crash_point
 from ..plan.plan import rows_digest as digest_of
@@ -30,6 +30,7 @@ from .tar import TarWriter
 
 MARKER_FORMAT = "scoremix-shard-1"
 NORMS = ("norm_mixup", "norm_minimised", "norm_final")
+_NAME = re.compile(r"(real|aug)-\d{6,}")
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,80}")  # no dot: readers cut a name at its first
 _EXTENSION = re.compile(r"[a-z0-9]{1,8}")
@@ -190,6 +191,19 @@ def marker_for(
         recipe_digest=recipe_digest,
         environment=environment,
     )
+
+
+def check_shard_name(name: str) -> str:
+    """`name`, if a shard may have it. A corpus from elsewhere may name files outside its folder.
+
+    Raises VerifyError for any other.
+    """
+    if not _NAME.fullmatch(name):
+        raise VerifyError(
+            f"{name!r} is named as a shard; names of shards are like real-000000 and aug-000012, in"
+            " the corpus's own folder. It was not opened: do not use this corpus."
+        )
+    return name
 
 
 def read_marker(shards: Path | Store, name: str) -> Marker | None:

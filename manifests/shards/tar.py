@@ -106,14 +106,19 @@ def damaged_images(source: Path | BinaryIO, rows: list[dict[str, Any]]) -> Itera
 
 
 def compare_members(source: Path | BinaryIO, rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Compares every member of a tar with the manifest's rows; yields what differs."""
+    """Compares every member of a tar with the manifest's rows; yields what differs, and bytes that
+    no reader of samples sees."""
     samples: list[tuple[str, dict[str, tarfile.TarInfo]]] = []
     with _open(source) as file, tarfile.open(fileobj=file, mode="r:") as tar:
+        place = 0
         for member in tar:
             key, _, extension = member.name.partition(".")
             if not samples or samples[-1][0] != key:
                 samples.append((key, {}))
             samples[-1][1][extension] = member
+            yield from _hidden_around(file, member, place)
+            place = _end_of(member)
+        yield from _hidden_after(file, place)
         if [key for key, _ in samples] != [row["key"] for row in rows]:
             yield "has other samples than the manifest, or in another order"
             return
@@ -121,6 +126,35 @@ def compare_members(source: Path | BinaryIO, rows: list[dict[str, Any]]) -> Iter
             wrong = _differences(tar, members, row)
             if wrong:
                 yield f"sample {key} does not agree with the manifest: {', '.join(wrong)}"
+
+
+def _end_of(member: tarfile.TarInfo) -> int:
+    """Where the next header is due."""
+    return member.offset_data + member.size + -member.size % tarfile.BLOCKSIZE
+
+
+def _hidden_around(file: BinaryIO, member: tarfile.TarInfo, place: int) -> Iterator[str]:
+    """Names bytes before and in the header that the writer did not put there, and in the padding.
+
+    place: where the header is due.
+    """
+    file.seek(member.offset)
+    found = file.read(tarfile.BLOCKSIZE)
+    if member.offset != place or found != header(member.name, member.size):
+        yield f"has other bytes in or before the header of {member.name} than a shard has"
+    file.seek(member.offset_data + member.size)
+    padding = -member.size % tarfile.BLOCKSIZE
+    if file.read(padding) != bytes(padding):
+        yield f"has data in the padding after {member.name}"
+
+
+def _hidden_after(file: BinaryIO, place: int) -> Iterator[str]:
+    """Names bytes after the last member but the empty blocks of `TarWriter.finish`."""
+    file.seek(place)
+    size = 2 * tarfile.BLOCKSIZE
+    size += -(place + size) % tarfile.RECORDSIZE
+    if file.read(size + 1) != bytes(size):
+        yield "has data after the end of the archive, or another end than a shard has"
 
 
 def _open(source: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:

@@ -72,6 +72,17 @@ class LocalStore:
         paths = (path for path in self.root.rglob("*") if path.is_symlink() or not path.is_dir())
         return sorted(path.relative_to(self.root).as_posix() for path in paths)
 
+    def empty_folders(self) -> list[str]:
+        """Folders with nothing in them, sorted; an object store has none."""
+        folders = (path for path in self.root.rglob("*") if path.is_dir() and not path.is_symlink())
+        empty = (path for path in folders if not any(path.iterdir()))
+        return sorted(path.relative_to(self.root).as_posix() for path in empty)
+
+    def links(self) -> dict[str, str]:
+        """Name -> target of every symbolic link."""
+        names = (name for name in self.names() if (self.root / name).is_symlink())
+        return {name: os.readlink(self.root / name) for name in names}
+
     def size(self, name: str) -> int | None:
         path = self.root / name
         return path.stat().st_size if path.is_file() else None

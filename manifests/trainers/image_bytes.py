@@ -10,6 +10,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from ..errors import VerifyError
+from ..shards.shard import check_shard_name
 from ..storage.store import Store, store_of
 from .layout import Slice
 
@@ -52,7 +53,7 @@ class ShardImages:
     def _opened(self, name: str) -> BinaryIO:
         if self._file is None or self._name != name:
             self.close()
-            self._file = self.shards.open(f"{name}.tar")
+            self._file = self.shards.open(f"{check_shard_name(name)}.tar")
             self._name = name
         return self._file
 

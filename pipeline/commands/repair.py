@@ -7,8 +7,8 @@ import click
 
 from ...manifests.errors import ConfigError, VerifyError
 from ...manifests.run_folder import RunFolder
-from ...manifests.storage.location import Place, same_place
-from ..ledger import Ledger
+from ...manifests.storage.location import Place
+from ..ledger import Ledger, find_run
 from .options import DEVICE, PLACE, QUIET, resolve_device
 
 if TYPE_CHECKING:
@@ -59,24 +59,16 @@ def _run_of(shards: Place, folder: Path | None) -> Path:
     """The run that made the shards: named, or the one that they lie in or beside."""
     if folder is not None:
         return folder.absolute()
-    if not isinstance(shards, Path):
-        run = Path.cwd() / f"{shards.name}.run"  # where augment puts it
-        if RunFolder(run).ledger.exists() and Ledger(run).place() == shards:
-            return run
-        raise ConfigError(
-            f"No run was found that made {shards}: looked for {run.name} in this folder. Images are"
-            " made again from a run's corpus and network: name its folder with --run."
-        )
-    place = shards.absolute()
-    if RunFolder(place).ledger.exists():
-        return place
-    for run in (place.parent, place.with_name(f"{place.name}.run")):
-        if RunFolder(run).ledger.exists():
-            if same_place(Ledger(run).place(), place):
-                return run
+    run = find_run(shards)
+    if run is not None:
+        return run
+    looked = f"{shards.name}.run in this folder"
+    if isinstance(shards, Path):
+        place = shards.absolute()
+        looked = f"{place.parent} and {place.name}.run beside it"
     raise ConfigError(
-        f"No run was found that made {shards}: looked in {place.parent} and {place.name}.run beside"
-        " it. Images are made again from a run's corpus and network: name its folder with --run."
+        f"No run was found that made {shards}: looked for {looked}. Images are made again from a"
+        " run's corpus and network: name its folder with --run."
     )
 
 

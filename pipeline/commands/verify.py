@@ -6,9 +6,11 @@ import click
 
 from ...manifests.errors import VerifyError
 from ...manifests.storage.location import Place
-from ...manifests.storage.store import store_of
-from ..ledger import find_shards
+from ...manifests.storage.store import LocalStore, store_of
+from ..ledger import Ledger, find_run, find_shards
 from .options import PLACE
+
+_SHOWN = 3  # links that a note names
 
 
 @click.command()
@@ -20,20 +22,40 @@ from .options import PLACE
     help="Read the N-th of T parts of the shards, and every small file: 1/7 on Monday, 2/7 on"
     " Tuesday, ...; all T together read everything.",
 )
-def verify(shards: Place, deep: bool, subset: str | None) -> None:
+@click.option(
+    "--run",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="The run that made SHARDS: SHA256SUMS is compared with the digest in its ledger, too."
+    " Default: the run that SHARDS lies in or beside, if there is one.",
+)
+def verify(shards: Place, deep: bool, subset: str | None, folder: Path | None) -> None:
     """Check every byte of SHARDS against SHA256SUMS, index, markers and manifest.
 
-    Exit code 3 where a file is changed, missing or extra; each is named. `repair` mends them.
+    Exit code 3 where a file is changed, missing, extra or foreign; each is named. `repair` mends
+    what is damaged. Without the run, digests that were all written again are not seen.
     """
     from ...manifests.published.partition import Partition
+    from ...manifests.published.run_record import compare_with_run
     from ...manifests.published.verify import verify as check
 
     part = Partition.parse(subset) if subset else None
+    run = folder or find_run(shards)
     shards = find_shards(shards)
-    problems = check(shards if isinstance(shards, Path) else store_of(shards), deep=deep, part=part)
+    store = store_of(shards)
+    problems = check(shards if isinstance(shards, Path) else store, deep=deep, part=part)
+    recorded = Ledger(run).outcome("write").get("sums_sha256") if run is not None else None
+    rewritten = compare_with_run(store, recorded)
+    _print_links(store)
+    for problem in (*problems, *rewritten):
+        click.echo(str(problem))
+    if rewritten:
+        raise VerifyError(
+            f"{shards} is not what {run} published. Where nobody else works on it, do not use it:"
+            f" empty the folder and run `scoremix-pipeline run {run}/stages.yaml`, which makes the"
+            " same bytes again."
+        )
     if problems:
-        for problem in problems:
-            click.echo(str(problem))
         raise VerifyError(
             f"{shards} is not what its manifests promise: {len(problems)} problem(s), listed above."
             f" `scoremix-pipeline repair {shards}` makes again what is damaged, from the run that"
@@ -41,6 +63,20 @@ def verify(shards: Place, deep: bool, subset: str | None) -> None:
         )
     read = f"every file of part {subset}" if subset else "every file"
     pixels = ", and every image decodes to its pixels" if deep else ""
+    ledger = f", and with the ledger of {run}" if recorded is not None else ""
     click.echo(
-        f"{shards} is whole: {read} agrees with SHA256SUMS, index, markers and manifest{pixels}."
+        f"{shards} is whole: {read} agrees with SHA256SUMS, index, markers and manifest"
+        f"{pixels}{ledger}."
     )
+
+
+def _print_links(store: object) -> None:
+    """Names links in the place of files: what they lead to may change after it was verified."""
+    links = store.links() if isinstance(store, LocalStore) else {}
+    if links:
+        some = ", ".join(f"{name} -> {links[name]}" for name in list(links)[:_SHOWN])
+        more = ", ..." if len(links) > _SHOWN else ""
+        click.echo(
+            f"note: {len(links)} of the files are symbolic links ({some}{more}); what they lead to"
+            " was read, and is not part of this folder."
+        )

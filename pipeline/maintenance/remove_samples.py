@@ -53,7 +53,8 @@ def remove_forgotten(opened: FinishedRun) -> None:
     _remove_others(store, {task.name for task in tasks})
     if all(destination.finished(task) for task in tasks):
         destination.publish(opened.builder("cpu"))
-        opened.ledger.record("write", inputs_of_write(opened.planned), shards=len(tasks))
+        inputs, sums = inputs_of_write(opened.planned), destination.sums_sha256()
+        opened.ledger.record("write", inputs, shards=len(tasks), sums_sha256=sums)
     crash_point("forgotten-published")
 
 

@@ -10,9 +10,12 @@ import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
+
 from ...manifests.errors import ConfigError, ScoreMixError
-from ...manifests.files.atomic import canonical_digest, json_bytes, write_bytes
+from ...manifests.files.atomic import canonical_digest, json_bytes, read_parquet, write_bytes
 from ...manifests.files.crash_points import crash_point
+from ...manifests.plan.plan import rows_digest
 from ...manifests.published.croissant import CROISSANT
 from ...manifests.published.index import INDEX
 from ...manifests.published.mirror import mirrored_index
@@ -30,6 +33,7 @@ from ...manifests.published.recorded_hashes import (
     marker_digest,
     read_recorded_hashes,
 )
+from ...manifests.published.run_record import compare_with_run
 from ...manifests.published.sums import SUMS, render_sums
 from ...manifests.published.verify import Problem, verify
 from ...manifests.run_folder import RunFolder
@@ -111,9 +115,20 @@ def repair(
         if restore_owner(run.folder, place):
             job.report.left = []
             job.report.done[OWNER] = "written again"
+    _compare_with_ledger(job, place)
     if isinstance(place, URL) and not job.report.left:
         write_bytes(remembered, shards.read(INDEX))
     return job.report
+
+
+def _compare_with_ledger(job: _Repair, place: Place) -> None:
+    """Names digests that were all written again; of bytes that were accepted, records the new."""
+    ledger, shards = job.run.ledger, job.shards
+    if job.report.left or not same_place(ledger.place(), place):
+        return
+    if job.accept_new:
+        ledger.record_sums(shards.sha256(SUMS))
+    job.report.left += compare_with_run(shards, ledger.outcome("write").get("sums_sha256"))
 
 
 def _temporary(place: Place, run: Path) -> Path:
@@ -159,6 +174,7 @@ def _repair_shards(job: _Repair) -> None:
         task
         for task in job.run.planned.shards
         if not job.hashes.is_intact(task.name, task.rows_digest, task.recipe_digest)
+        or not _has_rows(job.shards, task)
     ]
     todo = [task for task in todo if not _marker_alone(job, task)]
     if not todo:
@@ -174,6 +190,14 @@ def _repair_shards(job: _Repair) -> None:
             images = job.builder.generate(task.rows)
             made = job.builder.write(task, images, job.temporary, job.temporary.parent, advance)
             _compare(job, task.name, made)
+
+
+def _has_rows(shards: Store, task: ShardTask) -> bool:
+    """Whether the shard's Parquet has the planned rows: marker and index may agree with others."""
+    try:
+        return rows_digest(read_parquet(shards.read(f"{task.name}.parquet"))) == task.rows_digest
+    except (pa.ArrowException, OSError, ValueError, KeyError):
+        return False
 
 
 def _marker_alone(job: _Repair, task: ShardTask) -> bool:

@@ -65,6 +65,10 @@ class ShardDestination(Protocol):
         """Finished shards become a corpus; nothing temporary stays."""
         ...
 
+    def sums_sha256(self) -> str:
+        """sha256 of SHA256SUMS as it lies there."""
+        ...
+
     def manifest(self) -> pa.Table:
         """manifest.parquet of the published corpus."""
         ...

@@ -8,9 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from ...manifests.errors import StorageError
-from ...manifests.files.atomic import read_parquet, storage_errors
+from ...manifests.files.atomic import read_parquet, sha256_file, storage_errors
 from ...manifests.files.lock import folder_lock, remove_shard_locks
 from ...manifests.published.publish import is_published, unpublish, write_plan
+from ...manifests.published.sums import SUMS
 from ...manifests.run_folder import RunFolder
 from ...manifests.shards.shard import Marker, read_marker
 from ...manifests.storage.store import LocalStore
@@ -91,6 +92,9 @@ class LocalDestination:
         shutil.rmtree(temporary, ignore_errors=True)  # left by workers that died
         builder.publish(self.shards, temporary)
         shutil.rmtree(temporary, ignore_errors=True)
+
+    def sums_sha256(self) -> str:
+        return sha256_file(self.shards / SUMS)
 
     def manifest(self) -> pa.Table:
         return read_parquet(self.shards / "manifest.parquet")

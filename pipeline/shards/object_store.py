@@ -12,6 +12,7 @@ from ...manifests.files.lock import remove_shard_locks
 from ...manifests.published.mirror import MirroredStore
 from ...manifests.published.owner import Owner, read_owner
 from ...manifests.published.publish import is_published, plan_bytes, unpublish, write_plan
+from ...manifests.published.sums import SUMS
 from ...manifests.run_folder import RunFolder
 from ...manifests.shards.shard import Marker, read_marker
 from ...manifests.storage.location import URL
@@ -103,6 +104,9 @@ class ObjectStoreDestination:
         self.store.remote.abort_unfinished()
         self.store.keep_only({task.name for task in builder.planned.shards})
         shutil.rmtree(self._temporary(), ignore_errors=True)
+
+    def sums_sha256(self) -> str:
+        return self.store.sha256(SUMS)
 
     def manifest(self) -> pa.Table:
         return read_parquet(self.store.read("manifest.parquet"))

@@ -92,7 +92,10 @@ def _publish_finished(
                 context.ledger.reload()
                 if context.ledger.why_stale("write", inputs) or not destination.is_published():
                     destination.publish(builder)
-                    context.ledger.record("write", inputs, shards=len(planned.shards))
+                    sums = destination.sums_sha256()
+                    context.ledger.record(
+                        "write", inputs, shards=len(planned.shards), sums_sha256=sums
+                    )
                 remove_shard_locks(job.folder)
                 return True
         if job.stopping():

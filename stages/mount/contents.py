@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ...manifests.errors import ConfigError, VerifyError
 from ...manifests.published.index import read_index
+from ...manifests.shards.shard import check_shard_name
 from ...manifests.trainers.image_bytes import rgb_png
 from ...manifests.trainers.layout import ExportListing
 from .tree import FileTable
@@ -39,7 +40,8 @@ class OpenTars:
         self._reported: set[int] = set()
         try:
             for name in names:
-                self._descriptors.append(os.open(shards / f"{name}.tar", os.O_RDONLY))
+                tar = shards / f"{check_shard_name(name)}.tar"
+                self._descriptors.append(os.open(tar, os.O_RDONLY))
                 self._stats.append(self._stat(len(self._stats)))
         except OSError:
             self.close()

@@ -334,18 +334,20 @@ def test_samples_with_differing_fields_are_not_published(tmp_path: Path) -> None
         make(tmp_path, ratio=2, normed=False)
 
 
-def test_files_of_others_are_kept_and_covered(tmp_path: Path, pristine: Path) -> None:
+def test_files_of_others_are_left_and_neither_hashed_nor_listed(
+    tmp_path: Path, pristine: Path
+) -> None:
     (tmp_path / "shards" / "notes").mkdir(parents=True)
     (tmp_path / "shards" / "notes" / "a b.txt").write_text("kept")
     make(tmp_path)
     shards = tmp_path / "shards"
-    assert verify(shards) == [] and b"notes/a b.txt\n" in (shards / "SHA256SUMS").read_bytes()
-    (shards / "notes" / "a b.txt").write_text("Kept")
-    assert files(verify(shards)) == {"notes/a b.txt"}
+    assert (shards / "SHA256SUMS").read_bytes() == (pristine / "SHA256SUMS").read_bytes()
+    name = "notes/a b.txt"
+    assert verify(shards) == [Problem(name, "is foreign: SHA256SUMS does not list it")]
     os.mkfifo(shards / "pipe")
-    assert files(verify(shards)) == {"notes/a b.txt", "pipe"}
-    with pytest.raises(ScoreMixError, match="no regular file"):
-        make(tmp_path)
+    assert files(verify(shards)) == {name, "pipe"}
+    make(tmp_path)  # publishes again beside both
+    assert (shards / name).read_text() == "kept" and (shards / "pipe").exists()
 
 
 def test_kill_at_every_point_of_publishing(tmp_path: Path, small: Path) -> None:

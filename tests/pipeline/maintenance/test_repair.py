@@ -7,10 +7,18 @@ import signal
 from pathlib import Path
 
 import damaging
+import pyarrow as pa
 import pytest
 import tiny
 from damaging import Damage, cut, flipped, missing, stale, summed_again, swapped, together
+from earlier import forget_sums, list_foreign, write_digests
 
+from scoremix.manifests.files.atomic import (
+    json_bytes,
+    read_parquet,
+    sha256_file,
+    write_parquet,
+)
 from scoremix.manifests.files.crash_points import REPAIR_POINTS
 from scoremix.manifests.files.lock import run_lock
 from scoremix.pipeline.cli import commands, exit_code
@@ -185,9 +193,9 @@ def test_a_covered_file_of_others_that_is_damaged_stays_named(
     data: Path, done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "shards"
-    out.mkdir()
-    (out / "notes.txt").write_text("mine")
     augment(data, out)
+    list_foreign(out, "notes.txt", b"mine")
+    forget_sums(out.with_name("shards.run"))
     whole = tiny.digests(out)
     damaging.flip(out / "notes.txt", 2)
     damaging.flip(out / "manifest.parquet", 200)
@@ -340,6 +348,7 @@ def test_a_corpus_from_before_croissant_comes_back_as_it_was(
     lost: tuple[str, ...], shards: Path, done: Path
 ) -> None:
     damaging.without_croissant(shards)
+    forget_sums(shards.with_name("shards.run"))
     older = tiny.digests(shards)
     assert "croissant.json" not in older and cli("verify", shards) == 0
     for name in lost:
@@ -349,3 +358,57 @@ def test_a_corpus_from_before_croissant_comes_back_as_it_was(
     damaging.flip(shards / "aug-000002.tar", 4000)
     assert cli("repair", shards, "--quiet") == 0
     assert tiny.digests(shards) == older
+
+
+def test_digests_that_were_all_written_again_are_seen_with_the_run(
+    shards: Path, done: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The card is changed, and whatever has a digest of it: only the ledger knows better."""
+    card = shards / "README.md"
+    card.write_text(card.read_text().replace("8 bit", "9 bit"))
+    index = json.loads((shards / "index.json").read_text())
+    index["files"]["README.md"] = sha256_file(card)
+    write_digests(shards, index)
+    run = shards.with_name("shards.run")
+    alone = shutil.copytree(shards, shards.parent / "alone" / "shards")
+    assert cli("verify", alone) == 0  # nothing in the folder can tell
+    capsys.readouterr()
+    for command in (["verify", shards], ["verify", run], ["verify", alone, "--run", run]):
+        assert cli(*command) == 3
+        assert "SHA256SUMS: is not the file that the run published" in capsys.readouterr().out
+    assert cli("repair", shards, "--quiet") == 3
+    for path in shards.iterdir():
+        path.unlink()
+    assert cli("run", run / "stages.yaml", "--quiet") == 0
+    assert tiny.digests(shards) == tiny.digests(done)
+    assert cli("verify", shards) == 0
+    assert "and with the ledger of" in capsys.readouterr().out
+
+
+def test_a_table_that_alone_disagrees_is_made_again(
+    shards: Path, done: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Marker, index and SHA256SUMS agree with a shard's Parquet, which has other rows."""
+    name = "aug-000001"
+    table = read_parquet(shards / f"{name}.parquet")
+    seeds = pa.array([7] * table.num_rows, table.schema.field("seed").type)
+    at = table.schema.get_field_index("seed")
+    write_parquet(
+        shards / f"{name}.parquet", table.set_column(at, table.schema.field("seed"), seeds)
+    )
+    marker = json.loads((shards / f"{name}.json").read_text())
+    size = (shards / f"{name}.parquet").stat().st_size
+    marker["parquet"] = {"sha256": sha256_file(shards / f"{name}.parquet"), "size": size}
+    (shards / f"{name}.json").write_bytes(json_bytes(marker))
+    index = json.loads((shards / "index.json").read_text())
+    (entry,) = [one for one in index["shardlist"] if one["url"] == f"{name}.tar"]
+    entry["parquet_sha256"] = marker["parquet"]["sha256"]
+    entry["marker_sha256"] = sha256_file(shards / f"{name}.json")
+    write_digests(shards, index)
+    assert cli("verify", shards) == 3
+    capsys.readouterr()
+    assert cli("repair", shards, "--quiet") == 3
+    out = capsys.readouterr().out
+    assert f"{name}: NOT repaired: made again, but" in out and "--accept-new" in out
+    assert cli("repair", shards, "--quiet", "--accept-new") == 0
+    assert tiny.digests(shards) == tiny.digests(done) and cli("verify", shards) == 0

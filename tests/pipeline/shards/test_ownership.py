@@ -1,24 +1,20 @@
 """What is a run's own and what is not: copies, runs at one moment, foreign files, lost records."""
 
-import hashlib
-import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
+from earlier import edit_ledger, list_foreign, without_id
 from remote_runs import augment, command, digests, store_at
 
 from scoremix.manifests.errors import ConfigError
-from scoremix.manifests.files.atomic import canonical_digest, json_bytes
-from scoremix.manifests.published.index import index_digest, indexed_hashes
 from scoremix.manifests.published.owner import OWNER, read_owner
-from scoremix.manifests.published.sums import SUMS, render_sums
+from scoremix.manifests.published.sums import SUMS
 from scoremix.manifests.published.verify import Problem, verify
 from scoremix.manifests.storage.store import LocalStore
 from scoremix.pipeline.ledger import Ledger
@@ -58,22 +54,6 @@ def owner_of(shards: Path) -> str:
     owner = read_owner(LocalStore(shards))
     assert owner is not None
     return owner.run_id
-
-
-def edit_ledger(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Changes both copies of a ledger and its digest, as somebody who means it would."""
-    content = json.loads((folder / "stages.lock.json").read_text())
-    change(content)
-    content.pop("digest")
-    content["digest"] = canonical_digest(content)
-    for path in (folder / "stages.lock.json", folder / ".scoremix" / "stages.lock.json"):
-        path.write_bytes(json_bytes(content))
-
-
-def as_of_an_earlier_version(shards: Path) -> None:
-    """Neither the ledger nor the shards know of an id."""
-    (shards / OWNER).unlink()
-    edit_ledger(shards.with_name(f"{shards.name}.run"), lambda content: content.pop("identity"))
 
 
 # --- copies
@@ -287,13 +267,24 @@ def test_a_file_that_comes_later_is_named_and_never_listed(
     assert ".DS_Store" not in (photos / SUMS).read_text()
 
 
+def test_links_in_the_place_of_shards_are_named(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "aug-000001.tar").rename(photos.with_name("elsewhere"))
+    (photos / "aug-000001.tar").symlink_to("../elsewhere")
+    capsys.readouterr()
+    assert command("verify", photos) == 0
+    told = capsys.readouterr().out
+    assert "1 of the files are symbolic links (aug-000001.tar -> ../elsewhere)" in told
+
+
 # --- shards of earlier versions, and records that were lost
 
 
 def test_shards_of_an_earlier_version_are_adopted_once(
     photos: Path, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    as_of_an_earlier_version(photos)
+    without_id(photos)
     before = {path: path.stat().st_mtime_ns for path in photos.iterdir()}
     assert verify(photos) == []
     quick = tiny.options(generate__method="mixup")
@@ -310,7 +301,7 @@ def test_shards_of_an_earlier_version_are_adopted_once(
 def test_they_are_known_by_plan_index_or_markers(
     gone: tuple[str, ...], photos: Path, images: Path
 ) -> None:
-    as_of_an_earlier_version(photos)
+    without_id(photos)
     for name in gone:
         (photos / name).unlink()
     assert augment(images, photos, *WRITE, generate__ratio=3) == 0
@@ -322,7 +313,7 @@ def test_what_does_not_follow_from_the_ledger_is_not_adopted(
 ) -> None:
     other = photos.with_name("other")
     assert augment(images, other, *WRITE, seed=4) == 0
-    as_of_an_earlier_version(photos)
+    without_id(photos)
     (other / OWNER).unlink()
     before, folder = tiny.digests(other), photos.with_name("photos.run")
     edit_ledger(folder, lambda content: content.update(shards="../other"))
@@ -335,7 +326,7 @@ def test_what_does_not_follow_from_the_ledger_is_not_adopted(
 def test_of_copies_of_an_earlier_version_the_one_beside_its_shards_owns_them(
     photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    as_of_an_earlier_version(photos)
+    without_id(photos)
     before, copy = tiny.digests(photos), photos.with_name("experiment.run")
     shutil.copytree(photos.with_name("photos.run"), copy)
     assert run(copy, "--set", "seed=9") == 2
@@ -347,14 +338,8 @@ def test_of_copies_of_an_earlier_version_the_one_beside_its_shards_owns_them(
 
 
 def test_files_that_an_earlier_version_listed_stay_listed(photos: Path, images: Path) -> None:
-    as_of_an_earlier_version(photos)
-    (photos / "LICENCE.txt").write_text("mine")
-    index = json.loads((photos / "index.json").read_text())
-    index["files"]["LICENCE.txt"] = hashlib.sha256(b"mine").hexdigest()
-    index["index_digest"] = index_digest(index)
-    (photos / "index.json").write_bytes(json_bytes(index))
-    own = {"index.json": hashlib.sha256(json_bytes(index)).hexdigest()}
-    (photos / SUMS).write_bytes(render_sums(indexed_hashes(index) | own))
+    without_id(photos)
+    list_foreign(photos, "LICENCE.txt", b"mine")
     assert verify(photos) == []
     assert augment(images, photos, *WRITE, generate__ratio=3) == 0
     assert "LICENCE.txt" in (photos / SUMS).read_text() and verify(photos) == []
