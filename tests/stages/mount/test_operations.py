@@ -307,6 +307,36 @@ def test_a_tar_that_is_replaced_is_served_as_it_was(pets: Path, made: dict[str, 
         assert served(files) == expected
 
 
+@pytest.mark.parametrize("seen", [False, True])
+def test_after_a_repair_the_mount_serves_again(
+    seen: bool, pets: Path, made: dict[str, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The damaged tar stays open; repair puts another file in its place."""
+    path, tar = "/train/0_cat/000_000000.png", pets / "real-000000.tar"
+    whole = tar.read_bytes()
+    with files_of(made["pets"]) as undisturbed:
+        expected = served(undisturbed)
+    with files_of(pets) as files:
+        if seen:
+            assert files.read(path, 10, 0, 0)
+        assert spoil(pets) == path
+        os.utime(tar, ns=(1, 1))
+        with fails_with(errno.EIO):
+            files.read(path, 10, 0, 0)
+        assert "until it is repaired" in caplog.text
+        before = len(os.listdir("/proc/self/fd"))
+        for data in (whole[:-512], tar.read_bytes()):  # other files, as damaged as this one
+            (pets / "new").write_bytes(data)
+            os.replace(pets / "new", tar)
+            with fails_with(errno.EIO):
+                files.read(path, 10_000, 0, 0)
+        (pets / "new").write_bytes(whole)
+        os.replace(pets / "new", tar)
+        assert served(files) == expected
+        assert len(os.listdir("/proc/self/fd")) <= before + 2
+    assert len(os.listdir("/proc/self/fd")) < before
+
+
 def test_a_corpus_that_changes_while_it_is_opened_is_refused(pets: Path) -> None:
     listing = read_layout(pets, Layout("imagefolder"))
     tree = build_tree(listing.entries())
