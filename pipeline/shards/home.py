@@ -19,18 +19,26 @@ class Standing(Enum):
     ELSEWHERE = "elsewhere"  # of another machine: moved or copied, which cannot be known here
 
 
-def seal_of(run: Path, run_id: str, shards: Path | None) -> dict[str, Any]:
-    """The ledger's record of the id, and of the folders that it is at home in.
+def seal_of(
+    run: Path, run_id: str, shards: Path | None, before: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The ledger's record of the id, of the folder that it is at home in, and of all folders in
+    which it has written shards.
 
     Inode numbers stay when a folder is moved on one file system or mounted elsewhere, and differ
     between a folder and its copy.
+
+    before: the last record of the same run.
     """
+    written = set(before["shards"]) if before is not None and before["id"] == run_id else set()
+    if shards is not None:
+        written.add(shards.stat().st_ino)
     return {
         "id": run_id,
         "host": platform.node(),
         "folder": str(run.resolve()),
         "inodes": _inodes(run),
-        "shards": None if shards is None else shards.stat().st_ino,
+        "shards": sorted(written),
     }
 
 

@@ -11,6 +11,7 @@ import secrets
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from ...manifests.errors import ConfigError, StorageError
 from ...manifests.files.atomic import storage_errors
@@ -143,16 +144,19 @@ def restore_owner(run: Path, shards: Place) -> bool:
     """Records the owner of shards that are whole and, by their plan and recipe, this run's, where
     the record is damaged or gone; False where there is nothing to do, or they may be another's."""
     ledger, store = Ledger(run), open_shards(shards, run)
-    claimant = Claimant(run, shards, replace=True, keeps_foreign=True)
-    if not claimant.is_recorded(ledger) or standing_of(run, ledger.identity) is Standing.COPY:
+    if not same_place(ledger.place(), shards):
+        return False
+    if standing_of(run, ledger.identity) is Standing.COPY:
         return False
     try:
         if read_owner(store) is not None:
             return False
     except ConfigError:
         store.remove(OWNER)
-    claim(claimant)
-    return True
+    try:
+        return claim(Claimant(run, shards, keeps_foreign=True)) is not Tenure.GUEST
+    except ConfigError:
+        return False
 
 
 def release(claimant: Claimant, existed: bool) -> None:
@@ -204,9 +208,11 @@ def _claim(claimant: Claimant, store: Store) -> Tenure:
     anew = standing is Standing.COPY or (tenure is Tenure.NEW and standing is Standing.ELSEWHERE)
     run_id = None if anew else ledger.run_id
     shards = claimant.shards if isinstance(claimant.shards, Path) else None
-    identity = ledger.settle_identity(
-        lambda run_id: seal_of(claimant.run, run_id or secrets.token_hex(16), shards), run_id
-    )
+
+    def seal(run_id: str | None) -> dict[str, Any]:
+        return seal_of(claimant.run, run_id or secrets.token_hex(16), shards, ledger.identity)
+
+    identity = ledger.settle_identity(seal, run_id)
     known = read_owner(store)
     corpus = claimant.corpus or (known.corpus if known is not None else None)
     owner = Owner(identity["id"], None if shards else corpus)
@@ -294,7 +300,7 @@ def _judge_own(claimant: Claimant, ledger: Ledger) -> Tenure:
         takes_over = standing is Standing.ELSEWHERE and claimant.replace
         return Tenure.OWN if takes_over else Tenure.GUEST
     original = original_of(identity)
-    is_the_same = identity is not None and identity["shards"] == shards.stat().st_ino
+    is_the_same = identity is not None and shards.stat().st_ino in identity["shards"]
     if standing is Standing.ELSEWHERE:
         if not is_the_same or claimant.replace:
             return Tenure.OWN
@@ -303,7 +309,8 @@ def _judge_own(claimant: Claimant, ledger: Ledger) -> Tenure:
             f" to {shards}. Nothing was changed. If that run folder is not used any more, add"
             " --replace; else give this one another --out."
         )
-    if is_the_same or (original and same_place(Ledger(original).place(), shards)):
+    is_originals = original is not None and same_place(Ledger(original).place(), shards)
+    if is_the_same or is_originals or not claimant.is_recorded(ledger):
         raise ConfigError(
             f"{claimant.run} is a copy of the run {original}, whose shards lie in {shards}: they"
             " would be replaced. Nothing was changed. Give the copy a place of its own, as in"

@@ -82,6 +82,19 @@ def test_a_copied_run_folder_does_not_touch_the_originals_shards(
     assert augment(images, photos, *WRITE, generate__ratio=3) == 0  # and so does the original
 
 
+def test_a_copy_does_not_touch_what_the_original_made_before(photos: Path, images: Path) -> None:
+    """The original has gone on to another place: the first one is its own all the same."""
+    before, folder = tiny.digests(photos), photos.with_name("photos.run")
+    shutil.copytree(folder, photos.with_name("early.run"))
+    assert augment(images, photos.with_name("second"), "--run", folder, *WRITE) == 0
+    shutil.copytree(folder, photos.with_name("late.run"))
+    assert run(photos.with_name("early.run"), "--set", "seed=9") == 2
+    late = ("--run", photos.with_name("late.run"), *WRITE)
+    assert augment(images, photos, *late, seed=9) == 2
+    assert tiny.digests(photos) == tiny.digests(photos.with_name("second")) == before
+    assert augment(images, photos, "--run", folder, *WRITE) == 0  # the original's still
+
+
 def test_a_copy_with_its_shards_is_a_run_of_its_own(photos: Path, images: Path) -> None:
     before, backup = tiny.digests(photos), photos.parent / "backup"
     for name in ("photos", "photos.run"):
@@ -158,7 +171,7 @@ def test_a_run_from_another_machine_takes_shards_that_came_with_it_alone(tmp_pat
     with pytest.raises(ConfigError, match="moved or copied from .*--replace"):
         claim(asks)
     assert claim(claimant(tmp_path, replace=True)) is Tenure.OWN
-    from_elsewhere(asks.run, shards=3)  # the shards were copied, too
+    from_elsewhere(asks.run, shards=[3])  # the shards were copied, too
     assert claim(asks) is Tenure.OWN and Ledger(asks.run).run_id == known
     assert standing_of(asks.run, Ledger(asks.run).identity) is Standing.HOME
     # A mount under another name, on another host, is the same folder.
