@@ -97,6 +97,7 @@ def repair(
     shards = LocalStore(place, temporary / "repair") if isinstance(place, Path) else store_of(place)
     last = remembered if isinstance(place, URL) else None
     hashes = _of_this_run(run, place, read_recorded_hashes(shards, names, last))
+    restored = restore_owner(run.folder, place, damaged_alone=True)
     if accept_new:  # else only what equals the old bytes is written
         refuse_copy(Claimant(run.folder, place, same_corpus=True, keeps_foreign=True))
     shutil.rmtree(temporary, ignore_errors=True)
@@ -111,10 +112,8 @@ def repair(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     job.report.left = verify(shards)
-    if all(problem.file == OWNER for problem in job.report.left):
-        if restore_owner(run.folder, place):
-            job.report.left = []
-            job.report.done[OWNER] = "written again"
+    if restored or (not job.report.left and restore_owner(run.folder, place)):
+        job.report.done[OWNER] = "written again"
     _compare_with_ledger(job, place)
     if isinstance(place, URL) and not job.report.left:
         write_bytes(remembered, shards.read(INDEX))

@@ -140,21 +140,23 @@ def refuse_copy(claimant: Claimant) -> None:
         )
 
 
-def restore_owner(run: Path, shards: Place) -> bool:
-    """Records the owner of shards that are whole and, by their plan and recipe, this run's, where
-    the record is damaged or gone; False where there is nothing to do, or they may be another's."""
+def restore_owner(run: Path, shards: Place, *, damaged_alone: bool = False) -> bool:
+    """Records the owner of shards that are, by their plan and recipe, this run's, where the record
+    is damaged or gone; False where there is nothing to do, or they may be another's.
+
+    damaged_alone: leave it where it is gone.
+    """
     ledger, store = Ledger(run), open_shards(shards, run)
     if not same_place(ledger.place(), shards):
         return False
-    if standing_of(run, ledger.identity) is Standing.COPY:
-        return False
     try:
-        if read_owner(store) is not None:
+        if read_owner(store) is not None or damaged_alone:
             return False
     except ConfigError:
         store.remove(OWNER)
+    claimant = Claimant(run, shards, same_corpus=True, keeps_foreign=True)
     try:
-        return claim(Claimant(run, shards, keeps_foreign=True)) is not Tenure.GUEST
+        return claim(claimant) is not Tenure.GUEST
     except ConfigError:
         return False
 
@@ -208,6 +210,9 @@ def _claim(claimant: Claimant, store: Store) -> Tenure:
     anew = standing is Standing.COPY or (tenure is Tenure.NEW and standing is Standing.ELSEWHERE)
     run_id = None if anew else ledger.run_id
     shards = claimant.shards if isinstance(claimant.shards, Path) else None
+    if shards is not None:
+        for path in shards.glob(f".{OWNER}.*.tmp"):  # of a killed process: the folder is locked
+            path.unlink(missing_ok=True)
 
     def seal(run_id: str | None) -> dict[str, Any]:
         return seal_of(claimant.run, run_id or secrets.token_hex(16), shards, ledger.identity)
@@ -274,7 +279,8 @@ def _judge_unowned(claimant: Claimant, ledger: Ledger, store: Store) -> Tenure:
                 " as theirs: all but one are copies. Nothing was changed. Run the command once for"
                 " the one that made it, with --replace; the others then need an --out of their own."
             )
-        if claimant.replace or is_made_by(ledger, RunFolder(claimant.run), store):
+        is_known = claimant.replace or claimant.same_corpus
+        if is_known or is_made_by(ledger, RunFolder(claimant.run), store):
             return Tenure.ADOPTED
         raise ConfigError(
             f"{claimant.shards} holds {_shown(names)}, and neither plan, index nor markers there"

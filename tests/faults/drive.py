@@ -34,6 +34,7 @@ import forked
 import tiny
 
 from scoremix.manifests.files import crash_points
+from scoremix.manifests.files.atomic import canonical_digest
 from scoremix.manifests.published.sums import SUMS
 from scoremix.manifests.published.verify import verify
 from scoremix.manifests.shards.shard import is_complete, read_marker
@@ -106,9 +107,17 @@ def invalid(shards: Path) -> list[str]:
 
 
 def results(work: Path) -> dict[str, str]:
-    """Every file that builds must leave alike, with its sha256; logs tell times."""
+    """Every file that builds must leave alike, with its sha256; logs tell times. Of ledgers all but
+    the run's id and what follows from it."""
     logs = (".jsonl", "/lock", "report/index.html")
-    return {name: digest for name, digest in tiny.digests(work).items() if not name.endswith(logs)}
+    found = {name: digest for name, digest in tiny.digests(work).items() if not name.endswith(logs)}
+    for name in found:
+        if name.endswith("stages.lock.json"):
+            content = json.loads((work / name).read_text())
+            found[name] = canonical_digest(
+                {key: value for key, value in content.items() if key not in ("identity", "digest")}
+            )
+    return found
 
 
 def judged(work: Path, arguments: list[str], whole: dict[str, str], answer: Answer) -> Answer:

@@ -184,6 +184,9 @@ def test_a_claim_that_came_to_nothing_leaves_nothing(
 ) -> None:
     asks = claimant(tmp_path)
     claim(asks)
+    (tmp_path / "a" / f".{OWNER}.4194303.tmp").touch()  # of a process that was killed
+    claim(asks)
+    assert os.listdir(tmp_path / "a") == [OWNER]
     release(asks, existed=False)
     assert not (tmp_path / "a").exists()
     (tmp_path / "a").mkdir()
