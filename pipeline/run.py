@@ -4,11 +4,17 @@ Each stage asks the ledger whether its inputs changed, works only if they did, a
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from ..manifests.errors import ConfigError, InputError, Interrupted, LockedError
+from ..manifests.errors import (
+    ConfigError,
+    Interrupted,
+    LockedError,
+    ScoreMixError,
+    StorageError,
+)
 from ..manifests.files.lock import run_lock
 from ..manifests.run_folder import STAGES
 from . import launch
@@ -104,7 +110,7 @@ def open_run(job: Job) -> Iterator[StageContext]:
 @contextmanager
 def claimed_place(job: Job) -> Iterator[Tenure | None]:
     """Claims the place of the shards before any work is done for them: of several runs that want
-    it, one works. A run that cannot begin gives a new place back."""
+    it, one works. A run that fails before its first shard gives a new place back."""
     if not job.makes_shards:
         yield None
         return
@@ -115,9 +121,12 @@ def claimed_place(job: Job) -> Iterator[Tenure | None]:
         job.progress.note(f"{job.shards} is recorded as made by this run, which it was before")
     try:
         yield tenure
-    except (ConfigError, InputError):
+    except Interrupted:
+        raise  # it goes on
+    except ScoreMixError:
         if tenure is Tenure.NEW:
-            release(claimant, existed)
+            with suppress(StorageError):
+                release(claimant, existed)
         raise
 
 

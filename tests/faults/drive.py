@@ -88,10 +88,14 @@ def undisturbed(arguments: list[str]) -> Answer:
     return finish(start(arguments, lambda: None, dict))
 
 
+def markers(shards: Path) -> list[Path]:
+    return [*shards.glob("real-*.json"), *shards.glob("aug-*.json")]
+
+
 def invalid(shards: Path) -> list[str]:
     """What bears a final name and is not what it says."""
     found = []
-    for path in shards.glob("*-*.json"):
+    for path in markers(shards):
         marker = read_marker(shards, path.stem)
         if marker is None or not is_complete(
             shards,
@@ -123,7 +127,7 @@ def results(work: Path) -> dict[str, str]:
 def judged(work: Path, arguments: list[str], whole: dict[str, str], answer: Answer) -> Answer:
     """What the disturbed build left, and what the same command makes of it."""
     shards = work / "shards"
-    line = {**answer, "invalid": invalid(shards), "markers": len(list(shards.glob("*-*.json")))}
+    line = {**answer, "invalid": invalid(shards), "markers": len(markers(shards))}
     again = undisturbed(arguments)
     found = results(work)
     line["differs"] = sorted(
