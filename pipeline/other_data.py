@@ -17,16 +17,17 @@ from .shards.stores import open_shards
 def refuse_other_data(config: Config, folder: Path, shards: Place) -> None:
     """Raises ConfigError where the run in `folder` has a network or shards of other sources.
 
-    A source under another path whose files have the same names, sizes and times is the same. Files
-    or sources that were added are not its concern, nor other options: the run is then stale, as it
-    says.
+    A source under another path whose files have the same names, sizes and times is the same, and so
+    is one that was moved or copied together with the run folder. Files or sources that were added
+    are not its concern, nor other options: the run is then stale, as it says.
     """
     ledger = Ledger(folder)
     before = ledger.stages.get("ingest", {}).get("inputs")
     if before is None:
         return
     old, new = _sources(before["options"]), _sources(config.ingest.model_dump(mode="json"))
-    if set(old) <= set(new):
+    home, here = (ledger.identity or {}).get("folder"), folder.resolve()
+    if set(old) <= set(new) or (home and _seen_from(old, home) == _seen_from(new, here)):
         return
     prints = [fingerprint(source) for source, _ in new]
     if None in prints:  # nothing is there: ingest says so
@@ -53,6 +54,14 @@ def _sources(options: dict[str, Any]) -> list[_Source]:
     entries = given if isinstance(given, list) else [given]
     specs = [one if isinstance(one, dict) else {"source": one} for one in entries]
     return [(_plain(spec["source"]), spec.get("path") or options.get("path")) for spec in specs]
+
+
+def _seen_from(sources: list[_Source], folder: str | Path) -> list[_Source]:
+    """Places on a disk relative to the run folder."""
+    return [
+        (place if is_url(place) or place in BUNDLED else os.path.relpath(place, folder), path)
+        for place, path in sources
+    ]
 
 
 def _plain(source: str) -> str:

@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 import forked
 import tiny
+from earlier import ledger_content
 
 from scoremix.manifests.files import crash_points
 from scoremix.manifests.files.atomic import canonical_digest
@@ -117,10 +118,7 @@ def results(work: Path) -> dict[str, str]:
     found = {name: digest for name, digest in tiny.digests(work).items() if not name.endswith(logs)}
     for name in found:
         if name.endswith("stages.lock.json"):
-            content = json.loads((work / name).read_text())
-            found[name] = canonical_digest(
-                {key: value for key, value in content.items() if key not in ("identity", "digest")}
-            )
+            found[name] = canonical_digest(ledger_content(work / name))
     return found
 
 

@@ -55,7 +55,7 @@ def check(lines: list[dict[str, Any]], codes: set[int]) -> None:
 @pytest.mark.parametrize("kind", ["write", "fsync", "rename"])
 @pytest.mark.parametrize(
     "number, step",
-    [("ENOSPC", 40)] + [pytest.param(number, 1, marks=all_of_them) for number in ("EIO", "ENOSPC")],
+    [("ENOSPC", 26)] + [pytest.param(number, 1, marks=all_of_them) for number in ("EIO", "ENOSPC")],
 )
 def test_the_nth_call_is_refused(
     kind: str, number: str, step: int, shim: Path, tmp_path: Path

@@ -65,7 +65,7 @@ def done(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_leaves_exactly_these_files(done: Path) -> None:
     stems = [f"real-{i:06d}" for i in range(3)] + [f"aug-{i:06d}" for i in range(6)]
     parts = [f"{stem}.{end}" for stem in stems for end in ("json", "parquet", "tar")]
-    fixed = ["README.md", "SHA256SUMS", "croissant.json", "index.json"]
+    fixed = [".scoremix-run.json", "README.md", "SHA256SUMS", "croissant.json", "index.json"]
     fixed += ["manifest.parquet", "plan.parquet"]
     assert sorted(os.listdir(done)) == sorted(parts + fixed)
     run = done.with_name("shards.run")

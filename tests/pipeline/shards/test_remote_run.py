@@ -132,7 +132,7 @@ def test_workers_with_a_folder_each_leave_the_same(
     run = tmp_path / "x"
     assert augment(other, f"s3://{bucket}/elsewhere", "--run", run, "--until", "plan") == 0
     assert augment(other, url, "--run", run, "--worker", "0/3") == 2
-    assert "did not make; nothing was changed" in capsys.readouterr().err
+    assert "belongs to another run" in capsys.readouterr().err
 
 
 def test_a_prefix_belongs_to_its_run(
