@@ -47,7 +47,7 @@ def dcgan(words: list[str]) -> None:
     trained = _run(script, arguments)
     generator, device = trained["netG"], trained["device"]
     for epoch, path in kept.items():
-        generator.load_state_dict(torch.load(path, map_location=device))
+        generator.load_state_dict(torch.load(path, map_location=device, weights_only=True))
 
         def draw(number: int) -> Any:
             return generator(torch.randn(number, trained["nz"], 1, 1, device=device))
@@ -107,7 +107,8 @@ def fastgan_samples(words: list[str]) -> None:
         found = re.fullmatch(r"(\d+)\.pth", name)
         if found is None or int(found[1]) == 0:  # all_N.pth hold more; 0.pth is untrained
             continue
-        loaded = torch.load(os.path.join(weights, name), map_location="cuda")
+        path = os.path.join(weights, name)
+        loaded = torch.load(path, map_location="cuda", weights_only=True)
         generator.load_state_dict(_without_prefix(loaded["g"]))
         torch.manual_seed(seed)
 

@@ -45,7 +45,7 @@ ONE_SIDE = {
 }
 WORDS = {
     "trainer", "title", "networks", "train", "evaluate", "real_to", "conditional", "notes",
-    "remember",
+    "remember", "preset",
 }  # fmt: skip
 
 
