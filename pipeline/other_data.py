@@ -26,8 +26,8 @@ def refuse_other_data(config: Config, folder: Path, shards: Place) -> None:
     if before is None:
         return
     old, new = _sources(before["options"]), _sources(config.ingest.model_dump(mode="json"))
-    home, here = (ledger.identity or {}).get("folder"), folder.resolve()
-    if set(old) <= set(new) or (home and _seen_from(old, home) == _seen_from(new, here)):
+    homes, seen = (ledger.identity or {}).get("homes", []), _seen_from(new, folder.resolve())
+    if set(old) <= set(new) or any(_seen_from(old, home) == seen for home in homes):
         return
     prints = [fingerprint(source) for source, _ in new]
     if None in prints:  # nothing is there: ingest says so

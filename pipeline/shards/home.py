@@ -10,6 +10,8 @@ from ...manifests.errors import ScoreMixError
 from ...manifests.run_folder import RunFolder
 from ..ledger import Ledger
 
+_HOMES = 8  # folders that are remembered, at most
+
 
 class Standing(Enum):
     """A run folder, compared with the one that its id was last used in."""
@@ -28,8 +30,9 @@ def seal_of(
     Inode numbers stay when a folder is moved on one file system or mounted elsewhere, and differ
     between a folder and its copy.
 
-    before: the last record of the same run.
+    before: the last record in this ledger, also of the run that this one is a copy of.
     """
+    homes = [home for home in (before or {}).get("homes", []) if home != str(run.resolve())]
     written = set(before["shards"]) if before is not None and before["id"] == run_id else set()
     if shards is not None:
         written.add(shards.stat().st_ino)
@@ -37,6 +40,7 @@ def seal_of(
         "id": run_id,
         "host": platform.node(),
         "folder": str(run.resolve()),
+        "homes": [*homes, str(run.resolve())][-_HOMES:],  # where it has been
         "inodes": _inodes(run),
         "shards": sorted(written),
     }
