@@ -113,7 +113,7 @@ def repair(
         shutil.rmtree(temporary, ignore_errors=True)
     job.report.left = verify(shards)
     if restored or (not job.report.left and restore_owner(run.folder, place)):
-        job.report.done[OWNER] = "written again"
+        job.report.done[OWNER] = "written, since these shards are this run's"
     _compare_with_ledger(job, place)
     if isinstance(place, URL) and not job.report.left:
         write_bytes(remembered, shards.read(INDEX))
