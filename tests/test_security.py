@@ -36,8 +36,8 @@ def calls() -> list[tuple[str, str, ast.Call]]:
 def test_nothing_that_is_read_can_run_code() -> None:
     """No pickle but from the decoders' own children, no eval, no unsafe YAML.
 
-    torch.load reads tensors alone (weights_only), and only LPIPS weights that a user named, and what a
-    trainer has just written, in its own environment.
+    torch.load reads tensors alone (weights_only), and only LPIPS weights that a user named, and
+    what a trainer has just written, in its own environment.
     """
     runs = ("pickle.load", "pickle.loads", "torch.load", "yaml.load", "yaml.unsafe_load")
     runs += ("eval", "exec", "os.system", "os.popen", "marshal.loads", "shelve.open")
