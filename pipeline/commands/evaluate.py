@@ -15,7 +15,7 @@ from ...manifests.errors import ConfigError
 from ...manifests.run_folder import RunFolder
 from ...manifests.storage.store import store_of
 from ..ledger import Ledger
-from .options import DEVICE, QUIET, SET
+from .options import DEVICE, QUIET, SET, refuse_other_options
 from .run import RunOptions, open_job, print_outcome
 
 if TYPE_CHECKING:
@@ -144,7 +144,12 @@ def evaluate_generated(
     from ..signals import stop_on_signal
 
     assert options.generated is not None
-    _refuse_other_sections(overrides)
+    refuse_other_options(
+        overrides,
+        ("evaluate.", "seed="),
+        "--generated, which compares with the corpus as it is; options of evaluate and the seed can"
+        " be set",
+    )
     most = {} if options.most is None else {"most": options.most}
     request = EvaluationRequest(
         path=options.generated,
@@ -195,13 +200,3 @@ def report_name(options: GeneratedOptions) -> str:
     path = options.generated.resolve()
     stem = path.name if path.is_dir() else path.stem
     return re.sub(r"[^\w.-]+", "_", stem).lstrip(".")[:_LONGEST_NAME] or "generated"
-
-
-def _refuse_other_sections(overrides: tuple[str, ...]) -> None:
-    """Raises ConfigError for --set of another section: the corpus is compared with as it is."""
-    other = [one for one in overrides if not one.startswith(("evaluate.", "seed="))]
-    if other:
-        raise ConfigError(
-            f"--set {other[0]} does not hold for --generated, which compares with the corpus as it"
-            " is; options of evaluate and the seed can be set."
-        )

@@ -133,3 +133,13 @@ def resolve_device(name: str) -> str:
             " a CUDA build of torch."
         )
     return name
+
+
+def refuse_other_options(overrides: tuple[str, ...], known: tuple[str, ...], reason: str) -> None:
+    """Raises ConfigError for a --set that does not begin with one of `known`.
+
+    reason: what it does not hold for, why, and what can be set; it ends the sentence.
+    """
+    other = [one for one in overrides if not one.startswith(known)]
+    if other:
+        raise ConfigError(f"--set {other[0]} does not hold for {reason}.")

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...manifests.errors import ConfigError
 from ...manifests.files.lock import run_lock
 from ...manifests.run_folder import RunFolder
 from ..signals import stop_on_signal
-from .options import DEVICE, QUIET, SET, resolve_device
+from .options import DEVICE, QUIET, SET, refuse_other_options, resolve_device
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -90,19 +89,22 @@ def trial(
     changes = [f"trial.{name}=[{text}]" for name, text in lists.items() if text is not None]
     numbers = {"seeds": seeds, "images": images}
     changes += [f"trial.{name}={number}" for name, number in numbers.items() if number is not None]
-    _refuse_other_sections(overrides)
+    refuse_other_options(
+        overrides,
+        ("trial.", "evaluate."),
+        "a trial, which takes the run as it is; options of trial and evaluate can be set",
+    )
     config = load_config(RunFolder(folder).config, [*overrides, *changes])
     if vote or answers:
         _vote(folder, vote, answers, config.seed)
         return
     chosen = resolve_device(device)
-    if processes is None:
-        processes = _default_processes(chosen, builtin=config.trial.is_builtin)
     if dry_run:
         from ..trial.cost import estimate_trial
 
+        places = processes or _default_processes(chosen, builtin=config.trial.is_builtin)
         opened = _open(folder, config)
-        click.echo(estimate_trial(opened, config.trial, device=chosen, processes=processes))
+        click.echo(estimate_trial(opened, config.trial, device=chosen, processes=places))
         return
     conduct(folder, config, chosen, processes, ProgressReporter(quiet))
 
@@ -162,16 +164,6 @@ def _open(folder: Path, config: "Config") -> "FinishedRun":
     run = load_finished_run(folder.absolute(), finished=False)
     judged_by = run.config.model_copy(update={"evaluate": config.evaluate})
     return replace(run, config=judged_by)
-
-
-def _refuse_other_sections(overrides: tuple[str, ...]) -> None:
-    """Raises ConfigError for --set of another section: the run is taken as it is."""
-    other = [one for one in overrides if not one.startswith(("trial.", "evaluate."))]
-    if other:
-        raise ConfigError(
-            f"--set {other[0]} does not hold for a trial, which takes the run as it is; options of"
-            " trial and evaluate can be set."
-        )
 
 
 def _default_processes(device: str, *, builtin: bool) -> int:

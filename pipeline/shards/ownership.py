@@ -47,7 +47,7 @@ class Claimant:
 
     run: Path  # the run folder
     shards: Place
-    replace: bool = False  # the user agrees that what cannot be told apart is taken over
+    replace: bool = False  # take over a place of which nothing proves whose it is
     corpus: str | None = None  # digest of the planned shards, once known
     same_corpus: bool = False  # the shards there are those of the plan, by their digests
     keeps_foreign: bool = False  # foreign files are left and named, as `repair` does

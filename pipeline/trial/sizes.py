@@ -1,8 +1,9 @@
 """trial.sizes: the same trial on fewer training images; each size is a run of its own.
 
-RUN/trial/sizes/N/training.parquet, held-out.parquet   prepared images with their classes
-RUN/trial/sizes/N/run/                                  a run on them: network, pilot, plan, trial
-RUN/trial/sizes/sizes.txt, sizes.json, sizes.svg        all sizes together
+RUN/trial/sizes/held-out.parquet                  the run's held-out images with their classes
+RUN/trial/sizes/N/training.parquet                N of its training images
+RUN/trial/sizes/N/run/                            a run on them: network, plan, trial
+RUN/trial/sizes/sizes.txt, sizes.json, sizes.svg  all sizes together
 """
 
 import json
@@ -90,13 +91,14 @@ def trial_sizes(
     sizes = check_sizes(config, len(run.corpus.training_rows))
     folder = run.folder / "trial" / "sizes"
     own = config.model_copy(update={"sizes": []})
-    reports = []
+    reports, held_out = [], folder / "held-out.parquet"
+    _write_images(held_out, run.corpus, run.corpus.reference, run.corpus.reference_ids)
     for size in sizes:
         place = folder / f"{size}"
         progress.note(f"trial: {size:,} training images, in {place}")
         with waiting_lock(run.folder / "trial", f"size.{size}", stopping):
             job = Job(
-                size_config(run, size, place),
+                prepare_size(run, size, place, held_out),
                 place / "run",
                 place / "run" / "shards",
                 device,
@@ -153,17 +155,16 @@ def choose_rows(corpus: Corpus, size: int, seed: int) -> NDArray[np.int64]:
     return np.sort(rows[order[np.lexsort((labels, turn))[:size]]])
 
 
-def size_config(run: FinishedRun, size: int, place: Path) -> Config:
-    """Writes the images of a size below `place`, and gives the config of the run on them.
+def prepare_size(run: FinishedRun, size: int, place: Path, held_out: Path) -> Config:
+    """Writes the training images of a size below `place`; gives the config of the run on them.
 
     Options are the run's. Where they are what its preset gives for so many images, the preset
-    decides anew.
+    decides anew. held_out: the file of held-out images.
     """
     corpus = run.corpus
     rows = choose_rows(corpus, size, run.config.seed)
-    training, held_out = place / "training.parquet", place / "held-out.parquet"
+    training = place / "training.parquet"
     _write_images(training, corpus, corpus.images[rows], corpus.training_ids[rows])
-    _write_images(held_out, corpus, corpus.reference, corpus.reference_ids)
     side, channels = corpus.images.shape[2:]
     ingest = IngestConfig(
         source=str(training.absolute()),

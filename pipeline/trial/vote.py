@@ -60,7 +60,7 @@ def _samples(folder: Path, arm: str, result: dict[str, Any]) -> NDArray[np.uint8
     place = folder / "gans" / arm / f"seed-{_number(folder, arm, result)}"
     try:
         samples: NDArray[np.uint8] = np.load(place / SAMPLES, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise ConfigError(
             f"{place} has no samples to show ({error}). Delete it, and run the trial again."
         ) from error

@@ -1,6 +1,7 @@
 """The page's section on the trial, where GANs were trained on the corpus."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,23 +31,31 @@ def trial_section(run: Path, training: NDArray[np.uint8]) -> dict[str, Any] | No
     try:
         record = json.loads(path.read_bytes())
         table = Table(record["table"]["heads"], record["table"]["rows"])
-        text, arms = str(record["conclusion"]), list(record["results"])
-    except (ValueError, KeyError, TypeError) as error:
+        text, strips = str(record["conclusion"]), _strips(folder, record["results"], training)
+    except (ValueError, KeyError, TypeError, EOFError) as error:
         raise VerifyError(
-            f"{path} is damaged ({error!r}). Run the trial again: its GANs are kept."
+            f"{path}, or a file of samples below it, is damaged ({error!r}). Run the trial again:"
+            " its GANs are kept."
         ) from error
     curves = folder / "curves.svg"
-    strips = [("training images", _strip(np.asarray(training[:_SHOWN])))]
-    for arm in arms:
-        samples = folder / "gans" / arm / "seed-0" / "samples.npy"
-        if samples.is_file():
-            strips.append((arm, _strip(np.load(samples, allow_pickle=False)[:_SHOWN])))
     return {
         "text": text,
         "table": table,
         "curves": curves.read_text(encoding="utf-8") if curves.exists() else None,
         "strips": strips if len(strips) > 1 else [],
     }
+
+
+def _strips(
+    folder: Path, arms: Iterable[str], training: NDArray[np.uint8]
+) -> list[tuple[str, str]]:
+    """Training images, then samples of every arm that has some: names and addresses."""
+    strips = [("training images", _strip(np.asarray(training[:_SHOWN])))]
+    for arm in arms:
+        samples = folder / "gans" / arm / "seed-0" / "samples.npy"
+        if samples.is_file():
+            strips.append((arm, _strip(np.load(samples, allow_pickle=False)[:_SHOWN])))
+    return strips
 
 
 def _strip(images: NDArray[np.uint8]) -> str:

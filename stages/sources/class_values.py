@@ -9,10 +9,10 @@ from ..images.input import Label
 
 _MAX_DIGITS, _MAX_TEXT = 10, 200  # characters of a class number, of a class name in a text file
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_REMEDY = "Mend it, or set ingest.classes: none."
+REMEDY = "Mend it, or set ingest.classes: none."
 
 
-def class_of(value: Any, names: Sequence[str], where: str, remedy: str = _REMEDY) -> Label | None:
+def class_of(value: Any, names: Sequence[str], where: str, remedy: str = REMEDY) -> Label | None:
     """A label's class: its name, its number where there are no names, None for no label.
 
     names: of the class numbers, or empty. where: the place of the label, for messages.
@@ -49,9 +49,7 @@ def class_of_text(data: bytes, names: Sequence[str], where: str) -> Label | None
     try:
         text = data.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"The label of {where} is no text in UTF-8 ({error}). {_REMEDY}"
-        ) from None
+        raise ConfigError(f"The label of {where} is no text in UTF-8 ({error}). {REMEDY}") from None
     if text.isdecimal() and len(text) < _MAX_DIGITS:
         return class_of(int(text), names, where)
     if text == "-1":
@@ -59,12 +57,12 @@ def class_of_text(data: bytes, names: Sequence[str], where: str) -> Label | None
     if (_NUMBER.fullmatch(text) and not text.isdecimal()) or text[:1] in ("[", "{"):
         raise ConfigError(
             f"The label of {where} is {text[:_MAX_TEXT]}; a class is a name or a whole number from"
-            f" 0. {_REMEDY}"
+            f" 0. {REMEDY}"
         )
     if len(text) > _MAX_TEXT:
         raise ConfigError(
             f"The label of {where} has {len(text):,} characters, and a class name has at most"
-            f" {_MAX_TEXT}: is it a caption? {_REMEDY}"
+            f" {_MAX_TEXT}: is it a caption? {REMEDY}"
         )
     return text or None
 

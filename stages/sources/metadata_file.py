@@ -12,12 +12,11 @@ from typing import Any
 
 from ...manifests.errors import ConfigError
 from ..images.input import Label
-from .class_values import class_of, class_of_text
+from .class_values import REMEDY, class_of, class_of_text
 
 METADATA_FILES = ("metadata.jsonl", "metadata.csv")
 LABEL_NAMES = ("label", "labels", "class", "cls", "class_id", "category", "target")
 _FILE_NAME = "file_name"
-_REMEDY = "Mend it, or set ingest.classes: none."
 
 
 class NoLabels(Exception):
@@ -43,15 +42,15 @@ def read_metadata(name: str, data: bytes, *, is_csv: bool) -> dict[str, Label | 
     for number, row in enumerate(rows, 1):
         file = row.get(_FILE_NAME)
         if not isinstance(file, str):
-            raise ConfigError(f"Row {number} of {name} has no {_FILE_NAME}. {_REMEDY}")
+            raise ConfigError(f"Row {number} of {name} has no {_FILE_NAME}. {REMEDY}")
         value, where = row.get(column), f"row {number} of {name}"
         if is_csv:
             label = class_of_text((value or "").encode(), (), where)
         else:
-            label = class_of(value, (), where, _REMEDY)
+            label = class_of(value, (), where, REMEDY)
         file = file.replace("\\", "/").removeprefix("./")
         if labels.setdefault(file, label) != label:
-            raise ConfigError(f"{name} gives {file} two different labels. {_REMEDY}")
+            raise ConfigError(f"{name} gives {file} two different labels. {REMEDY}")
     return labels
 
 

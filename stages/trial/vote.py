@@ -4,6 +4,7 @@ trial/votes/ID.html       the page, whole in itself: pictures, keys, a file of a
 trial/votes/ID.key.json   which arm lies on which side; the page does not know
 """
 
+import hashlib
 import itertools
 import json
 from collections.abc import Mapping, Sequence
@@ -80,8 +81,8 @@ def write_vote(folder: Path, arms: Mapping[str, Images], count: int, seed: int) 
     squares = {name: len(images) // whole for name, images in arms.items()}
     pairs = draw_pairs(squares, count, seed)
     sides = [[pair.left, pair.right] for pair in pairs]
-    identity = canonical_digest([sides, {name: images.tolist() for name, images in arms.items()}])
-    identity = identity[:12]
+    shown = {name: hashlib.sha256(images.tobytes()).hexdigest() for name, images in arms.items()}
+    identity = canonical_digest([sides, shown])[:12]
     pictures = [
         [_square(arms[pair.left], pair.square_left), _square(arms[pair.right], pair.square_right)]
         for pair in pairs

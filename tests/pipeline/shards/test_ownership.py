@@ -290,8 +290,8 @@ def test_links_in_the_place_of_shards_are_named(
     (photos / "aug-000001.tar").symlink_to("../elsewhere")
     capsys.readouterr()
     assert command("verify", photos) == 0
-    told = capsys.readouterr().out
-    assert "1 of the files are symbolic links (aug-000001.tar -> ../elsewhere)" in told
+    shown = capsys.readouterr().out
+    assert "1 of the files are symbolic links (aug-000001.tar -> ../elsewhere)" in shown
 
 
 # --- shards of earlier versions, and records that were lost

@@ -57,7 +57,7 @@ def test_masks_that_lie_apart_are_no_images(tmp_path: Path) -> None:
 
 
 def test_a_key_that_is_used_again_is_another_sample(tmp_path: Path) -> None:
-    """Of two archives that were joined; each image keeps the label that follows it."""
+    """Two concatenated archives: each image keeps the label that follows it."""
     files = labelled("cls", CLS[:2])
     again = [(name, FILES[3] if name == "0.png" else data) for name, data in files[:2]]
     corpus = take(tmp_path, tar(tmp_path / "a.tar", [*files, again[0], ("0.cls", b"7")]))
