@@ -18,7 +18,7 @@ from ..stages.train.config import TrainConfig
 from ..stages.trial.config import TrialConfig
 from ..stages.write.write import WriteConfig
 
-FEATURE_WORDS = ("auto", "pixels", "inception")
+FEATURE_WORDS = ("auto", "random", "pixels", "inception")
 _MOST_VALUES = 10_000
 DEFAULT_FILE = Path(__file__).with_name("default.yaml")
 

@@ -40,8 +40,8 @@ def check_job(job: Job) -> None:
     features = named_path(job.config.evaluate.features)
     if features is not None and not Path(features).is_file():
         raise ConfigError(
-            f"evaluate.features names {features}, which is not a file. Use auto, pixels, inception"
-            " or the path of a TorchScript network."
+            f"evaluate.features names {features}, which is not a file. Use auto, random, pixels,"
+            " inception or the path of a TorchScript network."
         )
     for name in ("inception_weights", "lpips", "classifier"):
         path = getattr(job.config.evaluate, name)

@@ -1,5 +1,7 @@
 """Images -> feature vectors, class probabilities or feature maps.
 
 extractors  TorchScript networks, Inception, and pixels as the last resort
+random_net  a fixed network with random weights: the default
+errors      what all of them raise
 networks    classifiers and feature maps
 """

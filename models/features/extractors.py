@@ -19,6 +19,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from .errors import FeaturesError
+from .random_net import RandomNet
+
 Images = NDArray[np.uint8]
 Vectors = NDArray[np.float64]
 
@@ -32,10 +35,6 @@ _BATCH = 64
 _COMPONENTS = 32
 _FITTED = 1000  # images that principal components are computed from
 _PIXEL_SIDE = 32  # larger images are averaged down to this before principal components
-
-
-class FeaturesError(ValueError):
-    """Features cannot be computed; the message says what to do."""
 
 
 class Extractor(Protocol):
@@ -210,15 +209,17 @@ class Pixels:
 def open_extractor(features: str, inception_weights: str | None, reference: Images) -> Extractor:
     """The extractor that `evaluate.features` names.
 
-    features: "auto" (Inception where its weights are given, else pixels), "pixels", "inception",
-        or the path of a TorchScript file.
-    reference: uint8 (M, H, W, C), what pixel features are fitted to.
+    features: "auto" (Inception where its weights are given, else random), "random", "pixels",
+        "inception", or the path of a TorchScript file.
+    reference: uint8 (M, H, W, C), what random and pixel features are fitted to.
 
     Raises:
         FeaturesError: it cannot be opened; says why and what to do.
     """
     if features == "auto":
-        features = "pixels" if inception_weights is None else "inception"
+        features = "inception" if inception_weights is not None else "random"
+    if features == "random":
+        return RandomNet(reference)
     if features == "pixels":
         return Pixels(reference)
     if features != "inception":

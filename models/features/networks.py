@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .errors import FeaturesError
 from .extractors import (
     INCEPTION_SHA256,
-    FeaturesError,
     Images,
     TorchScript,
     Vectors,

@@ -7,6 +7,7 @@ dyads             spread of a kernel distance over other draws of training image
 prdc              precision, recall, density, coverage
 neighbours        exact nearest neighbours and balls, in bounded memory
 copying           copies of training images, and the data-copying test
+distortions       known damage, by which an extractor is tried
 contrast          contrast and fine detail of single images
 diversity         mean distance of pairs
 perceptual        LPIPS

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..features.extractors import FeaturesError, Images, file_sha256
+from ..features.errors import FeaturesError
+from ..features.extractors import Images, file_sha256
 from .diversity import Diversity
 from .neighbours import Floats
 

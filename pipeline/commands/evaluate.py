@@ -85,7 +85,9 @@ def _generated_options(command: Any) -> Any:
 
 @click.command()
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--features", help="auto, pixels, inception, or the path of a TorchScript network.")
+@click.option(
+    "--features", help="auto, random, pixels, inception, or the path of a TorchScript network."
+)
 @_generated_options
 @SET
 @DEVICE

@@ -6,6 +6,7 @@ row_sample         chooses the plan rows to evaluate
 regenerate         regenerates them with their intermediate steps; keeps features, norms and hashes
 real_images        features of held-out and training images
 feature_cache      features kept on disk
+sensitivity        does the extractor see known damage?
 baseline           what a method's images are compared with, in words
 comparisons        distances by band of lambda, step against step
 by_ratio           distances of the whole corpus at every ratio

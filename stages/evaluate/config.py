@@ -10,7 +10,7 @@ from .variant_catalogue import Which, check_variant
 class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
     """Section `evaluate`."""
 
-    features: str = "auto"  # auto | pixels | inception | the path of a TorchScript file
+    features: str = "auto"  # auto | random | pixels | inception | the path of a TorchScript file
     inception_weights: str | None = None  # path of inception-2015-12-05.pt; never downloaded
     lpips: str | None = None  # path of AlexNet's weights, alexnet-owt-7be5be79.pth: LPIPS
     classifier: str | None = None  # path of a TorchScript file that gives logits

@@ -18,7 +18,7 @@ from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes, write_json
 from ...manifests.plan.random_streams import image_seed, stream
 from ...manifests.run_folder import CONTACT_SHEET, METRICS, VERDICT
-from ...models.features.extractors import FeaturesError
+from ...models.features.errors import FeaturesError
 from ...models.metrics.record import MetricRecord
 from ..common.progress import Progress
 from .baseline import baseline_of
@@ -32,6 +32,7 @@ from .optional_metrics import OptionalMetrics, mixed_keys, named_weights
 from .real_images import FeatureSource, RealImages, load_real_features
 from .regenerate import STEPS, Trace, TracedBatch, regenerate
 from .row_sample import MIXED_LAMBDA, choose_rows, fold_lambda
+from .sensitivity import Sensitivity, measure_sensitivity
 from .variants import Variation, open_bench, try_variants
 from .verdict import Comparisons, Verdict, as_metrics, decide_verdict
 
@@ -39,7 +40,7 @@ from .verdict import Comparisons, Verdict, as_metrics, decide_verdict
 # evaluate.variants used to hold scoremix's figures and now holds mixup's, and the row "real images,
 # denoised" is now "one parent alone". All other metrics are the same, so that raising this would
 # evaluate every run again without need; for a run with such a variant, `evaluate RUN` does so.
-ALGORITHM = 6
+ALGORITHM = 7
 
 Images = NDArray[np.uint8]
 
@@ -117,6 +118,7 @@ def _measure(config: EvaluateConfig, inputs: EvaluationInputs, progress: Progres
     return _Measurements(
         comparisons=replace(
             comparisons,
+            sensitivity=_sensitivity(inputs, trace, real, progress),
             prdc=records.values_by_step(("mixup", "final"), baseline_of(comparisons.method).judged),
         ),
         records=records,
@@ -182,6 +184,25 @@ def _trace(
     batches = inputs.execute(rows)
     trace = regenerate(batches, rows.num_rows, inputs.manifest, real.extractor, kept, progress)
     return trace, optional.records_of_run(trace.kept, inputs.reference) if optional else []
+
+
+def _sensitivity(
+    inputs: EvaluationInputs, trace: Trace, real: RealImages, progress: Progress
+) -> Sensitivity | None:
+    """Which damage the extractor sees on as many images as are judged; None: nothing is judged."""
+    count = int(np.sum(trace.folded >= MIXED_LAMBDA))
+    if not real.held_out or count < 2:
+        return None
+    return measure_sensitivity(
+        real.extractor,
+        inputs.images,
+        inputs.training_rows,
+        real.reference,
+        FeatureCache(inputs.feature_folder),
+        count=count,
+        seed=inputs.seed,
+        progress=progress,
+    )
 
 
 def _records(

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ...models.features.extractors import FeaturesError
+from ...models.features.errors import FeaturesError
 from ...models.features.networks import (
     Classifier,
     InceptionClasses,

@@ -8,7 +8,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ...manifests.plan.random_streams import image_seed, stream
-from ...models.features.extractors import Extractor, FeaturesError, open_extractor
+from ...models.features.errors import FeaturesError
+from ...models.features.extractors import Extractor, open_extractor
 from ...models.metrics.distances import Reference, is_biased
 from ..common.progress import Progress
 from .feature_cache import FeatureCache, Features, Rows

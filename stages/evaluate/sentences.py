@@ -3,8 +3,9 @@
 Kernel distances are passed raw and written times 1,000, as is customary.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ...models.metrics.distances import Comparison
 from .number_format import format_kernel
@@ -70,9 +71,24 @@ def describe_reference(held_out: int) -> str:
     return f"to {held_out:,} held-out images" if held_out else "to the training images"
 
 
-def describe_features(label: str, option: str) -> str:
-    """What features of that label cannot measure, and the option that takes better ones."""
-    return (
-        f"Features: {label}. They register layout, contrast and ghosts; of blur and grain the less"
-        f" the larger the images are; {option} takes a network (a TorchScript file) instead."
-    )
+def describe_features(features: Mapping[str, Any], option: str) -> str:
+    """What features measure that no training gave, and the option that takes better ones.
+
+    features: an extractor's description. Empty for a trained network.
+    """
+    if "label" not in features:
+        return ""
+    sees = {
+        "random": "They compare layout, colour, contrast, sharpness and grain at every scale, not"
+        " what is shown",
+        "pixels": "They register layout, contrast and ghosts; of blur and grain the less the larger"
+        " the images are",
+    }[features["kind"]]
+    better = f"{option} takes a trained network (a TorchScript file) instead"
+    return f"Features: {features['label']}. {sees}; {better}."
+
+
+def join_words(words: Sequence[str], last: str) -> str:
+    """ "a, b or c", with `last` before the last one."""
+    *first, end = words
+    return f"{', '.join(first)} {last} {end}" if first else end

@@ -18,12 +18,14 @@ from ...manifests.plan.plan import ONE_PARENT
 from ...models.metrics.distances import FRECHET_RESAMPLES, Comparison
 from .baseline import baseline_of
 from .number_format import format_kernel, format_number, round_floats
+from .sensitivity import Sensitivity
 from .sentences import (
     NONE_HELD_OUT,
     Change,
     describe_change,
     describe_features,
     describe_reference,
+    join_words,
 )
 
 Kind = Literal["better", "worse", "no different", "none"]
@@ -66,6 +68,7 @@ class Comparisons:
     train_more: str  # a command that trains longer; empty where that would change nothing
     # "precision", "recall", ... -> its values for mixup and final, lambda >= .1
     prdc: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+    sensitivity: Sensitivity | None = None  # None: not measured
 
 
 def norm_quantiles(values: NDArray[Any] | None) -> dict[str, float] | None:
@@ -118,6 +121,7 @@ def as_metrics(comparisons: Comparisons, verdict: Verdict) -> dict[str, Any]:
         "lambda_from_0.1": mixed,
         "real_floor": comparisons.training_distances,
         "norms_lambda_from_0.1": comparisons.norms,
+        "sensitivity": comparisons.sensitivity and comparisons.sensitivity.as_json(),
         "verdict": asdict(verdict),
         "versions": {
             "numpy": np.__version__,
@@ -143,8 +147,17 @@ def _difference(comparisons: Comparisons, pair: Comparison) -> dict[str, Any]:
 def _kind(comparisons: Comparisons) -> Kind:
     if comparisons.final is None or min(comparisons.final.n, comparisons.held_out) < MIN_IMAGES:
         return "none"
+    direction = Change.of(comparisons.final).direction
+    # What looks worse to an extractor that misses something is worse; the rest it cannot know.
+    if direction != "higher" and _unseen(comparisons):
+        return "none"
     kinds: dict[str, Kind] = {"lower": "better", "higher": "worse", "unclear": "no different"}
-    return kinds[Change.of(comparisons.final).direction]
+    return kinds[direction]
+
+
+def _unseen(comparisons: Comparisons) -> Sequence[str]:
+    """Damage that the features do not see."""
+    return () if comparisons.sensitivity is None else comparisons.sensitivity.blind
 
 
 def _reproduction(comparisons: Comparisons) -> str:
@@ -192,9 +205,16 @@ def _missing_images(comparisons: Comparisons) -> str:
     if comparisons.held_out < MIN_IMAGES:
         return f"{comparisons.held_out} held-out images are too few, {MIN_IMAGES} are needed"
     which = baseline_of(comparisons.method).which
+    if comparisons.mixed["n"] < MIN_IMAGES:
+        return (
+            f"{comparisons.mixed['n']} images{which} are too few, {MIN_IMAGES} are needed"
+            " (raise evaluate.rows or generate.ratio)"
+        )
+    assert comparisons.sensitivity is not None
     return (
-        f"{comparisons.mixed['n']} images{which} are too few, {MIN_IMAGES} are needed"
-        " (raise evaluate.rows or generate.ratio)"
+        f"{comparisons.kd} does not see {join_words(_unseen(comparisons), 'or')} in"
+        f" {comparisons.sensitivity.images:,} real images, so that it could not see such faults in"
+        " these; hold more images out, or give a network that does (evaluate.features)"
     )
 
 
@@ -295,8 +315,7 @@ def _norms(comparisons: Comparisons) -> str:
 
 
 def _features(comparisons: Comparisons) -> str:
-    label = comparisons.features.get("label")
-    return "" if label is None else describe_features(label, "evaluate.features")
+    return describe_features(comparisons.features, "evaluate.features")
 
 
 def _advice(comparisons: Comparisons, kind: Kind) -> str:

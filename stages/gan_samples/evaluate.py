@@ -17,7 +17,8 @@ from ...manifests.errors import ConfigError, InputError
 from ...manifests.files.atomic import write_json
 from ...manifests.plan.random_streams import image_seed
 from ...manifests.run_folder import RunFolder
-from ...models.features.extractors import Extractor, FeaturesError, open_extractor
+from ...models.features.errors import FeaturesError
+from ...models.features.extractors import Extractor, open_extractor
 from ...models.metrics.copying import MIN_IMAGES
 from ...models.metrics.distances import Reference, resampled_kernel
 from ...models.metrics.prdc import K

@@ -72,9 +72,8 @@ def describe_report(report: Report) -> list[str]:
     for record in report["real"]:
         if record["name"] == report["kd"] and record["subset"] == "training images":
             lines.append(f"Real training images are at {format_kernel(record['value'])}.")
-    label = report["features"].get("label")
-    if label is not None:
-        lines.append(describe_features(label, "--features"))
+    if described := describe_features(report["features"], "--features"):
+        lines.append(described)
     if any(record["notes"] for samples in report["sets"] for record in _frechets(samples)):
         lines.append(f"A star: {report['fd']} is mostly bias at so few images for its dimensions.")
     return lines

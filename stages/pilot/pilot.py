@@ -19,7 +19,7 @@ from ...manifests.files.atomic import write_bytes, write_json
 from ...manifests.files.crash_points import crash_point
 from ...manifests.plan.random_streams import image_seed
 from ...manifests.run_folder import PILOT_RECORD, PILOT_SHEET, PILOT_TABLE
-from ...models.features.extractors import FeaturesError
+from ...models.features.errors import FeaturesError
 from ..common.progress import Progress
 from ..evaluate.config import EvaluateConfig
 from ..evaluate.contact_sheet import draw_columns

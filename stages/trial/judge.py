@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
 from ...manifests.plan.random_streams import image_seed, stream
-from ...models.features.extractors import Extractor, FeaturesError, open_extractor
+from ...models.features.errors import FeaturesError
+from ...models.features.extractors import Extractor, open_extractor
 from ...models.metrics.copying import find_copies, training_spacing
 from ...models.metrics.distances import Reference
 from ...models.metrics.prdc import prdc

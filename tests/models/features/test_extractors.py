@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from scoremix.models.features.errors import FeaturesError
 from scoremix.models.features.extractors import (
     INCEPTION_FILE,
-    FeaturesError,
     Inception,
     Pixels,
     TorchScript,
@@ -104,9 +104,10 @@ def test_what_is_not_a_feature_network_is_refused(tmp_path: Path) -> None:
         TorchScript(narrow)(random_images(2))
 
 
-def test_auto_is_pixels_unless_weights_are_given(tmp_path: Path) -> None:
+def test_auto_is_random_unless_weights_are_given(tmp_path: Path) -> None:
     reference = random_images(10)
-    assert open_extractor("auto", None, reference).name == "pixels"
+    assert open_extractor("auto", None, reference).name == "random"
+    assert open_extractor("random", None, reference).name == "random"
     assert open_extractor("pixels", None, reference).name == "pixels"
     path = saved(ChannelMeans(), tmp_path / "net.pt")
     assert open_extractor(str(path), None, reference).name == "net"

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from scoremix.models.features.extractors import FeaturesError, TorchScript, resize_bicubic
+from scoremix.models.features.errors import FeaturesError
+from scoremix.models.features.extractors import TorchScript, resize_bicubic
 from scoremix.models.features.networks import (
     InceptionClasses,
     InceptionMaps,

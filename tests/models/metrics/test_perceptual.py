@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from scoremix.models.features.extractors import FeaturesError
+from scoremix.models.features.errors import FeaturesError
 from scoremix.models.metrics.perceptual import Lpips, perceptual_diversity
 
 Images = NDArray[np.uint8]

@@ -27,11 +27,11 @@ def test_real_looking_images_are_better(tmp_path: Path) -> None:
     verdict, metrics = corpus.evaluate(tmp_path)
     assert verdict.kind == metrics["verdict"]["kind"] == "better"
     assert "ScoreMix images with lambda >= .1 are BETTER than mixup" in verdict.text
-    assert "400 held-out images (kd_pixels x 1000)" in verdict.text
+    assert "400 held-out images (kd_random x 1000)" in verdict.text
     assert "The minimisation lowers the kernel distance" in verdict.text
-    assert "Judged by pixels alone" in verdict.text and "last resort" in verdict.text
+    assert "Features: a fixed network with random weights." in verdict.text
     assert COMMAND not in verdict.text
-    difference = metrics["lambda_from_0.1"]["final_minus_mixup"]["kd_pixels"]
+    difference = metrics["lambda_from_0.1"]["final_minus_mixup"]["kd_random"]
     low, high = difference["interval_95"]
     assert low < difference["difference"] < high < 0
     assert (tmp_path / "verdict.txt").read_text() == verdict.text + "\n"
@@ -59,7 +59,7 @@ def test_noisy_images_are_worse_and_the_command_is_told(tmp_path: Path) -> None:
     assert verdict.kind == "worse"
     assert "are WORSE than mixup" in verdict.text
     assert verdict.text.endswith(COMMAND)
-    assert metrics["lambda_from_0.1"]["final_minus_mixup"]["kd_pixels"]["interval_95"][0] > 0
+    assert metrics["lambda_from_0.1"]["final_minus_mixup"]["kd_random"]["interval_95"][0] > 0
 
 
 def test_mirrored_mixtures_are_no_different(tmp_path: Path) -> None:
@@ -87,20 +87,20 @@ def test_metrics_by_band(tmp_path: Path) -> None:
     assert sum(band["n"] for band in metrics["bands"]) == 600
     assert sum(band["share_of_corpus"] for band in metrics["bands"]) == pytest.approx(1.0)
     light, *_, strong = metrics["bands"]
-    assert light["mixup"]["kd_pixels"] < strong["mixup"]["kd_pixels"]
-    assert strong["final"]["kd_pixels"] < strong["mixup"]["kd_pixels"]
+    assert light["mixup"]["kd_random"] < strong["mixup"]["kd_random"]
+    assert strong["final"]["kd_random"] < strong["mixup"]["kd_random"]
     assert strong["mixup"]["fd_biased"] is True
     assert metrics["lambda_from_0.1"]["n"] == metrics["bands"][2]["n"] + metrics["bands"][3]["n"]
-    assert abs(metrics["real_floor"]["kd_pixels"]) < strong["mixup"]["kd_pixels"] / 5
+    assert abs(metrics["real_floor"]["kd_random"]) < strong["mixup"]["kd_random"] / 5
     # Copies: the parents as they are. They are a yardstick, so nearer than their mixtures.
-    assert strong["copies"]["kd_pixels"] < strong["mixup"]["kd_pixels"] / 3
+    assert strong["copies"]["kd_random"] < strong["mixup"]["kd_random"] / 3
     first, *_, last = metrics["by_ratio"]
     for step in ("mixup", "final"):
         assert first[step] == pytest.approx(first["copies"], rel=1e-9)
-    assert last["copies"]["kd_pixels"] < last["mixup"]["kd_pixels"]
-    wide = metrics["lambda_from_0.1"]["final_minus_mixup"]["kd_pixels"]
+    assert last["copies"]["kd_random"] < last["mixup"]["kd_random"]
+    wide = metrics["lambda_from_0.1"]["final_minus_mixup"]["kd_random"]
     assert wide["interval_95_other_training_images"][0] < wide["interval_95"][0]
-    assert metrics["features"]["label"] == "pixels: last resort"
+    assert metrics["features"]["label"] == "a fixed network with random weights"
     assert metrics["reproduced"] == {"rows": 600, "equal": 600, "share": 1.0}
 
 
@@ -138,11 +138,11 @@ def test_without_held_out_images_there_is_no_verdict(tmp_path: Path) -> None:
     corpus = Corpus(real_looking, held_out=0)
     verdict, metrics = corpus.evaluate(tmp_path, reference_norms=None)
     assert verdict.kind == "none"
-    assert "no images were held out" in verdict.text and "kd_pixels_vs_train" in verdict.text
+    assert "no images were held out" in verdict.text and "kd_random_vs_train" in verdict.text
     assert metrics["real_floor"] is None
     assert set(metrics["bands"][3]["final"]) == {
-        "kd_pixels_vs_train",
-        "fd_pixels_vs_train",
+        "kd_random_vs_train",
+        "fd_random_vs_train",
         "fd_biased",
     }
 
@@ -161,7 +161,7 @@ def test_too_few_images_give_no_verdict(tmp_path: Path, changes: dict[str, int])
 def test_the_interval_over_other_training_images_holds_the_shorter_one(tmp_path: Path) -> None:
     """Also with eleven held-out images, where the one of first order is narrower by itself."""
     _, metrics = Corpus(swapped, held_out=11).evaluate(tmp_path)
-    found = metrics["lambda_from_0.1"]["final_minus_mixup"]["kd_pixels"]
+    found = metrics["lambda_from_0.1"]["final_minus_mixup"]["kd_random"]
     (low, high), (lower, higher) = (
         found[name] for name in ("interval_95", "interval_95_other_training_images")
     )
@@ -180,7 +180,7 @@ def test_a_number_in_words_keeps_its_sign(value: float, text: str) -> None:
 def test_a_single_row_is_survived(tmp_path: Path) -> None:
     verdict, metrics = Corpus(real_looking).evaluate(tmp_path, config=EvaluateConfig(rows=1))
     assert verdict.kind == "none"
-    assert metrics["lambda_from_0.1"]["final"]["kd_pixels"] is None
+    assert metrics["lambda_from_0.1"]["final"]["kd_random"] is None
 
 
 def test_features_that_cannot_be_had_are_a_config_error_before_work_begins(tmp_path: Path) -> None:
@@ -269,7 +269,11 @@ def test_progress_counts_every_image(tmp_path: Path) -> None:
             yield advance
 
     Corpus(real_looking).evaluate(tmp_path, progress=Counting())
-    assert counts == {"features": [550, 550], "evaluate": [600, 600]}
+    assert counts == {
+        "features": [550, 550],
+        "evaluate": [600, 600],
+        "sensitivity": [1050, 1050],  # 150 training images, undamaged and damaged in six ways
+    }
 
 
 def compared(low: float, high: float, fd: tuple[float, float] | None = None) -> Comparison:

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from scoremix.manifests.errors import StorageError
-from scoremix.models.features.extractors import FeaturesError, Pixels
+from scoremix.models.features.errors import FeaturesError
+from scoremix.models.features.extractors import Pixels
 from scoremix.models.metrics.neighbours import nearest
 from scoremix.stages.evaluate.feature_cache import FeatureCache, Rows
 

@@ -19,6 +19,8 @@ from scoremix.stages.evaluate.metric_records import EvaluationFeatures, compute_
 Record = dict[str, Any]
 Floats = NDArray[np.float64]
 
+PIXELS = EvaluateConfig(rows=600, features="pixels")
+
 
 def find(metrics: dict[str, Any], name: str, subset: str) -> Record:
     (found,) = (r for r in metrics["records"] if (r["name"], r["subset"]) == (name, subset))
@@ -27,7 +29,7 @@ def find(metrics: dict[str, Any], name: str, subset: str) -> Record:
 
 
 def test_every_record_says_what_it_takes_to_get_it_again(tmp_path: Path) -> None:
-    _, metrics = Corpus(real_looking).evaluate(tmp_path)
+    _, metrics = Corpus(real_looking).evaluate(tmp_path, config=PIXELS)
     assert len(metrics["records"]) > 30
     for record in metrics["records"]:
         assert record["extractor"]["resize"] == "mean to at most 32 px"
@@ -50,14 +52,14 @@ def test_every_record_says_what_it_takes_to_get_it_again(tmp_path: Path) -> None
 
 
 def test_every_name_is_documented(tmp_path: Path) -> None:
-    _, metrics = Corpus(real_looking).evaluate(tmp_path)
+    _, metrics = Corpus(real_looking).evaluate(tmp_path, config=PIXELS)
     text = (Path(__file__).resolve().parents[3] / "docs" / "metrics.md").read_text()
     for record in metrics["records"]:
         assert f"`{record['name'].replace('_pixels', '_NET')}`" in text, record["name"]
 
 
 def test_records_tell_mixup_from_what_looks_real(tmp_path: Path) -> None:
-    _, metrics = Corpus(real_looking).evaluate(tmp_path)
+    _, metrics = Corpus(real_looking).evaluate(tmp_path, config=PIXELS)
     for name in ("precision", "density", "coverage", "mpd"):
         mixup, final = (
             find(metrics, f"{name}_pixels", f"{step}, lambda >= 0.1")["value"]
@@ -69,7 +71,9 @@ def test_records_tell_mixup_from_what_looks_real(tmp_path: Path) -> None:
 
 
 def test_a_frechet_distance_of_few_images_says_so(tmp_path: Path) -> None:
-    _, metrics = Corpus(real_looking).evaluate(tmp_path, config=EvaluateConfig(rows=100))
+    _, metrics = Corpus(real_looking).evaluate(
+        tmp_path, config=EvaluateConfig(rows=100, features="pixels")
+    )
     record = find(metrics, "fd_pixels", "final, lambda >= 0.1")
     assert record["notes"] == [
         f"mostly bias: {record['n']} images in 32 dimensions, five per dimension are needed"
@@ -77,7 +81,7 @@ def test_a_frechet_distance_of_few_images_says_so(tmp_path: Path) -> None:
 
 
 def test_a_mixup_corpus_is_not_copying_though_its_light_images_are_copies(tmp_path: Path) -> None:
-    _, metrics = Corpus(same, method="mixup").evaluate(tmp_path)
+    _, metrics = Corpus(same, method="mixup").evaluate(tmp_path, config=PIXELS)
     assert metrics["copying"]["kind"] == "not copying"
     assert find(metrics, "copies_pixels", "final, lambda < .01")["value"] > 0.9
     assert find(metrics, "copies_pixels", "final, lambda >= 0.1")["value"] == 0.0
@@ -94,7 +98,9 @@ def test_a_corpus_of_copies_is_told(tmp_path: Path, rows: int) -> None:
         return np.asarray(corpus.images[part["row_1"].to_numpy()])
 
     corpus.make = first_parent
-    verdict, metrics = corpus.evaluate(tmp_path, config=EvaluateConfig(rows=rows, training_rows=1))
+    verdict, metrics = corpus.evaluate(
+        tmp_path, config=EvaluateConfig(rows=rows, training_rows=1, features="pixels")
+    )
     assert metrics["copying"]["kind"] == "copying"
     assert "(100.0%) are copies of training images" in metrics["copying"]["text"]
     assert find(metrics, "ct_pixels", "final, lambda >= 0.1")["value"] < -3.0
@@ -106,7 +112,7 @@ def test_a_corpus_of_copies_is_told(tmp_path: Path, rows: int) -> None:
 
 def test_without_held_out_images_names_say_what_was_compared_with(tmp_path: Path) -> None:
     corpus = Corpus(real_looking, held_out=0)
-    _, metrics = corpus.evaluate(tmp_path, reference_norms=None)
+    _, metrics = corpus.evaluate(tmp_path, config=PIXELS, reference_norms=None)
     names = {record["name"] for record in metrics["records"]}
     assert {"kd_pixels_vs_train", "precision_pixels_vs_train", "copies_pixels"} <= names
     assert not any(name.startswith("ct_") for name in names)
@@ -131,7 +137,8 @@ def test_features_of_real_images_are_kept_for_the_next_evaluation(tmp_path: Path
     kept = tmp_path / "kept"
     _, first = Corpus(real_looking).evaluate(tmp_path / "a", config=config, feature_folder=kept)
     files = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
-    assert len(files) == 4  # training and held-out images, with what vouches for each
+    # Training and held-out images, undamaged and damaged in six ways, with what vouches for each.
+    assert len(files) == 2 * (2 + 7)
     _, again = Corpus(real_looking).evaluate(tmp_path / "b", config=config, feature_folder=kept)
     _, without = Corpus(real_looking).evaluate(tmp_path / "c", config=config)
     assert first == again == without  # one computation of equal features: to the last bit

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from scoremix.manifests.errors import ConfigError, InputError
-from scoremix.models.features.extractors import FeaturesError
+from scoremix.models.features.errors import FeaturesError
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.corpus.store import open_corpus
 from scoremix.stages.gan_samples.best import choose_best_snapshot
@@ -96,13 +96,13 @@ def test_unseen_real_images_are_nearer_than_blurred_ones(run: Path, tmp_path: Pa
     soft = judged(run, save(unseen, tmp_path / "soft", blur=4.0), name="soft")
     (one,), (other,) = sharp["sets"], soft["sets"]
     assert one["kernel"]["value"] + 2 * one["kernel"]["standard_error"] < other["kernel"]["value"]
-    for name, better in (("fd_pixels", -1), ("recall_pixels", 1)):
+    for name, better in (("fd_random", -1), ("recall_random", 1)):
         difference = value(one["records"], name) - value(other["records"], name)
         assert difference * better > 0, name
-    assert sharp["kd"] == "kd_pixels" and sharp["best"] is None and sharp["held_out"] == 80
+    assert sharp["kd"] == "kd_random" and sharp["best"] is None and sharp["held_out"] == 80
     assert one["copying"]["kind"] == "not copying" and one["exact_copies"]["count"] == 0
-    assert value(sharp["real"], "kd_pixels", "training images") < other["kernel"]["value"]
-    assert value(sharp["real"], "copies_pixels", "held-out images") == 0
+    assert value(sharp["real"], "kd_random", "training images") < other["kernel"]["value"]
+    assert value(sharp["real"], "copies_random", "held-out images") == 0
 
 
 def test_equal_images_give_equal_figures_whatever_holds_them(run: Path, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_copies_are_flagged_and_named(run: Path, tmp_path: Path) -> None:
     assert one["copying"]["kind"] == "copying"
     assert one["exact_copies"]["count"] == 30
     assert one["exact_copies"]["first"][0] == {"name": "seed0000.png", "training": "000000"}
-    assert 0.5 < value(one["records"], "copies_pixels") < 0.7
+    assert 0.5 < value(one["records"], "copies_random") < 0.7
     assert one["nearest"][0]["ratio"] == pytest.approx(0, abs=1e-6)
     assert any("COPYING" in line for line in report["text"])
     assert any("ARE training images" in line for line in report["text"])
