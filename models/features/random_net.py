@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from ...manifests.plan.random_streams import image_seed, stream
 from .errors import FeaturesError
 
 Images = NDArray[np.uint8]
@@ -60,8 +59,10 @@ class RandomNet:
                 f" {reference.shape[2]} x {reference.shape[1]}. Use evaluate.features: pixels."
             )
         channels = reference.shape[3]
-        self._k1 = _filters("first", _FIRST, channels)
-        self._k2 = _filters("second", _SECOND, _FIRST)
+        random = np.random.Generator(np.random.Philox(key=SEED))
+        self._k1, self._k2 = (
+            _filters(random, *shape) for shape in ((_FIRST, channels), (_SECOND, _FIRST))
+        )
         pixels = np.asarray(reference, dtype=np.float64).reshape(-1, channels) / 255.0
         self._mean, self._whitening = pixels.mean(axis=0), _whitening(pixels)
         blocks = self._blocks(reference) if len(reference) > 1 else []
@@ -122,11 +123,9 @@ def _whitening(pixels: Vectors) -> Vectors:
     return whitening
 
 
-def _filters(name: str, count: int, channels: int) -> torch.Tensor:
+def _filters(random: np.random.Generator, count: int, channels: int) -> torch.Tensor:
     """Normal weights (count, channels, 3, 3), each filter of length 1."""
-    weights = stream(image_seed(SEED, "random features"), name).standard_normal(
-        (count, channels, 3, 3)
-    )
+    weights = random.standard_normal((count, channels, 3, 3))
     lengths = np.sqrt(np.sum(weights**2, axis=(1, 2, 3), keepdims=True))
     return torch.from_numpy((weights / lengths).astype(np.float32))
 
