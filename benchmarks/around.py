@@ -46,7 +46,8 @@ from scoremix.stages.generate.config import GenerateConfig
 from scoremix.stages.generate.generate import GeneratedBatch, generate
 from scoremix.stages.generate.recipe import Recipe
 from scoremix.stages.images.png import select_encoder
-from scoremix.stages.write.write import SampleSources, ShardTask, describe_environment, write
+from scoremix.stages.write.tasks import ShardTask
+from scoremix.stages.write.write import SampleSources, describe_environment, write
 
 _BATCH = 64
 

@@ -24,7 +24,8 @@ from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.method.loss import dsm_loss
 from scoremix.models.network.architecture import Architecture, Network
 from scoremix.models.network.checkpoint import TrainedNet, build
-from scoremix.models.network.compiled import compile_trunk, missing_compiler
+from scoremix.models.network.compiled import compile_trunk
+from scoremix.models.network.compilers import missing_compiler
 from scoremix.models.network.device import device_type
 from scoremix.models.network.ema import Ema
 from scoremix.stages.common.presets import choose_preset

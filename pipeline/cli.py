@@ -29,7 +29,7 @@ from .commands.report import compare, report
 from .commands.run import augment, run
 from .commands.trial import trial
 from .commands.verify import verify
-from .ledger import find_shards
+from .ledger import find_shards, run_of
 from .signals import interrupt_on_term
 
 
@@ -60,12 +60,16 @@ def init(path: Path) -> None:
 
 
 @commands.command()
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
-def status(folder: Path) -> None:
-    """Say what is done, stale (and why) and missing in RUN, and how long is left."""
+@click.argument("place", metavar="RUN", type=PLACE)
+def status(place: Place) -> None:
+    """Say what is done, stale (and why) and missing in RUN, and how long is left.
+
+    RUN: a run folder, or a folder of shards that lies in or beside its run.
+    """
+    run = run_of(place)
     from .status import describe
 
-    click.echo(describe(folder))
+    click.echo((f"run:      {run}\n" if run != place else "") + describe(run))
 
 
 @commands.command()

@@ -11,12 +11,12 @@ from ..manifests.errors import ConfigError
 from ..manifests.storage.location import is_url, place
 from ..stages.evaluate.config import EvaluateConfig
 from ..stages.generate.config import GenerateConfig
-from ..stages.ingest.ingest import IngestConfig
+from ..stages.ingest.config import IngestConfig
 from ..stages.pilot.config import PilotConfig
 from ..stages.sources.bundled import BUNDLED
 from ..stages.train.config import TrainConfig
 from ..stages.trial.config import TrialConfig
-from ..stages.write.write import WriteConfig
+from ..stages.write.config import WriteConfig
 
 FEATURE_WORDS = ("auto", "random", "pixels", "inception")
 _MOST_VALUES = 10_000

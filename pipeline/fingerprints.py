@@ -10,15 +10,15 @@ from typing import Any
 from ..manifests.files.atomic import canonical_digest
 from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import is_url
-from ..stages.evaluate import evaluate as evaluating
+from ..stages.evaluate import config as evaluating
 from ..stages.generate.recipe import Recipe
 from ..stages.ingest import ingest as ingesting
-from ..stages.pilot import pilot as piloting
+from ..stages.pilot import config as piloting
 from ..stages.sources import remote
 from ..stages.sources.bundled import BUNDLED, PACKAGES
 from ..stages.sources.folders import walk
 from ..stages.sources.open import expand_pattern
-from ..stages.train import train as training
+from ..stages.train import config as training
 from .config import FEATURE_WORDS, Config
 from .decided import APART
 from .ledger import Ledger

@@ -10,7 +10,6 @@ from ..manifests.errors import ConfigError, Interrupted, ScoreMixError
 from ..manifests.files.lock import RunLock
 from ..manifests.run_folder import STAGES, RunFolder
 from ..manifests.storage.location import Place
-from ..models.network.device import device_type
 from ..stages.corpus.store import Corpus
 from .config import Config
 from .launch import Worker
@@ -78,6 +77,8 @@ class StageContext:
 
     def resolve(self, corpus: Corpus) -> Config:
         """The job's config with every default filled in for this corpus and device."""
+        from ..models.network.device import device_type  # torch; jobs are checked before it loads
+
         device = self.ledger.device_type(device_type(self.job.device))
         return self.job.config.resolved(corpus.images.shape[1], device, len(corpus.images))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..manifests.errors import ConfigError
 from ..manifests.published.partition import parse_fraction
-from ..stages.write.write import ShardTask
+from ..stages.write.tasks import ShardTask
 
 _SLURM_COUNT = "SLURM_ARRAY_TASK_COUNT"
 

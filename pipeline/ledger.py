@@ -197,6 +197,43 @@ def find_run(shards: Place) -> Path | None:
     return next((run for run in there if same_place(Ledger(run).place(), shards)), None)
 
 
+def run_of(path: Place) -> Path:
+    """The run folder at `path`, or the run that made the shards there.
+
+    Raises ConfigError where there is neither.
+    """
+    if isinstance(path, Path) and (_is_run(path) or RunFolder(path).internal.exists()):
+        return path
+    run = find_run(path)
+    if run is None:
+        raise _no_run(path)
+    return run
+
+
+def require_run(folder: Path) -> None:
+    """Raises ConfigError unless `folder` is a run folder; names the run where it holds shards."""
+    if not _is_run(folder):
+        raise _no_run(folder)
+
+
+def _is_run(folder: Path) -> bool:
+    files = RunFolder(folder)
+    return files.ledger.exists() or files.ledger_backup.exists()
+
+
+def _no_run(path: Place) -> ConfigError:
+    run = find_run(path)
+    if run is not None:
+        return ConfigError(f"{path} holds shards, and its run is {run}. Name that folder.")
+    found = "is not a run folder: it has no stages.lock.json"
+    if isinstance(path, Path) and not path.exists():
+        found = "does not exist"
+    return ConfigError(
+        f"{path} {found}. Name the folder that `run:` in your stages.yaml points to, or OUT.run of"
+        " `augment`."
+    )
+
+
 def find_local_shards(path: Place) -> Path:
     """As find_shards, but a local folder only. Raises ConfigError where they lie elsewhere."""
     found = find_shards(path)

@@ -13,7 +13,7 @@ from ..manifests.run_folder import RunFolder
 from ..stages.common.presets import balanced_batch
 from ..stages.corpus.store import FORGOTTEN, Corpus
 from ..stages.generate.recipe import Recipe
-from ..stages.write.write import ShardTask, plan_shards
+from ..stages.write.tasks import ShardTask, plan_shards
 from .config import Config
 from .ledger import Ledger
 

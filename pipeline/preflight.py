@@ -6,8 +6,9 @@ from ..manifests.errors import ConfigError
 from ..manifests.files import atomic
 from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import URL, Place, place
-from ..models.network.compiled import missing_compiler
+from ..models.network.compilers import missing_compiler
 from ..stages.images.png import select_encoder
+from ..stages.sources.open import find_source
 from .fingerprints import named_path
 from .job import Job
 from .other_data import refuse_other_data
@@ -15,8 +16,14 @@ from .shards.ownership import Claimant, check_owner
 
 
 def check_job(job: Job) -> None:
-    """Refuses outputs inside the source, another run's files, missing feature networks, a missing
-    encoder or compiler.
+    """Refuses what `check_request` refuses, and a missing compiler."""
+    check_request(job)
+    check_device(job)
+
+
+def check_request(job: Job) -> None:
+    """Refuses sources that are not there, outputs inside them, another run's files, missing feature
+    networks, a missing encoder. Needs no torch, so that commands refuse at once.
 
     Raises:
         ConfigError: with the place and what to do.
@@ -26,17 +33,13 @@ def check_job(job: Job) -> None:
     for key, asked in named:
         if asked is not None:
             _check_apart(f"ingest.{key}", place(asked.source), job)
+            if job.only is None:
+                find_source(asked.source, f"ingest.{key}")
     if job.only != "evaluate":  # which reads the shards, and may do so in a copy
         check_owner(claimant_of(job))
     if job.only is None and not job.replace:
         refuse_other_data(job.config, job.folder, job.shards)
     select_encoder(job.config.write.encoder)
-    for section, how in (
-        ("train", job.config.train.compile),
-        ("generate", job.config.generate.compile),
-    ):
-        if lack := missing_compiler(how, job.device):
-            raise ConfigError(f"{section}.compile: {how} needs {lack}. Set {section}.compile: off.")
     features = named_path(job.config.evaluate.features)
     if features is not None and not Path(features).is_file():
         raise ConfigError(
@@ -47,6 +50,16 @@ def check_job(job: Job) -> None:
         path = getattr(job.config.evaluate, name)
         if path is not None and not Path(path).is_file():
             raise ConfigError(f"evaluate.{name} names {path}, which is not a file.")
+
+
+def check_device(job: Job) -> None:
+    """Refuses `compile` where this machine cannot, for the job's device, cpu or cuda."""
+    for section, how in (
+        ("train", job.config.train.compile),
+        ("generate", job.config.generate.compile),
+    ):
+        if lack := missing_compiler(how, job.device):
+            raise ConfigError(f"{section}.compile: {how} needs {lack}. Set {section}.compile: off.")
 
 
 def _check_apart(key: str, source: Place, job: Job) -> None:

@@ -8,7 +8,6 @@ from ..manifests.errors import ConfigError, ScoreMixError, StorageError
 from ..manifests.files.atomic import sha256_file
 from ..manifests.published.sums import SUMS
 from ..manifests.run_folder import RunFolder
-from ..models.network.device import device_type
 from ..stages.common.json_lines import read_json_lines
 from ..stages.common.units import format_duration
 from ..stages.corpus.store import open_corpus
@@ -64,8 +63,7 @@ def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str,
     if corpus.digest != digest:
         return [("ingest", f"missing ({files.corpus_commit} is damaged)")]
     # A stages.yaml that was edited, or emptied, may lack values that were filled in.
-    kind = ledger.device_type(device_type("cpu"))
-    config = config.resolved(corpus.images.shape[1], kind, len(corpus.images))
+    config = config.resolved(corpus.images.shape[1], _device_type(ledger), len(corpus.images))
     found = [("ingest", f"stale, {why}" if why else f"done, {_counted(corpus.counts)}")]
     model = None
     if not config.generate.needs_network:
@@ -124,6 +122,16 @@ def _write_and_evaluate(
     if metrics is not None and why is None:
         judged = f"done, {metrics['verdict']['kind']}"
     return [("write", f"done, {word} images"), ("evaluate", judged)]
+
+
+def _device_type(ledger: Ledger) -> str:
+    """As the ledger recorded it; ledgers of early versions did not."""
+    recorded = ledger.outcome("ingest").get("device_type")
+    if recorded is None:
+        from ..models.network.device import device_type  # torch, which a status must not wait for
+
+        return device_type("cpu")
+    return str(recorded)
 
 
 def _counted(counts: dict[str, int]) -> str:

@@ -5,13 +5,11 @@ not changed. x (B, C, H, W) in [-1, 1]; random numbers come from the generator t
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-Change = Literal["colour", "translation", "cutout"]
-CHANGES: tuple[Change, ...] = ("colour", "translation", "cutout")
+from .changes import Change
 
 _SHIFT, _CUT = 1 / 8, 1 / 2  # shares of the side
 

@@ -1,6 +1,7 @@
 """The method: formulas and mixing methods, in the papers' letters.
 
 methods    mixup, scoremix and bridge: each one function from two parents to an image
+options    the options of the methods, without torch
 ladder     sigma_1 > ... > sigma_N, and sigma(t)
 diameter   sigma_1: the exact largest distance between two training images
 loss       denoising score matching, eq. 10; noise levels and bands

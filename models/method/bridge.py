@@ -11,7 +11,6 @@ Shapes: images (B, C, H, W) in [0, 1]; lambda_ (B,).
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,8 +18,7 @@ from torch import Tensor
 from .ladder import rungs
 from .minimise import Residual
 from .mixing import kept_variance, mix, mix_with_contrast
-
-Keep = Literal["none", "noise", "both"]
+from .options import Keep
 
 
 @torch.no_grad()

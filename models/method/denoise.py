@@ -6,16 +6,13 @@ The paper gives no formula; this is the reverse variance-exploding chain, or one
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from .ladder import rungs
 from .minimise import Residual
-
-Denoise = Literal["stochastic", "drift", "ode", "tweedie", "off"]
-NoiseRule = Literal["ancestral", "reverse-sde"]
+from .options import Denoise, NoiseRule
 
 
 @torch.no_grad()

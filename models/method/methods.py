@@ -5,20 +5,27 @@ Shapes: parents x1, x2 (B, C, H, W) in [0, 1]; lambda_ (B,); norms (B, 3).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..network.score_net import ScoreNet
-from .bridge import Keep, bridge
-from .denoise import Denoise, NoiseRule, denoise
+from .bridge import bridge
+from .denoise import denoise
 from .guidance import guided
 from .ladder import sigma_at
 from .minimise import Residual, minimise, score_norm
 from .mixing import mix, mix_with_contrast
+from .options import (
+    BridgeOptions,
+    DenoiseOptions,
+    RenoiseOptions,
+    SampleOptions,
+    ScoreMixOptions,
+    SeamOptions,
+)
 from .sampling import draw_samples
 
 # Draws standard normal numbers like the batch, for a purpose, each image from its own stream.
@@ -32,68 +39,6 @@ class MixResult(NamedTuple):
     minimised: Tensor  # x*
     final: Tensor
     norms: Tensor | None  # (B, 3): ||sigma_N S||^2 / D of the three; None without a network
-
-
-class DenoiseOptions(Protocol):
-    """How noised images are denoised."""
-
-    @property
-    def denoise(self) -> Denoise: ...
-    @property
-    def denoise_steps(self) -> int: ...
-    @property
-    def noise_rule(self) -> NoiseRule: ...
-
-
-@dataclass(frozen=True)
-class ScoreMixOptions:
-    """Options of Algorithm 1 and of the denoising after it; the defaults are the paper's."""
-
-    steps: int = 100
-    lr: float = 0.005
-    stop_norm: float | None = None
-    score_noise: Literal["none", "fresh"] = "none"  # fresh: S at x + sigma_N z
-    t0: float = 0.25
-    denoise: Denoise = "stochastic"
-    denoise_steps: int = 25
-    noise_rule: NoiseRule = "ancestral"
-
-
-@dataclass(frozen=True)
-class RenoiseOptions:
-    """Options of `renoise`."""
-
-    t0: float
-    denoise: Denoise
-    denoise_steps: int
-    noise_rule: NoiseRule
-
-
-@dataclass(frozen=True)
-class SeamOptions:
-    """How the seams of `cutmix` and `fmix` are repaired."""
-
-    repair_t0: float
-    denoise: Denoise
-    denoise_steps: int
-    noise_rule: NoiseRule
-
-
-@dataclass(frozen=True)
-class SampleOptions:
-    """Options of `sample`."""
-
-    denoise_steps: int  # levels from sigma_1 down to sigma_N
-
-
-@dataclass(frozen=True)
-class BridgeOptions:
-    """Options of NoiseDiffusion: parents are encoded up to sigma(t0)."""
-
-    t0: float
-    denoise_steps: int  # levels of the ODE, each way
-    keep: Keep = "noise"  # whose variance mixing keeps
-    gamma: float = 0.0  # share of fresh noise
 
 
 def mixup(x1: Tensor, x2: Tensor, lambda_: Tensor) -> MixResult:

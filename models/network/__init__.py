@@ -10,5 +10,6 @@ norm_passes   the norm's forward and backward passes
 ema           the averaged weights that generation uses
 checkpoint    weights and facts on disk: safetensors and JSON, no pickle
 compiled      the network through torch.compile
+compilers     what torch.compile needs of a machine
 device        deterministic kernels
 """

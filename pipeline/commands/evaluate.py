@@ -14,9 +14,9 @@ import click
 from ...manifests.errors import ConfigError
 from ...manifests.run_folder import RunFolder
 from ...manifests.storage.store import store_of
-from ..ledger import Ledger
+from ..ledger import Ledger, require_run
 from .options import DEVICE, QUIET, SET, refuse_other_options
-from .run import RunOptions, open_job, print_outcome
+from .run import RunOptions, open_job, run_job
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -105,8 +105,8 @@ def evaluate(
     With --generated: evaluate the images of a GAN that was trained on it instead.
     """
     from ..config import load_config
-    from ..run import run as run_stages
 
+    require_run(folder)
     changes = list(overrides) + ([f"evaluate.features={features}"] if features else [])
     config = load_config(RunFolder(folder).config, changes)
     options = GeneratedOptions(**generated)
@@ -116,7 +116,7 @@ def evaluate(
     refuse_without_generated(options)
     shards = Ledger(folder).place()
     with open_job(config, folder, shards, RunOptions(device, quiet, only="evaluate")) as job:
-        print_outcome(job, run_stages(job))
+        run_job(job)
 
 
 def refuse_without_generated(options: GeneratedOptions) -> None:

@@ -7,7 +7,7 @@ import click
 
 from ...manifests.errors import ConfigError
 from ...manifests.run_folder import RunFolder
-from ..ledger import Ledger
+from ..ledger import Ledger, require_run
 from .options import QUIET
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ def forget(folder: Path, keys: tuple[str, ...], retrain: bool, device: str, quie
     """
     from ...manifests.files.lock import run_lock
     from ...manifests.tombstones import read_tombstones
+
+    require_run(folder)
+    run = folder.absolute()
+    if not keys and not read_tombstones(run).entries:
+        raise ConfigError("No KEY was named, and nothing of this run was forgotten before.")
     from ..maintenance.forget import drop_from_plan, finish_pending
     from ..maintenance.forget import forget as remove
 
-    run = folder.absolute()
-    if not RunFolder(run).ledger.exists():
-        raise ConfigError(f"{folder} is not a run folder: it has no stages.lock.json.")
-    if not keys and not read_tombstones(run).entries:
-        raise ConfigError("No KEY was named, and nothing of this run was forgotten before.")
     with run_lock(run):
         if keys:
             _print_forgotten(folder, remove(run, keys))
@@ -98,9 +98,8 @@ def _count(number: int, noun: str) -> str:
 
 def _train_again(run: Path, device: str, quiet: bool) -> None:
     from ..config import load_config
-    from ..run import run as run_stages
-    from .run import RunOptions, open_job, print_outcome
+    from .run import RunOptions, open_job, run_job
 
     config = load_config(RunFolder(run).config, [])
     with open_job(config, run, Ledger(run).place(), RunOptions(device, quiet)) as job:
-        print_outcome(job, run_stages(job))
+        run_job(job)

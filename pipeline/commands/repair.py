@@ -8,7 +8,7 @@ import click
 from ...manifests.errors import ConfigError, VerifyError
 from ...manifests.run_folder import RunFolder
 from ...manifests.storage.location import Place
-from ..ledger import Ledger, find_run
+from ..ledger import Ledger, find_run, require_run
 from .options import DEVICE, PLACE, QUIET, resolve_device
 
 if TYPE_CHECKING:
@@ -37,11 +37,12 @@ def repair(shards: Place, folder: Path | None, accept_new: bool, device: str, qu
     touched. Exit code 3 where something could not be made again; it is named.
     """
     from ...manifests.files.lock import run_lock
-    from ..finished_run import load_finished_run
-    from ..maintenance.repair import repair as mend
     from ..progress import ProgressReporter
 
     run = _run_of(shards, folder)
+    from ..finished_run import load_finished_run
+    from ..maintenance.repair import repair as mend
+
     if isinstance(shards, Path) and RunFolder(shards).ledger.exists():
         shards = Ledger(run).place()
     with run_lock(run):
@@ -58,6 +59,7 @@ def repair(shards: Place, folder: Path | None, accept_new: bool, device: str, qu
 def _run_of(shards: Place, folder: Path | None) -> Path:
     """The run that made the shards: named, or the one that they lie in or beside."""
     if folder is not None:
+        require_run(folder)
         return folder.absolute()
     run = find_run(shards)
     if run is not None:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,17 +77,13 @@ def run(stages: Path, until: str, overrides: tuple[str, ...], **options: Any) ->
     A run that was stopped goes on with the same command.
     """
     from ..config import load_config
-    from ..run import run as run_stages
 
     config = load_config(stages, list(overrides))
     folder = Path(config.run)
     with open_job(
         config, folder, Ledger(folder).place(), RunOptions(until=until, **options)
     ) as job:
-        if options["dry_run"]:
-            print_estimate(job)
-        else:
-            print_outcome(job, run_stages(job))
+        _do(job, dry_run=options["dry_run"])
 
 
 @click.command()
@@ -129,7 +125,6 @@ def augment(
     Options of stages.yaml are set with --set, as in --set ingest.limit=1000.
     """
     from ..config import compose, load_config
-    from ..run import run as run_stages
 
     changes = list(overrides) + ([f"generate.ratio={ratio}"] if ratio else [])
     if isinstance(out, Path):
@@ -155,25 +150,40 @@ def augment(
         config = compose(sections, changes, "The command line")
         folder = folder or beside
     with open_job(config, folder, out, RunOptions(until=until, **options)) as job:
-        if options["dry_run"]:
-            print_estimate(job)
-        else:
-            print_outcome(job, run_stages(job))
+        _do(job, dry_run=options["dry_run"])
+
+
+def _do(job: "Job", *, dry_run: bool) -> None:
+    if dry_run and job.worker is not None:
+        raise ConfigError("A dry run is of the whole run. Leave out --worker.")
+    if dry_run:
+        print_estimate(job)
+    else:
+        run_job(job)
+
+
+def run_job(job: "Job") -> None:
+    """Runs the stages and prints the outcome; torch is loaded here and not before."""
+    from ..run import run as run_stages
+
+    print_outcome(job, run_stages(job))
 
 
 @contextmanager
 def open_job(config: "Config", folder: Path, shards: Place, options: RunOptions) -> Iterator["Job"]:
-    """The job of a command: device and worker resolved, signals turned into requests to stop."""
+    """The job of a command: checked, device and worker resolved, signals turned into requests to
+    stop. What cannot be done as asked is refused before torch is loaded, which takes seconds."""
     from ..job import Job
-    from ..launch import parse_worker
+    from ..launch import parse_worker, rank
+    from ..preflight import check_request
     from ..progress import ProgressReporter
 
     with stop_on_signal() as stopping:
-        yield Job(
+        job = Job(
             config,
             folder.absolute(),
             shards.absolute() if isinstance(shards, Path) else shards,
-            resolve_device(options.device),
+            options.device,
             ProgressReporter(options.quiet),
             stopping,
             options.until,
@@ -182,16 +192,17 @@ def open_job(config: "Config", folder: Path, shards: Place, options: RunOptions)
             options.accept_environment,
             options.replace,
         )
+        if job.worker is None and rank() == 0:
+            check_request(job)
+        yield replace(job, device=resolve_device(options.device))
 
 
 def print_estimate(job: "Job") -> None:
     """Prints what --dry-run promises, after the checks that a run begins with."""
     from ..dry_run import estimate
-    from ..preflight import check_job
+    from ..preflight import check_device
 
-    if job.worker is not None:
-        raise ConfigError("A dry run is of the whole run. Leave out --worker.")
-    check_job(job)
+    check_device(job)
     click.echo(estimate(job))
 
 

@@ -9,6 +9,7 @@ import click
 
 from ...manifests.files.lock import run_lock
 from ...manifests.run_folder import RunFolder
+from ..ledger import require_run
 from ..signals import stop_on_signal
 from .options import DEVICE, QUIET, SET, refuse_other_options, resolve_device
 
@@ -85,6 +86,7 @@ def trial(
     from ..config import load_config
     from ..progress import ProgressReporter
 
+    require_run(folder)
     lists = {"arms": arms, "ratios": ratios, "sizes": sizes}
     changes = [f"trial.{name}=[{text}]" for name, text in lists.items() if text is not None]
     numbers = {"seeds": seeds, "images": images}

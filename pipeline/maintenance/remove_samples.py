@@ -21,7 +21,7 @@ from ...manifests.shards.replace import install_shard
 from ...manifests.shards.rewrite import rewrite_shard
 from ...manifests.shards.shard import Marker, read_marker
 from ...manifests.storage.store import LocalStore, Store
-from ...stages.write.write import ShardTask
+from ...stages.write.tasks import ShardTask
 from ..fingerprints import inputs_of_write
 from ..finished_run import FinishedRun
 from ..shards.destination import ShardDestination

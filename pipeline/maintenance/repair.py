@@ -42,7 +42,7 @@ from ...manifests.shards.shard import FileFacts, Marker, marker_for
 from ...manifests.storage.location import URL, Place, same_place
 from ...manifests.storage.remote import RemoteStore
 from ...manifests.storage.store import LocalStore, Store, store_of
-from ...stages.write.write import ShardTask
+from ...stages.write.tasks import ShardTask
 from ..finished_run import FinishedRun
 from ..progress import ProgressReporter
 from ..shards.builder import ShardBuilder

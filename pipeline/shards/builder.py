@@ -25,6 +25,7 @@ from ...stages.generate.recipe import Recipe
 from ...stages.images.png import select_encoder
 from ...stages.sources.bundled import BUNDLED
 from ...stages.write import write as writing
+from ...stages.write.tasks import ShardTask
 from ..config import Config
 from ..means import open_means
 from ..planned import Planned
@@ -84,7 +85,7 @@ class ShardBuilder:
 
     def write(
         self,
-        task: writing.ShardTask,
+        task: ShardTask,
         batches: Iterator[generating.GeneratedBatch],
         shards: Path,
         temporary: Path,
@@ -110,7 +111,7 @@ class ShardBuilder:
             for _ in self._generate_by(self.planned.recipe.with_fewest_steps())(rows):
                 pass
 
-    def estimate_bytes(self, tasks: list[writing.ShardTask]) -> int:
+    def estimate_bytes(self, tasks: list[ShardTask]) -> int:
         """About how many bytes these shards will take, from some training images."""
         images = self.corpus.images
         some = images[:: max(1, len(images) // _SAMPLED)]

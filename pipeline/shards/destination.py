@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from ...manifests.shards.shard import Marker
 from ...stages.generate.generate import GeneratedBatch
-from ...stages.write.write import ShardTask
+from ...stages.write.tasks import ShardTask
 from .builder import ShardBuilder
 
 Advance = Callable[[int], None]  # reports that so many images more are finished

@@ -17,7 +17,7 @@ from ...manifests.shards.shard import Marker, read_marker
 from ...manifests.storage.store import LocalStore
 from ...stages.common.units import format_bytes
 from ...stages.generate.generate import GeneratedBatch
-from ...stages.write.write import ShardTask
+from ...stages.write.tasks import ShardTask
 from ..ledger import Ledger
 from .builder import ShardBuilder
 from .destination import DISK_MARGIN, Advance

@@ -20,7 +20,7 @@ from ...manifests.storage.remote import open_remote
 from ...manifests.storage.retry import RetryPolicy
 from ...stages.common.units import format_bytes
 from ...stages.generate.generate import GeneratedBatch
-from ...stages.write.write import ShardTask
+from ...stages.write.tasks import ShardTask
 from ..ledger import Ledger
 from .builder import ShardBuilder
 from .destination import DISK_MARGIN, Advance

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ...manifests.errors import Interrupted
 from ...manifests.files.lock import shard_lock
-from ...stages.write.write import ShardTask
+from ...stages.write.tasks import ShardTask
 from ..job import Job
 from ..launch import Worker
 from .destination import Advance, ShardDestination

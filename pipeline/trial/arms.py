@@ -20,7 +20,7 @@ from ...stages.trial.arm_corpus import ArmCorpus, open_arm, write_arm
 from ...stages.trial.arms import OWN, Arm
 from ...stages.trial.gan_run import Rise
 from ...stages.trial.locks import waiting_lock
-from ...stages.write.write import plan_shards
+from ...stages.write.tasks import plan_shards
 from ..config import Config
 from ..finished_run import FinishedRun
 from ..planned import Planned, draw_plan, recipe_of, without_keys

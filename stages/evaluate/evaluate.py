@@ -23,7 +23,7 @@ from ...models.metrics.record import MetricRecord
 from ..common.progress import Progress
 from .baseline import baseline_of
 from .comparisons import compare_ratios, compare_with_mixup
-from .config import EvaluateConfig
+from .config import ALGORITHM, EvaluateConfig
 from .contact_sheet import choose_sheet_rows, draw_sheet_rows
 from .feature_cache import FeatureCache
 from .metric_records import EvaluationFeatures, EvaluationRecords, compute_records
@@ -35,12 +35,6 @@ from .row_sample import MIXED_LAMBDA, choose_rows, fold_lambda
 from .sensitivity import Sensitivity, measure_sensitivity
 from .variants import Variation, open_bench, try_variants
 from .verdict import Comparisons, Verdict, as_metrics, decide_verdict
-
-# Raised whenever equal inputs would give other metrics. One exception: a variant {method: mixup} of
-# evaluate.variants used to hold scoremix's figures and now holds mixup's, and the row "real images,
-# denoised" is now "one parent alone". All other metrics are the same, so that raising this would
-# evaluate every run again without need; for a run with such a variant, `evaluate RUN` does so.
-ALGORITHM = 7
 
 Images = NDArray[np.uint8]
 

@@ -13,13 +13,8 @@ from ...manifests.plan.random_streams import stream
 from ...models.method.augmix import augmix
 from ...models.method.masks import box_mask, fourier_mask
 from ...models.method.methods import (
-    BridgeOptions,
     FrozenScore,
     MixResult,
-    RenoiseOptions,
-    SampleOptions,
-    ScoreMixOptions,
-    SeamOptions,
     in_one_step,
     mixup,
     mixup_with_contrast,
@@ -28,6 +23,13 @@ from ...models.method.methods import (
     renoise,
     sample,
     scoremix,
+)
+from ...models.method.options import (
+    BridgeOptions,
+    RenoiseOptions,
+    SampleOptions,
+    ScoreMixOptions,
+    SeamOptions,
 )
 from ..common.tensors import to_unit
 from .means import MeanImages

@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
-from ...models.method.bridge import Keep
+from ...models.method.options import Keep
 from ...models.network.architecture import Network
-from ...models.network.compiled import Compile, as_compile_word
+from ...models.network.compilers import Compile, as_compile_word
 from ..common.presets import (
     BRIDGE_T0,
     alpha_of,

@@ -19,7 +19,8 @@ from ...manifests.errors import ConfigError, Interrupted, ScoreMixError
 from ...models.method.methods import FrozenScore, MixResult
 from ...models.method.minimise import score_norm
 from ...models.network.checkpoint import TrainedNet
-from ...models.network.compiled import compile_trunk, missing_compiler
+from ...models.network.compiled import compile_trunk
+from ...models.network.compilers import missing_compiler
 from ...models.network.device import one_thread, set_deterministic
 from ..common.ordered_map import ordered_map
 from ..common.out_of_memory import explain_out_of_memory

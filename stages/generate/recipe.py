@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import canonical_digest
-from ...models.method.methods import (
+from ...models.method.options import (
     BridgeOptions,
     RenoiseOptions,
     SampleOptions,
     ScoreMixOptions,
     SeamOptions,
 )
-from ...models.network.compiled import Compile
+from ...models.network.compilers import Compile
 from .config import GenerateConfig, Method
 
 ALGORITHM = 3  # raised whenever equal options would make other pixels

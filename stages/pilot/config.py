@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, Field
 
+ALGORITHM = 2  # raised whenever equal inputs would lead to another choice
+
 
 class PilotConfig(BaseModel, frozen=True, extra="forbid"):
     """Section `pilot`: how `generate.method: auto` chooses. Other methods have no pilot."""

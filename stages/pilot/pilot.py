@@ -43,8 +43,6 @@ from .scores import (
     score,
 )
 
-ALGORITHM = 2  # raised whenever equal inputs would lead to another choice
-
 SHOWN = 12  # rows of the contact sheet: the first ones
 
 Images = NDArray[np.uint8]

@@ -80,10 +80,13 @@ def expand_pattern(source: str) -> list[str]:
     return [path for name in names for path in sorted(glob.glob(name)) or [name]]
 
 
-def _open_local(spec: SourceSpec, key: str, stack: contextlib.ExitStack) -> Source:
-    source = spec.source
-    if source in bundled.BUNDLED:
-        return bundled.open_bundled(source, spec.path)
+def find_source(source: str, key: str) -> list[str]:
+    """The files or the folder of a source on a disk; [] for a URL or a bundled set.
+
+    Raises ConfigError where one is not there.
+    """
+    if source in bundled.BUNDLED or is_url(source):
+        return []
     paths = expand_pattern(source)
     missing = [path for path in paths if not os.path.exists(path)]
     if missing:
@@ -93,6 +96,14 @@ def _open_local(spec: SourceSpec, key: str, stack: contextlib.ExitStack) -> Sour
             f" {_existing_parent(Path(missing[0]))}. Correct the path, or use one of the bundled"
             f" sets ({', '.join(bundled.BUNDLED)})."
         )
+    return paths
+
+
+def _open_local(spec: SourceSpec, key: str, stack: contextlib.ExitStack) -> Source:
+    source = spec.source
+    if source in bundled.BUNDLED:
+        return bundled.open_bundled(source, spec.path)
+    paths = find_source(source, key)
     if os.path.isdir(paths[0]) and len(paths) == 1:
         return _open_folder(Path(paths[0]).resolve(), spec, stack)
     return _open_files([source_file(path) for path in paths], spec, key, stack)

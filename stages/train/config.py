@@ -6,8 +6,10 @@ from pydantic import BaseModel, Field, field_validator
 
 from ...manifests.errors import ConfigError
 from ...models.network.architecture import Network
-from ...models.network.compiled import Compile, as_compile_word
+from ...models.network.compilers import Compile, as_compile_word
 from ..common.presets import EMA, choose_preset, most_steps, regularisers, trunk_precision
+
+ALGORITHM = 2  # raised whenever equal options would train another network
 
 _OF_UNET = ("network", "block", "dropout", "augment", "labels", "early_stop")
 

@@ -30,7 +30,8 @@ from ...models.network.checkpoint import (
     read_facts,
     weights_bytes,
 )
-from ...models.network.compiled import BEFOREHAND, compile_trunk, missing_compiler
+from ...models.network.compiled import BEFOREHAND, compile_trunk
+from ...models.network.compilers import missing_compiler
 from ...models.network.device import set_deterministic
 from ...models.network.ema import Ema
 from ...models.network.score_net import ScoreNet
@@ -39,15 +40,13 @@ from ..common.progress import Progress
 from ..corpus.store import Corpus
 from .batches import Batches, BatchShare
 from .checkpoint import BEST, load_state, save_best, save_state
-from .config import TrainConfig
+from .config import ALGORITHM, TrainConfig
 from .facts import architecture_of, describe_training, median_norm, sigma_1_of
 from .guide import drop_early_states, is_guide_step, keep_guide, save_guide
 from .log import TrainLog
 from .loss_guard import LossGuard
 from .optimiser import make_optimiser, set_rate
 from .validation import band_losses, is_long_past, overall
-
-ALGORITHM = 2  # raised whenever equal options would train another network
 
 
 def train(

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ...models.gan.diffaugment import CHANGES, Change
+from ...models.gan.changes import CHANGES, Change
 from .arms import Arm, parse_arms
 from .command import check_template
 

@@ -17,7 +17,8 @@ from ...manifests.errors import Interrupted, ScoreMixError
 from ...manifests.files.atomic import write_bytes
 from ...manifests.files.crash_points import crash_point
 from ...manifests.plan.random_streams import image_seed, stream
-from ...models.gan.diffaugment import Change, augment
+from ...models.gan.changes import Change
+from ...models.gan.diffaugment import augment
 from ...models.gan.networks import LATENT, Discriminator, GanShape, Generator
 from ...models.network.ema import Ema
 from ..common.tensors import to_pixels, to_unit

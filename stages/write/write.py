@@ -11,20 +11,19 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import PIL
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
 
-from ...manifests.plan.plan import group_by_shard, rows_digest, soft_label
-from ...manifests.shards.shard import Marker, Sample, commit_shard, is_complete
-from ...manifests.storage.store import Store
+from ...manifests.plan.plan import soft_label
+from ...manifests.shards.shard import Marker, Sample, commit_shard
 from ..generate.generate import GeneratedBatch
 from ..images.png import encode_with_pillow, encoder_version
+from .tasks import ShardTask
 
 _ENCODER_THREADS = 4  # Pillow releases the interpreter lock while it compresses
 _IMAGES_PER_TASK = 64  # of an encoder thread
@@ -36,18 +35,6 @@ _ROW_BYTES = 400  # of a sample in its shard's Parquet, in plan and manifest
 Encode = Callable[[NDArray[np.uint8]], bytes]
 
 
-class WriteConfig(BaseModel, frozen=True, extra="forbid"):
-    """Section `write`."""
-
-    format: Literal["png"] = "png"
-    encoder: Literal["auto", "pillow", "isal"] = "auto"  # isal: faster, files a little larger
-    shard_size: int = Field(default=1000, ge=1)  # images a shard
-
-    def resolved(self) -> "WriteConfig":
-        """The config with `encoder: auto` resolved."""
-        return self.model_copy(update={"encoder": "pillow"}) if self.encoder == "auto" else self
-
-
 @dataclass(frozen=True)
 class SampleSources:
     """Facts of the parents that samples record, by row of images.npy."""
@@ -56,35 +43,6 @@ class SampleSources:
     license: list[str | None]
     class_id: list[int]
     classes: int  # 0: no soft labels
-
-
-@dataclass(frozen=True)
-class ShardTask:
-    """One shard to make: its plan rows and the digests that identify its content."""
-
-    name: str
-    rows: pa.Table
-    rows_digest: str
-    recipe_digest: str
-
-    def finished(self, shards: Path | Store) -> bool:
-        """Whether a committed shard with these digests is in `shards`."""
-        return is_complete(
-            shards, self.name, rows_digest=self.rows_digest, recipe_digest=self.recipe_digest
-        )
-
-
-def plan_shards(plan: pa.Table, real_digest: str, augmented_digest: str) -> list[ShardTask]:
-    """Every shard of the plan, with the digests of its rows and of its recipe."""
-    return [
-        ShardTask(
-            name,
-            rows,
-            rows_digest(rows),
-            augmented_digest if rows["round"][0].as_py() else real_digest,
-        )
-        for name, rows in group_by_shard(plan).items()
-    ]
 
 
 def write(

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from scoremix.models.gan.diffaugment import CHANGES, augment
+from scoremix.models.gan.changes import CHANGES
+from scoremix.models.gan.diffaugment import augment
 from scoremix.models.gan.networks import LATENT, Discriminator, GanShape, Generator
 
 

@@ -8,7 +8,8 @@ import tiny
 import torch
 
 from scoremix.manifests.files.atomic import read_parquet
-from scoremix.models.method.bridge import Keep, bridge, flow
+from scoremix.models.method.bridge import bridge, flow
+from scoremix.models.method.options import Keep
 from scoremix.pipeline.cli import commands, exit_code
 
 SPREAD, SIGMA, SIGMA_N = 0.3, 0.8, 0.01

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from scoremix.models.method.ladder import noise_ladder
-from scoremix.models.method.methods import FrozenScore, ScoreMixOptions, mixup, scoremix
+from scoremix.models.method.methods import FrozenScore, mixup, scoremix
 from scoremix.models.method.mixing import mix
+from scoremix.models.method.options import ScoreMixOptions
 from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import build
 

@@ -13,7 +13,7 @@ import torch
 from scoremix.manifests.errors import ConfigError
 from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.method.loss import dsm_loss
-from scoremix.models.network import blocks, compiled, norm
+from scoremix.models.network import blocks, compiled, compilers, norm
 from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import TrainedNet, build
 from scoremix.models.network.score_net import VIEW
@@ -101,13 +101,13 @@ def test_what_a_machine_lacks_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigError, match=r"needs a C\+\+ compiler.*Set generate.compile: off"):
         made(trained(), compile="on")
-    assert "triton" in str(compiled.missing_compiler("on", "cuda"))
-    monkeypatch.setattr(compiled.util, "find_spec", lambda name: object())
+    assert "triton" in str(compilers.missing_compiler("on", "cuda"))
+    monkeypatch.setattr(compilers.util, "find_spec", lambda name: object())
     monkeypatch.delenv("CC", raising=False)
-    assert "a C compiler (as gcc)" in str(compiled.missing_compiler("on", "cuda"))
+    assert "a C compiler (as gcc)" in str(compilers.missing_compiler("on", "cuda"))
     (tmp_path / "gcc").write_text("#!/bin/sh\n")
     (tmp_path / "gcc").chmod(0o755)
-    assert compiled.missing_compiler("on", "cuda") is None
+    assert compilers.missing_compiler("on", "cuda") is None
 
 
 @pytest.mark.parametrize("section", ["train", "generate"])
@@ -134,7 +134,7 @@ def test_one_graph_holds_the_whole_network_and_its_gradient(
     traced = partial(torch.compile, backend="eager")
     monkeypatch.setattr(torch, "compile", lambda f, mode, **options: traced(f, **options))
 
-    def of(how: compiled.Compile) -> list[torch.Tensor]:
+    def of(how: compilers.Compile) -> list[torch.Tensor]:
         net = trained().net.requires_grad_(True)
         net.trunk_dtype = precision
         compiled.compile_trunk(net, how)
@@ -149,7 +149,7 @@ def test_one_graph_holds_the_whole_network_and_its_gradient(
 @pytest.mark.slow
 @pytest.mark.faults  # minutes of compilation
 def test_compiled_code_makes_the_same_images() -> None:
-    if compiled.missing_compiler("on", "cpu"):
+    if compilers.missing_compiler("on", "cpu"):
         pytest.skip("needs a C++ compiler")
     apart = np.abs(made(trained(), compile="on").astype(int) - made(trained()).astype(int))
     assert apart.max() <= 1 and (apart > 0).mean() < 0.05

@@ -27,7 +27,7 @@ from scoremix.pipeline.launch import Worker, parse_worker
 from scoremix.stages.generate import generate as generating
 from scoremix.stages.generate.config import GenerateConfig
 from scoremix.stages.generate.recipe import Recipe
-from scoremix.stages.write.write import ShardTask
+from scoremix.stages.write.tasks import ShardTask
 
 ROWS = pa.table({"key": ["000000"]})
 

@@ -1,0 +1,70 @@
+"""The options of the methods, without torch: a configuration is checked before torch is loaded."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Denoise = Literal["stochastic", "drift", "ode", "tweedie", "off"]
+NoiseRule = Literal["ancestral", "reverse-sde"]
+Keep = Literal["none", "noise", "both"]  # whose variance mixing by `bridge` keeps
+
+
+class DenoiseOptions(Protocol):
+    """How noised images are denoised."""
+
+    @property
+    def denoise(self) -> Denoise: ...
+    @property
+    def denoise_steps(self) -> int: ...
+    @property
+    def noise_rule(self) -> NoiseRule: ...
+
+
+@dataclass(frozen=True)
+class ScoreMixOptions:
+    """Options of Algorithm 1 and of the denoising after it; the defaults are the paper's."""
+
+    steps: int = 100
+    lr: float = 0.005
+    stop_norm: float | None = None
+    score_noise: Literal["none", "fresh"] = "none"  # fresh: S at x + sigma_N z
+    t0: float = 0.25
+    denoise: Denoise = "stochastic"
+    denoise_steps: int = 25
+    noise_rule: NoiseRule = "ancestral"
+
+
+@dataclass(frozen=True)
+class RenoiseOptions:
+    """Options of `renoise`."""
+
+    t0: float
+    denoise: Denoise
+    denoise_steps: int
+    noise_rule: NoiseRule
+
+
+@dataclass(frozen=True)
+class SeamOptions:
+    """How the seams of `cutmix` and `fmix` are repaired."""
+
+    repair_t0: float
+    denoise: Denoise
+    denoise_steps: int
+    noise_rule: NoiseRule
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """Options of `sample`."""
+
+    denoise_steps: int  # levels from sigma_1 down to sigma_N
+
+
+@dataclass(frozen=True)
+class BridgeOptions:
+    """Options of NoiseDiffusion: parents are encoded up to sigma(t0)."""
+
+    t0: float
+    denoise_steps: int  # levels of the ODE, each way
+    keep: Keep = "noise"  # whose variance mixing keeps
+    gamma: float = 0.0  # share of fresh noise
