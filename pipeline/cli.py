@@ -7,7 +7,6 @@ import contextlib
 import json
 import logging
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import click
 
 from ..manifests.errors import STORAGE_ERRNOS, ConfigError, LockedError, ScoreMixError, StorageError
+from ..manifests.files.atomic import write_bytes
 from ..manifests.storage.location import Place
 from ..manifests.storage.store import store_of
 from .commands.check import check
@@ -54,8 +54,7 @@ def init(path: Path) -> None:
     target = path / "stages.yaml" if path.is_dir() else path
     if target.exists():
         raise ConfigError(f"{target} exists already and was left as it is. Name another file.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(DEFAULT_FILE, target)
+    write_bytes(target, DEFAULT_FILE.read_bytes())
     click.echo(f"{target} written. Next: scoremix-pipeline run {target}")
 
 
@@ -88,7 +87,7 @@ def inspect(shards: Place, key: str | None, image: Path | None) -> None:
         return
     click.echo(json.dumps(inspecting.lineage(store, key), indent=2, ensure_ascii=False))
     if image is not None:
-        image.write_bytes(inspecting.image_bytes(store, key))
+        write_bytes(image, inspecting.image_bytes(store, key))
 
 
 commands.add_command(run)

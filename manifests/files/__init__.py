@@ -1,6 +1,7 @@
 """Files and folders that appear whole or not at all, and locks.
 
 atomic         replaces a file durably; canonical JSON and Parquet; hashes
+durable        folders made and files removed so that a power cut does not undo it
 atomic_tree    the same for an exported file or folder tree, with its record
 lock           locks of a run and of its shards
 processes      whether a process is alive

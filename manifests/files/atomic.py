@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import STORAGE_ERRNOS, StorageError
+from .durable import make_folder, rename
 from .processes import is_alive
 
 if TYPE_CHECKING:  # the command line's help needs no pyarrow
@@ -41,15 +42,6 @@ def storage_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def sync_folder(folder: Path) -> None:
-    """Makes renames in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 @contextlib.contextmanager
 def replacing(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]:
     """A binary file that is renamed to `path` at the block's end, and removed on an error.
@@ -58,15 +50,14 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]:
     """
     temporary = temporary or path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
+        make_folder(temporary.parent)
         try:
             with open(temporary, "wb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
-            sync_folder(path.parent)
+            rename(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import LockedError
-from .atomic import storage_errors, sync_folder, write_bytes
+from .atomic import storage_errors, write_bytes
 from .crash_points import crash_point
+from .durable import make_folder, sync_folder
 
 
 @contextlib.contextmanager
@@ -27,7 +28,7 @@ def staged_tree(out: Path) -> Iterator[Path]:
     """
     folder = _staging_folder(out)
     with storage_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(out.parent)
         descriptor = _lock_staging(folder, out)
     try:
         with storage_errors(out):
@@ -64,6 +65,8 @@ def commit_tree(data: Path, out: Path, record: bytes) -> None:
                 if os.path.lexists(path):
                     os.rename(path, aside / path.name)
                     moved.append((aside / path.name, path))
+            if moved:  # else a power cut might leave the old data beside the new record
+                sync_folder(out.parent)
             crash_point("export-cleared")
             write_bytes(record_file, record, data.with_name("record"))
             crash_point("export-recorded")

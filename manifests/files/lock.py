@@ -19,6 +19,7 @@ from typing import Any
 from ..errors import LockedError, StorageError
 from ..run_folder import RunFolder
 from .atomic import storage_errors
+from .durable import make_folder
 from .processes import is_alive
 
 _DESCRIPTORS: set[int] = set()  # of the locks that this process holds
@@ -95,7 +96,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _lock_file(path: Path, shared: bool) -> Iterator[int | None]:
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     owner = os.getpid()
     _DESCRIPTORS.add(descriptor)

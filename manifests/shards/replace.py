@@ -5,12 +5,12 @@ in between leaves files that are damaged or whole; where they are new, the old m
 first, so that no marker describes other files than those beside it.
 """
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 
-from ..files.atomic import json_bytes, storage_errors, sync_folder
+from ..files.atomic import json_bytes, storage_errors
 from ..files.crash_points import crash_point
+from ..files.durable import remove_file, rename
 from ..storage.remote import RemoteStore
 from .shard import Marker
 
@@ -37,14 +37,11 @@ def install_shard(made: Path, shards: Path, name: str, *, new: bool) -> None:
     new: the bytes differ from the old ones. Files that an interrupted call has moved may be gone.
     """
     with storage_errors(shards):
-        marker = shards / f"{name}.json"
-        if new and os.path.lexists(marker):
-            marker.unlink()
-            sync_folder(shards)
+        if new:
+            remove_file(shards / f"{name}.json")
         crash_point("install-begun")
         for extension in ("tar", "parquet", "json"):
             file = f"{name}.{extension}"
             if (made / file).exists():
-                os.replace(made / file, shards / file)
-                sync_folder(shards)
+                rename(made / file, shards / file)
             crash_point(f"installed-{extension}")

@@ -10,7 +10,6 @@ than those beside it. The caller holds the shard's lock (files/lock.py, shard_lo
 
 import hashlib
 import json
-import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
@@ -21,8 +20,9 @@ from typing import Any, Self
 import pyarrow as pa
 
 from ..errors import ScoreMixError, VerifyError
-from ..files.atomic import parquet_bytes, replacing, storage_errors, sync_folder, write_json
+from ..files.atomic import parquet_bytes, replacing, storage_errors, write_json
 from ..files.crash_points import crash_point
+from ..files.durable import make_folder, remove_file
 from ..plan.plan import rows_digest as digest_of
 from ..plan.schema import MANIFEST, PLAN, SAMPLE_FIELDS
 from ..storage.store import Store, store_of
@@ -254,14 +254,11 @@ def sample_json(sample: Sample) -> bytes:
 def _remove_old(folder: Path, temporary: Path, name: str) -> None:
     """Removes the old marker, and temporary files of this shard from a killed process."""
     with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
+        make_folder(temporary)
         for leftover in temporary.glob(f"{name}.*.tmp"):
             leftover.unlink(missing_ok=True)
-        marker = folder / f"{name}.json"
-        if os.path.lexists(marker):
-            marker.unlink()
-            sync_folder(folder)
+        remove_file(folder / f"{name}.json")
 
 
 def _write_samples(

@@ -13,7 +13,8 @@ from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Protocol
 
-from ..files.atomic import sha256_file, storage_errors, sync_folder, write_bytes
+from ..files.atomic import sha256_file, storage_errors, write_bytes
+from ..files.durable import remove_file
 from .location import URL
 
 _BUFFER = 1 << 20  # bytes read at a time: reads are mostly sequential
@@ -109,9 +110,7 @@ class LocalStore:
     def remove(self, name: str) -> None:
         path = self.root / name
         with storage_errors(path):
-            if os.path.lexists(path):
-                path.unlink(missing_ok=True)  # another process may have removed it
-                sync_folder(path.parent)
+            remove_file(path)
 
     def where(self, name: str) -> str:
         return str(self.root / name)

@@ -6,7 +6,6 @@ their bytes), the small files written again, report and caches deleted. The plan
 is and is filtered when it is read.
 """
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pyarrow.compute as pc
 from ...manifests.errors import ConfigError, ScoreMixError
 from ...manifests.files.atomic import storage_errors
 from ...manifests.files.crash_points import crash_point
+from ...manifests.files.durable import remove_file, remove_tree
 from ...manifests.run_folder import RunFolder
 from ...manifests.shards.shard import is_complete
 from ...manifests.tombstones import Tombstone, Tombstones, read_tombstones
@@ -99,7 +99,7 @@ def finish_pending(run: Path) -> None:
     ledger = Ledger(run)
     if tombstones.leaving_plan:
         _record_corpus(ledger, open_corpus(RunFolder(run).corpus))
-        RunFolder(run).means.unlink(missing_ok=True)  # the next plan computes them without it
+        remove_file(RunFolder(run).means)  # the next plan computes them without it
     else:
         claim_to_change(run)
         remove_forgotten(load_finished_run(run, finished=False))
@@ -216,19 +216,22 @@ def _record_corpus(ledger: Ledger, corpus: Corpus) -> None:
 
 
 def _remove_traces(run: Path, ledger: Ledger) -> None:
-    """Deletes what holds or shows images: report, pilot's sheet, trial, caches in .scoremix."""
+    """Deletes what holds or shows images: report, pilot's sheet, trial, caches in .scoremix.
+
+    Durably: the tombstones then say that it is done. Raises StorageError where something stays.
+    """
     files, shards = RunFolder(run), ledger.place()
     kept = (files.lock, files.plan, files.ledger_backup, files.mirror)
     with storage_errors(run):
-        shutil.rmtree(files.report, ignore_errors=True)
-        shutil.rmtree(files.trial, ignore_errors=True)
-        files.pilot_sheet.unlink(missing_ok=True)
+        remove_tree(files.report)
+        remove_tree(files.trial)
+        remove_file(files.pilot_sheet)
         for path in files.internal.iterdir():
             if path in kept:
                 continue
             if path.is_dir():
-                shutil.rmtree(path)
+                remove_tree(path)
             else:
-                path.unlink()
+                remove_file(path)
         if isinstance(shards, Path) and shards.is_dir():
-            shutil.rmtree(LocalDestination(shards, run).temporary(), ignore_errors=True)
+            remove_tree(LocalDestination(shards, run).temporary())

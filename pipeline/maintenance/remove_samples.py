@@ -13,6 +13,7 @@ from pathlib import Path
 from ...manifests.errors import ScoreMixError, StorageError, VerifyError
 from ...manifests.files.atomic import storage_errors
 from ...manifests.files.crash_points import crash_point
+from ...manifests.files.durable import make_folder
 from ...manifests.published.mirror import MirroredStore
 from ...manifests.published.names import SHARD_FILE
 from ...manifests.published.publish import unpublish
@@ -92,7 +93,7 @@ def _in_store(store: MirroredStore, temporary: Path, task: ShardTask) -> None:
 
 def _fetch(store: MirroredStore, name: str, fetched: Path) -> None:
     with storage_errors(fetched):
-        fetched.mkdir(parents=True, exist_ok=True)
+        make_folder(fetched)
         for extension in ("tar", "parquet"):
             with suppress(FileNotFoundError):
                 store.remote.fetch(f"{name}.{extension}", fetched / f"{name}.{extension}")

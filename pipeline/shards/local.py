@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from ...manifests.errors import StorageError
 from ...manifests.files.atomic import read_parquet, sha256_file, storage_errors
+from ...manifests.files.durable import make_folder
 from ...manifests.files.lock import folder_lock, remove_shard_locks
 from ...manifests.published.publish import is_published, unpublish, write_plan
 from ...manifests.published.sums import SUMS
@@ -47,7 +48,7 @@ class LocalDestination:
         self, builder: ShardBuilder, record_owner: Callable[[bool], None], changes: bool
     ) -> None:
         with storage_errors(self.shards):
-            self.shards.mkdir(parents=True, exist_ok=True)
+            make_folder(self.shards)
         with folder_lock(self.shards):
             record_owner(False)
             if changes:
@@ -104,7 +105,7 @@ class LocalDestination:
         the run's id in its name, since other runs may have folders beside it."""
         shards, run = self.shards, self.run
         with storage_errors(shards):
-            shards.mkdir(parents=True, exist_ok=True)
+            make_folder(shards)
         device = os.stat(shards).st_dev
         if run in shards.parents and run.stat().st_dev == device:
             return RunFolder(run).temporary

@@ -15,6 +15,7 @@ from typing import Any
 
 from ...manifests.errors import ConfigError, StorageError
 from ...manifests.files.atomic import storage_errors
+from ...manifests.files.durable import make_folder, sync_folder
 from ...manifests.files.lock import folder_lock
 from ...manifests.published.names import content_names, foreign_names
 from ...manifests.published.owner import OWNER, Owner, read_owner
@@ -93,7 +94,7 @@ def claim(claimant: Claimant) -> Tenure:
     for _ in range(2):  # a run that failed at its start may just have removed the empty folder
         try:
             with storage_errors(shards):
-                shards.mkdir(parents=True, exist_ok=True)
+                make_folder(shards)
             with folder_lock(shards):
                 return _claim(claimant, LocalStore(shards))
         except FileNotFoundError:
@@ -180,6 +181,7 @@ def release(claimant: Claimant, existed: bool) -> None:
             store.remove(OWNER)
             if not existed:
                 shards.rmdir()
+                sync_folder(shards.parent)
 
 
 def refuse_other_owner(store: Store, run: Path) -> None:

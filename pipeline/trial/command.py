@@ -1,9 +1,7 @@
 """A trial with the user's own trainer: each arm as shards, exported, trained on, judged."""
 
-import contextlib
 import json
 import queue
-import shutil
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError, InputError
 from ...manifests.files.atomic import canonical_digest, write_json
+from ...manifests.files.durable import make_folder, remove_tree
 from ...manifests.files.lock import shard_lock
 from ...manifests.run_folder import RunFolder
 from ...stages.common.progress import Progress, Silent
@@ -186,9 +185,8 @@ def _one(setting: _Setting, corpus: ShardCorpus, seed: int, place: int) -> dict[
             minutes=setting.config.minutes,
             facts=setting.facts[name] | trainer.places,
         )
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(call.out)
-        call.out.mkdir(parents=True)
+        remove_tree(call.out)
+        make_folder(call.out)
         run_trainer(call, folder / _LOG, setting.stopping)
         try:
             with _JUDGING:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import read_parquet, write_bytes, write_json, write_parquet
+from ...manifests.files.durable import remove_file
 from ...manifests.files.lock import run_lock
 from ...manifests.plan.random_streams import image_seed, stream
 from ...manifests.run_folder import RunFolder
@@ -229,7 +230,7 @@ def _write(report: SizesReport) -> None:
         drawn = draw_sizes(report.sizes, [each.arms for each in report.reports])
         write_bytes(folder / "sizes.svg", drawn.encode())
     except ConfigError:  # nothing to draw, or nothing to draw with is installed
-        (folder / "sizes.svg").unlink(missing_ok=True)
+        remove_file(folder / "sizes.svg")
     figures = {
         "sizes": [
             {

@@ -14,6 +14,7 @@ import torch
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes, write_json
+from ...manifests.files.durable import remove_file
 from ...manifests.plan.plan import resolve_pairing
 from ...manifests.run_folder import RunFolder
 from ...models.gan.networks import GanShape
@@ -153,7 +154,7 @@ def _write(
             raise ConfigError("every arm failed")
         write_bytes(report.folder / "curves.svg", draw_curves(results).encode())
     except ConfigError:  # nothing to draw, or nothing to draw with is installed
-        (report.folder / "curves.svg").unlink(missing_ok=True)
+        remove_file(report.folder / "curves.svg")
     table = trial_table(report.arms)
     figures = {
         "options": config.model_dump(mode="json"),

@@ -9,7 +9,6 @@ It may be killed at any point and called again.
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +23,10 @@ from ...manifests.files.atomic import (
     replacing,
     sha256_file,
     storage_errors,
-    sync_folder,
     write_parquet,
 )
 from ...manifests.files.crash_points import crash_point
+from ...manifests.files.durable import remove_file, sync_file
 from ...manifests.plan.schema import SOURCES
 from ...manifests.tombstones import Tombstones
 from ..common.npy import npy_header
@@ -87,7 +86,7 @@ def erase_forgotten(folder: Path, tombstones: Tombstones) -> None:
     with storage_errors(folder):
         for path in folder.iterdir():  # what a killed ingest left
             if path.name not in (*FILES, "corpus.json") and path.is_file():
-                path.unlink()
+                remove_file(path)
 
 
 def marked_rows(rows: _Rows, tombstones: Tombstones) -> _Rows:
@@ -137,11 +136,7 @@ def _blank(path: Path, rows: list[int]) -> None:
         for row in rows:
             images[row] = 0
         images.flush()
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_file(path)
 
 
 def _compact(path: Path, rows: _Rows, tombstones: Tombstones, status: str) -> None:
@@ -161,5 +156,4 @@ def _compact(path: Path, rows: _Rows, tombstones: Tombstones, status: str) -> No
         file.write(npy_header((len(remaining), *images.shape[1:])))
         for row in sorted(remaining):
             file.write(images[row].tobytes())
-    sync_folder(path.parent)
     crash_point("erased-closed")

@@ -31,6 +31,7 @@ from ...manifests.files.atomic import (
     write_json,
     write_parquet,
 )
+from ...manifests.files.durable import remove_file
 from ...manifests.plan.schema import SOURCES
 from ..common.npy import npy_header
 from ..images.pixel_file import PixelFile
@@ -207,7 +208,7 @@ def write_corpus(
     """
     commit = folder / "corpus.json"
     with storage_errors(commit):
-        commit.unlink(missing_ok=True)  # from here on the files change
+        remove_file(commit)  # from here on the files change
         (folder / ".staging.tmp").unlink(missing_ok=True)  # of an earlier version, killed
     images = pixels.images()[..., :1] if gray else pixels.images()
     with ThreadPoolExecutor(1) as other_thread:

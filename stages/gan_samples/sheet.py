@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...manifests.files.atomic import write_bytes
+from ...manifests.files.durable import remove_file
 from ..images.png import to_pil
 
 _CELL = 96  # pixels at least; smaller images are magnified by a whole factor
@@ -25,7 +26,7 @@ def draw_nearest_pairs(pairs: list[tuple[Images, Images]], path: Path) -> None:
         StorageError: the file cannot be written.
     """
     if not pairs:
-        path.unlink(missing_ok=True)
+        remove_file(path)
         return
     height, width = pairs[0][0].shape[:2]
     factor = max(1, -(-_CELL // max(height, width)))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...manifests.files.atomic import storage_errors
+from ...manifests.files.durable import make_folder
 
 
 class PixelFile:
@@ -26,7 +27,7 @@ class PixelFile:
 
     def __enter__(self) -> "PixelFile":
         with storage_errors(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             self._file = tempfile.TemporaryFile(dir=self._folder)
         return self
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from ...manifests.errors import ConfigError, InputError, StorageError
 from ...manifests.files.atomic import canonical_digest, storage_errors
+from ...manifests.files.durable import make_folder, rename, sync_file
 from ...manifests.storage.location import URL, place
 from ...manifests.storage.remote import RemoteStore, open_remote, version
 from ...manifests.storage.retry import RetryPolicy
@@ -218,7 +219,7 @@ def _size(facts: dict[str, Any]) -> int | None:
 def _require_room(files: RemoteFiles, folder: Path) -> None:
     """Raises StorageError where the disk of `folder` cannot hold what is still to be fetched."""
     with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     here = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     needed = files.total_bytes - here
     free = shutil.disk_usage(folder).free
@@ -243,20 +244,25 @@ def _fetch_file(
     part = path.with_name(f".{path.name[:200]}.part")
     before = store.facts(name)  # in some stores not the same values as in the listing
     with storage_errors(part):
-        part.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(part.parent)
         if size is None or (
             store.url.is_web and not facts.get("partial")
         ):  # the server serves no ranges
             store.fetch(name, part)
         else:
             with open(part, "ab") as file:
-                advance(file.tell())
+                # A power cut may have taken the last piece, whatever the file's size says.
+                file.truncate(max(0, (file.tell() - 1) // _PIECE * _PIECE))
+                advance(file.seek(0, os.SEEK_END))
                 while file.tell() < size:
                     start = file.tell()
                     file.write(store.read_range(name, start, min(start + _PIECE, size)))
+                    file.flush()
+                    os.fsync(file.fileno())
                     advance(file.tell() - start)
         _require_unchanged(store, name, before, part)
-        os.replace(part, path)
+        sync_file(part)
+        rename(part, path)
 
 
 def _require_unchanged(
@@ -281,7 +287,8 @@ def _fetch_small(
     data = store.read(name)
     with storage_errors(part):
         part.write_bytes(data)
-        os.replace(part, path)
+        sync_file(part)
+        rename(part, path)
 
 
 def _map_until_failure(

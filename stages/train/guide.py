@@ -7,6 +7,7 @@ last at or before a quarter of the chosen step.
 from pathlib import Path
 
 from ...manifests.files.atomic import write_bytes
+from ...manifests.files.durable import remove_file
 from ...manifests.run_folder import TRAINING_STATE
 from ...models.network.checkpoint import GUIDE, weights_bytes
 from ...models.network.ema import Ema
@@ -32,12 +33,12 @@ def drop_early_states(folder: Path, identity: str) -> None:
     """
     mine = set(folder.glob(_path(folder, 0, identity).name.replace("-0.", "-*.")))
     for path in set(folder.glob("early-*.safetensors")) - mine:
-        path.unlink()
+        remove_file(path)
 
 
 def keep_guide(out: Path, chosen_step: int, first: int | None, identity: str) -> None:
     """Writes out/guide.safetensors; none where the chosen step is too early for one."""
-    (out / GUIDE).unlink(missing_ok=True)
+    remove_file(out / GUIDE)
     if first is None or chosen_step < first:
         return
     step = first

@@ -1,10 +1,12 @@
 """train.jsonl: the log of a training, a JSON line per checkpoint."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from ...manifests.errors import ScoreMixError
+from ...manifests.files.atomic import storage_errors, write_bytes
 
 
 class TrainLog:
@@ -12,11 +14,10 @@ class TrainLog:
 
     def __init__(self, path: Path, step: int) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         # A line without its end was cut off when the process was killed.
         old = path.read_bytes().splitlines(keepends=True) if path.exists() and step else []
         whole = (line for line in old if line.endswith(b"\n"))
-        path.write_bytes(b"".join(line for line in whole if self._step(line) <= step))
+        write_bytes(path, b"".join(line for line in whole if self._step(line) <= step))
 
     def _step(self, line: bytes) -> int:
         try:
@@ -30,5 +31,7 @@ class TrainLog:
 
     def write(self, **values: Any) -> None:
         """Appends a line."""
-        with open(self.path, "a") as file:
+        with storage_errors(self.path), open(self.path, "a") as file:
             file.write(json.dumps(values) + "\n")
+            file.flush()
+            os.fsync(file.fileno())

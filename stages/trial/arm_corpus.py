@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...manifests.files.atomic import replacing, write_json
+from ...manifests.files.durable import remove_file
 from ..common.npy import npy_header
 from ..common.progress import Advance
 from .gan_run import Rise
@@ -62,7 +63,7 @@ def write_arm(
     advance: Advance,
 ) -> ArmCorpus:
     """Writes the arm; parts: its images in turn, as many as `labels`."""
-    (folder / _FACTS).unlink(missing_ok=True)
+    remove_file(folder / _FACTS)
     with replacing(folder / _IMAGES) as file:
         written = 0
         for part in parts:

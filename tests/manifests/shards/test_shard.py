@@ -300,6 +300,8 @@ def test_storage_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
+    for folder in ("shards", "tmp"):  # making them needs an fsync, too
+        (tmp_path / folder).mkdir()
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
         with pytest.raises(StorageError, match="No space left") as caught:

@@ -179,8 +179,9 @@ def test_a_file_that_was_cut_off_is_continued(
     with pytest.raises(StorageError, match="went dead"):
         take("memory://data/a.zip", tmp_path / "corpus")
     first = take("memory://data/a.zip", tmp_path / "corpus")
-    assert starts[:6] == [0, 100, 200, 300, 400, 400]
-    assert starts[5:] == list(range(400, len(data), 100))
+    # The last piece is fetched again: a power cut may have kept its size and not its bytes.
+    assert starts[:6] == [0, 100, 200, 300, 400, 300]
+    assert starts[5:] == list(range(300, len(data), 100))
     # Another file under the same name is fetched from its start.
     fs.pipe_file("/data/a.zip", data)
     starts[:] = []
