@@ -153,6 +153,11 @@ class RunFolder:
         return self.internal / "progress.jsonl"
 
     @property
+    def source_listing(self) -> Path:
+        """The files of the sources when they were read, to name those that changed since."""
+        return self.internal / "source-files.json"
+
+    @property
     def feature_cache(self) -> Path:
         """Features of real images, by content."""
         return self.internal / "features"

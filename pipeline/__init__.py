@@ -10,8 +10,10 @@ shards/          builds shards, divides them among workers, puts them in a folde
 trial/           trains GANs on several corpora of a run
 maintenance/     forget and repair: changes to a finished run
 config           stages.yaml composed, checked and resolved
+config_errors    what is wrong in a stages.yaml, in words
 ledger           stages.lock.json: which stages are done, stale (and why) or missing
 fingerprints     what each stage is made from, hashed for the ledger
+source_listing   the files of the sources, to name those that changed
 decided          the config with the method that the pilot chose
 planned          reads the plan and the recipe that a run has made
 trained_network  opens score-net/ of a run, or says what is wrong with it

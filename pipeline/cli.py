@@ -129,13 +129,16 @@ def _limit_thread_spinning() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """The entry point: errors of ours become one message and their exit code."""
     _limit_thread_spinning()
-    sys.exit(exit_code(lambda: commands.main(arguments, standalone_mode=False)))
+    sys.exit(exit_code(lambda: commands.main(arguments, standalone_mode=False), final=True))
 
 
-def exit_code(command: Callable[[], Any]) -> int:
-    """Runs `command`; an error that a user can act on is printed without a traceback."""
+def exit_code(command: Callable[[], Any], *, final: bool = False) -> int:
+    """Runs `command`; an error that a user can act on is printed without a traceback.
+
+    final: the process ends with it.
+    """
     try:
-        with _logging(), interrupt_on_term():
+        with _logging(), interrupt_on_term(final=final):
             command()
     except ScoreMixError as error:
         kind = "locked" if isinstance(error, LockedError) else "error"

@@ -1,6 +1,5 @@
 """stages.yaml: every stage's own Config composed into one, checked, and resolved."""
 
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from ..stages.sources.bundled import BUNDLED
 from ..stages.train.config import TrainConfig
 from ..stages.trial.config import TrialConfig
 from ..stages.write.config import WriteConfig
+from .config_errors import explain, refuse_folder, yaml_error
 
 FEATURE_WORDS = ("auto", "random", "pixels", "inception")
 _MOST_VALUES = 10_000
@@ -66,6 +66,8 @@ def load_config(path: Path, overrides: list[str]) -> Config:
         ConfigError: no such file, not YAML, an unknown key (with the nearest known one), a value
             out of range; always with the place in the file.
     """
+    if path.is_dir():
+        raise refuse_folder(path)
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -78,7 +80,7 @@ def load_config(path: Path, overrides: list[str]) -> Config:
     try:
         values = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(yaml_error(error, str(path))) from error
     if _count_values(values) > _MOST_VALUES:
         raise ConfigError(
             f"{path} holds more than {_MOST_VALUES} values, or one that contains itself, once its"
@@ -138,9 +140,26 @@ def compose(values: dict[str, Any], overrides: list[str], where: str) -> Config:
         _apply(given, override)
     _anchor_paths(given, Path.cwd())
     try:
-        return Config.model_validate(_merged(_with_choices_of_then(values), given))
+        config = Config.model_validate(_merged(_with_choices_of_then(values), given))
     except ValidationError as error:
-        raise ConfigError(_explain(error, where)) from error
+        raise ConfigError(explain(error, where, Config)) from error
+    _refuse_folder_named_null(config, overrides)
+    return config
+
+
+def _refuse_folder_named_null(config: Config, overrides: list[str]) -> None:
+    """Raises ConfigError where ingest.path is unset by the name of a folder that there is."""
+    text = {name: text for name, _, text in (one.partition("=") for one in overrides)}.get(
+        "ingest.path", ""
+    )
+    source = config.ingest.source
+    if text and config.ingest.path is None and isinstance(source, str) and not is_url(source):
+        if Path(source, text).is_dir():
+            raise ConfigError(
+                f"--set ingest.path={text}: YAML reads {text} as no value, and {source} has a"
+                f" folder of that name. To read it, quote it: --set 'ingest.path=\"{text}\"'; for"
+                " all of the source, leave the option out."
+            )
 
 
 def dump_config(config: Config) -> str:
@@ -160,7 +179,10 @@ def _apply(values: dict[str, Any], override: str) -> None:
     try:
         values[key] = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: the value is not valid YAML.") from error
+        raise ConfigError(
+            f"--set {override}: {yaml_error(error, 'the value')} Quote it, as in"
+            f" --set '{name}=\"{text}\"'."
+        ) from error
 
 
 def _merged(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
@@ -214,26 +236,3 @@ def _anchored(value: Any, folder: Path, words: tuple[str, ...]) -> Any:
     if isinstance(value, dict) and "source" in value:
         return value | {"source": _anchored(value["source"], folder, words)}
     return value
-
-
-def _explain(error: ValidationError, where: str) -> str:
-    lines = []
-    for problem in error.errors():
-        place = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            known = _known_keys(problem["loc"][:-1])
-            near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}."
-            lines.append(f"{place}: unknown key; {hint}")
-        else:
-            message = problem["msg"].removeprefix("Value error, ").rstrip(".")
-            lines.append(f"{place}: {message}; found {problem['input']!r}.")
-    return f"{where} has {len(lines)} problem(s):\n  " + "\n  ".join(lines)
-
-
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    model: Any = Config
-    for part in location:
-        field = model.model_fields.get(str(part))
-        model = field.annotation if field else model
-    return list(model.model_fields)

@@ -118,13 +118,17 @@ def fingerprint(source: str | None, *, follow_links: bool = False) -> Any:
         return remote.fingerprint(source)
     paths = [Path(path) for path in expand_pattern(source)]
     if len(paths) == 1 and paths[0].is_dir():
-        files = _followed_files if follow_links else _files
-        return canonical_digest(sorted(files(paths[0])))
+        return canonical_digest(sorted(list_files(paths[0], follow_links=follow_links)))
     found = [(path, path.stat()) for path in paths if path.is_file()]
     several = len(paths) > 1  # then the names decide the order
     return [
         [path.name if several else None, state.st_size, state.st_mtime_ns] for path, state in found
     ] or None
+
+
+def list_files(folder: Path, *, follow_links: bool) -> Iterator[tuple[str, int, int]]:
+    """(name, size, time of change in ns) of every file below a folder: what its digest is of."""
+    return (_followed_files if follow_links else _files)(folder)
 
 
 def _files(folder: Path) -> Iterator[tuple[str, int, int]]:

@@ -13,7 +13,7 @@ from ..manifests.storage.location import Place
 from ..stages.corpus.store import Corpus
 from .config import Config
 from .launch import Worker
-from .ledger import Ledger
+from .ledger import Explanations, Ledger
 from .progress import ProgressReporter
 
 
@@ -86,15 +86,21 @@ class StageContext:
         """Whether this process stops after `stage`."""
         return STAGES.index(self.job.until) <= STAGES.index(stage)
 
-    def is_stale(self, stage: str, inputs: dict[str, Any], exists: bool) -> bool:
+    def is_stale(
+        self,
+        stage: str,
+        inputs: dict[str, Any],
+        exists: bool,
+        explain: Explanations | None = None,
+    ) -> bool:
         """Whether `stage` must run with `inputs`; notes why, or that it is up to date.
 
-        exists: whether the stage's files are there, whole.
+        exists: whether the stage's files are there, whole. explain: as Ledger.why_stale has it.
 
         Raises ConfigError or Interrupted where it is stale and this job must not run it.
         """
         self.job.progress.stage = stage
-        why = self.ledger.why_stale(stage, inputs)
+        why = self.ledger.why_stale(stage, inputs, explain)
         if why is None and not exists:
             why = "its files are gone or not finished"
         if why is not None and self.job.only not in (None, stage):

@@ -7,7 +7,7 @@ copy lies in .scoremix and is read where the first one is damaged.
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import Place, is_url, place, same_place
 
 _FORMAT = 1
+Explanations = Mapping[str, Callable[[], str]]
 logger = logging.getLogger(__name__)
 
 
@@ -53,12 +54,17 @@ class Ledger:
                 error,
             )
 
-    def why_stale(self, stage: str, inputs: dict[str, Any]) -> str | None:
-        """Why `stage` must run with these inputs; None if it is done."""
+    def why_stale(
+        self, stage: str, inputs: dict[str, Any], explain: Explanations | None = None
+    ) -> str | None:
+        """Why `stage` must run with these inputs; None if it is done.
+
+        explain: by the name of an input, what to say of a change that its values do not show.
+        """
         entry = self.stages.get(stage)
         if entry is None:
             return "not done yet"
-        changed = _changes(entry["inputs"], json.loads(json.dumps(inputs)))
+        changed = _changes(entry["inputs"], json.loads(json.dumps(inputs)), explain=explain or {})
         if not changed:
             return None
         return "changed: " + "; ".join(changed[:4]) + (" ..." if len(changed) > 4 else "")
@@ -245,14 +251,18 @@ def find_local_shards(path: Place) -> Path:
     return found
 
 
-def _changes(old: Any, new: Any, place: str = "") -> list[str]:
+def _changes(old: Any, new: Any, place: str = "", *, explain: Explanations) -> list[str]:
     """ "train.steps 1500 -> 3000" for every leaf that differs."""
     if isinstance(old, dict) and isinstance(new, dict):
         return [
             line
             for key in sorted(old.keys() | new.keys())
-            for line in _changes(old.get(key), new.get(key), f"{place}.{key}".lstrip("."))
+            for line in _changes(
+                old.get(key), new.get(key), f"{place}.{key}".lstrip("."), explain=explain
+            )
         ]
+    if old != new and place in explain:
+        return [f"{place}: {explain[place]()}"]
     return [] if old == new else [f"{place} {_short(old)} -> {_short(new)}"]
 
 

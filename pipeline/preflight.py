@@ -1,9 +1,12 @@
 """Preflight: refuses, before anything is made, what would fail late."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..manifests.errors import ConfigError
+from ..manifests.errors import ConfigError, Interrupted, ScoreMixError
 from ..manifests.files import atomic
+from ..manifests.files.durable import remove_tree
 from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import URL, Place, place
 from ..models.network.compilers import missing_compiler
@@ -80,6 +83,31 @@ def _is_within(inner: Place, outer: Place) -> bool:
 def claimant_of(job: Job) -> Claimant:
     """The job as one that asks for the place of its shards."""
     return Claimant(job.folder, job.shards, replace=job.replace)
+
+
+@contextmanager
+def removed_if_it_fails_at_once(run: Path) -> Iterator[None]:
+    """Removes the run folder, with the parents made for it, where the run ends in an error before
+    anything was made: a mistake leaves nothing behind. A folder that was there before stays."""
+    made = [path for path in (run, *run.parents) if not path.exists()]
+    try:
+        yield
+    except Interrupted:
+        raise
+    except ScoreMixError:
+        if made and _holds_nothing(run):
+            with suppress(OSError):
+                remove_tree(run)
+                for parent in made[1:]:
+                    parent.rmdir()  # not, where something else is in it
+        raise
+
+
+def _holds_nothing(run: Path) -> bool:
+    """Whether a run folder has no more than a run writes before it has read its images."""
+    files = RunFolder(run)
+    early = {files.lock, files.progress_log, files.ledger, files.ledger_backup}
+    return run.is_dir() and {path for path in run.rglob("*") if path.is_file()} <= early
 
 
 def remove_leftovers(run: Path) -> None:

@@ -10,8 +10,11 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 @contextlib.contextmanager
-def interrupt_on_term() -> Iterator[None]:
+def interrupt_on_term(*, final: bool = False) -> Iterator[None]:
     """SIGTERM acts like control-C: in every command, and before a stage has begun.
+
+    A second one is ignored: it would cut short what the first one ends. final: the process ends
+    after this, and a SIGTERM that comes while it does changes nothing any more.
 
     Without a handler the kernel drops the SIGTERM of a container's first process (pid 1), and the
     engine kills it ten seconds later. Nothing under a final name is torn by an interruption.
@@ -21,13 +24,14 @@ def interrupt_on_term() -> Iterator[None]:
         return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     previous = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if final else previous)
 
 
 @contextlib.contextmanager

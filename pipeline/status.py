@@ -25,6 +25,7 @@ from .fingerprints import (
 from .ledger import Ledger
 from .planned import Planned, planned_of, read_plan, recipe_of
 from .shards.stores import open_shards
+from .source_listing import source_changes
 
 
 def describe(folder: Path) -> str:
@@ -52,7 +53,8 @@ def describe(folder: Path) -> str:
 
 
 def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str, str]]:
-    why = ledger.why_stale("ingest", inputs_of_ingest(config))
+    explain = source_changes(config, files)
+    why = ledger.why_stale("ingest", inputs_of_ingest(config), explain)
     if not ledger.outcome("ingest"):
         return [("ingest", f"missing ({why or 'not done yet'})")]
     digest = ledger.outcome("ingest")["digest"]

@@ -22,6 +22,9 @@ from .atomic import storage_errors
 from .durable import make_folder
 from .processes import is_alive
 
+FOLDER_LOCK = ".scoremix-lock"  # in a folder that cannot be locked itself
+_NO_LOCK = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EISDIR}
+
 _DESCRIPTORS: set[int] = set()  # of the locks that this process holds
 
 
@@ -83,26 +86,50 @@ def remove_shard_locks(folder: Path) -> None:
 
 @contextlib.contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Waits for and holds a lock on the folder itself, for short work on small files."""
+    """Waits for and holds a lock on the folder itself, for short work on small files.
+
+    Where the file system locks no folders (NFS: EBADF), on a file FOLDER_LOCK in it. Raises
+    StorageError where that cannot be locked either.
+    """
     with storage_errors(folder):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno not in _NO_LOCK:
+                raise
+            descriptor = _lock_file_in(folder)
+        try:
             yield
         finally:
             os.close(descriptor)
 
 
+def _lock_file_in(folder: Path) -> int:
+    """Waits for the lock on FOLDER_LOCK; gives its descriptor."""
+    path = folder / FOLDER_LOCK
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        os.close(descriptor)
+        raise _not_locked(path, error) from error
+    return descriptor
+
+
+def _not_locked(path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"{path} cannot be locked: {error.strerror}. Keep the run's folder and its shards on a file"
+        " system with locks (a local disk, or NFS with its lock service)."
+    )
+
+
 @contextlib.contextmanager
 def _lock_file(path: Path, shared: bool) -> Iterator[int | None]:
-    with storage_errors(path):
-        make_folder(path.parent)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     owner = os.getpid()
-    _DESCRIPTORS.add(descriptor)
-    got = False
+    descriptor, got = _open_locked(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     try:
-        got = _try_lock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, path)
         if got:
             _write_entry(descriptor, {"command": " ".join(sys.argv)}, alone=not shared)
         yield descriptor if got else None
@@ -111,8 +138,33 @@ def _lock_file(path: Path, shared: bool) -> Iterator[int | None]:
             if got:
                 _write_entry(descriptor, {"left": True}, alone=not shared)
                 fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for a child that is just being forked
-            _DESCRIPTORS.discard(descriptor)
-            os.close(descriptor)
+            _close(descriptor)
+
+
+def _open_locked(path: Path, operation: int) -> tuple[int, bool]:
+    """An open descriptor of the lock file, and whether it is locked."""
+    while True:
+        with storage_errors(path):
+            make_folder(path.parent)
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            except FileNotFoundError:
+                continue  # a run that failed at its start has just removed its folder
+        _DESCRIPTORS.add(descriptor)
+        try:
+            got = _try_lock(descriptor, operation, path)
+            with contextlib.suppress(FileNotFoundError):
+                if not got or os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                    return descriptor, got
+        except BaseException:
+            _close(descriptor)
+            raise
+        _close(descriptor)  # of a file that was removed meanwhile: it locks nothing
+
+
+def _close(descriptor: int) -> None:
+    _DESCRIPTORS.discard(descriptor)
+    os.close(descriptor)
 
 
 def _try_lock(descriptor: int, operation: int, path: Path) -> bool:
@@ -121,10 +173,7 @@ def _try_lock(descriptor: int, operation: int, path: Path) -> bool:
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             return False
-        raise StorageError(
-            f"{path} cannot be locked: {error.strerror}. Keep the run's folder on a file system "
-            "with locks (a local disk, or NFS with its lock service)."
-        ) from error
+        raise _not_locked(path, error) from error
     return True
 
 

@@ -2,6 +2,7 @@
 
 import re
 
+from ..files.lock import FOLDER_LOCK
 from ..storage.store import Store
 from .croissant import CROISSANT
 from .index import INDEX, indexed_hashes, parse_index
@@ -15,9 +16,9 @@ METADATA_FILES = ("plan.parquet", "manifest.parquet", "README.md", CROISSANT, IN
 
 # Unfinished files, at a mount point or of a process that was killed.
 _TEMPORARY = re.compile(r"\.scoremix-tmp[^/]*/.+|\.[^/]+\.\d+\.tmp")
-# Left by file browsers and network file systems, without anybody's doing.
+# Left by file browsers and network file systems, without anybody's doing; and by our own locks.
 _LITTER = re.compile(
-    r"(.*/)?(\.DS_Store|\._[^/]*|Thumbs\.db|desktop\.ini|\.nfs[^/]*|\.fuse_hidden[^/]*)"
+    rf"{re.escape(FOLDER_LOCK)}|(.*/)?(\.DS_Store|\._[^/]*|Thumbs\.db|desktop\.ini|\.nfs[^/]*|\.fuse_hidden[^/]*)"
 )
 
 

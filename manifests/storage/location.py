@@ -16,7 +16,14 @@ class URL:
     text: str
 
     def __post_init__(self) -> None:
-        if "::" in self.text:
+        host = self.text.split("://", 1)[1].split("/")[0]
+        address = re.fullmatch(r"\[[0-9A-Fa-f:.]+\](:\d+)?", host) is not None
+        if set(host) & set("[]") and not address:
+            raise ConfigError(
+                f"{self.text} has a square bracket in its host or bucket, where only an IPv6"
+                " address has them, as in http://[::1]:8000/images.zip."
+            )
+        if "::" in (self.text.replace(host, "", 1) if address else self.text):
             raise ConfigError(
                 f"{self.text} is a chain of URLs. Name the file or folder itself, as in"
                 " s3://bucket/prefix."

@@ -16,7 +16,7 @@ from typing import Any
 from ...manifests.errors import ConfigError, StorageError
 from ...manifests.files.atomic import storage_errors
 from ...manifests.files.durable import make_folder, sync_folder
-from ...manifests.files.lock import folder_lock
+from ...manifests.files.lock import FOLDER_LOCK, folder_lock
 from ...manifests.published.names import content_names, foreign_names
 from ...manifests.published.owner import OWNER, Owner, read_owner
 from ...manifests.run_folder import RunFolder
@@ -177,9 +177,10 @@ def release(claimant: Claimant, existed: bool) -> None:
         return
     with folder_lock(shards):
         store = LocalStore(shards)
-        if store.names() == [OWNER] and _recorded_id(store) == run_id:
+        if set(store.names()) - {FOLDER_LOCK} == {OWNER} and _recorded_id(store) == run_id:
             store.remove(OWNER)
             if not existed:
+                store.remove(FOLDER_LOCK)
                 shards.rmdir()
                 sync_folder(shards.parent)
 

@@ -18,6 +18,7 @@ from ..job import Role, StageContext
 from ..maintenance.forget import drop_from_plan
 from ..planned import check_plan
 from ..progress import Stoppable
+from ..source_listing import record_listing, source_changes
 from ..trained_network import is_trained
 
 
@@ -61,7 +62,7 @@ def _ingest_if_stale(context: StageContext) -> Corpus:
     sound = _is_corpus(files.corpus, context.ledger.outcome("ingest").get("digest"))
     if not sound and files.corpus_commit.exists():
         _refuse_renumbering(files)
-    if not context.is_stale("ingest", inputs, sound):
+    if not context.is_stale("ingest", inputs, sound, source_changes(job.config, files)):
         return open_corpus(files.corpus)
     if sound and (before := open_corpus(files.corpus)).forgotten:
         # Other options give another corpus without the forgotten images: can a plan be made of it?
@@ -77,6 +78,7 @@ def _ingest_if_stale(context: StageContext) -> Corpus:
         forgotten=read_tombstones(job.folder).hashes,
     )
     shutil.rmtree(files.fetched, ignore_errors=True)
+    record_listing(job.config, files)
     context.ledger.record("ingest", inputs, digest=corpus.digest, device_type=device)
     return corpus
 

@@ -15,7 +15,15 @@ from ...manifests.storage.location import is_url
 from ..common.progress import Silent
 from ..images.input import Input, names_image
 from . import arrays, bundled, folders, remote, tables, tars, zips
-from .base import SPLITS, Source, SourceFile, no_such_folder, source_file
+from .base import (
+    SPLITS,
+    Source,
+    SourceFile,
+    no_such_folder,
+    sort_by_name,
+    source_file,
+    storable_name,
+)
 from .labels import LABELS_FILE, source_of_files
 
 _KINDS = (
@@ -132,7 +140,18 @@ def _open_files(
         if names_image(file.path):
             image = folders.file_input(Path(file.path).name, file.path)
             return Source(f"the image {shown}", [image])
+    elif all(names_image(file.path) for file in files):
+        root = _fixed_part(spec.source)
+        names = [storable_name(os.path.relpath(file.path, root)) for file in files]
+        inputs = sort_by_name(map(folders.file_input, names, (file.path for file in files)))
+        return source_of_files(f"{len(files)} images {shown}", inputs, spec.classes)
     raise ConfigError(f"{key} is {shown}, which is none of: {_KINDS}.")
+
+
+def _fixed_part(pattern: str) -> str:
+    """The folder in front of the first wildcard of a pattern: d of d/*/*.jpg."""
+    first = min(pattern.index(mark) for mark in "{*?[" if mark in pattern)
+    return os.path.dirname(pattern[:first]) or "."
 
 
 def _all_end_in(suffixes: tuple[str, ...], files: Iterable[SourceFile]) -> bool:

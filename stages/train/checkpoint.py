@@ -29,6 +29,13 @@ class TrainingProgress:
     best_step: int = 0
     best_loss: float | None = None
     best_bands: dict[str, Any] = field(default_factory=dict)
+    # Of torch, one number after the other where it changed on the way; sums depend on it.
+    threads: list[int] = field(default_factory=list)
+
+    def note_threads(self) -> None:
+        """Records how many threads the updates from here on are computed with."""
+        if self.threads[-1:] != [torch.get_num_threads()]:
+            self.threads.append(torch.get_num_threads())
 
 
 def save_state(
@@ -66,9 +73,11 @@ def load_state(
     Raises:
         ScoreMixError: the file is damaged.
     """
-    state = resumable_state(folder, identity, at_most=at_most)
-    if state is None:
-        return TrainingProgress(identity)
+    state = resumable_state(folder, identity, at_most=at_most) or TrainingProgress(identity)
+    if state.step < at_most:
+        state.note_threads()
+    if not state.step:
+        return state
     path = folder / STATE
     with _damage_reported(path), safe_open(path, framework="pt") as file:
         averages = dict(ema.net.named_parameters())

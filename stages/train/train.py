@@ -344,6 +344,7 @@ class _TrainingRun:
                 "loss_per_band": self.state.best_bands,
                 "world_size": self.accelerator.num_processes,
                 "device": self.device.type,
+                "threads": self.state.threads,
                 "torch": torch.__version__,
             },
         )

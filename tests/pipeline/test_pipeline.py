@@ -17,10 +17,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tiny
+import torch
 from PIL import Image
 
 from scoremix.models.network.device import device_type
 from scoremix.pipeline.cli import commands, exit_code
+from scoremix.stages.train.checkpoint import TrainingProgress
 
 
 def cli(*arguments: str | Path) -> int:
@@ -75,6 +77,7 @@ def test_it_leaves_exactly_these_files(done: Path) -> None:
         ".scoremix/lock",
         ".scoremix/plan.parquet",
         ".scoremix/progress.jsonl",
+        ".scoremix/source-files.json",
         ".scoremix/stages.lock.json",
         "corpus/classes.json",
         "corpus/corpus.json",
@@ -90,6 +93,15 @@ def test_it_leaves_exactly_these_files(done: Path) -> None:
         "stages.yaml",
     ]
     assert not list(done.parent.glob(".*"))
+
+
+def test_the_network_says_how_many_threads_trained_it(done: Path) -> None:
+    """A sum over threads comes out in another order: with another number, another network."""
+    facts = json.loads((done.with_name("shards.run") / "score-net" / "model.json").read_bytes())
+    assert facts["training"]["threads"] == [torch.get_num_threads()]
+    state = TrainingProgress("x", threads=[2])
+    state.note_threads(), state.note_threads()
+    assert state.threads == [2, torch.get_num_threads()]  # it went on elsewhere
 
 
 def test_every_sample_is_readable_and_is_what_the_manifest_says(done: Path) -> None:

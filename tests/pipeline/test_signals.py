@@ -1,9 +1,11 @@
 """SIGTERM ends every command with 75, at any moment and as a container's first process."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ def busy():
     print("pid", os.getpid(), flush=True)
     time.sleep(60)
 
-sys.exit(exit_code(busy))
+sys.exit(exit_code(busy, final=True))
 """
 FIRST_PROCESS = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
 
@@ -60,6 +62,17 @@ def test_the_first_process_of_a_container_is_not_deaf() -> None:
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
     os.kill(int(children), signal.SIGTERM)
     assert outcome(process) == (75, "interrupted: the same command resumes.\n")
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.001, 0.01, 0.05])
+def test_a_second_sigterm_does_not_cut_the_ending_short(gap: float) -> None:
+    for _ in range(3):
+        process, _ = start_busy()
+        for _ in range(4):
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            time.sleep(gap)
+        assert outcome(process) == (75, "interrupted: the same command resumes.\n")
 
 
 # A signal at every line of what the first one starts, whatever it calls.

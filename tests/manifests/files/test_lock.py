@@ -1,7 +1,11 @@
 """Who may work on a run at once, and what becomes of a lock whose holder dies."""
 
+import errno
+import fcntl
 import os
+import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from scoremix.manifests.errors import LockedError
-from scoremix.manifests.files.lock import run_lock, shard_lock
+from scoremix.manifests.errors import LockedError, StorageError
+from scoremix.manifests.files.lock import FOLDER_LOCK, folder_lock, run_lock, shard_lock
+from scoremix.manifests.published.names import content_names
+from scoremix.manifests.storage.store import LocalStore
 
 HOLD = """
 import sys
@@ -135,3 +141,55 @@ def test_shards_are_locked_one_by_one_and_nobody_waits(tmp_path: Path) -> None:
             assert (first, same, next_) == (True, False, True)
     with shard_lock(tmp_path, "aug-000000") as again:
         assert again
+
+
+@pytest.mark.parametrize("number", [errno.EBADF, errno.ENOLCK, errno.EINVAL])
+def test_a_folder_that_cannot_be_locked_is_locked_by_a_file(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As over NFS, where flock needs a file that is open for writing."""
+    real = fcntl.flock
+
+    def as_nfs(descriptor: int, operation: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", as_nfs)
+    with folder_lock(tmp_path):
+        with open(tmp_path / FOLDER_LOCK, "rb") as other, pytest.raises(BlockingIOError):
+            real(other.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with folder_lock(tmp_path), open(tmp_path / FOLDER_LOCK, "rb"):
+        pass  # it is free again
+    assert content_names(LocalStore(tmp_path)) == []  # and no file of the corpus
+
+
+def test_where_nothing_can_be_locked_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with pytest.raises(StorageError, match="cannot be locked: No locks available. Keep the run"):
+        with folder_lock(tmp_path):
+            pass
+
+
+def test_a_lock_file_that_was_removed_locks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that fails at its start removes its folder, lock and all, while another opens it."""
+    real, opened = fcntl.flock, []
+
+    def removed_first(descriptor: int, operation: int) -> None:
+        if not opened:
+            shutil.rmtree(tmp_path / "run")
+        opened.append(descriptor)
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", removed_first)
+    with run_lock(tmp_path / "run"):
+        monkeypatch.undo()
+        with pytest.raises(LockedError), run_lock(tmp_path / "run"):
+            pass

@@ -64,6 +64,9 @@ def test_a_refused_request_does_not_wait_for_torch(tmp_path: Path) -> None:
         "inspect empty",
         "status empty",
         "check nowhere",
+        "check empty",
+        "augment --data images --out o --set ingest.path=01",
+        "augment --data s3://bu[cket/x --out o",
         "init typo.yaml",
     ]
     assert set(codes_without_torch(tmp_path, refused)) == {2}
@@ -93,6 +96,3 @@ def test_what_only_reads_does_not_wait_for_torch(tmp_path: Path) -> None:
         "init another.yaml",
     ]
     assert set(codes_without_torch(tmp_path, reading)) == {0}
-    (tmp_path / "empty").mkdir()
-    codes = ["augment --data images --out shards --ratio 0", "check empty", "verify empty"]
-    assert codes_without_torch(tmp_path, codes)[0] == 2

@@ -1,0 +1,81 @@
+"""What is wrong in a stages.yaml or a --set: where it is, what was found, what to write."""
+
+import datetime
+import difflib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from ..manifests.errors import ConfigError
+
+# Types that YAML makes of plain words, where text was wanted.
+_READ_AS: tuple[tuple[type, str], ...] = (
+    (bool, "true or false"),
+    (int, "a number"),
+    (float, "a number"),
+    (datetime.date, "a date"),
+)
+
+
+def refuse_folder(path: Path) -> ConfigError:
+    """The error where a folder is named in place of a stages.yaml."""
+    if (path / "stages.yaml").is_file():
+        return ConfigError(
+            f"{path} is a folder. Name the file in it: scoremix-pipeline run {path}/stages.yaml"
+        )
+    return ConfigError(
+        f"{path} is a folder without a stages.yaml. Name a file; `scoremix-pipeline init` writes"
+        " one, and a run folder has one once its images are read."
+    )
+
+
+def yaml_error(error: yaml.YAMLError, where: str) -> str:
+    """What YAML's reader says, with line, column and the line itself over a caret."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or " ".join(str(error).split())
+    if mark is None:
+        return f"{where} is not valid YAML: {problem}."
+    snippet = mark.get_snippet(indent=2)
+    shown = "" if snippet is None else f":\n{snippet.replace(chr(9), ' ')}"
+    return (
+        f"{where} is not valid YAML: {problem}, in line {mark.line + 1}, column"
+        f" {mark.column + 1}{shown}"
+    )
+
+
+def explain(error: ValidationError, where: str, config: type[BaseModel]) -> str:
+    """One line for each problem: its place, what is wrong, what was found, what to write."""
+    lines = []
+    for problem in error.errors():
+        place = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            known = _known_keys(problem["loc"][:-1], config)
+            near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}."
+            lines.append(f"{place}: unknown key; {hint}")
+        else:
+            message = problem["msg"].removeprefix("Value error, ").rstrip(".")
+            found = problem["input"]
+            shown = f"; found {found!r}" if not isinstance(found, dict) else ""
+            lines.append(f"{place}: {message}{shown}{_quote_it(problem['type'], found)}.")
+    return f"{where} has {len(lines)} problem(s):\n  " + "\n  ".join(lines)
+
+
+def _quote_it(kind: str, found: Any) -> str:
+    """Of a plain word that YAML reads as something else, where text was wanted."""
+    if kind != "string_type":
+        return ""
+    read = next((words for type_, words in _READ_AS if isinstance(found, type_)), None)
+    if read is None:
+        return ""
+    return f": YAML reads it as {read}. Quote it as it is written, as in path: '01' or \"no\""
+
+
+def _known_keys(location: tuple[int | str, ...], config: type[BaseModel]) -> list[str]:
+    model: Any = config
+    for part in location:
+        field = model.model_fields.get(str(part))
+        model = field.annotation if field else model
+    return list(model.model_fields)

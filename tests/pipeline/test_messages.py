@@ -1,0 +1,136 @@
+"""Messages say what was found and what to do, and what they advise works."""
+
+import os
+from pathlib import Path
+
+import pytest
+import tiny
+
+from scoremix.manifests.errors import ConfigError
+from scoremix.manifests.storage.location import place
+from scoremix.pipeline.cli import commands, exit_code
+from scoremix.pipeline.config import compose, load_config
+
+Captured = pytest.CaptureFixture[str]
+
+
+def cli(*words: str | Path) -> int:
+    return exit_code(lambda: commands.main([*map(str, words)], standalone_mode=False))
+
+
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tiny.make_images(tmp_path / "images")
+
+
+@pytest.mark.parametrize(
+    "word, read",
+    [("01", "a number"), ("1.5", "a number"), ("no", "true"), ("2024-01-02", "a date")],
+)
+def test_a_word_that_yaml_reads_as_something_else(word: str, read: str, tmp_path: Path) -> None:
+    file = tmp_path / "stages.yaml"
+    for key in ("ingest.path", "ingest.license"):
+        with pytest.raises(ConfigError, match=f"{key}: .*YAML reads it as {read}.*Quote it"):
+            compose({}, [f"{key}={word}"], "The command line")
+        section, name = key.split(".")
+        file.write_text(f"{section}:\n  {name}: {word}\n")
+        with pytest.raises(ConfigError, match=f"{key}: .*YAML reads it as {read}.*Quote it"):
+            load_config(file, [])
+        file.write_text(f"{section}:\n  {name}: '{word}'\n")
+        assert getattr(load_config(file, []).ingest, name) == word  # the remedy works
+        assert getattr(compose({}, [f'{key}="{word}"'], "").ingest, name) == word
+
+
+@pytest.mark.parametrize("word", ["null", "~", "Null"])
+def test_a_folder_that_is_named_as_no_value(word: str, images: Path) -> None:
+    values = {"ingest": {"source": str(images)}}
+    assert compose(values, [f"ingest.path={word}"], "").ingest.path is None
+    (images / word).mkdir()
+    with pytest.raises(ConfigError, match="has a folder of that name. To read it, quote it"):
+        compose(values, [f"ingest.path={word}"], "")
+    assert compose(values, [f'ingest.path="{word}"'], "").ingest.path == word
+
+
+def test_an_error_of_yaml_stands_under_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "stages.yaml"
+    file.write_text("seed: 1\ningest:\n  source: a: b\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(file, [])
+    first, line, caret = str(caught.value).splitlines()
+    assert first.endswith("in line 3, column 12:") and str(file) in first
+    assert line.strip() == "source: a: b" and caret.strip() == "^"
+    assert line[caret.index("^")] == ":"
+
+
+def test_a_folder_in_place_of_its_stages_yaml(images: Path, capsys: Captured) -> None:
+    (images / "stages.yaml").write_text("seed: 1\n")
+    assert cli("run", "images") == 2
+    assert "scoremix-pipeline run images/stages.yaml" in capsys.readouterr().err
+    assert cli("run", "images/left") == 2
+    assert "is a folder without a stages.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://bu[cket/x", "https://[::1/x.zip", "https://::1]/x.zip", "s3://[pets]/x"]
+)
+def test_brackets_in_a_host(url: str) -> None:
+    with pytest.raises(ConfigError, match="has a square bracket in its host"):
+        place(url)
+
+
+def test_an_ipv6_address_and_a_pattern_have_brackets() -> None:
+    for url in ("http://[::1]:80/x.zip", "s3://pets/[ab].tar"):
+        assert str(place(url)) == url
+    with pytest.raises(ConfigError, match="chain of URLs"):
+        place("zip://a::http://[::1]/x.zip")
+
+
+def test_check_of_an_empty_folder(tmp_path: Path, capsys: Captured) -> None:
+    for more in ([], ["--for", "stylegan3"]):
+        assert cli("check", tmp_path, *more) == 2
+        assert "is an empty folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "pattern, classes",
+    [("images/left/*.png", ", no classes"), ("images/*/*.png", " in 2 classes"),
+     ("images/{left,right}/*.png", " in 2 classes")],
+)  # fmt: skip
+def test_a_pattern_names_images(pattern: str, classes: str, images: Path, capsys: Captured) -> None:
+    options = tiny.options(ingest__holdout=0)
+    assert cli("augment", "--data", pattern, "--out", "out", "--until", "ingest", *options) == 0
+    count = 10 if "no" in classes else 20
+    assert f"ingest: {count} training images{classes}" in capsys.readouterr().err
+
+
+def test_a_start_that_fails_leaves_nothing(images: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    there = set(tmp_path.rglob("*"))
+    for data, more in (("empty", []), ("images", ["--set", "ingest.path=nowhere"])):
+        assert cli("augment", "--data", data, "--out", "new/deep/out", "--quiet", *more) in (2, 4)
+        assert set(tmp_path.rglob("*")) == there
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine.run").mkdir()
+    assert cli("augment", "--data", "empty", "--out", "mine", "--quiet") == 4
+    assert (tmp_path / "mine").is_dir() and (tmp_path / "mine.run").is_dir()
+
+
+def test_what_changed_in_a_source_is_named(images: Path, capsys: Captured) -> None:
+    words = ["augment", "--data", "images", "--out", "out", "--until", "ingest", *tiny.options()]
+    assert cli(*words) == 0
+    capsys.readouterr()
+    (images / "left" / "000.png").unlink()
+    os.utime(images / "right" / "003.png", (1, 1))
+    for name in ("a", "b", "c", "d"):
+        (images / "left" / f"{name}.png").write_bytes((images / "left/001.png").read_bytes())
+    added = "4 files added: left/a.png, left/b.png, left/c.png, ..."
+    wanted = f"source: {added}, 1 file removed: left/000.png, 1 file changed: right/003.png"
+    assert cli("status", "out.run") == 0
+    assert wanted in capsys.readouterr().out
+    assert cli(*words) == 0
+    assert wanted in capsys.readouterr().err
+    (images / "left" / "a.png").unlink()
+    (images.parent / "out.run/.scoremix/source-files.json").unlink()  # of an earlier version
+    assert cli("status", "out.run") == 0
+    assert "source: other files, or the same with other sizes" in capsys.readouterr().out
