@@ -7,6 +7,7 @@ from pathlib import Path
 from ..manifests.errors import ConfigError, Interrupted, ScoreMixError
 from ..manifests.files import atomic
 from ..manifests.files.durable import remove_tree
+from ..manifests.files.lock import FOLDER_LOCK
 from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import URL, Place, place
 from ..models.network.compilers import missing_compiler
@@ -106,7 +107,7 @@ def removed_if_it_fails_at_once(run: Path) -> Iterator[None]:
 def _holds_nothing(run: Path) -> bool:
     """Whether a run folder has no more than a run writes before it has read its images."""
     files = RunFolder(run)
-    early = {files.lock, files.progress_log, files.ledger, files.ledger_backup}
+    early = {files.lock, files.progress_log, files.ledger, files.ledger_backup, run / FOLDER_LOCK}
     return run.is_dir() and {path for path in run.rglob("*") if path.is_file()} <= early
 
 
