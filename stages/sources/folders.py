@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from ...manifests.errors import ConfigError
 from ..images.input import Input, Label
 from ..images.unusable import Unusable
 from .base import (
@@ -58,6 +59,15 @@ def open_folder(root: Path, boundary: Path, classes: bool, *, follow_links: bool
         f" ({skipped[0].refused}). {FOLLOW_REMEDY}"
     )
     return replace(source, folder=root, notes=(*source.notes, note))
+
+
+def require_inside(path: Path, boundary: Path) -> None:
+    """Raises ConfigError for an archive or database of a folder that lies outside `boundary`."""
+    if not path.resolve().is_relative_to(boundary):
+        raise ConfigError(
+            f"{storable_name(path.name)} in {path.parent} is a {_LEAVES}: it may lead to any file"
+            f" of this machine. {FOLLOW_REMEDY}"
+        )
 
 
 class FolderEntry(NamedTuple):
@@ -170,6 +180,11 @@ def read_head(path: str, most: int) -> bytes:
     """
     with _open_regular(path) as descriptor:
         return _read_bytes(descriptor, 0, most)
+
+
+def read_beside(path: Path) -> bytes:
+    """A small file that describes others, whatever link leads to it; raises as read_file does."""
+    return read_file(os.path.realpath(path))
 
 
 def read_file(path: str, offset: int = 0, size: int | None = None) -> bytes:

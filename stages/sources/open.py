@@ -163,25 +163,33 @@ def _open_folder(top: Path, spec: SourceSpec, stack: contextlib.ExitStack) -> So
     visible = [name for name in sorted(os.listdir(root)) if not name.startswith(".")]
     if any(map(names_image, visible)) or LABELS_FILE in visible:
         return folders.open_folder(root, top, spec.classes, follow_links=spec.follow_links)
+    boundary = None if spec.follow_links else top
     if "data.mdb" in visible:
+        if boundary is not None:
+            folders.require_inside(root / "data.mdb", boundary)
         return arrays.open_lmdb(root)
-    archives = _open_archives(root, str(root), spec, stack)
+    archives = _open_archives(root, str(root), spec, stack, boundary)
     if archives is not None:
         return archives
     return folders.open_folder(root, top, spec.classes, follow_links=spec.follow_links)
 
 
 def _open_archives(
-    root: Path, shown: str, spec: SourceSpec, stack: contextlib.ExitStack
+    root: Path,
+    shown: str,
+    spec: SourceSpec,
+    stack: contextlib.ExitStack,
+    boundary: Path | None = None,
 ) -> Source | None:
     """The tars in a folder, or its tables; None where there are neither.
 
     shown: the folder in messages, which may have been downloaded.
+    boundary: links must not lead out of this folder.
     """
     visible = sorted(path for path in root.iterdir() if not path.name.startswith("."))
     paths = [path for path in visible if path.name.lower().endswith(tars.SUFFIXES)]
     if paths:
-        files = _shown_below(root, shown, paths)
+        files = _shown_below(root, shown, paths, boundary)
         title = f"{len(files)} tars in {shown}"
         return tars.open_tars(files, None, title, spec.classes, stack, spec.image_column)
     paths = tables.saved_files(root)  # by save_to_disk, beside which map() leaves its caches
@@ -189,14 +197,18 @@ def _open_archives(
     paths = paths or sorted(root.glob("data/*.parquet"))  # a Hugging Face repository
     if not paths:
         return None
-    files = _shown_below(root, shown, paths)
+    files = _shown_below(root, shown, paths, boundary)
     _refuse_mixed_splits(files, shown)
     return _open_tables(files, shown, spec)
 
 
-def _shown_below(root: Path, shown: str, paths: list[Path]) -> list[SourceFile]:
+def _shown_below(
+    root: Path, shown: str, paths: list[Path], boundary: Path | None
+) -> list[SourceFile]:
     files = []
     for path in paths:
+        if boundary is not None:
+            folders.require_inside(path, boundary)
         name = f"{shown}/{path.relative_to(root)}"
         try:
             files.append(source_file(str(path), name))

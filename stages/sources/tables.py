@@ -16,6 +16,7 @@ from ..images.input import Input
 from ..images.unusable import Unusable
 from .base import MAX_INPUT_BYTES, Source, SourceFile, source_file
 from .class_values import class_of, clean_class_name
+from .folders import read_beside
 from .metadata_file import LABEL_NAMES
 
 SUFFIXES = (".parquet", ".arrow")
@@ -51,9 +52,9 @@ def open_tables(
 def saved_files(folder: Path) -> list[Path]:
     """The Arrow files of a folder that datasets' `save_to_disk` wrote; [] of any other folder."""
     try:
-        listed = json.loads((folder / "state.json").read_bytes())["_data_files"]
+        listed = json.loads(read_beside(folder / "state.json"))["_data_files"]
         return [folder / Path(item["filename"]).name for item in listed]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, Unusable, ValueError, KeyError, TypeError, RecursionError):
         return []
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from ...manifests.errors import ConfigError, InputError
 from ...manifests.files.atomic import storage_errors
+from ..images.unusable import Unusable
 from .base import (
     MAX_INPUT_BYTES,
     Source,
@@ -29,6 +30,7 @@ from .base import (
     with_labels,
 )
 from .class_values import clean_class_name
+from .folders import read_beside
 from .labels import folder_notes, source_of_files
 from .samples import are_samples, list_samples, refuse_lone_labels
 from .tar_member import TarMember
@@ -60,16 +62,18 @@ def open_tars(
     """
     several = len(files) > 1
     members: list[TarMember] = []
+    class_names: dict[str, tuple[str, ...]] = {}
     for file in files:
         shard = Path(file.path).name if several else None
-        members += _members(file, _uncompressed(file, stack), shard)
+        path_read = _uncompressed(file, stack)
+        members += _members(file, path_read, shard)
+        class_names[path_read] = _class_names(file.path) if classes else ()
     if are_samples(members):
         if path is not None:
             raise ConfigError(
                 f"ingest.path is {path!r}, but {title} holds WebDataset samples, which have no"
                 " folders. Leave it out."
             )
-        class_names = {file.path: _class_names(file.path) for file in files} if classes else {}
         inputs = list(list_samples(members, title, classes, class_names, image_field))
         notes: tuple[str, ...] = ()
         if classes and all(item.label is None for item in inputs):
@@ -141,14 +145,14 @@ def _damaged(file: SourceFile, why: str) -> InputError:
 
 
 def _uncompressed(file: SourceFile, stack: contextlib.ExitStack) -> str:
-    """Path of the uncompressed tar: its own, or that of a temporary file."""
+    """Path of the uncompressed tar, no link: its own, or that of a temporary file."""
     with open(file.path, "rb") as tar:
         head = tar.read(6)
     library = next(
         (found for magic, found in _DECOMPRESSORS.items() if head.startswith(magic)), None
     )
     if library is None:
-        return file.path
+        return os.path.realpath(file.path)
     limit = max(_MAX_UNPACKED, _MAX_EXPANSION * file.size)
     temporary = tempfile.NamedTemporaryFile(prefix="scoremix-", suffix=".tar")  # noqa: SIM115
     with storage_errors(Path(temporary.name)):
@@ -174,7 +178,7 @@ def _uncompressed(file: SourceFile, stack: contextlib.ExitStack) -> str:
 def _class_names(tar: str) -> tuple[str, ...]:
     """The class names of shards that this package wrote, from the index.json beside them."""
     try:
-        index = json.loads(Path(tar).with_name("index.json").read_bytes())
+        index = json.loads(read_beside(Path(tar).with_name("index.json")))
         return tuple(clean_class_name(str(name)) for name in index["classes"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, Unusable, ValueError, KeyError, TypeError, RecursionError):
         return ()
