@@ -9,6 +9,7 @@ steps/           one function for each stage: is it stale, run it, record it
 shards/          builds shards, divides them among workers, puts them in a folder or an object store
 trial/           trains GANs on several corpora of a run
 maintenance/     forget and repair: changes to a finished run
+echo             prints to standard output
 config           stages.yaml composed, checked and resolved
 config_errors    what is wrong in a stages.yaml, in words
 ledger           stages.lock.json: which stages are done, stale (and why) or missing

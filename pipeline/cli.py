@@ -4,6 +4,7 @@ Imports of the work itself happen inside the commands: `--help` must not wait fo
 """
 
 import contextlib
+import io
 import json
 import logging
 import os
@@ -16,6 +17,7 @@ import click
 
 from ..manifests.errors import STORAGE_ERRNOS, ConfigError, LockedError, ScoreMixError, StorageError
 from ..manifests.files.atomic import write_bytes
+from ..manifests.foreign_text import fit_to_print
 from ..manifests.storage.location import Place
 from ..manifests.storage.store import store_of
 from .commands.check import check
@@ -29,6 +31,7 @@ from .commands.report import compare, report
 from .commands.run import augment, run
 from .commands.trial import trial
 from .commands.verify import verify
+from .echo import echo
 from .ledger import find_shards, run_of
 from .signals import interrupt_on_term
 
@@ -55,7 +58,7 @@ def init(path: Path) -> None:
     if target.exists():
         raise ConfigError(f"{target} exists already and was left as it is. Name another file.")
     write_bytes(target, DEFAULT_FILE.read_bytes())
-    click.echo(f"{target} written. Next: scoremix-pipeline run {target}")
+    echo(f"{target} written. Next: scoremix-pipeline run {target}")
 
 
 @commands.command()
@@ -68,7 +71,7 @@ def status(place: Place) -> None:
     run = run_of(place)
     from .status import describe
 
-    click.echo((f"run:      {run}\n" if run != place else "") + describe(run))
+    echo((f"run:      {run}\n" if run != place else "") + describe(run))
 
 
 @commands.command()
@@ -83,9 +86,9 @@ def inspect(shards: Place, key: str | None, image: Path | None) -> None:
 
     store = store_of(find_shards(shards))
     if key is None:
-        click.echo(json.dumps(inspecting.corpus_summary(store), indent=2, ensure_ascii=False))
+        echo(json.dumps(inspecting.corpus_summary(store), indent=2, ensure_ascii=False))
         return
-    click.echo(json.dumps(inspecting.lineage(store, key), indent=2, ensure_ascii=False))
+    echo(json.dumps(inspecting.lineage(store, key), indent=2, ensure_ascii=False))
     if image is not None:
         write_bytes(image, inspecting.image_bytes(store, key))
 
@@ -104,10 +107,17 @@ commands.add_command(mount)
 commands.add_command(trial)
 
 
+class _Formatter(logging.Formatter):
+    """Messages for a terminal: they may have names of files and URLs in them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return fit_to_print(super().format(record))
+
+
 @contextlib.contextmanager
 def _logging() -> Iterator[None]:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Formatter("%(message)s"))
     logger = logging.getLogger("scoremix")
     logger.addHandler(handler)
     try:
@@ -142,21 +152,23 @@ def exit_code(command: Callable[[], Any], *, final: bool = False) -> int:
             command()
     except ScoreMixError as error:
         kind = "locked" if isinstance(error, LockedError) else "error"
-        click.echo(f"{kind}: {error}", err=True)
+        echo(f"{kind}: {error}", err=True)
         return error.exit_code
     except OSError as error:
         storage = error.errno in STORAGE_ERRNOS
         then = ". Free some space or fix it; the same command resumes." if storage else ""
         what = f"{error.filename or 'a file'}: {error.strerror or error}{then}"
-        click.echo(f"error: {what}", err=True)
+        echo(f"error: {what}", err=True)
         return StorageError.exit_code if storage else 1
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        text = io.StringIO()
+        error.show(text)
+        echo(text.getvalue().rstrip(), err=True)
         return 2
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted: the same command resumes.", err=True)
+        echo("interrupted: the same command resumes.", err=True)
         return 75
     return 0
 

@@ -7,6 +7,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from ..manifests.errors import ConfigError
+from ..manifests.foreign_text import redact_all
 from ..manifests.storage.location import is_url, place
 from ..stages.evaluate.config import EvaluateConfig
 from ..stages.generate.config import GenerateConfig
@@ -163,8 +164,10 @@ def _refuse_folder_named_null(config: Config, overrides: list[str]) -> None:
 
 
 def dump_config(config: Config) -> str:
-    """YAML of a whole config, sections in the order of the flow."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    """YAML of a whole config, sections in the order of the flow, without the secrets of URLs."""
+    return yaml.safe_dump(
+        redact_all(config.model_dump(mode="json")), sort_keys=False, allow_unicode=True
+    )
 
 
 def _apply(values: dict[str, Any], override: str) -> None:

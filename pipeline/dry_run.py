@@ -106,7 +106,7 @@ def _share_of_training(
 ) -> tuple[float, str]:
     """The share of the steps that `run` will train, and why."""
     steps = config.train.steps
-    ingest = ledger.why_stale("ingest", inputs_of_ingest(config))
+    ingest = ledger.why_stale("ingest", inputs_of_ingest(config, ledger))
     if not ledger.outcome("ingest"):
         return 1.0, str(ingest)
     digest = ledger.outcome("ingest")["digest"]

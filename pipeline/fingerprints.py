@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from ..manifests.files.atomic import canonical_digest
+from ..manifests.foreign_text import is_incomplete, redact_all, redact_url
 from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import is_url
 from ..stages.evaluate import config as evaluating
@@ -25,16 +25,39 @@ from .ledger import Ledger
 from .planned import Planned, plan_options_of
 
 
-def inputs_of_ingest(config: Config) -> dict[str, Any]:
+def inputs_of_ingest(config: Config, ledger: Ledger | None = None) -> dict[str, Any]:
+    """Without the secrets of URLs: another signature of the same file is no change.
+
+    ledger: of a run whose stages.yaml may have been stored without them. What such a URL leads to
+    is then taken for unchanged.
+    """
     beside = config.ingest.reference_source
-    made_of = partial(fingerprint, follow_links=config.ingest.follow_links)
+    known = _known_fingerprints(ledger)
+
+    def made_of(source: str) -> Any:
+        if source in known and is_incomplete(source):
+            return known[source]
+        return fingerprint(source, follow_links=config.ingest.follow_links)
+
     return {
-        "options": config.ingest.model_dump(mode="json"),
+        "options": redact_all(config.ingest.model_dump(mode="json")),
         "seed": config.seed,
         "source": [made_of(asked.source) for asked in config.ingest.sources],
         "reference": None if beside is None else made_of(beside.source),
         "algorithm": ingesting.ALGORITHM,
     }
+
+
+def _known_fingerprints(ledger: Ledger | None) -> dict[str, Any]:
+    """By the redacted name of the source, as the last ingest recorded them."""
+    inputs = ledger.stages.get("ingest", {}).get("inputs") if ledger is not None else None
+    if inputs is None:
+        return {}
+    listed, beside = inputs["options"]["source"], inputs["options"].get("reference")
+    entries = [*(listed if isinstance(listed, list) else [listed]), beside]
+    names = [one["source"] if isinstance(one, dict) else one for one in entries]
+    prints = [*inputs["source"], inputs.get("reference")]
+    return {redact_url(name): value for name, value in zip(names, prints, strict=True) if name}
 
 
 def inputs_of_train(config: Config, corpus_digest: str) -> dict[str, Any]:

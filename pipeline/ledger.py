@@ -14,6 +14,7 @@ from typing import Any
 from ..manifests.errors import ConfigError, ScoreMixError
 from ..manifests.files.atomic import canonical_digest, write_json
 from ..manifests.files.lock import folder_lock
+from ..manifests.foreign_text import redact_all
 from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import Place, is_url, place, same_place
 
@@ -136,7 +137,8 @@ class Ledger:
         return str(self.outcome("ingest").get("device_type", here))
 
     def _take(self, content: dict[str, Any]) -> None:
-        self.stages, self.shards = content["stages"], content["shards"]
+        # Earlier versions stored URLs with their secrets.
+        self.stages, self.shards = redact_all(content["stages"]), content["shards"]
         self.identity = content["identity"]
 
     def _save(self) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..manifests.errors import ConfigError, StorageError
+from ..manifests.foreign_text import redact_url
 from ..manifests.storage.location import Place, is_url
 from ..stages.sources.bundled import BUNDLED
 from .config import Config
@@ -29,7 +30,7 @@ def refuse_other_data(config: Config, folder: Path, shards: Place) -> None:
     homes, seen = (ledger.identity or {}).get("homes", []), _seen_from(new, folder.resolve())
     if set(old) <= set(new) or any(_seen_from(old, home) == seen for home in homes):
         return
-    prints = [fingerprint(source) for source, _ in new]
+    prints = [fingerprint(spec.source) for spec in config.ingest.sources]
     if None in prints:  # nothing is there: ingest says so
         return
     inside = [path for _, path in old] == [path for _, path in new]
@@ -65,7 +66,9 @@ def _seen_from(sources: list[_Source], folder: str | Path) -> list[_Source]:
 
 
 def _plain(source: str) -> str:
-    return source if is_url(source) or source in BUNDLED else os.path.realpath(source)
+    if is_url(source):
+        return redact_url(source)
+    return source if source in BUNDLED else os.path.realpath(source)
 
 
 def _shown(sources: list[_Source]) -> str:

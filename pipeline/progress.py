@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ..manifests.errors import Interrupted
 from ..manifests.files.atomic import storage_errors
+from ..manifests.foreign_text import fit_to_print
 from ..stages.common.units import format_duration
 from .energy import Meter
 
@@ -33,6 +34,7 @@ class ProgressReporter:
         return time.monotonic() - self.started
 
     def note(self, text: str) -> None:
+        text = fit_to_print(text)
         self._record(note=text)
         if not self.quiet:
             self.console.print(text, markup=False)

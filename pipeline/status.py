@@ -54,7 +54,7 @@ def describe(folder: Path) -> str:
 
 def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str, str]]:
     explain = source_changes(config, files)
-    why = ledger.why_stale("ingest", inputs_of_ingest(config), explain)
+    why = ledger.why_stale("ingest", inputs_of_ingest(config, ledger), explain)
     if not ledger.outcome("ingest"):
         return [("ingest", f"missing ({why or 'not done yet'})")]
     digest = ledger.outcome("ingest")["digest"]

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import unicodedata
 from itertools import pairwise
 from pathlib import Path
 
@@ -89,6 +90,52 @@ def test_a_card_shows_what_others_wrote_and_does_nothing_with_it() -> None:
     assert "<script" not in body and not re.search(r"(?<!\\)\]\(", body.split("## Licences")[1])
     assert "\n# CC" not in body and "alert(1)" in body
     assert "license_name" in front
+
+
+def test_commands_print_in_one_way() -> None:
+    """By echo, which writes out the control characters of names and leaves out secrets of URLs."""
+    found = {file for file, name, _ in calls() if name in ("click.echo", "click.secho", "print")}
+    assert found == {"pipeline/echo.py"}
+
+
+HOSTILE = "\x1b[31m\x1b]0;own\x07\u202egnp\x9b2J\u2066"
+
+
+def obeyed(text: str) -> set[str]:
+    """The characters in a text that a terminal or a browser would obey, but for line breaks."""
+    kinds = {"Cc", "Cf", "Zl", "Zp"}
+    return {one for one in text if unicodedata.category(one) in kinds and one != "\n"}
+
+
+def test_names_are_printed_without_what_a_terminal_obeys(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    images = tiny.make_images(tmp_path / "images")
+    (images / "left").rename(images / f"left{HOSTILE}")
+    first, second = sorted((images / f"left{HOSTILE}").iterdir())[:2]
+    first.rename(first.with_name(f"{HOSTILE}a.png"))
+    second.with_name(f"{HOSTILE}b.png").write_bytes(b"no image")
+    out = tmp_path / "out" / "shards"
+    method = tiny.options(generate__method="mixup", generate__ratio=1)
+    assert cli("augment", "--data", images, "--out", out, *method) == 0
+    run = tmp_path / "out" / "shards.run"
+    (out / f"foreign{HOSTILE}").write_text("x")
+    assert cli("verify", out) == 3
+    (out / f"foreign{HOSTILE}").unlink()
+    assert cli("status", run) == 0
+    assert cli("inspect", out) == 0 and cli("inspect", out, "000000") == 0
+    assert cli("export", out, "--to", "imagefolder", "--out", tmp_path / "exported") == 0
+    assert cli("check", images) in (0, 1, 3)
+    assert cli("forget", run, f"left{HOSTILE}/{HOSTILE}a.png") == 0
+    assert cli("forget", run, f"none{HOSTILE}") == 2
+    assert cli("augment", "--data", f"{images}{HOSTILE}", "--out", out) == 2
+    assert cli("augment", f"--{HOSTILE}") == 2
+    printed = capfd.readouterr()
+    assert not obeyed(printed.out) and not obeyed(printed.err)
+    assert "\\u001b[31m" in printed.out and "\\u202e" in printed.err
+    assert cli("run", run / "stages.yaml", "--quiet") == 0
+    for page in (run / "report" / "index.html", out / "README.md"):
+        assert not obeyed(page.read_text())
 
 
 def test_names_of_inputs_never_become_paths(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..foreign_text import names_user, redact_url
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
@@ -25,10 +26,10 @@ class URL:
             )
         if "::" in (self.text.replace(host, "", 1) if address else self.text):
             raise ConfigError(
-                f"{self.text} is a chain of URLs. Name the file or folder itself, as in"
+                f"{redact_url(self.text)} is a chain of URLs. Name the file or folder itself, as in"
                 " s3://bucket/prefix."
             )
-        if "@" in self.text.split("://", 1)[1].split("/")[0]:
+        if names_user(self.text):
             raise ConfigError(
                 f"{self.text.split('://')[0]}://... has a user or password in it, which would be"
                 " stored with the run. Leave them out and set them in the environment."

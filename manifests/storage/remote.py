@@ -19,6 +19,7 @@ from ..extras import require
 from ..files.atomic import sha256_file
 from .location import URL
 from .retry import ReadBackMismatch, RetryPolicy, one_line
+from .web import client_options, raise_refusal
 
 _BLOCK = 1 << 20  # bytes of a read
 PART = 16 << 20  # bytes of one part of a larger upload; S3 takes no fewer than 5 MiB
@@ -62,6 +63,9 @@ def _options(url: URL) -> dict[str, Any]:
         configured = conf.get(url.protocol, {}).get("config_kwargs", {})
         options["config_kwargs"] = {"retries": {"total_max_attempts": 1}, **configured}
         options["max_concurrency"] = _CONCURRENT_PARTS
+    if url.is_web:
+        configured = conf.get(url.protocol, {}).get("client_kwargs", {})
+        options["client_kwargs"] = {**configured, **client_options()}
     return options
 
 
@@ -120,7 +124,8 @@ class RemoteStore:
             self.fs.invalidate_cache()
             try:
                 facts: dict[str, Any] = self.fs.info(self._path(name))
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                raise_refusal(error)
                 return None
             return facts if facts.get("type") == "file" else None
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ..errors import ConfigError, Interrupted, StorageError
+from ..foreign_text import redact
+from .web import raise_refusal
 
 VARIABLE = "SCOREMIX_STORE_PATIENCE"
 _SECONDS = 300.0  # by default: longer than a failover, shorter than a night
@@ -100,11 +102,12 @@ class RetryPolicy:
 
 def one_line(error: BaseException) -> str:
     """The message of an error in one line of at most 300 characters."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return redact(" ".join(str(error).split()))[:300] or type(error).__name__
 
 
 def _raise_permanent(what: str, error: Exception) -> None:
     """Raises errors that repeating the request cannot cure."""
+    raise_refusal(error)
     names = {kind.__name__ for kind in type(error).__mro__}
     if names & _CREDENTIALS:
         raise ConfigError(

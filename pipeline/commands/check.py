@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...manifests.errors import ConfigError, VerifyError
+from ..echo import echo
 from .options import QUIET
 
 if TYPE_CHECKING:
@@ -53,11 +54,11 @@ def check(path: Path, reader: str | None, as_json: bool, quiet: bool) -> None:
     if as_json:
         report = {"path": printable_path(path), "for": reader, "readable": readable}
         listed = {"verdicts": [one.as_json() for one in results]}
-        click.echo(json.dumps(report | listed, indent=2))
+        echo(json.dumps(report | listed, indent=2))
     elif reader is None:
-        click.echo(_overview(results))
+        echo(_overview(results))
     else:
-        click.echo("\n".join(_full_text(one) for one in results))
+        echo("\n".join(_full_text(one) for one in results))
     if not readable:
         who = reader or "any trainer that is known here"
         where = "are listed above" if reader or as_json else "come with --for, as in --for stylegan"

@@ -14,6 +14,7 @@ import click
 from ...manifests.errors import ConfigError
 from ...manifests.run_folder import RunFolder
 from ...manifests.storage.store import store_of
+from ..echo import echo
 from ..ledger import Ledger, require_run
 from .options import DEVICE, QUIET, SET, refuse_other_options
 from .run import RunOptions, open_job, run_job
@@ -176,11 +177,11 @@ def evaluate_generated(
             seed=config.seed,
             progress=Stoppable(reporter, stopping),
         )
-    click.echo(metric_table(report).as_text())
-    click.echo("\n".join(report["text"]))
-    click.echo(f"figures: {RunFolder(folder).generated / request.name}.json")
+    echo(metric_table(report).as_text())
+    echo("\n".join(report["text"]))
+    echo(f"figures: {RunFolder(folder).generated / request.name}.json")
     try:
-        click.echo(f"report:  {write_report(folder, store_of(Ledger(folder).place()))}")
+        echo(f"report:  {write_report(folder, store_of(Ledger(folder).place()))}")
     except ConfigError as error:  # no evaluation of the corpus yet, or nothing to draw with
         reporter.note(f"report: {error}")
 

@@ -7,6 +7,7 @@ import click
 
 from ...manifests.storage.location import Place
 from ...manifests.trainers.spec import TARGETS
+from ..echo import echo
 from .options import (
     PLACE,
     QUIET,
@@ -49,8 +50,8 @@ def _print_result(done: "Exported") -> None:
     from ...stages.common.units import format_bytes
 
     if not done.written:
-        click.echo(f"Nothing to do: {done.out} is this export already.")
-    click.echo(
+        echo(f"Nothing to do: {done.out} is this export already.")
+    echo(
         f"{done.out}: {describe_listing(done.listing)}; {done.files:,} files,"
         f" {format_bytes(done.bytes)}"
     )

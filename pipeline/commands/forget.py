@@ -7,6 +7,7 @@ import click
 
 from ...manifests.errors import ConfigError
 from ...manifests.run_folder import RunFolder
+from ..echo import echo
 from ..ledger import Ledger, require_run
 from .options import QUIET
 
@@ -52,13 +53,13 @@ def forget(folder: Path, keys: tuple[str, ...], retrain: bool, device: str, quie
             _print_forgotten(folder, remove(run, keys))
         else:
             finish_pending(run)
-            click.echo(f"{folder}: every pending removal is finished.")
+            echo(f"{folder}: every pending removal is finished.")
         if retrain:
             drop_from_plan(run)
     if retrain:
         _train_again(run, device, quiet)
     elif RunFolder(run).network.exists():
-        click.echo(
+        echo(
             "The network in score-net/ was trained on all images, these too, and the augmented"
             f" images that are left were made by it. `scoremix-pipeline forget {folder} --retrain`"
             " trains it anew without them and makes everything again: other images' bytes change"
@@ -68,24 +69,24 @@ def forget(folder: Path, keys: tuple[str, ...], retrain: bool, device: str, quie
 
 def _print_forgotten(folder: Path, done: "Forgotten") -> None:
     if not done.inputs:
-        click.echo("Nothing to do: they were forgotten before.")
+        echo("Nothing to do: they were forgotten before.")
         return
     others = f" ({', '.join(done.keys[:8])}{', ...' if len(done.keys) > 8 else ''})"
     place = Ledger(folder).place()
-    click.echo(
+    echo(
         f"{_count(done.inputs, 'input')} forgotten, {len(done.keys)} of them real images in the"
         f" shards{others if done.keys else ''}: {_count(done.samples, 'sample')} removed from"
         f" {done.shards} of the shards in {place}; all other samples keep their bytes. Their pixels"
         " were erased from corpus/. report/ and the caches in .scoremix/ were removed: the next run"
         " evaluates again."
     )
-    click.echo(
+    echo(
         "The files themselves are where they were, and so is every copy or export of these shards"
         " made before: delete them yourself. tombstones.json keeps hashes, so that no later ingest"
         " of this run takes them."
     )
     if done.resembling:
-        click.echo(
+        echo(
             f"These resemble them and stay: {', '.join(done.resembling[:20])}. Forget them too if"
             " they show the same."
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...manifests.storage.location import Place
+from ..echo import echo
 from .options import PLACE, describe_listing, layout_options, parse_domains, print_commands
 
 if TYPE_CHECKING:
@@ -33,13 +34,11 @@ def mount(shards: Place, mountpoint: Path, domains: str | None, **options: Any) 
     folder = find_local_shards(shards)
     with stop_on_signal(signal.SIGHUP, patient=True) as stopping:
         serve(folder, mountpoint, config, ready=_print_result, stopping=stopping)
-    click.echo(f"{mountpoint} is unmounted.", err=True)
+    echo(f"{mountpoint} is unmounted.", err=True)
 
 
 def _print_result(done: "Mounted") -> None:
     """Prints the result and the next commands."""
-    click.echo(
-        f"{done.mountpoint}: {describe_listing(done.listing)}; {done.files:,} files, read-only"
-    )
+    echo(f"{done.mountpoint}: {describe_listing(done.listing)}; {done.files:,} files, read-only")
     print_commands(done.commands)
-    click.echo(f"Serving. To unmount: control-C here, or from elsewhere\n  {done.unmount}")
+    echo(f"Serving. To unmount: control-C here, or from elsewhere\n  {done.unmount}")

@@ -11,6 +11,7 @@ import click
 
 from ...manifests.errors import ConfigError
 from ...manifests.storage.location import Place, place
+from ..echo import echo
 
 if TYPE_CHECKING:
     from ...manifests.trainers.commands import Commands
@@ -116,9 +117,9 @@ def print_commands(commands: "Commands") -> None:
     }
     for title, line in lines.items():
         if line:
-            click.echo(f"{title}:\n  {line}")
+            echo(f"{title}:\n  {line}")
     for note in commands.notes:
-        click.echo(f"note: {note}")
+        echo(f"note: {note}")
 
 
 def resolve_device(name: str) -> str:

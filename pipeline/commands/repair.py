@@ -8,6 +8,7 @@ import click
 from ...manifests.errors import ConfigError, VerifyError
 from ...manifests.run_folder import RunFolder
 from ...manifests.storage.location import Place
+from ..echo import echo
 from ..ledger import Ledger, find_run, require_run
 from .options import DEVICE, PLACE, QUIET, resolve_device
 
@@ -76,17 +77,17 @@ def _run_of(shards: Place, folder: Path | None) -> Path:
 
 def _print_repaired(shards: Place, report: "Repaired") -> None:
     for name, what in report.done.items():
-        click.echo(f"{name}: {what}")
+        echo(f"{name}: {what}")
     for name, why in report.refused.items():
-        click.echo(f"{name}: NOT repaired: {why}")
+        echo(f"{name}: NOT repaired: {why}")
     if report.left or report.refused:
         for problem in report.left:
-            click.echo(str(problem))
+            echo(str(problem))
         raise VerifyError(
             f"{shards} is not whole yet: {len(report.left)} problem(s), listed above. Files that"
             " the run does not make are left as they are: restore or remove them yourself."
         )
     if not report.done:
-        click.echo(f"Nothing to repair: {shards} is whole.")
+        echo(f"Nothing to repair: {shards} is whole.")
     else:
-        click.echo(f"{shards} is whole again: {len(report.done)} repaired, the rest untouched.")
+        echo(f"{shards} is whole again: {len(report.done)} repaired, the rest untouched.")

@@ -6,6 +6,7 @@ import click
 
 from ...manifests.errors import ConfigError
 from ...manifests.storage.store import Store, store_of
+from ..echo import echo
 from ..ledger import Ledger, require_run
 
 
@@ -16,7 +17,7 @@ def report(folder: Path) -> None:
     require_run(folder)
     from ...stages.report.page import write_report
 
-    click.echo(write_report(folder, _shards(folder)))
+    echo(write_report(folder, _shards(folder)))
 
 
 @click.command()
@@ -40,7 +41,7 @@ def compare(folders: tuple[Path, ...], out: Path) -> None:
     if out.is_dir():
         out = out / "comparison.html"
     write_comparison([read_facts(path, _shards(path)) for path in folders], out)
-    click.echo(out)
+    echo(out)
 
 
 def _shards(run: Path) -> Store:

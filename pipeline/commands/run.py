@@ -12,6 +12,7 @@ import click
 from ...manifests.errors import ConfigError
 from ...manifests.run_folder import STAGES
 from ...manifests.storage.location import Place, place
+from ..echo import echo
 from ..ledger import Ledger
 from ..signals import stop_on_signal
 from .options import DEVICE, LOCAL, PLACE, QUIET, SET, resolve_device
@@ -203,7 +204,7 @@ def print_estimate(job: "Job") -> None:
     from ..preflight import check_device
 
     check_device(job)
-    click.echo(estimate(job))
+    echo(estimate(job))
 
 
 def print_outcome(job: "Job", outcome: "Outcome") -> None:
@@ -212,7 +213,7 @@ def print_outcome(job: "Job", outcome: "Outcome") -> None:
     from ..launch import rank
 
     if not outcome.worked:
-        click.echo(f"Nothing to do: every stage of {job.folder} is up to date.")
+        echo(f"Nothing to do: every stage of {job.folder} is up to date.")
     places: dict[str, Place] = {
         "shards": job.shards,
         "report": job.files.report_page,
@@ -221,11 +222,11 @@ def print_outcome(job: "Job", outcome: "Outcome") -> None:
     }
     for name, path in places.items():
         if not isinstance(path, Path):
-            click.echo(f"{name + ':':<15}{path}")
+            echo(f"{name + ':':<15}{path}")
         elif path.exists():
-            click.echo(f"{name + ':':<15}{_shorten(path)}")
+            echo(f"{name + ':':<15}{_shorten(path)}")
     if outcome.verdict is not None:
-        click.echo(f"verdict:       {outcome.verdict['text']}")
+        echo(f"verdict:       {outcome.verdict['text']}")
     whole = job.until == STAGES[-1] and job.worker is None and not rank()
     if job.config.trial.with_run and whole:
         from .trial import conduct

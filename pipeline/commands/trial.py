@@ -9,6 +9,7 @@ import click
 
 from ...manifests.files.lock import run_lock
 from ...manifests.run_folder import RunFolder
+from ..echo import echo
 from ..ledger import require_run
 from ..signals import stop_on_signal
 from .options import DEVICE, QUIET, SET, refuse_other_options, resolve_device
@@ -106,7 +107,7 @@ def trial(
 
         places = processes or _default_processes(chosen, builtin=config.trial.is_builtin)
         opened = _open(folder, config)
-        click.echo(estimate_trial(opened, config.trial, device=chosen, processes=places))
+        echo(estimate_trial(opened, config.trial, device=chosen, processes=places))
         return
     conduct(folder, config, chosen, processes, ProgressReporter(quiet))
 
@@ -139,11 +140,11 @@ def conduct(
             stopping=stopping,
             progress=progress,
         )
-    click.echo(report.as_text())
-    click.echo(f"figures: {os.path.relpath(report.record)}")
+    echo(report.as_text())
+    echo(f"figures: {os.path.relpath(report.record)}")
     if RunFolder(folder.absolute()).report_page.exists():
         page = write_report(folder.absolute(), store_of(Ledger(folder.absolute()).place()))
-        click.echo(f"report:  {os.path.relpath(page)}")
+        echo(f"report:  {os.path.relpath(page)}")
 
 
 def _vote(folder: Path, count: int | None, answers: tuple[Path, ...], seed: int) -> None:
@@ -152,10 +153,10 @@ def _vote(folder: Path, count: int | None, answers: tuple[Path, ...], seed: int)
 
     if count:
         page = make_vote(folder, count, seed)
-        click.echo(f"vote: {os.path.relpath(page)}: open it in a browser, save the answers, and")
-        click.echo(f"      count them with scoremix-pipeline trial {folder} --count FILE")
+        echo(f"vote: {os.path.relpath(page)}: open it in a browser, save the answers, and")
+        echo(f"      count them with scoremix-pipeline trial {folder} --count FILE")
     if answers:
-        click.echo(count_answers(folder, answers))
+        echo(count_answers(folder, answers))
 
 
 def _open(folder: Path, config: "Config") -> "FinishedRun":

@@ -7,6 +7,7 @@ import click
 from ...manifests.errors import VerifyError
 from ...manifests.storage.location import Place
 from ...manifests.storage.store import LocalStore, store_of
+from ..echo import echo
 from ..ledger import Ledger, find_run, find_shards
 from .options import PLACE
 
@@ -48,7 +49,7 @@ def verify(shards: Place, deep: bool, subset: str | None, folder: Path | None) -
     rewritten = compare_with_run(store, recorded)
     _print_links(store)
     for problem in (*problems, *rewritten):
-        click.echo(str(problem))
+        echo(str(problem))
     if rewritten:
         raise VerifyError(
             f"{shards} is not what {run} published. Where nobody else works on it, do not use it:"
@@ -64,7 +65,7 @@ def verify(shards: Place, deep: bool, subset: str | None, folder: Path | None) -
     read = f"every file of part {subset}" if subset else "every file"
     pixels = ", and every image decodes to its pixels" if deep else ""
     ledger = f", and with the ledger of {run}" if recorded is not None else ""
-    click.echo(
+    echo(
         f"{shards} is whole: {read} agrees with SHA256SUMS, index, markers and manifest"
         f"{pixels}{ledger}."
     )
@@ -76,7 +77,7 @@ def _print_links(store: object) -> None:
     if links:
         some = ", ".join(f"{name} -> {links[name]}" for name in list(links)[:_SHOWN])
         more = ", ..." if len(links) > _SHOWN else ""
-        click.echo(
+        echo(
             f"note: {len(links)} of the files are symbolic links ({some}{more}); what they lead to"
             " was read, and is not part of this folder."
         )

@@ -51,14 +51,17 @@ def ingest(context: StageContext) -> tuple[Config, Corpus]:
 
 
 def save_config(config: Config, files: RunFolder) -> None:
-    """Writes the resolved config into the run folder, with `run: .`, since the folder may move."""
+    """Writes the resolved config into the run folder, with `run: .`, since the folder may move.
+
+    Without the secrets of URLs: a run folder is shown and passed on.
+    """
     saved = dump_config(config.model_copy(update={"run": "."}))
     write_bytes(files.config, saved.encode())
 
 
 def _ingest_if_stale(context: StageContext) -> Corpus:
     job, files = context.job, context.job.files
-    inputs = inputs_of_ingest(job.config)
+    inputs = inputs_of_ingest(job.config, context.ledger)
     sound = _is_corpus(files.corpus, context.ledger.outcome("ingest").get("digest"))
     if not sound and files.corpus_commit.exists():
         _refuse_renumbering(files)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...manifests.extras import require
 from ...manifests.files.atomic import write_bytes
+from ...manifests.foreign_text import fit_to_print
 from ...manifests.run_folder import RunFolder
 from ...manifests.storage.store import Store
 from ..common.units import format_bytes, format_duration
@@ -78,10 +79,19 @@ def render(template: str, values: dict[str, Any]) -> bytes:
     jinja2 = require("jinja2", "report", "The report")
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+        loader=loader,
+        autoescape=True,
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_fit,
     )
     page: str = environment.get_template(template).render(values)
     return (page + "\n").encode()
+
+
+def _fit(value: Any) -> Any:
+    """A value of a page; texts from outside without control characters and secrets of URLs."""
+    return fit_to_print(value) if type(value) is str else value  # not Markup: a chart
 
 
 def names_of(metrics: dict[str, Any]) -> tuple[str, str]:

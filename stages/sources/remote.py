@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from ...manifests.errors import ConfigError, InputError, StorageError
 from ...manifests.files.atomic import canonical_digest, storage_errors
 from ...manifests.files.durable import make_folder, rename, sync_file
+from ...manifests.foreign_text import require_whole
 from ...manifests.storage.location import URL, place
 from ...manifests.storage.remote import RemoteStore, open_remote, version
 from ...manifests.storage.retry import RetryPolicy
@@ -62,8 +63,13 @@ class RemoteFiles:
 
     @property
     def versions(self) -> list[list[Any]]:
-        """Name and version of every file, by name: equal for equal contents."""
-        return [[name, *version(facts)] for name, facts in sorted(self.entries.items())]
+        """Name and version of every file, by name: equal for equal contents.
+
+        Names are without queries: they may hold secrets, and another signature is the same file.
+        """
+        return [
+            [self.file_name(name), *version(facts)] for name, facts in sorted(self.entries.items())
+        ]
 
     @property
     def total_bytes(self) -> int:
@@ -105,6 +111,7 @@ def probe(source: str, path: str | None = None) -> RemoteFiles | None:
         ConfigError: URLs that cannot be sources, a missing bucket, package or credentials.
         StorageError: the store does not answer.
     """
+    require_whole(source)
     urls = [_url(text) for text in expand_braces(source)]
     if path is None:
         files = [found for url in urls if (found := _probe_files(url)) is not None]
