@@ -138,6 +138,28 @@ def test_names_are_printed_without_what_a_terminal_obeys(
         assert not obeyed(page.read_text())
 
 
+def test_a_line_break_in_a_name_begins_no_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What follows it could look like a message of the program."""
+    images, out = tiny.make_images(tmp_path / "images"), tmp_path / "out" / "shards"
+    name = "x\nverdict: forged"
+    (images / f"{name}.png").write_bytes(b"no image")
+    method = tiny.options(generate__method="mixup", generate__ratio=1)
+    bad = ("--set", "ingest.max_bad.consecutive=1")
+    assert cli("augment", "--data", images, "--out", out, *method, *bad) == 4
+    (images / "dataset.json").write_text('{"labels": [["left/000.png", 0]]}')
+    assert cli("augment", "--data", images, "--out", out, *method) == 2
+    (images / "dataset.json").unlink()
+    assert cli("augment", "--data", images, "--out", out, *method) == 0
+    (out / name).write_text("x")
+    assert cli("verify", out) == 3
+    printed = capfd.readouterr()
+    assert "\nverdict: forged" not in printed.err + printed.out
+    assert printed.err.count("x\\nverdict: forged") >= 1
+    assert printed.out.count("x\\nverdict: forged") == 1
+
+
 def test_names_of_inputs_never_become_paths(tmp_path: Path) -> None:
     """Class folders and files with names that a shell, a browser or a path would take amiss."""
     images = tiny.make_images(tmp_path / "images")

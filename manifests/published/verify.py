@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from ..errors import ScoreMixError
 from ..files.atomic import json_bytes, read_parquet
+from ..foreign_text import printable
 from ..plan.plan import group_by_shard, rows_digest
 from ..plan.schema import MANIFEST, PLAN
 from ..shards.shard import Marker
@@ -55,8 +56,8 @@ class _VerifyState:
     problems: list[Problem] = field(default_factory=list)
 
     def report(self, file: str, what: str) -> None:
-        printable = os.fsencode(file).decode(errors="backslashreplace")
-        self.problems.append(Problem(printable, what))
+        name = os.fsencode(file).decode(errors="backslashreplace")
+        self.problems.append(Problem(printable(name, line=True), what))
 
     def is_trusted(self, name: str) -> bool:
         """Whether SHA256SUMS or index.json has the hash of the bytes that are there."""

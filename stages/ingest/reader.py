@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...manifests.errors import InputError
+from ...manifests.foreign_text import printable
 from ...manifests.plan.random_streams import image_seed, stream
 from ..common.progress import Advance
 from ..images.decode import Decoded, Preparation, side_in_header
@@ -211,7 +212,10 @@ def no_images(title: str, records: list[InputRecord]) -> InputError:
 
 
 def _reasons_of(records: list[InputRecord]) -> str:
-    lines = [f"\n  {record.input.name}: {record.rejection}" for record in records[:_LISTED]]
+    lines = [
+        f"\n  {printable(record.input.name, line=True)}: {record.rejection}"
+        for record in records[:_LISTED]
+    ]
     more = len(records) - _LISTED
     text = "".join(lines) + (f"\n  and {more} more" if more > 0 else "")
     links = any((record.rejection or "").startswith("symbolic link") for record in records)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...manifests.errors import ConfigError
+from ...manifests.foreign_text import printable
 from ..images.input import Input, Label, names_image
 from ..images.unusable import Unusable, explain
 from .base import Source, common_folder, folder_labels, with_labels
@@ -91,7 +92,7 @@ def _with_file_labels(
     ]
     if missing:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-        named = ", ".join(missing[:_NAMED]) + more
+        named = ", ".join(printable(name, line=True) for name in missing[:_NAMED]) + more
         short = file.split("/")[-1]
         raise ConfigError(f"{short} of {title} has no label for {named}. {_remedy(short)}")
     return [replace(item, label=labels.get(item.name)) for item in marked]
