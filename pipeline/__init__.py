@@ -12,6 +12,7 @@ maintenance/     forget and repair: changes to a finished run
 echo             prints to standard output
 config           stages.yaml composed, checked and resolved
 config_errors    what is wrong in a stages.yaml, in words
+yaml_text        reads YAML: no key twice, no deep nesting
 ledger           stages.lock.json: which stages are done, stale (and why) or missing
 fingerprints     what each stage is made from, hashed for the ledger
 source_listing   the files of the sources, to name those that changed

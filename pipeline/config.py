@@ -18,6 +18,7 @@ from ..stages.train.config import TrainConfig
 from ..stages.trial.config import TrialConfig
 from ..stages.write.config import WriteConfig
 from .config_errors import explain, refuse_folder, yaml_error
+from .yaml_text import load_yaml
 
 FEATURE_WORDS = ("auto", "random", "pixels", "inception")
 _MOST_VALUES = 10_000
@@ -79,7 +80,7 @@ def load_config(path: Path, overrides: list[str]) -> Config:
             " `scoremix-pipeline init`, or name another file."
         ) from error
     try:
-        values = yaml.safe_load(text) or {}
+        values = load_yaml(text) or {}
     except yaml.YAMLError as error:
         raise ConfigError(yaml_error(error, str(path))) from error
     if _count_values(values) > _MOST_VALUES:
@@ -180,7 +181,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
         if not isinstance(values, dict):
             raise ConfigError(f"--set {override}: {section} was set to a value before.")
     try:
-        values[key] = yaml.safe_load(text)
+        values[key] = load_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(
             f"--set {override}: {yaml_error(error, 'the value')} Quote it, as in"
@@ -233,9 +234,22 @@ def _anchored(value: Any, folder: Path, words: tuple[str, ...]) -> Any:
         if value in words or not value or is_url(value):
             return value
         path = place(value)
-        return str(folder / path.expanduser() if isinstance(path, Path) else path)
+        return str(folder / expand_user(path) if isinstance(path, Path) else path)
     if isinstance(value, list):
         return [_anchored(item, folder, words) for item in value]
     if isinstance(value, dict) and "source" in value:
         return value | {"source": _anchored(value["source"], folder, words)}
     return value
+
+
+def expand_user(path: Path) -> Path:
+    """The path with ~ as the home folder. Raises ConfigError for ~NAME of no user, and for NUL."""
+    if "\0" in str(path):
+        raise ConfigError(f"The path {path} has a NUL character in it. No file has such a name.")
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{path} begins with the home folder of a user who is not known here. Write the path"
+            " out, or ./~NAME for a folder of that name."
+        ) from error

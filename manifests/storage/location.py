@@ -1,5 +1,6 @@
 """Locations of files: a path on a file system, or a URL that fsspec knows."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ class URL:
                 f"{redact_url(self.text)} is a chain of URLs. Name the file or folder itself, as in"
                 " s3://bucket/prefix."
             )
+        _refuse_protocol(self)
         if names_user(self.text):
             raise ConfigError(
                 f"{self.text.split('://')[0]}://... has a user or password in it, which would be"
@@ -64,6 +66,30 @@ class URL:
     def is_within(self, other: "URL") -> bool:
         """Whether it is `other` or below it."""
         return f"{self.text}/".startswith(f"{other.text}/")
+
+
+# Protocols of object stores, and of files over HTTP.
+_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "http", "https", "memory"}
+# fsspec's that read files of this machine, or other URLs, by another name.
+_NEVER = {"blockcache", "cached", "data", "dbfs", "dir", "file", "filecache", "generic", "jar"}
+_NEVER |= {"libarchive", "local", "reference", "simplecache", "tar", "zip"}
+PROTOCOLS = "SCOREMIX_PROTOCOLS"  # of the environment: further ones that the user allows
+
+
+def _refuse_protocol(url: "URL") -> None:
+    """Raises ConfigError for a protocol that a stages.yaml of a stranger must not use unasked."""
+    allowed = set(os.environ.get(PROTOCOLS, "").lower().replace(",", " ").split())
+    if url.protocol in _NEVER:
+        raise ConfigError(
+            f"{redact_url(url.text)}: {url.protocol}:// leads to other files or URLs and is not"
+            " read. Name the file, folder or URL itself."
+        )
+    if url.protocol not in _STORES | allowed:
+        raise ConfigError(
+            f"{redact_url(url.text)}: {url.protocol}:// is none of {', '.join(sorted(_STORES))}. It"
+            " may log in to a service with what this machine has stored for it. If you want that,"
+            f" allow it: {PROTOCOLS}={url.protocol} in the environment."
+        )
 
 
 Place = Path | URL

@@ -125,7 +125,7 @@ def augment(
 
     Options of stages.yaml are set with --set, as in --set ingest.limit=1000.
     """
-    from ..config import compose, load_config
+    from ..config import compose, expand_user, load_config
 
     changes = list(overrides) + ([f"generate.ratio={ratio}"] if ratio else [])
     if isinstance(out, Path):
@@ -146,7 +146,7 @@ def augment(
         if data not in ("digits", "faces"):
             images = place(data)
             if isinstance(images, Path):
-                images = images.expanduser().absolute()
+                images = expand_user(images).absolute()
             sections["ingest"]["source"] = str(images)
         config = compose(sections, changes, "The command line")
         folder = folder or beside

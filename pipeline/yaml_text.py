@@ -1,0 +1,47 @@
+"""Reads YAML of others: plain values alone, no key twice, nothing that ends in another error."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+
+_DEEPEST = 50  # collections in each other; a stages.yaml has four
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader takes the last of two equal keys without a word."""
+
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise yaml.YAMLError(f"more than {_DEEPEST} levels of nesting")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:merge":
+                name = self.construct_object(key, deep=True)  # type: ignore[no-untyped-call]
+                if isinstance(name, Hashable) and name in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {name!r} is there twice", key.start_mark
+                    )
+                if isinstance(name, Hashable):
+                    seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def load_yaml(text: str) -> Any:
+    """The value of a document, of the types that JSON has and dates.
+
+    Raises:
+        yaml.YAMLError: no YAML, a key twice, too deep a nesting, or a number too long to be one.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except (ValueError, RecursionError, OverflowError) as error:
+        raise yaml.YAMLError(str(error) or type(error).__name__) from error
