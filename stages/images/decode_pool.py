@@ -33,7 +33,15 @@ _CHUNK = 32  # inputs sent at once, if their pixels are no more than ...
 _CHUNK_BYTES = 8 << 20  # ... these
 _PIPE_BYTES = 1 << 20  # holds a chunk's results, so that the process need not wait for the reader
 
-_PROCESS_GONE = (EOFError, OSError, pickle.UnpicklingError)  # raised by its pipes
+_ENVIRONMENT = {
+    # No BLAS threads for a 32 x 32 matrix.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",  # others reserve a GiB, which a limit would count
+}
+PROCESS_GONE = (EOFError, OSError, pickle.UnpicklingError)  # raised by its pipes
+
+in_child = False  # whether this is such a process
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -62,8 +70,8 @@ class DecodePool:
         self.processes_from = PROCESSES_FROM if processes_from is None else processes_from
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="decoder")
         self._local = threading.local()  # every thread's own process
-        self._started: list[_Process] = []
-        self._unused: list[_Process] = []  # of those, the ones that no thread has yet
+        self._started: list[ChildProcess] = []
+        self._unused: list[ChildProcess] = []  # of those, the ones that no thread has yet
         self._lock = threading.Lock()  # of both lists
 
     def __enter__(self) -> "DecodePool":
@@ -77,7 +85,7 @@ class DecodePool:
     def start_for(self, count: int) -> None:
         """Starts the processes that so many inputs will need, without waiting for them."""
         if count >= self.processes_from and self.workers > 1:
-            self._unused = [_Process() for _ in range(self.workers)]
+            self._unused = [ChildProcess() for _ in range(self.workers)]
             self._started += self._unused
 
     def map(
@@ -102,22 +110,22 @@ class DecodePool:
         for results in ordered_map(self._threads, decode_chunk, chunks, ahead):
             yield from results
 
-    def _process_of_thread(self) -> "_Process":
-        process: _Process | None = getattr(self._local, "process", None)
+    def _process_of_thread(self) -> "ChildProcess":
+        process: ChildProcess | None = getattr(self._local, "process", None)
         if process is None:
             process = self._local.process = self._unused_process()
         return process
 
-    def _unused_process(self) -> "_Process":
+    def _unused_process(self) -> "ChildProcess":
         with self._lock:
             if not self._unused:
-                self._unused = [_Process()]
+                self._unused = [ChildProcess()]
                 self._started += self._unused
             return self._unused.pop()
 
 
-class _Process:
-    """A Python process that runs `serve`: it decodes what it is sent, until its input ends."""
+class ChildProcess:
+    """A Python process that runs `serve`: it calls what it is sent, until its input ends."""
 
     # It imports this module alone, from where this process has it.
     _CODE = "import sys; sys.path[:] = {path!r}; from {module} import serve; serve()"
@@ -132,25 +140,33 @@ class _Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # libtiff and libpng print; a row has the reason
-            # No BLAS threads for a 32 x 32 matrix.
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            env={**os.environ, **_ENVIRONMENT},
             pipesize=_PIPE_BYTES,
         )
 
     def decode(self, items: list[Input], preparation: Preparation) -> list[Decoded]:
         """Decodes a chunk; where that ends the process, each of its inputs by itself."""
         try:
-            return self._request(items, preparation)
-        except _PROCESS_GONE:
+            return self.call(_decode_chunk, items, preparation)
+        except PROCESS_GONE:
             self.process.wait()
             return [self._decode_alone(item, preparation) for item in items]
 
-    def _request(self, items: list[Input], preparation: Preparation) -> list[Decoded]:
+    def call(self, function: Callable[..., _Result], *arguments: object) -> _Result:
+        """function(*arguments), in the process; it must not raise.
+
+        Raises one of PROCESS_GONE where the process ends instead of answering.
+        """
         assert self.process.stdin is not None and self.process.stdout is not None
-        pickle.dump((items, preparation), self.process.stdin, pickle.HIGHEST_PROTOCOL)
+        pickle.dump((function, arguments), self.process.stdin, pickle.HIGHEST_PROTOCOL)
         self.process.stdin.flush()
-        results: list[Decoded] = pickle.load(self.process.stdout)
-        return results
+        result: _Result = pickle.load(self.process.stdout)
+        return result
+
+    def ending(self) -> str:
+        """Waits for a process that ends, and says how: "SIGSEGV", or "exit code 1"."""
+        code = self.process.wait()
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
     def _decode_alone(self, item: Input, preparation: Preparation) -> Decoded:
         """Decodes one input of a chunk that ended the process; the culprit becomes a bad input."""
@@ -158,11 +174,9 @@ class _Process:
             self.close()
             self._start()
         try:
-            return self._request([item], preparation)[0]
-        except _PROCESS_GONE:
-            code = self.process.wait()
-            ended = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            return Decoded(reason=f"the decoder crashed on it ({ended})")
+            return self.call(_decode_chunk, [item], preparation)[0]
+        except PROCESS_GONE:
+            return Decoded(reason=f"the decoder crashed on it ({self.ending()})")
 
     def close(self) -> None:
         assert self.process.stdin is not None and self.process.stdout is not None
@@ -174,11 +188,18 @@ class _Process:
         self.process.wait()
 
 
+def _decode_chunk(items: list[Input], preparation: Preparation) -> list[Decoded]:
+    with pillow_limits(preparation.max_pixels):
+        return decode_inputs(items, preparation)
+
+
 def serve() -> None:
-    """Runs in a decoder process: reads chunks from standard input, writes their results to output.
+    """Runs in a child process: reads calls from standard input, writes their results to output.
 
     Ends with its input.
     """
+    global in_child
+    in_child = True
     # Sent to the whole process group; the parent decides when this process ends.
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, signal.SIG_IGN)
@@ -187,10 +208,8 @@ def serve() -> None:
     os.dup2(2, 1)  # a library that prints must not print into the answers
     while True:
         try:
-            items, preparation = pickle.load(requests)
+            function, arguments = pickle.load(requests)
         except EOFError:
             return
-        with pillow_limits(preparation.max_pixels):
-            results = decode_inputs(items, preparation)
-        pickle.dump(results, answers, pickle.HIGHEST_PROTOCOL)
+        pickle.dump(function(*arguments), answers, pickle.HIGHEST_PROTOCOL)
         answers.flush()

@@ -1,28 +1,34 @@
-"""Lists and reads images in HDF5 files (BigGAN, StudioGAN) and LMDB databases (rosinality)."""
+"""Lists and reads images in HDF5 files (BigGAN, StudioGAN) and LMDB databases (rosinality).
 
+Both are opened in child processes alone (isolation.py), or in one that decodes.
+"""
+
+import math
 import re
 import struct
-import threading
 from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...manifests.errors import ConfigError, InputError
+from ...manifests.errors import ConfigError, InputError, ScoreMixError
 from ...manifests.extras import require
 from ..images.input import Input
 from ..images.unusable import Unusable
-from .base import Source, SourceFile, encode_netpbm, source_file
+from .base import MAX_INPUT_BYTES, Source, SourceFile, TooLarge, encode_netpbm, source_file
+from .isolation import isolated
+from .limits import check_bytes, check_rows
 
 HDF5_SUFFIXES = (".hdf5", ".h5", ".hdf")
-_LMDB_KEY = re.compile(rb"(\d+)-(\d+)")
+_LMDB_KEY = re.compile(rb"(\d{1,9})-(\d{1,19})")
+_NAMED = 10  # arrays that a message lists
 _IMAGES, _LABELS = "imgs", "labels"
 _LMDB_MAGIC = 0xBEEFC0DE
 # A meta page of 64-bit LMDB: page header 16 bytes; magic, version (u32); address, map size (u64);
 # two databases of 48 bytes, the first beginning with the page size (u32); last page, txn (u64).
 _LMDB_META = struct.Struct("<16x I I Q Q I 44x 48x Q Q")
-_lock = threading.Lock()  # h5py has one of its own as well; lmdb's readers are per thread
 
 
 def open_hdf5(file: SourceFile, classes: bool) -> Source:
@@ -30,39 +36,85 @@ def open_hdf5(file: SourceFile, classes: bool) -> Source:
 
     Raises:
         ConfigError: no such array, another type or shape, labels that are no class numbers.
-        InputError: a damaged file.
+        InputError: a damaged file, or one that claims more than a file of its size can hold.
     """
-    title = f"the HDF5 file {file.shown}"
-    opened = _open_hdf5(file)
     try:
+        count, labels = isolated(file, _list_hdf5, classes)
+    except Unusable as error:
+        raise _damaged(file, error) from error
+    inputs = [
+        Input(
+            f"{row:06d}",
+            partial(isolated, file, _read_hdf5, row),
+            label=None if labels is None else labels[row],
+            declared_image=True,
+        )
+        for row in range(count)
+    ]
+    return Source(f"the HDF5 file {file.shown}", inputs)
+
+
+def _list_hdf5(file: SourceFile, classes: bool) -> tuple[int, list[int] | None]:
+    """The number of images and their labels."""
+    title = f"the HDF5 file {file.shown}"
+    try:
+        opened = _open_hdf5(file)
         images, stored = own_array(opened, _IMAGES), own_array(opened, _LABELS)
+        shape: tuple[int, ...] = getattr(images, "shape", None) or ()
+        if len(shape) != 4 or images.dtype != np.uint8 or not {shape[1], shape[3]} & {1, 3}:
+            raise ConfigError(
+                f"{title} must hold a uint8 array {_IMAGES!r} of shape (N, C, H, W) or (N, H, W,"
+                f" C), C = 1 or 3; it holds: {_contents(opened)}."
+            )
+        _check_sizes(file, images)
+        if not classes or stored is None:
+            return shape[0], None
+        kind = getattr(stored, "dtype", np.dtype("V"))
+        if getattr(stored, "shape", None) != shape[:1] or kind.kind not in "iu":
+            raise _bad_labels(title, f"shape {getattr(stored, 'shape', None)}, type {kind}", shape)
+        check_bytes(f"{file.shown}: {_LABELS}", stored.dtype.itemsize * shape[0], file.size)
+        found = np.asarray(stored[:])
+        if (found < 0).any():
+            raise _bad_labels(title, f"{found[found < 0][0]} among them", shape)
+        return shape[0], found.tolist()
     except Unusable as error:
         raise ConfigError(
             f"{title} {error}. Put the data into the file itself: h5repack."
         ) from error
-    except (OSError, KeyError, RuntimeError) as error:
+    except (ScoreMixError, MemoryError):
+        raise
+    except Exception as error:  # h5py raises many types for a damaged file
         raise _damaged(file, error) from error
-    shape: tuple[int, ...] = getattr(images, "shape", ())
-    if len(shape) != 4 or images.dtype != np.uint8 or not {shape[1], shape[3]} & {1, 3}:
-        contents = ", ".join(f"{key} {opened[key]}" for key in opened) or "nothing"
-        raise ConfigError(
-            f"{title} must hold a uint8 array {_IMAGES!r} of shape (N, C, H, W) or (N, H, W, C), C"
-            f" = 1 or 3; it holds: {contents}."
-        )
-    labels: list[int] | list[None] = [None] * shape[0]
-    if classes and stored is not None:
-        found = np.asarray(stored[:]) if getattr(stored, "shape", ()) else np.empty((0, 0))
-        if found.shape != shape[:1] or found.dtype.kind not in "iu" or (found < 0).any():
-            raise ConfigError(
-                f"{title} has labels of shape {found.shape} and type {found.dtype}; they must be"
-                f" {shape[0]} whole numbers from 0. Or set ingest.classes: none."
+
+
+def _bad_labels(title: str, found: str, shape: tuple[int, ...]) -> ConfigError:
+    return ConfigError(
+        f"{title} has labels of {found}; they must be {shape[0]} whole numbers from 0. Or set"
+        " ingest.classes: none."
+    )
+
+
+def _check_sizes(file: SourceFile, images: Any) -> None:
+    """Raises InputError for an array that no file of this size can hold, or too large a chunk."""
+    check_rows(file.shown, images.shape[0], file.size)
+    check_bytes(file.shown, math.prod(images.shape), file.size)
+    for name, shape in (("image", images.shape[1:]), ("chunk", images.chunks or ())):
+        if math.prod(shape) > MAX_INPUT_BYTES:
+            raise InputError(
+                f"{file.shown}: one {name} of {_IMAGES} has {math.prod(shape):,} bytes, more than"
+                f" {MAX_INPUT_BYTES >> 20} MiB. Write it in smaller ones: h5repack -l."
             )
-        labels = [int(label) for label in found]
-    inputs = [
-        Input(f"{row:06d}", partial(_read_hdf5, file, row), label=label, declared_image=True)
-        for row, label in enumerate(labels)
-    ]
-    return Source(title, inputs)
+
+
+def _contents(opened: Any) -> str:
+    """What a file holds, without following a link."""
+    found = []
+    for key in islice(opened, _NAMED):
+        try:
+            found.append(f"{key} {own_array(opened, key)}")
+        except Exception:  # a link, or damaged
+            found.append(f"{key}, which is not read")
+    return ", ".join(found) or "nothing"
 
 
 def own_array(file: Any, key: str) -> Any:
@@ -85,8 +137,7 @@ def own_array(file: Any, key: str) -> Any:
 
 
 def _read_hdf5(file: SourceFile, row: int) -> bytes:
-    with _lock:
-        pixels = _open_hdf5(file)[_IMAGES][row]
+    pixels = _open_hdf5(file)[_IMAGES][row]
     if pixels.shape[-1] not in (1, 3):
         pixels = np.ascontiguousarray(pixels.transpose(1, 2, 0))
     return encode_netpbm(pixels)
@@ -106,17 +157,14 @@ def open_lmdb(folder: Path) -> Source:
 
     Raises:
         ConfigError: no such keys.
-        InputError: a damaged database, or one whose `length` does not agree.
+        InputError: a damaged database, or one whose `length` does not agree or that claims more
+            than a file of its size can hold.
     """
     title = f"the LMDB folder {folder}"
     file = source_file(str(folder / "data.mdb"))
-    environment = _open_environment(file)
-    lmdb = require("lmdb", "export", file.shown)
     try:
-        with environment.begin(buffers=False) as view:
-            keys = [key for key in view.cursor().iternext(values=False) if _LMDB_KEY.fullmatch(key)]
-            length = view.get(b"length")
-    except lmdb.Error as error:
+        keys, length = isolated(file, _list_lmdb)
+    except Unusable as error:
         raise _damaged(file, error) from error
     if not keys:
         raise ConfigError(f"{title} has no keys like 256-00000, under which images are expected.")
@@ -124,21 +172,40 @@ def open_lmdb(folder: Path) -> Source:
     keys = sorted(key for key in keys if int(key.split(b"-")[0]) == largest)
     if length is not None and length != str(len(keys)).encode():
         raise InputError(
-            f"{title} says that it has {length.decode('ascii', 'replace')} images and has"
+            f"{title} says that it has {length[:20].decode('ascii', 'replace')} images and has"
             f" {len(keys)} of {largest} px. Make it again."
         )
     inputs = [
-        Input(key.decode(), partial(_read_lmdb, file, key), declared_image=True) for key in keys
+        Input(key.decode(), partial(isolated, file, _read_lmdb, key), declared_image=True)
+        for key in keys
     ]
     return Source(title, inputs)
 
 
+def _list_lmdb(file: SourceFile) -> tuple[list[bytes], bytes | None]:
+    """The keys of images, and what `length` holds."""
+    lmdb = require("lmdb", "export", file.shown)
+    environment = _open_environment(file)
+    try:
+        with environment.begin(buffers=False) as view:
+            entries = environment.stat()["entries"]
+            check_rows(file.shown, entries, file.size)
+            # One more than there should be: a damaged tree may lead round in a circle.
+            every = islice(view.cursor().iternext(values=False), entries + 1)
+            keys = [key for key in every if _LMDB_KEY.fullmatch(key)]
+            return keys, view.get(b"length")
+    except lmdb.Error as error:
+        raise _damaged(file, error) from error
+
+
 def _read_lmdb(file: SourceFile, key: bytes) -> bytes:
-    with _lock, _open_environment(file).begin() as view:
-        value: bytes | None = view.get(key)
-    if value is None:
-        raise Unusable("no longer in the database")
-    return value
+    with _open_environment(file).begin(buffers=True) as view:
+        value = view.get(key)
+        if value is None:
+            raise Unusable("no longer in the database")
+        if len(value) > MAX_INPUT_BYTES:
+            raise TooLarge(f"larger than {MAX_INPUT_BYTES >> 20} MiB")
+        return bytes(value)
 
 
 @lru_cache(maxsize=4)

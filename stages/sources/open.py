@@ -14,7 +14,7 @@ from ...manifests.errors import ConfigError, InputError
 from ...manifests.storage.location import is_url
 from ..common.progress import Silent
 from ..images.input import Input, names_image
-from . import arrays, bundled, folders, remote, tables, tars, zips
+from . import arrays, bundled, folders, isolation, remote, tables, tars, zips
 from .base import (
     SPLITS,
     Source,
@@ -69,6 +69,7 @@ def open_source(
             found = _open_url(spec, key, stack, fetching)
         else:
             found = _open_local(spec, key, stack)
+        stack.callback(isolation.close)
         yield replace(found, inputs=[_with_spec(item, spec) for item in found.inputs])
 
 

@@ -1,11 +1,13 @@
-"""Lists and reads the images of Parquet and Arrow files, as Hugging Face datasets write them."""
+"""Lists and reads the images of Parquet and Arrow files, as Hugging Face datasets write them.
+
+They are opened in child processes alone (isolation.py), or in one that decodes.
+"""
 
 import json
-import threading
 from collections.abc import Iterator
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.ipc
@@ -17,11 +19,13 @@ from ..images.unusable import Unusable
 from .base import MAX_INPUT_BYTES, Source, SourceFile, source_file
 from .class_values import class_of, clean_class_name
 from .folders import read_beside
+from .isolation import isolated
+from .limits import check_bytes, check_rows
 from .metadata_file import LABEL_NAMES
 
 SUFFIXES = (".parquet", ".arrow")
+_UNREADABLE: dict[tuple[SourceFile, int, str], str] = {}  # row groups, and why they are not read
 _REMEDY = "Name another column (label_column), or set ingest.classes: none."
-_lock = threading.Lock()  # pyarrow files are not shared between threads
 
 
 def open_tables(
@@ -34,19 +38,44 @@ def open_tables(
 
     Raises:
         ConfigError: no such column, no column of images, more than one that may be the label.
-        InputError: a damaged file.
+        InputError: a damaged file, or one that claims more than a file of its size can hold.
     """
     inputs: list[Input] = []
     class_orders: set[tuple[str, ...]] = set()
     for file in files:
-        schema = _schema(file)
-        image_column = _image_column(schema, image, title)
-        label_column = _label_column(schema, image_column, label, title) if classes else None
-        names = _class_names(schema, label_column)  # another file may number them otherwise
-        class_orders.add(names)
+        try:
+            facts = isolated(file, _read_facts, title, image, label, classes)
+        except Unusable as error:
+            raise _damaged(file, error) from error
+        class_orders.add(facts.class_names)  # another file may number them otherwise
         prefix = f"{Path(file.path).name}/" if len(files) > 1 else ""
-        inputs += _list_rows(file, prefix, image_column, label_column, names)
+        inputs += _list_rows(file, prefix, facts)
     return Source(title, inputs, classes=class_orders.pop() if len(class_orders) == 1 else ())
+
+
+class _Facts(NamedTuple):
+    """What listing a file needs of it."""
+
+    image: str  # its column of images
+    groups: list[int]  # rows of each row group
+    labels: list[Any] | None  # of all rows
+    class_names: tuple[str, ...]
+
+
+def _read_facts(
+    file: SourceFile, title: str, image: str | None, label: str | None, classes: bool
+) -> _Facts:
+    schema = _schema(file)
+    image_column = _image_column(schema, image, title)
+    label_column = _label_column(schema, image_column, label, title) if classes else None
+    groups = _group_sizes(file)
+    check_rows(file.shown, sum(groups), file.size)
+    _check_columns(file, [image_column] + ([label_column] if label_column else []))
+    labels = None
+    if label_column:
+        parts = (_read_group(file, group, label_column) for group in range(len(groups)))
+        labels = [value for part in parts for value in part.to_pylist()]
+    return _Facts(image_column, groups, labels, _class_names(schema, label_column))
 
 
 def saved_files(folder: Path) -> list[Path]:
@@ -58,17 +87,16 @@ def saved_files(folder: Path) -> list[Path]:
         return []
 
 
-def _list_rows(
-    file: SourceFile, prefix: str, image: str, label: str | None, names: tuple[str, ...]
-) -> Iterator[Input]:
+def _list_rows(file: SourceFile, prefix: str, facts: _Facts) -> Iterator[Input]:
     number = 0
-    for group, rows in enumerate(_group_sizes(file)):
-        labels = _read_group(file, group, label).to_pylist() if label else [None] * rows
-        for row, value in enumerate(labels):
+    for group, rows in enumerate(facts.groups):
+        for row in range(rows):
+            value = None if facts.labels is None else facts.labels[number]
+            where = f"row {number} of {file.shown}"
             yield Input(
                 f"{prefix}{number:06d}",
-                partial(_read_cell, file, group, image, row),
-                label=class_of(value, names, f"row {number} of {file.shown}", _REMEDY),
+                partial(isolated, file, _read_cell, group, facts.image, row),
+                label=class_of(value, facts.class_names, where, _REMEDY),
                 declared_image=True,
             )
             number += 1
@@ -76,16 +104,25 @@ def _list_rows(
 
 def _read_cell(file: SourceFile, group: int, image: str, row: int) -> bytes:
     now = source_file(file.path, file.shown)
-    with _lock:
-        cell = _image_group(now, group, image)[row]
-        value = cell.get("bytes") if isinstance(cell, pa.StructScalar) else cell
-        if value is None or not value.is_valid:
-            struct = isinstance(cell, pa.StructScalar) and cell.is_valid
-            named = cell.get("path").as_py() if struct and "path" in cell.keys() else None  # noqa: SIM118
-            raise Unusable("row without image bytes" + (f"; it names {named}" if named else ""))
-        if len(value.as_buffer()) > MAX_INPUT_BYTES:
-            raise Unusable(f"larger than {MAX_INPUT_BYTES >> 20} MiB")
-        data: bytes = value.as_py()
+    place = (now, group, image)
+    if place in _UNREADABLE:
+        raise Unusable(_UNREADABLE[place])
+    try:
+        cell = _image_group(*place)[row]
+    except (InputError, MemoryError) as error:  # once, and not again for each of its rows
+        reason = "it takes more memory than a file of this size may"
+        _UNREADABLE[place] = (
+            f"row group {group}: {reason if isinstance(error, MemoryError) else error}"
+        )
+        raise Unusable(_UNREADABLE[place]) from None
+    value = cell.get("bytes") if isinstance(cell, pa.StructScalar) else cell
+    if value is None or not value.is_valid:
+        struct = isinstance(cell, pa.StructScalar) and cell.is_valid
+        named = cell.get("path").as_py() if struct and "path" in cell.keys() else None  # noqa: SIM118
+        raise Unusable("row without image bytes" + (f"; it names {named}" if named else ""))
+    if len(value.as_buffer()) > MAX_INPUT_BYTES:
+        raise Unusable(f"larger than {MAX_INPUT_BYTES >> 20} MiB")
+    data: bytes = value.as_py()
     return data
 
 
@@ -100,6 +137,8 @@ def _schema(file: SourceFile) -> pa.Schema:
         if file.path.endswith(".arrow"):
             return _map_arrow(file.path).schema
         return pq.read_schema(file.path)
+    except MemoryError:  # pyarrow's is an ArrowException too
+        raise
     except (pa.ArrowException, OSError) as error:
         raise _damaged(file, error) from error
 
@@ -112,13 +151,32 @@ def _group_sizes(file: SourceFile) -> list[int]:
     return [facts.row_group(group).num_rows for group in range(facts.num_row_groups)]
 
 
+def _check_columns(file: SourceFile, columns: list[str]) -> None:
+    """Raises InputError where the footer says that a column unpacks to far more than the file."""
+    if file.path.endswith(".arrow"):
+        return  # mapped; what is compressed in it is unpacked within the limits of the process
+    facts = pq.read_metadata(file.path)
+    unpacked = 0
+    for group in range(facts.num_row_groups):
+        parts = facts.row_group(group)
+        for number in range(parts.num_columns):
+            part = parts.column(number)
+            if part.path_in_schema.split(".")[0] in columns:
+                unpacked += max(part.total_uncompressed_size, 0)
+    check_bytes(file.shown, unpacked, file.size)
+
+
 def _read_group(file: SourceFile, group: int, column: str) -> pa.ChunkedArray:
     """One column of one row group."""
     try:
         if file.path.endswith(".arrow"):
-            return _map_arrow(file.path)[column]
+            found = _map_arrow(file.path)[column]
+            found.validate(full=True)  # offsets that lead out of the file end the process
+            return found
         with pq.ParquetFile(file.path, page_checksum_verification=True) as opened:
-            return opened.read_row_group(group, columns=[column])[column]
+            return opened.read_row_group(group, columns=[column], use_threads=False)[column]
+    except MemoryError:  # pyarrow's is an ArrowException too
+        raise
     except (pa.ArrowException, OSError) as error:
         raise _damaged(file, error) from error
 

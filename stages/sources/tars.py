@@ -12,13 +12,14 @@ import lzma
 import os
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from ...manifests.errors import ConfigError, InputError
 from ...manifests.files.atomic import storage_errors
-from ..images.unusable import Unusable
+from ..images.unusable import Unusable, explain
 from .base import (
     MAX_INPUT_BYTES,
     Source,
@@ -32,15 +33,14 @@ from .base import (
 from .class_values import clean_class_name
 from .folders import read_beside
 from .labels import folder_notes, source_of_files
+from .limits import check_bytes
 from .samples import are_samples, list_samples, refuse_lone_labels
 from .tar_member import TarMember
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _DECOMPRESSORS: dict[bytes, Any] = {b"\x1f\x8b": gzip, b"BZh": bz2, b"\xfd7zXZ\x00": lzma}
-# A tar that unpacks to more than both of these is refused as a decompression bomb.
-_MAX_EXPANSION = 200  # times its compressed size
-_MAX_UNPACKED = 1 << 30  # bytes
 _CHUNK = 1 << 20
+_MAX_HEADER = 1 << 20  # bytes of a member's name and its other facts
 
 
 def open_tars(
@@ -103,7 +103,10 @@ def open_tars(
 def _members(file: SourceFile, path: str, shard: str | None) -> Iterator[TarMember]:
     """The files of the uncompressed tar at `path`."""
     try:
-        with tarfile.open(path, "r:") as archive:
+        with (
+            open(path, "rb") as opened,
+            tarfile.open(fileobj=cast(IO[bytes], _Headers(opened)), mode="r:") as archive,
+        ):
             for info in archive:
                 if info.isdir():
                     continue
@@ -120,8 +123,23 @@ def _members(file: SourceFile, path: str, shard: str | None) -> Iterator[TarMemb
                 yield TarMember(name, path, info.offset_data, info.size, refused, shard)
             # tarfile ends without an error at a header it cannot read; a whole tar ends in zeros.
             _check_end(file, path, archive.offset)
-    except (tarfile.TarError, ValueError) as error:  # ValueError: nonsense in a pax header
-        raise _damaged(file, str(error)) from error
+    except InputError:
+        raise
+    except Exception as error:  # besides TarError: of nonsense in a pax header, of sizes of 2^62
+        raise _damaged(file, explain(error)) from error
+
+
+class _Headers:
+    """A tar as tarfile reads it to list its members: headers alone, none of which is large."""
+
+    def __init__(self, opened: IO[bytes]) -> None:
+        self._opened, self.seek, self.tell = opened, opened.seek, opened.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """Raises ValueError for an extended header above _MAX_HEADER, as of a name of 200 MB."""
+        if not 0 <= size <= _MAX_HEADER:
+            raise ValueError(f"a header of {size:,} bytes")
+        return self._opened.read(size)
 
 
 def _check_end(file: SourceFile, path: str, offset: int) -> None:
@@ -153,7 +171,6 @@ def _uncompressed(file: SourceFile, stack: contextlib.ExitStack) -> str:
     )
     if library is None:
         return os.path.realpath(file.path)
-    limit = max(_MAX_UNPACKED, _MAX_EXPANSION * file.size)
     temporary = tempfile.NamedTemporaryFile(prefix="scoremix-", suffix=".tar")  # noqa: SIM115
     with storage_errors(Path(temporary.name)):
         stack.enter_context(temporary)
@@ -162,13 +179,8 @@ def _uncompressed(file: SourceFile, stack: contextlib.ExitStack) -> str:
             while chunk := compressed.read(_CHUNK):
                 with storage_errors(Path(temporary.name)):
                     temporary.write(chunk)
-                if temporary.tell() > limit:
-                    raise InputError(
-                        f"{file.shown} unpacks to more than {limit >> 20:,} MiB, {_MAX_EXPANSION}"
-                        " times its size: no images do that. If you trust it, unpack it and name"
-                        " the folder."
-                    )
-    except (OSError, EOFError, lzma.LZMAError) as error:
+                check_bytes(file.shown, temporary.tell(), file.size)
+    except (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error) as error:
         raise _damaged(file, str(error)) from error
     with storage_errors(Path(temporary.name)):
         temporary.flush()

@@ -19,6 +19,7 @@ from .base import (
     storable_name,
 )
 from .labels import source_of_files
+from .limits import check_bytes, check_rows
 
 
 def open_zip(file: SourceFile, path: str | None, classes: bool) -> Source:
@@ -26,7 +27,7 @@ def open_zip(file: SourceFile, path: str | None, classes: bool) -> Source:
 
     Raises:
         ConfigError: no such folder in it; a dataset.json that labels do not come from.
-        InputError: a damaged zip.
+        InputError: a damaged zip, or one that claims more than a file of its size can hold.
     """
     archive, _ = _cached_archive(file)
     inside = clean_path(path)
@@ -34,6 +35,8 @@ def open_zip(file: SourceFile, path: str | None, classes: bool) -> Source:
     members = archive.infolist()
     names = member_names(members)
     title = f"the zip {file.shown}"
+    check_rows(file.shown, len(members), file.size)
+    check_bytes(file.shown, sum(i.file_size for i in members if refusal(i) is None), file.size)
     if prefix and not any(name.startswith(prefix) for name in names):
         tops = (name.split("/")[0] for name in names if "/" in name)
         raise no_such_folder(str(path), title, map(storable_name, tops))

@@ -41,7 +41,7 @@ from source_kinds import (
 from scoremix.manifests.errors import ConfigError, InputError
 from scoremix.stages.check.check import find_corpus
 from scoremix.stages.ingest.ingest import IngestConfig
-from scoremix.stages.sources import tars
+from scoremix.stages.sources import limits
 from scoremix.stages.sources.arrays import HDF5_SUFFIXES
 
 
@@ -163,7 +163,7 @@ def test_links_and_devices_in_a_tar_are_not_followed(tmp_path: Path) -> None:
 def test_a_bomb_of_a_tar_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any
 ) -> None:
-    monkeypatch.setattr(tars, "_MAX_UNPACKED", 1 << 20)
+    monkeypatch.setattr(limits, "MAX_UNPACKED", 1 << 20)
     suffix = {gzip: "gz", bz2: "bz2", lzma: "xz"}[module]
     bomb = tmp_path / f"bomb.tar.{suffix}"
     with module.open(bomb, "wb") as file:
