@@ -2,8 +2,9 @@
 
 import datetime
 import difflib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -74,8 +75,16 @@ def _quote_it(kind: str, found: Any) -> str:
 
 
 def _known_keys(location: tuple[int | str, ...], config: type[BaseModel]) -> list[str]:
-    model: Any = config
+    """Of the section, or of the mapping in a list, that a place in stages.yaml names."""
+    model = config
     for part in location:
         field = model.model_fields.get(str(part))
-        model = field.annotation if field else model
+        model = next(_models_in(field.annotation), model) if field else model
     return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)

@@ -25,7 +25,7 @@ class _Loader(yaml.SafeLoader):
         seen = set()
         for key, _ in node.value:
             if key.tag != "tag:yaml.org,2002:merge":
-                name = self.construct_object(key, deep=True)  # type: ignore[no-untyped-call]
+                name = self.construct_object(key, deep=True)
                 if isinstance(name, Hashable) and name in seen:
                     raise yaml.constructor.ConstructorError(
                         None, None, f"the key {name!r} is there twice", key.start_mark

@@ -71,6 +71,7 @@ def test_nothing_that_is_read_can_run_code() -> None:
         "run: r\nseed: 1e" + 5_000 * "9",
         'run: r\ningest: {source: "a\\0b"}',
         "run: r\x00",
+        "run: r\ningest: {source: [a, {source: b, labl: cat}]}",
         "run: r\ningest: {source: ~no-such-user/photos}",
         "run: r\ningest: {source: 'dir://x'}",
         "run: r\ningest: {source: 'reference://x'}",
