@@ -30,7 +30,6 @@ class URL:
                 f"{redact_url(self.text)} is a chain of URLs. Name the file or folder itself, as in"
                 " s3://bucket/prefix."
             )
-        _refuse_protocol(self)
         if names_user(self.text):
             raise ConfigError(
                 f"{self.text.split('://')[0]}://... has a user or password in it, which would be"
@@ -102,13 +101,18 @@ def is_url(text: str) -> bool:
 
 
 def place(text: str) -> Place:
-    """`text` as a path (also file:///...) or a URL. Raises ConfigError for one without a bucket."""
+    """`text` as a path (also file:///...) or a URL.
+
+    Raises ConfigError for one without a bucket, or of a protocol that is not allowed.
+    """
     if not is_url(text):
         return Path(re.sub(r"^(file|local)://", "", text, flags=re.IGNORECASE))
     protocol, rest = text.split("://", 1)
     if not rest.strip("/"):
         raise ConfigError(f"{text} names no place. Use a bucket, as in {protocol}://bucket/prefix.")
-    return URL(f"{protocol}://{rest.strip('/')}")
+    url = URL(f"{protocol}://{rest.strip('/')}")
+    _refuse_protocol(url)
+    return url
 
 
 def same_place(one: Place, other: Place) -> bool:

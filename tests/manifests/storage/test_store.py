@@ -77,7 +77,7 @@ def test_a_place_is_a_path_or_a_url(text: str, wanted: Path | URL) -> None:
         ("s3://", "names no place"),
         ("zip://a.png::s3://bucket/a.zip", "chain of URLs"),
         ("https://me:secret@host/a.zip", "has a user or password"),
-        ("nosuch://a/b", "cannot be opened"),
+        ("nosuch://a/b", "is none of .*SCOREMIX_PROTOCOLS=nosuch"),
     ],
 )
 def test_urls_of_no_use_are_refused(text: str, why: str) -> None:
