@@ -4,5 +4,6 @@ location   a path or a URL
 store      the interface of both, and the one of a folder
 remote     an object store, through fsspec
 web        HTTP: no redirects to other hosts
+conditions errors of a conditional create: refused, exists, or neither
 retry      repeats failed requests for a while
 """

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from ..errors import ConfigError
 from ..extras import require
 from ..files.atomic import sha256_file
+from .conditions import refuses_conditions, says_it_exists
 from .location import URL
 from .retry import ReadBackMismatch, RetryPolicy, one_line
 from .web import client_options, raise_refusal
@@ -191,12 +192,16 @@ class RemoteStore:
         return self._retry("writing", name, send)
 
     def _send_new(self, name: str, data: bytes) -> None:
+        """Writes an object if there is none, by one request where the store knows the condition."""
         try:
             self.fs.pipe_file(self._path(name), data, mode="create")
-        except (OSError, TypeError, ValueError, NotImplementedError) as error:
-            if isinstance(error, FileNotFoundError):
+        except Exception as error:  # packages raise errors of any class
+            if says_it_exists(error):
+                if self.facts(name) is None:  # removed meanwhile: from the start
+                    raise OSError(errno.EAGAIN, "it was there, and is gone", name) from error
+            elif not refuses_conditions(error):
                 raise
-            if self.facts(name) is None:  # a store that does not know the condition
+            elif self.facts(name) is None:
                 self.fs.pipe_file(self._path(name), data)
 
     def put(self, name: str, path: Path, sha256: str) -> bool:
