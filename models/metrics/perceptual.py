@@ -4,11 +4,13 @@ Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features as a Percept
 version 0.1 over AlexNet. Called `lpips` over the published weights alone, `pd_alex` over others.
 """
 
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..features.errors import FeaturesError
 from ..features.extractors import Images, file_sha256
@@ -21,6 +23,7 @@ LINEAR_SHA256 = "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c
 
 _TRUNK = {0: "slice1", 3: "slice2", 6: "slice3", 8: "slice4", 10: "slice5"}  # convolution -> where
 _AT_ONCE = 32
+MOST_PAIRS = 10_000  # of outputs of one source: 222 sources of ten outputs
 
 
 class Lpips:
@@ -83,12 +86,57 @@ def perceptual_diversity(measure: Lpips, images: Images, pairs: int, seed: int) 
     random = np.random.default_rng(seed)
     one = random.integers(0, n, pairs)
     two = (one + random.integers(1, n, pairs)) % n
-    found = np.concatenate([
-        measure(images[one[i : i + _AT_ONCE]], images[two[i : i + _AT_ONCE]])
-        for i in range(0, pairs, _AT_ONCE)
-    ])  # fmt: skip
+    found = _distances(measure, images, one, two)
     error = float(found.std(ddof=1) / np.sqrt(pairs))
     return Diversity(float(found.mean()), error, n, pairs, seed)
+
+
+def diversity_by_source(
+    measure: Lpips,
+    images: Images,
+    sources: Sequence[Hashable],
+    seed: int,
+    most_pairs: int = MOST_PAIRS,
+) -> Diversity | None:
+    """Mean LPIPS of the outputs of one source image: of all their pairs, then over sources.
+
+    The protocol of Choi et al. 2020, "StarGAN v2" (metrics/eval.py), there on images of 256 px. Its
+    error is of the mean over sources; 0 for one. None where no source has two outputs.
+
+    sources: of each image, what it was made of. most_pairs: of more, a seeded choice of sources.
+    """
+    rows: dict[Hashable, list[int]] = {}
+    for row, source in enumerate(sources):
+        rows.setdefault(source, []).append(row)
+    several = [np.asarray(found) for found in rows.values() if len(found) > 1]
+    if not several:
+        return None
+    chosen, pairs = list[NDArray[np.int64]](), 0
+    for place in np.random.default_rng(seed).permutation(len(several)).tolist():
+        more = len(several[place]) * (len(several[place]) - 1) // 2
+        if chosen and pairs + more > most_pairs:
+            break
+        chosen.append(several[place])
+        pairs += more
+    means = []
+    for outputs in chosen:
+        one, two = np.triu_indices(len(outputs), k=1)
+        means.append(_distances(measure, images, outputs[one], outputs[two]).mean())
+    error = float(np.std(means, ddof=1) / np.sqrt(len(means))) if len(means) > 1 else 0.0
+    n = sum(map(len, chosen))
+    all_of_them = len(chosen) == len(several)
+    return Diversity(float(np.mean(means)), error, n, pairs, None if all_of_them else seed)
+
+
+def _distances(
+    measure: Lpips, images: Images, one: NDArray[np.int64], two: NDArray[np.int64]
+) -> Floats:
+    """LPIPS of images[one[i]] and images[two[i]]; some are read at once."""
+    parts = [
+        measure(images[one[i : i + _AT_ONCE]], images[two[i : i + _AT_ONCE]])
+        for i in range(0, len(one), _AT_ONCE)
+    ]
+    return np.concatenate(parts)
 
 
 def _load_trunk(net: torch.nn.Module, path: Path) -> None:

@@ -7,33 +7,23 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError, InputError
 from ...manifests.files.atomic import canonical_digest, write_json
 from ...manifests.files.durable import make_folder, remove_tree
 from ...manifests.files.lock import shard_lock
-from ...manifests.run_folder import RunFolder
-from ...stages.common.progress import Progress, Silent
-from ...stages.evaluate.number_format import round_floats
+from ...stages.common.progress import Progress
 from ...stages.export.export import ExportConfig, export
-from ...stages.gan_samples.read import open_samples
-from ...stages.gan_samples.sets import SampleSet, find_sets
 from ...stages.trial.arms import Arm
 from ...stages.trial.command import TrainerCall, TrainerFailed, run_trainer
 from ...stages.trial.config import TrialConfig
-from ...stages.trial.judge import Judge, best_snapshot, open_judge
 from ...stages.trial.locks import OTHERS, pause, waiting_lock
-from ...stages.trial.one import KEPT_SAMPLES, RESULT, keep_samples, read_result
+from ...stages.trial.one import RESULT, read_result
 from ..finished_run import FinishedRun
 from .arms import ShardCorpus, arm_lock, shard_corpus
+from .judging import SampleJudge, open_sample_judge
 from .trainer import ChosenTrainer, facts_of
-
-Judges = dict[int | None, Judge]  # class -> its judge; None: of all images
 
 _LOG = "trainer.log"
 _JUDGING = threading.Lock()  # decoding starts processes, which is no work for several threads
@@ -57,7 +47,7 @@ class _Setting:
     folder: Path
     facts: dict[str, dict[str, Any]]  # arm -> placeholders of its command
     data: dict[str, Path]  # arm -> its corpus in the trainer's layout
-    judges: Judges
+    judge: SampleJudge
     stopping: Callable[[], bool]
 
 
@@ -82,10 +72,10 @@ def trial_by_command(
         Interrupted: a stop was asked for; GANs that are finished are kept.
     """
     facts = facts_of(trainer, run, arms, config)
-    judges = _open_judges(trainer, run)
+    judge = open_sample_judge(trainer, run, config)
     corpora = [shard_corpus(run, arm, folder, device, stopping, progress) for arm in arms]
     data = {each.arm.name: _exported(each, trainer, folder, stopping, progress) for each in corpora}
-    setting = _Setting(trainer, run, config, folder, facts, data, judges, stopping)
+    setting = _Setting(trainer, run, config, folder, facts, data, judge, stopping)
     found, failed = _train_all(setting, corpora, processes, progress)
     seeds = range(config.seeds)
     results = {
@@ -110,7 +100,7 @@ def _train_all(
         """Whether it is done; False where another process holds it."""
         name, place = corpus.arm.name, places.get()
         try:
-            result = _one(setting, corpus, number, place)
+            result = _one(setting, corpus, number, place, progress)
             if result is None:
                 return False
             found[name, number] = result
@@ -165,7 +155,9 @@ def _exported(
         return export(corpus.shards, out, options, progress=progress).out
 
 
-def _one(setting: _Setting, corpus: ShardCorpus, seed: int, place: int) -> dict[str, Any] | None:
+def _one(
+    setting: _Setting, corpus: ShardCorpus, seed: int, place: int, progress: Progress
+) -> dict[str, Any] | None:
     """One GAN: its result as it was kept, or trained and judged; None: another process does."""
     trainer, name = setting.trainer, corpus.arm.name
     folder = setting.folder / "gans" / name / f"seed-{seed}"
@@ -174,12 +166,20 @@ def _one(setting: _Setting, corpus: ShardCorpus, seed: int, place: int) -> dict[
         if not mine:
             return None
         kept = read_result(folder, identity)
-        if kept is not None:
+        if kept is not None and kept.get("translation") == setting.judge.translation:
             return kept
+        out, begin = folder / "out", {"identity": identity, "seed": seed}
+        if kept is not None:  # judged otherwise
+            if not setting.judge.place(out).exists():
+                progress.note(
+                    f"trial: {out} was removed, so that pairs of {name} stay as they were"
+                )
+                return kept
+            return _judge(setting, folder, begin)
         call = TrainerCall(
             template=trainer.template,
             data=setting.data[name],
-            out=folder / "out",
+            out=out,
             seed=seed,
             gpu=place,
             minutes=setting.config.minutes,
@@ -188,14 +188,21 @@ def _one(setting: _Setting, corpus: ShardCorpus, seed: int, place: int) -> dict[
         remove_tree(call.out)
         make_folder(call.out)
         run_trainer(call, folder / _LOG, setting.stopping)
-        try:
-            with _JUDGING:
-                snapshots = _judged(setting, call.out / trainer.generated, folder)
-        except (ConfigError, InputError, ValueError) as error:
-            raise TrainerFailed(f"it left nothing that can be judged: {error}") from error
-        result = {"identity": identity, "seed": seed, "snapshots": snapshots}
-        write_json(folder / RESULT, result)
-        return dict(json.loads((folder / RESULT).read_bytes()))
+        return _judge(setting, folder, begin)
+
+
+def _judge(setting: _Setting, folder: Path, begin: dict[str, Any]) -> dict[str, Any]:
+    """The result of a trained GAN, written to its folder. Raises TrainerFailed."""
+    judge, made_of = setting.judge, dict(begin)
+    try:
+        with _JUDGING:
+            snapshots = judge.judge(judge.place(folder / "out"), folder)
+    except (ConfigError, InputError, ValueError) as error:
+        raise TrainerFailed(f"it left nothing that can be judged: {error}") from error
+    if judge.translation is not None:
+        made_of["translation"] = judge.translation
+    write_json(folder / RESULT, made_of | {"snapshots": snapshots})
+    return dict(json.loads((folder / RESULT).read_bytes()))
 
 
 def _identity(setting: _Setting, corpus: ShardCorpus, seed: int) -> str:
@@ -204,70 +211,4 @@ def _identity(setting: _Setting, corpus: ShardCorpus, seed: int) -> str:
     options = [trainer.template, config.trainer, trainer.generated, config.samples]
     more = [] if trainer.preset is None else [setting.facts[corpus.arm.name], trainer.scripts]
     made_of = [corpus.digest, corpus.ratio, *options, *more, seed, run.corpus.digest]
-    features = next(iter(setting.judges.values())).features
-    return canonical_digest([*made_of, run.config.seed, features])
-
-
-def _open_judges(trainer: ChosenTrainer, run: FinishedRun) -> Judges:
-    """The judge of all samples; of a translation one for each class that it translates into.
-
-    A GAN that translates nothing would look perfect beside the images of all classes.
-    """
-    targets: list[int | None] = [None]
-    if trainer.preset is not None and trainer.preset.translates:
-        targets = [1] if trainer.spec.target == "unpaired" else [*range(len(run.corpus.classes))]
-    evaluate, seed = run.config.evaluate, run.config.seed
-    return {target: open_judge(evaluate, run.corpus, seed, target) for target in targets}
-
-
-def _judged(setting: _Setting, place: Path, folder: Path) -> list[dict[str, Any]]:
-    """The figures of every set of samples, in order; means over the classes of a translation.
-
-    Some samples of the best set are kept in `folder`.
-    """
-    if setting.trainer.preset is None:
-        found = find_sets(place, None, tuple(setting.run.corpus.classes))
-    else:
-        found = _numbered(place)
-    snapshots: list[dict[str, Any]] = []
-    share = KEPT_SAMPLES // len(setting.judges)
-    for number, one in enumerate(found, start=1):
-        measured, made = [], []
-        for target, judge in setting.judges.items():
-            part = one.path if target is None else one.path / f"to-{target}"
-            measures, some = _measured(SampleSet(one.name, part), setting, judge)
-            measured.append(measures)
-            made.append(some[:share])
-        figures = {name: fmean(each[name] for each in measured) for name in measured[0]}
-        at: dict[str, Any] = {"step": number, "name": one.name}
-        if setting.trainer.preset is not None:
-            at["images"] = int(one.name)
-        snapshots.append(at | round_floats(figures))
-        if best_snapshot(snapshots) is snapshots[-1]:
-            keep_samples(folder, np.concatenate(made))
-    return snapshots
-
-
-def _numbered(place: Path) -> list[SampleSet]:
-    """What a preset leaves: folders or .npz files, named by the images shown."""
-    found = [path for path in place.iterdir() if path.stem.isdecimal()] if place.is_dir() else []
-    if not found:
-        raise InputError(f"{place} holds no samples, which the preset should leave there.")
-    return [SampleSet(path.stem, path) for path in sorted(found, key=lambda path: int(path.stem))]
-
-
-def _measured(
-    samples: SampleSet, setting: _Setting, judge: Judge
-) -> tuple[dict[str, float], NDArray[np.uint8]]:
-    """The figures of a set, and some of its samples."""
-    run, shape = setting.run, setting.run.corpus.images.shape
-    with open_samples(
-        samples,
-        run.config.ingest.preparation(shape[1], gray=shape[3] == 1),
-        most=setting.config.samples,
-        seed=run.config.seed,
-        scratch=RunFolder(run.folder).internal,
-        progress=Silent(),
-        single=setting.trainer.preset is not None,
-    ) as opened:
-        return judge.measure(opened.images), np.array(opened.images[:KEPT_SAMPLES])
+    return canonical_digest([*made_of, run.config.seed, setting.judge.features])

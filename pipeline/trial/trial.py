@@ -23,10 +23,12 @@ from ...stages.common.presets import trunk_precision
 from ...stages.common.progress import Progress
 from ...stages.corpus.store import check_pixels
 from ...stages.evaluate.number_format import round_floats
+from ...stages.evaluate.tables import Table
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.gan_run import GanOptions
 from ...stages.trial.judge import check_held_out, open_features
 from ...stages.trial.outcome import ArmOutcome, conclusion, outcomes, trial_table
+from ...stages.trial.pairs_table import pair_outcomes, pairs_table
 from ...stages.trial.trial import TrialSpec, run_trial
 from ..finished_run import FinishedRun
 from .arms import array_corpus
@@ -48,8 +50,10 @@ class TrialReport:
         return self.folder / "trial.json"
 
     def as_text(self) -> str:
-        """The table and the conclusion."""
-        return f"{trial_table(self.arms).as_text()}\n\n{self.text}\n"
+        """The table, that of pairs where it is a translation, and the conclusion."""
+        pairs = pairs_table(self.arms)
+        tables = [trial_table(self.arms), *([pairs] if pairs else [])]
+        return "\n\n".join([*(table.as_text() for table in tables), self.text]) + "\n"
 
 
 def trial(
@@ -155,12 +159,19 @@ def _write(
         write_bytes(report.folder / "curves.svg", draw_curves(results).encode())
     except ConfigError:  # nothing to draw, or nothing to draw with is installed
         remove_file(report.folder / "curves.svg")
-    table = trial_table(report.arms)
+    table, pairs = trial_table(report.arms), pairs_table(report.arms)
     figures = {
         "options": config.model_dump(mode="json"),
         "conclusion": report.text,
         "arms": [asdict(arm) for arm in report.arms],
-        "table": {"heads": list(table.heads), "rows": [list(row) for row in table.rows]},
+        "table": _plain(table),
         "results": results,
     }
+    if pairs is not None:
+        by_pair = [each.as_json() for each in pair_outcomes(report.arms)]
+        figures |= {"pairs": by_pair, "table_of_pairs": _plain(pairs)}
     write_json(report.record, round_floats(figures))
+
+
+def _plain(table: Table) -> dict[str, Any]:
+    return {"heads": list(table.heads), "rows": [list(row) for row in table.rows]}

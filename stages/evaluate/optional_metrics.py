@@ -1,5 +1,6 @@
 """Metrics that need weights of their own: classifier score, LPIPS, single-image distances."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from .config import EvaluateConfig
 from .contact_sheet import SheetRow
 from .row_sample import MIXED_LAMBDA, fold_lambda, is_judged
 
-_PAIRS = 500  # of images whose LPIPS distance is taken
+PAIRS = 500  # of images whose LPIPS distance is taken
 _AT_ONCE = 32  # images whose maps are held
 _MOST_MIXED = 1000  # rows of a run whose images are kept for these metrics
 _BIASED_SCORE = (
@@ -56,6 +57,32 @@ class MetricWeights:
         return any(name is not None for name in (self.lpips, self.classifier, self.inception))
 
 
+def open_lpips(evaluate: EvaluateConfig, side: int) -> Lpips | None:
+    """LPIPS by the weights that section `evaluate` names, tried on images of `side` px.
+
+    None where it names none. Raises FeaturesError where they cannot be used.
+    """
+    if evaluate.lpips is None:
+        return None
+    measure = Lpips(Path(evaluate.lpips))
+    probe = np.zeros((1, side, side, 3), np.uint8)
+    with takes_images_of(side):
+        measure(probe, probe)
+    return measure
+
+
+@contextlib.contextmanager
+def takes_images_of(side: int) -> Iterator[None]:
+    """Turns the network's error of images of `side` px that are too small into FeaturesError."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise FeaturesError(
+            f"LPIPS does not take images of {side} px ({str(error).splitlines()[0]}). Leave"
+            " evaluate.lpips or --lpips out."
+        ) from error
+
+
 def named_weights(config: EvaluateConfig, target: Images | None = None) -> MetricWeights:
     """The weights that section `evaluate` names; Inception's where its features are used, too."""
     inception = config.inception_weights if config.features in ("auto", "inception") else None
@@ -71,7 +98,7 @@ class OptionalMetrics:
 
     def __init__(self, weights: MetricWeights, seed: int) -> None:
         self._seed = seed
-        self._lpips = None if weights.lpips is None else Lpips(Path(weights.lpips))
+        self.lpips = None if weights.lpips is None else Lpips(Path(weights.lpips))
         self._classifier: Classifier | None = None
         if weights.classifier is not None:
             self._classifier = TorchScriptClassifier(Path(weights.classifier))
@@ -86,8 +113,8 @@ class OptionalMetrics:
         """Records of one set, uint8 (n, H, W, C), called `subset`."""
         if self._classifier is not None:
             yield self._classifier_score(self._classifier, images, subset)
-        if self._lpips is not None:
-            yield self._diversity(self._lpips, images, subset)
+        if self.lpips is not None:
+            yield self._diversity(self.lpips, images, subset)
         if self._target_map is not None:
             yield self._single_image(self._target_map, images, subset)
 
@@ -127,13 +154,8 @@ class OptionalMetrics:
         )
 
     def _diversity(self, measure: Lpips, images: Images, subset: str) -> MetricRecord:
-        try:
-            diversity = perceptual_diversity(measure, images, _PAIRS, self._seed)
-        except RuntimeError as error:
-            raise FeaturesError(
-                f"LPIPS does not take images of {images.shape[2]} px"
-                f" ({str(error).splitlines()[0]}). Leave --lpips out."
-            ) from error
+        with takes_images_of(images.shape[2]):
+            diversity = perceptual_diversity(measure, images, PAIRS, self._seed)
         return MetricRecord(
             measure.name,
             diversity.mean,

@@ -30,7 +30,11 @@ def trial_section(run: Path, training: NDArray[np.uint8]) -> dict[str, Any] | No
         return None
     try:
         record = json.loads(path.read_bytes())
-        table = Table(record["table"]["heads"], record["table"]["rows"])
+        tables = [
+            Table(each["heads"], each["rows"])
+            for each in (record["table"], record.get("table_of_pairs"))
+            if each is not None
+        ]
         text, strips = str(record["conclusion"]), _strips(folder, record["results"], training)
     except (ValueError, KeyError, TypeError, EOFError) as error:
         raise VerifyError(
@@ -40,7 +44,7 @@ def trial_section(run: Path, training: NDArray[np.uint8]) -> dict[str, Any] | No
     curves = folder / "curves.svg"
     return {
         "text": text,
-        "table": table,
+        "tables": tables,
         "curves": curves.read_text(encoding="utf-8") if curves.exists() else None,
         "strips": strips if len(strips) > 1 else [],
     }

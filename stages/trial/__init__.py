@@ -12,6 +12,7 @@ trainer_script  a program that runs trainers whose scripts lack something
 locks       waits for what another process on the same trial makes
 judge       a snapshot's samples against held-out images
 outcome     what all of them say together: table, differences, one sentence
+pairs_table  a translation pair by pair: distance and LPIPS
 picture     the curves
 vote        a page on which people compare the arms, and the count of their answers
 """

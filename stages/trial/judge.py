@@ -12,6 +12,7 @@ from ...models.features.errors import FeaturesError
 from ...models.features.extractors import Extractor, open_extractor
 from ...models.metrics.copying import find_copies, training_spacing
 from ...models.metrics.distances import Reference
+from ...models.metrics.neighbours import Vectors
 from ...models.metrics.prdc import prdc
 from ..corpus.store import Corpus
 from ..evaluate.config import EvaluateConfig
@@ -90,14 +91,24 @@ class Judge:
         self._training = extractor(training)
         self._spacing = training_spacing(self._training)
 
+    def vectors(self, samples: Images) -> Vectors:
+        """The features (N, D) of samples (N, H, W, C)."""
+        return self._extract(samples)
+
     def measure(self, samples: Images) -> dict[str, float]:
+        """The figures of samples (N, H, W, C)."""
+        return self.figures(self.vectors(samples))
+
+    def distances(self, vectors: Vectors) -> dict[str, float]:
+        """Distances of features (N, D) to the reporting half."""
+        return {"kd": self._reporting.kernel(vectors), "fd": self._reporting.frechet(vectors)}
+
+    def figures(self, vectors: Vectors) -> dict[str, float]:
         """Distances to both halves; fidelity, diversity and copies against the reporting one."""
-        vectors = self._extract(samples)
         fidelity = prdc(self._reporting.vectors, vectors)
         return {
             "kd_choosing": self._choosing.kernel(vectors),
-            "kd": self._reporting.kernel(vectors),
-            "fd": self._reporting.frechet(vectors),
+            **self.distances(vectors),
             "precision": fidelity.precision,
             "recall": fidelity.recall,
             "coverage": fidelity.coverage,

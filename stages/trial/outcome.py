@@ -71,8 +71,12 @@ def outcomes(
 def _difference(
     arm: Sequence[Mapping[str, Any]], real: Sequence[Mapping[str, Any]]
 ) -> Change | None:
-    """Mean of the paired differences, with its interval; None for one seed."""
-    pairs = [mine["kd"] - its["kd"] for mine, its in zip(arm, real, strict=True)]
+    return paired_change([each["kd"] for each in arm], [each["kd"] for each in real])
+
+
+def paired_change(arm: Sequence[float], real: Sequence[float]) -> Change | None:
+    """The mean of arm - real over seeds, with Student's interval; None for one seed."""
+    pairs = [mine - its for mine, its in zip(arm, real, strict=True)]
     if len(pairs) < 2:
         return None
     mean = float(np.mean(pairs))

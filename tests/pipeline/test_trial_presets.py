@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
+import yaml
 from checkouts import checkout
+from numpy.typing import NDArray
 from PIL import Image
 
 from scoremix.pipeline.cli import commands, exit_code
+from scoremix.stages.evaluate import optional_metrics
 
 ARMS = ("--arms", "real,own:1", "--seeds", "1", "--quiet", "--processes", "1")
 
@@ -80,6 +83,59 @@ source = os.path.join(at("--dataroot"), "SIDE")
 for name in sorted(os.listdir(source))[: int(at("--num_test"))]:
     shutil.copy(os.path.join(source, name), to)
 """
+# "Translates" an image into one of TARGET or SOURCE with OUTS outputs, brighter by their number.
+STARGAN = """
+import argparse, os, sys
+parser = argparse.ArgumentParser()
+for name in ("mode", "train_img_dir", "val_img_dir", "checkpoint_dir", "eval_dir"):
+    parser.add_argument("--" + name)
+for name in ("num_domains", "w_hpf", "img_size", "seed", "batch_size", "total_iters", "ds_iter",
+             "save_every", "sample_every", "eval_every", "resume_iter", "num_outs_per_domain"):
+    parser.add_argument("--" + name, type=int)
+args = parser.parse_args()
+from core import solver
+if args.mode == "eval":
+    solver.calculate_metrics(None, args, args.resume_iter, mode="latent")
+"""
+STARGAN_EVAL = """
+import os
+import numpy as np
+from PIL import Image
+from metrics.lpips import calculate_lpips_given_images
+def calculate_metrics(nets, args, step, mode):
+    domains = sorted(os.listdir(args.val_img_dir))
+    for target in domains:
+        for source in domains:
+            if source == target:
+                continue
+            made = os.path.join(args.eval_dir, source + "2" + target)
+            os.makedirs(made)
+            sources = os.path.join(args.val_img_dir, source)
+            given = {"source": source, "target": target}["GIVES"]
+            given = os.path.join(args.val_img_dir, given)
+            for number, name in enumerate(sorted(os.listdir(given))[:len(os.listdir(sources))], 1):
+                pixels = np.asarray(Image.open(os.path.join(given, name)))
+                for output in range(1, args.num_outs_per_domain + 1):
+                    brighter = np.minimum(pixels, 245) + 2 * output
+                    path = os.path.join(made, "%.4i_%.2i.png" % (number, output))
+                    Image.fromarray(brighter.astype(np.uint8)).save(path)
+"""
+
+
+class Stub:
+    """In place of LPIPS, whose package not every environment has: mean differences."""
+
+    name = "pd_alex"
+
+    def __init__(self, trunk: Path) -> None:
+        self.trunk = trunk
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "lpips", "weights_sha256": str(self.trunk)}
+
+    def __call__(self, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = np.abs(a.astype(float) - b).mean(axis=(1, 2, 3))
+        return found
 
 
 def cli(*words: str | Path) -> int:
@@ -177,6 +233,103 @@ def test_a_translation_is_judged_by_the_images_of_its_target(run: Path, tmp_path
         assert trial(run, "cut", folder, 160) == 0
         distances[side] = record(run)["results"]["real"][0]["snapshots"][-1]["kd"]
     assert abs(distances["trainB"]) < 0.01 * distances["trainA"]
+
+
+def stargan(folder: Path, gives: str) -> Path:
+    """A checkout whose translations are images of the class `gives`, "source" or "target"."""
+    for package in ("core", "metrics"):
+        (folder / package).mkdir(parents=True)
+        (folder / package / "__init__.py").touch()
+    (folder / "main.py").write_text(STARGAN)
+    (folder / "core" / "solver.py").write_text("from metrics.eval import calculate_metrics\n")
+    (folder / "metrics" / "eval.py").write_text(
+        STARGAN_EVAL.replace("GIVES", gives) + "def calculate_fid_for_all_tasks(*_, **__): ...\n"
+    )
+    (folder / "metrics" / "lpips.py").write_text("def calculate_lpips_given_images(group): ...\n")
+    return folder
+
+
+def use_lpips(run: Path, name: str) -> None:
+    """Sets evaluate.lpips of the run."""
+    path = run / "stages.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["evaluate"]["lpips"] = name
+    path.write_text(yaml.safe_dump(content))
+
+
+def test_a_translation_is_reported_pair_by_pair(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(optional_metrics, "Lpips", Stub)
+    folder = stargan(tmp_path / "stargan", gives="target")
+    assert trial(run, "stargan-v2", folder, 640) == 0
+    plain = capsys.readouterr().out
+    assert "mean of pairs" in plain and "one source" not in plain
+    done = run / "trial" / "gans" / "real" / "seed-0" / "trainer.log"
+    done.unlink()
+
+    # Weights of LPIPS are named: what is there is judged again, and nothing trained.
+    use_lpips(run, "alexnet.pth")
+    assert trial(run, "stargan-v2", folder, 640) == 0 and not done.exists()
+    shown = capsys.readouterr().out
+    assert "pd_alex, outputs of one source image" in shown
+    rows = [row for row in record(run)["pairs"] if row["arm"] == "real"]
+    assert [(row["source"], row["target"]) for row in rows] == [
+        ("right", "left"), ("left", "right"), ("mean of pairs", ""),
+    ]  # fmt: skip
+    pair = record(run)["results"]["real"][0]["snapshots"][-1]["pairs"][0]
+    outputs = pair["lpips"]["pairs"]
+    assert pair["lpips"]["of"] == "outputs of one source image" and outputs > 0
+    # Outputs of one source differ by twice the difference of their numbers; of two by far more.
+    assert 2 <= pair["lpips"]["value"] <= 4
+    assert rows[2]["kd"][0] == pytest.approx(np.mean([rows[0]["kd"][0], rows[1]["kd"][0]]))
+    text = (run / "trial" / "table.txt").read_text()
+    assert text.count("mean of pairs") == 2  # of each arm
+    table = record(run)["table_of_pairs"]
+    assert cli("report", run) == 0
+    page = (run / "report" / "index.html").read_text()
+    assert all(head in page for head in table["heads"]) and "mean of pairs" in page
+
+    near = rows[2]["kd"][0]
+    assert trial(run, "stargan-v2", stargan(tmp_path / "idle", gives="source"), 640) == 0
+    assert near < 0.1 * record(run)["pairs"][2]["kd"][0]
+
+
+def test_a_result_of_an_earlier_version_is_judged_again_where_its_samples_are(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = fake(tmp_path / "cut", train=CUT_TRAIN, test=CUT_TEST.replace("SIDE", "trainB"))
+    assert trial(run, "cut", folder, 160) == 0
+    assert "from" in capsys.readouterr().out
+    results = sorted((run / "trial" / "gans").glob("*/seed-0/result.json"))
+    before = [json.loads(path.read_bytes()) for path in results]
+    pairs = [one["snapshots"][0]["pairs"] for one in before]
+    assert [(p["source"], p["target"]) for some in pairs for p in some] == [("left", "right")] * 2
+    assert [some[0]["kd"] for some in pairs] == [one["snapshots"][0]["kd"] for one in before]
+    for path, content in zip(results, before, strict=True):
+        old = json.loads(json.dumps(content))
+        del old["translation"]
+        for snapshot in old["snapshots"]:
+            del snapshot["pairs"]
+        path.write_text(json.dumps(old))
+        (path.parent / "trainer.log").unlink()
+    shutil.rmtree(results[1].parent / "out")
+    assert trial(run, "cut", folder, 160) == 0
+    assert json.loads(results[0].read_bytes()) == before[0]
+    assert "pairs" not in json.loads(results[1].read_bytes())["snapshots"][0]
+    assert not list((run / "trial" / "gans").glob("*/seed-0/trainer.log"))  # nothing was trained
+    shown = capsys.readouterr()
+    assert "left" in shown.out
+    assert {row["arm"] for row in record(run)["pairs"]} == {results[0].parent.parent.name}
+
+
+def test_weights_of_lpips_that_cannot_be_used_are_named_before_any_work(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use_lpips(run, str(tmp_path / "absent.pth"))
+    folder = fake(tmp_path / "cut", train=CUT_TRAIN, test=CUT_TEST.replace("SIDE", "trainB"))
+    assert trial(run, "cut", folder, 160) == 2
+    assert "evaluate.lpips: " in capsys.readouterr().err and not (run / "trial" / "arms").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,162 @@
+"""Judges what a trainer left: the figures of every snapshot, of a translation pair by pair."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...manifests.errors import ConfigError, InputError
+from ...manifests.run_folder import RunFolder
+from ...models.features.extractors import FeaturesError
+from ...models.metrics.perceptual import Lpips
+from ...stages.common.progress import Silent
+from ...stages.evaluate.number_format import round_floats
+from ...stages.evaluate.optional_metrics import open_lpips
+from ...stages.gan_samples.pairs import Pair, output_diversity, rows_by_pair
+from ...stages.gan_samples.read import Samples, open_samples
+from ...stages.gan_samples.sets import SampleSet, find_sets
+from ...stages.trial.config import TrialConfig
+from ...stages.trial.judge import Judge, best_snapshot, open_judge
+from ...stages.trial.one import KEPT_SAMPLES, keep_samples
+from ..finished_run import FinishedRun
+from .trainer import ChosenTrainer
+
+_PAIRS_ALGORITHM = 1  # raised whenever equal samples would give other figures of pairs
+
+
+@dataclass(frozen=True)
+class SampleJudge:
+    """How the samples of a trial's trainer are judged."""
+
+    trainer: ChosenTrainer
+    run: FinishedRun
+    config: TrialConfig
+    judges: dict[int | None, Judge]  # target class -> its judge; None: of all images
+    lpips: Lpips | None  # of translations, where its weights are named
+
+    @property
+    def features(self) -> dict[str, Any]:
+        """The network of the distances."""
+        return dict(next(iter(self.judges.values())).features)
+
+    @property
+    def translation(self) -> dict[str, Any] | None:
+        """What the figures of pairs depend on, beside the samples; None without a translation."""
+        if not self.translates:
+            return None
+        lpips = None if self.lpips is None else self.lpips.describe()
+        return {"algorithm": _PAIRS_ALGORITHM, "lpips": lpips}
+
+    @property
+    def translates(self) -> bool:
+        """Whether the trainer translates between classes."""
+        return self.trainer.preset is not None and self.trainer.preset.translates
+
+    def place(self, out: Path) -> Path:
+        """Where a GAN's samples lie, below its own folder."""
+        return out / self.trainer.generated
+
+    def judge(self, place: Path, folder: Path) -> list[dict[str, Any]]:
+        """The figures of every set of samples below `place`, in order.
+
+        Of a translation the means over its target classes, and each pair. Some samples of the best
+        set are kept in `folder`.
+
+        Raises:
+            ConfigError, InputError, ValueError: nothing that can be judged.
+        """
+        snapshots: list[dict[str, Any]] = []
+        share = KEPT_SAMPLES // len(self.judges)
+        for number, one in enumerate(self._sets(place), start=1):
+            measured, made, pairs = [], [], list[dict[str, Any]]()
+            for target, judge in self.judges.items():
+                part = one.path if target is None else one.path / f"to-{target}"
+                with self._open(SampleSet(one.name, part)) as samples:
+                    vectors = judge.vectors(samples.images)
+                    measured.append(judge.figures(vectors))
+                    made.append(np.array(samples.images[:share]))
+                    if target is not None:
+                        pairs += self._pairs(samples, vectors, target, judge)
+            figures = {name: fmean(each[name] for each in measured) for name in measured[0]}
+            at: dict[str, Any] = {"step": number, "name": one.name}
+            if self.trainer.preset is not None:
+                at["images"] = int(one.name)
+            more = {"pairs": pairs} if self.translates else {}
+            snapshots.append(at | round_floats(figures | more))
+            if best_snapshot(snapshots) is snapshots[-1]:
+                keep_samples(folder, np.concatenate(made))
+        return snapshots
+
+    def _sets(self, place: Path) -> list[SampleSet]:
+        if self.trainer.preset is None:
+            return find_sets(place, None, tuple(self.run.corpus.classes))
+        return _numbered(place)
+
+    def _open(self, samples: SampleSet) -> Any:
+        run, shape = self.run, self.run.corpus.images.shape
+        return open_samples(
+            samples,
+            run.config.ingest.preparation(shape[1], gray=shape[3] == 1),
+            most=self.config.samples,
+            seed=run.config.seed,
+            scratch=RunFolder(run.folder).internal,
+            progress=Silent(),
+            single=self.trainer.preset is not None,
+        )
+
+    def _pairs(
+        self, samples: Samples, vectors: NDArray[np.floating[Any]], target: int, judge: Judge
+    ) -> list[dict[str, Any]]:
+        """The figures of every pair with this target; none where one has a single image."""
+        classes = tuple(self.run.corpus.classes)
+        rows = self._rows(samples, target)
+        if any(len(some) < 2 for some in rows.values()):
+            return []
+        pairs = []
+        for (source, into), some in rows.items():
+            pair: dict[str, Any] = {"source": classes[source], "target": classes[into]}
+            pair |= {"images": len(some), **judge.distances(vectors[some])}
+            if self.lpips is not None:
+                names = [samples.names[row] for row in some]
+                images, seed = np.asarray(samples.images[some]), self.run.config.seed
+                pair["lpips"] = output_diversity(self.lpips, images, names, seed)
+            pairs.append(pair)
+        return pairs
+
+    def _rows(self, samples: Samples, target: int) -> dict[Pair, NDArray[np.int64]]:
+        """Pair -> rows of its images; of two domains all images are of one pair."""
+        if len(self.judges) == 1:
+            return {(1 - target, target): np.arange(len(samples.images))}
+        return rows_by_pair(samples.names, self.run.corpus.classes)
+
+
+def open_sample_judge(trainer: ChosenTrainer, run: FinishedRun, config: TrialConfig) -> SampleJudge:
+    """The judge of all samples; of a translation one for each class that it translates into.
+
+    A GAN that translates nothing would look perfect beside the images of all classes.
+
+    Raises:
+        ConfigError: features, or weights of LPIPS, that cannot be had; too few held-out images.
+    """
+    targets: list[int | None] = [None]
+    translates = trainer.preset is not None and trainer.preset.translates
+    if translates:
+        targets = [1] if trainer.spec.target == "unpaired" else [*range(len(run.corpus.classes))]
+    evaluate, seed = run.config.evaluate, run.config.seed
+    try:
+        lpips = open_lpips(evaluate, run.corpus.images.shape[1]) if translates else None
+    except FeaturesError as error:
+        raise ConfigError(f"evaluate.lpips: {error}") from error
+    judges = {target: open_judge(evaluate, run.corpus, seed, target) for target in targets}
+    return SampleJudge(trainer, run, config, judges, lpips)
+
+
+def _numbered(place: Path) -> list[SampleSet]:
+    """What a preset leaves: folders or .npz files, named by the images shown."""
+    found = [path for path in place.iterdir() if path.stem.isdecimal()] if place.is_dir() else []
+    if not found:
+        raise InputError(f"{place} holds no samples, which the preset should leave there.")
+    return [SampleSet(path.stem, path) for path in sorted(found, key=lambda path: int(path.stem))]
