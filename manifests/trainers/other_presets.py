@@ -22,7 +22,8 @@ done""",
     needs_gpu=False,
     note="Training images are translated into each other class, by random styles, with its own"
     " evaluation but for LPIPS and FID. An update shows 8 images of the source, and as many"
-    " references. Each class is judged by its held-out images, and the mean is taken.",
+    " references. Each class is judged by its held-out images, and the mean is taken; each pair has"
+    " a row of its own, and LPIPS where evaluate.lpips names weights.",
 )
 
 CUT = TrialPreset(

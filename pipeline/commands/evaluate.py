@@ -142,6 +142,7 @@ def evaluate_generated(
     from ...stages.corpus.store import check_pixels, open_corpus
     from ...stages.gan_samples.evaluate import EvaluationRequest, evaluate_samples
     from ...stages.gan_samples.summary import metric_table
+    from ...stages.gan_samples.translation import pairs_table
     from ...stages.report.page import write_report
     from ..progress import ProgressReporter, Stoppable
     from ..signals import stop_on_signal
@@ -177,7 +178,10 @@ def evaluate_generated(
             seed=config.seed,
             progress=Stoppable(reporter, stopping),
         )
+    pairs = pairs_table(report)
     echo(metric_table(report).as_text())
+    if pairs is not None:
+        echo(f"\n{pairs.as_text()}\n")
     echo("\n".join(report["text"]))
     echo(f"figures: {RunFolder(folder).generated / request.name}.json")
     try:

@@ -5,6 +5,7 @@ sets      finds the sets: one folder, or the snapshots of a training
 read      reads and prepares the images of a set
 grids     tells grids of samples from single samples
 pairs     translations between classes: pairs of folders, outputs of one source image
+translation  the pairs of a set against the images of their target classes
 best      the best snapshot, and those with no significant difference to it
 sheet     samples beside their nearest training images
 summary   tables and sentences for terminal and page

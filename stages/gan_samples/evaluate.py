@@ -36,8 +36,9 @@ from .read import Samples, open_samples
 from .sets import find_sets
 from .sheet import draw_nearest_pairs
 from .summary import describe_report
+from .translation import Domains, evaluate_pairs
 
-ALGORITHM = 1  # raised whenever equal inputs would give other figures
+ALGORITHM = 2  # raised whenever equal inputs would give other figures
 
 _PAIRS = 12  # nearest training images that are shown
 _LISTED = 20  # files that a list of the report names; its count is of all
@@ -79,6 +80,7 @@ class _Baseline:
     held_out: set[str]  # pixel sha256
     seed: int
     progress: Progress
+    domains: Domains
 
 
 def evaluate_samples(
@@ -171,16 +173,20 @@ def _open_baseline(
     stage_seed = image_seed(seed, "generated")
     used = pc.is_in(corpus.sources["status"], pa.array(["train", "reference"]))
     hashes = corpus.sources.filter(used).select(["status", "pixel_sha256", "key"]).to_pylist()
+    suite = MetricSuite(real, stage_seed)
+    optional = OptionalMetrics(named_weights(config, target), stage_seed)
+    ids = corpus.reference_ids if held_out else corpus.training_ids
     return _Baseline(
         corpus=corpus,
         extractor=extractor,
-        suite=MetricSuite(real, stage_seed),
+        suite=suite,
         reference=Reference(reference),
-        optional=OptionalMetrics(named_weights(config, target), stage_seed),
+        optional=optional,
         training={row["pixel_sha256"]: row["key"] for row in hashes if row["status"] == "train"},
         held_out={row["pixel_sha256"] for row in hashes if row["status"] == "reference"},
         seed=stage_seed,
         progress=progress,
+        domains=Domains(tuple(corpus.classes), ids, suite, optional.lpips, stage_seed),
     )
 
 
@@ -194,8 +200,11 @@ def _evaluate_set(samples: Samples, baseline: _Baseline) -> _SetResult:
     with baseline.progress.task(f"features {samples.name}", count, "images") as advance:
         features = FeatureCache(None).features(baseline.extractor, samples.images, advance)
     records = [*baseline.suite.records(features, samples.name)]
-    records += baseline.optional.records(samples.images, samples.name)
     resampled = resampled_kernel(baseline.reference, features, baseline.seed)
+    translation = evaluate_pairs(samples, features, baseline.domains)
+    if translation is not None and translation.resampled is not None:
+        records, resampled = translation.replace_records(records), translation.resampled
+    records += baseline.optional.records(samples.images, samples.name)
     verdict = baseline.suite.copying_verdict(features)
     exact_copies = [
         {"name": name, "training": baseline.training[digest]}
@@ -223,6 +232,8 @@ def _evaluate_set(samples: Samples, baseline: _Baseline) -> _SetResult:
             "standard_error": float(np.nanstd(resampled[1:], ddof=1)),
         },
     }
+    if translation is not None:
+        facts["translation"] = translation.facts
     return _SetResult(facts, resampled, pairs)
 
 

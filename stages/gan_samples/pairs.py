@@ -31,11 +31,16 @@ def pair_of_folder(name: str, classes: Sequence[str]) -> Pair | None:
 
     Raises InputError where it can be read as two pairs, as 121 of the classes 1, 12 and 21.
     """
-    names = [{each, class_folder(tuple(classes), k)} for k, each in enumerate(classes)]
-    places = {text: k for k, both in enumerate(names) for text in both}
+    folders = [class_folder(tuple(classes), k) for k in range(len(classes))]
+    places = {folder.partition("_")[2]: k for k, folder in enumerate(folders)}
+    places |= {text: k for texts in (folders, classes) for k, text in enumerate(texts)}
     found = set()
     for match in re.finditer("2", name):
-        source, target = places.get(name[: match.start()]), places.get(name[match.end() :])
+        parts = name[: match.start()], name[match.end() :]
+        source, target = (
+            places.get(part, places.get(re.sub(r"^\d+_", "", part))) if part else None
+            for part in parts
+        )
         if source is not None and target is not None and source != target:
             found.add((source, target))
     if len(found) > 1:
@@ -52,9 +57,13 @@ def rows_by_pair(
 ) -> dict[Pair, NDArray[np.int64]]:
     """Pair -> rows of its images; {} where an image lies in no folder of a pair.
 
+    A name of digits alone, as 120 of classes that are digits, is a pair only where the files are
+    named as StarGAN v2 names them: snapshots have such names, too.
+
     names: paths of the images below the set's folder. above: the name of that folder, which may be
         the pair itself.
     """
+    above = re.sub(r"\.(zip|npz|npy)$", "", above)
     known: dict[str, Pair | None] = {}
     rows: dict[Pair, list[int]] = {}
     for row, name in enumerate(names):
@@ -62,8 +71,8 @@ def rows_by_pair(
         if folder not in known:
             known[folder] = pair_of_folder(folder, classes)
         pair = known[folder]
-        if pair is None:
-            return {}
+        if pair is None or (folder.isdecimal() and not _OUTPUT.fullmatch(PurePath(name).stem)):
+            return {}  # 120 may be from 1 to 0, or a snapshot
         rows.setdefault(pair, []).append(row)
     return {pair: np.asarray(rows[pair]) for pair in sorted(rows)}
 

@@ -11,6 +11,7 @@ from ..sources.base import Source
 from ..sources.folders import open_folder
 from ..sources.numpy_files import SUFFIXES, open_numpy
 from ..sources.open import SourceSpec, open_source
+from .pairs import pair_of_folder
 
 _ARCHIVES = (".zip", *SUFFIXES)
 
@@ -28,7 +29,7 @@ def find_sets(given: Path, snapshots: bool | None, classes: tuple[str, ...]) -> 
 
     snapshots: True: every sub-folder with images and every archive in the folder is one. None: so
         where no image lies in the folder itself and the names differ in their numbers alone, unless
-        they are the corpus's `classes`.
+        they are the corpus's `classes`, or pairs of them.
 
     Raises:
         ConfigError: nothing there, or no two snapshots where they were asked for.
@@ -79,6 +80,8 @@ def _look_like_snapshots(folder: Path, parts: list[SampleSet], classes: tuple[st
     if len(parts) < 2 or any(_images_in(folder)):
         return False
     names = [part.name for part in parts]
+    if not all(map(str.isdecimal, names)) and all(pair_of_folder(one, classes) for one in names):
+        return False
     numbered = {re.sub(r"^[0-9]+_", "", name) for name in names}  # 0_cat, 1_dog: as exports have it
     if set(names) <= set(classes) or numbered <= set(classes):
         return False

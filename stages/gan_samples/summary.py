@@ -5,6 +5,7 @@ from typing import Any
 from ..evaluate.number_format import format_kernel, format_number
 from ..evaluate.sentences import NONE_HELD_OUT, Change, describe_features, describe_reference
 from ..evaluate.tables import Table, frechet_cell, number_cell, spread_cell
+from .translation import describe_translation
 
 _FIDELITY_AND_DIVERSITY = ("precision", "recall", "density", "coverage")  # after both distances
 _NEEDS_WEIGHTS = ("cs_", "is", "lpips", "pd_")
@@ -68,6 +69,7 @@ def describe_report(report: Report) -> list[str]:
     if not report["held_out"]:
         lines.append(f"{NONE_HELD_OUT[0].upper()}{NONE_HELD_OUT[1:]}.")
     for samples in report["sets"]:
+        lines += [f"{samples['name']}: {line}" for line in describe_translation(samples)]
         lines += [f"{samples['name']}: {line}" for line in _of_set(samples)]
     for record in report["real"]:
         if record["name"] == report["kd"] and record["subset"] == "training images":

@@ -8,6 +8,7 @@ from ...manifests.errors import VerifyError
 from ...manifests.run_folder import RunFolder
 from ..gan_samples.sets import natural_sort_key
 from ..gan_samples.summary import metric_table
+from ..gan_samples.translation import pairs_table
 from . import charts, pictures
 
 
@@ -25,6 +26,7 @@ def sections(run: Path) -> list[dict[str, Any]]:
                 "name": report["name"],
                 "text": report["text"],
                 "table": metric_table(report),
+                "pairs": pairs_table(report),
                 "chart": charts.snapshot_curve(report) if report["best"] else None,
                 "sheet": pictures.file_uri(sheet) if nearest and sheet.exists() else None,
                 "shown": shown,
