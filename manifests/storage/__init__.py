@@ -1,9 +1,9 @@
 """Where files are stored: folders and object stores.
 
-location   a path or a URL
-store      the interface of both, and the one of a folder
-remote     an object store, through fsspec
-web        HTTP: no redirects to other hosts
-conditions errors of a conditional create: refused, exists, or neither
-retry      repeats failed requests for a while
+location    a path or a URL
+store       the interface of both, and the one of a folder
+remote      an object store, through fsspec
+conditions  errors of a conditional create: refused, exists, or neither
+web         HTTP: no redirects to other hosts
+retry       repeats failed requests for a while
 """

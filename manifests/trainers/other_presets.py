@@ -50,6 +50,34 @@ done""",
     " seed: random, NumPy and torch are seeded before it starts.",
 )
 
+SINCUT = TrialPreset(
+    scripts=("train.py", "test.py"),
+    command="""set -e
+export CUDA_VISIBLE_DEVICES={gpu}
+sincut() {{
+  {python} {runner} cut {seed} {checkout}/"$@" --dataroot {data} --name trial --model sincut \\
+    --dataset_mode unaligned --preprocess none --load_size {resolution} --crop_size {resolution} \\
+    --checkpoints_dir {out}/checkpoints
+}}
+sincut train.py --batch_size {batch} --n_epochs {first_half} --n_epochs_decay {second_half} \\
+  --display_id 0 --no_html --save_epoch_freq {every} --save_latest_freq {shown}
+for epoch in {early_epochs} latest; do
+  sincut test.py --phase train --epoch $epoch --num_test {sources} --results_dir {out}/results
+  images={out}/samples/$((${{epoch/latest/{epochs}}} * {count}))
+  mkdir -p "$images"
+  mv {out}/results/trial/train_$epoch/images/fake_B "$images/to-1"
+done""",
+    unit="epochs",
+    update=16,
+    translates=True,
+    one_shot=True,
+    whole_batches=True,
+    note="One image into the style of another, by patches of both (ingest.patches), at least 16 of"
+    " each. No image is held out: the translated patches of A are compared with the real ones of B"
+    " by their feature maps (evaluate.maps, or Inception's weights), at the last snapshot. Seeded"
+    " as CUT is.",
+)
+
 DCGAN = TrialPreset(
     scripts=("main.py",),
     command="""set -e

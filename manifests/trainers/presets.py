@@ -62,6 +62,8 @@ def preset_facts(spec: TrainerSpec, arm: ArmSize, length: TrialLength) -> dict[s
     preset = spec.preset
     assert preset is not None
     epoch = (1 + arm.ratio) * max(arm.real) if spec.target == "unpaired" else arm.count
+    if preset.whole_batches:
+        epoch = max(preset.update, epoch - epoch % preset.update)
     facts = {
         "resolution": arm.resolution,
         "network": network_side(spec, arm.resolution),

@@ -25,6 +25,8 @@ class TrialPreset:
     update: int = 1  # real images that an update shows, where the length is counted in iterations
     halves: int = 1  # batches of such an update
     translates: bool = False  # samples lie in N/to-K, K the class that they are meant to show
+    one_shot: bool = False  # of one image to one other: no held-out images, and a distance of both
+    whole_batches: bool = False  # an epoch drops images that do not fill a batch of `update`
     needs_gpu: bool = True
     note: str = ""  # for the documentation
 

@@ -106,6 +106,7 @@ _TRANSLATION: tuple[TrainerSpec, ...] = (
             "python train.py --model sincut --dataroot {out} --name {name}",
             "python test.py --model sincut --dataroot {out} --name {name} --phase train",
         ),
+        preset=other_presets.SINCUT,
         notes=(
             "Its default --dataset_mode singleimage takes exactly one image a side, of any size;"
             " for more images the command names another mode, which does not scale.",

@@ -21,6 +21,7 @@ from ...stages.gan_samples.sets import SampleSet, find_sets
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.judge import Judge, best_snapshot, open_judge
 from ...stages.trial.one import KEPT_SAMPLES, keep_samples
+from ...stages.trial.one_shot import OneShotJudge, open_one_shot_judge
 from ..finished_run import FinishedRun
 from .trainer import ChosenTrainer
 
@@ -36,16 +37,19 @@ class SampleJudge:
     config: TrialConfig
     judges: dict[int | None, Judge]  # target class -> its judge; None: of all images
     lpips: Lpips | None  # of translations, where its weights are named
+    one_shot: OneShotJudge | None = None  # instead of the judges, of one image's translation
 
     @property
     def features(self) -> dict[str, Any]:
         """The network of the distances."""
+        if self.one_shot is not None:
+            return self.one_shot.features
         return dict(next(iter(self.judges.values())).features)
 
     @property
     def translation(self) -> dict[str, Any] | None:
         """What the figures of pairs depend on, beside the samples; None without a translation."""
-        if not self.translates:
+        if not self.translates or self.one_shot is not None:
             return None
         lpips = None if self.lpips is None else self.lpips.describe()
         return {"algorithm": _PAIRS_ALGORITHM, "lpips": lpips}
@@ -68,6 +72,8 @@ class SampleJudge:
         Raises:
             ConfigError, InputError, ValueError: nothing that can be judged.
         """
+        if self.one_shot is not None:
+            return self._judge_one_shot(self.one_shot, place, folder)
         snapshots: list[dict[str, Any]] = []
         share = KEPT_SAMPLES // len(self.judges)
         for number, one in enumerate(self._sets(place), start=1):
@@ -88,6 +94,19 @@ class SampleJudge:
             snapshots.append(at | round_floats(figures | more))
             if best_snapshot(snapshots) is snapshots[-1]:
                 keep_samples(folder, np.concatenate(made))
+        return snapshots
+
+    def _judge_one_shot(
+        self, judge: OneShotJudge, place: Path, folder: Path
+    ) -> list[dict[str, Any]]:
+        snapshots = []
+        for number, one in enumerate(self._sets(place), start=1):
+            with self._open(SampleSet(one.name, one.path / "to-1")) as samples:
+                figures = round_floats(judge.measure(samples.images))
+                made = np.array(samples.images[:KEPT_SAMPLES])
+            at = {"step": number, "name": one.name, "images": int(one.name)}
+            snapshots.append(at | figures)
+        keep_samples(folder, made)
         return snapshots
 
     def _sets(self, place: Path) -> list[SampleSet]:
@@ -146,12 +165,34 @@ def open_sample_judge(trainer: ChosenTrainer, run: FinishedRun, config: TrialCon
     if translates:
         targets = [1] if trainer.spec.target == "unpaired" else [*range(len(run.corpus.classes))]
     evaluate, seed = run.config.evaluate, run.config.seed
+    if is_one_shot(trainer):
+        if run.config.ingest.patches is None:
+            raise ConfigError(
+                f"{trainer.spec.trainer} translates one image into the style of one other, and"
+                f" {run.folder} has whole images. Build a corpus of patches of two images"
+                " (ingest.patches), or take trial.trainer: cut."
+            )
+        assert trainer.preset is not None
+        needed = trainer.preset.update
+        least = int(np.bincount(run.corpus.training_ids[run.corpus.training_rows]).min())
+        if least < needed:
+            raise ConfigError(
+                f"{trainer.spec.trainer} needs {needed} patches of each image, and"
+                f" one has {least}: raise ingest.patches.per_image."
+            )
+        judge = open_one_shot_judge(evaluate, run.corpus, 1)
+        return SampleJudge(trainer, run, config, {}, None, judge)
     try:
         lpips = open_lpips(evaluate, run.corpus.images.shape[1]) if translates else None
     except FeaturesError as error:
         raise ConfigError(f"evaluate.lpips: {error}") from error
     judges = {target: open_judge(evaluate, run.corpus, seed, target) for target in targets}
     return SampleJudge(trainer, run, config, judges, lpips)
+
+
+def is_one_shot(trainer: ChosenTrainer | None) -> bool:
+    """Whether the trainer translates one image into the style of one other."""
+    return trainer is not None and trainer.preset is not None and trainer.preset.one_shot
 
 
 def _numbered(place: Path) -> list[SampleSet]:

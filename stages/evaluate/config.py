@@ -17,7 +17,8 @@ class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):
     inception_weights: str | None = None  # path of inception-2015-12-05.pt; never downloaded
     lpips: str | None = None  # path of AlexNet's weights, alexnet-owt-7be5be79.pth: LPIPS
     classifier: str | None = None  # path of a TorchScript file that gives logits
-    maps: str | None = None  # FILE or FILE#SEQUENCE:LENGTH, for evaluate --generated --target
+    # FILE or FILE#SEQUENCE:LENGTH, for evaluate --generated --target, and for trial by sincut
+    maps: str | None = None
     rows: int = Field(default=1200, ge=1)  # plan rows that are made again with their steps
     # Training images whose features are computed, beside the parents of those rows; never fewer
     # than `rows`. Ratios are compared where it is all of them.

@@ -106,7 +106,7 @@ class OptionalMetrics:
             self._classifier = InceptionClasses(Path(weights.inception))
         self._target_map: Maps | None = None
         if weights.target is not None:
-            self._maps = _open_maps(weights)
+            self._maps = open_maps(weights)
             self._target_map = self._maps(weights.target[None])[0]
 
     def records(self, images: Images, subset: str) -> Iterator[MetricRecord]:
@@ -192,7 +192,7 @@ class OptionalMetrics:
         )
 
 
-def _open_maps(weights: MetricWeights) -> TorchScriptMaps | InceptionMaps:
+def open_maps(weights: MetricWeights) -> TorchScriptMaps | InceptionMaps:
     """The network of feature maps; raises FeaturesError where none or no valid one is named."""
     if weights.maps is None:
         if weights.inception is None:

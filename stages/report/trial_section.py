@@ -35,6 +35,8 @@ def trial_section(run: Path, training: NDArray[np.uint8]) -> dict[str, Any] | No
             for each in (record["table"], record.get("table_of_pairs"))
             if each is not None
         ]
+        arms = record.get("arms", [])
+        one_shot = bool(arms) and "kd" not in arms[0]["last"][0]
         text, strips = str(record["conclusion"]), _strips(folder, record["results"], training)
     except (ValueError, KeyError, TypeError, EOFError) as error:
         raise VerifyError(
@@ -45,6 +47,7 @@ def trial_section(run: Path, training: NDArray[np.uint8]) -> dict[str, Any] | No
     return {
         "text": text,
         "tables": tables,
+        "one_shot": one_shot,
         "curves": curves.read_text(encoding="utf-8") if curves.exists() else None,
         "strips": strips if len(strips) > 1 else [],
     }

@@ -11,6 +11,7 @@ supervisor  a program that ends a trainer when its trial dies
 trainer_script  a program that runs trainers whose scripts lack something
 locks       waits for what another process on the same trial makes
 judge       a snapshot's samples against held-out images
+one_shot    translated patches of one image against the one target image
 outcome     what all of them say together: table, differences, one sentence
 pairs_table  a translation pair by pair: distance and LPIPS
 picture     the curves

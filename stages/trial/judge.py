@@ -117,5 +117,7 @@ class Judge:
 
 
 def best_snapshot(snapshots: list[dict[str, Any]]) -> dict[str, Any]:
-    """The one nearest to the choosing half; its `kd` is to the other."""
+    """The one nearest to the choosing half; its `kd` is to the other. Without halves the last."""
+    if "kd_choosing" not in snapshots[0]:
+        return snapshots[-1]
     return min(snapshots, key=lambda snapshot: float(snapshot["kd_choosing"]))

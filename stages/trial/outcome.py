@@ -26,6 +26,9 @@ _HEADS = (
     "distance, last snapshot", "precision", "recall", "coverage", "copies", "gap of D",
 )  # fmt: skip
 
+_AGAINST = {"kd": "held-out images", "sfd": "the target image"}
+_TITLES = {"kd": "kernel distance", "sfd": "single-image Frechet distance x 1,000"}
+
 
 @dataclass(frozen=True)
 class ArmOutcome:
@@ -37,6 +40,11 @@ class ArmOutcome:
     last: Sequence[Mapping[str, Any]]
     against_real: Change | None  # None for real itself, for one seed, and without a real arm
 
+    @property
+    def distance(self) -> str:
+        """The figure that it is judged by: kd, or sfd of one-shot translation."""
+        return distance_of(self.last[0])
+
     def mean(self, name: str, *, last: bool = False) -> float:
         """The mean over seeds of a figure of the best snapshots, or of the last ones."""
         return float(np.mean([snapshot[name] for snapshot in (self.last if last else self.best)]))
@@ -45,6 +53,11 @@ class ArmOutcome:
         """Its standard deviation over seeds; 0 for one seed."""
         values = [snapshot[name] for snapshot in (self.last if last else self.best)]
         return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def distance_of(snapshot: Mapping[str, Any]) -> str:
+    """The name of the figure that a snapshot is judged by."""
+    return "kd" if "kd" in snapshot else "sfd"
 
 
 def outcomes(
@@ -71,7 +84,8 @@ def outcomes(
 def _difference(
     arm: Sequence[Mapping[str, Any]], real: Sequence[Mapping[str, Any]]
 ) -> Change | None:
-    return paired_change([each["kd"] for each in arm], [each["kd"] for each in real])
+    name = distance_of(arm[0])
+    return paired_change([each[name] for each in arm], [each[name] for each in real])
 
 
 def paired_change(arm: Sequence[float], real: Sequence[float]) -> Change | None:
@@ -98,17 +112,18 @@ def conclusion(arms: Sequence[ArmOutcome]) -> str:
     if seeds < 2:
         return f"No conclusion from one seed ({size}): set trial.seeds to 3 or more."
     sentences = []
-    for arm in sorted(others, key=lambda arm: arm.mean("kd")):
+    for arm in sorted(others, key=lambda arm: arm.mean(arm.distance)):
         change = arm.against_real
         assert change is not None
         word = {"lower": "Worth it", "higher": "Harmful"}.get(change.direction)
         if word:
-            share = change.difference / real.mean("kd")
+            share, name = change.difference / real.mean(real.distance), real.distance
             sentences.append(
                 f"{word}: a GAN trained on {arm.name} is {abs(share):.0%}"
-                f" {'nearer to' if share < 0 else 'farther from'} held-out images than one trained"
-                f" on real images alone (kernel distance {format_kernel(arm.mean('kd'))} against"
-                f" {format_kernel(real.mean('kd'))}, {change.figures}; {size})."
+                f" {'nearer to' if share < 0 else 'farther from'} {_AGAINST[name]} than one"
+                f" trained on real images alone ({_TITLES[name]}"
+                f" {format_kernel(arm.mean(name))} against {format_kernel(real.mean(name))},"
+                f" {change.figures}; {size})."
             )
     late = [arm.name for arm in arms if _still_falls(arm)]
     unclear = [arm.name for arm in others if not arm.against_real.is_significant]  # type: ignore[union-attr]
@@ -123,14 +138,35 @@ def conclusion(arms: Sequence[ArmOutcome]) -> str:
 
 
 def _still_falls(arm: ArmOutcome) -> bool:
-    """Whether most seeds have their best snapshot at the end of several."""
+    """Whether most seeds have their best snapshot at the end of several; without a choice, no."""
+    if arm.distance != "kd":
+        return False
     ends = [best["step"] == last["step"] > 1 for best, last in zip(arm.best, arm.last, strict=True)]
     return 2 * ends.count(True) > len(ends)
 
 
 def trial_table(arms: Sequence[ArmOutcome]) -> Table:
     """A row for each arm; distances times 1,000, means over seeds."""
+    if arms and arms[0].distance == "sfd":
+        return _one_shot_table(arms)
     return Table(_HEADS, [_cells(arm) for arm in arms])
+
+
+def _one_shot_table(arms: Sequence[ArmOutcome]) -> Table:
+    """Of the last snapshots; a star after the first head marks distances that are mostly bias."""
+    first = arms[0].last[0]
+    name = f"{first['sfd_name']} x 1000{' *' if first['sfd_biased'] else ''}, last snapshot"
+    rows = [
+        [
+            arm.name,
+            f"{arm.corpus:,}",
+            spread_cell(1000 * arm.mean("sfd"), 1000 * arm.spread("sfd")),
+            change_cell(arm.against_real),
+            _where(arm),
+        ]
+        for arm in arms
+    ]
+    return Table(["arm", "images", name, "less that of real (95 % interval)", "at"], rows)
 
 
 def _cells(arm: ArmOutcome) -> list[str]:

@@ -6,7 +6,12 @@ from typing import Any
 import numpy as np
 
 from ..report.charts import band_curves
-from .outcome import ArmOutcome
+from .outcome import ArmOutcome, distance_of
+
+_TITLES = {
+    "kd": "Kernel distance × 1000 to held-out images",
+    "sfd": "Single-image Frechet distance × 1000 to the target image",
+}
 
 
 def draw_curves(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
@@ -19,11 +24,12 @@ def draw_curves(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
         first = found[0]["snapshots"]
         along = "images" if "images" in first[0] else "step"
         places = np.array([snapshot[along] for snapshot in first])
-        kd = [[1000 * each["kd"] for each in one["snapshots"]] for one in found]
+        name = distance_of(first[0])
+        kd = [[1000 * each[name] for each in one["snapshots"]] for one in found]
         if len({len(values) for values in kd}) == 1:  # a trainer may leave as many as it likes
             curves[arm] = (places, np.array(kd))
     shown = {"images": "images shown", "step": "snapshot"}[along]
-    return band_curves(curves, "Kernel distance × 1000 to held-out images", shown)
+    return band_curves(curves, _TITLES[name], shown)
 
 
 def draw_sizes(sizes: Sequence[int], arms: Sequence[Sequence[ArmOutcome]]) -> str:
@@ -34,7 +40,7 @@ def draw_sizes(sizes: Sequence[int], arms: Sequence[Sequence[ArmOutcome]]) -> st
     curves = {}
     for name in [arm.name for arm in arms[0]]:
         found = [next((arm for arm in some if arm.name == name), None) for some in arms]
-        if all(arm is not None for arm in found):
+        if all(arm is not None and arm.distance == "kd" for arm in found):
             kd = [[1000 * each["kd"] for each in arm.best] for arm in found if arm is not None]
             curves[name] = (np.array(sizes, dtype=np.float64), np.array(kd).T)
-    return band_curves(curves, "Kernel distance × 1000 to held-out images", "training images")
+    return band_curves(curves, _TITLES["kd"], "training images")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
+import torch
 import yaml
 from checkouts import checkout
 from numpy.typing import NDArray
@@ -321,6 +322,57 @@ def test_a_result_of_an_earlier_version_is_judged_again_where_its_samples_are(
     shown = capsys.readouterr()
     assert "left" in shown.out
     assert {row["arm"] for row in record(run)["pairs"]} == {results[0].parent.parent.name}
+
+
+def test_one_shot_translation_is_judged_by_the_target_image(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Patches of two images, none held out: the Frechet distance of their feature maps."""
+    random = np.random.default_rng(5)
+    for number, name in enumerate(("content", "style")):
+        (tmp_path / "pair" / name).mkdir(parents=True)
+        pixels = random.integers(0, 60 + 60 * number, (64, 64, 3)) + 100 * number
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "pair" / name / "0.png")
+    torch.manual_seed(0)
+    torch.jit.save(torch.jit.script(torch.nn.Conv2d(3, 4, 3).eval()), tmp_path / "maps.pt")
+    (tmp_path / "stages.yaml").write_text(f"run: run\ningest: {{source: {tmp_path}/pair}}\n")
+    changed = {
+        "generate__method": "mixup", "generate__ratio": 1, "ingest__resolution": 8,
+        "ingest__holdout": 0, "evaluate__variants": "off", "evaluate__features": "pixels",
+        "ingest__patches": {"per_image": 20, "size": 16},
+    }  # fmt: skip
+    words = ("run", tmp_path / "stages.yaml", "--quiet", *tiny.options(**changed))
+    assert cli(*words) == 0
+    run = tmp_path / "run"
+    capsys.readouterr()
+    fakes = {
+        side: fake(tmp_path / side, train=CUT_TRAIN, test=CUT_TEST.replace("SIDE", side))
+        for side in ("trainA", "trainB")
+    }
+    assert trial(run, "sincut", fakes["trainB"], 160) == 2  # between which maps?
+    assert "One-shot translation cannot be judged" in capsys.readouterr().err
+    content = yaml.safe_load((run / "stages.yaml").read_text())
+    content["evaluate"]["maps"] = str(tmp_path / "maps.pt")
+    (run / "stages.yaml").write_text(yaml.safe_dump(content))
+    distances = {}
+    for side, folder in fakes.items():
+        assert trial(run, "sincut", folder, 160) == 0
+        result = record(run)["results"]["real"][0]
+        assert [each["images"] for each in result["snapshots"]] == [80, 160]
+        distances[side] = result["snapshots"][-1]["sfd"]
+    assert distances["trainB"] < 0.01 * distances["trainA"]
+    assert "sfd_maps of patches x 1000" in capsys.readouterr().out
+    assert cli("report", run) == 0
+    page = (run / "report" / "index.html").read_text()
+    assert "sfd_maps of patches" in page and "did not choose the snapshot" not in page
+
+
+def test_one_shot_translation_of_whole_images_is_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = fake(tmp_path / "cut", train=CUT_TRAIN, test=CUT_TEST)
+    assert trial(run, "sincut", folder, 160) == 2
+    assert "ingest.patches" in capsys.readouterr().err and not (run / "trial" / "arms").exists()
 
 
 def test_weights_of_lpips_that_cannot_be_used_are_named_before_any_work(
