@@ -9,9 +9,11 @@ from pathlib import Path
 
 import click
 
+from ..manifests.trainers.commands import DRAWN
 from ..manifests.trainers.requirements import find_spec, list_sides, trainer_names
 from ..manifests.trainers.spec import TrainerSpec
 from ..manifests.trainers.table import TRAINERS
+from ..manifests.trainers.training_length import LENGTHS
 from ..stages.check.docs import check_text as check_text
 from .cli import commands
 from .config import Config
@@ -101,22 +103,34 @@ def _section(spec: TrainerSpec, *, default: bool, alone: bool) -> list[str]:
     real_to = f" --to {spec.real_to}" if spec.real_to else to
     words = f"scoremix-pipeline export SHARDS --trainer {spec.trainer}"
     commands = [f"{words}{to} --out CORPUS{end}"]
-    if "{real}" in spec.evaluate:
+    if "{real}" in spec.evaluate + spec.sample:
         commands.append(f"{words}{real_to} --real-only --out REAL{end}")
-    facts = {
+    facts: dict[str, object] = {
         "out": f"CORPUS{end}",
-        "real": f"REAL{end}",
+        "real": f"REAL{_ENDS.get(spec.real_to or spec.target, '')}",
         "real_name": "REAL",
+        "samples": "SAMPLES",
         "name": "NAME",
         "resolution": "SIDE",
         "network": spec.networks[0] if len(spec.networks) == 1 else "SIDE",
+        "configuration": f"[{' | '.join(option for _, option in spec.configurations)}]",
         "classes": "CLASSES",
         "last_class": "CLASSES - 1",
-        "count": "more",
-        "batch": "256",
+        "count": "IMAGES",
+        "sources": "IMAGES_OF_A",
+        "batch": str(spec.batch),
+        "val_batch": "32",
         "cond": f" [{spec.conditional.strip()}]" if spec.conditional else "",
+        "labelled": "[1 | 0]",
+        "drawn": DRAWN,
+        "tens": DRAWN // 10,
+        "last_seed": DRAWN - 1,
+        "draws": "CLASS:SEEDS",
+        "gamma": "GAMMA",
     }
-    trainers = [spec.train.format(**facts), spec.evaluate.format(**facts)]
+    facts |= {name: name.upper() for name in LENGTHS}
+    lines = [spec.train, spec.sample, spec.sample_classes, spec.evaluate]
+    trainers = [line.format(**facts) for line in dict.fromkeys(lines) if line]
     heading = [] if alone else ["", f"As `{spec.target}`:"]
     return [
         *heading,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from .image_endings import BIGGAN, TORCHVISION
 from .shared_texts import CLEAN_FID, CONVERTS
-from .spec import TrainerSpec, TrialPreset
+from .spec import TrainerSpec, TrainLength, TrialPreset
 
 _SIDES = (32, 64, 128, 256)
 _INDEX = "It caches I{network}_imgs.npz in its working directory: delete that after a new export."
@@ -17,9 +17,23 @@ _BATCH = (
 )
 _TRAIN = (
     "python train.py --dataset {dataset} --data_root {{out}} --shuffle --load_in_mem "
-    "--batch_size {{batch}}"
+    "--batch_size {{batch}} --num_epochs {{epochs}} --experiment_name {{name}}"
 )
+_SAMPLE = (
+    "mkdir -p {{samples}}/{{name}}; python sample.py --dataset {dataset} --data_root {{out}} "
+    "--batch_size {{batch}} "
+    "--experiment_name {{name}} --samples_root {{samples}} --sample_npz --sample_num_npz {{drawn}}"
+)
+_NO_SAMPLES = "It has no script that draws samples; its eval.py gives figures of its own alone."
 _EVALUATE = "python calculate_inception_moments.py --dataset {dataset} --data_root {{real}}"
+_STUDIOGAN_SAMPLE = (
+    "python src/main.py -metrics none -sf -sf_num {drawn} -cfg CFG.yaml -data {out} -ckpt CKPT "
+    "-save RUNS"
+)
+_STUDIOGAN_STEPS = (
+    "Set OPTIMIZATION: total_steps: {iterations} in CFG.yaml, where batch_size is 64 and "
+    "d_updates_per_step 5, its defaults: a step shows their product, and needs so many images."
+)
 _STUDIOGAN_CONFIG = "num_classes: {classes} and img_size: {resolution} in CFG.yaml"
 
 # Every save is kept as a copy (copy0, copy1, ...), all at the same images shown in each arm; the
@@ -59,7 +73,12 @@ _BIGGAN_HDF5 = TrainerSpec(
     axes="NCHW",
     file="ILSVRC{resolution}.hdf5",
     file_pattern=r"ILSVRC{resolution}\.hdf5",
+    batch=256,
+    full_batches=2,  # an update of the generator takes two of the discriminator
     train=_TRAIN.format(dataset="I{resolution}_hdf5"),
+    length=TrainLength("epochs", 100),
+    sample=_SAMPLE.format(dataset="I{resolution}_hdf5"),
+    samples="{samples}/{name}/samples.npz",
     evaluate=_EVALUATE.format(dataset="I{resolution}_hdf5"),
     notes=(
         _BATCH,
@@ -79,7 +98,12 @@ _BIGGAN_FOLDER = TrainerSpec(
     max_classes=1000,
     split="ImageNet",
     fixed_split=True,
+    batch=256,
+    full_batches=2,
     train=_TRAIN.format(dataset="I{network}"),
+    length=TrainLength("epochs", 100),
+    sample=_SAMPLE.format(dataset="I{network}"),
+    samples="{samples}/{name}/samples.npz",
     evaluate=_EVALUATE.format(dataset="I{network}"),
     notes=(
         _BATCH,
@@ -104,8 +128,11 @@ _DIFFAUGMENT_FOLDER = replace(
     split="train",
     fixed_split=False,
     train=_TRAIN.format(dataset="I{network}") + " --DiffAugment translation,cutout",
-    evaluate=CLEAN_FID,
-    notes=(_BATCH, _INDEX, CONVERTS),
+    length=TrainLength("epochs", 500),
+    sample="",
+    samples="SAMPLES",
+    evaluate=CLEAN_FID.replace("{samples}", "SAMPLES"),
+    notes=(_BATCH, _INDEX, _NO_SAMPLES, CONVERTS),
 )
 
 BIGGAN_FAMILY: tuple[TrainerSpec, ...] = (
@@ -118,7 +145,12 @@ BIGGAN_FAMILY: tuple[TrainerSpec, ...] = (
         axes="NHWC",
         file="{name}_{resolution}_wo_resize_train.hdf5",
         file_pattern=r".+_{resolution}_.+_train\.hdf5",
+        batch=64,
+        full_batches=5,
         train="python src/main.py -t -hdf5 -l -metrics none -cfg CFG.yaml -data {out} -save RUNS",
+        length=TrainLength("iterations", 100_000, update=320),
+        sample=_STUDIOGAN_SAMPLE,
+        samples="RUNS/samples/RUN_NAME/fake",
         evaluate="python src/main.py -metrics fid -ref train -ckpt CKPT -cfg CFG.yaml -data {real} "
         "-save RUNS",
         real_to="imagefolder",
@@ -126,6 +158,7 @@ BIGGAN_FAMILY: tuple[TrainerSpec, ...] = (
             "CFG.yaml must say DATA: name: {name}, img_size: {resolution}, num_classes: {classes}, "
             "or the file is not found and made anew from a folder.",
             "wo_resize is its default --pre_resizer; with another one rename the file.",
+            _STUDIOGAN_STEPS,
         ),
         remember=(_STUDIOGAN_CONFIG,),
     ),
@@ -136,11 +169,19 @@ BIGGAN_FAMILY: tuple[TrainerSpec, ...] = (
         endings=TORCHVISION,
         any_case=True,
         real_split="valid",
+        batch=64,
+        full_batches=5,
         train="python src/main.py -t -metrics none -cfg CFG.yaml -data {out} -save RUNS",
+        length=TrainLength("iterations", 100_000, update=320),
+        sample=_STUDIOGAN_SAMPLE,
+        samples="RUNS/samples/RUN_NAME/fake",
         evaluate="python src/main.py -metrics fid -ref valid -ckpt CKPT -cfg CFG.yaml -data {out} "
         "-save RUNS",
         notes=(
-            "valid/ holds the corpus's real images: -ref valid compares with those.",
+            "valid/ holds the corpus's real images, or held-out ones with --held-out: -ref valid "
+            "compares with those.",
+            "CFG.yaml must say DATA: name: {name}, img_size: {resolution}, num_classes: {classes}.",
+            _STUDIOGAN_STEPS,
             CONVERTS,
         ),
         remember=(_STUDIOGAN_CONFIG,),
@@ -157,8 +198,11 @@ BIGGAN_FAMILY: tuple[TrainerSpec, ...] = (
         _BIGGAN_HDF5,
         trainer="lecam",
         title="LeCam-GAN (biggan_cifar)",
-        evaluate=CLEAN_FID,
-        notes=(),
+        length=TrainLength("epochs", 500),
+        sample="",
+        samples="SAMPLES",
+        evaluate=CLEAN_FID.replace("{samples}", "SAMPLES"),
+        notes=(_BATCH, _NO_SAMPLES),
         preset=None,
     ),
     _DIFFAUGMENT_FOLDER,

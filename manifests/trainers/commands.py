@@ -1,52 +1,131 @@
-"""The commands of a trainer, filled in for one export: train, evaluate, export the real images."""
+"""The commands of a trainer, filled in for one export: train, sample, evaluate."""
 
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .layout import ExportListing
-from .requirements import network_side, spec_for
+from .presets import share_seeds
+from .requirements import fitting_batch, network_configuration, network_side, spec_for
 from .spec import TrainerSpec
+from .training_length import images_of_an_epoch, training_length
+
+DRAWN = 5000  # samples that the commands draw
+_APART = 0.02  # share by which a length in the trainer's unit may miss the images asked for
 
 
 @dataclass(frozen=True)
 class Commands:
-    """To copy after an export; empty where the row names no trainer."""
+    """To copy after an export, in this order; empty where there is none."""
 
     train: str
-    evaluate: str
+    sample: str
+    generated: str  # `scoremix-pipeline evaluate` of the samples
     real: str  # makes what `evaluate` compares with; empty where that is there
+    evaluate: str
     notes: tuple[str, ...]
 
 
-def commands_for(spec: TrainerSpec, listing: ExportListing, out: Path) -> Commands:
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What the commands depend on beside the export."""
+
+    run: Path | None = None  # the run that made the corpus
+    shown: int | None = None  # images that a training shows; None: by the trainer's default
+    held_out: int = 0  # images that the run held out
+
+
+def commands_for(
+    spec: TrainerSpec, listing: ExportListing, out: Path, plan: TrainingPlan
+) -> Commands:
     """The row's commands with the names and numbers of this export at the absolute `out`."""
-    layout, spec = listing.layout, spec_for(listing, spec)
-    real = out if layout.real_only or layout.ratio == 0 else real_beside(out)
-    facts = {
+    spec = spec_for(listing, spec)
+    is_real = listing.last_round == 0 and spec.real_to in (None, spec.target)
+    real = out if is_real else beside(out, "real")
+    facts = _facts(spec, listing, out, real, plan)
+    labelled = is_labelled(listing)
+    sample = (labelled and spec.sample_classes) or spec.sample
+    run = shlex.quote(str(plan.run)) if plan.run else "RUN"
+    samples = spec.samples.format(**facts)
+    evaluate = spec.evaluate.format(**facts)
+    notes = [note.format(**facts) for note in spec.notes]
+    return Commands(
+        train=spec.train.format(**facts),
+        sample=sample.format(**facts),
+        generated=f"scoremix-pipeline evaluate {run} --generated {samples} --name {listing.name}"
+        if sample
+        else "",
+        real=_real_command(spec, listing, real)
+        if "{real}" in spec.evaluate and real != out
+        else "",
+        evaluate=evaluate,
+        notes=(*notes, *_notes(spec, listing, facts, plan)),
+    )
+
+
+def _facts(
+    spec: TrainerSpec, listing: ExportListing, out: Path, real: Path, plan: TrainingPlan
+) -> dict[str, Any]:
+    """Placeholder -> value."""
+    side = listing.resolution
+    batch = fitting_batch(spec, images_of_an_epoch(listing))
+    counts = listing.real_counts() if is_labelled(listing) else [1]
+    samples = beside(out, "samples").with_suffix("")
+    return {
         "out": shlex.quote(str(out)),
         "real": shlex.quote(str(real)),
         "real_name": shlex.quote(real.stem),
+        "samples": shlex.quote(str(samples)),
         "name": listing.name,
-        "resolution": listing.resolution,
-        "network": network_side(spec, listing.resolution),
+        "resolution": side,
+        "network": network_side(spec, side),
+        "configuration": network_configuration(spec, side, labelled=is_labelled(listing)),
+        "gamma": f"{8.2 * (side / 512) ** 2:.3g}",
         "classes": max(len(listing.classes), 1),
         "last_class": max(len(listing.classes) - 1, 0),
         "count": listing.count,
-        "batch": max(1, min(256, listing.count // 2)),
+        "sources": (listing.class_counts() or [listing.count])[0],
+        "batch": batch,
+        "val_batch": max(1, min(32, *counts)),
         "cond": spec.conditional if is_labelled(listing) else "",
-    }
+        "labelled": int(is_labelled(listing)),
+        "drawn": DRAWN,
+        "last_seed": DRAWN - 1,
+        "tens": DRAWN // 10,
+        "draws": share_seeds(counts, DRAWN),
+    } | training_length(spec, listing, batch, plan.shown)
+
+
+def _real_command(spec: TrainerSpec, listing: ExportListing, real: Path) -> str:
+    """The export that `evaluate` compares with."""
+    layout = listing.layout
     words = ["scoremix-pipeline", "export", str(listing.shards.absolute()), "--real-only"]
     words += ["--to", spec.real_to or spec.target, "--trainer", spec.trainer]
     words += ["--hard-labels", "argmax"] if layout.hard_labels else []
-    return Commands(
-        train=spec.train.format(**facts),
-        evaluate=spec.evaluate.format(**facts),
-        real=shlex.join([*words, "--out", str(real)])
-        if "{real}" in spec.evaluate and real != out
-        else "",
-        notes=tuple(note.format(**facts) for note in spec.notes),
-    )
+    words += ["--domains", ",".join(layout.domains)] if layout.domains else []
+    return shlex.join([*words, "--out", str(real)])
+
+
+def _notes(
+    spec: TrainerSpec, listing: ExportListing, facts: dict[str, Any], plan: TrainingPlan
+) -> list[str]:
+    """What every trainer's user has to know of this export."""
+    notes = []
+    if spec.length is not None and spec.trainer:
+        asked, shown = facts["asked"], facts["shown"]
+        apart = abs(shown - asked) > _APART * asked
+        notes.append(
+            f"The training shows {shown:,} images, with repetition. Compare arms at equal numbers"
+            + (f": {asked:,} were meant, which are no whole number of its epochs" if apart else "")
+            + " (--images-shown sets it)."
+        )
+    if plan.held_out and "{real}" in spec.evaluate:
+        notes.append(
+            f"The run held {plan.held_out:,} images out: --held-out-only instead of --real-only"
+            " exports these, and a comparison with them does not reward memorising."
+        )
+    return notes
 
 
 def is_labelled(listing: ExportListing) -> bool:
@@ -54,6 +133,6 @@ def is_labelled(listing: ExportListing) -> bool:
     return listing.labels != "none" and len(listing.classes) > 1
 
 
-def real_beside(out: Path) -> Path:
-    """Where an export of the real images alone would go: corpus.zip -> corpus-real.zip."""
-    return out.with_name(f"{out.stem}-real{out.suffix}")
+def beside(out: Path, word: str) -> Path:
+    """A path beside an export: corpus.zip -> corpus-real.zip."""
+    return out.with_name(f"{out.stem}-{word}{out.suffix}")

@@ -13,10 +13,10 @@ File names are `RRR_KEY.png`, R the round: real images sort first, then round by
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ from ..published.index import INDEX, read_index
 from ..published.publish import is_published
 from ..published.subset import last_round
 from ..published.sums import SUMS
+from .labels import LabelKind, check_classes, heaviest_classes, read_labels
 from .spec import TARGETS, Target
 
 LABELS = "dataset.json"  # of the stylegan target, at its root
@@ -53,6 +54,7 @@ class Layout:
     real_split: str | None = None  # imagefolder: a second folder, of the real images alone
     flat: bool = False  # imagefolder: no folders at all, for readers that list one folder
     domains: tuple[str, str] | None = None  # unpaired: class names of A and B; None: both classes
+    text_labels: bool = False  # stylegan: names of classes in dataset.json, as captions
 
 
 class Slice(NamedTuple):
@@ -89,12 +91,12 @@ class ExportListing:
     layout: Layout
     rows: pa.Table  # the chosen rows of manifest.parquet, columns _COLUMNS
     class_ids: npt.NDArray[np.int64]  # (rows,), -1 without one class
-    labels: Literal["none", "hard", "soft"]  # as exported
+    labels: LabelKind  # as exported
     classes: tuple[str, ...]  # names by class id
     resolution: int  # side in pixels
     channels: int  # as exported: 1 or 3
     to_rgb: bool  # images are gray in the shards and RGB in the layout
-    name: str  # of the corpus, ASCII
+    name: str  # of the run and the arm, ASCII: "digits-scoremix-10"; "digits-real"
     index_digest: str  # of the corpus
 
     @property
@@ -102,12 +104,25 @@ class ExportListing:
         """Images; a real_split holds some of them a second time."""
         return int(self.rows.num_rows)
 
+    @property
+    def last_round(self) -> int:
+        """The highest round there is; 0 where all images are real."""
+        return int(pc.max(self.rows["round"]).as_py())
+
     def class_counts(self) -> list[int]:
         """Images per class id; empty without one class each."""
         if self.labels != "hard":
             return []
         counts = np.bincount(self.class_ids, minlength=len(self.classes))
         return [int(count) for count in counts]
+
+    def real_counts(self) -> list[int]:
+        """Real images per class id; without classes, their number alone."""
+        real = self.rows["round"].to_numpy() == 0
+        if self.labels == "none":
+            return [int(real.sum())]
+        ids = heaviest_classes(self.rows) if self.labels == "soft" else self.class_ids
+        return [int(count) for count in np.bincount(ids[real], minlength=len(self.classes))]
 
     def images(self) -> Iterator[Row]:
         """Every image of the selection, in shard order."""
@@ -143,9 +158,11 @@ class ExportListing:
             yield Entry(LABELS, self.labels_json(), False)
 
     def labels_json(self) -> bytes:
-        """dataset.json of the stylegan target: class ids, or equally long lists of weights."""
+        """dataset.json of stylegan: class ids, equally long lists of weights, or class names."""
         labels: list[Any] = self.class_ids.tolist()
-        if self.labels == "soft":
+        if self.layout.text_labels:
+            labels = [self.classes[label] for label in labels]
+        elif self.labels == "soft":
             labels = self.rows["soft_label"].to_pylist()
         folders = self._folders()
         pairs = [
@@ -170,8 +187,10 @@ class ExportListing:
         return lambda row: f"{places[row.class_id]}/"
 
 
-def read_layout(shards: Path, layout: Layout) -> ExportListing:
+def read_layout(shards: Path, layout: Layout, run: Path | None = None) -> ExportListing:
     """The listing of a published corpus under `layout`.
+
+    run: the folder of the run that made it, where that is known; `name` is taken from it.
 
     Raises:
         ConfigError: no corpus, no such ratio, or labels that the target cannot express.
@@ -186,9 +205,15 @@ def read_layout(shards: Path, layout: Layout) -> ExportListing:
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         manifest = file.read(columns=list(_COLUMNS))
     rows = manifest.filter(pc.less_equal(manifest["round"], last)).combine_chunks()
-    ids, labels = _labels(rows, layout)
+    ids, labels = read_labels(
+        rows,
+        layout.target,
+        kept=layout.target != "lmdb" and not layout.flat,
+        hard=layout.hard_labels,
+        captions=layout.text_labels,
+    )
     if labels == "hard":
-        _check_classes(ids, classes)
+        check_classes(ids, classes)
     if layout.target == "unpaired":
         wanted = _domains(layout, classes)
         mask = np.isin(ids, wanted)
@@ -203,9 +228,21 @@ def read_layout(shards: Path, layout: Layout) -> ExportListing:
         resolution=index["resolution"],
         channels=3 if layout.rgb else index["channels"],
         to_rgb=layout.rgb and index["channels"] == 1,
-        name=_slug(index["name"]) or "corpus",
+        name=f"{_corpus_name(shards, run)}-{_arm_name(index['recipe'], last)}",
         index_digest=index["index_digest"],
     )
+
+
+def _corpus_name(shards: Path, run: Path | None) -> str:
+    """The run's name; without a run, that of the folder of shards."""
+    path = (run or shards).absolute()
+    name = path.name.removesuffix(".run")
+    return slug(path.parent.name if name == "shards" else name) or "corpus"
+
+
+def _arm_name(recipe: Mapping[str, Any], last: int) -> str:
+    """ "real", or the method and the ratio: two arms of one run are trained under two names."""
+    return f"{slug(str(recipe.get('method', 'augmented')))}-{last}" if last else "real"
 
 
 def file_name(key: str, round_: int) -> str:
@@ -223,11 +260,12 @@ def class_folder(classes: tuple[str, ...], class_id: int) -> str:
     if class_id < 0:
         return UNCLASSED
     number = f"{class_id:0{len(str(max(len(classes) - 1, 0)))}d}"
-    slug = _slug(classes[class_id])
-    return f"{number}_{slug}" if slug and slug != str(class_id) else number
+    name = slug(classes[class_id])
+    return f"{number}_{name}" if name and name != str(class_id) else number
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
+    """Letters, digits and hyphens of a name, at most 40 of them."""
     return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:_SLUG].strip("-")
 
 
@@ -252,37 +290,6 @@ def _check_options(layout: Layout) -> None:
     if layout.real_only and layout.ratio:
         raise ConfigError(
             f"Real images only and ratio {layout.ratio} were both asked for. Leave one of them out."
-        )
-
-
-def _labels(
-    rows: pa.Table, layout: Layout
-) -> tuple[npt.NDArray[np.int64], Literal["none", "hard", "soft"]]:
-    """Class ids (rows,) and the kind of labels as exported."""
-    ids = rows["class_id"].to_numpy().astype(np.int64)
-    if rows["soft_label"].null_count:
-        return ids, "hard" if ids.min() >= 0 else "none"
-    if layout.target == "lmdb" or layout.flat:
-        return ids, "none"  # labels are not kept there
-    weights = rows["soft_label"].combine_chunks().flatten().to_numpy().reshape(len(ids), -1)
-    if layout.hard_labels or weights.max(axis=1).min() == 1.0:  # real images have one class
-        return weights.argmax(axis=1), "hard"
-    if layout.target != "stylegan":
-        raise ConfigError(
-            f"The images have soft labels (pairing: any), which {layout.target} cannot express. "
-            "Give each image the class of its largest weight with --hard-labels argmax, use "
-            "--to stylegan, or build the corpus with generate.pairing: within."
-        )
-    return ids, "soft"
-
-
-def _check_classes(ids: npt.NDArray[np.int64], classes: tuple[str, ...]) -> None:
-    missing = sorted(set(range(len(classes))) - set(ids.tolist()))
-    if missing:
-        named = ", ".join(repr(classes[id_]) for id_ in missing[:5])
-        raise ConfigError(
-            f"{len(missing)} of {len(classes)} classes have no image ({named}): trainers would "
-            "number the others anew. Build the corpus without these classes."
         )
 
 

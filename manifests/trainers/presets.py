@@ -71,7 +71,7 @@ def preset_facts(spec: TrainerSpec, arm: ArmSize, length: TrialLength) -> dict[s
         "count": epoch,
         "cond": spec.conditional if arm.labelled else "",
         "class_option": " --class=${draw%%:*}" if arm.labelled else "",
-        "draws": _draws(arm.real if arm.labelled else (1,), length.samples),
+        "draws": share_seeds(arm.real if arm.labelled else (1,), length.samples),
         "sources": min(length.samples, arm.real[0]),
         "outputs": _outputs(arm.real, length.samples),
         "samples": length.samples,
@@ -115,7 +115,7 @@ def _length(preset: TrialPreset, epoch: int, length: TrialLength) -> dict[str, A
     }
 
 
-def _draws(weights: Sequence[int], samples: int) -> str:
+def share_seeds(weights: Sequence[int], samples: int) -> str:
     """CLASS:FIRST-LAST for each class: seeds 0 to samples - 1, shared out by weight."""
     ends = [round(samples * sum(weights[: k + 1]) / sum(weights)) for k in range(len(weights))]
     parts = zip([0, *ends], ends, strict=False)

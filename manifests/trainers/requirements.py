@@ -105,6 +105,23 @@ def network_side(spec: TrainerSpec, side: int) -> int:
     )
 
 
+def network_configuration(spec: TrainerSpec, side: int, *, labelled: bool = False) -> str:
+    """The option of the networks that the trainer has for this side; "" where it has one sort."""
+    known = (labelled and spec.class_configurations) or spec.configurations
+    fitting = [option for least, option in known if least <= side]
+    return fitting[-1] if fitting else next((option for _, option in known), "")
+
+
+def fitting_batch(spec: TrainerSpec, images: int) -> int:
+    """The largest batch up to the usual one of which the trainer can form the full ones it needs.
+
+    1 where there are too few images for any.
+    """
+    if not spec.full_batches:
+        return spec.batch
+    return max(1, min(spec.batch, images // spec.full_batches))
+
+
 def check_needs(listing: ExportListing, spec: TrainerSpec) -> None:
     """Raises ConfigError, with the remedy, where the trainer cannot read the listing.
 
@@ -143,12 +160,17 @@ def _check_side(side: int, spec: TrainerSpec, who: str) -> None:
     else:
         fault = f"needs images whose side is a power of two; these have {side} px"
     raise ConfigError(
-        f"{who} {fault}. Build the corpus with ingest.resolution: {_readable_side(spec, side)}."
+        f"{who} {fault}. Build the corpus with ingest.resolution: {readable_side(spec, side)}."
     )
 
 
-def _readable_side(spec: TrainerSpec, side: int) -> int:
-    """The largest side up to `side` that the trainer reads, or the smallest above it."""
+def readable_side(spec: TrainerSpec, side: int) -> int:
+    """The largest side up to `side` that the trainer reads, or the smallest above it.
+
+    Of a trainer that scales images, or has usual sides: the one of its own that fits.
+    """
+    if known := (spec.usual_sides if spec.exact else spec.networks):
+        return max((one for one in known if one <= side), default=min(known))
     smaller = (one for one in range(side, 0, -1) if not size_problems(spec, one, one))
     larger = (one for one in count(side) if not size_problems(spec, one, one))
     return next(smaller, 0) or next(larger)

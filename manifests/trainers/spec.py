@@ -32,11 +32,23 @@ class TrialPreset:
 
 
 @dataclass(frozen=True)
+class TrainLength:
+    """How long a trainer trains by its own default, which the printed command repeats or converts.
+
+    Two arms are compared after equally many images shown, whatever the sizes of their corpora.
+    """
+
+    unit: Literal["images", "iterations", "epochs"]  # of the trainer's own count of its length
+    amount: int  # in that unit; epochs are of the real images alone
+    update: int = 1  # real images that an iteration shows; of `images`: a length is a multiple
+
+
+@dataclass(frozen=True)
 class TrainerSpec:
     """How one trainer reads one target. A field that is left out asks for nothing.
 
-    Commands, `notes`, `remember`, `file` and `file_pattern` are format strings, whose placeholders
-    table.py lists.
+    Commands, `samples`, `notes`, `remember`, `file` and `file_pattern` are format strings, whose
+    placeholders table.py lists.
     """
 
     trainer: str  # as --trainer and --for take it; empty: the target itself, without a trainer
@@ -52,17 +64,24 @@ class TrainerSpec:
     least_side: int = 1  # where `exact`
     sides: tuple[int, ...] = ()  # the only ones that it has networks for, where `exact`
     usual_sides: tuple[int, ...] = ()  # its default networks have these, other settings more
+    configurations: tuple[tuple[int, str], ...] = ()  # (side, option of the networks made for that
+    # side and for those up to the next), ascending: {configuration}
+    class_configurations: tuple[tuple[int, str], ...] = ()  # where labels are there; empty: equal
     networks: tuple[int, ...] = ()  # sides of its networks, to which it scales images
     endings: tuple[str, ...] = ()  # file name endings that its loader takes
     any_case: bool = False  # of the endings
     least_images: int = 1  # for training
+    batch: int = 1  # images of a batch, in its command or by its own default
+    fixed_batch: bool = False  # its user will pass that one
+    full_batches: int = 0  # full ones that it must be able to form: it drops what does not fill one
     needs_classes: bool = False
     max_classes: int | None = None
 
     # Where it looks for them.
     split: str = "train"  # imagefolder: folder of the training images, "" for none
     fixed_split: bool = False  # imagefolder: is given the folder above `split`, reads nothing else
-    real_split: str | None = None  # imagefolder: a second folder, which `export` fills with reals
+    real_split: str | None = None  # imagefolder: a second folder, which `export` fills with reals,
+    # or with held-out images where asked to
     flat: bool = False  # imagefolder: lists one folder and no sub-folder; no classes
     any_depth: bool = False  # imagefolder: takes images at any depth; no classes
     lists_files: bool = False  # imagefolder: a plain file beside the classes becomes a class
@@ -73,11 +92,16 @@ class TrainerSpec:
 
     # What its user types, and has to know.
     train: str = ""
-    evaluate: str = ""
+    length: TrainLength | None = None  # None: its command does not say one
+    sample: str = ""  # draws single samples after the training; "": it has no script for that
+    sample_classes: str = ""  # the same where it learned classes; "": no different
+    samples: str = "{samples}"  # where `sample` leaves them, for evaluate --generated
+    evaluate: str = ""  # its own evaluation
     single_image: tuple[str, str] | None = None  # unpaired: `train` and `evaluate` for exactly one
     # image a side, of any size; None: no such mode
     real_to: Target | None = None  # the target of {real} in `evaluate`; None: the same one
     conditional: str = ""  # the option that makes it use labels
+    text_labels: bool = False  # stylegan: its labels are captions; it is given names of classes
     notes: tuple[str, ...] = ()  # printed after an export
     remember: tuple[str, ...] = ()  # printed by `check`: options that are easily forgotten
     preset: TrialPreset | None = None  # for `trial`; None: it takes a command of the user's own

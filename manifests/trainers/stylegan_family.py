@@ -5,10 +5,10 @@ The reader takes pixels as they are: every image square, of one size, in mode RG
 
 from dataclasses import replace
 
-from .spec import TrainerSpec, TrialPreset
+from .spec import TrainerSpec, TrainLength, TrialPreset
 
 _COND = "labels are there: pass --cond=1, or they are ignored"
-_FID = "Training-time FID compares with the augmented set, so it is switched off (--metrics=none)."
+FID = "Training-time FID compares with the augmented set, so it is switched off (--metrics=none)."
 _ADA = (
     "Compare with --aug=ada too: adaptive augmentation on top of an augmented corpus is untested."
 )
@@ -24,9 +24,24 @@ PLAIN = TrainerSpec(
     least_side=4,
     remember=(_COND,),
 )
-_READER = replace(
+DRAW = "python {script} --network=NETWORK.pkl --seeds=0-{{last_seed}} --outdir={{samples}}"
+DRAW_CLASSES = (
+    "for draw in {{draws}}; do python {script} --network=NETWORK.pkl --seeds=${{{{draw#*:}}}} "
+    "--class=${{{{draw%%:*}}}} --outdir={{samples}}/${{{{draw%%:*}}}}; done"
+)
+
+
+def kimg(amount: int) -> TrainLength:
+    """A length in thousands of images."""
+    return TrainLength("images", amount * 1000, update=1000)
+
+
+READER = replace(
     PLAIN,
     conditional=" --cond=1",
+    length=kimg(25_000),
+    sample=DRAW.format(script="gen_images.py"),
+    sample_classes=DRAW_CLASSES.format(script="gen_images.py"),
     evaluate="python calc_metrics.py --metrics=fid50k_full --data={real} --network=NETWORK.pkl "
     "--gpus=1",
 )
@@ -59,12 +74,14 @@ def _preset(options: str, generator: str, note: str) -> TrialPreset:
 
 STYLEGAN_FAMILY: tuple[TrainerSpec, ...] = (
     replace(
-        _READER,
+        READER,
         trainer="stylegan2-ada",
         title="stylegan2-ada-pytorch",
         train="python train.py --outdir=RUNS --data={out} --gpus=1 --aug=noaug "
-        "--metrics=none{cond}",
-        notes=(_FID, _ADA),
+        "--metrics=none --kimg={kimg}{cond}",
+        sample=DRAW.format(script="generate.py"),
+        sample_classes=DRAW_CLASSES.format(script="generate.py"),
+        notes=(FID, _ADA),
         preset=_preset(
             "--snap={ticks} --aug=noaug",
             "generate.py",
@@ -72,12 +89,12 @@ STYLEGAN_FAMILY: tuple[TrainerSpec, ...] = (
         ),
     ),
     replace(
-        _READER,
+        READER,
         trainer="stylegan3",
         title="stylegan3",
         train="python train.py --outdir=RUNS --cfg=stylegan3-t --data={out} --gpus=1 --batch=32 "
-        "--gamma=8.2 --aug=noaug --metrics=none{cond}",
-        notes=(_FID, _ADA, "gamma 8.2 is NVIDIA's for 512 px; smaller images want less."),
+        "--gamma={gamma} --aug=noaug --metrics=none --kimg={kimg}{cond}",
+        notes=(FID, _ADA, "gamma is NVIDIA's 8.2 for 512 px, in proportion to the pixels."),
         preset=_preset(
             "--snap={ticks} --aug=noaug --cfg=stylegan3-t --batch=32 --gamma={gamma}",
             "gen_images.py",
@@ -86,11 +103,15 @@ STYLEGAN_FAMILY: tuple[TrainerSpec, ...] = (
         ),
     ),
     replace(
-        _READER,
+        READER,
         trainer="diffaugment-stylegan2",
         title="DiffAugment-stylegan2-pytorch",
-        train="python train.py --outdir=RUNS --data={out} --gpus=1 --metrics=none{cond}",
-        notes=(_FID,),
+        train="python train.py --outdir=RUNS --data={out} --gpus=1 --metrics=none "
+        "--kimg={kimg}{cond}",
+        length=kimg(300),
+        sample=DRAW.format(script="generate.py"),
+        sample_classes=DRAW_CLASSES.format(script="generate.py"),
+        notes=(FID,),
         preset=_preset(
             "",
             "generate.py",
@@ -98,34 +119,36 @@ STYLEGAN_FAMILY: tuple[TrainerSpec, ...] = (
         ),
     ),
     replace(
-        _READER,
+        READER,
         trainer="projected-gan",
         title="projected-gan",
         modes=("RGB",),  # its feature network has three input channels
-        usual_sides=(128, 256, 512, 1024),
-        train="python train.py --outdir=RUNS --cfg=fastgan --data={out} --gpus=1 --batch=64 "
-        "--metrics=none{cond}",
+        # Its fastgan networks take features of sides that smaller ones do not have.
+        configurations=((4, "--cfg=stylegan2"), (128, "--cfg=fastgan")),
+        train="python train.py --outdir=RUNS {configuration} --data={out} --gpus=1 --batch=64 "
+        "--metrics=none --kimg={kimg}{cond}",
         notes=(
-            _FID,
-            "Its fastgan networks begin at 128 px: for smaller images pass --cfg=stylegan2.",
+            FID,
+            "Its fastgan networks begin at 128 px: for smaller images it is --cfg=stylegan2.",
             _ARGMAX,
         ),
+        remember=(_COND, "{configuration}"),
     ),
     replace(
-        _READER,
+        READER,
         trainer="stylegan-xl",
         title="stylegan-xl",
         modes=("RGB",),
         train="python train.py --outdir=RUNS --cfg=stylegan3-t --data={out} --gpus=1 --batch=64 "
-        "--metrics=none{cond}",
+        "--metrics=none --kimg={kimg}{cond}",
         notes=(
-            _FID,
+            FID,
             "It grows by stages: each stage wants a corpus at its own resolution.",
             _ARGMAX,
         ),
     ),
     replace(
-        _READER,
+        READER,
         trainer="edm",
         title="edm (diffusion; the same reader)",
         # Its default U-Net (--arch=ddpmpp) halves the side twice; --arch=adm does so three times.
@@ -133,9 +156,12 @@ STYLEGAN_FAMILY: tuple[TrainerSpec, ...] = (
         usual_power_of_two=True,
         multiple_of=4,
         train="torchrun --standalone --nproc_per_node=1 train.py --outdir=RUNS --data={out} "
-        "--augment=0{cond}",
+        "--augment=0 --duration={mimg}{cond}",
+        length=kimg(200_000),
+        sample=DRAW.format(script="generate.py"),  # of random classes
+        sample_classes="",
         evaluate="python fid.py ref --data={real} --dest=real.npz; "
-        "python fid.py calc --images=SAMPLES --ref=real.npz",
+        "python fid.py calc --images={samples} --ref=real.npz --num={drawn}",
         notes=("--augment=0 switches its own augmentation off.",),
     ),
 )

@@ -5,24 +5,59 @@ run; where the source leaves it open a row asks for nothing. `export`, `mount` a
 table; docs/trainers.md and docs/check.md are made from it.
 
 Placeholders in commands and notes: {out} the export, {real} an export of the real images alone and
-{real_name} its name, {name} of the corpus, {resolution} its side in pixels, {network} the side of
-the network that fits it, {classes}, {last_class}, {count} of images, {batch} the largest batch that
-fills; {cond} is the row's `conditional` where the export has labels of two or more classes.
-The placeholders of `preset` are in presets.py.
-In `file` and `file_pattern`: {name}, {resolution}. In `remember`: {resolution}, {network},
-{classes}, {parent} the folder that holds the corpus.
+{real_name} its name, {samples} a folder beside them, {name} of the run and the arm, {resolution}
+the side in pixels, {network} the side of the network that fits it, {configuration} the option for
+networks of that side, {classes}, {last_class}, {count} of images, {sources} images of the first
+class, {val_batch} up to 32 images that each class has, {batch} the largest batch up to the usual
+one that can be formed, {gamma}; {drawn} samples in {tens} batches of ten, of seeds up to
+{last_seed}, and {draws} CLASS:SEEDS; {cond} is the row's `conditional` where the export has labels
+of two or more classes, {labelled} 1 there, 0 elsewhere.
+Lengths are those of training_length.py. The placeholders of `preset` are in presets.py.
+In `file` and `file_pattern`: {name}, {resolution}. In `remember`: {resolution}, {network}, {batch},
+{configuration}, {classes}, {parent} the folder that holds the corpus.
 """
 
 from dataclasses import replace
 
-from . import biggan_family, other_presets, stylegan_family
+from . import biggan_family, later_trainers, other_presets, stylegan_family
 from .image_endings import CUT, LUCIDRAINS, TORCHVISION
-from .shared_texts import CLEAN_FID, CONVERTS
-from .spec import Target, TrainerSpec
+from .shared_texts import CLEAN_FID, CONVERTS, SAVE_IMAGES, SHARED_FOLDERS
+from .spec import Target, TrainerSpec, TrainLength
 
 _OWN_FID = "Its --calculate-fid-every compares with the augmented set."
-_NO_TEST = "testA/ and testB/ are not written: held-out images are not in the shards."
+_NO_TEST = "testA/ and testB/ are written with --held-out, from the images that the run held out."
+_TRANSLATED = "{samples}/{name}/train_latest/images/fake_B"
 _FASTGAN_SIDES = (256, 512, 1024)
+_FASTGAN_TRAIN = (
+    "python train.py --path {out} --im_size {network} --iter {iterations} --name {name}"
+)
+_FASTGAN_LENGTH = TrainLength("iterations", 50_000, update=8)
+_FASTGAN_WEIGHTS = (
+    "Its eval.py does not find the weights that its train.py writes; the command loads these."
+)
+_FASTGAN_SAMPLE = (
+    'python -c "import os, sys, torch; from torchvision.utils import save_image; '
+    "from models import Generator; words = sys.argv[1:]; "
+    "generator = Generator(ngf=64, nz=256, im_size={network}).cuda(); "
+    "generator.load_state_dict(torch.load(words[1])['g']); torch.set_grad_enabled(False); "
+    + SAVE_IMAGES.replace("{images}", "generator(torch.randn(10, 256).cuda())[0]")
+    + '" {samples} train_results/{name}/models/{iterations}.pth'
+)
+_DCGAN_SAMPLE = (
+    'python -c "import os, runpy, sys, torch; from torchvision.utils import save_image; '
+    "words = [sys.argv.pop(1)]; trained = runpy.run_path('main.py', run_name='__main__'); "
+    "torch.set_grad_enabled(False); "
+    + SAVE_IMAGES.replace(
+        "{images}", "trained['netG'](torch.randn(10, 100, 1, 1, device=trained['device']))"
+    )
+    + '" {samples} --dataset folder --dataroot {out}/train --imageSize {network} --niter 0 '
+    "--netG RUNS/{name}/netG_epoch_{last_epoch}.pth --outf RUNS/{name}"
+)
+_STARGAN_EVALUATION = (
+    "python main.py --mode eval --num_domains {{classes}} --w_hpf 0 --resume_iter {{iterations}}"
+    " --train_img_dir {0}/train --val_img_dir {0}/val --img_size {{network}}"
+    " --checkpoint_dir expr/{{name}} --val_batch_size {{val_batch}}"
+)
 
 # A target without a trainer: the layout itself. Its rows ask for no more than any reader needs.
 PLAIN: dict[Target, TrainerSpec] = {
@@ -48,10 +83,15 @@ PLAIN: dict[Target, TrainerSpec] = {
 _CUT = replace(
     PLAIN["unpaired"],
     networks=(32, 64, 128, 256, 512, 1024),  # below, its discriminator runs out of pixels
+    full_batches=1,
     train="python train.py --dataroot {out} --name {name} --CUT_mode CUT "
-    "--load_size {network} --crop_size {network}",
-    evaluate="python test.py --dataroot {out} --name {name} --CUT_mode CUT --phase train "
-    "--load_size {network} --crop_size {network}",
+    "--load_size {network} --crop_size {network} "
+    "--n_epochs {first_half} --n_epochs_decay {second_half}",
+    length=TrainLength("epochs", 400),
+    sample="python test.py --dataroot {out} --name {name} --CUT_mode CUT --phase train "
+    "--load_size {network} --crop_size {network} --num_test {sources} --results_dir {samples}",
+    samples=_TRANSLATED,
+    evaluate=CLEAN_FID.replace("{samples}", _TRANSLATED).replace("{real}", "{real}/trainB"),
 )
 _LUCIDRAINS = TrainerSpec(
     "",
@@ -74,7 +114,7 @@ _TRANSLATION: tuple[TrainerSpec, ...] = (
         trainer="cut",
         title="CUT",
         notes=(
-            f"{_NO_TEST} Put yours there, or translate the training images with --phase train.",
+            f"{_NO_TEST} --phase test translates those.",
             "A and B are not paired by the loader.",
             CONVERTS,
         ),
@@ -84,8 +124,11 @@ _TRANSLATION: tuple[TrainerSpec, ...] = (
         _CUT,
         trainer="fastcut",
         title="FastCUT",
-        train=_CUT.train.replace("CUT_mode CUT", "CUT_mode FastCUT"),
-        evaluate=_CUT.evaluate.replace("CUT_mode CUT", "CUT_mode FastCUT"),
+        train=_CUT.train.replace("CUT_mode CUT", "CUT_mode FastCUT")
+        .replace("{first_half}", "{first_part}")
+        .replace("{second_half}", "{last_part}"),
+        length=TrainLength("epochs", 200),
+        sample=_CUT.sample.replace("CUT_mode CUT", "CUT_mode FastCUT"),
         notes=(_NO_TEST, CONVERTS),
         remember=("--CUT_mode FastCUT",),
     ),
@@ -97,17 +140,26 @@ _TRANSLATION: tuple[TrainerSpec, ...] = (
         exact=True,
         sides=(8, 16, 32, 64, 128, 256, 512, 1024),
         train="python train.py --model sincut --dataroot {out} --name {name} "
-        "--dataset_mode unaligned --preprocess none --batch_size 16 "
-        "--load_size {resolution} --crop_size {resolution}",
-        evaluate="python test.py --model sincut --dataroot {out} --name {name} --phase train "
-        "--dataset_mode unaligned --preprocess none "
-        "--load_size {resolution} --crop_size {resolution}",
+        "--dataset_mode unaligned --preprocess none --batch_size {batch} "
+        "--load_size {resolution} --crop_size {resolution} "
+        "--n_epochs {first_half} --n_epochs_decay {second_half}",
+        batch=16,
+        full_batches=1,
+        length=TrainLength("epochs", 400),
+        sample="python test.py --model sincut --dataroot {out} --name {name} --phase train "
+        "--dataset_mode unaligned --preprocess none --load_size {resolution} "
+        "--crop_size {resolution} --num_test {sources} --results_dir {samples}",
+        samples=_TRANSLATED,
+        evaluate=_CUT.evaluate,
         single_image=(
             "python train.py --model sincut --dataroot {out} --name {name}",
-            "python test.py --model sincut --dataroot {out} --name {name} --phase train",
+            "python test.py --model sincut --dataroot {out} --name {name} --phase train "
+            "--results_dir {samples}",
         ),
         preset=other_presets.SINCUT,
+        remember=("--batch_size {batch} with --dataset_mode unaligned --preprocess none",),
         notes=(
+            _NO_TEST,
             "Its default --dataset_mode singleimage takes exactly one image a side, of any size;"
             " for more images the command names another mode, which does not scale.",
             CONVERTS,
@@ -123,18 +175,24 @@ TRAINERS: tuple[TrainerSpec, ...] = (
         "StarGAN v2",
         networks=(32, 64, 128, 256, 512, 1024),
         endings=(".png", ".jpg", ".jpeg", ".JPG"),
-        least_images=8,  # its loader drops the last batch that is not full; batches have 8
+        least_images=8,  # its loader drops the last batch that is not full
+        batch=8,
+        full_batches=1,
         needs_classes=True,
         real_split="val",
         lists_files=True,
         train="python main.py --mode train --num_domains {classes} --w_hpf 0 "
-        "--train_img_dir {out}/train --val_img_dir {out}/val --img_size {network}",
-        evaluate="python main.py --mode eval --num_domains {classes} --w_hpf 0 --resume_iter 100000"
-        " --train_img_dir {real}/train --val_img_dir {real}/val --img_size {network}",
+        "--train_img_dir {out}/train --val_img_dir {out}/val --img_size {network} "
+        "--total_iters {iterations} --ds_iter {iterations} --save_every {save_every} "
+        "--checkpoint_dir expr/{name} --sample_dir expr/{name}/samples",
+        length=TrainLength("iterations", 100_000, update=8),
+        sample=_STARGAN_EVALUATION.format("{out}") + " --eval_dir {samples}",
+        evaluate=_STARGAN_EVALUATION.format("{real}"),
         notes=(
             "Its FID reads --train_img_dir: in training that is the augmented set.",
-            "val/ holds the corpus's real images, which train/ has too: put held-out images there "
-            "where you have some.",
+            "val/ holds the corpus's real images, which train/ has too; with --held-out it holds "
+            "the images that the run held out.",
+            "Each folder of samples shows one class: compare it with a run of that class alone.",
             CONVERTS,
         ),
         remember=("--num_domains {classes}", "--img_size {network}"),
@@ -149,9 +207,17 @@ TRAINERS: tuple[TrainerSpec, ...] = (
         networks=(64,),
         endings=TORCHVISION,
         any_case=True,
-        train="python main.py --dataset folder --dataroot {out}/train --imageSize {network}",
+        train="python main.py --dataset folder --dataroot {out}/train --imageSize {network} "
+        "--niter {epochs} --outf RUNS/{name}",
+        length=TrainLength("epochs", 25),
+        sample=_DCGAN_SAMPLE,
         evaluate=CLEAN_FID,
-        notes=("Its networks are made for 64 px: it scales other images.", CONVERTS),
+        notes=(
+            "Its networks are made for 64 px: it scales other images.",
+            "It has no script that draws samples: the command runs main.py for no epoch, and draws "
+            "from the generator that this loads.",
+            CONVERTS,
+        ),
         remember=("--imageSize 64: its networks are made for that, and other images are scaled",),
         preset=other_presets.DCGAN,
     ),
@@ -162,14 +228,28 @@ TRAINERS: tuple[TrainerSpec, ...] = (
         networks=(8, 16, 32, 64, 128, 256, 512, 1024, 2048),
         # It only drops alpha: an index image or a gray one with alpha goes in as it is.
         modes=("RGB", "L", "RGBA"),
-        train="stylegan2_pytorch --data {out} --image-size {network}",
+        batch=5,
+        full_batches=1,
+        train="stylegan2_pytorch --data {out} --image-size {network} --name {name} "
+        "--batch-size {batch} --num-train-steps {iterations}",
+        length=TrainLength("iterations", 150_000, update=30),
+        sample="stylegan2_pytorch --name {name} --image-size {network} --results-dir {samples} "
+        "--generate --num-generate {drawn} --num-image-tiles 1; "
+        "mkdir {samples}/ema; mv {samples}/{name}/*-ema.* {samples}/ema",
+        samples="{samples}/ema",
     ),
     replace(
         _LUCIDRAINS,
         trainer="lightweight-gan",
         title="lucidrains/lightweight-gan",
         networks=(32, 64, 128, 256, 512, 1024, 2048),  # its discriminator halves twice to 8 px
-        train="lightweight_gan --data {out} --image-size {network}",
+        batch=10,
+        full_batches=1,
+        train="lightweight_gan --data {out} --image-size {network} --name {name} "
+        "--batch-size {batch} --num-train-steps {iterations}",
+        length=TrainLength("iterations", 150_000, update=40),
+        sample="lightweight_gan --name {name} --image-size {network} --results-dir {samples} "
+        "--generate --generate-types [ema] --num-image-tiles {drawn}",
     ),
     TrainerSpec(
         "fastgan",
@@ -178,11 +258,14 @@ TRAINERS: tuple[TrainerSpec, ...] = (
         networks=_FASTGAN_SIDES,
         endings=(".jpg", ".png", ".jpeg"),
         flat=True,
-        train="python train.py --path {out} --im_size {network}",
+        train=_FASTGAN_TRAIN,
+        length=_FASTGAN_LENGTH,
+        sample=_FASTGAN_SAMPLE,
         evaluate=CLEAN_FID,
         notes=(
             "It lists one folder and no sub-folder: classes are not kept.",
             "It has networks for 256, 512 and 1024 px, and scales other images.",
+            _FASTGAN_WEIGHTS,
             CONVERTS,
         ),
         remember=("--im_size {network}",),
@@ -196,9 +279,13 @@ TRAINERS: tuple[TrainerSpec, ...] = (
         sides=(1024,),
         networks=_FASTGAN_SIDES,
         path_word="lmdb",
-        train="python train.py --path {out} --im_size {network}",
+        train=_FASTGAN_TRAIN,
+        length=_FASTGAN_LENGTH,
+        sample=_FASTGAN_SAMPLE,
         evaluate=CLEAN_FID,
-        notes=("It reads an LMDB only if its path has `lmdb` in it.",),
+        real_to="imagefolder",
+        notes=("It reads an LMDB only if its path has `lmdb` in it.", _FASTGAN_WEIGHTS),
+        remember=("--im_size {network}",),
     ),
     replace(
         PLAIN["lmdb"],
@@ -206,10 +293,20 @@ TRAINERS: tuple[TrainerSpec, ...] = (
         title="rosinality/stylegan2-pytorch",
         power_of_two=True,
         usual_power_of_two=False,
-        train="python train.py --size {resolution} --batch 16 {out}",
-        evaluate="python calc_inception.py --size {resolution} {real}"
-        "; python fid.py --inception inception_{real_name}.pkl CHECKPOINT.pt",
-        notes=("It has no labels.",),
+        batch=16,
+        full_batches=1,
+        train="python train.py --size {resolution} --batch {batch} --iter {one_more} {out}",
+        length=TrainLength("iterations", 800_000, update=16),
+        sample="python generate.py --size {resolution} --sample 1 --pics {drawn} "
+        "--ckpt checkpoint/{last_10000}.pt; mv sample {samples}",
+        evaluate="python calc_inception.py --size {resolution} {real}; python fid.py "
+        "--size {resolution} --inception inception_{real_name}.pkl checkpoint/{last_10000}.pt",
+        notes=(
+            "It has no labels.",
+            "It keeps a checkpoint every 10,000 updates.",
+            SHARED_FOLDERS.format(folders="checkpoint/ and sample/"),
+        ),
         remember=("--size {resolution}",),
     ),
+    *later_trainers.LATER_TRAINERS,
 )

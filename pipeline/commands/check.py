@@ -35,9 +35,14 @@ def _reader_name(
     help="stylegan, imagefolder, unpaired, hdf5, lmdb, or a trainer as in docs/check.md, such as"
     " stylegan3, stargan-v2, biggan, cut. Default: tell who can read it.",
 )
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    help="Images of a batch that you will train with. Default: the trainer's usual one.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The whole report as JSON.")
 @QUIET
-def check(path: Path, reader: str | None, as_json: bool, quiet: bool) -> None:
+def check(path: Path, reader: str | None, batch: int | None, as_json: bool, quiet: bool) -> None:
     """Say whether a trainer reads the corpus at PATH to its end: any corpus, ours or not.
 
     PATH: a folder or zip of images, an HDF5 file, a folder with an LMDB. Every image is decoded.
@@ -49,7 +54,7 @@ def check(path: Path, reader: str | None, as_json: bool, quiet: bool) -> None:
     from ...stages.check.report import printable_path
     from ..progress import ProgressReporter
 
-    results = check_corpus(path, reader, ProgressReporter(quiet))
+    results = check_corpus(path, reader, ProgressReporter(quiet), batch=batch)
     readable = any(one.readable for one in results)
     if as_json:
         report = {"path": printable_path(path), "for": reader, "readable": readable}

@@ -34,14 +34,15 @@ def export(shards: Place, out: Path, quiet: bool, domains: str | None, **options
     """
     from ...stages.export.export import ExportConfig
     from ...stages.export.export import export as write
-    from ..ledger import find_local_shards
+    from ..ledger import find_local_shards, find_run
     from ..progress import ProgressReporter, Stoppable
     from ..signals import stop_on_signal
 
     config = ExportConfig(**options, domains=parse_domains(domains))
     folder = find_local_shards(shards)
     with stop_on_signal() as stopping:
-        done = write(folder, out, config, progress=Stoppable(ProgressReporter(quiet), stopping))
+        progress = Stoppable(ProgressReporter(quiet), stopping)
+        done = write(folder, out, config, progress=progress, run=find_run(shards))
     _print_result(done)
 
 

@@ -27,13 +27,20 @@ def mount(shards: Place, mountpoint: Path, domains: str | None, **options: Any) 
     """
     from ...stages.mount.mount import MountConfig
     from ...stages.mount.mount import mount as serve
-    from ..ledger import find_local_shards
+    from ..ledger import find_local_shards, find_run
     from ..signals import stop_on_signal
 
     config = MountConfig(**options, domains=parse_domains(domains))
     folder = find_local_shards(shards)
     with stop_on_signal(signal.SIGHUP, patient=True) as stopping:
-        serve(folder, mountpoint, config, ready=_print_result, stopping=stopping)
+        serve(
+            folder,
+            mountpoint,
+            config,
+            ready=_print_result,
+            stopping=stopping,
+            run=find_run(shards),
+        )
     echo(f"{mountpoint} is unmounted.", err=True)
 
 

@@ -81,6 +81,12 @@ def layout_options(targets: Sequence[str]) -> Callable[[Command], Command]:
         click.option(
             "--domains", metavar="A,B", help="unpaired: the classes of trainA and trainB."
         ),
+        click.option(
+            "--images-shown",
+            type=click.IntRange(1),
+            help="Length of the training in the printed command, in images shown. Default: the"
+            " trainer's, its epochs being of the real images, so that arms are trained equally.",
+        ),
     )
 
     def with_options(command: Command) -> Command:
@@ -112,8 +118,10 @@ def print_commands(commands: "Commands") -> None:
     """Prints the trainer's own commands, to copy, and its notes."""
     lines = {
         "train": commands.train,
-        "the real images alone, for the evaluation": commands.real,
-        "evaluate": commands.evaluate,
+        "sample": commands.sample,
+        "evaluate the samples": commands.generated,
+        "the real images alone, for the trainer's own evaluation": commands.real,
+        "the trainer's own evaluation": commands.evaluate,
     }
     for title, line in lines.items():
         if line:

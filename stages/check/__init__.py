@@ -5,6 +5,7 @@ file_index    lists the files of a folder or zip as trainers would find them
 readers/      one module for each target: finds its images and labels
 image_facts   one image file decoded: size, mode, is it whole
 images        rules over all images of a corpus
+batches       whether a trainer can form full batches
 labels        dataset.json as the stylegan reader takes it
 rule          the type of a rule: severity, what happens, the remedy
 rules         all rules by name

@@ -11,10 +11,17 @@ from typing import Any
 from ...manifests.errors import ConfigError
 from ...manifests.published.index import INDEX
 from ...manifests.published.sums import SUMS
-from ...manifests.trainers.requirements import network_side, specs_of
+from ...manifests.trainers.requirements import (
+    fitting_batch,
+    network_configuration,
+    network_side,
+    readable_side,
+    specs_of,
+)
 from ...manifests.trainers.spec import Target, TrainerSpec
 from ..common.progress import Progress
 from ..sources.arrays import HDF5_SUFFIXES
+from .batches import check_batches, trained_images, with_batch
 from .file_index import FileIndex, open_index
 from .image_facts import ImageFacts, read_image_facts
 from .readers.hdf5 import MAGIC, check_hdf5, read_hdf5
@@ -22,7 +29,7 @@ from .readers.imagefolder import check_imagefolder
 from .readers.lmdb import DATA, check_lmdb, read_lmdb
 from .readers.stylegan import check_stylegan
 from .readers.unpaired import check_unpaired
-from .report import CheckFindings, CheckResult, printable_path
+from .report import USUAL_SIDE, CheckFindings, CheckResult, printable_path
 
 _READERS = {
     "stylegan": check_stylegan,
@@ -40,16 +47,20 @@ class CorpusPath:
     data: Path  # the file to open: of a folder with one HDF5 file in it, that file
 
 
-def check_corpus(path: Path, reader: str | None, progress: Progress) -> list[CheckResult]:
+def check_corpus(
+    path: Path, reader: str | None, progress: Progress, *, batch: int | None = None
+) -> list[CheckResult]:
     """Checks `path` for the target or trainer `reader`, or for every trainer that might read it.
 
     Of a trainer that reads two targets, the one that fits the path is checked.
+
+    batch: images of a batch that the trainer will be given; None: its usual ones.
 
     Raises:
         ConfigError: no such path, an unknown kind of file, a package that is missing.
     """
     corpus = find_corpus(path, reader)
-    specs = list(_specs_to_check(corpus, reader))
+    specs = [with_batch(spec, batch) for spec in _specs_to_check(corpus, reader)]
     if not specs:
         return [_wrong_kind(corpus, spec) for spec in specs_of(reader)[:1]]
     if corpus.kind in ("hdf5", "lmdb"):
@@ -183,8 +194,10 @@ def _check_database(
 def _result(
     path: Path, spec: TrainerSpec, findings: CheckFindings, known: dict[str, Any]
 ) -> CheckResult:
+    check_batches(spec, known, findings)
     options = [] if findings.errors else _options(path, spec, known)
-    return CheckResult(spec.trainer, spec.target, findings.sorted(), known, options)
+    listed = findings.sorted(readable_side(spec, known.get("side") or USUAL_SIDE))
+    return CheckResult(spec.trainer, spec.target, listed, known, options)
 
 
 def _options(path: Path, spec: TrainerSpec, known: dict[str, Any]) -> list[str]:
@@ -197,12 +210,16 @@ def _options(path: Path, spec: TrainerSpec, known: dict[str, Any]) -> list[str]:
     if spec.target == "hdf5" and not spec.trainer:
         reader = "BigGAN and LeCam" if "NCHW" in known["mode"] else "StudioGAN"
         lines.append(f"its axis order is that of {reader}")
-    if spec.target == "unpaired" and not spec.single_image and known.get("images", 0) > 2:
-        lines.append("SinCUT: --dataset_mode unaligned --preprocess none --batch_size 16")
+    if spec.target == "unpaired" and not spec.trainer and known.get("images", 0) > 2:
+        lines.append("SinCUT: --dataset_mode unaligned --preprocess none, with a batch that fills")
     side = known.get("side")
     values = {
         "resolution": side,
         "network": side and network_side(spec, side),
+        "configuration": network_configuration(
+            spec, side or 0, labelled=known.get("class_count", 0) > 1
+        ),
+        "batch": fitting_batch(spec, trained_images(spec, known)),
         "classes": known.get("class_count", 0),
         "parent": printable_path(path if path.is_dir() else path.parent),
     }

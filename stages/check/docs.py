@@ -12,6 +12,7 @@ Made from the code by `make docs`.
 scoremix-pipeline check corpus.zip --for stylegan3     # one trainer
 scoremix-pipeline check photos/ --for imagefolder      # a layout, as any trainer of it reads it
 scoremix-pipeline check photos/                        # who can read this?
+scoremix-pipeline check photos/ --for sincut --batch 8 # with the batch that you will train with
 ```
 
 It works on any corpus: a folder, a zip, an HDF5 file, a folder with an LMDB. Every image is decoded
@@ -46,7 +47,7 @@ def check_text() -> str:
 
 
 def _cell(value: str) -> str:
-    return value.replace("{path}", "PATH").replace("|", "\\|")
+    return value.replace("{path}", "PATH").replace("{side}", "SIDE").replace("|", "\\|")
 
 
 def requirements_text(spec: TrainerSpec) -> str:
@@ -61,12 +62,21 @@ def requirements_text(spec: TrainerSpec) -> str:
         "one folder alone" if spec.flat else "",
         f"endings {' '.join(spec.endings)}" if spec.endings else "",
         f"at least {spec.least_images} images" if spec.least_images > 1 else "",
+        _batches(spec),
         f"at most {spec.max_classes:,} classes" if spec.max_classes else "",
         f"`{spec.path_word}` in the path" if spec.path_word else "",
         f"axes {spec.axes}" if spec.axes else "",
         f"file {spec.file.format(name='NAME', resolution='SIDE')}" if spec.file else "",
     ]
     return "; ".join(word for word in words if word)
+
+
+def _batches(spec: TrainerSpec) -> str:
+    """Of how many images it has to form full batches."""
+    if not spec.full_batches or spec.batch == 1:
+        return ""
+    number = "a full batch" if spec.full_batches == 1 else f"{spec.full_batches} full batches"
+    return f"{number} of {spec.batch} or of `--batch`"
 
 
 def _sizes(spec: TrainerSpec) -> list[str]:
@@ -84,4 +94,7 @@ def _sizes(spec: TrainerSpec) -> list[str]:
         f"sides {', '.join(map(str, spec.usual_sides))} with its usual networks"
         if spec.usual_sides
         else "",
+        ", ".join(
+            f"`{option}` from {side} px" for side, option in spec.configurations if spec.trainer
+        ),
     ]

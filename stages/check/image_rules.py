@@ -226,6 +226,13 @@ LABELS: dict[str, Rule] = {
         "silently truncates it to a class: 0.7 becomes class 0",
         "Classes are whole numbers. Soft labels are lists: [0.3, 0.7].",
     ),
+    "label-no-caption": error(
+        "has a label that is no text",
+        "stylegan-t",
+        "builds a network that learns from captions, and fails at the first batch",
+        "Write a caption for each image, or leave dataset.json out to learn without; `export"
+        " --trainer stylegan-t` writes the names of the classes.",
+    ),
     "label-type": error(
         "has a label that is neither a whole number nor a list of numbers",
         "stylegan",

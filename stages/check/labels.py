@@ -15,10 +15,12 @@ from .report import CheckFindings
 _MISNAMED = ("labels.json", "dataset.jsonl", "metadata.json", "metadata.jsonl", "labels.csv")
 
 
-def check_labels(data: bytes, images: Sequence[str], findings: CheckFindings) -> dict[str, Any]:
+def check_labels(
+    data: bytes, images: Sequence[str], findings: CheckFindings, *, captions: bool = False
+) -> dict[str, Any]:
     """Adds what is wrong with dataset.json's bytes; returns facts: labels, classes.
 
-    images: the names that the reader takes.
+    images: the names that the reader takes. captions: it takes texts, and nothing else.
     """
     try:
         pairs = read_pairs(data)
@@ -43,7 +45,18 @@ def check_labels(data: bytes, images: Sequence[str], findings: CheckFindings) ->
             found.append((name, labels[key]))
         else:
             findings.add("label-missing", name, _similar_name(name, labels))
-    return _check_values(found, findings)
+    return _check_captions(found, findings) if captions else _check_values(found, findings)
+
+
+def _check_captions(labels: list[tuple[str, Any]], findings: CheckFindings) -> dict[str, Any]:
+    texts = Counter(label for _, label in labels if isinstance(label, str))
+    for name, label in labels:
+        if not isinstance(label, str):
+            findings.add("label-no-caption", name, str(label)[:60])
+    if not texts:
+        return {}
+    classes = dict(sorted(texts.items()))
+    return {"labels": "captions", "classes": classes, "class_count": len(classes)}
 
 
 def _by_name(pairs: list[tuple[str, Any]], findings: CheckFindings) -> dict[str, Any]:

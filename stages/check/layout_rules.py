@@ -2,6 +2,15 @@
 
 from .rule import RESIZE, Rule, error, warning
 
+_DROPPING = (
+    "sincut, biggan, lecam, diffaugment-biggan, studiogan, stargan-v2, rosinality, styleswin,"
+    " stylegan2-pytorch, lightweight-gan, gigagan"
+)
+_NO_BATCH = (
+    "drops what does not fill a batch: it waits for ever, or fails in the first epoch as in"
+    " `no attribute 'schedulers'`"
+)
+
 FOLDERS: dict[str, Rule] = {
     "split-missing": error(
         "is a folder that this trainer reads and is not there",
@@ -87,6 +96,18 @@ FOLDERS: dict[str, Rule] = {
         "drops the only batch: StopIteration at the first step",
         "Add images, or pass --batch_size (training) and --val_batch_size below the count.",
     ),
+    "no-full-batch": error(
+        "has too few images for a full batch",
+        _DROPPING,
+        _NO_BATCH,
+        "Pass the trainer a batch of that size or less, or add images.",
+    ),
+    "small-batch": warning(
+        "has too few images for a full batch of the trainer's usual size",
+        _DROPPING,
+        f"{_NO_BATCH}, unless it is given a smaller one",
+        "Pass the trainer a batch of that size or less, as `export` prints it.",
+    ),
     "images-too-deep": error(
         "lies in a sub-folder, and this trainer lists one folder alone",
         "fastgan",
@@ -113,13 +134,13 @@ FOLDERS: dict[str, Rule] = {
     ),
     "side-not-advised": warning(
         "has a side that the trainer's usual networks do not have",
-        "projected-gan, studiogan",
-        "stops when the network is built, unless another configuration is chosen",
+        "studiogan",
+        "stops when the network is built, unless its configuration is changed",
         RESIZE,
     ),
     "side-unknown": error(
         "has a side that this trainer has no network for",
-        "biggan (hdf5), lecam, diffaugment-biggan, sincut, fastgan (lmdb)",
+        "biggan (hdf5), lecam, diffaugment-biggan, sincut, fastgan (lmdb), r3gan",
         "KeyError when options are read, or a shape error at the first step",
         RESIZE,
     ),

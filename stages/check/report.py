@@ -8,6 +8,7 @@ from typing import Any
 
 from .rules import RULES
 
+USUAL_SIDE = 64  # in pixels: what remedies name where no image says another
 MAX_FILES_SHOWN = 3  # files that a finding names
 _MAX_NAME = 200  # characters of a name
 
@@ -83,8 +84,10 @@ class CheckFindings:
         if len(finding.files) < MAX_FILES_SHOWN:
             finding.files.append((printable(file), printable(found)))
 
-    def sorted(self) -> list[Finding]:
-        """All findings, errors first."""
+    def sorted(self, side: int = USUAL_SIDE) -> list[Finding]:
+        """All findings, errors first; `side`, in pixels, is the one that remedies name."""
+        for finding in self._by_rule.values():
+            finding.remedy = finding.remedy.replace("{side}", str(side))
         return sorted(self._by_rule.values(), key=lambda one: one.severity != "error")
 
     @property

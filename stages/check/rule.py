@@ -16,7 +16,7 @@ class Rule:
     what: str
     hits: str  # trainers or targets
     happens: str  # what the trainer does
-    remedy: str  # {path}: of the corpus, as a shell takes it
+    remedy: str  # {path}: of the corpus, as a shell takes it; {side}: one that the trainer reads
 
 
 def error(what: str, hits: str, happens: str, remedy: str) -> Rule:
@@ -32,6 +32,6 @@ def warning(what: str, hits: str, happens: str, remedy: str) -> Rule:
 ALL = "all"
 RESIZE = (
     "Bring all to one size: `scoremix-pipeline augment --data {path} --out SHARDS --set"
-    " ingest.resolution=64` crops and resizes; other tools, in place: `mogrify -resize '64x64^'"
-    " -gravity center -extent 64x64 FILES`."
+    " ingest.resolution={side}` crops and resizes; other tools, in place: `mogrify -resize"
+    " '{side}x{side}^' -gravity center -extent {side}x{side} FILES`."
 )

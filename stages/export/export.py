@@ -24,7 +24,7 @@ from ...manifests.files.atomic_tree import (
     staged_tree,
 )
 from ...manifests.files.crash_points import crash_point
-from ...manifests.trainers.commands import Commands, commands_for
+from ...manifests.trainers.commands import Commands, TrainingPlan, commands_for
 from ...manifests.trainers.image_bytes import open_tars
 from ...manifests.trainers.layout import ExportListing, read_layout
 from ...manifests.trainers.requirements import check_needs, find_spec
@@ -58,8 +58,17 @@ class Exported:
     commands: Commands
 
 
-def export(shards: Path, out: Path, config: ExportConfig, *, progress: Progress) -> Exported:
+def export(
+    shards: Path,
+    out: Path,
+    config: ExportConfig,
+    *,
+    progress: Progress,
+    run: Path | None = None,
+) -> Exported:
     """Makes `out` from a published corpus, unless it is there already.
+
+    run: the folder of the run that made the corpus, where it is known.
 
     Raises:
         ConfigError: the trainer cannot read this corpus, or `out` is something else.
@@ -69,7 +78,7 @@ def export(shards: Path, out: Path, config: ExportConfig, *, progress: Progress)
     """
     spec = find_spec(config.trainer, config.to)
     out = Path(os.path.abspath(out))
-    listing = read_layout(shards, config.layout(spec))
+    listing = read_layout(shards, config.layout(spec), run)
     check_needs(listing, spec)
     _check_destination(listing, out, spec)
     request = _request(listing, spec, out)
@@ -84,7 +93,8 @@ def export(shards: Path, out: Path, config: ExportConfig, *, progress: Progress)
             files, size = count_files(data)
             record = {"format": RECORD_FORMAT, "request": request, "files": files, "bytes": size}
             commit_tree(data, out, json_bytes(record | _summary(listing)))
-    commands = commands_for(spec, listing, out.absolute())
+    plan = TrainingPlan(run, config.images_shown)
+    commands = commands_for(spec, listing, out.absolute(), plan)
     return Exported(out, spec, listing, files, size, written, commands)
 
 
@@ -114,9 +124,12 @@ def _request(listing: ExportListing, spec: TrainerSpec, out: Path) -> dict[str, 
     """Everything that the bytes depend on; equal for two trainers that read the same layout."""
     layout = asdict(listing.layout)
     if layout["ratio"] is None or layout["real_only"]:  # two ways to ask for the same
-        layout["ratio"] = int(pc.max(listing.rows["round"]).as_py())
+        layout["ratio"] = listing.last_round
     layout["real_only"] = layout["ratio"] == 0
-    return {
+    if not layout["text_labels"]:  # as before there were any
+        del layout["text_labels"]
+    named = {"name": listing.name} if spec.file and "{name}" in spec.file else {}
+    return named | {
         "corpus": listing.index_digest,
         "layout": json.loads(json.dumps(layout)),
         "zip": out.suffix == ".zip",

@@ -19,6 +19,7 @@ class LayoutOptions(BaseModel, frozen=True, extra="forbid"):
     rgb: bool = False  # also where the trainer would read gray
     hard_labels: Literal["argmax"] | None = None
     domains: tuple[str, str] | None = None  # unpaired: classes of A and B
+    images_shown: int | None = None  # by the training of the printed command; None: the default
 
     def layout(self, spec: TrainerSpec) -> Layout:
         """The layout for the trainer of `spec`; ConfigError for an option that does not fit."""
@@ -34,4 +35,5 @@ class LayoutOptions(BaseModel, frozen=True, extra="forbid"):
             real_split=spec.real_split,
             flat=spec.flat,
             domains=self.domains,
+            text_labels=spec.text_labels,
         )

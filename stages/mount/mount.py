@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...manifests.errors import ConfigError, ScoreMixError
-from ...manifests.trainers.commands import Commands, commands_for
+from ...manifests.trainers.commands import Commands, TrainingPlan, commands_for
 from ...manifests.trainers.layout import ExportListing, read_layout
 from ...manifests.trainers.requirements import check_needs, find_spec
 from ...manifests.trainers.spec import Target, TrainerSpec
@@ -24,7 +24,7 @@ from .contents import ImageStore, open_listed_tars
 from .fuse import load_fuse, mount_error, mount_options, unmount, unmount_command
 from .mountpoint import check_mountpoint, make_mountpoint
 from .operations import FuseOperations
-from .tree import MountTree, build_tree
+from .tree import build_tree
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +55,11 @@ def mount(
     *,
     ready: Callable[[Mounted], None],
     stopping: Callable[[], bool],
+    run: Path | None = None,
 ) -> None:
     """Serves a published corpus at `place` until `stopping`, or until somebody unmounts it.
+
+    run: the folder of the run that made it, where that is known.
 
     Raises:
         ConfigError: no FUSE here, no empty folder, or a trainer that cannot read this corpus.
@@ -66,7 +69,7 @@ def mount(
     spec = _spec(config)
     mountpoint = Path(os.path.abspath(mountpoint))
     check_mountpoint(mountpoint, shards)
-    listing = read_layout(Path(os.path.abspath(shards)), config.layout(spec))
+    listing = read_layout(Path(os.path.abspath(shards)), config.layout(spec), run)
     check_needs(listing, spec)
     tree = build_tree(listing.entries())
     with open_listed_tars(listing, tree.table.shards) as tars, make_mountpoint(mountpoint):
@@ -75,7 +78,18 @@ def mount(
         with _keep_working_folder():
             try:
                 service.start()
-                ready(_mounted(mountpoint, listing, tree, spec))
+                commands = commands_for(
+                    spec, listing, mountpoint, TrainingPlan(run, config.images_shown)
+                )
+                ready(
+                    Mounted(
+                        mountpoint,
+                        listing,
+                        len(tree.table),
+                        commands,
+                        unmount_command(mountpoint),
+                    )
+                )
                 service.wait(stopping)
             finally:
                 service.end()
@@ -92,13 +106,6 @@ def _spec(config: MountConfig) -> TrainerSpec:
         f"{config.trainer or 'This'} reads {spec.target}, one data file, which a mount cannot "
         f"serve. {remedy} `scoremix-pipeline export`."
     )
-
-
-def _mounted(
-    mountpoint: Path, listing: ExportListing, tree: MountTree, spec: TrainerSpec
-) -> Mounted:
-    commands = commands_for(spec, listing, mountpoint)
-    return Mounted(mountpoint, listing, len(tree.table), commands, unmount_command(mountpoint))
 
 
 @dataclass

@@ -202,12 +202,13 @@ def assert_told(case: Case, root: Path) -> None:
     path = case.build(corpus)
     [verdict] = check_corpus(path, case.wanted, Silent())
     found = {one.rule: one for one in verdict.findings}
-    assert set(found) == {case.rule, *case.also}
+    # Most corpora here are smaller than a batch: a warning that is a case of its own.
+    assert set(found) - {"small-batch"} == {case.rule, *case.also} - {"small-batch"}
     finding = found[case.rule]
     assert finding.files[0][0] == (case.file or "corpus")
     assert case.found in finding.files[0][1]
     assert REMEDIES[case.rule] in finding.remedy
-    assert "{path}" not in finding.remedy
+    assert "{path}" not in finding.remedy and "{side}" not in finding.remedy
     assert verdict.readable == all(one.severity == "warning" for one in found.values())
 
 
@@ -274,6 +275,9 @@ REMEDIES = {
     "not-square-resized": "ingest.resolution",
     "side-not-advised": "ingest.resolution",
     "side-unknown": "ingest.resolution",
+    "no-full-batch": "Pass the trainer a batch",
+    "small-batch": "Pass the trainer a batch",
+    "label-no-caption": "--trainer stylegan-t",
     "side-empty": "Put the images",
     "one-image-a-side": "--dataset_mode unaligned --preprocess none --batch_size 16",
     "no-test-folders": "--phase train",

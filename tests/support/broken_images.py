@@ -111,7 +111,7 @@ IMAGES = [
     Case("not-png-inside", S, folder(z__png=encoded(form="JPEG")), "z.png", "JPEG"),
     Case("linked-folder", S, then(folder(), linked_folder), "more"),
     Case("ending-ignored", S, folder(z__heic=b"\0\0\0\x18ftypheic"), "z.heic", ".heic"),
-    Case("side-not-advised", "projected-gan", folder(), "000.png", "128"),
+    Case("label-no-caption", "stylegan-t", labelled(numbered("cat", 1, "dog", 0)), "001.png", "1"),
     Case(
         "hidden-images",
         S,

@@ -44,7 +44,7 @@ def check_stylegan(
     if not names:
         findings.add("no-images", ".", f"{len(index.members)} files, none named like an image")
         return known
-    return known | _labels(index, names, findings)
+    return known | _labels(index, names, spec, findings)
 
 
 def _check_files(names: list[str], facts: dict[str, ImageFacts], findings: CheckFindings) -> None:
@@ -56,11 +56,15 @@ def _check_files(names: list[str], facts: dict[str, ImageFacts], findings: Check
             findings.add("hidden-images", name)
 
 
-def _labels(index: FileIndex, images: list[str], findings: CheckFindings) -> dict[str, Any]:
+def _labels(
+    index: FileIndex, images: list[str], spec: TrainerSpec, findings: CheckFindings
+) -> dict[str, Any]:
     at_root = next((one for one in index.members if one.name == LABELS_FILE), None)
     if at_root is not None:
         data = _read(at_root, findings)
-        return check_labels(data, images, findings) if data is not None else {}
+        if data is None:
+            return {}
+        return check_labels(data, images, findings, captions=spec.text_labels)
     deeper = [one.name for one in index.members if one.name.endswith(f"/{LABELS_FILE}")]
     other = [one.name for one in index.members if is_misnamed(one.name)]
     for name in deeper:

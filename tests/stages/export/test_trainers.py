@@ -6,6 +6,7 @@ Each runs in a process of its own, in its own folder. What is not there is skipp
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -46,7 +47,7 @@ def test_every_row_of_the_table_is_complete() -> None:
         assert (spec.target == "hdf5") == (spec.axes is not None) == bool(spec.file), spec
         assert spec.conditional == "" or "{cond}" in spec.train, spec
         assert all(line.endswith(".") for line in spec.notes), spec
-    assert len(trainer_names()) == 19
+    assert len(trainer_names()) == 25
     for name in trainer_names():
         assert find_spec(name, None).trainer == name
 
@@ -61,9 +62,13 @@ def test_every_trainer_exports_and_fills_its_commands(
     out = tmp_path / ("my data.zip" if spec.target == "stylegan" else "my lmdb")
     done = exported(shards, out, spec.trainer, to=spec.target)
     commands = done.commands
-    lines = [commands.train, commands.evaluate, *commands.notes]
-    assert not [line for line in lines if "{" in line or "}" in line]
-    # A path with a space stays one word in the shell.
+    lines = [commands.train, commands.sample, commands.generated, commands.evaluate]
+    assert not [line for line in [*lines, *commands.notes] if re.search(r"(?<!\$)\{", line)]
+    for line in lines:
+        assert subprocess.run(["bash", "-n", "-c", line]).returncode == 0, line
+        # A path with a space stays one word in the shell.
+        words = [word for word in shlex.split(line) if str(tmp_path) in word]
+        assert not [word for word in words if word.endswith("my")], line
     assert any(str(out) in word for word in shlex.split(commands.train))
     if "{real}" in spec.evaluate:
         words = shlex.split(commands.real)
@@ -83,9 +88,9 @@ def test_a_trainer_that_scales_gets_the_nearest_network(
 ) -> None:
     shards = make_corpus(tmp_path, images=2, side=side, ratio=0, classes=())
     done = exported(shards, tmp_path / "a", "fastgan")
-    assert done.commands.train.endswith(f"--im_size {size}")
+    assert f"--im_size {size} " in done.commands.train
     done = exported(shards, tmp_path / "b", "dcgan")
-    assert done.commands.train.endswith("--imageSize 64")
+    assert "--imageSize 64 " in done.commands.train
 
 
 @pytest.fixture(scope="module")
