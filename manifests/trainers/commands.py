@@ -33,7 +33,7 @@ class TrainingPlan:
 
     run: Path | None = None  # the run that made the corpus
     shown: int | None = None  # images that a training shows; None: by the trainer's default
-    held_out: int = 0  # images that the run held out
+    alone: bool = False  # held-out images alone: for an evaluation, not for a training
 
 
 def commands_for(
@@ -49,6 +49,8 @@ def commands_for(
     run = shlex.quote(str(plan.run)) if plan.run else "RUN"
     samples = spec.samples.format(**facts)
     evaluate = spec.evaluate.format(**facts)
+    if plan.alone:
+        return Commands("", "", "", "", evaluate.replace(str(facts["samples"]), "SAMPLES"), ())
     notes = [note.format(**facts) for note in spec.notes]
     return Commands(
         train=spec.train.format(**facts),
@@ -120,10 +122,10 @@ def _notes(
             + (f": {asked:,} were meant, which are no whole number of its epochs" if apart else "")
             + " (--images-shown sets it)."
         )
-    if plan.held_out and "{real}" in spec.evaluate:
+    if plan.run and "{real}" in spec.evaluate:
         notes.append(
-            f"The run held {plan.held_out:,} images out: --held-out-only instead of --real-only"
-            " exports these, and a comparison with them does not reward memorising."
+            "--held-out-only instead of --real-only exports the images that the run held out: a"
+            " comparison with these does not reward memorising."
         )
     return notes
 

@@ -33,10 +33,9 @@ from .labels import LabelKind, check_classes, heaviest_classes, read_labels
 from .spec import TARGETS, Target
 
 LABELS = "dataset.json"  # of the stylegan target, at its root
-UNPAIRED_FOLDERS = ("trainA", "trainB")
 UNCLASSED = "images"  # the one class folder of a corpus without classes
 
-_COLUMNS = ("key", "round", "shard", "offset", "size", "sha256", "class_id", "soft_label")
+COLUMNS = ("key", "round", "shard", "offset", "size", "sha256", "class_id", "soft_label")
 _BATCH = 4096  # rows that are Python objects at a time
 _SLUG = 40  # characters of a class name that a folder keeps
 
@@ -50,7 +49,8 @@ class Layout:
     real_only: bool = False  # round 0 alone
     rgb: bool = False  # gray images are written as RGB: the one re-encoding there is
     hard_labels: bool = False  # soft labels become the class of the largest weight
-    split: str = "train"  # imagefolder: folder of the training images, "" for none
+    split: str = "train"  # imagefolder: folder of the training images, "" for none; unpaired: of
+    # trainA and trainB, testA and testB, the part before A
     real_split: str | None = None  # imagefolder: a second folder, of the real images alone
     flat: bool = False  # imagefolder: no folders at all, for readers that list one folder
     domains: tuple[str, str] | None = None  # unpaired: class names of A and B; None: both classes
@@ -89,7 +89,7 @@ class ExportListing:
 
     shards: Path
     layout: Layout
-    rows: pa.Table  # the chosen rows of manifest.parquet, columns _COLUMNS
+    rows: pa.Table  # the chosen rows of manifest.parquet, columns COLUMNS
     class_ids: npt.NDArray[np.int64]  # (rows,), -1 without one class
     labels: LabelKind  # as exported
     classes: tuple[str, ...]  # names by class id
@@ -127,7 +127,7 @@ class ExportListing:
     def images(self) -> Iterator[Row]:
         """Every image of the selection, in shard order."""
         start = 0
-        for batch in self.rows.select(_COLUMNS[:-2]).to_batches(max_chunksize=_BATCH):
+        for batch in self.rows.select(COLUMNS[:-2]).to_batches(max_chunksize=_BATCH):
             ids = self.class_ids[start : start + batch.num_rows].tolist()
             columns = [column.to_pylist() for column in batch.columns]
             for *head, class_id in zip(*columns, ids, strict=True):
@@ -179,7 +179,8 @@ class ExportListing:
         if layout.target == "stylegan":
             return lambda row: f"{row.round:03d}/"
         if layout.target == "unpaired":
-            places = dict(zip(_domains(layout, self.classes), UNPAIRED_FOLDERS, strict=True))
+            sides = (f"{layout.split}{side}" for side in "AB")
+            places = dict(zip(domain_ids(layout, self.classes), sides, strict=True))
         else:
             ids = range(len(self.classes)) if self.labels == "hard" else (-1,)
             split = f"{layout.split}/" if layout.split else ""
@@ -203,7 +204,7 @@ def read_layout(shards: Path, layout: Layout, run: Path | None = None) -> Export
     last = last_round(index["ratio"], 0 if layout.real_only else layout.ratio)
     path = shards / "manifest.parquet"
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        manifest = file.read(columns=list(_COLUMNS))
+        manifest = file.read(columns=list(COLUMNS))
     rows = manifest.filter(pc.less_equal(manifest["round"], last)).combine_chunks()
     ids, labels = read_labels(
         rows,
@@ -215,7 +216,7 @@ def read_layout(shards: Path, layout: Layout, run: Path | None = None) -> Export
     if labels == "hard":
         check_classes(ids, classes)
     if layout.target == "unpaired":
-        wanted = _domains(layout, classes)
+        wanted = domain_ids(layout, classes)
         mask = np.isin(ids, wanted)
         rows, ids = rows.filter(pa.array(mask)), ids[mask]
     return ExportListing(
@@ -228,12 +229,12 @@ def read_layout(shards: Path, layout: Layout, run: Path | None = None) -> Export
         resolution=index["resolution"],
         channels=3 if layout.rgb else index["channels"],
         to_rgb=layout.rgb and index["channels"] == 1,
-        name=f"{_corpus_name(shards, run)}-{_arm_name(index['recipe'], last)}",
+        name=f"{corpus_name(shards, run)}-{_arm_name(index['recipe'], last)}",
         index_digest=index["index_digest"],
     )
 
 
-def _corpus_name(shards: Path, run: Path | None) -> str:
+def corpus_name(shards: Path, run: Path | None) -> str:
     """The run's name; without a run, that of the folder of shards."""
     path = (run or shards).absolute()
     name = path.name.removesuffix(".run")
@@ -293,8 +294,8 @@ def _check_options(layout: Layout) -> None:
         )
 
 
-def _domains(layout: Layout, classes: tuple[str, ...]) -> list[int]:
-    """Class ids of A and B."""
+def domain_ids(layout: Layout, classes: tuple[str, ...]) -> list[int]:
+    """Class ids of A and B. Raises ConfigError unless two different classes are named."""
     names = layout.domains or classes
     known = ", ".join(repr(name) for name in classes[:20]) or "none"
     if len(names) != 2:

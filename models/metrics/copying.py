@@ -22,6 +22,7 @@ import numpy as np
 from .distances import interval_95
 from .neighbours import Floats, Rows, Vectors, nearest
 
+NEAR = 0.5  # of the distance to the second nearest training image: nearer than that is like a copy
 COPY = 0.1  # of a training image's own distance: nearer than that is a copy of it
 MIN_IMAGES = 50  # images, judged and held out, below which shares are not compared
 
@@ -120,6 +121,38 @@ def find_copies(x: Vectors, training: Vectors, spacing: Floats | None = None) ->
     neighbours = nearest(x, training)
     rows, distances = neighbours.rows[:, 0], neighbours.distances[:, 0]
     return Copies(distances / spacing[rows], distances, rows)
+
+
+@dataclass(frozen=True)
+class NearCopies:
+    """How many of n images lie near one training image and no other."""
+
+    count: int
+    n: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the share."""
+        return share_interval_95(self.count, self.n)
+
+    def exceed(self, other: "NearCopies") -> bool:
+        """Whether the share is higher than the other's, beyond both intervals."""
+        return self.interval[0] > other.interval[1]
+
+
+def find_near_copies(x: Vectors, training: Vectors) -> NearCopies:
+    """Images of x (n, D) whose nearest training image is nearer than half the second nearest.
+
+    Changed copies are: recompressed, with noise, slightly blurred. Noise, flat images and blurred
+    unseen ones may lie nearer to training images than unseen ones do, and lie equally near to many.
+
+    Raises:
+        ValueError: fewer than two training images.
+    """
+    if len(training) < 2:
+        raise ValueError(f"two training images are needed, got {len(training)}")
+    distances = nearest(x, training, 2).distances
+    return NearCopies(int(np.sum(distances[:, 0] < NEAR * distances[:, 1])), len(distances))
 
 
 def judge_copying(judged: Copies, held_out: Copies | None) -> CopyVerdict:

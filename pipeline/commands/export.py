@@ -25,6 +25,17 @@ if TYPE_CHECKING:
 @click.argument("shards", type=PLACE)
 @layout_options(TARGETS)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder, or .zip.")
+@click.option(
+    "--held-out",
+    is_flag=True,
+    help="The run's held-out images too, where the trainer has a folder for them: val/, valid/,"
+    " testA/ and testB/.",
+)
+@click.option(
+    "--held-out-only",
+    is_flag=True,
+    help="The run's held-out images alone: for an evaluation that does not reward memorising.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an export, or a file, that is in the way.")
 @QUIET
 def export(shards: Place, out: Path, quiet: bool, domains: str | None, **options: Any) -> None:

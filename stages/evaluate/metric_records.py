@@ -16,8 +16,10 @@ from ...models.metrics.copying import (
     MIN_IMAGES,
     Copies,
     CopyVerdict,
+    NearCopies,
     copying_test,
     find_copies,
+    find_near_copies,
     judge_copying,
     training_spacing,
 )
@@ -147,6 +149,20 @@ class MetricSuite:
         if self._spacing is None:
             return None
         return find_copies(x, self.real.training, self._spacing)
+
+    def near_copies(self, x: Features) -> tuple[NearCopies, NearCopies] | None:
+        """Images that lie near one training image alone, of x (n, D) and of the held-out ones.
+
+        None where nothing is held out, or copies are not defined.
+        """
+        if self._held_out_copies is None:
+            return None
+        training = self.real.training
+        return find_near_copies(x, training), find_near_copies(self.real.reference, training)
+
+    def records_of_few(self, x: Features, subset: str) -> Iterator[MetricRecord]:
+        """The metrics that hold of one set x (n, D) of any size: the share of copies."""
+        yield from self._copying(x, subset)
 
     def records(self, x: Features, subset: str) -> Iterator[MetricRecord]:
         """Every metric of one set x (n, D)."""

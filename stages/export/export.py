@@ -8,7 +8,9 @@ options give the same bytes.
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,22 @@ from ...manifests.files.atomic_tree import (
 )
 from ...manifests.files.crash_points import crash_point
 from ...manifests.trainers.commands import Commands, TrainingPlan, commands_for
-from ...manifests.trainers.image_bytes import open_tars
+from ...manifests.trainers.image_bytes import ShardImages, open_tars
 from ...manifests.trainers.layout import ExportListing, read_layout
 from ...manifests.trainers.requirements import check_needs, find_spec
 from ...manifests.trainers.spec import TrainerSpec
 from ..common.progress import Advance, Progress
+from ..corpus.store import Corpus
 from .folder import write_tree
 from .hdf5 import write_hdf5
+from .held_out import (
+    HeldOutImages,
+    entries_of_both,
+    evaluation_layout,
+    held_out_listing,
+    open_held_out,
+    with_held_out,
+)
 from .lmdb import write_lmdb
 from .options import LayoutOptions
 from .zip import write_zip
@@ -43,6 +54,8 @@ class ExportConfig(LayoutOptions, frozen=True, extra="forbid"):
     """Options of `export`."""
 
     overwrite: bool = False
+    held_out: bool = False  # the run's held-out images too, in the trainer's folder for them
+    held_out_only: bool = False  # these alone
 
 
 @dataclass(frozen=True)
@@ -78,10 +91,11 @@ def export(
     """
     spec = find_spec(config.trainer, config.to)
     out = Path(os.path.abspath(out))
-    listing = read_layout(shards, config.layout(spec), run)
+    selection = _select(shards, config, spec, run)
+    listing, spec = selection.listing, selection.spec
     check_needs(listing, spec)
     _check_destination(listing, out, spec)
-    request = _request(listing, spec, out)
+    request = _request(selection, out)
     written = _must_write(out, request, config.overwrite)
     if not written:
         remove_staging(out)
@@ -89,13 +103,49 @@ def export(
     if written:
         with staged_tree(out) as data:
             _check_space(out, listing)
-            _write(listing, spec, data, out, progress)
+            _write(selection, data, out, progress)
             files, size = count_files(data)
             record = {"format": RECORD_FORMAT, "request": request, "files": files, "bytes": size}
             commit_tree(data, out, json_bytes(record | _summary(listing)))
-    plan = TrainingPlan(run, config.images_shown)
-    commands = commands_for(spec, listing, out.absolute(), plan)
+    held_out = selection.held_out
+    plan = TrainingPlan(run, config.images_shown, alone=config.held_out_only)
+    commands = commands_for(selection.own_spec, listing, out.absolute(), plan)
+    if held_out is not None:
+        summary = f"{held_out.count:,} held-out images are in it too."
+        commands = replace(commands, notes=(*commands.notes, summary))
     return Exported(out, spec, listing, files, size, written, commands)
+
+
+@dataclass(frozen=True)
+class _Selection:
+    """What is written: the listing, and held-out images beside it."""
+
+    own_spec: TrainerSpec  # the trainer's row
+    spec: TrainerSpec  # the same without real images in its second folder, where others go there
+    listing: ExportListing
+    held_out: ExportListing | None = None  # in folders of their own
+    corpus: Corpus | None = None  # that the held-out images come from
+
+
+def _select(shards: Path, config: ExportConfig, spec: TrainerSpec, run: Path | None) -> _Selection:
+    """Raises ConfigError for options that exclude each other, or held-out images that are none."""
+    if config.held_out_only and (config.held_out or config.real_only or config.ratio is not None):
+        raise ConfigError(
+            "--held-out-only exports no image of the shards: leave --held-out, --real-only and"
+            " --ratio out."
+        )
+    if not config.held_out and not config.held_out_only:
+        return _Selection(spec, spec, read_layout(shards, config.layout(spec), run))
+    rest = with_held_out(spec) if config.held_out else spec
+    listing = read_layout(shards, config.layout(rest), run)
+    corpus = open_held_out(run, listing)
+    assert run is not None
+    if config.held_out_only:
+        alone = held_out_listing(corpus, listing, listing.layout, run)
+        return _Selection(spec, replace(spec, least_images=1), alone, corpus=corpus)
+    layout = evaluation_layout(listing.layout, spec)
+    held_out = held_out_listing(corpus, listing, layout, run)
+    return _Selection(spec, rest, listing, held_out, corpus)
 
 
 def _check_destination(listing: ExportListing, out: Path, spec: TrainerSpec) -> None:
@@ -120,15 +170,22 @@ def _check_destination(listing: ExportListing, out: Path, spec: TrainerSpec) -> 
         )
 
 
-def _request(listing: ExportListing, spec: TrainerSpec, out: Path) -> dict[str, Any]:
+def _request(selection: _Selection, out: Path) -> dict[str, Any]:
     """Everything that the bytes depend on; equal for two trainers that read the same layout."""
+    listing, spec = selection.listing, selection.spec
     layout = asdict(listing.layout)
     if layout["ratio"] is None or layout["real_only"]:  # two ways to ask for the same
         layout["ratio"] = listing.last_round
     layout["real_only"] = layout["ratio"] == 0
     if not layout["text_labels"]:  # as before there were any
         del layout["text_labels"]
-    named = {"name": listing.name} if spec.file and "{name}" in spec.file else {}
+    named: dict[str, Any] = {"name": listing.name} if spec.file and "{name}" in spec.file else {}
+    if selection.corpus is not None:
+        beside = selection.held_out
+        named["held_out"] = {
+            "corpus": selection.corpus.digest,
+            "split": beside.layout.split if beside else None,
+        }
     return named | {
         "corpus": listing.index_digest,
         "layout": json.loads(json.dumps(layout)),
@@ -187,16 +244,16 @@ def _check_space(out: Path, listing: ExportListing) -> None:
         )
 
 
-def _write(
-    listing: ExportListing, spec: TrainerSpec, data: Path, out: Path, progress: Progress
-) -> None:
+def _write(selection: _Selection, data: Path, out: Path, progress: Progress) -> None:
+    listing, spec, held_out = selection.listing, selection.spec, selection.held_out
     target = spec.target
-    images = listing.count
+    images = listing.count + (held_out.count if held_out else 0)
     if spec.real_split:
         images += int(pc.sum(pc.equal(listing.rows["round"], 0)).as_py())
+    entries = entries_of_both(listing, held_out) if held_out else listing.entries()
     with (
         storage_errors(out),
-        open_tars(listing.shards) as tars,
+        _images(selection) as tars,
         progress.task("export", images, "images") as advance,
     ):
         some = _in_groups(advance)
@@ -205,9 +262,24 @@ def _write(
         elif target == "lmdb":
             write_lmdb(listing, tars, data, some)
         elif out.suffix == ".zip":
-            write_zip(listing.entries(), tars, data, some)
+            write_zip(entries, tars, data, some)
         else:
-            write_tree(listing.entries(), tars, data, some)
+            write_tree(entries, tars, data, some)
+
+
+@contextmanager
+def _images(selection: _Selection) -> Iterator[ShardImages]:
+    """Reads the images of the shards, and the held-out ones."""
+    shards = selection.listing.shards
+    if selection.corpus is None:
+        with open_tars(shards) as tars:
+            yield tars
+        return
+    both = HeldOutImages(shards, selection.corpus.reference)
+    try:
+        yield both
+    finally:
+        both.close()
 
 
 def _in_groups(advance: Advance, size: int = 64) -> Advance:

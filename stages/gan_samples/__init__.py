@@ -2,6 +2,7 @@
 
 evaluate  evaluates each set of samples against the run's real images
 sets      finds the sets: one folder, or the snapshots of a training
+parts     tells snapshots from classes, chunks and real images
 read      reads and prepares the images of a set
 grids     tells grids of samples from single samples
 pairs     translations between classes: pairs of folders, outputs of one source image

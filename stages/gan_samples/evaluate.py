@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ...manifests.errors import ConfigError, InputError
+from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_json
 from ...manifests.plan.random_streams import image_seed
 from ...manifests.run_folder import RunFolder
@@ -63,7 +63,7 @@ class _SetResult:
     """What is kept of one set once its pixels are gone."""
 
     facts: dict[str, Any]
-    resampled: Floats  # (1 + R,) kernel distances
+    resampled: Floats | None  # (1 + R,) kernel distances; None for too few images
     pairs: list[tuple[Images, Images]] = field(default_factory=list)  # samples, nearest training
 
 
@@ -101,7 +101,7 @@ def evaluate_samples(
 
     Raises:
         ConfigError: no such path, features that cannot be had, too few real images.
-        InputError: too few images, damaged ones, or pictures of many samples.
+        InputError: no images, damaged ones, or pictures of many samples.
         StorageError: a file cannot be written.
     """
     sets = find_sets(request.path, request.snapshots, tuple(corpus.classes))
@@ -191,29 +191,24 @@ def _open_baseline(
 
 
 def _evaluate_set(samples: Samples, baseline: _Baseline) -> _SetResult:
-    count = len(samples.images)
-    if count < MIN_IMAGES:
-        raise InputError(
-            f"{samples.name} has {count} images that can be read, and {MIN_IMAGES} are needed to"
-            " judge it. Have the trainer draw more: some thousands tell snapshots apart."
-        )
+    count, suite = len(samples.images), baseline.suite
     with baseline.progress.task(f"features {samples.name}", count, "images") as advance:
         features = FeatureCache(None).features(baseline.extractor, samples.images, advance)
-    records = [*baseline.suite.records(features, samples.name)]
-    resampled = resampled_kernel(baseline.reference, features, baseline.seed)
-    translation = evaluate_pairs(samples, features, baseline.domains)
-    if translation is not None and translation.resampled is not None:
-        records, resampled = translation.replace_records(records), translation.resampled
-    records += baseline.optional.records(samples.images, samples.name)
-    verdict = baseline.suite.copying_verdict(features)
-    exact_copies = [
-        {"name": name, "training": baseline.training[digest]}
-        for name, digest in zip(samples.names, samples.pixel_sha256, strict=True)
-        if digest in baseline.training
-    ]
+    translation = None
+    if count < MIN_IMAGES:
+        records, resampled = [*suite.records_of_few(features, samples.name)], None
+    else:
+        records = [*suite.records(features, samples.name)]
+        resampled = resampled_kernel(baseline.reference, features, baseline.seed)
+        translation = evaluate_pairs(samples, features, baseline.domains)
+        if translation is not None and translation.resampled is not None:
+            records, resampled = translation.replace_records(records), translation.resampled
+        records += baseline.optional.records(samples.images, samples.name)
+    verdict = suite.copying_verdict(features)
     nearest, pairs = _nearest_training(samples, features, baseline)
     facts: dict[str, Any] = {
         "name": samples.name,
+        "notes": list(samples.notes),
         "digest": samples.digest,
         "files": samples.files,
         "judged": count,
@@ -223,11 +218,14 @@ def _evaluate_set(samples: Samples, baseline: _Baseline) -> _SetResult:
         ),
         "alike": count - len(set(samples.pixel_sha256)),
         "copying": None if verdict is None else {"kind": verdict.kind, "text": verdict.text},
-        "exact_copies": _count_and_first(exact_copies),
+        "near_copies": _near_copies(features, suite),
+        "exact_copies": _count_and_first(_exact_copies(samples, baseline)),
         "held_out_images": sum(digest in baseline.held_out for digest in samples.pixel_sha256),
         "records": [record.as_json() for record in records],
         "nearest": nearest,
-        "kernel": {
+        "kernel": None
+        if resampled is None
+        else {
             "value": float(resampled[0]),
             "standard_error": float(np.nanstd(resampled[1:], ddof=1)),
         },
@@ -235,6 +233,22 @@ def _evaluate_set(samples: Samples, baseline: _Baseline) -> _SetResult:
     if translation is not None:
         facts["translation"] = translation.facts
     return _SetResult(facts, resampled, pairs)
+
+
+def _near_copies(features: Features, suite: MetricSuite) -> dict[str, Any] | None:
+    found = suite.near_copies(features)
+    if found is None:
+        return None
+    made, unseen = found
+    return {"count": made.count, "held_out": unseen.count, "more": made.exceed(unseen)}
+
+
+def _exact_copies(samples: Samples, baseline: _Baseline) -> list[dict[str, str]]:
+    return [
+        {"name": name, "training": baseline.training[digest]}
+        for name, digest in zip(samples.names, samples.pixel_sha256, strict=True)
+        if digest in baseline.training
+    ]
 
 
 def _count_and_first(rows: list[dict[str, str]]) -> dict[str, Any]:
@@ -270,7 +284,8 @@ def _report(
 ) -> dict[str, Any]:
     """The content of NAME.json."""
     suite, corpus = baseline.suite, baseline.corpus
-    least = min(result.facts["judged"] for result in results)
+    compared = [(one.facts, one.resampled) for one in results if one.resampled is not None]
+    least = min((facts["judged"] for facts, _ in compared), default=MIN_IMAGES)
     real = list(suite.records_of_real_images(least))
     if suite.real.held_out:
         real += baseline.optional.records(corpus.reference, suite.reference_name)
@@ -286,6 +301,6 @@ def _report(
         "training": len(corpus.images),
         "sets": [result.facts for result in results],
         "real": [record.as_json() for record in real],
-        "best": choose_best_snapshot([(result.facts, result.resampled) for result in results]),
+        "best": choose_best_snapshot(compared),
     }
     return report | {"text": describe_report(report)}

@@ -37,6 +37,7 @@ class Samples:
     pixel_sha256: list[str]
     left_out: list[tuple[str, str]]  # names of damaged files, and why
     sizes: dict[str, int]  # "64x64" -> files, before they were resized
+    notes: tuple[str, ...] = ()  # how its files were chosen
 
     @property
     def digest(self) -> str:
@@ -99,6 +100,7 @@ def open_samples(
             pixel_sha256=[decoded.pixel_sha256 or "" for _, decoded in good],
             left_out=left_out,
             sizes=dict(Counter(f"{one.width}x{one.height}" for _, one in good)),
+            notes=sample_set.notes,
         )
 
 

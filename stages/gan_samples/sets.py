@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from ...manifests.errors import ConfigError, InputError
@@ -11,8 +12,9 @@ from ..sources.base import Source
 from ..sources.folders import open_folder
 from ..sources.numpy_files import SUFFIXES, open_numpy
 from ..sources.open import SourceSpec, open_source
-from .pairs import pair_of_folder
+from .parts import file_role, folders_of_fakes, kind_of_folders, roles_of_files
 
+_SOME = 20  # files of a folder whose names are looked at
 _ARCHIVES = (".zip", *SUFFIXES)
 
 
@@ -22,6 +24,8 @@ class SampleSet:
 
     name: str
     path: Path
+    notes: tuple[str, ...] = ()  # how it was recognised, for the report
+    role: str | None = None  # of the files alone whose names end so, as in 0001_fake_B.png
 
 
 def find_sets(given: Path, snapshots: bool | None, classes: tuple[str, ...]) -> list[SampleSet]:
@@ -29,10 +33,12 @@ def find_sets(given: Path, snapshots: bool | None, classes: tuple[str, ...]) -> 
 
     snapshots: True: every sub-folder with images and every archive in the folder is one. None: so
         where no image lies in the folder itself and the names differ in their numbers alone, unless
-        they are the corpus's `classes`, or pairs of them.
+        they are the corpus's `classes`, pairs of them, or chunks of one set. Real images that a trainer put beside
+        its samples are left out.
 
     Raises:
-        ConfigError: nothing there, or no two snapshots where they were asked for.
+        ConfigError: nothing there, no two snapshots where they were asked for, or several sorts of
+            samples.
     """
     if not given.exists():
         raise ConfigError(
@@ -40,11 +46,20 @@ def find_sets(given: Path, snapshots: bool | None, classes: tuple[str, ...]) -> 
             " images that the GAN made."
         )
     one = [SampleSet(given.resolve().name, given)]
+    if given.is_dir() and (fakes := folders_of_fakes(given)):
+        return _beside_real(given, fakes)
+    if given.is_dir() and (role := _role(given)):
+        note = f"only files that end in {role} were evaluated: real images lie beside them"
+        return [SampleSet(one[0].name, given, (note,), role)]
     if snapshots is False:
         return one
     parts = _parts(given) if given.is_dir() else []
     if snapshots is None:
-        return parts if _look_like_snapshots(given, parts, classes) else one
+        kind = "" if len(parts) < 2 or any(_images_in(given)) else _kind(parts, classes)
+        if kind == "snapshots":
+            return parts
+        note = f"its {len(parts)} folders hold {kind} of one set; --snapshots evaluates each"
+        return [SampleSet(one[0].name, given, (note,) if kind else ())]
     if len(parts) < 2:
         raise ConfigError(
             f"--snapshots asks for sub-folders of images, or zip and .npz files, in {given}; there"
@@ -76,18 +91,42 @@ def _parts(folder: Path) -> list[SampleSet]:
     return sorted(unique, key=lambda one: (natural_sort_key(one.name), one.name))
 
 
-def _look_like_snapshots(folder: Path, parts: list[SampleSet], classes: tuple[str, ...]) -> bool:
-    if len(parts) < 2 or any(_images_in(folder)):
-        return False
-    names = [part.name for part in parts]
-    if not all(map(str.isdecimal, names)) and all(pair_of_folder(one, classes) for one in names):
-        return False
-    numbered = {re.sub(r"^[0-9]+_", "", name) for name in names}  # 0_cat, 1_dog: as exports have it
-    if set(names) <= set(classes) or numbered <= set(classes):
-        return False
-    return len({re.sub("[0-9]+", "#", name) for name in names}) == 1 and "#" in re.sub(
-        "[0-9]+", "#", names[0]
-    )
+def _kind(parts: list[SampleSet], classes: tuple[str, ...]) -> str:
+    """What the parts are, by their names and those of some files in them."""
+    files = {
+        part.name: [path.name for path in islice(part.path.iterdir(), _SOME)]
+        for part in parts
+        if part.path.is_dir()
+    }
+    return kind_of_folders([part.name for part in parts], files, classes)
+
+
+def _beside_real(given: Path, found: list[tuple[Path, list[str]]]) -> list[SampleSet]:
+    """The fakes of every folder in which real images lie beside them; several are snapshots."""
+    sets = []
+    for folder, fakes in found:
+        if len(fakes) > 1:
+            raise ConfigError(
+                f"--generated {given}: {folder} holds {' and '.join(fakes)}, samples of several"
+                " sorts. Name one of these folders."
+            )
+        place = folder.relative_to(given).parts
+        name = "-".join(part for part in place if part != "images") or given.resolve().name
+        note = f"only {fakes[0]}/ was evaluated: real images lie beside it"
+        sets.append(SampleSet(name, folder / fakes[0], (note,)))
+    return sorted(sets, key=lambda one: (natural_sort_key(one.name), one.name))
+
+
+def _role(folder: Path) -> str | None:
+    """The role of the samples where files of a folder end in _real_A, _fake_B and such."""
+    roles = roles_of_files(_images_in(folder))
+    fakes = sorted(role for role in roles if role.lower().startswith("fake"))
+    if len(fakes) > 1:
+        raise ConfigError(
+            f"--generated {folder}: its files end in {' and '.join(fakes)}, samples of several"
+            " sorts. Put those of one sort into a folder of their own."
+        )
+    return fakes[0] if fakes and len(roles) > 1 else None
 
 
 def _images_in(folder: Path) -> list[str]:
@@ -124,7 +163,11 @@ def open_set(sample_set: SampleSet) -> Source:
             f"--generated {path} is no folder, zip, .npz or .npy. Name the one that holds the"
             " images that the GAN made."
         )
-    images = [item for item in source.inputs if is_image_input(item)]
+    images = [
+        item
+        for item in source.inputs
+        if is_image_input(item) and sample_set.role in (None, file_role(item.name))
+    ]
     if not images:
         raise InputError(
             f"--generated {path} holds no image, among {len(source.inputs):,} files. Have the"

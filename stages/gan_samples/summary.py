@@ -1,7 +1,9 @@
 """Metrics of GAN samples as a table and in sentences, for the terminal and the report's page."""
 
+from collections.abc import Callable
 from typing import Any
 
+from ...models.metrics.copying import MIN_IMAGES
 from ..evaluate.number_format import format_kernel, format_number
 from ..evaluate.sentences import NONE_HELD_OUT, Change, describe_features, describe_reference
 from ..evaluate.tables import Table, frechet_cell, number_cell, spread_cell
@@ -22,7 +24,7 @@ def metric_table(report: Report) -> Table:
     heads += [*_FIDELITY_AND_DIVERSITY, "copies", "C_T", *optional]
     rows = []
     for samples in report["sets"]:
-        kernel = _kernel_with_error(samples["kernel"])
+        kernel = _kernel_with_error(samples["kernel"]) if samples["kernel"] else ""
         records = samples["records"]
         rows.append(_row(samples["name"], samples["judged"], records, report, optional, kernel))
     for name in ("training images", "held-out images"):
@@ -65,7 +67,7 @@ def _kernel_with_error(kernel: dict[str, float]) -> str:
 
 def describe_report(report: Report) -> list[str]:
     """One or two sentences on each finding, the most important first."""
-    lines = [_best(report)] if report["best"] else [_single(report)]
+    lines = [_best(report)] if report["best"] else [*map(_few_or_single(report), report["sets"])]
     if not report["held_out"]:
         lines.append(f"{NONE_HELD_OUT[0].upper()}{NONE_HELD_OUT[1:]}.")
     for samples in report["sets"]:
@@ -90,16 +92,27 @@ def _distance(report: Report, kernel: dict[str, float]) -> str:
     return f"{report['kd']} x 1000 {_kernel_with_error(kernel)} {reference}"
 
 
-def _single(report: Report) -> str:
-    (samples,) = report["sets"]
-    distance = _distance(report, samples["kernel"])
-    return f"{samples['name']}: {samples['judged']:,} images, {distance}."
+def _few_or_single(report: Report) -> Callable[[Report], str]:
+    """Set -> its distance, or that it has too few images for one."""
+
+    def describe(samples: Report) -> str:
+        counted = f"{samples['name']}: {samples['judged']:,} image"
+        counted += "" if samples["judged"] == 1 else "s"
+        if samples["kernel"] is None:
+            return (
+                f"{counted}: too few for distances, of which {MIN_IMAGES} are needed; copies and"
+                " nearest training images are of these alone. Some thousands tell snapshots apart."
+            )
+        return f"{counted}, {_distance(report, samples['kernel'])}."
+
+    return describe
 
 
 def _best(report: Report) -> str:
     best = report["best"]
     kernel = next(one["kernel"] for one in report["sets"] if one["name"] == best["name"])
-    text = f"Best of {len(report['sets'])} snapshots: {best['name']}, {_distance(report, kernel)}."
+    compared = sum(one["kernel"] is not None for one in report["sets"])
+    text = f"Best of {compared} snapshots: {best['name']}, {_distance(report, kernel)}."
     alike = best["alike"]
     if alike:
         listed = "; ".join(
@@ -118,16 +131,21 @@ def _best(report: Report) -> str:
 
 def _of_set(samples: Report) -> list[str]:
     """What a reader must know of one set: copies, repeated images, files that were left out."""
-    lines = []
+    lines = list(samples["notes"])
     if samples["copying"] and samples["copying"]["kind"] == "copying":
         lines.append(samples["copying"]["text"])
     c_t = next((r["value"] for r in samples["records"] if r["name"].startswith("ct_")), None)
-    if c_t is not None and c_t < _DATA_COPYING:
+    near = samples["near_copies"]
+    if c_t is not None and c_t < _DATA_COPYING and near and near["more"]:
         lines.append(
-            f"C_T is {format_number(c_t)}: these images lie nearer to training images than unseen"
-            " ones do, as mirrored, recompressed or slightly changed copies would. Below -3 the"
-            " test's authors speak of data-copying; a GAN that was trained on mixtures lies"
-            " nearer, too."
+            f"C_T is {format_number(c_t)}, and {near['count']:,} images lie near one training image"
+            " and no other, as recompressed or slightly changed copies would. Below -3 the test's"
+            " authors speak of data-copying; a GAN that was trained on mixtures lies nearer, too."
+        )
+    elif c_t is not None and c_t < _DATA_COPYING and near:
+        lines.append(
+            f"C_T is {format_number(c_t)}, but these images lie near no single training image:"
+            " flat, blurred and noisy ones are as near to many. That is no sign of copying."
         )
     exact = samples["exact_copies"]
     if exact["count"]:

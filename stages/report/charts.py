@@ -114,7 +114,7 @@ def ratio_curves(
 
 def snapshot_curve(report: dict[str, Any]) -> str:
     """Kernel distances of snapshots with their standard errors, the best marked."""
-    sets = report["sets"]
+    sets = [one for one in report["sets"] if one["kernel"] is not None]
     names = [one["name"] for one in sets]
     values = np.array([1000 * one["kernel"]["value"] for one in sets])
     errors = [1000 * one["kernel"]["standard_error"] for one in sets]

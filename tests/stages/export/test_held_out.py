@@ -1,0 +1,118 @@
+"""Held-out images in an export: where a trainer looks for them, or alone; never twice."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+from scenes import cli, save, scenes
+
+from scoremix.manifests.errors import ConfigError
+from scoremix.stages.check.check import check_corpus
+from scoremix.stages.common.progress import Silent
+from scoremix.stages.corpus.store import Corpus, open_corpus
+from scoremix.stages.export.export import ExportConfig, Exported, export
+
+SIDE = 16
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of 40 images, some held out, mixup."""
+    root = tmp_path_factory.mktemp("held")
+    for seed, name in enumerate(("cat", "dog")):
+        save(scenes(40, seed), root / "photos" / name)
+    changed = tiny.options(
+        generate__method="mixup", generate__ratio=1, ingest__resolution=SIDE, ingest__holdout=0.25
+    )
+    words = ["augment", "--data", root / "photos", "--out", root / "run" / "shards"]
+    assert cli(*words, "--run", root / "run", "--quiet", *changed) == 0
+    return root / "run"
+
+
+def exported(run: Path, out: Path, **options: object) -> Exported:
+    config = ExportConfig.model_validate(options)
+    return export(run / "shards", out, config, progress=Silent(), run=run)
+
+
+def pixels(folder: Path) -> set[bytes]:
+    """The images at any depth, by their pixels."""
+    return {np.asarray(Image.open(path)).tobytes() for path in folder.rglob("*.png")}
+
+
+def held_out(corpus: Corpus, class_id: int | None = None) -> set[bytes]:
+    chosen = range(len(corpus.reference))
+    return {
+        corpus.reference[row].tobytes()
+        for row in chosen
+        if class_id in (None, int(corpus.reference_ids[row]))
+    }
+
+
+@pytest.mark.parametrize(("trainer", "target", "folders"), [
+    ("stargan-v2", None, ("val/0_cat", "val/1_dog")),
+    ("studiogan", "imagefolder", ("valid/0_cat", "valid/1_dog")),
+    ("cut", None, ("testA", "testB")), ("fastcut", None, ("testA", "testB")),
+])  # fmt: skip
+def test_the_trainer_s_folder_has_the_held_out_images_and_no_others(
+    trainer: str, target: str | None, folders: tuple[str, str], run: Path, tmp_path: Path
+) -> None:
+    corpus = open_corpus(run / "corpus")
+    done = exported(run, tmp_path / "a", trainer=trainer, to=target, held_out=True)
+    for class_id, folder in enumerate(folders):
+        assert pixels(done.out / folder) == held_out(corpus, class_id)
+    training = [path for path in done.out.iterdir() if path.name.startswith("train")]
+    assert training and not any(pixels(path) & held_out(corpus) for path in training)
+    [result] = check_corpus(done.out, trainer, Silent())
+    assert result.readable
+    assert "no-test-folders" not in {one.rule for one in result.findings}
+    assert not exported(run, done.out, trainer=trainer, to=target, held_out=True).written
+    with pytest.raises(ConfigError, match="other options"):
+        exported(run, done.out, trainer=trainer, to=target)
+
+
+@pytest.mark.parametrize(("trainer", "name"), [
+    ("stylegan3", "a.zip"), ("dcgan", "a"), ("fastgan", "a"), ("rosinality", "a.lmdb"),
+    ("biggan", "a"), ("cut", "a"), ("stargan-v2", "a"),
+])  # fmt: skip
+def test_held_out_images_alone_are_read_by_every_layout(
+    trainer: str, name: str, run: Path, tmp_path: Path
+) -> None:
+    options = {"to": "imagefolder"} if trainer == "biggan" else {}
+    count = len(open_corpus(run / "corpus").reference)
+    done = exported(run, tmp_path / name, trainer=trainer, held_out_only=True, **options)
+    assert done.listing.count == count and done.listing.name == "run-held-out"
+    assert not done.commands.train and not done.commands.sample
+    assert str(done.out) in done.commands.evaluate
+    [result] = check_corpus(done.out, trainer, Silent())
+    twice = 2 if trainer == "stargan-v2" else 1  # its evaluation reads train/ and val/
+    assert result.readable and result.facts["images"] == twice * count
+
+
+def test_a_folder_for_a_true_reference_is_pixel_by_pixel(run: Path, tmp_path: Path) -> None:
+    corpus = open_corpus(run / "corpus")
+    done = exported(run, tmp_path / "reference", to="imagefolder", held_out_only=True)
+    assert pixels(done.out) == held_out(corpus)
+    first = {path.name: path.read_bytes() for path in done.out.rglob("*.png")}
+    again = exported(run, tmp_path / "again", to="imagefolder", held_out_only=True)
+    assert {path.name: path.read_bytes() for path in again.out.rglob("*.png")} == first
+
+
+def test_what_cannot_be_had_is_refused(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--held-out-only"):
+        exported(run, tmp_path / "a.zip", trainer="stylegan3", held_out=True)
+    with pytest.raises(ConfigError, match="leave --held-out"):
+        exported(run, tmp_path / "a", trainer="dcgan", held_out_only=True, real_only=True)
+    config = ExportConfig(trainer="dcgan", held_out_only=True)
+    with pytest.raises(ConfigError, match="Name the run folder"):
+        export(run / "shards", tmp_path / "a", config, progress=Silent())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_finds_the_run_of_its_shards(run: Path, tmp_path: Path) -> None:
+    words = ("export", run / "shards", "--trainer", "cut", "--held-out", "--quiet")
+    assert cli(*words, "--out", tmp_path / "a") == 0
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+        "testA", "testB", "trainA", "trainB"
+    ]  # fmt: skip
