@@ -37,7 +37,7 @@ STAGES_IMPORT: dict[str, set[str]] = {
     "pilot": {"common", "evaluate", "generate"},
     "gan_samples": {"common", "corpus", "evaluate", "images", "ingest", "sources"},
     "report": {"common", "corpus", "evaluate", "gan_samples", "images", "pilot"},
-    "export": {"common"},
+    "export": {"common", "corpus", "images"},
     "mount": {"export"},
     "check": {"common", "images", "sources"},
     "trial": {"common", "corpus", "evaluate", "generate", "images", "report", "train"},
