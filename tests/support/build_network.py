@@ -24,6 +24,7 @@ def configuration(script: str, words: list[str]) -> Any:
 
     torch.distributed.init_process_group = MagicMock()
     torch.multiprocessing.set_start_method = MagicMock()
+    torch.cuda.set_device = MagicMock()
     module = importlib.import_module(script.removesuffix(".py"))
 
     def stop(*arguments: Any, **named: Any) -> None:

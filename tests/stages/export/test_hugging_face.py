@@ -1,0 +1,42 @@
+"""What docs/trainers.md says of Hugging Face: columns image and label, class names kept."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made import make_corpus, pixels_of
+
+from scoremix.stages.common.progress import Silent
+from scoremix.stages.export.export import ExportConfig, export
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "trainers.md"
+
+
+@pytest.mark.parametrize("block", ["folder", "shards"])
+def test_the_documented_lines_give_images_and_class_names(
+    block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("datasets")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    shards = make_corpus(tmp_path, images=6, side=8, ratio=1)
+    export(shards, tmp_path / "CORPUS", ExportConfig(to="imagefolder"), progress=Silent())
+    section = DOCUMENT.read_text().partition("## Hugging Face")[2].partition("\n## ")[0]
+    folder, tars = re.findall(r"```python\n(.*?)```", section, re.S)
+    code = {"folder": folder, "shards": tars.replace("SHARDS", str(shards))}[block]
+    found: dict[str, Any] = {}
+    exec(compile(code, "docs/trainers.md", "exec"), found)
+    data = found["data"]
+    assert len(data) == 12 and {"image", "label"} <= set(data.column_names)
+    names = data.features["label"].names
+    assert names == json.loads((shards / "index.json").read_text())["classes"] == ["cat", "dog"]
+    first = sorted(range(12), key=lambda row: str(data[row]["image"].filename))[0]
+    assert data[first]["image"].size == (8, 8)
+    sums = {sum(data[row]["image"].convert("RGB").tobytes()) for row in range(12)}
+    assert int(pixels_of("000000", 8, 3).astype("int64").sum()) in sums
+    counts = {name: 0 for name in names}
+    for row in range(12):
+        counts[names[data[row]["label"]]] += 1
+    assert counts == {"cat": 6, "dog": 6}
