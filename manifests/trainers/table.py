@@ -46,9 +46,9 @@ _FASTGAN_SAMPLE = (
 _DCGAN_SAMPLE = (
     'python -c "import os, runpy, sys, torch; from torchvision.utils import save_image; '
     "words = [sys.argv.pop(1)]; trained = runpy.run_path('main.py', run_name='__main__'); "
-    "torch.set_grad_enabled(False); "
+    "torch.set_grad_enabled(False); generator = trained['netG']; "
     + SAVE_IMAGES.replace(
-        "{images}", "trained['netG'](torch.randn(10, 100, 1, 1, device=trained['device']))"
+        "{images}", "generator(torch.randn(10, 100, 1, 1, device=trained['device']))"
     )
     + '" {samples} --dataset folder --dataroot {out}/train --imageSize {network} --niter 0 '
     "--netG RUNS/{name}/netG_epoch_{last_epoch}.pth --outf RUNS/{name}"

@@ -42,9 +42,16 @@ ONE_SIDE = {
     " folder (warning one-class), or misses trainA/ and trainB/",
     "usual_power_of_two": "a warning, never a refusal",
     "usual_sides": "a warning, never a refusal",
+    "batch": "export prints one that the images fill; check warns of fewer images",
+    "full_batches": "as `batch`",
+    "fixed_batch": "of check --batch",
+    "configurations": "export prints the one for the side; check names it",
+    "class_configurations": "as `configurations`",
+    "text_labels": "export writes captions; check finds other labels",
 }
 WORDS = {
-    "trainer", "title", "networks", "train", "evaluate", "real_to", "conditional", "notes",
+    "trainer", "title", "networks", "train", "length", "sample", "sample_classes", "samples",
+    "evaluate", "real_to", "conditional", "notes",
     "remember", "preset",
 }  # fmt: skip
 
