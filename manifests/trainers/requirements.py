@@ -93,8 +93,8 @@ def single_image_spec(spec: TrainerSpec) -> TrainerSpec:
     """The row for one image in each of trainA and trainB, where the trainer has a mode for that."""
     if spec.single_image is None:
         return spec
-    train, evaluate = spec.single_image
-    return replace(spec, exact=False, sides=(), train=train, evaluate=evaluate)
+    train, sample = spec.single_image
+    return replace(spec, exact=False, sides=(), train=train, sample=sample, length=None)
 
 
 def network_side(spec: TrainerSpec, side: int) -> int:

@@ -97,7 +97,7 @@ class TrainerSpec:
     sample_classes: str = ""  # the same where it learned classes; "": no different
     samples: str = "{samples}"  # where `sample` leaves them, for evaluate --generated
     evaluate: str = ""  # its own evaluation
-    single_image: tuple[str, str] | None = None  # unpaired: `train` and `evaluate` for exactly one
+    single_image: tuple[str, str] | None = None  # unpaired: `train` and `sample` for exactly one
     # image a side, of any size; None: no such mode
     real_to: Target | None = None  # the target of {real} in `evaluate`; None: the same one
     conditional: str = ""  # the option that makes it use labels

@@ -293,7 +293,7 @@ def test_unpaired_sides_are_the_classes_in_order_or_as_named(
     [
         ("biggan", "ILSVRC32.hdf5", (0, 2, 3, 1)),
         ("lecam", "ILSVRC32.hdf5", (0, 2, 3, 1)),
-        ("studiogan", "pets-co_32_wo_resize_train.hdf5", (0, 1, 2, 3)),
+        ("studiogan", "NAME-augmented-2_32_wo_resize_train.hdf5", (0, 1, 2, 3)),
     ],
 )
 def test_hdf5_is_exact_to_the_pixel_in_the_trainers_axis_order(
@@ -301,6 +301,7 @@ def test_hdf5_is_exact_to_the_pixel_in_the_trainers_axis_order(
 ) -> None:
     h5py = pytest.importorskip("h5py")
     assert export(gray, tmp_path / "a", "--trainer", trainer, "--to", "hdf5") == 0
+    file = file.replace("NAME", gray.parent.name)  # of the folder that holds shards/
     assert os.listdir(tmp_path / "a") == [file]
     with h5py.File(tmp_path / "a" / file) as found:
         assert set(found) == {"imgs", "labels"}
@@ -318,7 +319,8 @@ def test_hdf5_is_exact_to_the_pixel_in_the_trainers_axis_order(
 def test_hdf5_of_colour_images_without_classes(unclassed: Path, tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py")
     assert export(unclassed, tmp_path / "a", "--trainer", "studiogan") == 0
-    with h5py.File(tmp_path / "a" / "pets-co_8_wo_resize_train.hdf5") as found:
+    [file] = (tmp_path / "a").glob("*_8_wo_resize_train.hdf5")
+    with h5py.File(file) as found:
         stored = [pixels(data) for data in members(unclassed).values()]
         assert {image.tobytes() for image in found["imgs"]} == {i.tobytes() for i in stored}
         assert found["labels"][:].tolist() == [0] * 18
