@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from ..manifests.trainers.commands import DRAWN
-from ..manifests.trainers.requirements import find_spec, list_sides, trainer_names
+from ..manifests.trainers.requirements import find_spec, list_sides, specs_of, trainer_names
 from ..manifests.trainers.spec import TrainerSpec
 from ..manifests.trainers.table import TRAINERS
 from ..manifests.trainers.training_length import LENGTHS
@@ -104,7 +104,10 @@ def _section(spec: TrainerSpec, *, default: bool, alone: bool) -> list[str]:
     words = f"scoremix-pipeline export SHARDS --trainer {spec.trainer}"
     commands = [f"{words}{to} --out CORPUS{end}"]
     if "{real}" in spec.evaluate + spec.sample:
-        commands.append(f"{words}{real_to} --real-only --out REAL{end}")
+        target = spec.real_to or spec.target
+        if all(row.target != target for row in specs_of(spec.trainer)):
+            words = "scoremix-pipeline export SHARDS"
+        commands.append(f"{words}{real_to} --real-only --out REAL{_ENDS.get(target, '')}")
     facts: dict[str, object] = {
         "out": f"CORPUS{end}",
         "real": f"REAL{_ENDS.get(spec.real_to or spec.target, '')}",

@@ -7,7 +7,13 @@ from typing import Any
 
 from .layout import ExportListing
 from .presets import share_seeds
-from .requirements import fitting_batch, network_configuration, network_side, spec_for
+from .requirements import (
+    fitting_batch,
+    network_configuration,
+    network_side,
+    spec_for,
+    specs_of,
+)
 from .spec import TrainerSpec
 from .training_length import images_of_an_epoch, training_length
 
@@ -103,7 +109,10 @@ def _real_command(spec: TrainerSpec, listing: ExportListing, real: Path) -> str:
     """The export that `evaluate` compares with."""
     layout = listing.layout
     words = ["scoremix-pipeline", "export", str(listing.shards.absolute()), "--real-only"]
-    words += ["--to", spec.real_to or spec.target, "--trainer", spec.trainer]
+    target = spec.real_to or spec.target
+    words += ["--to", target]
+    if any(row.target == target for row in specs_of(spec.trainer)):
+        words += ["--trainer", spec.trainer]
     words += ["--hard-labels", "argmax"] if layout.hard_labels else []
     words += ["--domains", ",".join(layout.domains)] if layout.domains else []
     return shlex.join([*words, "--out", str(real)])

@@ -133,7 +133,11 @@ LATER_TRAINERS: tuple[TrainerSpec, ...] = (
         samples="{samples}/samples/eval_0",
         evaluate=CLEAN_FID.replace("{samples}", "{samples}/samples/eval_0"),
         real_to="imagefolder",
-        notes=("It has no labels.", "Sampling ends with its own FID to the real images."),
+        notes=(
+            "It has no labels.",
+            "Sampling ends with a FID of its own, which finds no image in folders of classes and then"
+            " fails: the samples are written before.",
+        ),
         remember=("--lmdb --size {resolution}",),
     ),
     TrainerSpec(

@@ -141,9 +141,9 @@ def check_needs(listing: ExportListing, spec: TrainerSpec) -> None:
         )
     if listing.count < spec.least_images:
         raise ConfigError(
-            f"{who} needs {spec.least_images} training images or more: its loader drops a batch "
-            f"that is not full. This selection has {listing.count}. Take more rounds (a higher "
-            "--ratio, without --real-only), or build a corpus of more images."
+            f"{who} needs {spec.least_images} training images or more: its loader refuses fewer, or"
+            f" forms no batch of them. This selection has {listing.count}. Take more rounds (a"
+            " higher --ratio, without --real-only), or build a corpus of more images."
         )
 
 

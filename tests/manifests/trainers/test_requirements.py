@@ -147,7 +147,7 @@ def test_what_export_accepts_check_reads(
 ) -> None:
     """Gray images, soft labels, one class."""
     side = 1024 if spec.path_word else 32
-    images = 4 if spec.path_word else 16
+    images = 4 if spec.path_word else max(16, spec.least_images)
     shards = make_corpus(tmp_path, images=images, side=side, ratio=1, **corpus)
     config = ExportConfig(to=spec.target, trainer=spec.trainer, hard_labels="argmax")
     out = tmp_path / default_out(spec)

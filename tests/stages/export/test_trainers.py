@@ -59,6 +59,8 @@ def test_every_trainer_exports_and_fills_its_commands(
     shards = made
     if spec.sides == (1024,):
         shards = make_corpus(tmp_path / "large", images=2, side=1024, ratio=1)
+    if spec.least_images > 24:
+        shards = make_corpus(tmp_path / "many", images=spec.least_images, side=64, ratio=1)
     out = tmp_path / ("my data.zip" if spec.target == "stylegan" else "my lmdb")
     done = exported(shards, out, spec.trainer, to=spec.target)
     commands = done.commands
