@@ -135,8 +135,8 @@ LATER_TRAINERS: tuple[TrainerSpec, ...] = (
         real_to="imagefolder",
         notes=(
             "It has no labels.",
-            "Sampling ends with a FID of its own, which finds no image in folders of classes and then"
-            " fails: the samples are written before.",
+            "Sampling ends with a FID of its own, which finds no image in folders of classes and "
+            "then fails: the samples are written before.",
         ),
         remember=("--lmdb --size {resolution}",),
     ),
