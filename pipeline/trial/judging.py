@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError, InputError
 from ...manifests.run_folder import RunFolder
-from ...models.features.extractors import FeaturesError
+from ...models.features.errors import FeaturesError
 from ...models.metrics.perceptual import Lpips
 from ...stages.common.progress import Silent
 from ...stages.evaluate.number_format import round_floats

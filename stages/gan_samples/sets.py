@@ -33,8 +33,8 @@ def find_sets(given: Path, snapshots: bool | None, classes: tuple[str, ...]) -> 
 
     snapshots: True: every sub-folder with images and every archive in the folder is one. None: so
         where no image lies in the folder itself and the names differ in their numbers alone, unless
-        they are the corpus's `classes`, pairs of them, or chunks of one set. Real images that a trainer put beside
-        its samples are left out.
+        they are the corpus's `classes`, pairs of them, or chunks of one set. Real images
+        that a trainer put beside its samples are left out.
 
     Raises:
         ConfigError: nothing there, no two snapshots where they were asked for, or several sorts of

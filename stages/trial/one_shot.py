@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
-from ...models.features.extractors import FeaturesError
+from ...models.features.errors import FeaturesError
 from ...models.features.networks import InceptionMaps, TorchScriptMaps
 from ...models.metrics.record import metric_name
 from ...models.metrics.single_image import single_image_distances
