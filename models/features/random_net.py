@@ -4,7 +4,8 @@ Naeem et al. 2020, "Reliable Fidelity and Diversity Metrics for Generative Model
 network with random weights registers how images differ where no trained network fits them. Theirs
 is a VGG16 for 64 px and more; this one is small, and sees every scale of the image alike.
 
-Legend: y (B, C, h, w) an image at one scale, standardised; k1 (16, C, 3, 3), k2 (32, 16, 3, 3).
+Legend: y (B, C, h, w) an image at one scale, standardised; k1 (16, C, 3, 3), k2 (32, 16, 3, 3);
+b1 (16,).
 Everything below was chosen by benchmarks/sensitivity.py, before any method was judged with it.
 """
 
@@ -33,15 +34,16 @@ _BATCH = 64
 class RandomNet:
     """Two random convolutions at every scale: means and deviations of what they answer.
 
-    At each scale (the image, halved while its side is 8 px or more) a1 = |k1 * y|^(1/2) and, after
-    halving, a2 = |k2 * a1|^(1/2); of every channel the mean and the standard deviation over each
-    quarter of the image. So layout, colour, contrast, sharpness and grain all count, each at its
-    scale; the root lets faint detail count beside strong edges. Colours are whitened on the
-    reference images, so that a change of hue, which JPEG and noise make, is not lost beside one of
-    brightness, and every feature is standardised on them. What hardly varies there, such as a
-    corner that is white in every photograph, would count without bound: to each variance a share
-    of the others' is added, .04 of the largest for colours, .01 of the mean of its block (one
-    scale, layer and statistic) for features.
+    At each scale (the image, halved while its side is 8 px or more) a1 = |k1 * y + b1|^(1/2) and,
+    after halving, a2 = |k2 * a1|^(1/2); of every channel the mean and the standard deviation over
+    each quarter of the image. So layout, colour, contrast, sharpness and grain all count, each at
+    its scale; the root lets faint detail count beside strong edges, and without b1 an image and its
+    negative would be one. Colours are whitened on the reference images, so that a change of hue,
+    which JPEG and noise make, is not lost beside one of brightness, and every feature is
+    standardised on them. What hardly varies there, such as a corner that is white in every
+    photograph, would count without bound: to each variance a share of the others' is added, .04 of
+    the largest for colours, .01 of the mean of its block (one scale, layer and statistic) for
+    features.
 
     reference: uint8 (M, H, W, C), C 1 or 3, H, W >= 4; what is standardised on.
 
@@ -63,6 +65,7 @@ class RandomNet:
         self._k1, self._k2 = (
             _filters(random, *shape) for shape in ((_FIRST, channels), (_SECOND, _FIRST))
         )
+        self._b1 = torch.from_numpy(random.standard_normal(_FIRST).astype(np.float32))
         pixels = np.asarray(reference, dtype=np.float64).reshape(-1, channels) / 255.0
         self._mean, self._whitening = pixels.mean(axis=0), _whitening(pixels)
         blocks = self._blocks(reference) if len(reference) > 1 else []
@@ -78,7 +81,8 @@ class RandomNet:
         self._spread = spread * np.sqrt(np.mean(standard**2))
 
     def describe(self) -> dict[str, Any]:
-        digest = hashlib.sha256(self._k1.numpy().tobytes() + self._k2.numpy().tobytes())
+        weights = (self._k1, self._k2, self._b1)
+        digest = hashlib.sha256(b"".join(part.numpy().tobytes() for part in weights))
         return {
             "kind": "random",
             "name": self.name,
@@ -86,7 +90,7 @@ class RandomNet:
             "weights_sha256": None,
             "resize": "none: every scale of the image",
             "seed": SEED,
-            "filters_sha256": digest.hexdigest(),
+            "network_sha256": digest.hexdigest(),
             "dimensions": len(self._offset),
         }
 
@@ -107,9 +111,9 @@ class RandomNet:
         y = torch.from_numpy(pixels.astype(np.float32).transpose(0, 3, 1, 2).copy())
         found = []
         while min(y.shape[2:]) >= _LEAST_SIDE:
-            answers = _answers(y, self._k1)
+            answers = _answers(y, self._k1, self._b1)
             found += _statistics(answers)
-            found += _statistics(_answers(functional.avg_pool2d(answers, 2), self._k2))
+            found += _statistics(_answers(functional.avg_pool2d(answers, 2), self._k2, None))
             y = functional.avg_pool2d(y, 2)
         return found
 
@@ -130,9 +134,10 @@ def _filters(random: np.random.Generator, count: int, channels: int) -> torch.Te
     return torch.from_numpy((weights / lengths).astype(np.float32))
 
 
-def _answers(y: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
-    """|filters * y|^(1/2), edges mirrored; (B, channels, h, w)."""
-    return functional.conv2d(functional.pad(y, (1, 1, 1, 1), "reflect"), filters).abs().sqrt()
+def _answers(y: torch.Tensor, filters: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """|filters * y + bias|^(1/2), edges mirrored; (B, channels, h, w)."""
+    padded = functional.pad(y, (1, 1, 1, 1), "reflect")
+    return functional.conv2d(padded, filters, bias).abs().sqrt()
 
 
 def _statistics(answers: torch.Tensor) -> list[Vectors]:

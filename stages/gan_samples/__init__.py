@@ -5,6 +5,7 @@ sets      finds the sets: one folder, or the snapshots of a training
 parts     tells snapshots from classes, chunks and real images
 read      reads and prepares the images of a set
 grids     tells grids of samples from single samples
+copy_search  by what copies are looked for
 pairs     translations between classes: pairs of folders, outputs of one source image
 translation  the pairs of a set against the images of their target classes
 best      the best snapshot, and those with no significant difference to it

@@ -32,6 +32,7 @@ from ..evaluate.optional_metrics import OptionalMetrics, named_weights
 from ..images.decode import Preparation, decode, pillow_limits
 from ..ingest.config import IngestConfig
 from .best import choose_best_snapshot
+from .copy_search import CopySearch
 from .read import Samples, open_samples
 from .sets import find_sets
 from .sheet import draw_nearest_pairs
@@ -81,6 +82,7 @@ class _Baseline:
     seed: int
     progress: Progress
     domains: Domains
+    copies: CopySearch
 
 
 def evaluate_samples(
@@ -187,6 +189,7 @@ def _open_baseline(
         seed=stage_seed,
         progress=progress,
         domains=Domains(tuple(corpus.classes), ids, suite, optional.lpips, stage_seed),
+        copies=CopySearch.of(extractor, suite, corpus),
     )
 
 
@@ -204,8 +207,11 @@ def _evaluate_set(samples: Samples, baseline: _Baseline) -> _SetResult:
         if translation is not None and translation.resampled is not None:
             records, resampled = translation.replace_records(records), translation.resampled
         records += baseline.optional.records(samples.images, samples.name)
-    verdict = suite.copying_verdict(features)
-    nearest, pairs = _nearest_training(samples, features, baseline)
+    looked = baseline.copies.features(samples, baseline.extractor, features)
+    if baseline.copies.extractor is not baseline.extractor:
+        records += baseline.copies.suite.records_of_few(looked, samples.name)
+    verdict = baseline.copies.suite.copying_verdict(looked)
+    nearest, pairs = _nearest_training(samples, looked, baseline)
     facts: dict[str, Any] = {
         "name": samples.name,
         "notes": list(samples.notes),
@@ -218,7 +224,7 @@ def _evaluate_set(samples: Samples, baseline: _Baseline) -> _SetResult:
         ),
         "alike": count - len(set(samples.pixel_sha256)),
         "copying": None if verdict is None else {"kind": verdict.kind, "text": verdict.text},
-        "near_copies": _near_copies(features, suite),
+        "near_copies": _near_copies(looked, baseline.copies.suite),
         "exact_copies": _count_and_first(_exact_copies(samples, baseline)),
         "held_out_images": sum(digest in baseline.held_out for digest in samples.pixel_sha256),
         "records": [record.as_json() for record in records],
@@ -259,7 +265,7 @@ def _nearest_training(
     samples: Samples, features: Features, baseline: _Baseline
 ) -> tuple[list[dict[str, Any]], list[tuple[Images, Images]]]:
     """The samples nearest to a training image, by features; and each with it as a picture."""
-    copies = baseline.suite.nearest_training(features)
+    copies = baseline.copies.suite.nearest_training(features)
     if copies is None:
         return [], []
     order = np.argsort(copies.ratios, kind="stable")[:_PAIRS].tolist()

@@ -75,10 +75,10 @@ def _are_classes(names: Sequence[str], classes: Sequence[str]) -> bool:
 
 
 def _are_translations(names: Sequence[str], classes: Sequence[str]) -> bool:
-    """A2B of two classes; names of digits alone, as 120 of classes that are digits, are not."""
-    return not all(map(str.isdecimal, names)) and all(
-        pair_of_folder(name, classes) is not None for name in names
-    )
+    """A2B of two classes. Names of digits alone, as 120, only where every pair has its folder."""
+    if all(map(str.isdecimal, names)) and len(names) < len(classes) * (len(classes) - 1):
+        return False
+    return all(pair_of_folder(name, classes) is not None for name in names)
 
 
 def _is_chunk(name: str, files: Sequence[str]) -> bool:

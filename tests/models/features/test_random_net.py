@@ -30,11 +30,11 @@ def pictures(count: int, side: int = 16, channels: int = 3, seed: int = 0) -> Im
 def test_the_weights_are_published() -> None:
     """Another seed, order or library would make figures of different runs incomparable."""
     described = {c: RandomNet(pictures(4, channels=c)).describe() for c in (1, 3)}
-    assert described[1]["filters_sha256"] == (
-        "82efaca10cacdd5f39aaf7f4e7477569f10da893f59a8d8963899a03e3cefc24"
+    assert described[1]["network_sha256"] == (
+        "421281ee84be840028e70eb803cde8b144a127d0403778b9c77166de80910b22"
     )
-    assert described[3]["filters_sha256"] == (
-        "40257adaa13e54954c6eb59cd67e06aeec9ce01425129712d132c6f7a8ac84c6"
+    assert described[3]["network_sha256"] == (
+        "d3970d50d0beabb9d1c93cb8132c3fdaae0d2a6778137c314590ef85aac12fa1"
     )
     assert described[3]["seed"] == 0 and described[3]["kind"] == "random"
 
@@ -60,6 +60,16 @@ def test_a_place_that_never_varies_counts_within_bounds() -> None:
     changed = reference.copy()
     changed[:, 0, 0] = 250
     assert np.abs(extract(changed) - extract(reference)).max() < 10
+
+
+def test_a_negative_is_another_image() -> None:
+    """Answers are absolute values: without a bias, y and -y would be one."""
+    reference = pictures(200, channels=1)
+    extract = RandomNet(reference)
+    level = reference.mean()
+    negative = (2 * level - reference).round().clip(0, 255).astype(np.uint8)
+    target = Reference(extract(pictures(200, channels=1, seed=1)))
+    assert target.kernel(extract(negative)) > 20 * abs(target.kernel(extract(reference)))
 
 
 def test_equal_images_and_images_too_small_are_refused() -> None:

@@ -20,7 +20,7 @@ def command(*words: object) -> int:
     [
         (("augment", "--data", "digits", "--out", "x", "--run", "s3://b/run"), "folder on a disk"),
         (("augment", "--data", "digits", "--out", "s3://"), "names no place"),
-        (("augment", "--data", "digits", "--out", "nosuch://b/x"), "cannot be opened"),
+        (("augment", "--data", "digits", "--out", "nosuch://b/x"), "SCOREMIX_PROTOCOLS=nosuch"),
         (("verify", "s3://me:secret@b/x"), "user or password"),
         (("mount", "s3://b/x", "here"), "aws s3 sync s3://b/x shards"),
         (("export", "s3://b/x", "--to", "hdf5", "--out", "here"), "aws s3 sync s3://b/x shards"),

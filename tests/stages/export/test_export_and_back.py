@@ -35,6 +35,8 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[int, int], Pa
 def corpus_for(spec: TrainerSpec, shards: dict[tuple[int, int], Path], channels: int) -> Path:
     if size_problems(spec, SIDE, SIDE):
         pytest.skip(f"{spec.trainer} reads {spec.sides} px alone in {spec.target}")
+    if spec.least_images > 3 * IMAGES:
+        pytest.skip(f"{spec.trainer} takes no fewer than {spec.least_images} images")
     return shards[SIDE, channels]
 
 

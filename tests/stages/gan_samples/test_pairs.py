@@ -181,8 +181,8 @@ def test_a_translation_is_compared_with_its_target(
     assert [(pair["source"], pair["target"], pair["images"]) for pair in pairs] == [
         ("bright", "dark", 60), ("dark", "bright", 60),
     ]  # fmt: skip
-    distances = [value(pair["records"], "kd_pixels") for pair in pairs]
-    assert value(one["records"], "kd_pixels") == pytest.approx(np.mean(distances), abs=1e-7)
+    distances = [value(pair["records"], "kd_random") for pair in pairs]
+    assert value(one["records"], "kd_random") == pytest.approx(np.mean(distances), abs=1e-7)
     assert one["kernel"]["value"] == pytest.approx(np.mean(distances), abs=1e-7)
     assert [pair["lpips"]["of"] for pair in pairs] == [ANY_SOURCE, ONE_SOURCE]
     assert "mean of pairs" in shown and "a translation of 2 pairs" in shown
@@ -192,7 +192,7 @@ def test_a_translation_is_compared_with_its_target(
 
     (idle,) = judged(run, tmp_path / "idle")["sets"]
     assert one["kernel"]["value"] < 0.05 * idle["kernel"]["value"]
-    covered = [value(each["records"], "coverage_pixels") for each in (idle, one)]
+    covered = [value(each["records"], "coverage_random") for each in (idle, one)]
     assert covered[0] == 0 and covered[1] > 0.5
     (pair,) = judged(run, tmp_path / "idle" / "1_dark20_bright")["sets"]
     assert [each["target"] for each in pair["translation"]["pairs"]] == ["bright"]
@@ -212,6 +212,6 @@ def test_pairs_of_few_images_are_named(run: Path, tmp_path: Path) -> None:
     report = judged(run, tmp_path / "some")
     assert report["sets"][0]["translation"]["missing"] == ["bright to dark has 10 images"]
     assert any("bright to dark has 10 images" in line for line in report["text"])
-    assert value(report["sets"][0]["records"], "kd_pixels") == pytest.approx(
+    assert value(report["sets"][0]["records"], "kd_random") == pytest.approx(
         report["sets"][0]["kernel"]["value"], abs=1e-7
     )

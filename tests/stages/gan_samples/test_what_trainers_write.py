@@ -53,7 +53,7 @@ def named(root: Path, *names: str) -> Path:
         (lambda root: filled(root, "0_cat", "1_dog", "2_fox"), CLASSES, 1, 9, "classes"),
         (lambda root: filled(root, "1", "0"), ("1", "0"), 1, 6, "classes"),
         (lambda root: filled(root, "021", "120"), ("0", "1"), 1, 6, "translations"),
-        (lambda root: filled(root, "0_a20_b", "0_b20_a"), ("a", "b"), 1, 6, ""),
+        (lambda root: filled(root, "0_a20_b", "0_b20_a"), ("a", "b"), 1, 6, "translations"),
         # Snapshots still: other numbers, more or fewer than classes, or a corpus without any.
         (lambda root: filled(root, "0", "1", "2"), (), 3, 3, ""),
         (lambda root: filled(root, "0", "1"), CLASSES, 2, 3, ""),
@@ -133,7 +133,7 @@ def test_few_images_give_what_can_be_said_of_them(count: int, run: Path, tmp_pat
     assert one["exact_copies"]["first"] == [{"name": "seed0000.png", "training": "000007"}]
     assert one["nearest"][0]["training"] == "000007"
     assert value(one["records"], "copies_pixels") == pytest.approx(1 / count)
-    assert {record["name"] for record in one["records"]} == {"copies_pixels"}
+    assert {record["name"] for record in one["records"]} == {"copies_pixels", "copies_random"}
     assert "too few for distances" in report["text"][0]
     assert any("ARE training images" in line for line in report["text"])
     page = (run / "report" / "index.html").read_text()

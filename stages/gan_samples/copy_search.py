@@ -1,0 +1,42 @@
+"""By what copies of training images are looked for among samples."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...models.features.extractors import Extractor, Pixels
+from ...models.features.random_net import RandomNet
+from ..corpus.store import Corpus
+from ..evaluate.feature_cache import FeatureCache, Features
+from ..evaluate.metric_records import MetricSuite, RealFeatures
+from .read import Samples
+
+
+@dataclass(frozen=True)
+class CopySearch:
+    """The judging features, or pixels where those are random.
+
+    Random features see what compression and grain add to a copy, and no longer know it; the
+    principal components of the pixels look through that.
+    """
+
+    extractor: Extractor
+    suite: MetricSuite
+
+    @classmethod
+    def of(cls, extractor: Extractor, suite: MetricSuite, corpus: Corpus) -> "CopySearch":
+        """extractor, suite: those that judge."""
+        if extractor.name != RandomNet.name:
+            return cls(extractor, suite)
+        held_out = suite.real.held_out
+        pixels = Pixels(corpus.reference if held_out else corpus.images)
+        training = pixels(np.asarray(corpus.images))
+        reference = pixels(np.asarray(corpus.reference)) if held_out else training
+        real = RealFeatures(pixels.describe(), reference, held_out, training, len(training))
+        return cls(pixels, MetricSuite(real, suite.seed))
+
+    def features(self, samples: Samples, judged: Extractor, features: Features) -> Features:
+        """Of the samples, whose `features` by the judging extractor are known."""
+        if self.extractor is judged:
+            return features
+        return FeatureCache(None).features(self.extractor, samples.images, lambda done: None)
