@@ -160,20 +160,21 @@ class MetricSuite:
         training = self.real.training
         return find_near_copies(x, training), find_near_copies(self.real.reference, training)
 
-    def records_of_few(self, x: Features, subset: str) -> Iterator[MetricRecord]:
-        """The metrics that hold of one set x (n, D) of any size: the share of copies."""
+    def records_of_copying(self, x: Features, subset: str) -> Iterator[MetricRecord]:
+        """The share of copies and, of enough images, the data-copying test."""
         yield from self._copying(x, subset)
+        if self._held_out_copies is not None and len(x) >= MIN_IMAGES:
+            yield from self._copying_test(x, subset)
 
-    def records(self, x: Features, subset: str) -> Iterator[MetricRecord]:
-        """Every metric of one set x (n, D)."""
+    def records(self, x: Features, subset: str, *, copying: bool = True) -> Iterator[MetricRecord]:
+        """Every metric of one set x (n, D); copying: also `records_of_copying`."""
         if len(x) < MIN_IMAGES:
             return
         yield from self._distances(x, self.real.reference, subset)
         yield from self._prdc(x, self.real.reference, subset)
         yield self._diversity(x, subset)
-        yield from self._copying(x, subset)
-        if self._held_out_copies is not None:
-            yield from self._copying_test(x, subset)
+        if copying:
+            yield from self.records_of_copying(x, subset)
 
     def records_of_lambda_band(self, x: Features, subset: str) -> Iterator[MetricRecord]:
         """The metrics of a band of lambda that `bands` of metrics.json does not have."""
@@ -187,14 +188,20 @@ class MetricSuite:
             yield from self._distances(x, real, subset, of="of that class")
             yield from self._prdc(x, real, subset, of="of that class")
 
-    def records_of_real_images(self, n: int) -> Iterator[MetricRecord]:
+    def records_of_unseen_copies(self) -> Iterator[MetricRecord]:
+        """The share of copies among the held-out images: what chance gives."""
+        if self._held_out_copies is not None:
+            yield from self._copying(self.real.reference, self.reference_name)
+
+    def records_of_real_images(self, n: int, *, copying: bool = True) -> Iterator[MetricRecord]:
         """The baseline: held-out images, and `n` training images as if they were made."""
         real = self.real
         if len(real.reference) >= MIN_IMAGES:
             yield self._diversity(real.reference, self.reference_name)
         if self._held_out_copies is None:
             return
-        yield from self._copying(real.reference, self.reference_name)
+        if copying:
+            yield from self.records_of_unseen_copies()
         chosen = np.random.default_rng(self.seed).permutation(len(real.training))[:n]
         if len(chosen) >= MIN_IMAGES:
             sample = real.training[np.sort(chosen)]

@@ -197,19 +197,16 @@ def _evaluate_set(samples: Samples, baseline: _Baseline) -> _SetResult:
     count, suite = len(samples.images), baseline.suite
     with baseline.progress.task(f"features {samples.name}", count, "images") as advance:
         features = FeatureCache(None).features(baseline.extractor, samples.images, advance)
-    translation = None
-    if count < MIN_IMAGES:
-        records, resampled = [*suite.records_of_few(features, samples.name)], None
-    else:
-        records = [*suite.records(features, samples.name)]
+    looked = baseline.copies.features(samples, baseline.extractor, features)
+    records = [*baseline.copies.suite.records_of_copying(looked, samples.name)]
+    resampled = translation = None
+    if count >= MIN_IMAGES:
+        records = [*suite.records(features, samples.name, copying=False), *records]
         resampled = resampled_kernel(baseline.reference, features, baseline.seed)
         translation = evaluate_pairs(samples, features, baseline.domains)
         if translation is not None and translation.resampled is not None:
             records, resampled = translation.replace_records(records), translation.resampled
         records += baseline.optional.records(samples.images, samples.name)
-    looked = baseline.copies.features(samples, baseline.extractor, features)
-    if baseline.copies.extractor is not baseline.extractor:
-        records += baseline.copies.suite.records_of_few(looked, samples.name)
     verdict = baseline.copies.suite.copying_verdict(looked)
     nearest, pairs = _nearest_training(samples, looked, baseline)
     facts: dict[str, Any] = {
@@ -292,7 +289,8 @@ def _report(
     suite, corpus = baseline.suite, baseline.corpus
     compared = [(one.facts, one.resampled) for one in results if one.resampled is not None]
     least = min((facts["judged"] for facts, _ in compared), default=MIN_IMAGES)
-    real = list(suite.records_of_real_images(least))
+    real = list(suite.records_of_real_images(least, copying=False))
+    real += baseline.copies.suite.records_of_unseen_copies()
     if suite.real.held_out:
         real += baseline.optional.records(corpus.reference, suite.reference_name)
     report = {

@@ -66,7 +66,9 @@ def of(digests: dict[str, str], name: str) -> dict[str, str]:
 def test_two_exports_by_two_processes_are_the_same_bytes(
     shards: Path, undisturbed: dict[str, str], tmp_path: Path
 ) -> None:
-    copy = tmp_path / "elsewhere" / shards.name  # names of outputs are the corpus's
+    copy = (
+        tmp_path / "elsewhere" / shards.parent.name / shards.name
+    )  # names of outputs are the corpus's
     shutil.copytree(shards, copy)
     time.sleep(1.1)  # formats that keep times keep seconds
     for name, options in TARGETS.items():

@@ -41,7 +41,7 @@ def test_unseen_real_images_are_nearer_than_blurred_ones(run: Path, tmp_path: Pa
     assert sharp["kd"] == "kd_random" and sharp["best"] is None and sharp["held_out"] == 80
     assert one["copying"]["kind"] == "not copying" and one["exact_copies"]["count"] == 0
     assert value(sharp["real"], "kd_random", "training images") < other["kernel"]["value"]
-    assert value(sharp["real"], "copies_random", "held-out images") == 0
+    assert value(sharp["real"], "copies_pixels", "held-out images") == 0
 
 
 def test_equal_images_give_equal_figures_whatever_holds_them(run: Path, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_copies_are_flagged_and_named(run: Path, tmp_path: Path) -> None:
     assert one["copying"]["kind"] == "copying"
     assert one["exact_copies"]["count"] == 30
     assert one["exact_copies"]["first"][0] == {"name": "seed0000.png", "training": "000000"}
-    assert 0.5 < value(one["records"], "copies_random") < 0.7
+    assert 0.5 < value(one["records"], "copies_pixels") < 0.7
     assert one["nearest"][0]["ratio"] == pytest.approx(0, abs=1e-6)
     assert any("COPYING" in line for line in report["text"])
     assert any("ARE training images" in line for line in report["text"])
