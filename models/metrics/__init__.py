@@ -4,6 +4,7 @@ distances         Frechet and kernel distance, and the paired comparison
 kernel            kernel distance over seeded subsets
 mixture           distances of a mixture of sets in given shares
 dyads             spread of a kernel distance over other draws of training images
+corpus_interval   the same for whole corpora, real images and made ones, at each ratio
 prdc              precision, recall, density, coverage
 neighbours        exact nearest neighbours and balls, in bounded memory
 copying           copies of training images, and the data-copying test

@@ -314,6 +314,14 @@ def kernel_sums(x: Floats, y: Floats) -> KernelSums:
     return KernelSums(rows, columns)
 
 
+def kernel_of_measures(x: Floats, y: Floats, weights: Floats) -> Floats:
+    """sum_j w_rj k(x_i, y_j) of x (n, D) and y (m, D) for each row of weights (R, m); (R, n)."""
+    sums = np.empty((len(weights), len(x)))
+    for block, kernel in _kernel_blocks(x, y):
+        sums[:, block] = weights @ kernel.T
+    return sums
+
+
 def _kernel_blocks(x: Floats, y: Floats) -> Iterator[tuple[slice, Floats]]:
     """Blocks of rows of k(x, y) = (x.y / D + 1)^3, with their place."""
     for start in range(0, len(x), _BLOCK):

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .distances import Floats, Reference, kernel_sums
 
-_TWO_SIDED = 1.959963984540054  # standard normal quantile of .975
+TWO_SIDED = 1.959963984540054  # standard normal quantile of .975
 
 
 def interval_with_parents(
@@ -44,13 +44,15 @@ def interval_with_parents(
     difference = float(within.mean() - 2.0 * rows.mean())
     of_rows = 2.0 * (within - within.mean()) - 2.0 * (rows - rows.mean())
     of_images = -2.0 * (images - images.mean())
-    variance = _dyadic(of_rows, parents) / n**2 + float(np.sum(of_images**2)) / m**2
-    half = _TWO_SIDED * float(np.sqrt(max(variance, 0.0)))
+    variance = dyadic_variance(of_rows, parents) / n**2 + float(np.sum(of_images**2)) / m**2
+    half = TWO_SIDED * float(np.sqrt(max(variance, 0.0)))
     return difference - half, difference + half
 
 
-def _dyadic(influence: Floats, parents: NDArray[np.int64]) -> float:
+def dyadic_variance(influence: Floats, parents: NDArray[np.int64]) -> float:
     """Sum of influence_a influence_b over all pairs of rows with a common parent, a = b too.
+
+    influence (n,), parents (n, 2): a real image is a row whose parents are itself, twice.
 
     Each row is added to the sums of both its parents, so pairs with one parent in common count
     once, and pairs with both twice; these are subtracted once. At least the independent sum.

@@ -226,6 +226,8 @@ def print_outcome(job: "Job", outcome: "Outcome") -> None:
         elif path.exists():
             echo(f"{name + ':':<15}{_shorten(path)}")
     if outcome.verdict is not None:
+        if outcome.verdict["advice"]:
+            echo(f"advice:        {outcome.verdict['advice']}")
         echo(f"verdict:       {outcome.verdict['text']}")
     whole = job.until == STAGES[-1] and job.worker is None and not rank()
     if job.config.trial.with_run and whole:

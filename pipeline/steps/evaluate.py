@@ -24,7 +24,7 @@ _NORM_IMAGES = 1000  # held-out images whose score norm is measured, at most
 
 
 def evaluate(context: StageContext, builder: ShardBuilder, manifest: pa.Table) -> dict[str, Any]:
-    """Shards and held-out images -> report/. Gives the verdict as in metrics.json.
+    """Shards and held-out images -> report/. Gives the verdict as in metrics.json, and its advice.
 
     manifest: of the published corpus, whose measured norms and classes are compared.
     """
@@ -58,7 +58,9 @@ def evaluate(context: StageContext, builder: ShardBuilder, manifest: pa.Table) -
         context.ledger.record("evaluate", inputs, metrics_sha256=sha256_file(files.metrics))
         _report(context)
     save_config(context.resolve(corpus), files)  # `auto` stays: a new network has a new pilot
-    verdict: dict[str, Any] = json.loads(files.metrics.read_text())["verdict"]
+    metrics = json.loads(files.metrics.read_text())
+    advice = metrics.get("answers", {}).get("sentence")  # runs of earlier versions have none
+    verdict: dict[str, Any] = metrics["verdict"] | {"advice": advice}
     return verdict
 
 

@@ -13,6 +13,8 @@ by_ratio           distances of the whole corpus at every ratio
 metric_records     precision, recall, diversity, copying: every metric as a record
 optional_metrics   metrics that need weights of their own: classifier score, LPIPS, SIFID
 verdict            better than mixup, no different, or worse
+verdict_json       the same for metrics.json
+answers            the first questions in one table, and the ratio that is recommended
 variants           compares variants of the method on equal rows
 variant_catalogue  the built-in variants
 contact_sheet      parents, mixup, minimised and final images side by side

@@ -1,5 +1,6 @@
 """Distances for the verdict: by band of lambda, step against step, and of the corpus by ratio."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from .feature_cache import Features
 from .real_images import RealImages
 from .regenerate import STEPS, Trace
 from .row_sample import BANDS, MIXED_LAMBDA, fold_lambda
+from .sentences import Change
 from .verdict import Comparisons, norm_quantiles
 
 
@@ -66,6 +68,7 @@ def compare_with_mixup(
         training_distances=real.distances(real.training_sample) if real.held_out else None,
         norms=norms,
         train_more=train_more,
+        against_copies=_against_copies(trace, real, image_seed(seed, "evaluate")),
     )
 
 
@@ -79,10 +82,9 @@ def compare_ratios(plan: pa.Table, trace: Trace, real: RealImages) -> list[dict[
     steps: dict[str, Features] = {step: trace.features[step] for step in ("mixup", "final")}
     steps[COPIES] = real.nearer_parents(trace.rows)
     names = (real.kd, real.fd)
+    sample = TrainingFeatures(real.sample_rows, real.training_sample)
     training = TrainingFeatures(real.training_rows, real.training)
-    return by_ratio(
-        plan, real.training_sample, steps, trace.folded, real.reference, names, training
-    )
+    return by_ratio(plan, trace.rows, sample, steps, real.reference, names, training)
 
 
 def _step_pairs(trace: Trace, real: RealImages, seed: int) -> dict[str, Comparison]:
@@ -102,6 +104,21 @@ def _step_pairs(trace: Trace, real: RealImages, seed: int) -> dict[str, Comparis
     }
 
 
+def _against_copies(trace: Trace, real: RealImages, seed: int) -> Change | None:
+    """Final less exact copies of the nearer parents, over other training images as well.
+
+    None for fewer than two judged rows, or without held-out images.
+    """
+    mixed = trace.folded >= MIXED_LAMBDA
+    if mixed.sum() < 2 or not real.held_out:
+        return None
+    final = trace.features["final"][mixed]
+    copies = real.nearer_parents(trace.rows.filter(pa.array(mixed)))
+    pair = compare(real.reference, copies, final, seed, frechet=False)
+    wide = _other_parents(trace, real, copies, final)
+    return replace(Change.of(pair), interval=_joined(wide, pair.kd_interval))
+
+
 def _with_other_parents(
     trace: Trace, real: RealImages, final: Comparison | None
 ) -> tuple[float, float] | None:
@@ -112,11 +129,22 @@ def _with_other_parents(
     if final is None or not real.held_out:
         return None
     mixed = trace.folded >= MIXED_LAMBDA
-    parents = np.stack([trace.rows[name].to_numpy()[mixed] for name in ("row_1", "row_2")], axis=1)
     before, after = (trace.features[step][mixed] for step in ("mixup", "final"))
-    low, high = interval_with_parents(real.reference, before, after, parents)
-    # A first-order interval: on few images it may be narrower than the bootstrap's.
-    return min(low, final.kd_interval[0]), max(high, final.kd_interval[1])
+    return _joined(_other_parents(trace, real, before, after), final.kd_interval)
+
+
+def _other_parents(
+    trace: Trace, real: RealImages, before: Features, after: Features
+) -> tuple[float, float]:
+    """The interval of `after` less `before` (n, D), of judged rows, with other training images."""
+    mixed = trace.folded >= MIXED_LAMBDA
+    parents = np.stack([trace.rows[name].to_numpy()[mixed] for name in ("row_1", "row_2")], axis=1)
+    return interval_with_parents(real.reference, before, after, parents)
+
+
+def _joined(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
+    """The interval that holds both: one of first order may be narrower than a bootstrap's."""
+    return min(a[0], b[0]), max(a[1], b[1])
 
 
 def _band(

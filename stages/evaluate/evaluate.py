@@ -5,7 +5,7 @@ denoising are compared on the same rows. Folded lambda = min(lambda, 1 - lambda)
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ...manifests.run_folder import CONTACT_SHEET, METRICS, VERDICT
 from ...models.features.errors import FeaturesError
 from ...models.metrics.record import MetricRecord
 from ..common.progress import Progress
+from .answers import Answers, answer_questions
 from .baseline import baseline_of
 from .comparisons import compare_ratios, compare_with_mixup
 from .config import ALGORITHM, EvaluateConfig
@@ -34,7 +35,8 @@ from .regenerate import STEPS, Trace, TracedBatch, regenerate
 from .row_sample import MIXED_LAMBDA, choose_rows, fold_lambda
 from .sensitivity import Sensitivity, measure_sensitivity
 from .variants import Variation, open_bench, try_variants
-from .verdict import Comparisons, Verdict, as_metrics, decide_verdict
+from .verdict import Comparisons, Verdict, decide_verdict
+from .verdict_json import as_metrics
 
 Images = NDArray[np.uint8]
 
@@ -130,11 +132,29 @@ def _write(measured: _Measurements, verdict: Verdict, inputs: EvaluationInputs, 
     metrics |= records.as_metrics()
     metrics["records"] += [record.as_json() for record in measured.optional_records]
     metrics["by_ratio"] = measured.by_ratio
+    answers = _answers(measured)
+    metrics["answers"] = answers.as_json()
     metrics["variants"] = measured.variants
     shown = [row for row in measured.trace.kept if row[0]["key"] in measured.sheet]
     draw_sheet_rows(shown, inputs.images, out / CONTACT_SHEET, comparisons.method)
-    write_bytes(out / VERDICT, f"{verdict.text}\n{records.warning}".encode())
+    write_bytes(out / VERDICT, _verdict_text(answers, verdict, records).encode())
     write_json(out / METRICS, round_floats(metrics))
+
+
+def _answers(measured: _Measurements) -> Answers:
+    """The first questions, from what was measured."""
+    comparisons, records = measured.comparisons, measured.records
+    copying = None if records.copying is None else asdict(records.copying)
+    judged = f"final, {baseline_of(comparisons.method).judged}"
+    name = f"copies_{comparisons.features['name']}"
+    of_copies = (each for each in records.records if (each.name, each.subset) == (name, judged))
+    record = next((each.as_json() for each in of_copies), None)
+    return answer_questions(comparisons, measured.by_ratio, copying, record)
+
+
+def _verdict_text(answers: Answers, verdict: Verdict, records: EvaluationRecords) -> str:
+    """The text of verdict.txt: the answers first, every figure below them."""
+    return f"{answers.as_text()}\nDetails. {verdict.text}\n{records.warning}"
 
 
 def _sheet_keys(rows: pa.Table, count: int, seed: int) -> set[str]:

@@ -27,7 +27,8 @@ class RealImages:
     reference: Reference
     training_rows: NDArray[np.int64]  # (n,) ascending: training images whose features are known
     training: Features  # (n, D) theirs: parents of the evaluated rows, and a choice of others
-    training_sample: Features  # as many as rows are evaluated, compared as one set
+    sample_rows: NDArray[np.int64]  # as many training images as rows are evaluated, ascending
+    training_sample: Features  # theirs, compared as one set
     kd: str
     fd: str
 
@@ -97,6 +98,7 @@ def load_real_features(
         reference=Reference(target),
         training_rows=known,
         training=training,
+        sample_rows=sample,
         training_sample=training_sample,
         kd=extractor.kd + suffix,
         fd=extractor.fd + suffix,

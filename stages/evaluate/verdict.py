@@ -1,23 +1,24 @@
 """The verdict: are the images better than mixup, no different, or worse; in words and numbers.
 
+"Better" needs the interval over other training images below 0, "worse" that of this corpus above
+0: praise needs more evidence than a warning.
+
 It is about the rows with folded lambda = min(lambda, 1 - lambda) >= .1: below, an image is nearly
 its parent whatever the method. The kernel distance decides; the Frechet distance is reported too,
 but on few images it is mostly bias.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
-import PIL
-import torch
 from numpy.typing import NDArray
 
 from ...manifests.plan.plan import ONE_PARENT
-from ...models.metrics.distances import FRECHET_RESAMPLES, Comparison
+from ...models.metrics.distances import Comparison
 from .baseline import baseline_of
-from .number_format import format_kernel, format_number, round_floats
+from .number_format import format_kernel, format_number
 from .sensitivity import Sensitivity
 from .sentences import (
     NONE_HELD_OUT,
@@ -49,7 +50,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """All measurements of the verdict: `decide_verdict` gives its text, `as_metrics` its JSON."""
+    """All measurements of the verdict: `decide_verdict` gives its text, `verdict_json` its JSON."""
 
     method: str  # as in the plan
     kd: str  # names of the metrics
@@ -69,6 +70,21 @@ class Comparisons:
     # "precision", "recall", ... -> its values for mixup and final, lambda >= .1
     prdc: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
     sensitivity: Sensitivity | None = None  # None: not measured
+    # Final less copies of the nearer parents, judged rows; over other training images as well.
+    against_copies: Change | None = None
+
+    @property
+    def against_baseline(self) -> Change | None:
+        """Final less mixup (copies, of one parent), over other training images where known."""
+        if self.final is None:
+            return None
+        change = Change.of(self.final)
+        return replace(change, interval=self.other_parents or change.interval)
+
+    @property
+    def blind(self) -> Sequence[str]:
+        """Damage that the features do not see."""
+        return () if self.sensitivity is None else self.sensitivity.blind
 
 
 def norm_quantiles(values: NDArray[Any] | None) -> dict[str, float] | None:
@@ -97,67 +113,17 @@ def decide_verdict(comparisons: Comparisons) -> Verdict:
     return Verdict(kind, " ".join(sentence for sentence in sentences if sentence))
 
 
-def as_metrics(comparisons: Comparisons, verdict: Verdict) -> dict[str, Any]:
-    """The verdict's part of metrics.json; kernel distances are raw, in the text times 1,000."""
-    equal, rows = comparisons.reproduced
-    mixed = dict(comparisons.mixed)
-    for name, comparison in (
-        ("minimised_minus_mixup", comparisons.minimised),
-        ("final_minus_minimised", comparisons.denoised),
-        ("final_minus_mixup", comparisons.final),
-    ):
-        if comparison is not None:
-            mixed[name] = _difference(comparisons, comparison)
-    if comparisons.other_parents is not None:
-        distance = mixed["final_minus_mixup"][comparisons.kd]
-        distance["interval_95_other_training_images"] = comparisons.other_parents
-    metrics = {
-        "method": comparisons.method,
-        "features": comparisons.features,
-        "held_out": comparisons.held_out,
-        "rows": rows,
-        "reproduced": {"rows": rows, "equal": equal, "share": equal / rows},
-        "bands": comparisons.bands,
-        "lambda_from_0.1": mixed,
-        "real_floor": comparisons.training_distances,
-        "norms_lambda_from_0.1": comparisons.norms,
-        "sensitivity": comparisons.sensitivity and comparisons.sensitivity.as_json(),
-        "verdict": asdict(verdict),
-        "versions": {
-            "numpy": np.__version__,
-            "pillow": PIL.__version__,
-            "torch": torch.__version__,
-        },
-    }
-    plain: dict[str, Any] = round_floats(metrics)
-    return plain
-
-
-def _difference(comparisons: Comparisons, pair: Comparison) -> dict[str, Any]:
-    """Both distances' differences, after less before: negative is nearer to the real images."""
-    return {
-        "n": pair.n,
-        "resamples": pair.resamples,
-        "resamples_fd": min(pair.resamples, FRECHET_RESAMPLES),
-        comparisons.kd: {"difference": pair.kd_difference, "interval_95": pair.kd_interval},
-        comparisons.fd: {"difference": pair.fd_difference, "interval_95": pair.fd_interval},
-    }
-
-
 def _kind(comparisons: Comparisons) -> Kind:
     if comparisons.final is None or min(comparisons.final.n, comparisons.held_out) < MIN_IMAGES:
         return "none"
-    direction = Change.of(comparisons.final).direction
+    wide = comparisons.against_baseline
+    assert wide is not None
     # What looks worse to an extractor that misses something is worse; the rest it cannot know.
-    if direction != "higher" and _unseen(comparisons):
+    if Change.of(comparisons.final).direction == "higher":
+        return "worse"
+    if comparisons.blind:
         return "none"
-    kinds: dict[str, Kind] = {"lower": "better", "higher": "worse", "unclear": "no different"}
-    return kinds[direction]
-
-
-def _unseen(comparisons: Comparisons) -> Sequence[str]:
-    """Damage that the features do not see."""
-    return () if comparisons.sensitivity is None else comparisons.sensitivity.blind
+    return "better" if wide.direction == "lower" else "no different"
 
 
 def _reproduction(comparisons: Comparisons) -> str:
@@ -177,7 +143,7 @@ def _headline(comparisons: Comparisons, kind: Kind) -> str:
         return f"This corpus IS mixup: there is nothing to compare it with{distance}."
     if kind == "none":
         figures = f" Measured nevertheless: {_against_mixup(comparisons, final)}." if final else ""
-        return f"No verdict: {_missing_images(comparisons)}.{figures}"
+        return f"No verdict: {missing_images(comparisons)}.{figures}"
     assert final is not None
     baseline = baseline_of(comparisons.method)
     subject = f"{baseline.title}{baseline.which} {_HEADLINES[kind]} {baseline.name}"
@@ -199,7 +165,8 @@ def _distance(comparisons: Comparisons) -> str:
     return f"kernel distance {reference} ({comparisons.kd} x 1000)"
 
 
-def _missing_images(comparisons: Comparisons) -> str:
+def missing_images(comparisons: Comparisons) -> str | None:
+    """Why nothing can be judged; None where it can."""
     if not comparisons.held_out:
         return NONE_HELD_OUT
     if comparisons.held_out < MIN_IMAGES:
@@ -210,9 +177,10 @@ def _missing_images(comparisons: Comparisons) -> str:
             f"{comparisons.mixed['n']} images{which} are too few, {MIN_IMAGES} are needed"
             " (raise evaluate.rows or generate.ratio)"
         )
-    assert comparisons.sensitivity is not None
+    if comparisons.sensitivity is None or not comparisons.blind:
+        return None
     return (
-        f"{comparisons.kd} does not see {join_words(_unseen(comparisons), 'or')} in"
+        f"{comparisons.kd} does not see {join_words(comparisons.blind, 'or')} in"
         f" {comparisons.sensitivity.images:,} real images, so that it could not see such faults in"
         " these; hold more images out, or give a network that does (evaluate.features)"
     )
@@ -222,10 +190,14 @@ def _other_parents(comparisons: Comparisons, kind: Kind) -> str:
     if comparisons.other_parents is None or comparisons.method == "mixup" or kind == "none":
         return ""
     low, high = map(format_kernel, comparisons.other_parents)
-    return (
+    text = (
         "That interval covers the choice of rows and of held-out images; with other training"
         f" images of the same kind it is {low} to {high}."
     )
+    assert comparisons.final is not None
+    if kind == "no different" and Change.of(comparisons.final).direction == "lower":
+        text += " This wider one holds 0, so that the gain may be one of these training images."
+    return text
 
 
 def _baselines(comparisons: Comparisons, kind: Kind) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scoremix.models.metrics.distances import Reference, frechet_between, kernel_between, moments
 from scoremix.models.metrics.mixture import distances_of_repeated
 from scoremix.stages.evaluate.by_ratio import COPIES, TrainingFeatures, by_ratio
-from scoremix.stages.evaluate.row_sample import fold_lambda, nearer_parent_rows
+from scoremix.stages.evaluate.row_sample import nearer_parent_rows
 
 Floats = NDArray[np.float64]
 NAMES = ("kd", "fd")
@@ -44,6 +44,7 @@ STEPS = {
     "mixup": LAMBDAS * FIRST + (1 - LAMBDAS) * SECOND,
     COPIES: TRAINING[nearer_parent_rows(MADE)],
 }
+ALONE = TrainingFeatures(np.arange(REAL), TRAINING)
 
 
 def whole(vectors: Floats) -> float:
@@ -56,8 +57,8 @@ def entries(chosen: slice, known: int = REAL) -> list[dict[str, Any]]:
     """From some of the rows of the plan; `known` training images have features."""
     training = TrainingFeatures(np.arange(known), TRAINING[:known])
     steps = {name: vectors[chosen] for name, vectors in STEPS.items()}
-    folded = fold_lambda(MADE)[chosen]
-    return by_ratio(PLAN, TRAINING, steps, folded, REFERENCE, NAMES, training)
+    rows = MADE.take(pa.array(np.arange(MADE.num_rows)[chosen]))
+    return by_ratio(PLAN, rows, ALONE, steps, REFERENCE, NAMES, training)
 
 
 @pytest.mark.parametrize("known", [REAL, REAL - 1])
@@ -99,10 +100,11 @@ def test_of_a_plan_with_gaps_it_is_still_the_corpus_itself() -> None:
     first, second = (TRAINING[made[name].to_numpy()] for name in ("row_1", "row_2"))
     steps = {"mixup": weights * first + (1 - weights) * second}
     steps[COPIES] = TRAINING[nearer_parent_rows(made)]
-    real = TRAINING[[i for i in range(REAL) if i not in gone]]
+    left = np.array([i for i in range(REAL) if i not in gone])
+    real = TRAINING[left]
     training = TrainingFeatures(np.arange(REAL), TRAINING)
-    folded = fold_lambda(made)
-    last = by_ratio(plan, real, steps, folded, REFERENCE, NAMES, training)[-1]
+    alone = TrainingFeatures(left, real)
+    last = by_ratio(plan, made, alone, steps, REFERENCE, NAMES, training)[-1]
     for step, vectors in steps.items():
         assert last[step]["kd"] == pytest.approx(whole(np.concatenate([real, vectors])))
 
@@ -118,3 +120,56 @@ def test_repeating_all_images_changes_nothing() -> None:
     kernel, frechet = distances_of_repeated(TRAINING, counts, REFERENCE)
     assert kernel[0] == pytest.approx(kernel[1]) == whole(TRAINING)
     assert frechet[0] == pytest.approx(frechet[1])
+
+
+def drawn_difference(seed: int, *, exact: bool) -> list[dict[str, Any]]:
+    """25 training images, some of their mixtures sampled, each moved as its parents are."""
+    random = np.random.default_rng(seed)
+    count, ratio = 25, 3
+    training, shifts = random.normal(0.1, 1.0, (2, count, 3))
+    rows: list[dict[str, Any]] = [
+        {"kind": "real", "round": 0, "row_1": i, "row_2": i, "lambda": 1.0, "method": "real"}
+        for i in range(count)
+    ]
+    for number in range(1, ratio + 1):
+        for i, other in enumerate(random.permutation(count)):
+            rows.append(
+                {"kind": "augmented", "round": number, "row_1": i, "row_2": int(other)}
+                | {"lambda": float(random.uniform(0, 1)), "method": "mixup"}
+            )
+    plan = pa.Table.from_pylist(rows)
+    made = plan.slice(count).take(pa.array(np.sort(random.permutation(count * ratio)[:50])))
+    weights = made["lambda"].to_numpy()[:, None]
+    one, two = (made[name].to_numpy() for name in ("row_1", "row_2"))
+    mixed = weights * training[one] + (1 - weights) * training[two]
+    steps = {"final": mixed + 0.5 * (shifts[one] + shifts[two])}
+    steps[COPIES] = training[nearer_parent_rows(made)]
+    reference = Reference(random.normal(0.0, 1.0, (60, 3)))
+    known = TrainingFeatures(np.arange(count), training)
+    less = TrainingFeatures(known.rows[:-1], training[:-1])
+    return by_ratio(plan, made, known, steps, reference, NAMES, known if exact else less)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_the_interval_is_as_wide_as_other_training_images_scatter(exact: bool) -> None:
+    """Over 150 draws of training images, mixtures and held-out images."""
+    draws = [drawn_difference(seed, exact=exact) for seed in range(150)]
+    assert draws[0][0]["exact_copies"] is exact
+    for ratio in (1, 3):
+        found = [draw[ratio]["less_real_images"]["final"] for draw in draws]
+        ends = np.array([each["interval_95_other_training_images"] for each in found])
+        scatter = 2 * 1.96 * np.std([each["difference"] for each in found])
+        assert np.mean(ends[:, 1] - ends[:, 0]) == pytest.approx(scatter, rel=0.3)
+        middle = np.mean([each["difference"] for each in found])
+        assert np.mean((ends[:, 0] < middle) & (middle < ends[:, 1])) > 0.9
+
+
+def test_a_ratio_differs_from_the_real_images_alone_by_what_its_distances_say() -> None:
+    first, *_, last = entries(slice(0, None, 2))
+    found = last["less_real_images"]["mixup"]
+    assert found["difference"] == pytest.approx(last["mixup"]["kd"] - first["mixup"]["kd"])
+    assert first["less_real_images"]["mixup"] == {
+        "difference": 0.0,
+        "interval_95_other_training_images": (0.0, 0.0),
+    }
+    assert COPIES not in last["less_real_images"]

@@ -10,16 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from blob_corpus import COMMAND, Corpus, Images, make_plan, noisy, real_looking, same, swapped
+from measured import FINDINGS, compared
 from numpy.typing import NDArray
 from PIL import Image
 
 from scoremix.manifests.errors import ConfigError
-from scoremix.models.metrics.distances import Comparison
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.evaluate.config import EvaluateConfig
 from scoremix.stages.evaluate.number_format import format_number
 from scoremix.stages.evaluate.row_sample import choose_rows, fold_lambda
-from scoremix.stages.evaluate.verdict import Comparisons, decide_verdict
+from scoremix.stages.evaluate.verdict import decide_verdict
 
 
 def test_real_looking_images_are_better(tmp_path: Path) -> None:
@@ -34,7 +34,9 @@ def test_real_looking_images_are_better(tmp_path: Path) -> None:
     difference = metrics["lambda_from_0.1"]["final_minus_mixup"]["kd_random"]
     low, high = difference["interval_95"]
     assert low < difference["difference"] < high < 0
-    assert (tmp_path / "verdict.txt").read_text() == verdict.text + "\n"
+    words = (tmp_path / "verdict.txt").read_text()
+    assert words.startswith(metrics["answers"]["sentence"])
+    assert words.endswith(f"\n\nDetails. {verdict.text}\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "contact-sheet.png",
         "metrics.json",
@@ -276,49 +278,21 @@ def test_progress_counts_every_image(tmp_path: Path) -> None:
     }
 
 
-def compared(low: float, high: float, fd: tuple[float, float] | None = None) -> Comparison:
-    return Comparison(
-        n=812,
-        reference_n=1497,
-        dimensions=32,
-        resamples=200,
-        kd_before=0.0456,
-        kd_after=0.0456 + (low + high) / 2,
-        kd_interval=(low, high),
-        fd_before=2.0,
-        fd_after=1.5,
-        fd_interval=fd,
-        fd_biased=False,
-    )
-
-
-FINDINGS = Comparisons(
-    method="scoremix",
-    kd="kd_net",
-    fd="fd_net",
-    features={"kind": "torchscript"},
-    held_out=1497,
-    reproduced=(2000, 2000),
-    bands=[],
-    mixed={"n": 812, "copies": {"kd_net": 0.005}},
-    minimised=compared(-0.02, 0.01),
-    denoised=compared(-0.02, -0.01),
-    final=compared(-0.04, -0.03, fd=(0.2, 0.3)),
-    other_parents=(-0.05, 0.001),
-    training_distances={"kd_net": -0.0001},
-    norms={},
-    train_more=COMMAND,
-    prdc={"precision": (0.5, 0.617), "recall": (None, 0.3), "coverage": (0.9, 0.88)},
-)
-
-
 @pytest.mark.parametrize(
     ("low", "high", "kind"),
     [(-0.04, -0.03, "better"), (0.01, 0.02, "worse"), (-0.01, 0.02, "no different"),
      (0.0, 0.0, "no different"), (-0.02, 0.0, "no different")],
 )  # fmt: skip
 def test_the_whole_interval_decides(low: float, high: float, kind: str) -> None:
-    assert decide_verdict(replace(FINDINGS, final=compared(low, high))).kind == kind
+    found = replace(FINDINGS, final=compared(low, high), other_parents=(low - 0.01, high))
+    assert decide_verdict(found).kind == kind
+
+
+def test_better_is_never_said_where_the_wider_interval_holds_0() -> None:
+    verdict = decide_verdict(replace(FINDINGS, other_parents=(-0.08, 0.001)))
+    assert verdict.kind == "no different"
+    assert "BETTER" not in verdict.text and "are NO DIFFERENT from mixup" in verdict.text
+    assert "-80.0 to 1.00. This wider one holds 0, so that the gain may be" in verdict.text
 
 
 def test_the_paragraph_in_full() -> None:
@@ -326,7 +300,7 @@ def test_the_paragraph_in_full() -> None:
         "ScoreMix images with lambda >= .1 are BETTER than mixup: kernel distance to 1,497"
         " held-out images (kd_net x 1000) 10.6 against 45.6 (difference -35.0, 95 % interval -40.0"
         " to -30.0, 812 images). That interval covers the choice of rows and of held-out images;"
-        " with other training images of the same kind it is -50.0 to 1.00. Baseline: exact copies"
+        " with other training images of the same kind it is -50.0 to -1.00. Baseline: exact copies"
         " of each image's nearer parent are at 5.00. Fresh real images would be at about -0.100,"
         " where the training images are as a sample. The minimisation does not clearly change the"
         " kernel distance (45.6 to 40.6, difference -5.00, 95 % interval -20.0 to 10.0). The"
