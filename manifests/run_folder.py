@@ -6,6 +6,7 @@ from pathlib import Path
 TRAINING_LOG = "train.jsonl"  # in score-net/
 TRAINING_STATE = "last"  # folder in score-net/
 CONTACT_SHEET = "contact-sheet.png"  # in report/
+LAMBDA_STRIPS = "lambda-strips.png"  # in report/
 METRICS = "metrics.json"  # in report/
 VERDICT = "verdict.txt"  # in report/
 PILOT_RECORD = "pilot.json"  # in pilot/
@@ -111,6 +112,11 @@ class RunFolder:
     @property
     def contact_sheet(self) -> Path:
         return self.report / CONTACT_SHEET
+
+    @property
+    def lambda_strips(self) -> Path:
+        """The same pairs at five weights; absent for methods that mix no two images."""
+        return self.report / LAMBDA_STRIPS
 
     @property
     def metrics(self) -> Path:

@@ -36,11 +36,24 @@ def detail(images: Images) -> Floats:
     height, width = images.shape[1:3]
     if min(height, width) < 4:
         raise ValueError(f"fine detail needs images of 4 px or more a side, got {width} x {height}")
+    side = min(height, width)
+    means: Floats = radial_power(images)[:, -(-side // 4) - 1 :].mean(axis=1)
+    return means
+
+
+def radial_power(images: Images) -> Floats:
+    """Power spectrum of each image, (n, F): at 1, 2, ... F = side // 2 cycles per image side.
+
+    Averaged over rings of equal radial frequency, a cycle wide, and over channels; in squared units
+    of the range.
+    """
+    height, width = images.shape[1:3]
     spectrum = np.fft.fft2(images.astype(np.float64) / 255.0, axes=(1, 2))
     power = np.square(np.abs(spectrum) / (height * width)).mean(axis=-1)
     side = min(height, width)
     down, across = np.fft.fftfreq(height) * side, np.fft.fftfreq(width) * side
     ring = np.rint(np.hypot(down[:, None], across[None, :]))  # cycles per image side
-    rings = range(-(-side // 4), side // 2 + 1)
-    means: Floats = np.mean([power[:, ring == radius].mean(axis=1) for radius in rings], axis=0)
-    return means
+    rings: Floats = np.empty((len(images), side // 2))
+    for radius in range(1, side // 2 + 1):
+        rings[:, radius - 1] = power[:, ring == radius].mean(axis=1)
+    return rings

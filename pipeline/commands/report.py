@@ -35,7 +35,7 @@ def compare(folders: tuple[Path, ...], out: Path) -> None:
         raise ConfigError("compare takes two run folders or more.")
     for folder in folders:
         require_run(folder)
-    from ...stages.report.page import write_comparison
+    from ...stages.report.compare_page import write_comparison
     from ...stages.report.run_facts import read_facts
 
     if out.is_dir():

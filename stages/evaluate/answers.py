@@ -18,7 +18,7 @@ from ...manifests.plan.plan import ONE_PARENT
 from .number_format import format_kernel
 from .sentences import Change
 from .tables import Table
-from .verdict import Comparisons, missing_images
+from .verdict import Comparisons, missing_images, unseen_damage
 
 _HEADS = ("nearer to unseen real images", "answer", "difference x 1000", "95 % interval")
 _WORDS = {"lower": "yes", "higher": "no, farther", "unclear": "not clearly"}
@@ -157,11 +157,12 @@ def _recommend(
     if copying is not None and copying["kind"] == "copying":
         text = str(copying["text"])
         return f"Do not use this corpus: {text[0].lower()}{text[1:]}", 0
-    missing = missing_images(comparisons)
     farther = bool(ratios) and all(each.change.direction == "higher" for each in ratios)
-    few = missing is not None and not comparisons.blind
-    if missing is not None and (few or not farther):
-        return f"No ratio is recommended: {missing}.", None
+    why = missing_images(comparisons)
+    if why is None and not farther:
+        why = unseen_damage(comparisons)
+    if why is not None:
+        return f"No ratio is recommended: {why}.", None
     if not ratios:
         return (
             "No ratio is recommended: too few images of some band of lambda were evaluated"
@@ -178,8 +179,8 @@ def _recommend(
         )
     if surest.change.direction != "lower":
         return (
-            "Use ratio 0, the real images alone: at no ratio is this corpus clearly nearer to"
-            f" unseen real images than they are ({at}).",
+            "Use ratio 0, the real images alone, unless a trial says otherwise: at no ratio is this"
+            f" corpus clearly nearer to unseen real images than they are ({at}).",
             0,
         )
     return (

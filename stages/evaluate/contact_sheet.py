@@ -24,7 +24,7 @@ _GAP, _MARGIN = 6, 16
 _LABEL_WIDTH, _HEADER, _TITLE = 64, 26, 34
 _ROWS_IN_ONE_GROUP = 8  # more rows are set in two groups beside each other
 _SMALLEST_FONT = 8
-_INK, _FAINT = (20, 20, 20), (110, 110, 110)
+INK, FAINT = (20, 20, 20), (110, 110, 110)
 
 
 def draw_sheet_rows(sheet: list[SheetRow], images: Images, path: Path, method: str) -> None:
@@ -100,7 +100,7 @@ def draw_columns(
     if rows == 0 or any(length != rows for length in lengths):
         raise ValueError(f"a sheet of {rows} rows from columns of {lengths} images")
     height, width = next(iter(columns.values())).shape[1:3]
-    cell = _cell_size(width, height)
+    cell = cell_size(width, height)
     groups = 1 if rows <= _ROWS_IN_ONE_GROUP else 2
     tall = -(-rows // groups)  # rows in a group
     group_width = _LABEL_WIDTH + len(columns) * (cell[0] + _GAP)
@@ -110,17 +110,17 @@ def draw_columns(
     )
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((_MARGIN, _MARGIN), title, fill=_INK, font=_font(20))
+    draw.text((_MARGIN, _MARGIN), title, fill=INK, font=load_font(20))
     for group in range(groups):
         left = _MARGIN + group * (group_width + _MARGIN)
         _draw_headers(draw, list(columns), left, _MARGIN + _TITLE, cell[0])
         for place, row in enumerate(range(group * tall, min(rows, (group + 1) * tall))):
             top = _MARGIN + _TITLE + _HEADER + place * (cell[1] + _GAP)
             middle = (left + _LABEL_WIDTH - 10, top + cell[1] // 2)
-            draw.text(middle, f"{lambdas[row]:.2f}", fill=_INK, font=_font(16), anchor="rm")
+            draw.text(middle, f"{lambdas[row]:.2f}", fill=INK, font=load_font(16), anchor="rm")
             for index, images in enumerate(columns.values()):
                 corner = (left + _LABEL_WIDTH + index * (cell[0] + _GAP), top)
-                sheet.paste(_picture(images[row], cell), corner)
+                sheet.paste(picture(images[row], cell), corner)
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
     write_bytes(path, buffer.getvalue())
@@ -131,17 +131,17 @@ def _draw_headers(
 ) -> None:
     line = top + _HEADER - 8
     label = (left + _LABEL_WIDTH - 10, line)
-    draw.text(label, "lambda", fill=_FAINT, font=_font(14), anchor="rs")
+    draw.text(label, "lambda", fill=FAINT, font=load_font(14), anchor="rs")
     for index, name in enumerate(names):
         middle = left + _LABEL_WIDTH + index * (cell_width + _GAP) + cell_width // 2
         size = 14
-        while size > _SMALLEST_FONT and draw.textlength(name, font=_font(size)) > cell_width:
+        while size > _SMALLEST_FONT and draw.textlength(name, font=load_font(size)) > cell_width:
             size -= 1  # a long name stays within its column
-        draw.text((middle, line), name, fill=_INK, font=_font(size), anchor="ms")
+        draw.text((middle, line), name, fill=INK, font=load_font(size), anchor="ms")
 
 
-def _cell_size(width: int, height: int) -> tuple[int, int]:
-    """Pixels of a cell: a whole multiple of the image, or reduced to at most 256 px a side."""
+def cell_size(width: int, height: int) -> tuple[int, int]:
+    """Pixels (width, height) of a cell: a multiple of the image's, or at most 256 px a side."""
     short, long = min(width, height), max(width, height)
     if short < _SMALLEST_CELL:
         factor = -(-_SMALLEST_CELL // short)
@@ -150,11 +150,13 @@ def _cell_size(width: int, height: int) -> tuple[int, int]:
     return round(width * shrink), round(height * shrink)
 
 
-def _picture(pixels: Images, cell: tuple[int, int]) -> Image.Image:
+def picture(pixels: Images, cell: tuple[int, int]) -> Image.Image:
+    """uint8 (H, W, C) as an RGB picture of `cell` pixels (width, height)."""
     image = to_pil(pixels).convert("RGB")
     enlarging = cell[0] >= image.width
     return image.resize(cell, Image.Resampling.NEAREST if enlarging else Image.Resampling.BOX)
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def load_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The font of sheets, `size` pixels high."""
     return ImageFont.load_default(size=size)

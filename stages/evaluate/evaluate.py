@@ -17,16 +17,18 @@ from numpy.typing import NDArray
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes, write_json
 from ...manifests.plan.random_streams import image_seed, stream
-from ...manifests.run_folder import CONTACT_SHEET, METRICS, VERDICT
+from ...manifests.run_folder import CONTACT_SHEET, LAMBDA_STRIPS, METRICS, VERDICT
 from ...models.features.errors import FeaturesError
 from ...models.metrics.record import MetricRecord
 from ..common.progress import Progress
 from .answers import Answers, answer_questions
+from .appearance import Look, compare_appearance
 from .baseline import baseline_of
 from .comparisons import compare_ratios, compare_with_mixup
 from .config import ALGORITHM, EvaluateConfig
 from .contact_sheet import choose_sheet_rows, draw_sheet_rows
 from .feature_cache import FeatureCache
+from .lambda_strips import draw_lambda_strips
 from .metric_records import EvaluationFeatures, EvaluationRecords, compute_records
 from .number_format import round_floats
 from .optional_metrics import OptionalMetrics, mixed_keys, named_weights
@@ -84,7 +86,7 @@ class _Measurements:
 def evaluate(
     config: EvaluateConfig, inputs: EvaluationInputs, out: Path, progress: Progress
 ) -> Verdict:
-    """Writes contact-sheet.png, verdict.txt and, last of all, metrics.json into `out`.
+    """Writes contact-sheet.png, lambda-strips.png, verdict.txt and, last of all, metrics.json.
 
     Equal arguments give the same bytes of metrics.json.
 
@@ -94,6 +96,15 @@ def evaluate(
     """
     measured = _measure(config, inputs, progress)
     verdict = decide_verdict(measured.comparisons)
+    rows = measured.trace.rows
+    draw_lambda_strips(
+        rows,
+        stream(image_seed(inputs.seed, "evaluate"), "strips").permutation(rows.num_rows),
+        inputs.execute,
+        out / LAMBDA_STRIPS,
+        measured.comparisons.method,
+        progress,
+    )
     _write(measured, verdict, inputs, out)
     return verdict
 
@@ -134,6 +145,7 @@ def _write(measured: _Measurements, verdict: Verdict, inputs: EvaluationInputs, 
     metrics["by_ratio"] = measured.by_ratio
     answers = _answers(measured)
     metrics["answers"] = answers.as_json()
+    metrics["appearance"] = _appearance(inputs, measured)
     metrics["variants"] = measured.variants
     shown = [row for row in measured.trace.kept if row[0]["key"] in measured.sheet]
     draw_sheet_rows(shown, inputs.images, out / CONTACT_SHEET, comparisons.method)
@@ -150,6 +162,17 @@ def _answers(measured: _Measurements) -> Answers:
     of_copies = (each for each in records.records if (each.name, each.subset) == (name, judged))
     record = next((each.as_json() for each in of_copies), None)
     return answer_questions(comparisons, measured.by_ratio, copying, record)
+
+
+def _appearance(inputs: EvaluationInputs, measured: _Measurements) -> dict[str, Any] | None:
+    """Contrast and spectrum against held-out images; None for fewer than two."""
+    if len(inputs.reference) < 2:
+        return None
+    trace = measured.trace
+    parents = np.stack([trace.rows[name].to_numpy() for name in ("row_1", "row_2")], axis=1)
+    real = Look.of(inputs.reference)
+    method = measured.comparisons.method
+    return compare_appearance(trace.looks, real, trace.folded, parents, method)
 
 
 def _verdict_text(answers: Answers, verdict: Verdict, records: EvaluationRecords) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...models.features.extractors import Extractor
 from ..common.progress import Progress
+from .appearance import Look, TracedLooks
 from .contact_sheet import SheetRow
 from .row_sample import fold_lambda
 
@@ -48,6 +49,7 @@ class Trace:
     norms: Floats | None  # (n, 3)
     reproduced: int  # rows with the pixels that the manifest records
     kept: list[SheetRow]  # images of the rows that were asked for
+    looks: TracedLooks
 
 
 def regenerate(
@@ -70,10 +72,13 @@ def regenerate(
     norms: list[NDArray[np.float32]] = []
     kept: list[SheetRow] = []
     reproduced = 0
+    looks: tuple[list[Look], list[Look]] = [], []
     with progress.task("evaluate", total, "images") as advance:
         for batch in batches:
             features.add(_extract_steps(batch, extractor))
             tables.append(batch.rows)
+            for some, images in zip(looks, (batch.mixup, batch.final), strict=True):
+                some.append(Look.of(images))
             norms += [] if batch.norms is None else [batch.norms]
             steps = (batch.mixup, batch.minimised, batch.final)
             for item in zip(batch.rows.to_pylist(), *steps, strict=True):
@@ -89,6 +94,7 @@ def regenerate(
         norms=np.concatenate(norms).astype(np.float64) if norms else None,
         reproduced=reproduced,
         kept=kept,
+        looks=TracedLooks(*map(Look.joined, looks)),
     )
 
 

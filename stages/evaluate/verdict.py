@@ -143,7 +143,8 @@ def _headline(comparisons: Comparisons, kind: Kind) -> str:
         return f"This corpus IS mixup: there is nothing to compare it with{distance}."
     if kind == "none":
         figures = f" Measured nevertheless: {_against_mixup(comparisons, final)}." if final else ""
-        return f"No verdict: {missing_images(comparisons)}.{figures}"
+        why = missing_images(comparisons) or unseen_damage(comparisons)
+        return f"No verdict: {why}.{figures}"
     assert final is not None
     baseline = baseline_of(comparisons.method)
     subject = f"{baseline.title}{baseline.which} {_HEADLINES[kind]} {baseline.name}"
@@ -166,7 +167,7 @@ def _distance(comparisons: Comparisons) -> str:
 
 
 def missing_images(comparisons: Comparisons) -> str | None:
-    """Why nothing can be judged; None where it can."""
+    """Why too few images are there to judge; None where there are enough."""
     if not comparisons.held_out:
         return NONE_HELD_OUT
     if comparisons.held_out < MIN_IMAGES:
@@ -177,6 +178,11 @@ def missing_images(comparisons: Comparisons) -> str | None:
             f"{comparisons.mixed['n']} images{which} are too few, {MIN_IMAGES} are needed"
             " (raise evaluate.rows or generate.ratio)"
         )
+    return None
+
+
+def unseen_damage(comparisons: Comparisons) -> str | None:
+    """Why the features cannot praise; None where they see all known damage."""
     if comparisons.sensitivity is None or not comparisons.blind:
         return None
     return (

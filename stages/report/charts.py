@@ -1,5 +1,6 @@
 """Draws curves and histograms as SVG; equal numbers give equal bytes."""
 
+import html
 import io
 import re
 from collections.abc import Mapping, Sequence
@@ -94,22 +95,65 @@ def band_bars(
     return _svg(figure)
 
 
+def spectrum(steps: Mapping[str, Mapping[str, Any]]) -> str:
+    """Power at each frequency as a share of held-out images'.
+
+    steps: name -> share (F,) and interval_95 (F, 2), from one cycle per image side on; None where
+    a frequency has no power.
+    """
+    figure, axes = _axes("Power spectrum against held-out images (1: as real ones)")
+    for colour, (name, found) in zip((_COLOURS["mixup"], _COLOURS["final"]), steps.items(),
+                                     strict=False):  # fmt: skip
+        shares = np.array([np.nan if x is None else x for x in found["share"]], dtype=float)
+        ends = [(np.nan, np.nan) if ends is None else ends for ends in found["interval_95"]]
+        low, high = np.array(ends, dtype=float).T
+        cycles = np.arange(1, len(shares) + 1)
+        axes.plot(cycles, shares, color=colour, label=name, linewidth=1.8, marker="o", markersize=3)
+        axes.fill_between(cycles, low, high, color=colour, alpha=0.2, linewidth=0)
+    axes.axhline(1.0, color=_COLOURS["real"], linestyle="--", label="held-out images")
+    axes.set_yscale("log")
+    _plain_numbers(axes)
+    axes.set_xlabel("cycles per image side (right: the finest detail)")
+    axes.set_ylabel("share of real images' power")
+    axes.legend(frameon=False, fontsize=8)
+    return _svg(figure)
+
+
 def ratio_curves(
     entries: list[dict[str, Any]], steps: Sequence[str], name: str, factor: float = 1
 ) -> str:
-    """The distance `name` of the whole corpus, times `factor`, at each ratio."""
+    """The distance `name` of the whole corpus, times `factor`, at each ratio.
+
+    Bands: the 95 % interval of the difference to the real images alone, where it is known of this
+    distance.
+    """
     times = f" × {factor:g}" if factor != 1 else ""
-    figure, axes = _axes(f"{name}{times} of the whole corpus by ratio (lower is better)")
+    which = ", without mixup" if "mixup" in entries[0] and "mixup" not in steps else ""
+    figure, axes = _axes(f"{name}{times} of the whole corpus by ratio{which} (lower is better)")
     ratios = [entry["ratio"] for entry in entries]
     for step in (step for step in steps if step in entries[0]):
         values = [factor * entry[step][name] for entry in entries]
         axes.plot(ratios, values, "o-", color=_COLOURS[step], label=step, markersize=4)
+        ends = [_ends(entry, step, name) for entry in entries]
+        if None not in ends:
+            low, high = (factor * np.array(each) for each in zip(*filter(None, ends), strict=True))
+            axes.fill_between(ratios, low, high, color=_COLOURS[step], alpha=0.15, linewidth=0)
     real = factor * entries[0]["mixup"][name]
     axes.axhline(real, color=_COLOURS["real"], linestyle="--", label="real images alone")
     axes.set_xlabel("augmented images per real one")
     axes.set_xticks(ratios if len(ratios) <= 12 else ratios[:: -(-len(ratios) // 12)])
     axes.legend(frameon=False, fontsize=8)
     return _svg(figure)
+
+
+def _ends(entry: dict[str, Any], step: str, name: str) -> tuple[float, float] | None:
+    """The distance of the real images alone plus the interval of what this ratio changes."""
+    found = entry.get("less_real_images", {}).get(step)
+    if found is None or not name.startswith("k"):
+        return None
+    alone = entry[step][name] - found["difference"]
+    low, high = found["interval_95_other_training_images"]
+    return alone + low, alone + high
 
 
 def snapshot_curve(report: dict[str, Any]) -> str:
@@ -163,10 +207,25 @@ def _log_scale(axes: Any, low: float, high: float) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
 
 
+def _plain_numbers(axes: Any) -> None:
+    """A logarithmic y axis with numbers written out, and whole numbers on the x axis."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
+
+    low, high = axes.get_ylim()
+    steps = (1,) if high > 30 * low else (1, 1.5, 2, 3, 5, 7) if high > 3 * low else range(1, 10)
+    ticks = [step * 10.0**power for power in range(-6, 7) for step in steps]
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+
+
 def _axes(title: str) -> tuple[Any, Any]:
     module = require("matplotlib.figure", "report", "The report")
     figure = module.Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.add_subplot()
+    figure.patch.set_alpha(0.0)
+    axes.patch.set_alpha(0.0)
     axes.set_title(title, fontsize=10, color=_INK, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
@@ -182,4 +241,6 @@ def _svg(figure: Any) -> str:
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
+    text = text.replace("#000000", "currentColor").replace(_INK, "currentColor")
+    text = text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(salt)}" ', 1)
     return re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text[text.index("<svg") :], count=1)

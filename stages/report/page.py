@@ -1,6 +1,5 @@
-"""Writes the HTML report of a run, and the page that compares several runs."""
+"""Writes the HTML report of a run."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,21 @@ from ..evaluate.row_sample import MIXED_LAMBDA
 from ..evaluate.sentences import Change, describe_change
 from ..evaluate.tables import Table, frechet_cell
 from . import charts, gan_samples, pictures
+from .answers_section import answers_section
+from .appearance_section import appearance_section
 from .metrics_table import metrics_table
 from .pilot_section import pilot_section
+from .random_grids import random_grids
 from .run_facts import RunFacts, norms_of, read_facts
+from .training_reading import read_curve
 from .trial_section import trial_section
 from .variants_table import variants_section
 
-_KINDS = {
-    "better": ("#3b7d3a", "Better than"),
-    "worse": ("#a83232", "Worse than"),
-    "no different": ("#8a6d1d", "Not clearly different from"),
-    "none": ("#5d6b7a", "No verdict"),
+_KINDS = {  # colours of style.html
+    "better": ("good", "Better than"),
+    "worse": ("bad", "Worse than"),
+    "no different": ("unsure", "Not clearly different from"),
+    "none": ("faint", "No verdict"),
 }
 
 
@@ -57,9 +60,12 @@ def write_page(facts: RunFacts, training: NDArray[np.uint8], out: Path) -> None:
         ConfigError: jinja2 or matplotlib is missing.
         StorageError: the file cannot be written.
     """
-    values = {**_head(facts), **_distances(facts), **_network(facts), **_rest(facts)}
-    sheet = RunFolder(facts.run).contact_sheet
-    values["sheet"] = pictures.file_uri(sheet) if sheet.exists() else None
+    values = {**head_of(facts), **_distances(facts), **_network(facts), **_rest(facts)}
+    files = RunFolder(facts.run)
+    for name, path in (("sheet", files.contact_sheet), ("lambda_strips", files.lambda_strips)):
+        values[name] = pictures.file_uri(path) if path.exists() else None
+    values["grids"] = random_grids(facts, training)
+    values["appearance"] = appearance_section(facts.metrics)
     values["pairs"] = pictures.neighbours(facts, training)
     mixed = facts.augmented & (facts.folded >= MIXED_LAMBDA)
     values["compared"] = min(pictures.COMPARED, int(mixed.sum()))
@@ -71,6 +77,7 @@ def write_page(facts: RunFacts, training: NDArray[np.uint8], out: Path) -> None:
     values["pilot"] = pilot_section(facts.run, facts.config)
     values["generated"] = gan_samples.sections(facts.run)
     values["trial"] = trial_section(facts.run, training)
+    values["answers"] = answers_section(facts, values["trial"])
     write_bytes(out, render("page.html", values))
 
 
@@ -85,6 +92,7 @@ def render(template: str, values: dict[str, Any]) -> bytes:
         undefined=jinja2.StrictUndefined,
         finalize=_fit,
     )
+    environment.filters["number"] = format_number
     page: str = environment.get_template(template).render(values)
     return (page + "\n").encode()
 
@@ -102,7 +110,7 @@ def names_of(metrics: dict[str, Any]) -> tuple[str, str]:
     return kd, fd
 
 
-def _steps_of(metrics: dict[str, Any]) -> tuple[str, ...]:
+def steps_of(metrics: dict[str, Any]) -> tuple[str, ...]:
     """The steps that the method has: one for mixup, and after it one for bridge."""
     method = metrics["method"]
     if method == "mixup":
@@ -110,7 +118,8 @@ def _steps_of(metrics: dict[str, Any]) -> tuple[str, ...]:
     return ("mixup", "minimised", "final") if "scoremix" in method else ("mixup", "final")
 
 
-def _head(facts: RunFacts) -> dict[str, Any]:
+def head_of(facts: RunFacts) -> dict[str, Any]:
+    """Title, verdict and counts of a run."""
     index, verdict = facts.index, facts.metrics["verdict"]
     counts, side = index["counts"], index["resolution"]
     colour, headline = _KINDS.get(verdict["kind"], _KINDS["none"])
@@ -140,7 +149,7 @@ def _distances(facts: RunFacts) -> dict[str, Any]:
     metrics = facts.metrics
     kd, fd = names_of(metrics)
     real = metrics["real_floor"]
-    steps = [step for step in (*_steps_of(metrics), "copies") if step in metrics["bands"][0]]
+    steps = [step for step in (*steps_of(metrics), "copies") if step in metrics["bands"][0]]
     extractor = metrics["features"]
     shown = [band for band in metrics["bands"] if band["n"] >= 2]
     measures, notes = metrics_table(metrics["records"])
@@ -152,6 +161,7 @@ def _distances(facts: RunFacts) -> dict[str, Any]:
                 shown, steps, real[name] if real and factor != 1 else None, name, factor
             )
             for name, factor in ((kd, 1000), (fd, 1))
+            if factor != 1 or not _is_biased(metrics)
         ]
         if shown
         else [],
@@ -165,15 +175,29 @@ def _distances(facts: RunFacts) -> dict[str, Any]:
         "measures": measures,
         "notes": notes,
         "variants": variants_section(metrics.get("variants")),
-        "ratio_charts": [
-            charts.ratio_curves(metrics["by_ratio"], steps, name, factor)
-            for name, factor in ((kd, 1000), (fd, 1))
-        ]
-        if any(entry.get("exact_copies") for entry in metrics.get("by_ratio") or ())
-        else [],
+        "ratio_charts": _ratio_charts(metrics, steps, kd, fd),
+        "ratio_intervals": any("less_real_images" in one for one in metrics.get("by_ratio") or ()),
         "ratios_left_out": bool(metrics.get("by_ratio")),
         "copying": (metrics["copying"] or {}).get("text"),
     }
+
+
+def _ratio_charts(metrics: dict[str, Any], steps: list[str], kd: str, fd: str) -> list[str]:
+    """The kernel distance by ratio; the Frechet distance too, where it is not mostly bias."""
+    entries: list[dict[str, Any]] = metrics.get("by_ratio") or []
+    if not any(entry.get("exact_copies") for entry in entries):
+        return []
+    # Mixup may be so far that nothing else can be told apart beside it.
+    others = [step for step in steps if step not in ("mixup", "minimised")]
+    shown = [(steps, kd, 1000.0)] + ([(others, kd, 1000.0)] if "final" in others else [])
+    if not _is_biased(metrics):
+        shown.append((steps, fd, 1.0))
+    return [charts.ratio_curves(entries, *each) for each in shown]
+
+
+def _is_biased(metrics: dict[str, Any]) -> bool:
+    """Whether Frechet distances of this evaluation are mostly bias: they are not drawn then."""
+    return bool(metrics["lambda_from_0.1"]["final"]["fd_biased"])
 
 
 def _bands(metrics: dict[str, Any], steps: list[str], kd: str, fd: str) -> Table:
@@ -196,7 +220,7 @@ def _bands(metrics: dict[str, Any], steps: list[str], kd: str, fd: str) -> Table
 
 def _differences(metrics: dict[str, Any], kd: str) -> list[str]:
     """A sentence on each step, for lambda >= .1; negative differences are improvements."""
-    mixed, steps = metrics["lambda_from_0.1"], _steps_of(metrics)
+    mixed, steps = metrics["lambda_from_0.1"], steps_of(metrics)
     sentences = []
     for key, step, before, after, subject in (
         ("final_minus_mixup", "final", "mixup", "final", "The whole method"),
@@ -212,18 +236,24 @@ def _differences(metrics: dict[str, Any], kd: str) -> list[str]:
 
 
 def _network(facts: RunFacts) -> dict[str, Any]:
-    drawn, sentences = [], []
+    training, sentences = None, []
     if len(facts.training) > 1:
-        drawn.append(charts.training_curves(facts.training))
+        training = charts.training_curves(facts.training)
         last = facts.training[-1]
+        sentences.append(read_curve(facts.training))
         sentences.append(f"Trained for {last['step']:,} updates, {last['images']:,} images.")
-    norms = norms_of(facts)
+    norms, histogram, medians = norms_of(facts), None, ""
     if norms:
-        drawn.append(charts.norm_histograms(norms))
+        histogram = charts.norm_histograms(norms)
         median = {name: float(np.median(values)) for name, values in norms.items()}
         listed = ", ".join(f"{name} {format_number(value)}" for name, value in median.items())
-        sentences.append(f"Median score norms per dimension: {listed}.")
-    return {"network_charts": drawn, "network": sentences}
+        medians = f"Median score norms per dimension: {listed}."
+    return {
+        "training_chart": training,
+        "network": [sentence for sentence in sentences if sentence],
+        "norm_chart": histogram,
+        "medians": medians,
+    }
 
 
 def _rest(facts: RunFacts) -> dict[str, Any]:
@@ -251,71 +281,6 @@ def _rest(facts: RunFacts) -> dict[str, Any]:
     }
 
 
-def write_comparison(runs: Sequence[RunFacts], out: Path) -> None:
-    """Writes a page with a column for each run.
-
-    Raises:
-        ConfigError: jinja2 is missing.
-        StorageError: the file cannot be written.
-    """
-    rows: dict[str, list[str]] = {}
-
-    def add(name: str, value: str) -> None:
-        rows.setdefault(name, []).append(value)
-
-    for facts in runs:
-        head, mixed = _head(facts), facts.metrics["lambda_from_0.1"]
-        kd, fd = names_of(facts.metrics)
-        add("method", facts.metrics["method"])
-        for name, value in head["numbers"]:
-            add(name, value)
-        is_mixup = facts.metrics["method"] == "mixup"
-        add("verdict", "It is mixup" if is_mixup else head["headline"])
-        add("features", facts.metrics["features"]["name"])
-        shown = {step: mixed[step] for step in _steps_of(facts.metrics)}
-        for step in ("mixup", "minimised", "final"):
-            add(f"kernel distance × 1000, {step}", _kernel(shown.get(step, {}).get(kd)))
-        for step in ("mixup", "minimised", "final"):
-            add(f"Fréchet distance, {step}", _frechet(shown.get(step, {}), fd))
-        real = facts.metrics["real_floor"] or {}
-        add("kernel distance × 1000, real", _kernel(real.get(kd)))
-        for stage in ("train", "write"):
-            seconds = facts.cost.seconds.get(stage)
-            add(f"time of {stage}", format_duration(seconds) if seconds else "")
-        last = facts.training[-1] if facts.training else {}
-        add("updates", f"{last['step']:,}" if last else "")
-    options = [_options(facts.config) for facts in runs]
-    changed = {
-        key: [str(values.get(key, "")) for values in options]
-        for key in sorted(set().union(*options))
-        if len({str(values.get(key)) for values in options}) > 1
-    }
-    sheets = [RunFolder(facts.run).contact_sheet for facts in runs]
-    values = {
-        "runs": [facts.run.name for facts in runs],
-        "rows": rows,
-        "changed": changed,
-        "verdicts": [facts.metrics["verdict"]["text"] for facts in runs],
-        "sheets": [pictures.file_uri(path) if path.exists() else None for path in sheets],
-        "comparable": len({facts.digests["corpus"] for facts in runs}) == 1
-        and len({facts.metrics["features"]["name"] for facts in runs}) == 1,
-    }
-    write_bytes(out, render("compare.html", values))
-
-
-def _options(config: str) -> dict[str, Any]:
-    """ "train.steps" -> 600 for every leaf of a stages.yaml."""
-    import yaml
-
-    options: dict[str, Any] = {}
-    for section, values in (yaml.safe_load(config) or {}).items():
-        if isinstance(values, dict):
-            options |= {f"{section}.{key}": value for key, value in values.items()}
-        else:
-            options[section] = values
-    return options
-
-
 def _kernel(value: float | None) -> str:
     return "–" if value is None else format_kernel(value)
 
@@ -330,5 +295,7 @@ def _energy(joules: dict[str, float]) -> str:
     if not joules:
         return ""
     names = {"cpu": "processors", "gpu": "GPUs"}
-    parts = ", ".join(f"{names[kind]} {value / 3600:.3g}" for kind, value in sorted(joules.items()))
-    return f"{sum(joules.values()) / 3600:.3g} Wh ({parts})"
+    parts = ", ".join(
+        f"{names[kind]} {format_number(value / 3600)}" for kind, value in sorted(joules.items())
+    )
+    return f"{format_number(sum(joules.values()) / 3600)} Wh ({parts})"

@@ -64,7 +64,7 @@ def extremes(facts: RunFacts, count: int = 12) -> dict[str, list[tuple[str, str,
     return {
         name: [
             (keys[int(at)].as_py(), data_uri(_enlarged(image)), float(norms[at]))
-            for at, image in zip(some, _pictures(facts, some), strict=True)
+            for at, image in zip(some, read_pictures(facts, some), strict=True)
         ]
         for name, some in ends.items()
     }
@@ -80,7 +80,7 @@ def neighbours(facts: RunFacts, training: Images, count: int = 12) -> list[Pair]
         return []
     places = places[np.linspace(0, len(places) - 1, min(COMPARED, len(places))).astype(int)]
     rows = facts.manifest.take(pa.array(places))
-    made = _pictures(facts, places)
+    made = read_pictures(facts, places)
     distances, nearest = _nearest(np.stack([_small(np.asarray(image)) for image in made]), training)
     order = np.argsort(distances, kind="stable")
     half = count // 2
@@ -129,7 +129,7 @@ def _small(pixels: NDArray[np.uint8]) -> Floats:
     return np.asarray(image, dtype=np.float64).ravel()
 
 
-def _pictures(facts: RunFacts, places: NDArray[np.int64]) -> list[Image.Image]:
+def read_pictures(facts: RunFacts, places: NDArray[np.int64]) -> list[Image.Image]:
     """Images of rows of the manifest, read from the shards."""
     columns = ["key", "shard", "offset", "size", "sha256"]
     images: dict[int, Image.Image] = {}

@@ -86,6 +86,7 @@ def test_it_leaves_exactly_these_files(done: Path) -> None:
         "corpus/sources.parquet",
         "report/contact-sheet.png",
         "report/index.html",
+        "report/lambda-strips.png",
         "report/metrics.json",
         "report/verdict.txt",
         *(f"score-net/{name}" for name in network_files("train.jsonl")),

@@ -39,6 +39,7 @@ def test_real_looking_images_are_better(tmp_path: Path) -> None:
     assert words.endswith(f"\n\nDetails. {verdict.text}\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "contact-sheet.png",
+        "lambda-strips.png",
         "metrics.json",
         "verdict.txt",
     ]
@@ -84,7 +85,8 @@ def test_a_mixup_corpus_is_called_mixup(tmp_path: Path) -> None:
 def test_metrics_by_band(tmp_path: Path) -> None:
     corpus = Corpus(real_looking)
     _, metrics = corpus.evaluate(tmp_path)
-    assert corpus.executed == metrics["rows"] == 600
+    assert metrics["rows"] == 600
+    assert corpus.executed == 600 + 20  # the strips: four pairs at five weights
     assert [band["lambda"] for band in metrics["bands"]] == ["< .01", ".01-.1", ".1-.3", ".3-.5"]
     assert sum(band["n"] for band in metrics["bands"]) == 600
     assert sum(band["share_of_corpus"] for band in metrics["bands"]) == pytest.approx(1.0)
@@ -119,7 +121,7 @@ def test_norms_far_below_real_ones_are_called_over_smoothed(tmp_path: Path) -> N
 def test_equal_inputs_give_equal_bytes(tmp_path: Path) -> None:
     for name in "ab":
         Corpus(real_looking).evaluate(tmp_path / name)
-    for name in ("metrics.json", "verdict.txt", "contact-sheet.png"):
+    for name in ("metrics.json", "verdict.txt", "contact-sheet.png", "lambda-strips.png"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     Corpus(real_looking).evaluate(tmp_path / "c", seed=1)
     assert (tmp_path / "a/metrics.json").read_bytes() != (tmp_path / "c/metrics.json").read_bytes()

@@ -76,14 +76,29 @@ def test_a_run_leaves_a_page_that_needs_nothing_else(runs: list[Path]) -> None:
         assert all(address.startswith(("data:image/png", "#")) for address in page.addresses)
         assert "url(" not in re.sub(r"url\(#[\w-]+\)", "", text) and "@import" not in text
         ids = re.findall(r'\bid="([^"]+)"', text)
-        verdict = (run / "report" / "verdict.txt").read_text().strip()
-        assert " ".join(verdict.split()) in " ".join(page.text.split())
+        words = " ".join(page.text.split())
+        metrics = json.loads((run / "report" / "metrics.json").read_bytes())
+        answers = metrics["answers"]
+        cells = [cell for row in answers["rows"] for cell in row]
+        for each in (answers["sentence"], metrics["verdict"]["text"], *cells):
+            assert " ".join(each.split()) in words
+        assert words.index(answers["sentence"]) < words.index(metrics["verdict"]["text"])
         assert len(ids) == len(re.findall(r"<(?:[\w:-]+)[^>]*\bid=", text))
 
 
 def test_it_has_every_part(runs: list[Path]) -> None:
     scoremix, mixup = (Page((run / "report" / "index.html").read_text()) for run in runs)
-    parts = ("step by step", "How far from real", "Nearest training", "Cost", "Inputs", "Digests")
+    parts = (
+        "at random",
+        "Contrast and detail",
+        "one image to the other",
+        "step by step",
+        "How far from real",
+        "Nearest training",
+        "Cost",
+        "Inputs",
+        "Digests",
+    )
     for part in parts:
         assert part in scoremix.text and part in mixup.text
     for part in ("Best and worst", "The score network", "Denoising loss", "Score norm of images"):
@@ -106,7 +121,8 @@ def test_runs_side_by_side(runs: list[Path], tmp_path: Path) -> None:
     assert cli("compare", *runs, "--out", tmp_path / "both.html") == 0
     page = Page((tmp_path / "both.html").read_text())
     assert not page.open
-    assert all(address.startswith("data:image/png") for address in page.addresses)
+    assert all(address.startswith(("data:image/png", "#")) for address in page.addresses)
+    assert "Best: the lowest of its row" in page.text and "A star" in page.text
     assert "generate.method" in page.text and "not comparable" not in page.text
     assert page.text.count("scoremix") >= 2 and page.text.count("mixup") >= 2
 
@@ -177,3 +193,51 @@ def test_energy_is_told_where_it_was_read(runs: list[Path]) -> None:
         log.write_text(before)
     assert cli("report", run) == 0
     assert "Wh (" not in Page((run / "report" / "index.html").read_text()).text
+
+
+def test_a_run_of_an_earlier_version_is_still_reported(runs: list[Path], tmp_path: Path) -> None:
+    """Without the answers, the appearance, intervals by ratio and strips, which it had not."""
+    path = runs[0] / "report" / "metrics.json"
+    strips = runs[0] / "report" / "lambda-strips.png"
+    before, drawn = path.read_bytes(), strips.read_bytes()
+    metrics = json.loads(before)
+    for name in ("answers", "appearance", "final_minus_copies"):
+        del metrics[name]
+    for entry in metrics["by_ratio"]:
+        del entry["less_real_images"]
+    path.write_text(json.dumps(metrics))
+    strips.unlink()
+    try:
+        assert cli("report", runs[0]) == 0
+        page = Page((runs[0] / "report" / "index.html").read_text())
+        assert " ".join(metrics["verdict"]["text"].split()) in " ".join(page.text.split())
+        assert "The curves have no intervals" in page.text
+        assert "one image to the other" not in page.text and not page.open
+        assert cli("compare", *runs, "--out", tmp_path / "both.html") == 0
+    finally:
+        path.write_bytes(before)
+        strips.write_bytes(drawn)
+        assert cli("report", runs[0]) == 0
+
+
+def test_a_trial_answers_above_all(runs: list[Path]) -> None:
+    folder = runs[0] / "trial"
+    folder.mkdir()
+    record = {"table": {"heads": ["arm"], "rows": [["real"]]}, "conclusion": "Worth it: 12 %."}
+    (folder / "trial.json").write_text(json.dumps(record | {"results": {}}))
+    sentence = json.loads((runs[0] / "report" / "metrics.json").read_bytes())["answers"]["sentence"]
+    try:
+        assert cli("report", runs[0]) == 0
+        words = Page((runs[0] / "report" / "index.html").read_text()).text
+        assert words.index("A trial has answered: Worth it: 12 %.") < words.index(sentence)
+    finally:
+        (folder / "trial.json").unlink()
+        folder.rmdir()
+        assert cli("report", runs[0]) == 0
+
+
+def test_numbers_have_one_form(runs: list[Path]) -> None:
+    for run in runs:
+        text = Page((run / "report" / "index.html").read_text()).text
+        text = text[: text.index("The configuration, every default")]
+        assert not re.findall(r"\d(?:\.\d+)?e[+-]\d+", text)
