@@ -21,7 +21,7 @@ from .row_sample import BANDS, MIXED_LAMBDA
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
-_CHUNK = 256  # images whose spectra are computed at a time
+_CHUNK_VALUES = 1 << 22  # pixel values whose spectra are computed at a time: 64 MB each copy
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ class Look:
     @classmethod
     def of(cls, images: Images) -> "Look":
         """Of uint8 images (n, H, W, C), read in chunks."""
-        chunks = [np.asarray(images[i : i + _CHUNK]) for i in range(0, len(images), _CHUNK)]
+        size = max(1, _CHUNK_VALUES // int(np.prod(images.shape[1:])))
+        starts = range(0, len(images), size)
+        chunks = (np.asarray(images[start : start + size]) for start in starts)
         return cls.joined([cls(contrast(chunk), radial_power(chunk)) for chunk in chunks])
 
     @classmethod

@@ -45,7 +45,8 @@ def test_power_is_found_at_its_frequency() -> None:
     assert power[2] > 1000 * np.delete(power, 2).max()
 
 
-def test_looks_are_joined_in_order() -> None:
+def test_looks_are_joined_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scoremix.stages.evaluate.appearance._CHUNK_VALUES", 100 * 8 * 8 * 3)
     images = np.random.default_rng(0).integers(0, 256, (600, 8, 8, 3), np.uint8)
     whole, part = Look.of(images), Look.of(images[500:])
     assert whole.power.shape == (600, 4)
