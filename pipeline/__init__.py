@@ -11,6 +11,7 @@ trial/           trains GANs on several corpora of a run
 maintenance/     forget and repair: changes to a finished run
 echo             prints to standard output
 config           stages.yaml composed, checked and resolved
+init_file        the stages.yaml that `init` writes, fitted to a source
 config_errors    what is wrong in a stages.yaml, in words
 yaml_text        reads YAML: no key twice, no deep nesting
 ledger           stages.lock.json: which stages are done, stale (and why) or missing

@@ -25,7 +25,7 @@ from .commands.evaluate import evaluate
 from .commands.export import export
 from .commands.forget import forget
 from .commands.mount import mount
-from .commands.options import PLACE
+from .commands.options import DEVICE, PLACE, resolve_device
 from .commands.repair import repair
 from .commands.report import compare, report
 from .commands.run import augment, run
@@ -50,15 +50,37 @@ def commands() -> None:
 
 @commands.command()
 @click.argument("path", type=click.Path(path_type=Path), default=Path("stages.yaml"))
-def init(path: Path) -> None:
-    """Write a commented stages.yaml to PATH (default: ./stages.yaml)."""
-    from .config import DEFAULT_FILE
+@click.option(
+    "--data",
+    metavar="SOURCE",
+    help="Your images: a folder, zip, tar or another source (docs/ingest.md). It is looked into,"
+    " and the file is fitted to it. Left out on a terminal, it is asked for.",
+)
+@click.option("--path", "inside", metavar="FOLDER", help="The folder in --data to read: train.")
+@DEVICE
+def init(path: Path, data: str | None, inside: str | None, device: str) -> None:
+    """Write a commented stages.yaml to PATH (default: ./stages.yaml) that fits the images.
+
+    Without --data, and not on a terminal, the source in it is the bundled digits, to be replaced.
+    """
+    from .init_file import default_text, fitted_text
 
     target = path / "stages.yaml" if path.is_dir() else path
     if target.exists():
         raise ConfigError(f"{target} exists already and was left as it is. Name another file.")
-    write_bytes(target, DEFAULT_FILE.read_bytes())
-    echo(f"{target} written. Next: scoremix-pipeline run {target}")
+    if data is None and sys.stdin.isatty() and sys.stderr.isatty():
+        asked = "Folder, zip or URL of your images (empty: the bundled digits)"
+        data = click.prompt(asked, default="digits", show_default=False, err=True)
+    if data is None:
+        text = default_text()
+        note = (
+            f"Its source is the bundled digits. Put your images at `source:` in {target}, or remove it"
+            "\nand let a file be fitted to them: scoremix-pipeline init --data photos/"
+        )
+    else:
+        text, note = fitted_text(data, inside, target, resolve_device(device))
+    write_bytes(target, text.encode())
+    echo(f"{note}\n{target} written. Next: scoremix-pipeline run {target}")
 
 
 @commands.command()

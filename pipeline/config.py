@@ -59,6 +59,23 @@ class Config(BaseModel, frozen=True, extra="forbid"):
         return self.model_copy(update=filled)
 
 
+def load_stages(path: Path, overrides: list[str]) -> Config:
+    """As load_config, of a file that a user wrote to be run: it has to name a source.
+
+    Raises:
+        ConfigError: what load_config raises, and where neither file nor overrides name a source:
+            an empty file would otherwise build the bundled digits.
+    """
+    config = load_config(path, overrides)
+    if "source" not in config.ingest.model_fields_set:
+        raise ConfigError(
+            f"{path} names no images: it has no ingest.source. Write a file for yours with"
+            " `scoremix-pipeline init --data photos/`, or add --set ingest.source=photos/; the"
+            " bundled digits are ingest.source: digits."
+        )
+    return config
+
+
 def load_config(path: Path, overrides: list[str]) -> Config:
     """Reads a stages.yaml; `overrides` are "section.key=value" as given to --set.
 

@@ -77,9 +77,9 @@ def run(stages: Path, until: str, overrides: tuple[str, ...], **options: Any) ->
 
     A run that was stopped goes on with the same command.
     """
-    from ..config import load_config
+    from ..config import load_stages
 
-    config = load_config(stages, list(overrides))
+    config = load_stages(stages, list(overrides))
     folder = Path(config.run)
     with open_job(
         config, folder, Ledger(folder).place(), RunOptions(until=until, **options)
@@ -125,7 +125,7 @@ def augment(
 
     Options of stages.yaml are set with --set, as in --set ingest.limit=1000.
     """
-    from ..config import compose, expand_user, load_config
+    from ..config import compose, expand_user, load_stages
 
     changes = list(overrides) + ([f"generate.ratio={ratio}"] if ratio else [])
     if isinstance(out, Path):
@@ -139,7 +139,7 @@ def augment(
                 "Neither --data was given nor is there a stages.yaml in this folder. Name your"
                 " images, as in --data photos/, or write a file with `scoremix-pipeline init`."
             )
-        config = load_config(Path("stages.yaml"), changes)
+        config = load_stages(Path("stages.yaml"), changes)
         folder = folder or Path(config.run)
     else:
         sections: dict[str, Any] = {"ingest": {"source": data}, "run": str(folder or beside)}

@@ -137,9 +137,15 @@ def decode(
 
 def side_in_header(read: Callable[[], bytes]) -> int | None:
     """Short side in pixels as the header has it; None if it is no image of a known format."""
+    size = size_in_header(read)
+    return None if size is None else min(size)
+
+
+def size_in_header(read: Callable[[], bytes]) -> tuple[int, int] | None:
+    """Width and height in pixels, as side_in_header has the shorter."""
     try:
         with _open(read()) as image:
-            return min(image.size)
+            return image.size
     except Exception:  # unreadable is an answer here; decode gives the reason
         return None
 

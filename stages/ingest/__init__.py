@@ -5,5 +5,6 @@ config     section `ingest` of stages.yaml
 inventory  lists the inputs of all sources and selects those to read
 reader     decodes inputs; rejects bad ones and duplicates
 split      training and held-out images, and the class of each
+survey     what is in a source, before options are chosen for it
 preview    what ingest would make of its sources, from a few decoded images
 """

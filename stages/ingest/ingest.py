@@ -8,6 +8,9 @@ Equal bytes, options and seed give an equal corpus, byte for byte, whatever the 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.compute as pc
+
 from ...manifests.errors import InputError
 from ..common.progress import Progress
 from ..corpus.store import Corpus, write_corpus
@@ -29,6 +32,9 @@ from .split import CandidateGroup, InputRecord, shuffled
 __all__ = ["IngestConfig", "MaxBad", "SourceConfig", "ingest"]
 
 ALGORITHM = 4  # raised whenever equal inputs and options would give another corpus
+
+_SMALL = 16  # px, below which photographs cannot be made out
+_SHRUNK = 4  # times smaller than they were, from which on that is worth a warning
 
 _Rows = list[dict[str, Any]]  # of sources.parquet
 
@@ -87,6 +93,8 @@ def ingest(
                 complete_rows=_mark_similar,
             )
     progress.note(_summary(corpus))
+    if note := _nearly_nothing_left(corpus):
+        progress.note(note)
     return corpus
 
 
@@ -182,6 +190,20 @@ def _source_rows(
             key = f"{row:06d}" if status == "train" else None
             rows[record.index] |= {"status": status, "reason": None, "row": row, "key": key}
     return rows
+
+
+def _nearly_nothing_left(corpus: Corpus) -> str:
+    """A warning where large images became so small that little can be seen; else empty."""
+    side = corpus.images.shape[1]
+    rows = corpus.sources.filter(pc.equal(corpus.sources["status"], "train"))
+    short = np.minimum(rows["width"].to_numpy(), rows["height"].to_numpy())
+    median = int(np.median(short)) if len(short) else side
+    if side >= _SMALL or median < _SHRUNK * side:
+        return ""
+    return (
+        f"ingest: WARNING: images of {median:,} px became {side} px (ingest.resolution), of which"
+        f" little can be seen. Set ingest.resolution: {2 * _SMALL} or more."
+    )
 
 
 def _mark_similar(rows: _Rows) -> None:

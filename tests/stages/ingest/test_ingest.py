@@ -696,3 +696,18 @@ def test_a_file_that_becomes_a_link_is_not_followed(tmp_path: Path) -> None:
     (root / "a.png").symlink_to(outside)
     with pytest.raises(OSError, match="symbolic links"):
         item.read()
+
+
+@pytest.mark.parametrize(
+    ("side", "resolution", "warned"), [(64, 8, True), (64, 16, False), (30, 8, False)]
+)
+def test_photographs_of_which_little_is_left_are_named(
+    side: int, resolution: int, warned: bool, take: Take, tmp_path: Path
+) -> None:
+    files = {f"{seed}.png": png(seed, (side, side)) for seed in range(3)}
+    recorder = NoteRecorder()
+    take(folder(tmp_path / "in", files), resolution=resolution, progress=recorder)
+    assert (
+        any(f"WARNING: images of {side} px became 8 px" in note for note in recorder.notes)
+        == warned
+    )
