@@ -53,6 +53,8 @@ links:
 	mkdir -p build/types/scoremix
 	for folder in pipeline stages models manifests; do \
 	    ln -sfn ../../../$$folder build/types/scoremix/$$folder; done
+	for file in __init__.py __main__.py py.typed; do \
+	    ln -sfn ../../../pipeline/toplevel/$$file build/types/scoremix/$$file; done
 
 # Files that are derived from the code; a test holds them.
 docs: .venv/.dev

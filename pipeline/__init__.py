@@ -9,6 +9,7 @@ steps/           one function for each stage: is it stale, run it, record it
 shards/          builds shards, divides them among workers, puts them in a folder or an object store
 trial/           trains GANs on several corpora of a run
 maintenance/     forget and repair: changes to a finished run
+library/         what `import scoremix` offers: a run's mixer, its corpus as a Dataset
 echo             prints to standard output
 config           stages.yaml composed, checked and resolved
 init_file        the stages.yaml that `init` writes, fitted to a source

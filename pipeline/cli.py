@@ -74,8 +74,8 @@ def init(path: Path, data: str | None, inside: str | None, device: str) -> None:
     if data is None:
         text = default_text()
         note = (
-            f"Its source is the bundled digits. Put your images at `source:` in {target}, or remove it"
-            "\nand let a file be fitted to them: scoremix-pipeline init --data photos/"
+            f"Its source is the bundled digits. Put your images at `source:` in {target}, or"
+            " remove it\nand let a file be fitted to them: scoremix-pipeline init --data photos/"
         )
     else:
         text, note = fitted_text(data, inside, target, resolve_device(device))

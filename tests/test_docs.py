@@ -116,7 +116,7 @@ def prose() -> dict[Path, str]:
 
 
 def test_files_and_modules_that_are_named_exist() -> None:
-    scripts = {path.name for folder in (*FOLDERS, "tests", "benchmarks", "deploy")
+    scripts = {path.name for folder in (*FOLDERS, "tests", "benchmarks", "deploy", "examples")
                for path in (ROOT / folder).rglob("*.py")}  # fmt: skip
     missing = []
     for path, text in prose().items():

@@ -12,7 +12,17 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from source_tree import FOLDERS, ROOT, cycle, imports, members, modules, packages, tree_of
+from source_tree import (
+    FOLDERS,
+    ROOT,
+    TOPLEVEL,
+    cycle,
+    imports,
+    members,
+    modules,
+    packages,
+    tree_of,
+)
 
 from scoremix.pipeline.config import Config
 from scoremix.stages.ingest.config import MaxBad, PatchesConfig, SourceConfig
@@ -112,10 +122,40 @@ def test_the_package_list_names_every_folder() -> None:
     config.read(ROOT / "setup.cfg")
     listed = config["options"]["packages"].split()
     nested = [path.parent for folder in FOLDERS for path in (ROOT / folder).rglob("*/__init__.py")]
+    nested.remove(TOPLEVEL)
     expected = [*FOLDERS, *(".".join(path.relative_to(ROOT).parts) for path in nested)]
     # An editable install imports a sub-package that the list forgot; the wheel would lack it.
-    assert sorted(listed) == sorted(f"scoremix.{name}" for name in expected)
-    assert not (ROOT / "__init__.py").exists(), "scoremix is a namespace"
+    assert sorted(listed) == sorted(["scoremix", *(f"scoremix.{name}" for name in expected)])
+    lines = config["options"]["package_dir"].split("\n")
+    folders = dict(line.split(" = ") for line in lines if line)
+    assert folders.pop("scoremix") == TOPLEVEL.relative_to(ROOT).as_posix()
+    assert folders == {f"scoremix.{folder}": folder for folder in FOLDERS}
+
+
+def test_the_package_itself_has_files_and_no_modules_of_work() -> None:
+    """What it offers is in pipeline/library: there it is checked like everything else."""
+    assert {path.name for path in TOPLEVEL.iterdir()} - {"__pycache__"} == {
+        "__init__.py",
+        "__main__.py",
+        "py.typed",
+    }
+    makefile = (ROOT / "Makefile").read_text()
+    assert "for file in __init__.py __main__.py py.typed;" in makefile  # links that mypy follows
+
+
+def test_the_package_needs_no_torch_until_it_is_used() -> None:
+    check = (
+        "import sys, scoremix; found = dir(scoremix); version = scoremix.__version__;"
+        "print('torch' in sys.modules, {*scoremix.__all__} <= {*found}, bool(version))"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "True"]
+
+
+def test_python_m_scoremix_is_the_command_line() -> None:
+    words = [sys.executable, "-m", "scoremix", "run", "nowhere.yaml"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 2 and "could not be read" in done.stderr
 
 
 def test_tests_stand_in_the_folders_of_what_they_test() -> None:

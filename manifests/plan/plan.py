@@ -23,7 +23,7 @@ from .schema import PLAN
 # Methods that make an image from one real image: parent 2 is parent 1, and lambda 1.
 ONE_PARENT = frozenset({"augmix", "renoise", "sample"})
 # Methods that paste pixels of both parents: lambda is the exact share of parent 1's.
-_PASTING = frozenset({"cutmix", "fmix"})
+PASTING = frozenset({"cutmix", "fmix"})
 MAX_RATIO = 999  # the round has three digits in a key
 _MOST_NAMES = 20  # classes or files named in an error
 
@@ -103,7 +103,7 @@ def build_plan(
     rounds = [_round_table(corpus, itself, 0, options, seed)]
     for round_ in range(1, options.ratio + 1):
         pairs = itself if one_parent else _draw_pairs(corpus, round_, options.alpha, seed)
-        if options.method in _PASTING:
+        if options.method in PASTING:
             assert side is not None
             shares = whole_pixels(options.method, pairs.lambdas, side)
             pairs = _Pairs(pairs.partners, shares)

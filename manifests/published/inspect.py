@@ -23,7 +23,7 @@ def corpus_summary(shards: Path | Store) -> dict[str, Any]:
     name; samples without one class are under None.
     """
     store = store_of(shards)
-    manifest, index = _manifest(store), read_index(store)
+    manifest, index = read_manifest(store), read_index(store)
     augmented = manifest.filter(pc.equal(manifest["kind"], "augmented"))
     counts, edges = np.histogram(augmented["lambda"].to_numpy(), bins=_BINS, range=(0.0, 1.0))
     names = dict(enumerate(index["classes"]))
@@ -54,7 +54,7 @@ def lineage(shards: Path | Store, key: str) -> dict[str, Any]:
     A parent that is not in the corpus is None. Raises ConfigError for an unknown key.
     """
     store = store_of(shards)
-    manifest = _manifest(store)
+    manifest = read_manifest(store)
     row = _row(manifest, key, store)
     if row["kind"] == "real":
         return {"sample": row, "parents": []}
@@ -65,7 +65,7 @@ def lineage(shards: Path | Store, key: str) -> dict[str, Any]:
 def image_bytes(shards: Path | Store, key: str) -> bytes:
     """The image file of a sample, read by its offset: one seek. Raises ConfigError, VerifyError."""
     store = store_of(shards)
-    row = _row(_manifest(store), key, store)
+    row = _row(read_manifest(store), key, store)
     name = f"{check_shard_name(row['shard'])}.tar"
     path = store.where(name)
     if store.size(name) is None:
@@ -78,7 +78,8 @@ def image_bytes(shards: Path | Store, key: str) -> bytes:
     return data
 
 
-def _manifest(store: Store) -> pa.Table:
+def read_manifest(store: Store) -> pa.Table:
+    """manifest.parquet. Raises ConfigError without a corpus, VerifyError where it is damaged."""
     name = "manifest.parquet"
     if store.size(name) is None or store.size(INDEX) is None:
         raise ConfigError(

@@ -67,7 +67,7 @@ def generate(
     """
     set_deterministic(device)
     assert recipe.means_sha256 == (means.sha256 if means else None)
-    score = None if net is None else _frozen_score(net, recipe, device)
+    score = None if net is None else frozen_score(net, recipe, device)
 
     def make(start: int, noise_pool: Executor | None = None) -> GeneratedBatch:
         if stopping():
@@ -97,8 +97,11 @@ def generate(
         yield from ordered_map(pool, make, starts, ahead=threads)
 
 
-def _frozen_score(net: TrainedNet, recipe: Recipe, device: torch.device) -> FrozenScore:
-    """The network with frozen weights, in the recipe's precision and compiled if it says so."""
+def frozen_score(net: TrainedNet, recipe: Recipe, device: torch.device) -> FrozenScore:
+    """The network with frozen weights, in the recipe's precision and compiled if it says so.
+
+    Raises ConfigError where it is to be compiled and this machine cannot.
+    """
     if lack := missing_compiler(recipe.compile, device.type):
         raise ConfigError(
             f"generate.compile: {recipe.compile} needs {lack}. Set generate.compile: off."

@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("manifests", "models", "pipeline", "stages")
+TOPLEVEL = ROOT / "pipeline" / "toplevel"  # the package scoremix itself, and no part of pipeline
 
 
 @cache
@@ -15,6 +16,8 @@ def modules() -> Mapping[str, Path]:
     found = {}
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*.py")):
+            if path.is_relative_to(TOPLEVEL):
+                continue
             parts = path.relative_to(ROOT).with_suffix("").parts
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found

@@ -1,0 +1,252 @@
+"""`import scoremix`: a run's mixer, its corpus as a Dataset, what the documents show of them."""
+
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from torch.utils.data import DataLoader
+
+import scoremix
+from scoremix.manifests.errors import ConfigError, ScoreMixError, VerifyError
+from scoremix.manifests.files.atomic import read_parquet
+from scoremix.stages.corpus.store import open_corpus
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with runs/photos, of two classes, by the method scoremix."""
+    folder = tmp_path_factory.mktemp("work")
+    data = tiny.make_images(folder / "images")
+    words = ["augment", "--data", data, "--out", folder / "shards", "--quiet"]
+    words += ["--run", folder / "runs" / "photos", *tiny.options(generate__ratio=2)]
+    done = tiny.command([*words, "--until", "write"])
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(work: Path) -> Path:
+    return work / "runs" / "photos"
+
+
+def mixup_run(folder: Path, **options: Any) -> Path:
+    """A run of the same images by mixup, until its plan."""
+    data = tiny.make_images(folder / "images")
+    words = ["augment", "--data", data, "--out", folder / "shards", "--quiet", "--until", "plan"]
+    words += tiny.options(generate__method="mixup", **options)
+    done = tiny.command(words)
+    assert done.returncode == 0, done.stderr
+    return folder / "shards.run"
+
+
+def seeded(seed: int = 5) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+# --- the mixer
+
+
+def test_a_mixer_makes_the_images_of_the_corpus(run: Path) -> None:
+    """The same rows of the plan through the mixer: what the shards hold, to a last bit."""
+    mixer = scoremix.load(run, device="cpu")
+    pixels = np.array(open_corpus(run / "corpus").images)
+    units = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    corpus = scoremix.Corpus(run)
+    plan = read_parquet(run.parents[1] / "shards" / "plan.parquet")
+    made = {row["key"]: row for row in plan.to_pylist() if row["kind"] == "augmented"}
+    rows = plan.filter([key in made for key in plan["key"].to_pylist()])
+    images = (mixer.apply(rows, units) * 255).round()
+    stored = {key: image for image, _, key in corpus}
+    for key, image in zip(rows["key"].to_pylist(), images, strict=True):
+        assert (image - stored[key].float()).abs().max() <= 1, key
+
+
+def test_equal_generators_give_equal_images_and_others_do_not(run: Path) -> None:
+    mixer = scoremix.load(run, device="cpu")
+    x = torch.rand(20, *mixer.shape, generator=seeded(1))  # more than a micro-batch
+    first, again = mixer(x, None, seeded()), mixer(x, None, seeded())
+    assert torch.equal(first, again)
+    assert not torch.equal(first, mixer(x, None, seeded(6)))
+    assert not first.requires_grad and first.shape == x.shape
+
+
+def test_images_come_back_in_the_range_and_dtype_of_the_batch(run: Path) -> None:
+    x = torch.rand(6, *scoremix.load(run, device="cpu").shape, generator=seeded(1))
+    unit = scoremix.load(run, device="cpu")(x, None, seeded())
+    assert unit.dtype == torch.float32 and 0 <= unit.min() and unit.max() <= 1
+    signed = scoremix.load(run, device="cpu", value_range=(-1, 1))
+    made = signed((x * 2 - 1).double(), None, seeded())
+    assert made.dtype == torch.float64 and made.min() < 0
+    assert torch.allclose(made, unit.double() * 2 - 1, atol=1e-3)
+    whole = scoremix.load(run, device="cpu")((x * 255).round().to(torch.uint8), None, seeded())
+    assert whole.dtype == torch.uint8
+    assert (whole.float() / 255 - unit).abs().max() < 0.05
+
+
+def test_partners_are_of_the_class_where_labels_are_given(run: Path) -> None:
+    mixer = scoremix.load(run, device="cpu")
+    assert mixer.classes == ("left", "right")
+    labels = torch.tensor([0, 1] * 7 + [0])
+    x = torch.rand(15, *mixer.shape, generator=seeded(1))
+    mixed = mixer.mix(x, labels, seeded())
+    assert torch.equal(labels[mixed.partners], labels)
+    assert (mixed.partners != torch.arange(15)).all()
+    free = mixer.mix(x, None, seeded())
+    assert (free.partners != torch.arange(15)).all()
+    assert not torch.equal(labels[free.partners], labels)
+    lone = mixer.mix(x[:3], torch.tensor([0, 0, 1]), seeded())
+    assert lone.partners.tolist() == [1, 0, 2]
+
+
+def test_partners_and_lambda_are_drawn_as_they_should_be(tmp_path: Path) -> None:
+    """Against theory: uniform partners; mean 1/2 and variance 1/(4 (2 alpha + 1)) of Beta."""
+    mixer = scoremix.load(mixup_run(tmp_path, generate__alpha=0.5), device="cpu")
+    generator = seeded()
+    x = torch.rand(4, *mixer.shape, generator=seeded(1))
+    drawn = [mixer.mix(x, None, generator) for _ in range(600)]
+    counts = np.bincount([int(one.partners[0]) for one in drawn], minlength=4)
+    assert counts[0] == 0 and (abs(counts[1:] - 200) < 60).all()
+    lambdas = torch.cat([one.lambdas for one in drawn])
+    assert abs(lambdas.mean() - 0.5) < 0.03 and abs(lambdas.var() - 1 / 8) < 0.01
+    one = drawn[0]
+    weight = one.lambdas.float()[:, None, None, None]
+    assert torch.allclose(one.images, weight * x + (1 - weight) * x[one.partners], atol=1e-6)
+
+
+def test_what_cannot_be_mixed_is_refused(run: Path, tmp_path: Path) -> None:
+    mixer = scoremix.load(run, device="cpu")
+    x = torch.rand(4, *mixer.shape)
+    wrong = {
+        "A batch of shape": [(x[:, :1], None), (x[:0], None), (x[0], None), (x[..., :4], None)],
+        "values from": [(x * 2 - 1, None), (x * 255, None), (x * float("nan"), None)],
+        "uint8 or floating": [(x.long(), None)],
+        "one whole number for each": [(x, torch.zeros(3, dtype=torch.long)), (x, torch.zeros(4))],
+        "Labels from": [(x, torch.full((4,), 2)), (x, torch.full((4,), -2))],
+    }
+    for message, pairs in wrong.items():
+        for images, labels in pairs:
+            with pytest.raises(ConfigError, match=message):
+                mixer(images, labels)
+    with pytest.raises(ConfigError, match="value_range"):
+        scoremix.load(run, device="cpu", value_range=(1, 1))
+    with pytest.raises(ConfigError, match="does not exist"):
+        scoremix.load(tmp_path / "nowhere")
+
+
+def test_a_network_that_gives_no_numbers_is_an_error(run: Path) -> None:
+    mixer = scoremix.load(run, device="cpu")
+    assert mixer._score is not None
+    with torch.no_grad():
+        for parameter in mixer._score.net.parameters():
+            parameter.fill_(float("nan"))
+    with pytest.raises(ScoreMixError, match="not numbers"):
+        mixer(torch.rand(4, *mixer.shape))
+
+
+# --- the corpus
+
+
+def test_a_corpus_has_every_image_up_to_its_ratio(run: Path) -> None:
+    whole = scoremix.Corpus(run)
+    assert (len(whole), whole.ratio, whole.classes) == (48, 2, ["left", "right"])
+    assert [len(scoremix.Corpus(run, ratio=ratio)) for ratio in (0, 1, 2)] == [16, 32, 48]
+    image, label, key = whole[0]
+    assert image.dtype == torch.uint8 and image.shape == (3, 8, 8)
+    pixels = np.array(open_corpus(run / "corpus").images)
+    assert (image.permute(1, 2, 0).numpy() == pixels[int(key)]).all() and label in (0, 1)
+    assert whole[-1][2] == whole[47][2] and len({key for _, _, key in whole}) == 48
+    with pytest.raises(IndexError):
+        whole[48]
+    with pytest.raises(ConfigError, match="Ratio 3 was asked for"):
+        scoremix.Corpus(run, ratio=3)
+    assert len(scoremix.Corpus(run.parents[1] / "shards")) == 48
+
+
+def test_workers_of_a_loader_read_each_image_once(run: Path) -> None:
+    corpus = scoremix.Corpus(run, transform=lambda image: image.float() / 255)
+    corpus[0]  # the tar is open in this process, and must not be shared
+    keys = sorted(key for _, _, key in corpus)
+    for data in (corpus, corpus.stream(), corpus.stream(shuffle=8)):
+        found: list[str] = []
+        for images, labels, names in DataLoader(data, batch_size=5, num_workers=2):
+            assert images.max() <= 1 and labels.min() >= 0
+            found += names
+        assert sorted(found) == keys
+
+
+def test_a_stream_is_in_order_or_shuffled_by_seed_and_epoch(run: Path) -> None:
+    corpus = scoremix.Corpus(run)
+    stored = {key: image for image, _, key in corpus}
+    plain = list(corpus.stream())
+    assert [key for _, _, key in plain] == [key for _, _, key in corpus]
+    assert all(torch.equal(image, stored[key]) for image, _, key in plain)
+    stream = corpus.stream(shuffle=10, seed=3)
+    first, again = ([key for _, _, key in stream] for _ in range(2))
+    assert first == again and sorted(first) == sorted(stored) and first != list(stored)
+    stream.set_epoch(1)
+    assert [key for _, _, key in stream] != first and len(stream) == 48
+
+
+def test_a_pickled_corpus_reads_the_same(run: Path) -> None:
+    corpus = scoremix.Corpus(run)
+    image, *rest = corpus[7]
+    copy, *same = pickle.loads(pickle.dumps(corpus))[7]
+    assert torch.equal(image, copy) and rest == same
+
+
+def test_images_across_classes_have_weights(tmp_path: Path) -> None:
+    data = tiny.make_images(tmp_path / "images")
+    words = ["augment", "--data", data, "--out", tmp_path / "shards", "--quiet"]
+    words += tiny.options(generate__method="mixup", generate__pairing="any", generate__ratio=1)
+    assert tiny.command([*words, "--until", "write"]).returncode == 0
+    corpus = scoremix.Corpus(tmp_path / "shards")
+    labels = torch.stack([label for _, label, _ in corpus])
+    assert corpus.soft and labels.shape == (32, 2) and torch.allclose(labels.sum(1), torch.ones(32))
+    assert ((labels > 0.01) & (labels < 0.99)).any()
+
+
+def test_a_damaged_image_is_named(tmp_path: Path) -> None:
+    run = mixup_run(tmp_path)
+    assert tiny.command(["run", run / "stages.yaml", "--quiet", "--until", "write"]).returncode == 0
+    corpus = scoremix.Corpus(run)
+    tar = next(Path(run).rglob("real-000000.tar"), tmp_path / "shards" / "real-000000.tar")
+    data = bytearray(tar.read_bytes())
+    data[corpus.rows["offset"][0].as_py() + 40] ^= 1
+    tar.write_bytes(data)
+    with pytest.raises(VerifyError, match=f"Image {corpus.rows['key'][0].as_py()} in .* damaged"):
+        corpus[0]
+
+
+# --- what the documents show
+
+
+def test_the_snippets_of_the_page_run(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(work)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(), re.S)
+    assert len(blocks) == 4
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block, "docs/python.md", "exec"), names)
+    assert names["mixed"].images.shape == names["x"].shape == (8, 3, 8, 8)
+    assert names["images"].dtype == torch.uint8
+    assert torch.allclose(names["soft"].sum(1), torch.ones(8, dtype=torch.float64))
+    assert len(names["keys"]) == 4 and names["epoch"] == 1
+
+
+@pytest.mark.parametrize("more", [[], ["--online"]])
+def test_the_training_loop_of_the_examples_runs(more: list[str], run: Path) -> None:
+    script = [sys.executable, str(ROOT / "examples" / "training_loop.py"), str(run)]
+    words = [*script, "--steps", "3", "--batch", "8", *more]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    loss = re.fullmatch(r"3 steps of 8; the discriminator's loss is (\d+\.\d+)\n", done.stdout)
+    assert loss and 0 < float(loss[1]) < 10
