@@ -23,6 +23,7 @@ from ..manifests.storage.store import store_of
 from .commands.check import check
 from .commands.evaluate import evaluate
 from .commands.export import export
+from .commands.features import features
 from .commands.forget import forget
 from .commands.mount import mount
 from .commands.options import DEVICE, PLACE, resolve_device
@@ -118,6 +119,7 @@ def inspect(shards: Place, key: str | None, image: Path | None) -> None:
 commands.add_command(run)
 commands.add_command(augment)
 commands.add_command(evaluate)
+commands.add_command(features)
 commands.add_command(verify)
 commands.add_command(repair)
 commands.add_command(forget)

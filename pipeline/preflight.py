@@ -10,6 +10,7 @@ from ..manifests.files.durable import remove_tree
 from ..manifests.files.lock import FOLDER_LOCK
 from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import URL, Place, place
+from ..models.features.published import HOW, INCEPTION_FILE
 from ..models.network.compilers import missing_compiler
 from ..stages.images.png import select_encoder
 from ..stages.sources.open import find_source
@@ -48,12 +49,19 @@ def check_request(job: Job) -> None:
     if features is not None and not Path(features).is_file():
         raise ConfigError(
             f"evaluate.features names {features}, which is not a file. Use auto, random, pixels,"
-            " inception or the path of a TorchScript network."
+            f" inception or the path of a TorchScript network. {HOW}"
         )
     for name in ("inception_weights", "lpips", "classifier"):
         path = getattr(job.config.evaluate, name)
         if path is not None and not Path(path).is_file():
-            raise ConfigError(f"evaluate.{name} names {path}, which is not a file.")
+            how = f" {HOW}" if name == "inception_weights" else ""
+            raise ConfigError(f"evaluate.{name} names {path}, which is not a file.{how}")
+    evaluate = job.config.evaluate
+    if evaluate.features == "inception" and evaluate.inception_weights is None:
+        raise ConfigError(
+            f"evaluate.features: inception needs evaluate.inception_weights, the path of"
+            f" {INCEPTION_FILE}. {HOW}"
+        )
 
 
 def check_device(job: Job) -> None:

@@ -20,15 +20,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .errors import FeaturesError
+from .published import HOW, INCEPTION_FILE, INCEPTION_SHA256
 from .random_net import RandomNet
 
 Images = NDArray[np.uint8]
 Vectors = NDArray[np.float64]
-
-INCEPTION_FILE = "inception-2015-12-05.pt"  # the only name that clean-fid opens
-# sha256 of NVIDIA's TorchScript translation of TensorFlow's inception-2015-12-05, which clean-fid,
-# stylegan2-ada-pytorch and k-diffusion (which pins this hash) fetch.
-INCEPTION_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
 
 _jit: Any = torch.jit  # untyped
 _BATCH = 64
@@ -72,7 +68,7 @@ class TorchScript:
     def __init__(
         self, path: Path, side: int | None = None, known_sha256: str | None = None
     ) -> None:
-        self.name = re.sub(r"[^A-Za-z0-9_]+", "_", path.stem)
+        self.name = self.name_of(path)
         self.kd, self.fd = f"kd_{self.name}", f"fd_{self.name}"
         self.weights_sha256: str | None = file_sha256(path)
         if known_sha256 not in (None, self.weights_sha256):
@@ -82,6 +78,11 @@ class TorchScript:
             )
         self._side = side
         self._net = load_torchscript(path)
+
+    @staticmethod
+    def name_of(path: Path) -> str:
+        """The name of a file's features, in the names of metrics."""
+        return re.sub(r"[^A-Za-z0-9_]+", "_", path.stem)
 
     def describe(self) -> dict[str, Any]:
         resize = "the network's own"
@@ -227,7 +228,7 @@ def open_extractor(features: str, inception_weights: str | None, reference: Imag
     if inception_weights is None:
         raise FeaturesError(
             "evaluate.features: inception needs evaluate.inception_weights, the path of"
-            f" {INCEPTION_FILE}; it is never downloaded."
+            f" {INCEPTION_FILE}. {HOW}"
         )
     return Inception(Path(inception_weights))
 
@@ -314,7 +315,7 @@ def file_sha256(path: Path) -> str:
     if not path.is_file():
         raise FeaturesError(
             f"{path} was to give features, but there is no such file. Give the path of a"
-            " TorchScript file, or evaluate.features: pixels."
+            f" TorchScript file, or evaluate.features: random. {HOW}"
         )
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

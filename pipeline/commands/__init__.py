@@ -3,6 +3,7 @@
 run       `run`, `augment` and `init`, and what all commands that run stages share
 evaluate  `evaluate`: a run's corpus, or samples of a trained GAN
 report    `report` and `compare`
+features  `features`: a network to evaluate with
 verify    `verify`
 repair    `repair`
 forget    `forget`
