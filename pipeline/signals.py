@@ -1,7 +1,9 @@
 """Stopping on request: the first signal asks, stages stop at a safe place, exit code 75."""
 
 import contextlib
+import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -34,12 +36,42 @@ def interrupt_on_term(*, final: bool = False) -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_IGN if final else previous)
 
 
+class _Answer:
+    """Says that a request to stop was heard, whatever the main thread is at.
+
+    Python runs signal handlers in the main thread between two of its own instructions: not while
+    that computes a matrix product of seconds. The interpreter's wake-up descriptor gets the
+    signal's number at once, and a thread that waits for it writes the answer.
+    """
+
+    def __enter__(self) -> "_Answer":
+        self._inbox, self._outbox = socket.socketpair()
+        self._outbox.setblocking(False)
+        self._previous = signal.set_wakeup_fd(self._outbox.fileno(), warn_on_full_buffer=False)
+        self._thread = threading.Thread(target=self._wait, name="stop answer", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(self._previous)
+        self._outbox.close()  # the thread reads the end and returns
+        self._thread.join(1.0)
+        self._inbox.close()
+
+    def _wait(self) -> None:
+        while numbers := self._inbox.recv(64):
+            if signal.SIGINT in numbers:
+                os.write(2, b"\nStopping after this batch; again: stop now\n")
+                return
+
+
 @contextlib.contextmanager
 def stop_on_signal(*more: signal.Signals, patient: bool = False) -> Iterator[Callable[[], bool]]:
     """Gives a function that becomes true after SIGTERM, SIGINT, SIGUSR1 or one of `more`.
 
     A second SIGINT interrupts at once: nothing under a final name is torn by that either. For what
-    must not be left half-way, `patient` takes it as the first.
+    must not be left half-way, `patient` takes it as the first. The first one is answered at once on
+    standard error: the batch that is under way may take a while.
     """
     # No threading.Event: a signal may come while the handler of another one holds its lock.
     asked = False
@@ -59,9 +91,10 @@ def stop_on_signal(*more: signal.Signals, patient: bool = False) -> Iterator[Cal
 
     # What was to be ignored from the start (nohup does so with SIGHUP) is ignored.
     heard = [number for number in more if signal.getsignal(number) is not signal.SIG_IGN]
-    previous = {number: signal.signal(number, ask) for number in (*_SIGNALS, *heard)}
-    try:
-        yield is_asked
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    with contextlib.nullcontext() if patient else _Answer():
+        previous = {number: signal.signal(number, ask) for number in (*_SIGNALS, *heard)}
+        try:
+            yield is_asked
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)

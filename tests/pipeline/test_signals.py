@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from scoremix.pipeline.signals import stop_on_signal
+
 # A command that is busy outside any stage, as `verify` is, or `augment` while torch is imported.
 BUSY = """
 import os, sys, time
@@ -103,3 +105,69 @@ def test_signals_may_interrupt_each_others_handlers() -> None:
     """With a lock in the handler, the second of two waited for the first for ever."""
     done = subprocess.run([sys.executable, "-c", BURST], capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+
+
+# Within a stage, in one computation of many seconds, during which Python runs no handler.
+COMPUTING = """
+import sys
+import numpy as np
+from scoremix.manifests.errors import Interrupted
+from scoremix.pipeline.cli import exit_code
+from scoremix.pipeline.signals import stop_on_signal
+
+def stage():
+    with stop_on_signal() as stopping:
+        a = np.ones((int(sys.argv[1]), 4000))
+        print("begun", flush=True)
+        a @ a.T
+        print("ended", stopping(), flush=True)
+        raise Interrupted("stopped") if stopping() else SystemExit(1)
+
+sys.exit(exit_code(stage, final=True))
+"""
+
+
+def start_computing(rows: int) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMPUTING, str(rows)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stdout.readline() == "begun\n"
+    return process
+
+
+def test_control_c_is_answered_while_a_stage_computes() -> None:
+    process = start_computing(12_000)
+    try:
+        assert process.stderr is not None and process.stdout is not None
+        process.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        assert process.stderr.readline() == "\n"
+        assert process.stderr.readline() == "Stopping after this batch; again: stop now\n"
+        answered = time.monotonic() - begin
+        assert answered < 1
+        assert process.stdout.readline() == "ended True\n"
+        assert time.monotonic() - begin > answered + 0.2, "the computation was over already"
+        assert process.wait(20) == 75
+    finally:
+        process.kill()
+
+
+def test_sigterm_is_not_answered_by_what_a_person_may_do() -> None:
+    process = start_computing(100)
+    process.send_signal(signal.SIGTERM)
+    code, told = outcome(process)
+    assert "again: stop now" not in told and code in (1, 75)  # 1: it had ended before
+
+
+def test_what_follows_a_stage_has_the_handlers_of_before() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with stop_on_signal() as stopping:
+        assert signal.getsignal(signal.SIGINT) is not before and not stopping()
+        inside = signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(inside)
+        assert inside >= 0
+    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.set_wakeup_fd(-1) == -1
