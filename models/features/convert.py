@@ -25,6 +25,9 @@ _ARCHIVE = b"PK\x03\x04"  # both kinds of files of torch are zips
 class _Prepared(nn.Module):
     """Resizes (bicubic, antialiased), scales to [0, 1], normalises, and calls the network."""
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, net: nn.Module, made: PublishedNetwork) -> None:
         super().__init__()
         self.net, self.side = net, made.side

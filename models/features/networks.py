@@ -16,7 +16,6 @@ from torch import Tensor
 
 from .errors import FeaturesError
 from .extractors import (
-    INCEPTION_SHA256,
     Images,
     TorchScript,
     Vectors,
@@ -24,6 +23,7 @@ from .extractors import (
     load_torchscript,
     run_network,
 )
+from .published import INCEPTION_SHA256
 
 Maps = NDArray[np.float64]
 
