@@ -105,7 +105,9 @@ def test_a_corpus_of_copies_is_told(tmp_path: Path, rows: int) -> None:
     assert "(100.0%) are copies of training images" in metrics["copying"]["text"]
     assert find(metrics, "ct_pixels", "final, lambda >= 0.1")["value"] < -3.0
     told = (tmp_path / "verdict.txt").read_text()
-    assert told == f"{verdict.text}\n\n{metrics['copying']['text']}\n"
+    assert told.endswith(f"Details. {verdict.text}\n\n{metrics['copying']['text']}\n")
+    assert told.startswith("Do not use this corpus: ") and metrics["answers"]["ratio"] == 0
+    assert metrics["answers"]["rows"][-1][2] == "100.0 %"
     copies = find(metrics, "copies_pixels", "final, lambda >= 0.1")
     assert (copies["reference_n"] < 150) == bool(copies["notes"]) == (rows == 90)
 
