@@ -155,8 +155,7 @@ def _recommend(
 ) -> tuple[str, int | None]:
     """The sentence and the ratio."""
     if copying is not None and copying["kind"] == "copying":
-        text = str(copying["text"])
-        return f"Do not use this corpus: {text[0].lower()}{text[1:]}", 0
+        return f"Do not use this corpus: {str(copying['text']).removeprefix('COPYING: ')}", 0
     farther = bool(ratios) and all(each.change.direction == "higher" for each in ratios)
     why = missing_images(comparisons)
     if why is None and not farther:

@@ -72,10 +72,10 @@ def test_the_ratio_is_the_one_that_is_surely_nearest(
 
 
 def test_copies_are_not_to_be_used_however_near_they_are() -> None:
-    copying = {"kind": "copying", "text": "Copying: 90 of 800 images are copies."}
+    copying = {"kind": "copying", "text": "COPYING: 90 of 800 images are copies."}
     found = answers(NEARER, copying=copying)
     assert found.ratio == 0
-    assert found.sentence == "Do not use this corpus: copying: 90 of 800 images are copies."
+    assert found.sentence == "Do not use this corpus: 90 of 800 images are copies."
 
 
 def test_features_that_miss_something_recommend_nothing_but_may_warn() -> None:

@@ -106,7 +106,11 @@ def test_a_corpus_of_copies_is_told(tmp_path: Path, rows: int) -> None:
     assert find(metrics, "ct_pixels", "final, lambda >= 0.1")["value"] < -3.0
     told = (tmp_path / "verdict.txt").read_text()
     assert told.endswith(f"Details. {verdict.text}\n\n{metrics['copying']['text']}\n")
-    assert told.startswith("Do not use this corpus: ") and metrics["answers"]["ratio"] == 0
+    count = metrics["lambda_from_0.1"]["n"]
+    assert (
+        told.startswith(f"Do not use this corpus: {count} of {count}")
+        and metrics["answers"]["ratio"] == 0
+    )
     assert metrics["answers"]["rows"][-1][2] == "100.0 %"
     copies = find(metrics, "copies_pixels", "final, lambda >= 0.1")
     assert (copies["reference_n"] < 150) == bool(copies["notes"]) == (rows == 90)
