@@ -42,8 +42,8 @@ fast: .venv/.dev
 	.venv/bin/python -m pytest -q -m "not slow and not faults"
 
 lint: .venv/.dev
-	.venv/bin/ruff check pipeline stages models manifests tests benchmarks
-	.venv/bin/ruff format --check pipeline stages models manifests tests benchmarks
+	.venv/bin/ruff check pipeline stages models manifests tests benchmarks examples
+	.venv/bin/ruff format --check pipeline stages models manifests tests benchmarks examples
 
 # mypy does not follow the editable install's import hook: it reads the folders through links.
 types: .venv/.dev links

@@ -17,6 +17,7 @@ config_errors    what is wrong in a stages.yaml, in words
 yaml_text        reads YAML: no key twice, no deep nesting
 ledger           stages.lock.json: which stages are done, stale (and why) or missing
 fingerprints     what each stage is made from, hashed for the ledger
+source_names     files of the sources by key, and keys by file
 source_listing   the files of the sources, to name those that changed
 decided          the config with the method that the pilot chose
 planned          reads the plan and the recipe that a run has made

@@ -5,7 +5,6 @@ Imports of the work itself happen inside the commands: `--help` must not wait fo
 
 import contextlib
 import io
-import json
 import logging
 import os
 import sys
@@ -19,21 +18,21 @@ from ..manifests.errors import STORAGE_ERRNOS, ConfigError, LockedError, ScoreMi
 from ..manifests.files.atomic import write_bytes
 from ..manifests.foreign_text import fit_to_print
 from ..manifests.storage.location import Place
-from ..manifests.storage.store import store_of
 from .commands.check import check
 from .commands.evaluate import evaluate
 from .commands.export import export
 from .commands.features import features
 from .commands.forget import forget
+from .commands.inspect import inspect
 from .commands.mount import mount
-from .commands.options import DEVICE, PLACE, resolve_device
+from .commands.options import DEVICE, JSON, PLACE, print_json, resolve_device
 from .commands.repair import repair
 from .commands.report import compare, report
 from .commands.run import augment, run
 from .commands.trial import trial
 from .commands.verify import verify
 from .echo import echo
-from .ledger import find_shards, run_of
+from .ledger import run_of
 from .signals import interrupt_on_term
 
 
@@ -86,40 +85,26 @@ def init(path: Path, data: str | None, inside: str | None, device: str) -> None:
 
 @commands.command()
 @click.argument("place", metavar="RUN", type=PLACE)
-def status(place: Place) -> None:
+@JSON
+def status(place: Place, as_json: bool) -> None:
     """Say what is done, stale (and why) and missing in RUN, and how long is left.
 
     RUN: a run folder, or a folder of shards that lies in or beside its run.
     """
     run = run_of(place)
-    from .status import describe
+    from .status import describe, stage_states
 
-    echo((f"run:      {run}\n" if run != place else "") + describe(run))
-
-
-@commands.command()
-@click.argument("shards", type=PLACE)
-@click.argument("key", required=False)
-@click.option(
-    "--image", type=click.Path(path_type=Path), help="Also write KEY's image to this file."
-)
-def inspect(shards: Place, key: str | None, image: Path | None) -> None:
-    """Count what SHARDS holds; with KEY, show one image's whole lineage."""
-    from ..manifests.published import inspect as inspecting
-
-    store = store_of(find_shards(shards))
-    if key is None:
-        echo(json.dumps(inspecting.corpus_summary(store), indent=2, ensure_ascii=False))
+    if as_json:
+        print_json({"run": str(run), "stages": stage_states(run)})
         return
-    echo(json.dumps(inspecting.lineage(store, key), indent=2, ensure_ascii=False))
-    if image is not None:
-        write_bytes(image, inspecting.image_bytes(store, key))
+    echo((f"run:      {run}\n" if run != place else "") + describe(run))
 
 
 commands.add_command(run)
 commands.add_command(augment)
 commands.add_command(evaluate)
 commands.add_command(features)
+commands.add_command(inspect)
 commands.add_command(verify)
 commands.add_command(repair)
 commands.add_command(forget)

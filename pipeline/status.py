@@ -27,6 +27,8 @@ from .planned import Planned, planned_of, read_plan, recipe_of
 from .shards.stores import open_shards
 from .source_listing import source_changes
 
+_STATES = {"done", "stale", "missing", "skipped"}  # first words of the texts
+
 
 def describe(folder: Path) -> str:
     """One line per stage. Reads a few small files; nothing is changed, nothing is locked.
@@ -34,22 +36,37 @@ def describe(folder: Path) -> str:
     Raises:
         ConfigError: `folder` is not a run folder.
     """
+    files, stages = RunFolder(folder), stage_states(folder)
+    lines = [f"{one['stage'] + ':':<10}{one['text']}" for one in stages]
+    if not all(one["state"] in ("done", "skipped") for one in stages):
+        lines.append(_last_progress(files))
+    return "\n".join(lines).rstrip()
+
+
+def stage_states(folder: Path) -> list[dict[str, str]]:
+    """{"stage", "state", "text"} of each stage up to the first that is not done, JSON-able.
+
+    state: done, stale, missing, skipped or under way.
+
+    Raises:
+        ConfigError: `folder` is not a run folder.
+    """
     files = RunFolder(folder)
     if not files.config.exists():
         if files.internal.exists():
-            under_way = "ingest:   under way or stopped; run the same command again"
-            return f"{under_way}\n{_last_progress(files)}"
+            return [_state("ingest", "under way or stopped; run the same command again")]
         raise ConfigError(
             f"{folder} is not a run folder: it has no stages.yaml. Name the folder that `run:` in"
             " your stages.yaml points to."
         )
     config = load_config(files.config, [])
     ledger = Ledger(folder)
-    stages = _stages(config, files, ledger)
-    lines = [f"{stage + ':':<10}{word}" for stage, word in stages]
-    if not all(word.startswith(("done", "skipped")) for _, word in stages):
-        lines.append(_last_progress(files))
-    return "\n".join(lines).rstrip()
+    return [_state(stage, text) for stage, text in _stages(config, files, ledger)]
+
+
+def _state(stage: str, text: str) -> dict[str, str]:
+    word = text.split()[0].rstrip(",:")
+    return {"stage": stage, "state": word if word in _STATES else "under way", "text": text}
 
 
 def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str, str]]:

@@ -62,6 +62,39 @@ def lineage(shards: Path | Store, key: str) -> dict[str, Any]:
     return {"sample": row, "parents": parents}
 
 
+def has_key(shards: Path | Store, key: str) -> bool:
+    """Whether there is a sample of that key."""
+    return _find(read_manifest(store_of(shards)), key) is not None
+
+
+def count_children(shards: Path | Store, key: str) -> int:
+    """How many samples have this one as a parent, in the corpus as it is."""
+    manifest = read_manifest(store_of(shards))
+    made = manifest.filter(pc.equal(manifest["kind"], "augmented"))
+    is_parent = pc.or_(pc.equal(made["source_1"], key), pc.equal(made["source_2"], key))
+    return int(pc.sum(is_parent).as_py() or 0)
+
+
+def class_names(shards: Path | Store) -> list[str]:
+    """Names of the classes by id; [] without."""
+    return list(read_index(store_of(shards))["classes"])
+
+
+def unknown_key(shards: Path | Store, key: str, *, known_names: bool) -> ConfigError:
+    """The error for what is no key, nor a file where their names are known."""
+    store = store_of(shards)
+    manifest = read_manifest(store)
+    files = (
+        "no file of its sources is called so either"
+        if known_names
+        else "names of files are known to its run alone: name the run folder for them"
+    )
+    return ConfigError(
+        f"No sample {key!r} among the {manifest.num_rows} of {store}; {files}. Keys look like"
+        f" {manifest['key'][0].as_py()}."
+    )
+
+
 def image_bytes(shards: Path | Store, key: str) -> bytes:
     """The image file of a sample, read by its offset: one seek. Raises ConfigError, VerifyError."""
     store = store_of(shards)
@@ -102,10 +135,7 @@ def _find(manifest: pa.Table, key: str) -> dict[str, Any] | None:
 def _row(manifest: pa.Table, key: str, store: Store) -> dict[str, Any]:
     row = _find(manifest, key)
     if row is None:
-        first = manifest["key"][0].as_py()
-        raise ConfigError(
-            f"No sample {key!r} among the {manifest.num_rows} of {store}. Keys look like {first}."
-        )
+        raise unknown_key(store, key, known_names=False)
     return row
 
 

@@ -4,6 +4,7 @@ run       `run`, `augment` and `init`, and what all commands that run stages sha
 evaluate  `evaluate`: a run's corpus, or samples of a trained GAN
 report    `report` and `compare`
 features  `features`: a network to evaluate with
+inspect   `inspect`: what shards hold, and where an image comes from
 verify    `verify`
 repair    `repair`
 forget    `forget`

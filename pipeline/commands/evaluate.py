@@ -4,6 +4,8 @@
 samples of a GAN that was trained on the corpus (docs/generated.md).
 """
 
+import contextlib
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from ...manifests.run_folder import RunFolder
 from ...manifests.storage.store import store_of
 from ..echo import echo
 from ..ledger import Ledger, require_run
-from .options import DEVICE, QUIET, SET, refuse_other_options
+from .options import DEVICE, JSON, QUIET, SET, print_json, refuse_other_options
 from .run import RunOptions, open_job, run_job
 
 if TYPE_CHECKING:
@@ -93,12 +95,14 @@ def _generated_options(command: Any) -> Any:
 @SET
 @DEVICE
 @QUIET
+@JSON
 def evaluate(
     folder: Path,
     features: str | None,
     overrides: tuple[str, ...],
     device: str,
     quiet: bool,
+    as_json: bool,
     **generated: Any,
 ) -> None:
     """Evaluate the corpus of RUN against held-out images; nothing else is made again.
@@ -112,12 +116,18 @@ def evaluate(
     config = load_config(RunFolder(folder).config, changes)
     options = GeneratedOptions(**generated)
     if options.generated is not None:
-        evaluate_generated(folder, options, config, overrides, quiet)
+        evaluate_generated(folder, options, config, overrides, quiet, as_json)
         return
     refuse_without_generated(options)
     shards = Ledger(folder).place()
     with open_job(config, folder, shards, RunOptions(device, quiet, only="evaluate")) as job:
-        run_job(job)
+        if as_json:
+            from ..run import run as run_stages
+
+            run_stages(job)
+            print_json(json.loads(job.files.metrics.read_bytes()))
+        else:
+            run_job(job)
 
 
 def refuse_without_generated(options: GeneratedOptions) -> None:
@@ -134,8 +144,11 @@ def evaluate_generated(
     config: "Config",
     overrides: tuple[str, ...],
     quiet: bool,
+    as_json: bool = False,
 ) -> None:
     """Evaluates the samples, writes report/generated/NAME.json, prints its table and text.
+
+    as_json: prints what that file holds instead.
 
     Takes no lock: the corpus is only read, and files appear whole.
     """
@@ -178,6 +191,11 @@ def evaluate_generated(
             seed=config.seed,
             progress=Stoppable(reporter, stopping),
         )
+    if as_json:
+        with contextlib.suppress(ConfigError):
+            write_report(folder, store_of(Ledger(folder).place()))
+        print_json(report)
+        return
     pairs = pairs_table(report)
     echo(metric_table(report).as_text())
     if pairs is not None:

@@ -3,6 +3,7 @@
 Also the text with which `export` and `mount` end.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,7 @@ SET = click.option(
     help="Override a value, as in generate.ratio=5; may be repeated.",
 )
 QUIET = click.option("--quiet", is_flag=True, help="No progress.")
+JSON = click.option("--json", "as_json", is_flag=True, help="The result as JSON, for programs.")
 
 
 def layout_options(targets: Sequence[str]) -> Callable[[Command], Command]:
@@ -95,6 +97,11 @@ def layout_options(targets: Sequence[str]) -> Callable[[Command], Command]:
         return command
 
     return with_options
+
+
+def print_json(result: Any) -> None:
+    """Prints the result of --json: nothing else goes to standard output then."""
+    echo(json.dumps(result, indent=2, ensure_ascii=False))
 
 
 def parse_domains(domains: str | None) -> tuple[str, str] | None:

@@ -8,6 +8,7 @@ from ...manifests.errors import ConfigError
 from ...manifests.storage.store import Store, store_of
 from ..echo import echo
 from ..ledger import Ledger, require_run
+from .options import JSON, print_json
 
 
 @click.command()
@@ -29,7 +30,8 @@ def report(folder: Path) -> None:
     show_default=True,
     help="The page to write.",
 )
-def compare(folders: tuple[Path, ...], out: Path) -> None:
+@JSON
+def compare(folders: tuple[Path, ...], out: Path, as_json: bool) -> None:
     """Put runs side by side on one page: what differs in them, and their results."""
     if len(folders) < 2:
         raise ConfigError("compare takes two run folders or more.")
@@ -40,8 +42,13 @@ def compare(folders: tuple[Path, ...], out: Path) -> None:
 
     if out.is_dir():
         out = out / "comparison.html"
-    write_comparison([read_facts(path, _shards(path)) for path in folders], out)
-    echo(out)
+    facts = [read_facts(path, _shards(path)) for path in folders]
+    write_comparison(facts, out)
+    if as_json:
+        runs = [{"run": str(one.run), "metrics": one.metrics} for one in facts]
+        print_json({"page": str(out), "runs": runs})
+    else:
+        echo(out)
 
 
 def _shards(run: Path) -> Store:

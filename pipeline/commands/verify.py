@@ -9,7 +9,7 @@ from ...manifests.storage.location import Place
 from ...manifests.storage.store import LocalStore, store_of
 from ..echo import echo
 from ..ledger import Ledger, find_run, find_shards
-from .options import PLACE
+from .options import JSON, PLACE, print_json
 
 _SHOWN = 3  # links that a note names
 
@@ -30,7 +30,10 @@ _SHOWN = 3  # links that a note names
     help="The run that made SHARDS: SHA256SUMS is compared with the digest in its ledger, too."
     " Default: the run that SHARDS lies in or beside, if there is one.",
 )
-def verify(shards: Place, deep: bool, subset: str | None, folder: Path | None) -> None:
+@JSON
+def verify(
+    shards: Place, deep: bool, subset: str | None, folder: Path | None, as_json: bool
+) -> None:
     """Check every byte of SHARDS against SHA256SUMS, index, markers and manifest.
 
     Exit code 3 where a file is changed, missing, extra or foreign; each is named. `repair` mends
@@ -47,9 +50,13 @@ def verify(shards: Place, deep: bool, subset: str | None, folder: Path | None) -
     problems = check(shards if isinstance(shards, Path) else store, deep=deep, part=part)
     recorded = Ledger(run).outcome("write").get("sums_sha256") if run is not None else None
     rewritten = compare_with_run(store, recorded)
-    _print_links(store)
-    for problem in (*problems, *rewritten):
-        echo(str(problem))
+    if as_json:
+        found = [{"file": one.file, "what": one.what} for one in (*problems, *rewritten)]
+        print_json({"shards": str(shards), "whole": not found, "problems": found})
+    else:
+        _print_links(store)
+        for problem in (*problems, *rewritten):
+            echo(str(problem))
     if rewritten:
         raise VerifyError(
             f"{shards} is not what {run} published. Where nobody else works on it, do not use it:"
@@ -62,6 +69,8 @@ def verify(shards: Place, deep: bool, subset: str | None, folder: Path | None) -
             f" `scoremix-pipeline repair {shards}` makes again what is damaged, from the run that"
             " made it, and nothing else."
         )
+    if as_json:
+        return
     read = f"every file of part {subset}" if subset else "every file"
     pixels = ", and every image decodes to its pixels" if deep else ""
     ledger = f", and with the ledger of {run}" if recorded is not None else ""

@@ -694,10 +694,10 @@ def test_evaluate_and_status_and_inspect(
     assert "train:    done, 6 steps" in told and "write:    done, 9 of 9 shards" in told
     assert cli("evaluate", run, "--features", "pixels", "--quiet") == 0
     capsys.readouterr()
-    assert cli("inspect", done) == 0
+    assert cli("inspect", done, "--json") == 0
     assert json.loads(capsys.readouterr().out)["ratio"] == 2
     image = tmp_path / "one.png"
-    assert cli("inspect", run, "000003-002", "--image", image) == 0
+    assert cli("inspect", run, "000003-002", "--json", "--image", image) == 0
     assert json.loads(capsys.readouterr().out)["sample"]["source_1"] == "000003"
     assert Image.open(image).size == (8, 8)
     assert cli("inspect", done, "999999") == 2
