@@ -4,7 +4,6 @@
 samples of a GAN that was trained on the corpus (docs/generated.md).
 """
 
-import contextlib
 import json
 import re
 from dataclasses import dataclass
@@ -154,8 +153,6 @@ def evaluate_generated(
     """
     from ...stages.corpus.store import check_pixels, open_corpus
     from ...stages.gan_samples.evaluate import EvaluationRequest, evaluate_samples
-    from ...stages.gan_samples.summary import metric_table
-    from ...stages.gan_samples.translation import pairs_table
     from ...stages.report.page import write_report
     from ..progress import ProgressReporter, Stoppable
     from ..signals import stop_on_signal
@@ -191,21 +188,29 @@ def evaluate_generated(
             seed=config.seed,
             progress=Stoppable(reporter, stopping),
         )
+    _print_samples(report, RunFolder(folder).generated / f"{request.name}.json", as_json)
+    try:
+        page = write_report(folder, store_of(Ledger(folder).place()))
+    except ConfigError as error:  # no evaluation of the corpus yet, or nothing to draw with
+        reporter.note(f"report: {error}")
+    else:
+        echo(f"report:  {page}", err=as_json)
+
+
+def _print_samples(report: dict[str, Any], figures: Path, as_json: bool) -> None:
+    """Prints the tables and sentences of evaluated samples, or all of the report as JSON."""
     if as_json:
-        with contextlib.suppress(ConfigError):
-            write_report(folder, store_of(Ledger(folder).place()))
         print_json(report)
         return
+    from ...stages.gan_samples.summary import metric_table
+    from ...stages.gan_samples.translation import pairs_table
+
     pairs = pairs_table(report)
     echo(metric_table(report).as_text())
     if pairs is not None:
         echo(f"\n{pairs.as_text()}\n")
     echo("\n".join(report["text"]))
-    echo(f"figures: {RunFolder(folder).generated / request.name}.json")
-    try:
-        echo(f"report:  {write_report(folder, store_of(Ledger(folder).place()))}")
-    except ConfigError as error:  # no evaluation of the corpus yet, or nothing to draw with
-        reporter.note(f"report: {error}")
+    echo(f"figures: {figures}")
 
 
 def report_name(options: GeneratedOptions) -> str:

@@ -50,7 +50,7 @@ def test_the_objects_are_the_files_of_a_local_build(
     for place in (url, run):
         assert command("verify", place) == 0
         assert f"{url} is whole" in capsys.readouterr().out
-    assert command("inspect", run, "000003-001") == 0
+    assert command("inspect", run, "000003-001", "--json") == 0
     assert '"parents"' in capsys.readouterr().out
     assert command("status", run) == 0
     assert "write:    done, 9 of 9 shards, 48 of 48 images" in capsys.readouterr().out
