@@ -92,7 +92,7 @@ def test_the_corpus_is_made_by_what_the_pilot_chose(
     assert index["chosen_because"] == found["decision"]["reason"]
     assert "chosen by a pilot" in (files.shards / "README.md").read_text()
     assert yaml.safe_load(files.config.read_text())["generate"]["method"] == "auto"
-    assert cli("inspect", files.shards) == 0
+    assert cli("inspect", files.shards, "--json") == 0
     assert "method_chosen_because" in capsys.readouterr().out
     assert cli("status", done / "run") == 0
     assert f"pilot:    done, {choice} was chosen" in capsys.readouterr().out
