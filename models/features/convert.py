@@ -7,6 +7,7 @@ The file takes float32 (B, 3, H, W) in [0, 255] of any size and gives (B, D): wh
 import importlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,14 @@ class _Pooled(nn.Module):
         return y.mean(dim=(2, 3))
 
 
-def make_features(path: Path, source: Path | None) -> dict[str, Any]:
+def make_features(
+    path: Path, source: Path | None, *, publish: Callable[[Path, Path], None] = os.replace
+) -> dict[str, Any]:
     """Writes the file at `path`, tries it on two images; its name, dimensions and sha256.
 
     source: a local file, weights (a state dict, read as tensors alone) or a TorchScript network,
         which is run; None: torchvision or timm fetch their published weights.
+    publish: called with the finished file and `path`, to give it that name.
 
     Raises:
         FeaturesError: no such network, a package that is missing, weights that are other ones, or
@@ -86,7 +90,7 @@ def make_features(path: Path, source: Path | None) -> dict[str, Any]:
         known = made is not None and not made.package
         dimensions = made.dimensions if known and made else _dimensions(unfinished)
         digest = file_sha256(unfinished)
-        os.replace(unfinished, path)
+        publish(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
     return {"name": TorchScript.name_of(path), "dimensions": dimensions, "sha256": digest}

@@ -5,6 +5,8 @@ from pathlib import Path
 import click
 
 from ...manifests.errors import ConfigError
+from ...manifests.files.atomic import storage_errors
+from ...manifests.files.durable import rename, sync_file
 from ...models.features.published import INCEPTION_FILE
 from ..echo import echo
 
@@ -42,7 +44,7 @@ def features(path: Path, source: Path | None) -> None:
     from ...models.features.errors import FeaturesError
 
     try:
-        made = make_features(path, source)
+        made = make_features(path, source, publish=_publish)
     except FeaturesError as error:
         raise ConfigError(str(error)) from error
     option = f"--features {path}"
@@ -50,3 +52,9 @@ def features(path: Path, source: Path | None) -> None:
         option = f"--features inception --set evaluate.inception_weights={path}"
     echo(f"{path}: {made['dimensions']:,} values an image, sha256 {made['sha256']}")
     echo(f"Next: scoremix-pipeline evaluate RUN {option}")
+
+
+def _publish(unfinished: Path, path: Path) -> None:
+    with storage_errors(path):
+        sync_file(unfinished)
+        rename(unfinished, path)

@@ -19,6 +19,7 @@ import durability
 import numpy as np
 import pytest
 import tiny
+import torch
 from PIL import Image
 
 from scoremix.pipeline.cli import commands as known_commands
@@ -101,7 +102,15 @@ def every_command(url: str = "") -> list[tuple[str, Any]]:
         ("trial --vote", ["trial", "deep/er/shards.run", "--vote", "2"]),
         ("forget", ["forget", "deep/er/shards.run", "000003", "--quiet"]),
         ("forget --retrain", ["forget", "deep/er/shards.run", "--retrain", "--quiet"]),
+        ("features", ["features", "--make", "copied.pt", "--from", "means.pt"]),
     ]
+
+
+class Means(torch.nn.Module):
+    """(B, 3, H, W) -> (B, 3): the means of channels."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean(dim=[2, 3])
 
 
 def test_every_command_is_among_them() -> None:
@@ -113,6 +122,7 @@ def test_every_command_is_among_them() -> None:
 def test_nothing_counts_before_it_is_safe(shim: Path, tmp_path: Path) -> None:
     root = tmp_path / "disk"
     make_images(root / "images")
+    torch.jit.save(torch.jit.script(Means()), str(root / "means.pt"))
     before = set(root.rglob("*"))
     with served(root) as url:
         gaps, known = recorded(shim, root, every_command(url if find_spec("aiohttp") else ""))

@@ -84,7 +84,7 @@ def test_the_log_and_the_report_have_it_by_stage(tmp_path: Path) -> None:
     shown.log.write_text("".join(json.dumps(line) + "\n" for line in [*lines, *again]))
     assert read_cost(shown.log).joules == {"train": {"gpu": 60.0}, "write": {"gpu": 120.0}}
     # Older logs have processors too.
-    assert _energy({"cpu": 3600.0, "gpu": 7200.0}) == "3 Wh (processors 1, GPUs 2)"
+    assert _energy({"cpu": 3600.0, "gpu": 7200.0}) == "3.00 Wh (processors 1.00, GPUs 2.00)"
     assert _energy({}) == ""
     plain = ProgressReporter(quiet=True)
     plain.log = tmp_path / "plain.jsonl"
