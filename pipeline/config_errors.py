@@ -65,7 +65,7 @@ def explain(error: ValidationError, where: str, config: type[BaseModel]) -> str:
 
 
 def _quote_it(kind: str, found: Any) -> str:
-    """Of a plain word that YAML reads as something else, where text was wanted."""
+    """Says how to quote a plain word that YAML reads as something else than text."""
     if kind != "string_type":
         return ""
     read = next((words for type_, words in _READ_AS if isinstance(found, type_)), None)
@@ -75,7 +75,7 @@ def _quote_it(kind: str, found: Any) -> str:
 
 
 def _known_keys(location: tuple[int | str, ...], config: type[BaseModel]) -> list[str]:
-    """Of the section, or of the mapping in a list, that a place in stages.yaml names."""
+    """Names the keys of the section, or of the mapping in a list, at a place in stages.yaml."""
     model = config
     for part in location:
         field = model.model_fields.get(str(part))

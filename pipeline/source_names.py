@@ -24,7 +24,7 @@ class SourceNames:
 
     @classmethod
     def of_run(cls, run: Path | None) -> "SourceNames":
-        """Of a run folder; empty without one, or where its corpus cannot be read."""
+        """Reads a run folder; empty without one, or where its corpus cannot be read."""
         if run is None:
             return cls([])
         try:

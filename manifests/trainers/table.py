@@ -192,7 +192,7 @@ TRAINERS: tuple[TrainerSpec, ...] = (
             "Its FID reads --train_img_dir: in training that is the augmented set.",
             "val/ holds the corpus's real images, which train/ has too; with --held-out it holds "
             "the images that the run held out.",
-            "Each folder of samples shows one class: compare it with a run of that class alone.",
+            "Each folder of samples is a pair of classes: it is compared with its target class.",
             CONVERTS,
         ),
         remember=("--num_domains {classes}", "--img_size {network}"),

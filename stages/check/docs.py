@@ -72,7 +72,7 @@ def requirements_text(spec: TrainerSpec) -> str:
 
 
 def _batches(spec: TrainerSpec) -> str:
-    """Of how many images it has to form full batches."""
+    """Says how many images it needs to form full batches."""
     if not spec.full_batches or spec.batch == 1:
         return ""
     number = "a full batch" if spec.full_batches == 1 else f"{spec.full_batches} full batches"

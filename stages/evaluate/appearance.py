@@ -33,7 +33,7 @@ class Look:
 
     @classmethod
     def of(cls, images: Images) -> "Look":
-        """Of uint8 images (n, H, W, C), read in chunks."""
+        """Measures uint8 images (n, H, W, C), read in chunks."""
         size = max(1, _CHUNK_VALUES // int(np.prod(images.shape[1:])))
         starts = range(0, len(images), size)
         chunks = (np.asarray(images[start : start + size]) for start in starts)

@@ -36,7 +36,7 @@ class CopySearch:
         return cls(pixels, MetricSuite(real, suite.seed))
 
     def features(self, samples: Samples, judged: Extractor, features: Features) -> Features:
-        """Of the samples, whose `features` by the judging extractor are known."""
+        """Computes those of the samples; `features`, theirs by `judged`, serve where it is alike."""
         if self.extractor is judged:
             return features
         return FeatureCache(None).features(self.extractor, samples.images, lambda done: None)
