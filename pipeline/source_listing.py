@@ -66,13 +66,13 @@ def _describe(old: dict[str, _Files], new: dict[str, _Files]) -> str:
         changes["removed"] += sorted(before.keys() - now.keys())
         same = before.keys() & now.keys()
         changes["changed"] += sorted(name for name in same if before[name] != now[name])
-    changes = [
+    sentences = [
         f"{len(names):,} file{'s' if len(names) > 1 else ''} {what}:"
         f" {', '.join(map(_shown, names[:_NAMED]))}{', ...' if len(names) > _NAMED else ''}"
         for what, names in changes.items()
         if names
     ]
-    return ", ".join(changes) or "other files, or the same with other sizes or times"
+    return ", ".join(sentences) or "other files, or the same with other sizes or times"
 
 
 def _shown(name: str) -> str:

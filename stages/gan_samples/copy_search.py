@@ -36,7 +36,7 @@ class CopySearch:
         return cls(pixels, MetricSuite(real, suite.seed))
 
     def features(self, samples: Samples, judged: Extractor, features: Features) -> Features:
-        """Computes those of the samples; `features`, theirs by `judged`, serve where it is alike."""
+        """Computes those of the samples; `features`, by `judged`, serve where it is the same."""
         if self.extractor is judged:
             return features
         return FeatureCache(None).features(self.extractor, samples.images, lambda done: None)
