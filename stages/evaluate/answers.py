@@ -16,7 +16,7 @@ from typing import Any
 
 from ...manifests.plan.plan import ONE_PARENT
 from .number_format import format_kernel
-from .sentences import Change
+from .sentences import Change, advise_ratio
 from .tables import Table
 from .verdict import Comparisons, missing_images, unseen_damage
 
@@ -176,16 +176,17 @@ def _recommend(
             f" real images alone are ({at}).",
             0,
         )
-    if surest.change.direction != "lower":
+    advised = advise_ratio(surest.change, surest.ratio)
+    if not advised:
         return (
             "Use ratio 0, the real images alone, unless a trial says otherwise: at no ratio is this"
             f" corpus clearly nearer to unseen real images than they are ({at}).",
             0,
         )
     return (
-        f"Use ratio {surest.ratio}: there the corpus is clearly nearer to unseen real images than"
+        f"Use ratio {advised}: there the corpus is clearly nearer to unseen real images than"
         f" the real images alone are ({surest.change.figures}, x 1000){_but(comparisons)}.",
-        surest.ratio,
+        advised,
     )
 
 

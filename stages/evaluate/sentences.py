@@ -55,6 +55,15 @@ class Change:
         return f"difference {format_kernel(self.difference)}, 95 % interval {low} to {high}"
 
 
+def advise_ratio(less_real: Change, ratio: int) -> int:
+    """The ratio that distances alone can advise: 0 unless made images are clearly nearer.
+
+    less_real: the distance of made images to held-out images, less that of real training images or
+    of copies of them. ratio: where that was measured.
+    """
+    return ratio if less_real.direction == "lower" else 0
+
+
 def describe_change(subject: str, change: Change, distance: str = "the kernel distance") -> str:
     """One sentence that names the direction, both distances, the difference and its interval."""
     verbs = {"lower": "lowers", "higher": "raises", "unclear": "does not clearly change"}

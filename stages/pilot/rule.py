@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..evaluate.number_format import format_kernel
-from ..evaluate.sentences import Change
+from ..evaluate.sentences import Change, advise_ratio
 from .candidates import BRIDGE, COPIES, MIXUP
 from .scores import Scores
 
@@ -77,7 +77,7 @@ def choose(scores: Sequence[Scores], ratio: int, difference: Difference) -> Deci
             f" distance, {best.newness:.2f} for what was chosen)."
         )
     kind = "clear" if ahead else "no clear difference"
-    return Decision(best.name, kind, reason, disqualified, *_advise(best, ahead=ahead, ratio=ratio))
+    return Decision(best.name, kind, reason, disqualified, *_advise(best, ratio))
 
 
 def _newest_as_good(
@@ -127,24 +127,22 @@ def disqualify(row: Scores, mixup: Scores) -> str | None:
     return None
 
 
-def _advise(best: Scores, *, ahead: bool, ratio: int) -> tuple[int, str]:
-    """The ratio that is advised, and why."""
-    assert best.against_copies is not None
-    farther = best.against_copies.direction == "higher"
-    figures = best.against_copies.figures
-    if ahead and not farther:
-        return ratio, f"Its images are no farther than copies of real ones ({figures})."
-    if ahead:
-        return min(ratio, 1), (
-            f"Its images are farther than copies of real ones ({figures}): keep the share of real"
-            " images large, and compare with a GAN trained on them alone."
+def _advise(best: Scores, ratio: int) -> tuple[int, str]:
+    """The ratio that is advised, as the verdict of `evaluate` advises it, and why."""
+    change = best.against_copies
+    assert change is not None
+    advised = advise_ratio(change, ratio)
+    if advised:
+        return advised, (
+            "Its images are clearly nearer to held-out images than copies of real ones"
+            f" ({change.figures})."
         )
-    if farther:
+    if change.direction == "higher":
         return 0, (
-            f"Nothing is clearly better than mixup, and copies of real images are nearer"
-            f" ({figures}): train on the real images alone, or train the network longer."
+            "Copies of real images are clearly nearer to held-out images"
+            f" ({change.figures}): train on the real images alone, or train the network longer."
         )
-    return min(ratio, 1), (
-        f"Nothing is clearly better than mixup or copies of real images ({figures}): compare with a"
-        " GAN trained on the real images alone before making more."
+    return 0, (
+        "Train on the real images alone unless a trial says otherwise: its images are not clearly"
+        f" nearer to held-out images than copies of real ones ({change.figures})."
     )

@@ -106,7 +106,7 @@ def inputs(ways: dict[str, str], reference: Images = HELD_OUT) -> PilotInputs:
 def test_new_images_of_the_kind_win(tmp_path: Path) -> None:
     found = pilot(CONFIG, inputs({MIXUP: "mix", BRIDGE: "new"}), tmp_path, Silent())
     assert (found.decision.choice, found.decision.kind) == (BRIDGE, "clear")
-    assert found.decision.ratio == 7 and dict(found.options) == {"method": BRIDGE}
+    assert found.decision.ratio == 0 and dict(found.options) == {"method": BRIDGE}
     saved = json.loads((tmp_path / "pilot.json").read_bytes())
     table = {row["name"]: row for row in saved["table"]}
     assert set(table) == {COPIES, MIXUP, BRIDGE}
@@ -120,7 +120,7 @@ def test_new_images_of_the_kind_win(tmp_path: Path) -> None:
     assert table[MIXUP]["contrast"] < 0.95 < table[BRIDGE]["contrast"] < 1.05
     assert saved["rows"] == 300 and saved["held_out"] == 400
     text = (tmp_path / "table.txt").read_text()
-    assert text.startswith("bridge is clearly nearer") and "Ratio advised: 7." in text
+    assert text.startswith("bridge is clearly nearer") and "Ratio advised: 0. Train" in text
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -39,7 +39,8 @@ def decide(*candidates: Scores, mixup: Scores = PLAIN, apart: Change = LOWER) ->
 
 
 def test_a_clear_gain_wins_and_keeps_the_ratio() -> None:
-    found = decide(row(BRIDGE, 0.058, against_mixup=LOWER), row(SCOREMIX, 0.16))
+    best = row(BRIDGE, 0.058, against_mixup=LOWER, against_copies=LOWER)
+    found = decide(best, row(SCOREMIX, 0.16))
     assert (found.choice, found.kind, found.ratio) == (BRIDGE, "clear", 10)
     assert "58.0" in found.reason and "168" in found.reason and "-150 to -50" in found.reason
 
@@ -88,16 +89,22 @@ def test_without_a_clear_gain_the_plain_order_holds_and_is_called_so() -> None:
     assert "mixup itself" in nothing.reason
 
 
+@pytest.mark.parametrize("against_mixup", [LOWER, SAME])
 @pytest.mark.parametrize(
-    ("against_mixup", "against_copies", "ratio"),
-    [(LOWER, SAME, 10), (LOWER, LOWER, 10), (LOWER, HIGHER, 1), (SAME, SAME, 1), (SAME, HIGHER, 0)],
+    ("against_copies", "ratio", "why"),
+    [
+        (LOWER, 10, "Its images are clearly nearer"),
+        (SAME, 0, "Train on the real images alone unless a trial says otherwise"),
+        (HIGHER, 0, "Copies of real images are clearly nearer"),
+    ],
 )
 def test_the_ratio_that_is_advised(
-    against_mixup: Change, against_copies: Change, ratio: int
+    against_mixup: Change, against_copies: Change, ratio: int, why: str
 ) -> None:
     best = row(BRIDGE, 0.1, against_mixup=against_mixup, against_copies=against_copies)
     found = decide(best)
     assert (found.choice, found.ratio) == (BRIDGE, ratio)
+    assert found.ratio_reason.startswith(why) and against_copies.figures in found.ratio_reason
     assert choose([COPY, PLAIN, best], 1, lambda name, other: LOWER).ratio == min(ratio, 1)
 
 
