@@ -3,4 +3,5 @@
 schema           the columns of sources, plan and manifest
 plan             builds the plan, groups it by shard, hashes its rows
 random_streams   one random stream for each image and purpose
+new_classes      classes that mix classes of the corpus
 """
