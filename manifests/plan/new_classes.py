@@ -17,5 +17,5 @@ class NewClass:
     name: str  # names of its classes, "+" between them
     classes: tuple[int, ...]  # ids of the classes that it mixes, at least two, none twice
     weights: tuple[float, ...]  # of their scores, sum 1
-    distance: float | None  # cosine distance of the centres, the largest of the pairs; None: unknown
+    distance: float | None  # cosine distance of the centres, largest pair; None: unknown
     selection: Selection
