@@ -192,7 +192,7 @@ class Bench:
             self.corpus.images[self.rows[name].to_numpy()] for name in ("row_1", "row_2")
         )
         nearer = np.where((lambdas > 0.5)[:, None, None, None], firsts, seconds)
-        mixup = self._make(net, {"method": "mixup"})[0]
+        mixup = self.make(net, {"method": "mixup"})[0]
         before = self.extract(mixup)
         judged = {"mixup": self._judge(before, mixup, before)}
         judged["copies of the nearer parent"] = self._judge(before, nearer, self.extract(nearer))
@@ -204,7 +204,7 @@ class Bench:
                 continue
             if changes.get("guidance", 1.0) != 1.0 and net.guide is None:
                 continue
-            images, rate = self._make(net, changes)
+            images, rate = self.make(net, changes)
             judged[name] = self._judge(before, images, self.extract(images))
             judged[name]["images_per_second"] = rate
             columns[name] = images[:shown]
@@ -214,7 +214,7 @@ class Bench:
         )
         return judged
 
-    def _make(self, net: TrainedNet, changes: dict[str, Any]) -> tuple[Any, float]:
+    def make(self, net: TrainedNet, changes: dict[str, Any]) -> tuple[Any, float]:
         """The finished images of the pairs, and how many a second."""
         side = self.corpus.images.shape[1]
         trained = net.facts["training"]["options"]

@@ -2,7 +2,8 @@
 
 import datetime
 import difflib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,6 +19,9 @@ _READ_AS: tuple[tuple[type, str], ...] = (
     (float, "a number"),
     (datetime.date, "a date"),
 )
+
+# Parts of a problem's place that name no key but one of the types that a value may have.
+_A_TYPE = re.compile(r"(str|int|float|bool|constrained-\w+|[A-Z]\w+|\w+\[.*\])$")
 
 
 def refuse_folder(path: Path) -> ConfigError:
@@ -49,7 +53,7 @@ def yaml_error(error: yaml.YAMLError, where: str) -> str:
 def explain(error: ValidationError, where: str, config: type[BaseModel]) -> str:
     """One line for each problem: its place, what is wrong, what was found, what to write."""
     lines = []
-    for problem in error.errors():
+    for problem in _joined(error.errors()):
         place = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
             known = _known_keys(problem["loc"][:-1], config)
@@ -62,6 +66,26 @@ def explain(error: ValidationError, where: str, config: type[BaseModel]) -> str:
             shown = f"; found {found!r}" if not isinstance(found, dict) else ""
             lines.append(f"{place}: {message}{shown}{_quote_it(problem['type'], found)}.")
     return f"{where} has {len(lines)} problem(s):\n  " + "\n  ".join(lines)
+
+
+def _joined(problems: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """Joins what pydantic says of a value for each type that it may have: one problem, all types.
+
+    Where one of the types fits but for something within, what is wrong within is said alone.
+    """
+    at_place: dict[tuple[int | str, ...], list[Any]] = {}
+    for problem in problems:
+        place = tuple(part for part in problem["loc"] if not _A_TYPE.match(str(part)))
+        at_place.setdefault(place, []).append(problem)
+    for place, found in at_place.items():
+        if any(other[: len(place)] == place for other in at_place if other != place):
+            continue
+        wanted = " or ".join(each["msg"].removeprefix("Input should be ") for each in found)
+        words = re.findall(r"'([^']+)'", wanted) if found[0]["type"] == "literal_error" else []
+        near = difflib.get_close_matches(str(found[0]["input"]), words, n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        text = found[0]["msg"] if len(found) == 1 else f"Input should be {wanted}"
+        yield {**found[0], "loc": place, "msg": text + hint}
 
 
 def _quote_it(kind: str, found: Any) -> str:

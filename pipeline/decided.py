@@ -38,7 +38,7 @@ def decided(config: Config, ledger: Ledger) -> Config:
     generate = generate.model_copy(update=taken)
     if generate.alpha is None:  # it was set when the pilot ran, and is not any more
         assert config.train.preset != "auto", "resolved"
-        alpha = alpha_of(config.train.preset, str(generate.method))
+        alpha = alpha_of(config.train.preset, str(generate.method), generate.contrast)
         generate = generate.model_copy(update={"alpha": alpha})
     return config.model_copy(update={"generate": generate})
 

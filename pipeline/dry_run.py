@@ -27,6 +27,7 @@ from ..stages.pilot.pilot import SHOWN
 from ..stages.pilot.rule import MIN_HELD_OUT
 from ..stages.sources.remote import FetchOptions
 from ..stages.train.checkpoint import resumable_state
+from ..stages.train.config import TrainConfig
 from ..stages.train.facts import architecture_of
 from ..stages.train.train import identity_of
 from ..stages.write.write import sample_bytes
@@ -39,6 +40,8 @@ from .speed_probe import probe_network, timed
 from .trained_network import is_trained
 
 _PROBE_SECONDS = 2.0
+# Options of `train` on which the quality depends.
+_DECISIVE = ("steps", "width", "batch", "lr", "block", "levels", "dropout", "augment")
 _STARTING = 6.0  # imports, the exact sigma_1, publishing, the report: whatever the job
 
 
@@ -93,12 +96,26 @@ def estimate(job: Job) -> str:
         )
     lines += [f"{name + ':':<15}{text}" for name, text in texts.items()]
     if config.generate.needs_network:
-        train = config.train
-        text = expected_quality(train.preset, train.network, found.resolution, found.training)
-        lines.append(f"quality:       {text}")
+        lines.append(f"quality:       {_quality(config, found, kind)}")
+    if note := job.config.generate.unused_note:
+        lines.append(f"note:          {note}")
     total = format_duration(sum(seconds.values()))
     lines.append(f"total:         about {total} on this machine ({device}), evaluation included")
     return "\n".join(lines)
+
+
+def _quality(config: Config, found: IngestPreview, kind: str) -> str:
+    """What was measured of such a run: with the preset's training and the default's method."""
+    train, generate = config.train, config.generate
+    preset = TrainConfig.model_validate({"preset": train.preset, "network": train.network})
+    default = preset.resolved(found.resolution, kind, found.training)
+    changed = [name for name in _DECISIVE if getattr(train, name) != getattr(default, name)]
+    method = str(generate.method)
+    if generate.keep != "both" or generate.gamma:
+        method = f"{method} with keep {generate.keep}, gamma {generate.gamma:g}"
+    return expected_quality(
+        train.preset, train.network, method, found.resolution, found.training, changed
+    )
 
 
 def _share_of_training(

@@ -53,10 +53,23 @@ def test_what_a_dry_run_promises_was_measured(row: Measured) -> None:
         assert f"{1000 * methods[name]['kd']:.3g}" == f"{promised:.3g}", name
 
 
-def test_a_hint_is_of_the_training_most_alike() -> None:
-    assert "digits at 8 px" in expected_quality("tiny", "unet", 12, 10_000)
-    alike = expected_quality("tiny", "unet", 32, 500)
-    assert "500 photographs of cats at 32 px" in alike and "expect less" not in alike
-    assert "expect less of so few images" in expected_quality("tiny", "unet", 32, 100)
+def test_a_hint_is_of_the_trainings_most_alike() -> None:
+    assert "(300 digits)" in expected_quality("tiny", "unet", "bridge", 12, 10_000)
+    alike = expected_quality("tiny", "unet", "auto", 32, 500)
+    places = [alike.index(f"({text})") for text in ("500 photographs of cats", "500 other cats")]
+    assert places == sorted(places) and "expect less" not in alike
+    assert alike.index("500 other cats") < alike.index("2,046 photographs of clothing")
+    many = expected_quality("tiny", "unet", "auto", 32, 3000)
+    assert many.index("clothing") < many.index("cats")
+    assert "expect less of so few images" in expected_quality("tiny", "unet", "auto", 32, 100)
     for preset, network in (("gpu", "unet"), ("paper", "refinenet"), ("tiny", "refinenet")):
-        assert expected_quality(preset, network, 32, 500).startswith("not measured")
+        text = expected_quality(preset, network, "auto", 32, 500)
+        assert text.startswith("not measured for preset")
+
+
+def test_what_was_not_measured_gets_no_figures() -> None:
+    other = expected_quality("tiny", "unet", "auto", 32, 500, ["steps", "width"])
+    assert other.startswith("not measured with another steps, width") and "46.7" not in other
+    assert "46.7" not in expected_quality("tiny", "unet", "sample", 32, 500)
+    weaker = expected_quality("tiny", "unet", "bridge with keep none, gamma 0", 32, 500)
+    assert "46.7" not in weaker

@@ -135,15 +135,20 @@ def levels_of(method: str, network: Network, row: Preset) -> int | None:
     return None if method == "auto" else of_ode.get(method, row.denoise_steps)
 
 
-def alpha_of(preset: PresetName, method: str) -> float | None:
+def alpha_of(preset: PresetName, method: str, contrast: str = "plain") -> float | None:
     """Of lambda ~ Beta(alpha, alpha); None for `auto`, which decides.
 
-    The published .2 makes three of five images nearly copies of a parent. Where images in the
-    middle are as near to real ones as copies are, as those of `bridge`, lambda is uniform.
+    The published .2 makes two of three images nearly copies of a parent. Where images in the
+    middle are about as near to real ones as copies are, as those of `bridge` and of mixup with its
+    contrast kept, lambda is uniform, and it is in the papers of CutMix and FMix
+    (docs/presets.md#alpha).
     """
     if method == "auto":
         return None
-    return 1.0 if method == "bridge" and preset != "paper" else 0.2
+    if method in ("cutmix", "fmix"):
+        return 1.0
+    keeps_variance = method == "bridge" or (method == "mixup" and contrast == "kept")
+    return 1.0 if keeps_variance and preset != "paper" else 0.2
 
 
 def trunk_precision(device_type: str, network: Network) -> Literal["float32", "bfloat16"]:

@@ -20,6 +20,19 @@ from ..common.presets import (
 Method = Literal["scoremix", "mixup", "bridge", "cutmix", "fmix", "augmix", "renoise", "sample"]
 SAMPLING = ("scoremix", "bridge", "renoise", "sample")  # follow the score
 _WITHOUT_NETWORK = ("mixup", "cutmix", "fmix", "augmix")  # but for repaired seams
+_DENOISING = {"denoise", "denoise_steps", "noise_rule", "guidance"}
+# What each method uses of the options that only some methods use.
+_USED: dict[Method, set[str]] = {
+    "scoremix": {"alpha", "steps", "lr", "stop", "score_noise", "t0"} | _DENOISING,
+    "mixup": {"alpha", "contrast"},
+    "bridge": {"alpha", "keep", "gamma", "t0", "denoise_steps", "guidance"},
+    "cutmix": {"alpha", "repair_t0"},  # with repair_t0, what denoises too
+    "fmix": {"alpha", "repair_t0"},
+    "augmix": set(),
+    "renoise": {"t0"} | _DENOISING,
+    "sample": {"denoise_steps", "guidance"},
+}
+_OF_SOME = frozenset[str]().union(*_USED.values())
 
 
 class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
@@ -64,6 +77,26 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
         return self.method not in _WITHOUT_NETWORK or self.repairs_seams
 
     @property
+    def unused(self) -> list[str]:
+        """Options not at their defaults that do nothing by this method; before `resolved`."""
+        if self.method is None or self.method == "auto":
+            return []
+        used = _USED[self.method] | (_DENOISING if self.repairs_seams else set())
+        return [
+            name
+            for name, field in type(self).model_fields.items()
+            if name in _OF_SOME - used and getattr(self, name) != field.default
+        ]
+
+    @property
+    def unused_note(self) -> str | None:
+        """A sentence on `unused`; None where there are none."""
+        if not self.unused:
+            return None
+        names = ", ".join(f"generate.{name}" for name in self.unused)
+        return f"{names} is set, and method {self.method} makes no use of it"
+
+    @property
     def repairs_seams(self) -> bool:
         """Whether pasted images are noised and denoised."""
         return self.method in ("cutmix", "fmix") and self.repair_t0 is not None
@@ -105,7 +138,7 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
             "steps": row.minimise_steps,
             "lr": row.minimise_lr,
             "t0": {"bridge": BRIDGE_T0[network], "auto": None}.get(self.method, row.t0),
-            "alpha": alpha_of(name, self.method),
+            "alpha": alpha_of(name, self.method, self.contrast),
             "denoise_steps": levels_of(self.method, network, row),
             "noise_rule": row.noise_rule,
         }

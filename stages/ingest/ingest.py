@@ -160,7 +160,8 @@ def _too_few_images(inventory: Inventory, train: list[InputRecord]) -> InputErro
     why = f" Others were left out: {other.input.name}, {reason}." if other else ""
     return InputError(
         f"{inventory.title} gives {len(train)} training image{plural}{named}; mixing needs at least"
-        f" two.{why} Add images, or raise ingest's limits."
+        f" two.{why} Add images, raise ingest's limits, or cut a single one into squares, as"
+        " one-shot translation does (ingest.patches: {per_image: 16, size: 128})."
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from ..evaluate.number_format import format_kernel, format_number
 from ..evaluate.sentences import Change
 from ..evaluate.tables import Table, change_cell
-from .rule import CONTRAST, DETAIL, GAIN, MIN_HELD_OUT, NEAREST, Decision
+from .rule import CONTRAST, DETAIL, GAIN, GRAIN, MIN_HELD_OUT, NEAREST, Decision
 from .scores import RealScores, Scores
 
 _HEADS = (
@@ -45,6 +45,7 @@ class PilotRecord:
             "nearest": NEAREST,
             "contrast": CONTRAST,
             "detail": DETAIL,
+            "grain": GRAIN,
             "gain": GAIN,
             "held_out": MIN_HELD_OUT,
         }
@@ -65,7 +66,8 @@ class PilotRecord:
         """The content of table.txt: the decision, the table, what was left out and why."""
         lines = [self.decision.reason]
         if self.decision.ratio is not None:
-            lines.append(f"Ratio advised: {self.decision.ratio}. {self.decision.ratio_reason}")
+            advised = "0" if self.decision.ratio == 0 else "as set"
+            lines.append(f"Ratio advised: {advised}. {self.decision.ratio_reason}")
         else:
             lines.append(self.decision.ratio_reason)
         if self.scores:

@@ -6,7 +6,8 @@ A pure function of the table of scores. A candidate cannot win by what is no gai
   held-out images, whichever are nearer: the whole 95 % interval of the ratio is below NEAREST;
 * blur: its contrast is below CONTRAST, or its detail below DETAIL, of mixup's. Mixup is the
   measure, since mixing itself takes away a part of both. Detail is a power: .8 of it is .9 of the
-  amplitude.
+  amplitude;
+* grain: its detail is above GRAIN of held-out images', and of mixup's where that is above theirs.
 
 Of the others, let one be the nearest to held-out images. Those that are not clearly
 farther (the interval of their difference from it has 0 inside, and they have GAIN of its gain over
@@ -26,6 +27,7 @@ from .scores import Scores
 NEAREST = 0.9
 CONTRAST = 0.9
 DETAIL = 0.8
+GRAIN = 1.5
 GAIN = 0.5
 MIN_HELD_OUT = 50  # held-out images and rows, below which nothing is compared
 
@@ -64,6 +66,8 @@ def choose(scores: Sequence[Scores], ratio: int, difference: Difference) -> Deci
         compared += f", mixup's {format_kernel(mixup.kd)} ({best.against_mixup.figures})"
     if ahead:
         reason = f"{best.name} is clearly nearer to held-out images than mixup: {compared}."
+    elif len(candidates) == 1:
+        reason = f"Nothing but mixup was made, and there is nothing to choose from ({compared})."
     elif best is mixup:
         reason = f"No clear difference: nothing is nearer than mixup itself ({compared})."
     else:
@@ -124,6 +128,8 @@ def disqualify(row: Scores, mixup: Scores) -> str | None:
     ):
         if found < share * base:
             return f"loses {what}: {found:.2f}, below {share:g} of mixup's {base:.2f}"
+    if row.detail > GRAIN * max(1.0, mixup.detail):
+        return f"adds grain: {row.detail:.2f} of held-out images' detail, above {GRAIN:g}"
     return None
 
 

@@ -56,6 +56,7 @@ def test_of_two_clear_gains_the_nearer_wins() -> None:
         ({"newness": 0.8, "newness_interval": (0.7, 0.89)}, "copies"),
         ({"contrast": 0.89 * 0.8}, "contrast"),
         ({"detail": 0.79 * 0.6}, "detail"),
+        ({"detail": 1.51}, "grain"),
     ],
 )
 def test_a_gain_by_copying_or_blur_does_not_win(change: dict[str, float], word: str) -> None:
@@ -70,6 +71,18 @@ def test_the_thresholds_are_shares_of_mixups_own() -> None:
     at_the_edge = row(BRIDGE, 0.1, contrast=0.9 * 0.8, detail=0.8 * 0.6)
     assert disqualify(at_the_edge, PLAIN) is None
     assert disqualify(at_the_edge, replace(PLAIN, contrast=1.0)) is not None
+
+
+def test_grain_is_measured_by_real_images_and_by_mixup_where_that_has_more() -> None:
+    assert disqualify(row(BRIDGE, 0.1, detail=1.5), PLAIN) is None
+    rough = replace(PLAIN, detail=1.2)
+    assert disqualify(row(BRIDGE, 0.1, detail=1.79), rough) is None
+    assert disqualify(row(BRIDGE, 0.1, detail=1.81), rough) is not None
+
+
+def test_mixup_alone_is_no_comparison() -> None:
+    found = decide()
+    assert found.choice == MIXUP and found.reason.startswith("Nothing but mixup was made")
 
 
 def test_nearness_that_may_be_chance_is_no_copying() -> None:

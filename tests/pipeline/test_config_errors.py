@@ -1,0 +1,41 @@
+"""Problems of a stages.yaml in words: one line each, all types of a value in it."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from scoremix.pipeline.config import Config
+from scoremix.pipeline.config_errors import explain
+
+
+@pytest.mark.parametrize(
+    ("values", "lines"),
+    [
+        (
+            {"generate": {"method": "cutmx"}},
+            ["generate.method: Input should be 'scoremix', ", "(did you mean 'cutmix'?)"],
+        ),
+        ({"generate": {"batch": "x"}}, ["generate.batch: Input should be 'auto' or a valid integ"]),
+        ({"generate": {"batch": 0}}, ["generate.batch: Input should be 'auto' or greater than or"]),
+        ({"train": {"preset": "tny"}}, ["train.preset: ", "(did you mean 'tiny'?); found 'tny'"]),
+        ({"evaluate": {"variants": 5}}, ["evaluate.variants: Input should be 'off', 'steps' or"]),
+        ({"ingest": {"source": 5}}, ["ingest.source: ", "Quote it as it is written"]),
+    ],
+)
+def test_a_value_of_several_types_is_one_problem(values: Any, lines: list[str]) -> None:
+    text = explained(values)
+    assert text.startswith("x.yaml has 1 problem(s):\n  ") and text.count("\n") == 1
+    assert all(line in text for line in lines) and "literal[" not in text
+
+
+def test_what_is_wrong_within_a_list_is_said_alone() -> None:
+    text = explained({"ingest": {"source": [{"path": "x", "sourc": 3}]}})
+    assert "ingest.source.0.sourc: unknown key; did you mean 'source'?" in text
+    assert "ingest.source.0.source: Field required" in text and text.count("\n") == 2
+
+
+def explained(values: Any) -> str:
+    with pytest.raises(ValidationError) as error:
+        Config.model_validate(values)
+    return explain(error.value, "x.yaml", Config)

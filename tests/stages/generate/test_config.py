@@ -1,0 +1,39 @@
+"""Section `generate`: what is set for nothing is named."""
+
+from typing import Any, get_args
+
+import pytest
+
+from scoremix.stages.generate.config import GenerateConfig, Method
+
+
+def config(**values: Any) -> GenerateConfig:
+    return GenerateConfig.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "unused"),
+    [
+        ({"method": "mixup", "gamma": 0.4, "guidance": 3, "keep": "none"}, "keep gamma guidance"),
+        ({"method": "bridge", "contrast": "kept", "repair_t0": 0.3}, "contrast repair_t0"),
+        ({"method": "scoremix", "keep": "none", "lr": 0.1}, "keep"),
+        ({"method": "sample", "t0": 0.5, "alpha": 1, "denoise_steps": 9}, "alpha t0"),
+        ({"method": "cutmix", "denoise": "ode"}, "denoise"),
+        ({"method": "cutmix", "denoise": "ode", "repair_t0": 0.2}, ""),
+        ({"method": "augmix", "alpha": 0.5}, "alpha"),
+        ({"method": "mixup", "keep": "both", "gamma": 0.0}, ""),  # set to their defaults
+        ({"method": "auto", "keep": "none", "t0": 0.5}, ""),  # hold for every candidate
+        ({"keep": "none"}, ""),
+    ],
+)
+def test_options_that_a_method_does_not_use(values: dict[str, Any], unused: str) -> None:
+    found = config(**values)
+    assert found.unused == unused.split()
+    note = found.unused_note
+    assert (note is None) == (not unused)
+    assert note is None or all(f"generate.{name}" in note for name in unused.split())
+
+
+@pytest.mark.parametrize("method", get_args(Method))
+def test_every_method_says_what_it_uses(method: str) -> None:
+    assert config(method=method).unused == []
