@@ -39,7 +39,7 @@ from .ledger import Ledger
 from .speed_probe import probe_network, timed
 from .trained_network import is_trained
 
-_PROBE_SECONDS = 2.0
+PROBE_SECONDS = 2.0
 # Options of `train` on which the quality depends.
 _DECISIVE = ("steps", "width", "batch", "lr", "block", "levels", "dropout", "augment")
 _STARTING = 6.0  # imports, the exact sigma_1, publishing, the report: whatever the job
@@ -67,10 +67,10 @@ def estimate(job: Job) -> str:
     images = found.training * (ratio + 1)
     per_image = sample_bytes(found.samples, select_encoder(config.write.encoder))
     seconds = {"ingest": found.seconds_per_image * (found.training + found.reference)}
-    methods = _possible_methods(config, ledger, found, device)
+    methods = possible_methods(config, ledger, found, device)
     notes: dict[str, str] = {}
     if config.generate.needs_network:
-        probed, notes = _probe(config, methods, found, device)
+        probed, notes = probe_stages(config, methods, found, device, PROBE_SECONDS)
         seconds |= probed
     seconds["write"] = images * _encode_seconds(config, found)
     seconds["the rest"] = _STARTING
@@ -136,13 +136,22 @@ def _share_of_training(
         return 1.0, f"ingest {ingest}; {then} if the same corpus comes out"
     if again is None and is_trained(files):
         return 0.0, "up to date, the network is kept"
-    assert steps is not None and config.generate.highest_t0 is not None
-    identity = identity_of(config.train, digest, config.seed, config.generate.highest_t0)
-    state = resumable_state(files.training_state, identity, at_most=steps)
-    why = again or "its files are gone"
-    if state is None:
+    why, step = again or "its files are gone", resumed_step(config, files, digest)
+    if not step:
         return 1.0, why
-    return (steps - state.step) / max(steps, 1), f"{why}; it goes on from step {state.step:,}"
+    assert steps is not None
+    return (steps - step) / max(steps, 1), f"{why}; it goes on from step {step:,}"
+
+
+def resumed_step(config: Config, files: RunFolder, digest: str) -> int:
+    """The step from which the training of `config` (resolved) would go on; 0: the first.
+
+    digest: of the corpus.
+    """
+    assert config.train.steps is not None and config.generate.highest_t0 is not None
+    identity = identity_of(config.train, digest, config.seed, config.generate.highest_t0)
+    state = resumable_state(files.training_state, identity, at_most=config.train.steps)
+    return state.step if state else 0
 
 
 def _may_come_again(files: RunFolder, found: IngestPreview) -> bool:
@@ -182,7 +191,7 @@ def _network(config: Config, found: IngestPreview, device: str) -> FrozenScore:
     return FrozenScore(net, sigma_1, 0.01)
 
 
-def _possible_methods(
+def possible_methods(
     config: Config, ledger: Ledger, found: IngestPreview, device: str
 ) -> dict[str, GenerateConfig]:
     """The options that may make the corpus: one, or where a pilot is to choose, its candidates."""
@@ -195,12 +204,17 @@ def _possible_methods(
     return {str(config.generate.method): config.generate}
 
 
-def _probe(
-    config: Config, methods: dict[str, GenerateConfig], found: IngestPreview, device: str
+def probe_stages(
+    config: Config,
+    methods: dict[str, GenerateConfig],
+    found: IngestPreview,
+    device: str,
+    probe_seconds: float,
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Seconds of training, pilot, generation and evaluation, from a few steps of each; with notes.
 
     methods: of which the slowest that a pilot may choose is counted.
+    probe_seconds: of each kind of step, at least; 0 for three of them.
     """
     train, generate = config.train, config.generate
     assert train.steps is not None and train.batch and train.checkpoint_every
@@ -211,7 +225,7 @@ def _probe(
     measured = 6 * 2 * 256 * -(-train.steps // train.checkpoint_every)  # held-out measurements
     sigma = sigma_at(generate.highest_t0 or 0.5, score.sigma_1)
     score.net.compute_in(generate.precision)
-    speed = probe_network(x[: generate.batch], score, sigma, device, _PROBE_SECONDS)
+    speed = probe_network(x[: generate.batch], score, sigma, device, probe_seconds)
     rows = config.pilot.rows if found.reference >= MIN_HELD_OUT else SHOWN
     costs = {name: rows * speed.seconds(options) for name, options in methods.items()}
     time_allowed = choose_in_time(costs, config.pilot.minutes)
@@ -225,7 +239,7 @@ def _probe(
     ]
     made, size = _padded(found.training, config) * generate.ratio, config.write.shard_size
     judged = min(config.evaluate.rows, found.training * generate.ratio)
-    seconds = {"train": _seconds_of_update(config, score, x, sigma, device) * train.steps}
+    seconds = {"train": _seconds_of_update(config, score, x, sigma, probe_seconds) * train.steps}
     seconds["train"] += measured * speed.forward
     notes = {}
     if has_pilot:
@@ -242,7 +256,7 @@ def _probe(
 
 
 def _seconds_of_update(
-    config: Config, score: FrozenScore, x: torch.Tensor, sigma: float, device: str
+    config: Config, score: FrozenScore, x: torch.Tensor, sigma: float, probe_seconds: float
 ) -> float:
     """Seconds of one update of the network on images x (B, C, H, W), which are enough of them."""
     train = config.train
@@ -258,7 +272,7 @@ def _seconds_of_update(
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
 
-    return timed(update, device, _PROBE_SECONDS)
+    return timed(update, x.device.type, probe_seconds)
 
 
 def _padded(training: int, config: Config) -> int:

@@ -98,3 +98,18 @@ def stop_on_signal(*more: signal.Signals, patient: bool = False) -> Iterator[Cal
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def interrupt_at_once() -> Iterator[None]:
+    """While a question waits for its answer: the first SIGINT raises KeyboardInterrupt."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    wakeup = signal.set_wakeup_fd(-1)
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        signal.set_wakeup_fd(wakeup)

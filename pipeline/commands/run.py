@@ -1,7 +1,8 @@
 """The commands `run` and `augment`, and what every command that runs stages shares."""
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...manifests.errors import ConfigError
+from ...manifests.errors import ConfigError, Interrupted
 from ...manifests.run_folder import STAGES
 from ...manifests.storage.location import Place, place
 from ..echo import echo
 from ..ledger import Ledger
-from ..signals import stop_on_signal
+from ..signals import interrupt_at_once, stop_on_signal
 from .options import DEVICE, LOCAL, PLACE, QUIET, SET, resolve_device
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ _ACCEPT = click.option(
     is_flag=True,
     help="Make shards although torch, another library or the device differ from the plan's.",
 )
+_YES = click.option(
+    "--yes",
+    is_flag=True,
+    help="Do not ask before a run of more than an hour. Only on a terminal is it asked at all.",
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,8 @@ class RunOptions:
     worker: str | None = None
     accept_environment: bool = False
     replace: bool = False
+    # Of a run of more than an hour (Job.confirm); only `run` and `augment` say how long theirs is.
+    confirm: Callable[[str], None] | None = None
 
 
 @click.command()
@@ -71,19 +79,20 @@ class RunOptions:
 @_ACCEPT
 @_REPLACE
 @_DRY
+@_YES
 @QUIET
-def run(stages: Path, until: str, overrides: tuple[str, ...], **options: Any) -> None:
+def run(stages: Path, until: str, overrides: tuple[str, ...], yes: bool, **options: Any) -> None:
     """Run every stage of STAGES (a stages.yaml) that is missing or stale.
 
-    A run that was stopped goes on with the same command.
+    A run that was stopped goes on with the same command. One of more than an hour says how long it
+    takes before it trains, and on a terminal asks.
     """
     from ..config import load_stages
 
     config = load_stages(stages, list(overrides))
     folder = Path(config.run)
-    with open_job(
-        config, folder, Ledger(folder).place(), RunOptions(until=until, **options)
-    ) as job:
+    asked = RunOptions(until=until, confirm=_confirmation(yes, options["quiet"]), **options)
+    with open_job(config, folder, Ledger(folder).place(), asked) as job:
         _do(job, dry_run=options["dry_run"])
 
 
@@ -111,6 +120,7 @@ def run(stages: Path, until: str, overrides: tuple[str, ...], **options: Any) ->
 @_ACCEPT
 @_REPLACE
 @_DRY
+@_YES
 @QUIET
 def augment(
     out: Place,
@@ -119,11 +129,13 @@ def augment(
     folder: Path | None,
     until: str,
     overrides: tuple[str, ...],
+    yes: bool,
     **options: Any,
 ) -> None:
     """The whole pipeline in one command: images in, shards in OUT.
 
-    Options of stages.yaml are set with --set, as in --set ingest.limit=1000.
+    Options of stages.yaml are set with --set, as in --set ingest.limit=1000. A run of more than an
+    hour says how long it takes before it trains, and on a terminal asks.
     """
     from ..config import compose, expand_user, load_stages
 
@@ -150,8 +162,31 @@ def augment(
             sections["ingest"]["source"] = str(images)
         config = compose(sections, changes, "The command line")
         folder = folder or beside
-    with open_job(config, folder, out, RunOptions(until=until, **options)) as job:
+    asked = RunOptions(until=until, confirm=_confirmation(yes, options["quiet"]), **options)
+    with open_job(config, folder, out, asked) as job:
         _do(job, dry_run=options["dry_run"])
+
+
+def _confirmation(yes: bool, quiet: bool) -> Callable[[str], None]:
+    """Prints how long a run takes; on a terminal, asks unless `yes`.
+
+    Without a terminal nobody could answer: a batch job gets the text and goes on.
+    """
+
+    def confirm(text: str) -> None:
+        asks = not yes and sys.stdin.isatty() and sys.stderr.isatty()
+        if asks or not quiet:
+            echo(text, err=True)
+        if not asks:
+            return
+        with interrupt_at_once():
+            if not click.confirm("Go on?", default=True, err=True):
+                raise Interrupted(
+                    "The run was not begun; its images are prepared. The same command asks again,"
+                    " --yes does not ask."
+                )
+
+    return confirm
 
 
 def _do(job: "Job", *, dry_run: bool) -> None:
@@ -192,6 +227,7 @@ def open_job(config: "Config", folder: Path, shards: Place, options: RunOptions)
             parse_worker(options.worker) if options.worker else None,
             options.accept_environment,
             options.replace,
+            options.confirm,
         )
         if job.worker is None and rank() == 0:
             check_request(job)

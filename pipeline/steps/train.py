@@ -10,6 +10,7 @@ from ...stages.train import train as training
 from ..config import Config
 from ..fingerprints import inputs_of_train
 from ..job import Role, StageContext
+from ..long_run import announce_training
 from ..planned import check_plan
 from ..trained_network import is_trained, open_network
 
@@ -23,7 +24,8 @@ def train(context: StageContext, config: Config, corpus: Corpus) -> TrainedNet |
         TrainingDiverged: a loss is not finite; the weights before that update are kept.
         ConfigError: no plan can be made of this corpus (checked before the training).
         VerifyError: pixels or model.json are damaged.
-        Interrupted: a stop was asked for; the same command goes on from the last state.
+        Interrupted: a stop was asked for, and the same command goes on from the last state; or a
+            run of more than an hour was declined.
     """
     job, files = context.job, context.job.files
     if not config.generate.needs_network:
@@ -34,6 +36,7 @@ def train(context: StageContext, config: Config, corpus: Corpus) -> TrainedNet |
         assert config.generate.highest_t0
         check_plan(config, corpus)
         check_pixels(corpus)
+        announce_training(context, config, corpus)
         training.train(
             config.train,
             corpus,

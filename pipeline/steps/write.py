@@ -12,6 +12,7 @@ from ...stages.corpus.store import check_pixels
 from .. import environment, launch, preflight
 from ..fingerprints import inputs_of_write
 from ..job import Role, StageContext
+from ..long_run import announce_generation
 from ..planned import Planned
 from ..shards.builder import ShardBuilder
 from ..shards.destination import ShardDestination
@@ -30,7 +31,8 @@ def write(context: StageContext, builder: ShardBuilder, destination: ShardDestin
     Raises:
         ConfigError: the place is another run's, or holds rounds that a lower ratio would delete.
         StorageError: the disk or the store is full or refuses; the same command resumes.
-        Interrupted: a stop was asked for; finished shards stay.
+        Interrupted: a stop was asked for, and finished shards stay; or a run of more than an hour
+            was declined.
     """
     job, planned = context.job, builder.planned
     if context.role is Role.LEADER:
@@ -69,6 +71,8 @@ def _prepare(context: StageContext, builder: ShardBuilder, destination: ShardDes
         if planned.recipe.compile != "off":
             job.progress.note(f"write: {BEFOREHAND}")
         builder.probe()
+        made = sum(task.rows.num_rows for task in missing if task.rows["round"][0].as_py())
+        announce_generation(context, builder.config, builder.corpus, builder.net, made)
     destination.check_room(builder, missing)
     record = partial(_record_owner, context, planned)
     destination.claim(builder, record, changes=bool(missing))
