@@ -5,6 +5,7 @@ from pathlib import Path
 
 TRAINING_LOG = "train.jsonl"  # in score-net/
 TRAINING_STATE = "last"  # folder in score-net/
+TRACKING = "tracking"  # what an experiment tracker writes (train.tracker)
 CONTACT_SHEET = "contact-sheet.png"  # in report/
 LAMBDA_STRIPS = "lambda-strips.png"  # in report/
 METRICS = "metrics.json"  # in report/
@@ -76,6 +77,11 @@ class RunFolder:
     def means(self) -> Path:
         """The mean images about which mixing keeps contrast, of methods that do."""
         return self.path / "means.safetensors"
+
+    @property
+    def tracking(self) -> Path:
+        """What an experiment tracker wrote: sheets of samples; removed by `forget`."""
+        return self.path / TRACKING
 
     @property
     def pilot(self) -> Path:

@@ -26,6 +26,7 @@ from .commands.forget import forget
 from .commands.inspect import inspect
 from .commands.mount import mount
 from .commands.options import DEVICE, JSON, PLACE, print_json, resolve_device
+from .commands.push import push
 from .commands.repair import repair
 from .commands.report import compare, report
 from .commands.run import augment, run
@@ -113,6 +114,7 @@ commands.add_command(compare)
 commands.add_command(check)
 commands.add_command(export)
 commands.add_command(mount)
+commands.add_command(push)
 commands.add_command(trial)
 
 

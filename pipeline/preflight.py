@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..manifests.errors import ConfigError, Interrupted, ScoreMixError
+from ..manifests.extras import require
 from ..manifests.files import atomic
 from ..manifests.files.durable import remove_tree
 from ..manifests.files.lock import FOLDER_LOCK
@@ -21,9 +22,12 @@ from .shards.ownership import Claimant, check_owner
 
 
 def check_job(job: Job) -> None:
-    """Refuses what `check_request` refuses, and a missing compiler."""
+    """Refuses what `check_request` refuses, a missing compiler, and a missing tracker."""
     check_request(job)
     check_device(job)
+    tracker = job.config.train.tracker
+    if tracker != "none":
+        require(tracker, tracker, f"train.tracker: {tracker}", instead="set train.tracker: none")
 
 
 def check_request(job: Job) -> None:

@@ -11,6 +11,7 @@ forget    `forget`
 export    `export`
 mount     `mount`
 check     `check`
+push      `push`: to a dataset of the Hugging Face Hub
 trial     `trial`
 options   options and parameter types that several commands share
 """

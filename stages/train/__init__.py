@@ -11,4 +11,5 @@ guide        averages of an early step, for autoguidance
 facts        model.json: the shape, and how it was trained
 optimiser    Adam and its learning rate
 log          train.jsonl
+tracking     losses and sample sheets for an experiment tracker
 """

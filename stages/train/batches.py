@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...manifests.errors import ConfigError
 from ...manifests.plan.random_streams import image_seed, stream
 from ...models.method.loss import draw_levels, draw_lognormal
 from ..common.tensors import as_unit, to_unit
@@ -38,6 +39,15 @@ class BatchShare:
 
     index: int = 0
     count: int = 1
+
+
+def check_share(batch: int, processes: int) -> None:
+    """Raises ConfigError where so many processes cannot share a batch evenly."""
+    if batch % processes:
+        raise ConfigError(
+            f"train.batch is {batch} over all processes, which {processes} processes cannot share"
+            " evenly. Set train.batch to a multiple of their number."
+        )
 
 
 class Batches:

@@ -12,6 +12,7 @@ from ..common.presets import EMA, choose_preset, most_steps, regularisers, trunk
 ALGORITHM = 2  # raised whenever equal options would train another network
 
 _OF_UNET = ("network", "block", "dropout", "augment", "labels", "early_stop")
+_UNTRAINED = {"tracker"}  # the network is the same whatever it says
 
 
 class TrainConfig(BaseModel, frozen=True, extra="forbid"):
@@ -40,6 +41,8 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of the network's trunk
     compile: Compile = "off"  # torch.compile; graphs: captured as CUDA graphs too
     checkpoint_every: int | None = Field(default=None, ge=1)  # updates
+    # Losses and sample sheets at checkpoints go to it; it changes nothing that is made.
+    tracker: Literal["none", "tensorboard", "wandb"] = "none"
 
     _compile_word = field_validator("compile", mode="before")(as_compile_word)
 
@@ -57,8 +60,17 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
 
         Those of the U-Net are left out for a RefineNet, which is known by what it always had.
         """
-        left_out = {"preset", "focus_t0", *(_OF_UNET if self.network == "refinenet" else ())}
+        left_out = {
+            "preset",
+            "focus_t0",
+            *_UNTRAINED,
+            *(_OF_UNET if self.network == "refinenet" else ()),
+        }
         return self.model_dump(mode="json", exclude=left_out)
+
+    def as_recorded(self) -> dict[str, Any]:
+        """The options as model.json records them, which is a part of what images are made from."""
+        return self.model_dump(exclude=_UNTRAINED)
 
     def resolved(self, resolution: int, device_type: str, images: int) -> "TrainConfig":
         """Every unset value filled in from the preset table, for so many training images.

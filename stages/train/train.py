@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError, Interrupted
@@ -38,7 +37,7 @@ from ...models.network.score_net import ScoreNet
 from ..common.out_of_memory import explain_out_of_memory
 from ..common.progress import Progress
 from ..corpus.store import Corpus
-from .batches import Batches, BatchShare
+from .batches import Batches, BatchShare, check_share
 from .checkpoint import BEST, load_state, save_best, save_state
 from .config import ALGORITHM, TrainConfig
 from .facts import architecture_of, describe_training, median_norm, sigma_1_of
@@ -46,6 +45,7 @@ from .guide import drop_early_states, is_guide_step, keep_guide, save_guide
 from .log import TrainLog
 from .loss_guard import LossGuard
 from .optimiser import make_optimiser, set_rate
+from .tracking import Tracking, tracked_accelerator
 from .validation import band_losses, is_long_past, overall
 
 
@@ -73,11 +73,14 @@ def train(
         ConfigError: the batch does not divide by the processes, or no two images differ.
     """
     run = _TrainingRun(config, corpus, out, seed, t0, device, progress)
-    if run.steps == 0:
-        run.measure(loss=1.0, rate=0.0)
-    while run.state.step < run.steps and not run.has_turned():
-        run.advance_to_checkpoint(stopping)
-    return run.finish()
+    try:
+        if run.steps == 0:
+            run.measure(loss=1.0, rate=0.0)
+        while run.state.step < run.steps and not run.has_turned():
+            run.advance_to_checkpoint(stopping)
+        return run.finish()
+    finally:
+        run.tracking.close()
 
 
 def identity_of(
@@ -109,10 +112,10 @@ class _TrainingRun:
         self.architecture = architecture_of(config, corpus.images.shape, len(corpus.classes))
         self.is_unet = config.network == "unet"
         self.steps, self.batch = config.steps, config.batch
-        self.accelerator = Accelerator(cpu=device == "cpu")
+        self.accelerator = tracked_accelerator(device, config.tracker, out)
         self.device = self.accelerator.device
         set_deterministic(self.device)
-        self._check_batch()
+        check_share(self.batch, self.accelerator.num_processes)
 
         # Fix the noise ladder, from the exact sigma_1 down to sigma_N.
         self.corpus = corpus
@@ -152,6 +155,7 @@ class _TrainingRun:
             null=self.architecture.classes,
         )
         self.log = TrainLog(out / TRAINING_LOG, self.state.step)
+        self.tracking = Tracking(self.accelerator, config, out, seed, identity)
 
     def _build_net(self) -> ScoreNet:
         """The network with its first weights, on the device and in its precision."""
@@ -164,14 +168,6 @@ class _TrainingRun:
         net = net.to(self.device)
         net.compute_in(config.precision)
         return net
-
-    def _check_batch(self) -> None:
-        if self.batch % self.accelerator.num_processes:
-            raise ConfigError(
-                f"train.batch is {self.batch} over all processes, which"
-                f" {self.accelerator.num_processes} processes cannot share evenly. Set train.batch"
-                " to a multiple of their number."
-            )
 
     def advance_to_checkpoint(self, stopping: Callable[[], bool]) -> None:
         """Trains to the next checkpoint, measures on held-out images, saves the state."""
@@ -296,6 +292,8 @@ class _TrainingRun:
             save_best(self.out / TRAINING_STATE, self.ema, self.state)
             crash_point("best-saved")
         self.log.write(step=step, images=step * self.batch, loss=loss, rate=rate, bands=bands)
+        self.tracking.checkpoint(step, loss, bands)
+        self.tracking.sheet(step, self.ema.net, self.sigma_1, self.corpus.images)
         shown = "held out " if "held_out" in bands else "training "
         self.progress.note(
             f"train: step {step:,}  loss {loss:.4f}  {shown}"
@@ -336,7 +334,7 @@ class _TrainingRun:
             algorithm=ALGORITHM,
             norm_real=median_norm(self.ema.net, self.ladder, self.corpus, self.device),
             training={
-                "options": self.config.model_dump(),
+                "options": self.config.as_recorded(),
                 "steps": self.state.step,
                 "images": self.state.step * self.batch,
                 "chosen": chosen,

@@ -100,6 +100,8 @@ def test_no_byte_stays_and_the_rest_is_unchanged(
     (run / ".scoremix" / "features").mkdir(exist_ok=True)
     (run / ".scoremix" / "features" / "x.npy").write_bytes(pixels.tobytes())
     (run / "corpus" / ".staging.tmp").write_bytes(pixels.tobytes())
+    (run / "tracking").mkdir()
+    (run / "tracking" / "events").write_bytes(pixels.tobytes())
     assert cli("forget", run, KEY, "--quiet") == 0
     told = capsys.readouterr().out
     assert f"({KEY})" in told and "has" not in name and "--retrain" in told
