@@ -13,7 +13,7 @@ ELSEWHERE ?= OPENBLAS_CORETYPE=$(OTHER_CORE) ATEN_CPU_CAPABILITY=default \
     GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4
 ON_GPU = PYTHONPATH=build/types $(RUN) benchmarks/speed.py --sizes 64,256 --width 128 --levels 5
 
-.PHONY: run test test-elsewhere test-refinenet faults fast lint types links docs bench bench-gpu bench-method clean
+.PHONY: run test test-elsewhere test-refinenet faults fast lint types links docs site bench bench-gpu bench-method clean
 
 run: .venv/.demo
 	.venv/bin/scoremix-pipeline run $(CONFIG)
@@ -59,6 +59,12 @@ links:
 # Files that are derived from the code; a test holds them.
 docs: .venv/.dev
 	.venv/bin/python -m scoremix.pipeline.docs docs
+
+# README and docs as a site in build/site, by mkdocs-material; a broken link or anchor ends it.
+site: .venv/bin/python
+	$(PIP) mkdocs-material
+	.venv/bin/python deploy/site.py build/site-docs
+	.venv/bin/mkdocs build --strict --quiet
 
 # Speed against the yardstick, and what is around the network (an hour or so; nothing else should run).
 bench: .venv/.dev

@@ -6,7 +6,6 @@ lock of a dead process cannot stay behind. The file's content serves the error m
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import platform
@@ -21,6 +20,15 @@ from ..run_folder import RunFolder
 from .atomic import storage_errors
 from .durable import make_folder
 from .processes import is_alive
+
+try:
+    import fcntl
+except ModuleNotFoundError as missing:
+    raise ImportError(
+        "scoremix-pipeline needs a POSIX system, for its locks, and this is"
+        f" {platform.system() or sys.platform}. On Windows use WSL2, or the container:"
+        " docs/install.md."
+    ) from missing
 
 FOLDER_LOCK = ".scoremix-lock"  # in a folder that cannot be locked itself
 _NO_LOCK = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EISDIR}

@@ -173,6 +173,8 @@ def _default_processes(device: str, *, builtin: bool) -> int:
     """Cores for GANs of one thread each, GPUs for commands, else one."""
     import torch
 
+    from ...stages.common.processors import usable_cores
+
     if builtin:
-        return len(os.sched_getaffinity(0)) if device == "cpu" else 1
+        return usable_cores() if device == "cpu" else 1
     return max(1, torch.cuda.device_count())

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import InputError
 from ...manifests.plan.random_streams import image_seed, stream
+from ..common.processors import usable_cores
 from ..common.progress import Progress
 from ..images.decode import Decoded, Preparation, pillow_limits
 from ..images.decode_pool import DecodePool
@@ -71,7 +71,7 @@ def open_samples(
     if files > most:
         order = stream(image_seed(seed, "generated"), "samples").permutation(files)
         inputs = [inputs[place] for place in sorted(order[:most].tolist())]
-    workers = min(16, len(os.sched_getaffinity(0)))
+    workers = min(16, usable_cores())
     with (
         pillow_limits(preparation.max_pixels),
         DecodePool(workers) as pool,

@@ -1,13 +1,13 @@
 """Lists the inputs of all sources, with their classes, and selects those to read."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from ...manifests.errors import ConfigError
+from ..common.processors import usable_cores
 from ..common.progress import Progress
 from ..images.decode import Preparation, pillow_limits
 from ..images.decode_pool import DecodePool, decode_inputs
@@ -60,7 +60,7 @@ def open_inventory(
 
     Raises what `ingest` raises, but for errors of decoding.
     """
-    workers = workers or min(16, len(os.sched_getaffinity(0)))
+    workers = workers or min(16, usable_cores())
     with (
         pillow_limits(config.max_pixels),
         contextlib.ExitStack() as stack,
