@@ -7,7 +7,8 @@ decode_pool     decodes in parallel threads or processes, in order
 plugins         formats that Pillow reads with another package
 colour          any mode -> RGB
 colour_profile  ICC profile -> sRGB
-tiff            TIFF files whose channels lie apart
+tiff            TIFF files whose channels lie apart; thumbnails, palettes
+gif             frames that do not cover the screen
 bit_depth       16-bit and other deep pixels to 8 bits
 corruption      damage in PNG and TIFF that Pillow does not notice
 unusable        the reason why an input cannot be used

@@ -30,7 +30,8 @@ _LOW_BYTES = {
 def raw_mode(image: Image.Image) -> str | None:
     """Pillow's raw mode for this file if it drops low bytes, else None. Call before load()."""
     for tile in getattr(image, "tile", ())[:1]:
-        mode = tile.args if isinstance(tile.args, str) else tile.args[0]
+        # QOI's decoder has no arguments.
+        mode = tile.args if isinstance(tile.args, str) else next(iter(tile.args or ()), None)
         return mode if mode in _LOW_BYTES else None
     return None
 
@@ -54,6 +55,19 @@ def scale_colour(image: Image.Image, data: bytes, raw: str) -> Image.Image:
     if image.mode == "RGB" and isinstance(transparent, tuple):
         scaled.putalpha(_alpha_mask((values != transparent).any(axis=2)))
     return scaled
+
+
+def scale_transparent_gray(image: Image.Image, data: bytes) -> None:
+    """Scales the transparent value (tRNS) of a loaded gray PNG of 2 or 4 bits as its pixels are.
+
+    Pillow scales the pixels to 0..255 and keeps the value as the file `data` has it, which then
+    is another gray or none (PNG, section 11.3.2.1: it is a sample at the image's bit depth).
+    """
+    depth, colour_type = data[24], data[25]
+    value = image.info.get("transparency")
+    if image.mode == "L" and colour_type == 0 and depth < 8 and isinstance(value, int):
+        top = 2**depth - 1
+        image.info["transparency"] = (value & top) * 255 // top
 
 
 def _decode_as(image: Image.Image, data: bytes, raw: str) -> NDArray[np.uint8]:

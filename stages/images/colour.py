@@ -14,7 +14,7 @@ def to_rgb(
 
     profile: the ICC profile of its colours; without one they are taken for sRGB.
     """
-    mode = image.mode
+    mode, is_bmp = image.mode, image.format == "BMP"
     if mode.startswith("I;16") or (mode == "I" and image.format in ("PNG", "PPM")):
         image = bit_depth.scale_gray(image)
         notes.append(bit_depth.NOTE)
@@ -30,8 +30,11 @@ def to_rgb(
     if not image.has_transparency_data:
         return image if image.mode == "RGB" else image.convert("RGB")
     layer = image.convert("RGBA")
-    lowest, _ = layer.getchannel("A").getextrema()
+    lowest, highest = layer.getchannel("A").getextrema()
     if lowest == 255:
+        return layer.convert("RGB")
+    if is_bmp and highest == 0:  # reserved and left empty: viewers ignore it
+        notes.append("alpha ignored: it is 0 everywhere")
         return layer.convert("RGB")
     notes.append("alpha composited")
     base = Image.new("RGBA", layer.size, (*background, 255))

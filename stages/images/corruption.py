@@ -13,6 +13,7 @@ from PIL import Image
 _SIGNATURE = 8  # bytes
 _CHUNK_HEADER = struct.Struct(">I4s")  # length and type of a chunk
 _BLOCK = 1 << 20  # bytes inflated at once
+_STRIP_OFFSETS, _TILE_OFFSETS = 273, 324  # tags of TIFF
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 # The seven interlacing passes: first column and row, and the steps (PNG, section 8.1).
 _ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)]
@@ -54,7 +55,15 @@ def _ends_in_zeros(image: Image.Image) -> bool:
 
 
 def tiff_damage(image: Image.Image) -> str | None:
-    """What is wrong with a TIFF, opened but not loaded: strips that do not cover the image."""
+    """What is wrong with a TIFF, opened but not loaded: strips or tiles that are not there.
+
+    A sparse file gives those that were never written the offset 0, where its header is (GDAL's
+    SPARSE_OK): uncompressed, Pillow takes that for pixels.
+    """
+    tags = getattr(image, "tag_v2", {})
+    offsets = (tags.get(_STRIP_OFFSETS), tags.get(_TILE_OFFSETS))
+    if any(isinstance(places, tuple) and 0 in places for places in offsets):
+        return "strips or tiles were never written (a sparse TIFF)"
     stored = 0
     for tile in getattr(image, "tile", ()):
         left, top, right, bottom = tile.extents or (0, 0, *image.size)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.Image import Resampling, Transpose
 
-from . import bit_depth, corruption, plugins, tiff
+from . import bit_depth, corruption, gif, plugins, tiff
 from .colour import to_rgb
 from .unusable import ExcludedByOption, Unusable, explain
 
@@ -242,15 +242,19 @@ def _load(image: Image.Image, data: bytes, notes: list[str]) -> tuple[Image.Imag
         loaded, depth = tiff.read_planes(image, data)
         notes += [bit_depth.NOTE] * (depth > 8)
         return loaded, before
-    if image.format == "GIF" and (frame := _frame_inside(image)):
+    if image.format == "GIF" and (frame := gif.frame_inside(image)):
         notes.append("frame {2}x{3} at {0},{1} of a GIF of {4}x{5}".format(*frame, *image.size))
-        return _only_frame(image, frame), before
+        return gif.only_frame(image, frame), before
     raw = bit_depth.raw_mode(image)
     damage = corruption.tiff_damage(image) if image.format == "TIFF" else None
     image.load()
     damage = corruption.png_damage(data, image) if image.format == "PNG" else damage
     if damage:
         raise Unusable(damage)
+    if image.format == "PNG":
+        bit_depth.scale_transparent_gray(image, data)
+    if image.format == "TIFF" and tiff.read_small_palette(image):
+        notes.append("colour map of 8-bit values")
     if image.format == "TIFF" and bit_depth.keeps_no_depth(image, raw):
         raise Unusable(f"{tiff.describe(getattr(image, 'tag_v2', {}))} is not read; {tiff.REMEDY}")
     orientation = before or _orientation(image)
@@ -258,24 +262,6 @@ def _load(image: Image.Image, data: bytes, notes: list[str]) -> tuple[Image.Imag
         return image, orientation
     notes.append(bit_depth.NOTE)
     return bit_depth.scale_colour(image, data, raw), orientation
-
-
-def _frame_inside(image: Image.Image) -> tuple[int, int, int, int] | None:
-    """Left, top, width and height of a frame that does not cover the screen of its GIF."""
-    for tile in getattr(image, "tile", ())[:1]:
-        left, top, right, bottom = tile.extents
-        inside = (left, top, right, bottom) != (0, 0, *image.size)
-        return (left, top, right - left, bottom - top) if inside else None
-    return None
-
-
-def _only_frame(image: Image.Image, frame: tuple[int, int, int, int]) -> Image.Image:
-    """The frame on a transparent screen, as browsers show it; Pillow fills it with colour 0."""
-    left, top, width, height = frame
-    box = (left, top, left + width, top + height)
-    screen = Image.new("RGBA", image.size)
-    screen.paste(image.convert("RGBA").crop(box), box)
-    return screen
 
 
 def _orientation(image: Image.Image) -> int | None:

@@ -19,7 +19,7 @@ from .unusable import Unusable
 # Tags of TIFF 6.0, sections 8 and 18.
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
 _STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _STRIP_ROWS, _STRIP_BYTES = 273, 274, 277, 278, 279
-_PLANAR, _PREDICTOR = 284, 317
+_PLANAR, _PREDICTOR, _COLOUR_MAP = 284, 317, 320
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 322, 323, 324, 325
 _NEW_SUBFILE, _SUB_IFDS = 254, 330
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
@@ -102,6 +102,20 @@ def read_planes(image: Image.Image, data: bytes) -> tuple[Image.Image, int]:
     if photometric == 0:
         values[..., :colours] = top - values[..., :colours]
     return _assemble(values, depth, photometric == 5, kind == _ASSOCIATED), depth
+
+
+def read_small_palette(image: Image.Image) -> bool:
+    """Whether a loaded palette image has a colour map of 8-bit values, which is then put right.
+
+    They have 16 bits (TIFF 6.0, section 5), of which Pillow takes the high ones. Some programs
+    store 0..255, and all colours become black: where no value is larger, they are that, as libtiff
+    has it (checkcmap in tif_getimage.c).
+    """
+    values = _tags(image).get(_COLOUR_MAP, ())
+    if image.mode not in ("P", "PA") or len(values) % 3 or not 0 < max(values, default=0) < 256:
+        return False
+    image.putpalette(np.array(values, np.uint8).reshape(3, -1).T.tobytes())  # reds come first
+    return True
 
 
 def _assemble(values: NDArray[np.int64], depth: int, is_ink: bool, premultiplied: bool) -> Any:
