@@ -34,6 +34,8 @@ EXTENSIONS = frozenset(
     " .png .pnm .ppm .qoi .tif .tiff .webp".split()
 )
 
+SEVERAL_FRAMES = "first of several frames"  # a note
+
 _ORIENTATION_TAG = 0x0112
 _ORIENTATIONS = {
     2: Transpose.FLIP_LEFT_RIGHT,
@@ -202,7 +204,7 @@ def _prepare(
     if page:
         notes.append(f"page {page + 1}: the first is a thumbnail")
     elif _is_animated(image):
-        notes.append("first of several frames")
+        notes.append(SEVERAL_FRAMES)
     if preparation.gray:
         pixels = np.asarray(plain)
         if not _is_gray(pixels):

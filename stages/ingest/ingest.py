@@ -12,8 +12,10 @@ import numpy as np
 import pyarrow.compute as pc
 
 from ...manifests.errors import InputError
+from ...manifests.foreign_text import printable
 from ..common.progress import Progress
 from ..corpus.store import Corpus, write_corpus
+from ..images.decode import SEVERAL_FRAMES
 from ..images.pixel_file import PixelFile
 from ..images.similarity import nearest_earlier
 from ..sources.remote import FetchOptions
@@ -92,9 +94,9 @@ def ingest(
                 classes=classes,
                 complete_rows=_mark_similar,
             )
-    progress.note(_summary(corpus))
-    if note := _nearly_nothing_left(corpus):
-        progress.note(note)
+    for note in (_frames_left_out(corpus), _summary(corpus), _nearly_nothing_left(corpus)):
+        if note:
+            progress.note(note)
     return corpus
 
 
@@ -204,6 +206,19 @@ def _nearly_nothing_left(corpus: Corpus) -> str:
     return (
         f"ingest: WARNING: images of {median:,} px became {side} px (ingest.resolution), of which"
         f" little can be seen. Set ingest.resolution: {2 * _SMALL} or more."
+    )
+
+
+def _frames_left_out(corpus: Corpus) -> str:
+    """A note on animations and stacks of pages, of which one image each is taken; else empty."""
+    several = pc.fill_null(pc.match_substring(corpus.sources["note"], SEVERAL_FRAMES), False)
+    rows = corpus.sources.filter(several)
+    if not len(rows):
+        return ""
+    return (
+        f"ingest: files with several frames or pages: {len(rows):,}, such as"
+        f" {printable(rows['name'][0].as_py(), line=True)}. The first of each is taken; save the"
+        " others as files of their own if they are images too."
     )
 
 

@@ -1,6 +1,7 @@
 """Lists the inputs of all sources, with their classes, and selects those to read."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,6 +29,11 @@ from .split import (
 # The default of ingest.holdout, from so many images on, where nothing else gives held-out ones.
 _HOLDOUT = 0.1
 _HOLDOUT_FROM = 100
+# Endings of images that people keep data in and that images/decode.py does not read.
+_UNREAD = frozenset(
+    ".arw .cr2 .cr3 .dcm .dds .dng .exr .fit .fits .hdr .nef .orf .pcx .psd .raf .rw2 .sgi .svg"
+    " .tga".split()
+)
 
 
 @dataclass(frozen=True)
@@ -179,9 +185,22 @@ def _image_of_patch(record: InputRecord) -> tuple[int, str]:
 
 def note_sources(inventory: Inventory, progress: Progress) -> None:
     """Shows what a user should know about how the sources are read."""
+    for note in source_notes(inventory):
+        progress.note(f"ingest: {note}")
+
+
+def source_notes(inventory: Inventory) -> Iterator[str]:
+    """What a user should know about how the sources are read, and what in them is not."""
     for source in inventory.sources:
-        for note in source.notes:
-            progress.note(f"ingest: {note}")
+        yield from source.notes
+    endings = (os.path.splitext(r.input.name)[1] for r in inventory.records if not r.is_image)
+    counts = Counter(ending.lower() for ending in endings if ending.lower() in _UNREAD)
+    if counts:
+        shown = ", ".join(f"{count} {ending}" for ending, count in sorted(counts.items()))
+        yield (
+            f"{inventory.title}: files of image formats that are not read are left out ({shown})."
+            " Convert them, as in `mogrify -format png FILES`."
+        )
 
 
 def refuse_output_in_source(inventory: Inventory, out: Path) -> None:

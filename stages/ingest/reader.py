@@ -16,6 +16,7 @@ from ..images.decode import Decoded, Preparation, side_in_header
 from ..images.decode_pool import DecodePool
 from ..images.input import Input
 from ..images.pixel_file import PixelFile
+from ..sources import tables, tars
 from ..sources.base import Source
 from ..sources.folders import FOLLOW_REMEDY, read_head
 from .config import MaxBad
@@ -24,6 +25,8 @@ from .split import CandidateGroup, InputRecord
 _HEADERS = 64  # that are read to find the usual size
 _HEAD_BYTES = 1 << 20  # of a file of unknown kind, that are read
 _LISTED = 10  # bad inputs that an error names
+_FOLDERS = 5  # with tars or tables in them, that an error names
+_ARCHIVES = (*tars.SUFFIXES, *tables.SUFFIXES)
 _INSPECT = "inspect"  # neither hidden nor named like an image: its content decides
 
 
@@ -207,8 +210,18 @@ def no_images(title: str, records: list[InputRecord]) -> InputError:
         )
     return InputError(
         f"{title} has {len(records)} files and none is an image:{_reasons_of(records)}\n"
-        "Name the folder that holds the images (ingest.source, ingest.path)."
+        f"Name the folder that holds the images (ingest.source, ingest.path)"
+        f"{_archives_in(records)}."
     )
+
+
+def _archives_in(records: list[InputRecord]) -> str:
+    """Which folders to name, where tars or tables lie in them."""
+    names = (record.input.name for record in records)
+    folders = {name.rpartition("/")[0] for name in names if name.lower().endswith(_ARCHIVES)}
+    shown = sorted(folders - {""}, key=lambda folder: ("train" not in folder, folder))
+    found = ", ".join(shown[:_FOLDERS]) + (", ..." if len(shown) > _FOLDERS else "")
+    return f"; tars or tables are in: {found}" if shown else ""
 
 
 def _reasons_of(records: list[InputRecord]) -> str:

@@ -15,8 +15,9 @@ from ...manifests.plan.schema import SOURCES
 from ..corpus.store import FORGOTTEN, FORGOTTEN_REASON
 from ..images.decode import Decoded
 from ..images.input import Input, Label
-from ..sources.base import SPLITS, Source
+from ..sources.base import Source
 from ..sources.class_values import clean_class_name
+from ..sources.parts import are_splits
 
 _MIN_TRAIN_PER_CLASS = 2  # never held out: an image needs a partner of its class
 _LISTED = 5  # folders that an error names
@@ -161,7 +162,7 @@ def class_label_name(label: Label | None, digits: int) -> str | None:
 
 
 def _not_train(folder: str) -> bool:
-    return not folder.lower().startswith("train")
+    return "train" not in folder.lower()
 
 
 def _name_classes(
@@ -172,7 +173,7 @@ def _name_classes(
     unlabelled = [record for record in images if record.class_name is None]
     labelled = [record for record in images if record.class_name is not None]
     folders = sorted({record.class_name or "" for record in labelled})
-    if len(folders) > 1 and SPLITS.issuperset(map(str.lower, folders)):
+    if are_splits(folders):
         raise ConfigError(
             f"{source.title} has the folders {', '.join(folders)}: parts of a dataset, not classes."
             f" Name the one to train on, as in ingest.path: {min(folders, key=_not_train)}, and"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..images.decode import size_in_header
 from ..images.input import Input
 from .config import IngestConfig
-from .inventory import open_inventory
+from .inventory import open_inventory, source_notes
 from .reader import no_images
 from .split import InputRecord
 
@@ -70,7 +70,7 @@ def survey_source(config: IngestConfig, workers: int | None = None) -> SourceSur
             bad=bad,
             decoded=len(some),
             suggested=next((source.resolution for source in inventory.sources), None),
-            notes=tuple(note for source in inventory.sources for note in source.notes),
+            notes=tuple(source_notes(inventory)),
         )
 
 

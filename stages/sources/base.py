@@ -21,9 +21,6 @@ from ..images.unusable import Unusable
 MAX_INPUT_BYTES = 256 << 20  # of one input, uncompressed: what a worker holds in memory
 _NAMED = 10  # how many names an error lists
 
-# Names of folders and files that are parts of a dataset, not classes.
-SPLITS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
-
 
 @dataclass(frozen=True)
 class Source:

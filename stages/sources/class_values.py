@@ -1,11 +1,11 @@
 """Turns a label as a source stores it into a class, or stops the run: none is dropped silently."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ...manifests.errors import ConfigError
-from ..images.input import Label
+from ..images.input import Input, Label
 
 _MAX_DIGITS, _MAX_TEXT = 10, 200  # characters of a class number, of a class name in a text file
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -65,6 +65,22 @@ def class_of_text(data: bytes, names: Sequence[str], where: str) -> Label | None
             f" {_MAX_TEXT}: is it a caption? {REMEDY}"
         )
     return text or None
+
+
+def refuse_unnamed(inputs: Iterable[Input], title: str) -> None:
+    """Raises ConfigError where a class is a number although other files name theirs.
+
+    Call it only where the classes of a file have names. A number that is left is of a file without
+    them: nothing says that it means the same.
+    """
+    numbered = next((item for item in inputs if isinstance(item.label, int)), None)
+    if numbered is not None:
+        raise ConfigError(
+            f"{title} names its classes in some files, and numbers them without names in others, as"
+            f" that of {numbered.name}, {numbered.label}. Nothing says that the numbers mean the"
+            " same. Give every file the names, name the files as sources of their own, or set"
+            " ingest.classes: none."
+        )
 
 
 def clean_class_name(name: str) -> str:

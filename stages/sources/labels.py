@@ -16,12 +16,13 @@ from ...manifests.foreign_text import printable
 from ..images.input import Input, Label, names_image
 from ..images.unusable import Unusable, explain
 from .base import Source, common_folder, folder_labels, with_labels
-from .metadata_file import METADATA_FILES, NoLabels, read_metadata
+from .metadata_file import METADATA_FILES, NoLabels, read_metadata, slashed
 
 LABELS_FILE = "dataset.json"
 _NAMED = 5  # images or folders that a message lists
 _PART = re.compile(r"\d{4,}")  # a folder of so many images each, and seldom a class
 _TWINS = (".json", ".txt")
+_UNREAD_METADATA = "metadata.parquet"  # which Hugging Face reads too
 
 
 def source_of_files(
@@ -38,18 +39,37 @@ def source_of_files(
         return Source(title, inputs)
     root, data = _find_file(inputs, LABELS_FILE, title)
     if _has_labels(data):
-        pairs = {root + name: label for name, label in _parse_labels(data, title).items()}
-        return Source(title, _with_file_labels(inputs, root + LABELS_FILE, pairs, title))
+        pairs = _below(root, _parse_labels(data, title), inputs)
+        labelled = _with_file_labels(inputs, root + LABELS_FILE, pairs, title)
+        return Source(title, labelled, notes=tuple(_absent(pairs, root + LABELS_FILE, labelled)))
     names = [item.name for item in inputs] if names is None else names
     by_folder = with_labels(inputs, folder_labels(inputs, names))
     by_metadata, notes = _with_metadata(inputs, title)
     if by_metadata and not _same_classes(by_folder, by_metadata):
-        return Source(title, by_metadata)
+        return Source(title, by_metadata, notes=tuple(notes))
     return Source(title, by_folder, notes=(*notes, *folder_notes(by_folder, names, title)))
 
 
+def _below(root: str, labels: Mapping[str, Label | None], inputs: list[Input]) -> dict[str, Any]:
+    """The labels by the names of inputs: written on Windows, they may have "\\" in them."""
+    there = {item.name for item in inputs}
+    return {
+        root + (name if root + name in there else slashed(name)): label
+        for name, label in labels.items()
+    }
+
+
+def _absent(labels: Mapping[str, Any], file: str, inputs: list[Input]) -> Iterator[str]:
+    """A note on images that are labelled and not there: a copy of the folder may be cut short."""
+    absent = sorted(labels.keys() - {item.name for item in inputs})
+    if absent:
+        shown = ", ".join(printable(name, line=True) for name in absent[:_NAMED])
+        more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
+        yield f"{file} labels files that are not there: {shown}{more}."
+
+
 def _with_metadata(inputs: list[Input], title: str) -> tuple[list[Input], list[str]]:
-    """The inputs with the labels of metadata.jsonl or .csv, or none and why it was not read."""
+    """The inputs with the labels of metadata.jsonl or .csv, or none; notes on either."""
     notes = []
     for file in METADATA_FILES:
         root, data = _find_file(inputs, file, title)
@@ -61,7 +81,11 @@ def _with_metadata(inputs: list[Input], title: str) -> tuple[list[Input], list[s
             notes.append(f"{title}: {root}{file} is not read for labels: {error}.")
             continue
         labels = {root + name: label for name, label in found.items()}
-        return _with_file_labels(inputs, root + file, labels, title), []
+        labelled = _with_file_labels(inputs, root + file, labels, title)
+        return labelled, list(_absent(labels, root + file, labelled))
+    unread = next((i.name for i in inputs if i.name.split("/")[-1] == _UNREAD_METADATA), None)
+    if unread:
+        notes.append(f"{title}: {unread} is not read for labels. Write them to metadata.csv.")
     return [], notes
 
 
@@ -159,6 +183,19 @@ def folder_notes(inputs: list[Input], names: list[str], title: str) -> Iterator[
             f"{title}: numbered folders, as StyleGAN's dataset_tool.py and FFHQ have them in parts"
             f" of 1,000, without a {LABELS_FILE} with labels; they are taken for classes. {remedy}"
         )
+
+
+def labels_beside(path: str, source: Source) -> Iterator[str]:
+    """A note on files of labels that lie beside an archive without labels, and not in it."""
+    if all(item.label is None for item in source.inputs):
+        files = (LABELS_FILE, *METADATA_FILES, _UNREAD_METADATA)
+        folder = os.path.dirname(path)
+        there = [name for name in files if os.path.isfile(os.path.join(folder, name))]
+        if there:
+            yield (
+                f"{source.title}: {', '.join(there)} beside it is not read. If it has the labels of"
+                " these images, put it into the archive."
+            )
 
 
 def _has_labels(data: bytes) -> bool:

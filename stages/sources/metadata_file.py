@@ -48,10 +48,15 @@ def read_metadata(name: str, data: bytes, *, is_csv: bool) -> dict[str, Label | 
             label = class_of_text((value or "").encode(), (), where)
         else:
             label = class_of(value, (), where, REMEDY)
-        file = file.replace("\\", "/").removeprefix("./")
+        file = slashed(file)
         if labels.setdefault(file, label) != label:
             raise ConfigError(f"{name} gives {file} two different labels. {REMEDY}")
     return labels
+
+
+def slashed(name: str) -> str:
+    """The name of a file below a folder with "/" between its parts, as Windows may not have it."""
+    return name.replace("\\", "/").removeprefix("./")
 
 
 def _csv_rows(data: bytes) -> list[dict[str, Any]]:

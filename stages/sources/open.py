@@ -14,9 +14,8 @@ from ...manifests.errors import ConfigError, InputError
 from ...manifests.storage.location import is_url
 from ..common.progress import Silent
 from ..images.input import Input, names_image
-from . import arrays, bundled, folders, isolation, remote, tables, tars, zips
+from . import arrays, bundled, folders, isolation, parts, remote, tables, tars, zips
 from .base import (
-    SPLITS,
     Source,
     SourceFile,
     no_such_folder,
@@ -24,7 +23,7 @@ from .base import (
     source_file,
     storable_name,
 )
-from .labels import LABELS_FILE, source_of_files
+from .labels import LABELS_FILE, labels_beside, source_of_files
 
 _KINDS = (
     "an image, a folder of images, a zip or tar of them, WebDataset shards, Parquet or Arrow files,"
@@ -124,9 +123,11 @@ def _open_files(
     shown = files[0].shown if len(files) == 1 else spec.source
     if _all_end_in(tars.SUFFIXES, files):
         title = f"the tar {shown}" if len(files) == 1 else f"{len(files)} tars {shown}"
-        return tars.open_tars(files, spec.path, title, spec.classes, stack, spec.image_column)
+        found = tars.open_tars(files, spec.path, title, spec.classes, stack, spec.image_column)
+        return found if _listed_by_name(spec) else _noting_gaps(found, files)
     if _all_end_in(tables.SUFFIXES, files):
-        return _open_tables(files, shown, spec)
+        found = _open_tables(files, shown, spec)
+        return found if _listed_by_name(spec) else _noting_gaps(found, files)
     if len(files) == 1:
         (file,) = files
         if _all_end_in(arrays.HDF5_SUFFIXES, files):
@@ -137,7 +138,9 @@ def _open_files(
                 )
             return arrays.open_hdf5(file, spec.classes)
         if file.path.endswith(".zip") or zipfile.is_zipfile(file.path):
-            return zips.open_zip(file, spec.path, spec.classes)
+            found = zips.open_zip(file, spec.path, spec.classes)
+            unread = labels_beside(file.path, found) if spec.classes else ()
+            return replace(found, notes=(*found.notes, *unread))
         if names_image(file.path):
             image = folders.file_input(Path(file.path).name, file.path)
             return Source(f"the image {shown}", [image])
@@ -147,6 +150,11 @@ def _open_files(
         inputs = sort_by_name(map(folders.file_input, names, (file.path for file in files)))
         return source_of_files(f"{len(files)} images {shown}", inputs, spec.classes)
     raise ConfigError(f"{key} is {shown}, which is none of: {_KINDS}.")
+
+
+def _listed_by_name(spec: SourceSpec) -> bool:
+    """Whether the user named every file, or the range of their numbers."""
+    return "{" in spec.source or not set(spec.source) & set("*?[")
 
 
 def _fixed_part(pattern: str) -> str:
@@ -191,8 +199,10 @@ def _open_archives(
     paths = [path for path in visible if path.name.lower().endswith(tars.SUFFIXES)]
     if paths:
         files = _shown_below(root, shown, paths, boundary)
+        _refuse_mixed_splits(files, shown)
         title = f"{len(files)} tars in {shown}"
-        return tars.open_tars(files, None, title, spec.classes, stack, spec.image_column)
+        found = tars.open_tars(files, None, title, spec.classes, stack, spec.image_column)
+        return _noting_gaps(found, files)
     paths = tables.saved_files(root)  # by save_to_disk, beside which map() leaves its caches
     paths = paths or [path for path in visible if path.name.lower().endswith(tables.SUFFIXES)]
     paths = paths or sorted(root.glob("data/*.parquet"))  # a Hugging Face repository
@@ -200,7 +210,7 @@ def _open_archives(
         return None
     files = _shown_below(root, shown, paths, boundary)
     _refuse_mixed_splits(files, shown)
-    return _open_tables(files, shown, spec)
+    return _noting_gaps(_open_tables(files, shown, spec), files)
 
 
 def _shown_below(
@@ -227,16 +237,20 @@ def _open_tables(files: list[SourceFile], shown: str, spec: SourceSpec) -> Sourc
 
 def _refuse_mixed_splits(files: list[SourceFile], folder: str) -> None:
     """Refuses train-*.parquet beside test-*.parquet, whose names say that they are splits."""
-    names = [os.path.basename(file.path) for file in files]
-    splits = {name.split("-")[0].split(".")[0].lower() for name in names}
-    if len(splits) > 1 and splits <= SPLITS:
-        train = (file for file in files if os.path.basename(file.path).lower().startswith("train"))
-        first = next(train, files[0]).shown
-        pattern = f"{os.path.dirname(first)}/{os.path.basename(first).split('-')[0]}*"
+    splits = parts.splits_of(os.path.basename(file.path) for file in files)
+    if splits:
+        first = next(iter(splits.values()))
         raise ConfigError(
-            f"{folder} has the parts {', '.join(sorted(splits))}. Name the one to train on, as in"
-            f" source: {pattern}, and another one in ingest.reference."
+            f"{folder} has the parts {', '.join(splits)}. Name the one to train on, as in"
+            f" source: {os.path.dirname(files[0].shown)}/{first}*, and another one in"
+            " ingest.reference."
         )
+
+
+def _noting_gaps(source: Source, files: list[SourceFile]) -> Source:
+    """The source with a note where files are missing by the numbers in the names of the others."""
+    names = [os.path.basename(file.path) for file in files]
+    return replace(source, notes=(*source.notes, *parts.missing_parts(names, source.title)))
 
 
 # --- at a URL

@@ -8,6 +8,7 @@ cannot be used stops the run.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from ...manifests.errors import ConfigError
@@ -102,15 +103,18 @@ def list_samples(
 
 
 def _group(members: list[TarMember]) -> Iterator[_Sample]:
-    """Files that follow each other and have the same key."""
+    """Files that follow each other in one tar and have the same key.
+
+    Tar by tar: the library takes equal keys at the end of one and the start of the next, as of
+    tars of one sample each, for one sample.
+    """
     from webdataset.tariterators import group_by_keys
 
-    stream = (
-        {"fname": member.name, "data": member, "__url__": member.shard or ""} for member in members
-    )
-    for grouped in group_by_keys(stream, handler=lambda error: True):
-        files = {name: value for name, value in grouped.items() if not name.startswith("__")}
-        yield _Sample(grouped["__key__"], files)
+    for _, inside in groupby(members, key=lambda member: (member.path, member.shard)):
+        stream = ({"fname": member.name, "data": member, "__url__": ""} for member in inside)
+        for grouped in group_by_keys(stream, handler=lambda error: True):
+            files = {name: value for name, value in grouped.items() if not name.startswith("__")}
+            yield _Sample(grouped["__key__"], files)
 
 
 def _join_apart(samples: Iterator[_Sample]) -> list[_Sample]:

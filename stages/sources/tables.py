@@ -4,7 +4,8 @@ They are opened in child processes alone (isolation.py), or in one that decodes.
 """
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from ...manifests.errors import ConfigError, InputError
 from ..images.input import Input
 from ..images.unusable import Unusable
 from .base import MAX_INPUT_BYTES, Source, SourceFile, source_file
-from .class_values import class_of, clean_class_name
+from .class_values import class_of, clean_class_name, refuse_unnamed
 from .folders import read_beside
 from .isolation import isolated
 from .limits import check_bytes, check_rows
@@ -25,6 +26,7 @@ from .metadata_file import LABEL_NAMES
 
 SUFFIXES = (".parquet", ".arrow")
 _UNREADABLE: dict[tuple[SourceFile, int, str], str] = {}  # row groups, and why they are not read
+_LIKE_LABEL = re.compile("label|class|categor|target")  # in the name of a column
 _REMEDY = "Name another column (label_column), or set ingest.classes: none."
 
 
@@ -42,15 +44,28 @@ def open_tables(
     """
     inputs: list[Input] = []
     class_orders: set[tuple[str, ...]] = set()
+    unread: dict[str, None] = {}
     for file in files:
         try:
             facts = isolated(file, _read_facts, title, image, label, classes)
         except Unusable as error:
             raise _damaged(file, error) from error
         class_orders.add(facts.class_names)  # another file may number them otherwise
+        unread |= dict.fromkeys(facts.unread)
         prefix = f"{Path(file.path).name}/" if len(files) > 1 else ""
         inputs += _list_rows(file, prefix, facts)
-    return Source(title, inputs, classes=class_orders.pop() if len(class_orders) == 1 else ())
+    if any(class_orders):
+        refuse_unnamed(inputs, title)
+    order = class_orders.pop() if len(class_orders) == 1 else ()
+    return Source(title, inputs, classes=order, notes=tuple(_unread_notes(unread, title)))
+
+
+def _unread_notes(unread: Collection[str], title: str) -> Iterator[str]:
+    if unread:
+        yield (
+            f"{title}: no column is taken for the class, and {', '.join(unread)} may be it. To use"
+            " one: source: [{source: ..., label_column: NAME}]."
+        )
 
 
 class _Facts(NamedTuple):
@@ -60,6 +75,7 @@ class _Facts(NamedTuple):
     groups: list[int]  # rows of each row group
     labels: list[Any] | None  # of all rows
     class_names: tuple[str, ...]
+    unread: tuple[str, ...]  # columns that may be the label, where none is taken for it
 
 
 def _read_facts(
@@ -75,7 +91,11 @@ def _read_facts(
     if label_column:
         parts = (_read_group(file, group, label_column) for group in range(len(groups)))
         labels = [value for part in parts for value in part.to_pylist()]
-    return _Facts(image_column, groups, labels, _class_names(schema, label_column))
+    unread = [name for name in schema.names if _LIKE_LABEL.search(name.lower())]
+    if label_column or not classes:
+        unread = []
+    names = _class_names(schema, label_column)
+    return _Facts(image_column, groups, labels, names, tuple(unread))
 
 
 def saved_files(folder: Path) -> list[Path]:

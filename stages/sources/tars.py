@@ -30,7 +30,7 @@ from .base import (
     storable_name,
     with_labels,
 )
-from .class_values import clean_class_name
+from .class_values import clean_class_name, refuse_unnamed
 from .folders import read_beside
 from .labels import folder_notes, source_of_files
 from .limits import check_bytes
@@ -75,6 +75,8 @@ def open_tars(
                 " folders. Leave it out."
             )
         inputs = list(list_samples(members, title, classes, class_names, image_field))
+        if any(class_names.values()):
+            refuse_unnamed(inputs, title)
         notes: tuple[str, ...] = ()
         if classes and all(item.label is None for item in inputs):
             # Captions beside the images of class folders, say: the folders are still there.

@@ -1,5 +1,6 @@
 """Lists and reads the members of a zip, in memory: nothing is extracted to disk."""
 
+import contextlib
 import stat
 import threading
 import zipfile
@@ -20,6 +21,8 @@ from .base import (
 )
 from .labels import source_of_files
 from .limits import check_bytes, check_rows
+
+_UTF8_FLAG = 0x800  # of a member's name
 
 
 def open_zip(file: SourceFile, path: str | None, classes: bool) -> Source:
@@ -52,12 +55,21 @@ def member_names(members: list[zipfile.ZipInfo]) -> list[str]:
     """Their names with "/" between the parts.
 
     Some Windows programs separate them by "\\", which the format forbids (APPNOTE 4.4.17.1): it
-    counts as a separator where no member has a "/".
+    counts as a separator where no member has a "/". macOS and others write UTF-8 without the flag
+    that says so (appendix D): what is valid UTF-8 is taken for that.
     """
-    names = [info.filename for info in members]
+    names = [_in_utf8(info) for info in members]
     if any("/" in name for name in names):
         return names
     return [name.replace("\\", "/") for name in names]
+
+
+def _in_utf8(info: zipfile.ZipInfo) -> str:
+    """The name, which zipfile has decoded as code page 437 unless the flag is set."""
+    if not info.flag_bits & _UTF8_FLAG:
+        with contextlib.suppress(UnicodeError):
+            return info.filename.encode("cp437").decode("utf-8")
+    return info.filename
 
 
 @lru_cache(maxsize=4)
