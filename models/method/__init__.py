@@ -9,6 +9,7 @@ minimise   Algorithm 1: x* = argmin ||S(x, sigma_N)||^2
 denoise    score-based denoising from t0
 bridge     NoiseDiffusion: mixing in the noised space
 sampling   pure samples from the top of the ladder (Heun)
+composition  sum_i w_i of class-conditional scores (SM-REC)
 guidance   autoguidance: a weaker network shows what to leave
 masks      which pixels are parent 1's: CutMix's box, FMix's smooth noise
 augmix     AugMix: chains of operations on one image

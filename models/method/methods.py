@@ -4,15 +4,16 @@ Equations of SM-GAN (Cao et al., arXiv 2210.15137) unless another paper is named
 Shapes: parents x1, x2 (B, C, H, W) in [0, 1]; lambda_ (B,); norms (B, 3).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..network.score_net import ScoreNet
+from ..network.score_net import Labels, MixedClasses, ScoreNet
 from .bridge import bridge
+from .composition import composed
 from .denoise import denoise
 from .guidance import guided
 from .ladder import sigma_at
@@ -25,6 +26,7 @@ from .options import (
     SampleOptions,
     ScoreMixOptions,
     SeamOptions,
+    SolverOptions,
 )
 from .sampling import draw_samples
 
@@ -155,6 +157,32 @@ def sample(
     return in_one_step(x1, final, score)
 
 
+def compose(
+    before: Tensor,
+    mean: Tensor,
+    scores: Sequence["FrozenScore"],
+    weights: Tensor,
+    noise: Noise,
+    options: SolverOptions,
+) -> MixResult:
+    """SM-REC: a sample of composed class scores, D = x + sum_i w_i (D_i - x); see composition.py.
+
+    before: what the result is compared with: parents of the classes mixed, or parent 1. mean: of
+    the classes, weighted; scores: one per class, conditioned on it; weights: (B, m). With one
+    score and weights of 1 it is `reproduce`, with one score of mixed classes `condition-mix`.
+    """
+    first = scores[0]
+    follow = composed([score.guided for score in scores], weights)
+
+    # From pure noise m + sigma_1 z down to sigma_N by Heun's method.
+    levels, z = options.solver_steps, noise("sample")
+    final = draw_samples(mean, z, follow, first.sigma_1, first.sigma_N, levels)
+
+    # Norms of the composed score, without guidance.
+    plain = composed(scores, weights)
+    return _with_norms(before, final, plain, first.sigma_N)
+
+
 def _noise_and_denoise(
     x: Tensor, score: "FrozenScore", noise: Noise, t0: float, options: DenoiseOptions
 ) -> Tensor:
@@ -174,7 +202,11 @@ def in_one_step(before: Tensor, final: Tensor, score: "FrozenScore | None") -> M
     """The result of a method that does not minimise: its x* is x'."""
     if score is None:
         return MixResult(before, before, final, None)
-    first, last = (score_norm(x, score, score.sigma_N) for x in (before, final))
+    return _with_norms(before, final, score, score.sigma_N)
+
+
+def _with_norms(before: Tensor, final: Tensor, residual: Residual, sigma_N: float) -> MixResult:
+    first, last = (score_norm(x, residual, sigma_N) for x in (before, final))
     return MixResult(before, before, final, torch.stack((first, first, last), dim=1))
 
 
@@ -182,7 +214,9 @@ class FrozenScore:
     """A trained network as `residual(x, sigma)`: weights frozen, conditioning cached per level.
 
     guide: a weaker network, which `guided` leads away from with weight `guidance`.
-    labels: (B,) classes of a batch that the network is conditioned on; None for the null class.
+    labels: classes of a batch that the network is conditioned on, (B,) or mixed ones; None for the
+    null class. always_null: no batch's classes change that, as of a guide of classifier-free
+    guidance.
     """
 
     def __init__(
@@ -193,29 +227,33 @@ class FrozenScore:
         *,
         guide: "FrozenScore | None" = None,
         guidance: float = 1.0,
-        labels: Tensor | None = None,
+        labels: Labels | None = None,
+        always_null: bool = False,
     ) -> None:
         self.net = net.requires_grad_(False).eval()
         self.sigma_1 = sigma_1
         self.sigma_N = sigma_N
         self.guide, self.guidance, self.labels = guide, guidance, labels
+        self.always_null = always_null
         self._conditions: dict[float, Any] = {}
 
-    def conditioned_on(self, labels: Tensor) -> "FrozenScore":
+    def conditioned_on(self, labels: Labels) -> "FrozenScore":
         """The same for a batch of these classes; itself where the network knows no classes.
 
-        labels: (B,) class ids, -1 for none.
+        labels: (B,) class ids, -1 for none; or mixed classes.
         """
         null = self.net.architecture.classes
-        if not null:
+        if not null or self.always_null:
             return self
+        if not isinstance(labels, MixedClasses):
+            labels = torch.where(labels < 0, null, labels)
         return FrozenScore(
             self.net,
             self.sigma_1,
             self.sigma_N,
             guide=None if self.guide is None else self.guide.conditioned_on(labels),
             guidance=self.guidance,
-            labels=torch.where(labels < 0, null, labels),
+            labels=labels,
         )
 
     @property

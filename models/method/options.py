@@ -61,6 +61,13 @@ class SampleOptions:
 
 
 @dataclass(frozen=True)
+class SolverOptions:
+    """Options of `compose`, `reproduce` and `condition-mix`."""
+
+    solver_steps: int  # of Heun's method from sigma_1 to sigma_N, with the last noiseless one
+
+
+@dataclass(frozen=True)
 class BridgeOptions:
     """Options of NoiseDiffusion: parents are encoded up to sigma(t0)."""
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from .architecture import Architecture
 from .blocks import RefineBlock, chain, conv3
 from .norm import Affine, ConditionalNorm, Conditioning
-from .score_net import ScoreNet
+from .score_net import Labels, ScoreNet
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class RefineNet(ScoreNet):
         self.conditioning = Conditioning(norms, architecture.conditioning, levels)
 
     def condition(
-        self, sigma: Tensor, labels: Tensor | None = None, view: Tensor | None = None
+        self, sigma: Tensor, labels: Labels | None = None, view: Tensor | None = None
     ) -> list[Affine]:
         """The parameters of every norm; this network has neither classes nor views."""
         affines: list[Affine] = self.conditioning(sigma)

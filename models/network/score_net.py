@@ -1,11 +1,11 @@
 """ScoreNet: what every score network offers to training and to the methods.
 
 Shapes: x (B, C, R, R) in [0, 1] plus noise; sigma (B,) or (1,) in units of the [0, 1] range;
-labels (B,) class numbers; view (B, VIEW).
+labels (B,) class numbers, or (B, m) of classes whose embeddings are mixed; view (B, VIEW).
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,16 @@ from torch import Tensor, nn
 from .architecture import Architecture
 
 VIEW = 9  # numbers that describe how training changed an image (stages/train/augment.py)
+
+
+class MixedClasses(NamedTuple):
+    """Classes of each image whose embeddings are mixed into one condition."""
+
+    ids: Tensor  # (B, m) class numbers
+    weights: Tensor  # (B, m)
+
+
+Labels = Tensor | MixedClasses
 
 
 class ScoreNet(nn.Module, ABC):
@@ -35,7 +45,7 @@ class ScoreNet(nn.Module, ABC):
 
     @abstractmethod
     def condition(
-        self, sigma: Tensor, labels: Tensor | None = None, view: Tensor | None = None
+        self, sigma: Tensor, labels: Labels | None = None, view: Tensor | None = None
     ) -> Any:
         """What the network computes from the noise level and the conditions, without an image.
 
@@ -48,13 +58,13 @@ class ScoreNet(nn.Module, ABC):
         """sigma S(x, sigma) with the condition computed before; (B, C, R, R)."""
 
     def residual(
-        self, x: Tensor, sigma: Tensor, labels: Tensor | None = None, view: Tensor | None = None
+        self, x: Tensor, sigma: Tensor, labels: Labels | None = None, view: Tensor | None = None
     ) -> Tensor:
         """sigma S(x, sigma), (B, C, R, R); of order one per pixel at every level."""
         return self.residual_given(x, self.condition(sigma, labels, view))
 
     def forward(
-        self, x: Tensor, sigma: Tensor, labels: Tensor | None = None, view: Tensor | None = None
+        self, x: Tensor, sigma: Tensor, labels: Labels | None = None, view: Tensor | None = None
     ) -> Tensor:
         """sigma S at (x, sigma): what training differentiates."""
         return self.residual(x, sigma, labels, view)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .architecture import Architecture
-from .score_net import VIEW, ScoreNet
+from .score_net import VIEW, Labels, MixedClasses, ScoreNet
 
 SIGMA_DATA = 0.5  # standard deviation of images on [-1, 1], as in EDM
 
@@ -117,7 +117,7 @@ class UNet(ScoreNet):
         self.conditioning = _Embedding(architecture, [made.channels for made in blocks])
 
     def condition(
-        self, sigma: Tensor, labels: Tensor | None = None, view: Tensor | None = None
+        self, sigma: Tensor, labels: Labels | None = None, view: Tensor | None = None
     ) -> Modulation:
         """What depends on the noise level and conditions alone; labels None: the null class."""
         doubled = 2.0 * sigma
@@ -222,7 +222,7 @@ class _Embedding(nn.Module):
             self.spread.weight.mul_(0.1)
             self.spread.bias.zero_()
 
-    def forward(self, noise: Tensor, labels: Tensor | None, view: Tensor | None) -> list[Tensor]:
+    def forward(self, noise: Tensor, labels: Labels | None, view: Tensor | None) -> list[Tensor]:
         """noise (B,) or (1,): one tensor (B or 1, C, 1, 1) per scale and shift."""
         phase = noise[:, None] * self.frequencies[None, :]
         h = self.first(torch.cat([phase.sin(), phase.cos()], dim=1))
@@ -230,7 +230,10 @@ class _Embedding(nn.Module):
             h = h + self.view(view)
         if self.classes is not None:
             null = torch.full_like(noise, self.classes.num_embeddings - 1, dtype=torch.int64)
-            h = h + self.classes(null if labels is None else labels)
+            if isinstance(labels, MixedClasses):
+                h = h + (labels.weights[:, :, None] * self.classes(labels.ids)).sum(dim=1)
+            else:
+                h = h + self.classes(null if labels is None else labels)
         values = self.spread(F.silu(self.second(F.silu(h))))
         return list(values[:, :, None, None].split(self.channels, dim=1))
 
