@@ -9,25 +9,30 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from ..errors import ConfigError, InputError, ScoreMixError
+from ..errors import ConfigError, ScoreMixError
 from .random_streams import image_seed, stream
+from .rounds import MAX_ROUND, RoundImages, real_round, round_table, shards_of
 from .schema import PLAN
+from .training_images import (
+    Integers,
+    TrainingImages,
+    class_names,
+    has_classes,
+    quoted_names,
+    read_training_images,
+)
 
 # Methods that make an image from one real image: parent 2 is parent 1, and lambda 1.
-ONE_PARENT = frozenset({"augmix", "renoise", "sample"})
+ONE_PARENT = frozenset({"augmix", "renoise", "reproduce", "sample"})
 # Methods that paste pixels of both parents: lambda is the exact share of parent 1's.
 PASTING = frozenset({"cutmix", "fmix"})
-MAX_RATIO = 999  # the round has three digits in a key
-_MOST_NAMES = 20  # classes or files named in an error
+MAX_RATIO = MAX_ROUND
 
-Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
@@ -41,16 +46,6 @@ class PlanOptions:
     lone_class: str  # refuse | self: what a class with one image does under "within"
     method: str  # as in section `generate`: written into the augmented rows
     shard_size: int  # images a shard
-
-
-@dataclass(frozen=True)
-class _Sources:
-    """The training images in the order of their rows; all arrays have shape (N,)."""
-
-    rows: Integers
-    keys: list[str]
-    classes: Integers  # class of the sample, -1 without one class
-    groups: Integers  # images may only pair within their group
 
 
 @dataclass(frozen=True)
@@ -69,7 +64,7 @@ def resolve_pairing(sources: pa.Table, pairing: str) -> str:
     """
     if pairing not in ("auto", "within", "any"):
         raise ConfigError(f"generate.pairing is {pairing!r}; use one of auto, within, any.")
-    classed = _has_classes(sources)
+    classed = has_classes(sources)
     if pairing == "within" and not classed:
         raise ConfigError(
             "generate.pairing is 'within', but the images have no classes. Use 'any' or 'auto', or "
@@ -80,7 +75,7 @@ def resolve_pairing(sources: pa.Table, pairing: str) -> str:
 
 def uses_soft_labels(sources: pa.Table, pairing: str) -> bool:
     """True where parents of different classes may meet: then every sample has a soft label."""
-    return _has_classes(sources) and resolve_pairing(sources, pairing) == "any"
+    return has_classes(sources) and resolve_pairing(sources, pairing) == "any"
 
 
 def build_plan(
@@ -94,20 +89,32 @@ def build_plan(
     cannot be met (a class with one image, say) and InputError for a corpus without images.
     """
     _check_options(options)
-    corpus = _read_corpus(sources, resolve_pairing(sources, options.pairing))
+    within = resolve_pairing(sources, options.pairing) == "within"  # images pair in their class
+    corpus = read_training_images(sources, classes=within)
     one_parent = options.method in ONE_PARENT
     if options.ratio and not one_parent:
         _check_lone(sources, corpus, options.lone_class)
     count = len(corpus.rows)
     itself = _Pairs(np.arange(count), np.ones(count))
-    rounds = [_round_table(corpus, itself, 0, options, seed)]
+    shards = shards_of(count, options.shard_size)
+    rounds = [real_round(corpus, shard_size=options.shard_size, seed=seed)]
     for round_ in range(1, options.ratio + 1):
         pairs = itself if one_parent else _draw_pairs(corpus, round_, options.alpha, seed)
         if options.method in PASTING:
             assert side is not None
             shares = whole_pixels(options.method, pairs.lambdas, side)
             pairs = _Pairs(pairs.partners, shares)
-        rounds.append(_round_table(corpus, pairs, round_, options, seed))
+        rounds.append(
+            round_table(
+                corpus,
+                RoundImages(np.arange(count), pairs.partners, pairs.lambdas, corpus.classes),
+                round_,
+                (round_ - 1) * shards,
+                method=options.method,
+                shard_size=options.shard_size,
+                seed=seed,
+            )
+        )
     return pa.concat_tables(rounds).combine_chunks()
 
 
@@ -170,78 +177,9 @@ def _check_options(options: PlanOptions) -> None:
         raise ConfigError("generate.method 'real' is the mark of images that were not made.")
 
 
-def _training(sources: pa.Table) -> pa.Table:
-    return sources.filter(pc.equal(sources["status"], "train"))
-
-
-def _quoted_names(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(repr(name) for name in names[:_MOST_NAMES]) + more
-
-
-def _class_names(sources: pa.Table) -> dict[int, str]:
-    pairs = zip(sources["class_id"].to_pylist(), sources["class_name"].to_pylist(), strict=True)
-    return {id_: name or str(id_) for id_, name in pairs if id_ is not None and id_ >= 0}
-
-
-def _has_classes(sources: pa.Table) -> bool:
-    """Whether the training images have classes; all of them must, or none."""
-    training = _training(sources)
-    ids = training["class_id"].to_pylist()
-    labelled = [id_ is not None and id_ >= 0 for id_ in ids]
-    if not any(labelled):
-        return False
-    if not all(labelled):
-        names = training["name"].to_pylist()
-        missed = [name for name, has in zip(names, labelled, strict=True) if not has]
-        raise ConfigError(
-            f"{len(missed)} of {len(ids)} training images have no class: "
-            f"{_quoted_names(missed)}. Give every image a class, or none."
-        )
-    class_names = _class_names(sources)
-    empty = [class_names[id_] for id_ in sorted(class_names.keys() - set(ids))]
-    if empty:
-        raise ConfigError(
-            f"No training image is left in class {_quoted_names(empty)}. Raise ingest's limits "
-            "(ingest.per_class takes so many of every class), add images to it, or take the class "
-            "out of the input."
-        )
-    return True
-
-
-def _read_corpus(sources: pa.Table, pairing: str) -> _Sources:
-    training = _training(sources).sort_by("row")
-    if not training.num_rows:
-        raise InputError(
-            f"None of the {sources.num_rows} inputs is a training image, so there is nothing to "
-            "plan. sources.parquet gives the reason for each."
-        )
-    rows = training["row"].to_pylist()
-    keys = training["key"].to_pylist()
-    # A key is the row at ingest; rows move up where earlier images are forgotten.
-    first_rows = [int(key) if key and key.isdecimal() else -1 for key in keys]
-    well_formed = keys == [f"{row:06d}" for row in first_rows]
-    moved_down = any(first < row for first, row in zip(first_rows, rows, strict=True))
-    repeated = len(set(rows)) != len(rows) or first_rows != sorted(set(first_rows))
-    if not well_formed or moved_down or repeated:
-        raise ScoreMixError(
-            "sources.parquet is inconsistent: the key of a training image must be its row in "
-            "images.npy with six digits, as ingest gave it, in the order of the rows, and these "
-            "must not repeat. Run ingest again."
-        )
-    classes = np.array([-1 if id_ is None else id_ for id_ in training["class_id"].to_pylist()])
-    any_ = np.full(len(rows), -1)
-    return _Sources(
-        rows=np.array(rows, dtype=np.int64),
-        keys=keys,
-        classes=classes if pairing == "within" else any_,
-        groups=classes if pairing == "within" else any_,
-    )
-
-
-def _check_lone(sources: pa.Table, corpus: _Sources, lone_class: str) -> None:
+def _check_lone(sources: pa.Table, corpus: TrainingImages, lone_class: str) -> None:
     """Refuses groups in which an image has no partner, unless it may pair with itself."""
-    ids, counts = np.unique(corpus.groups, return_counts=True)
+    ids, counts = np.unique(corpus.classes, return_counts=True)
     lone = ids[counts == 1].tolist()
     if not lone or lone_class == "self":
         return
@@ -256,22 +194,22 @@ def _check_lone(sources: pa.Table, corpus: _Sources, lone_class: str) -> None:
             " or let it pair with itself (generate.lone_class: self: its augmented images are"
             " versions of that one image)."
         )
-    class_names = _class_names(sources)
+    names = class_names(sources)
     raise ConfigError(
         f"{len(lone)} of {len(ids)} classes have one image, which has no partner within its class: "
-        f"{_quoted_names([class_names[id_] for id_ in lone])}. {remedy}, or mix across classes "
+        f"{quoted_names([names[id_] for id_ in lone])}. {remedy}, or mix across classes "
         "(generate.pairing: any: labels become soft). Single images of one-shot translation are "
         "cut into squares instead: ingest.patches."
     )
 
 
-def _draw_pairs(corpus: _Sources, round_: int, alpha: float, seed: int) -> _Pairs:
+def _draw_pairs(corpus: TrainingImages, round_: int, alpha: float, seed: int) -> _Pairs:
     """Partner, uniform over the image's group without itself, then lambda; each image's own stream.
 
     The only image of a group is its own partner.
     """
-    by_group = np.argsort(corpus.groups, kind="stable")
-    _, inverse, counts = np.unique(corpus.groups, return_inverse=True, return_counts=True)
+    by_group = np.argsort(corpus.classes, kind="stable")
+    _, inverse, counts = np.unique(corpus.classes, return_inverse=True, return_counts=True)
     starts = (np.cumsum(counts) - counts)[inverse]  # where an image's group begins in by_group
     sizes = counts[inverse]
     ranks = np.empty_like(starts)  # place of an image within its group
@@ -285,34 +223,3 @@ def _draw_pairs(corpus: _Sources, round_: int, alpha: float, seed: int) -> _Pair
         lambdas[place] = random.beta(alpha, alpha)
     choices += (choices >= ranks) & (sizes > 1)  # the n - 1 others: step over the image itself
     return _Pairs(by_group[starts + choices], lambdas)
-
-
-def _round_table(
-    corpus: _Sources, pairs: _Pairs, round_: int, options: PlanOptions, seed: int
-) -> pa.Table:
-    """The rows of one round, permuted and cut into shards. Shards count through all rounds."""
-    count = len(corpus.rows)
-    order = stream(image_seed(seed, f"round-{round_}"), "order").permutation(count)
-    partners = pairs.partners[order]
-    bases = [corpus.keys[place] for place in order]
-    keys = [f"{key}-{round_:03d}" for key in bases] if round_ else bases
-    shards_per_round = math.ceil(count / options.shard_size)
-    first = max(round_ - 1, 0) * shards_per_round
-    name = "aug" if round_ else "real"
-    places = range(count)
-    columns: dict[str, Any] = {
-        "key": keys,
-        "kind": ["augmented" if round_ else "real"] * count,
-        "round": [round_] * count,
-        "shard": [f"{name}-{first + place // options.shard_size:06d}" for place in places],
-        "position": [place % options.shard_size for place in places],
-        "row_1": corpus.rows[order],
-        "row_2": corpus.rows[partners],
-        "source_1": bases,
-        "source_2": [corpus.keys[place] for place in partners],
-        "lambda": pairs.lambdas[order],
-        "class_id": corpus.classes[order],
-        "method": [options.method if round_ else "real"] * count,
-        "seed": [image_seed(seed, key) for key in keys],
-    }
-    return pa.table(columns, schema=PLAN)

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plan_sources import sources
 
 from scoremix.manifests.errors import ConfigError, InputError, ScoreMixError
 from scoremix.manifests.plan.plan import (
@@ -27,26 +28,6 @@ from scoremix.manifests.plan.plan import (
 )
 from scoremix.manifests.plan.random_streams import image_seed, stream
 from scoremix.manifests.plan.schema import PLAN, SOURCES
-
-
-def sources(classes: list[int], rejected: int = 0) -> pa.Table:
-    """Training images of the given classes (-1: none), and some rejected inputs after them."""
-    rows: list[dict[str, Any]] = [
-        {
-            "index": row,
-            "name": f"{row}.png",
-            "status": "train",
-            "row": row,
-            "key": f"{row:06d}",
-            "class_id": class_,
-            "class_name": f"class-{class_}" if class_ >= 0 else None,
-        }
-        for row, class_ in enumerate(classes)
-    ]
-    for index in range(len(rows), len(rows) + rejected):
-        rows.append({"index": index, "name": f"bad{index}", "status": "rejected", "class_id": -1})
-    empty = dict.fromkeys(SOURCES.names)
-    return pa.Table.from_pylist([empty | row for row in rows], schema=SOURCES)
 
 
 def options(**changes: Any) -> PlanOptions:
@@ -335,3 +316,19 @@ def test_pasting_methods_plan_lambda_as_whole_pixels(method: str) -> None:
         assert np.allclose(np.sqrt(left_out), np.rint(np.sqrt(left_out)), atol=1e-6)
     assert 0 < np.abs(planned - other).max() < (0.12 if method == "cutmix" else 0.0063)
     assert plan["row_2"] == drawn["row_2"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "method", "pairing", "digest"),
+    [
+        ([0, 1, 1, 0, 2, 2, 2], "scoremix", "auto", "3f30dd12a21e7fb4c1bfa9d5751c535b"),
+        ([-1] * 9, "fmix", "auto", "249e2b19aa13f0fef1f0d52b15dd69e5"),
+        ([0, 1, 1, 0], "sample", "any", "e09e1a5d0af6b20e4ad8572dc78c67d8"),
+    ],
+)
+def test_plans_are_those_of_runs_made_before(
+    ids: list[int], method: str, pairing: str, digest: str
+) -> None:
+    """Literals from the version that had no plan of new classes."""
+    chosen = options(lone_class="self", method=method, pairing=pairing, shard_size=3)
+    assert rows_digest(build_plan(sources(ids), chosen, 5, 8)).startswith(digest)
