@@ -22,6 +22,7 @@ source_listing   the files of the sources, to name those that changed
 decided          the config with the method that the pilot chose
 planned          reads the plan and the recipe that a run has made
 trained_network  opens score-net/ of a run, or says what is wrong with it
+new_classes      the new classes of a run: chosen by its recogniser, or at random
 means            the mean images of a run, about which some methods mix
 preflight        refuses places, disks and networks that cannot work, before anything is made
 other_data       stops before a corpus is given up for other images, unless that was asked for

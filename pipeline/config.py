@@ -10,7 +10,7 @@ from ..manifests.errors import ConfigError
 from ..manifests.foreign_text import redact_all
 from ..manifests.storage.location import is_url, place
 from ..stages.evaluate.config import EvaluateConfig
-from ..stages.generate.config import GenerateConfig
+from ..stages.generate.config import CONDITIONED, GenerateConfig
 from ..stages.ingest.config import IngestConfig
 from ..stages.pilot.config import PilotConfig
 from ..stages.sources.bundled import BUNDLED
@@ -44,16 +44,34 @@ class Config(BaseModel, frozen=True, extra="forbid"):
         Raises:
             ConfigError: options that contradict each other once they are filled in.
         """
-        train = self.train.resolved(resolution, device_type, images)
+        conditioned = self.generate.method in CONDITIONED
+        train = self.train.for_classes(conditioned).resolved(resolution, device_type, images)
         assert train.width
         generate = self.generate.resolved(
             train.preset, resolution, train.width, device_type, train.network
         )
+        if conditioned and (train.network == "refinenet" or not train.labels):
+            what = "network is refinenet" if train.network == "refinenet" else "labels is false"
+            raise ConfigError(
+                f"generate.method is {generate.method}, which needs classes in the network, and"
+                f" train.{what}. Set train.network to unet and train.labels to true, or leave both"
+                " out."
+            )
+        if generate.by_class and generate.pairing == "any":
+            raise ConfigError(
+                f"generate.pairing is any, and {generate.method} makes images of one class each:"
+                " nothing is paired. Leave it out."
+            )
         guided = generate.needs_network and generate.guidance != 1.0
         if guided and train.network == "refinenet":
             raise ConfigError(
                 f"generate.guidance is {generate.guidance:g}, and train.network is refinenet, whose"
                 " training keeps no guide. Set train.network to unet, or generate.guidance to 1."
+            )
+        if guided and generate.guide == "null-class" and not train.labels:
+            raise ConfigError(
+                "generate.guide is null-class, and train.labels is not true: the network then has"
+                " no null class. Set train.labels to true, or generate.guide to early."
             )
         filled = {"train": train, "generate": generate, "write": self.write.resolved()}
         return self.model_copy(update=filled)

@@ -185,7 +185,7 @@ def _network(config: Config, found: IngestPreview, device: str) -> FrozenScore:
     """An untrained network of the run's shape: it costs what the trained one costs."""
     sigma_1 = 0.5 * found.resolution * found.channels**0.5
     # How many classes there are costs nothing.
-    classes = int(config.train.labels)
+    classes = int(bool(config.train.labels))
     shape = architecture_of(config.train, found.samples.shape, classes)
     net = build(shape, noise_ladder(sigma_1)).to(device)
     return FrozenScore(net, sigma_1, 0.01)

@@ -11,6 +11,7 @@ from ..manifests.foreign_text import is_incomplete, redact_all, redact_url
 from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import is_url
 from ..stages.evaluate import config as evaluating
+from ..stages.generate.config import OPTIONS_OF_CLASSES
 from ..stages.generate.recipe import Recipe
 from ..stages.ingest import ingest as ingesting
 from ..stages.pilot import config as piloting
@@ -76,8 +77,10 @@ def inputs_of_pilot(config: Config, ledger: Ledger) -> dict[str, Any]:
 
     config: resolved, with method `auto`.
     """
+    apart = set(APART) | set(OPTIONS_OF_CLASSES)
+    apart |= {"guide"} if config.generate.guide == "early" else set()  # as before there was one
     return {
-        "options": config.generate.model_dump(mode="json", exclude=set(APART)),
+        "options": config.generate.model_dump(mode="json", exclude=apart),
         "pilot": config.pilot.model_dump(mode="json"),
         "seed": config.seed,
         "corpus": ledger.outcome("ingest").get("digest"),
@@ -88,6 +91,8 @@ def inputs_of_pilot(config: Config, ledger: Ledger) -> dict[str, Any]:
 
 def inputs_of_plan(config: Config, recipe: Recipe) -> dict[str, Any]:
     options = vars(plan_options_of(config))
+    if config.generate.by_class:  # new ones are in the recipe, real ones to be made again are not
+        options = options | {"new_classes": config.generate.new_classes}
     return {"options": options, "seed": config.seed, "recipe": recipe.as_json()}
 
 

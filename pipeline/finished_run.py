@@ -16,7 +16,7 @@ from .decided import decided
 from .fingerprints import inputs_of_pilot, inputs_of_plan, inputs_of_train, inputs_of_write
 from .ledger import Ledger
 from .means import means_sha256_of
-from .planned import Planned, open_plan, recipe_of
+from .planned import Planned, open_plan
 from .shards.builder import ShardBuilder
 from .trained_network import open_network, read_model_facts
 
@@ -66,9 +66,9 @@ def load_finished_run(folder: Path, *, finished: bool = True) -> FinishedRun:
     resolved = resolved_config(files, ledger, corpus)
     config = decided(resolved, ledger)
     model = read_model_facts(files) if config.generate.needs_network else None
-    recipe = recipe_of(config, model, corpus, means_sha256_of(files, config, corpus, ledger))
-    planned = open_plan(files, config, corpus, ledger, recipe)
-    inputs_of: dict[str, dict[str, Any]] = {"plan": inputs_of_plan(config, recipe)}
+    means = means_sha256_of(files, config, corpus, ledger)
+    planned = open_plan(files, config, corpus, ledger, model, means)
+    inputs_of: dict[str, dict[str, Any]] = {"plan": inputs_of_plan(config, planned.recipe)}
     if resolved.generate.needs_network:
         inputs_of["train"] = inputs_of_train(resolved, corpus.digest)
     if resolved.generate.method == "auto":

@@ -1,5 +1,6 @@
 """Planned: a run's plan with its recipe and its shards; how it is read and checked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,6 +9,15 @@ import pyarrow.compute as pc
 
 from ..manifests.errors import VerifyError
 from ..manifests.files.atomic import read_parquet
+from ..manifests.plan.class_plan import (
+    ClassPlanOptions,
+    MadeClass,
+    build_class_plan,
+    check_classed,
+    made_of_new,
+    reproduced,
+)
+from ..manifests.plan.new_classes import NEW_CLASS_METHODS, NewClass, digest_of
 from ..manifests.plan.plan import PlanOptions, build_plan, rows_digest
 from ..manifests.run_folder import RunFolder
 from ..stages.common.presets import balanced_batch
@@ -16,6 +26,7 @@ from ..stages.generate.recipe import Recipe
 from ..stages.write.tasks import ShardTask, plan_shards
 from .config import Config
 from .ledger import Ledger
+from .new_classes import new_classes_of, random_new_classes
 
 
 @dataclass(frozen=True)
@@ -26,11 +37,16 @@ class Planned:
     digest: str  # of the rows
     recipe: Recipe  # every option that can change a pixel or a byte
     shards: list[ShardTask]
+    new_classes: tuple[NewClass, ...] = ()
     chosen_because: str = ""  # how the pilot chose the method, in a sentence; empty without one
 
 
-def plan_options_of(config: Config) -> PlanOptions:
-    """The options of a resolved config that decide the plan's rows."""
+def plan_options_of(config: Config) -> PlanOptions | ClassPlanOptions:
+    """The options of a resolved config that decide the plan's rows, beside new classes."""
+    generate = config.generate
+    if generate.by_class:
+        size = config.write.shard_size
+        return ClassPlanOptions(str(generate.method), generate.images_per_class, size)
     return PlanOptions(
         ratio=config.generate.ratio,
         alpha=config.generate.alpha or 1.0,  # unset before a pilot: then nothing drawn is used
@@ -41,10 +57,27 @@ def plan_options_of(config: Config) -> PlanOptions:
     )
 
 
-def draw_plan(config: Config, corpus: Corpus) -> pa.Table:
-    """The plan's rows, from corpus and options."""
-    options, side = plan_options_of(config), corpus.images.shape[1]
-    return build_plan(corpus.planned_sources, options, config.seed, side)
+def draw_plan(config: Config, corpus: Corpus, new_classes: Sequence[NewClass]) -> pa.Table:
+    """The plan's rows, from corpus, options and new classes."""
+    return _drawn(config, corpus, corpus.planned_sources, new_classes)
+
+
+def _drawn(
+    config: Config, corpus: Corpus, sources: pa.Table, new_classes: Sequence[NewClass]
+) -> pa.Table:
+    options = plan_options_of(config)
+    if isinstance(options, ClassPlanOptions):
+        made = _made_classes(config, corpus, new_classes)
+        return build_class_plan(sources, made, options, config.seed)
+    return build_plan(sources, options, config.seed, corpus.images.shape[1])
+
+
+def _made_classes(
+    config: Config, corpus: Corpus, new_classes: Sequence[NewClass]
+) -> list[MadeClass]:
+    if config.generate.method in NEW_CLASS_METHODS:
+        return made_of_new(new_classes)
+    return reproduced(len(corpus.classes), config.generate.new_classes, config.seed)
 
 
 def check_plan(config: Config, corpus: Corpus, *, without_forgotten: bool = False) -> None:
@@ -55,13 +88,22 @@ def check_plan(config: Config, corpus: Corpus, *, without_forgotten: bool = Fals
     sources = corpus.planned_sources
     if without_forgotten:
         sources = corpus.sources.filter(pc.not_equal(corpus.sources["status"], FORGOTTEN))
-    options = plan_options_of(config)
-    options = replace(options, ratio=min(options.ratio, 1))
-    build_plan(sources, options, config.seed, corpus.images.shape[1])
+    new_classes: Sequence[NewClass] = ()
+    if config.generate.by_class:
+        check_classed(sources, str(config.generate.method))
+    if config.generate.method in NEW_CLASS_METHODS:  # which ones makes no difference here
+        new_classes = random_new_classes(config, corpus)
+    ratio = min(config.generate.ratio, 1)
+    generate = config.generate.model_copy(update={"ratio": ratio})
+    _drawn(config.model_copy(update={"generate": generate}), corpus, sources, new_classes)
 
 
 def recipe_of(
-    config: Config, model: dict[str, Any] | None, corpus: Corpus, means_sha256: str | None
+    config: Config,
+    model: dict[str, Any] | None,
+    corpus: Corpus,
+    means_sha256: str | None,
+    new_classes: Sequence[NewClass],
 ) -> Recipe:
     """The full recipe: generation's options and the encoder's. With the rows it decides a shard.
 
@@ -71,11 +113,18 @@ def recipe_of(
     assert isinstance(batch, int)
     size = balanced_batch(batch, config.write.shard_size, len(corpus.images))
     evenly = config.generate.model_copy(update={"batch": size})
-    made = Recipe.from_config(evenly, model, corpus.digest, means_sha256)
+    named = digest_of(new_classes) if new_classes else None
+    made = Recipe.from_config(evenly, model, corpus.digest, means_sha256, named)
     return replace(made, format=config.write.format, encoder=config.write.encoder)
 
 
-def planned_of(rows: pa.Table, ledger: Ledger, recipe: Recipe, corpus: Corpus) -> Planned:
+def planned_of(
+    rows: pa.Table,
+    ledger: Ledger,
+    recipe: Recipe,
+    corpus: Corpus,
+    new_classes: tuple[NewClass, ...],
+) -> Planned:
     """The plan that the ledger names with its shards, without rows of a forgotten parent.
 
     rows: the plan's, as read or drawn.
@@ -85,26 +134,36 @@ def planned_of(rows: pa.Table, ledger: Ledger, recipe: Recipe, corpus: Corpus) -
     if corpus.forgotten:
         rows, digest = (kept := without_keys(rows, corpus.forgotten)), rows_digest(kept)
     shards = plan_shards(rows, recipe.for_real_images().digest, recipe.digest)
-    return Planned(rows, digest, recipe, shards, outcome.get("chosen_because", ""))
+    because = outcome.get("chosen_because", "")
+    return Planned(rows, digest, recipe, shards, new_classes, because)
 
 
 def open_plan(
-    files: RunFolder, config: Config, corpus: Corpus, ledger: Ledger, recipe: Recipe
+    files: RunFolder,
+    config: Config,
+    corpus: Corpus,
+    ledger: Ledger,
+    model: dict[str, Any] | None,
+    means_sha256: str | None,
 ) -> Planned:
     """The plan that the ledger names; drawn again from corpus and options where its file is gone.
 
+    model, means_sha256: as `recipe_of` takes them.
+
     Raises VerifyError where these give another one.
     """
+    new_classes = new_classes_of(files, config, corpus)
+    recipe = recipe_of(config, model, corpus, means_sha256, new_classes)
     digest: str = ledger.outcome("plan").get("digest", "")
     rows = read_plan(files, digest)
     if rows is None:
-        rows = draw_plan(config, corpus)
+        rows = draw_plan(config, corpus, new_classes)
         if rows_digest(rows) != digest:
             raise VerifyError(
                 f"{files.plan} is gone or damaged, and {files.path} now gives another plan."
                 f" Restore it, or run `scoremix-pipeline run {files.config}`."
             )
-    return planned_of(rows, ledger, recipe, corpus)
+    return planned_of(rows, ledger, recipe, corpus, new_classes)
 
 
 def read_plan(files: RunFolder, digest: str | None) -> pa.Table | None:

@@ -23,6 +23,7 @@ from .fingerprints import (
     inputs_of_write,
 )
 from .ledger import Ledger
+from .new_classes import new_classes_of
 from .planned import Planned, planned_of, read_plan, recipe_of
 from .shards.stores import open_shards
 from .source_listing import source_changes
@@ -108,14 +109,18 @@ def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str,
     means = read_means(files.means, corpus.digest) if config.generate.needs_means else None
     if config.generate.needs_means and means is None:
         return [*found, ("plan", f"missing ({files.means.name} is gone or damaged)")]
-    recipe = recipe_of(config, model, corpus, means.sha256 if means else None)
+    try:
+        new_classes = new_classes_of(files, config, corpus)
+    except ScoreMixError as error:
+        return [*found, ("plan", f"missing ({error})")]
+    recipe = recipe_of(config, model, corpus, means.sha256 if means else None, new_classes)
     why = ledger.why_stale("plan", inputs_of_plan(config, recipe))
     if why or not files.plan.exists():
         return [*found, ("plan", f"missing ({why or 'its file is gone'})")]
     rows = read_plan(files, ledger.outcome("plan").get("digest"))
     if rows is None:
         return [*found, ("plan", "missing (its file is damaged)")]
-    planned = planned_of(rows, ledger, recipe, corpus)
+    planned = planned_of(rows, ledger, recipe, corpus, new_classes)
     found.append(("plan", f"done, {planned.rows.num_rows:,} rows"))
     return found + _write_and_evaluate(config, files, ledger, planned)
 

@@ -88,6 +88,7 @@ def build_class_plan(
     check_classed(sources, options.method)
     corpus = read_training_images(sources, classes=True)
     members = {int(id_): np.flatnonzero(corpus.classes == id_) for id_ in np.unique(corpus.classes)}
+    _check_members(made, members)
     planned = _bases(corpus, members, made, options.images_per_class, seed)
     rounds = [real_round(corpus, shard_size=options.shard_size, seed=seed)]
     first_shard = 0
@@ -107,6 +108,16 @@ def build_class_plan(
         )
         first_shard += shards_of(int(inside.sum()), options.shard_size)
     return pa.concat_tables(rounds).combine_chunks()
+
+
+def _check_members(made: Sequence[MadeClass], members: dict[int, Integers]) -> None:
+    empty = sorted({id_ for one in made for id_ in (one.first, one.second)} - members.keys())
+    if empty:
+        raise ConfigError(
+            f"No training image is left in {len(empty)} of the classes that images are to be made"
+            f" of (class {', '.join(map(str, empty[:20]))}). Add images to them, or take them out"
+            " of the input."
+        )
 
 
 class _Bases(NamedTuple):

@@ -1,22 +1,26 @@
 """README.md of a corpus: a dataset card, whose front matter `load_dataset` finds the tars by."""
 
-import html
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
+from ..plan.new_classes import CLASS_METHODS, NEW_CLASS_METHODS, NewClass
 from ..plan.plan import ONE_PARENT
+from .card_of_classes import (
+    ORIGIN_OF_CLASSES,
+    ROUNDS_OF_CLASSES,
+    WARNINGS_OF_CLASSES,
+    as_text,
+    new_classes_section,
+)
 
 # Identifiers that the Hugging Face hub knows; anything else is "other" there.
 _HUB_LICENCES = {
     "apache-2.0", "mit", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0",
     "cc-by-nc-sa-4.0", "cc-by-3.0", "cc-by-sa-3.0", "pddl", "odbl", "cdla-permissive-2.0",
 }  # fmt: skip
-
-_MARKUP = re.compile(r"[\\`*_\[\]|!]")
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,13 @@ class CorpusFacts:
     """
 
     name: str  # of the data set: "digits"
-    classes: tuple[str, ...]  # names in the order of class_id, empty without classes
+    classes: tuple[str, ...]  # names in the order of class_id, new ones last; empty without
     resolution: int  # side of an image in pixels
     channels: int  # 1 gray, 3 RGB
     recipe: Mapping[str, Any]  # every option that can change a pixel
     licences: tuple[str, ...] = ()  # of the sources, as far as known
     inputs: Mapping[str, int] = field(default_factory=dict)  # sources by status: {"train": 300}
+    new_classes: tuple[NewClass, ...] = ()  # classes that no real image has
     chosen_because: str = ""  # how a pilot chose the method; empty where it was set
 
 
@@ -55,6 +60,24 @@ class Counts:
         """Whether nothing was mixed: every augmented image is made from one real image."""
         return bool(self.methods) and ONE_PARENT.issuperset(self.methods)
 
+    @property
+    def of_classes(self) -> bool:
+        """Whether images were made class by class, so that a round is none per real image."""
+        return bool(self.methods) and CLASS_METHODS.issuperset(self.methods)
+
+    @property
+    def of_network(self) -> bool:
+        """Whether every augmented image is a sample of the network, which uses none of its
+        sources."""
+        sampled = (CLASS_METHODS | {"sample"}) - {"mixup-classes"}
+        return bool(self.methods) and sampled.issuperset(self.methods)
+
+    @property
+    def made(self) -> str:
+        """How many augmented images there are for what."""
+        per = f"in {self.ratio} rounds" if self.of_classes else f"{self.ratio} per real image"
+        return f"{self.augmented} ({per})"
+
 
 def dataset_card(facts: CorpusFacts, counts: Counts) -> str:
     """The whole README.md; equal arguments give equal text."""
@@ -65,6 +88,7 @@ def dataset_card(facts: CorpusFacts, counts: Counts) -> str:
         _reading(facts, counts),
         _ratios(counts),
         _fields(counts),
+        new_classes_section(facts.classes, facts.new_classes),
         _warnings(counts),
         _licences(facts),
         _recipe(facts),
@@ -101,9 +125,11 @@ def _hub_licence(licences: tuple[str, ...]) -> str:
 def _what(facts: CorpusFacts, counts: Counts) -> str:
     colour = {1: "gray", 3: "RGB"}.get(facts.channels, f"{facts.channels}-channel")
     classes = f"{len(facts.classes)} classes" if facts.classes else "no classes"
+    if facts.new_classes:
+        classes += f", {len(facts.new_classes)} of them new"
     rows = [
         f"| real images | {counts.real} |",
-        f"| augmented images | {counts.augmented} ({counts.ratio} per real image) |",
+        f"| augmented images | {counts.made} |",
         f"| method | {', '.join(counts.methods) or 'none'} |",
         f"| images | {facts.resolution} x {facts.resolution} px, {colour}, 8 bit |",
         f"| classes | {classes} |",
@@ -114,7 +140,9 @@ def _what(facts: CorpusFacts, counts: Counts) -> str:
         "every augmented image is a mixture of two real\n"
         "images of this corpus, and its row says of which two, with which weight and seed."
     )
-    if counts.methods == ("sample",):
+    if NEW_CLASS_METHODS.issuperset(counts.methods) and counts.methods:
+        origin = ORIGIN_OF_CLASSES[counts.of_network]
+    elif counts.of_network:
         origin = (
             "every augmented image is a sample of a network\n"
             "trained on the real ones; its row says with which seed, and names a real image as\n"
@@ -166,6 +194,8 @@ one seek away. `sha256sum -c SHA256SUMS` checks every file."""
 def _ratios(counts: Counts) -> str:
     if counts.ratio < 1:
         return ""
+    if counts.of_classes:
+        return ROUNDS_OF_CLASSES
     return f"""## A smaller ratio
 
 Round r holds one augmented image per real image and shards never straddle rounds, so the corpus
@@ -210,6 +240,8 @@ licence and size."""
 def _warnings(counts: Counts) -> str:
     if not counts.augmented:
         return ""
+    if counts.of_network and counts.of_classes:
+        return WARNINGS_OF_CLASSES
     if counts.of_one_parent:
         return """## Before training on it
 
@@ -231,7 +263,7 @@ def _warnings(counts: Counts) -> str:
 
 
 def _licences(facts: CorpusFacts) -> str:
-    known = "\n".join(f"* {_as_text(licence)}" for licence in facts.licences)
+    known = "\n".join(f"* {as_text(licence)}" for licence in facts.licences)
     return "## Licences\n\n" + (
         "The sources' licences hold for the real images; an augmented image is a work made from\n"
         "both parents and is under both their licences (`license` in `manifest.parquet`).\n\n"
@@ -241,14 +273,9 @@ def _licences(facts: CorpusFacts) -> str:
     )
 
 
-def _as_text(given: str) -> str:
-    """Text from outside with its Markdown and HTML escaped, in one line."""
-    return _MARKUP.sub(r"\\\g<0>", html.escape(" ".join(given.split()), quote=False))
-
-
 def _recipe(facts: CorpusFacts) -> str:
     text = yaml.safe_dump(dict(facts.recipe), sort_keys=True, allow_unicode=True).rstrip()
     chosen = ""
     if facts.chosen_because:
-        chosen = f"The method was chosen by a pilot. {_as_text(facts.chosen_because)}\n\n"
+        chosen = f"The method was chosen by a pilot. {as_text(facts.chosen_because)}\n\n"
     return f"## Recipe\n\n{chosen}```yaml\n{text}\n```"

@@ -148,9 +148,12 @@ def digest_of_sources(manifest: pa.Table) -> str:
 
 
 def _description(facts: CorpusFacts, counts: Counts) -> str:
-    made = f" and {counts.augmented} made of them, {counts.ratio} for each" if counts.ratio else ""
+    per = f" in {counts.ratio} rounds" if counts.of_classes else f", {counts.ratio} for each"
+    made = f" and {counts.augmented} made of them{per}" if counts.ratio else ""
     of = "a mixture of two real ones; its row says of which, with which weight and seed."
-    if counts.methods == ("sample",):
+    if facts.new_classes:
+        of = "of a new class, which mixes classes of the real ones; its row says of which sources."
+    elif counts.of_network:
         of = "a sample of a network trained on the real ones; its row says with which seed."
     elif counts.of_one_parent:
         of = "made from one real one; its row says of which, with which seed."

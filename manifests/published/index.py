@@ -39,6 +39,8 @@ def build_index(
         "channels": facts.channels,
         "files": dict(hashes),
     }
+    if facts.new_classes:
+        index["new_classes"] = [one.as_json() for one in facts.new_classes]
     if facts.chosen_because:
         index["chosen_because"] = facts.chosen_because
     index["index_digest"] = index_digest(index)

@@ -51,7 +51,8 @@ def corpus_summary(shards: Path | Store) -> dict[str, Any]:
 def lineage(shards: Path | Store, key: str) -> dict[str, Any]:
     """{"sample": its manifest row, "parents": [rows of parent 1 and 2]}; a real image has none.
 
-    A parent that is not in the corpus is None. Raises ConfigError for an unknown key.
+    A parent that is not in the corpus is None. A sample of a new class has it under `new_class`, as
+    index.json does, with the names of its members. Raises ConfigError for an unknown key.
     """
     store = store_of(shards)
     manifest = read_manifest(store)
@@ -59,7 +60,12 @@ def lineage(shards: Path | Store, key: str) -> dict[str, Any]:
     if row["kind"] == "real":
         return {"sample": row, "parents": []}
     parents = [_find(manifest, row[name]) for name in ("source_1", "source_2")]
-    return {"sample": row, "parents": parents}
+    index = read_index(store)
+    new = next((one for one in index.get("new_classes", ()) if one["id"] == row["class_id"]), None)
+    if new is None:
+        return {"sample": row, "parents": parents}
+    members = [index["classes"][id_] for id_ in new["classes"]]
+    return {"sample": row, "parents": parents, "new_class": new | {"members": members}}
 
 
 def has_key(shards: Path | Store, key: str) -> bool:

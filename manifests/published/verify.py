@@ -25,6 +25,7 @@ from ..plan.schema import MANIFEST, PLAN
 from ..shards.shard import Marker
 from ..shards.tar import compare_members, damaged_images
 from ..storage.store import LocalStore, Store, store_of
+from .class_check import contradicted_keys
 from .index import INDEX, index_entries_of_shards, indexed_hashes, parse_index
 from .names import is_own
 from .owner import OWNER, parse_owner
@@ -199,8 +200,23 @@ def _check_contents(state: _VerifyState, pool: ThreadPoolExecutor) -> None:
     except ScoreMixError as error:
         state.report("manifest.parquet", str(error))
         return
+    _check_new_classes(state, manifest)
     markers = list(pool.map(lambda part: _check_shard(state, *part), parts.items()))
     _check_index(state, manifest, markers)
+
+
+def _check_new_classes(state: _VerifyState, manifest: pa.Table) -> None:
+    if state.index is None or "new_classes" not in state.index:
+        return
+    try:
+        wrong = list(contradicted_keys(state.index, manifest))
+    except ValueError as error:
+        state.report(INDEX, str(error))
+        return
+    if wrong:
+        named = f"{', '.join(wrong[:5])}{', ...' if len(wrong) > 5 else ''}"
+        what = f"lists new classes that {len(wrong)} samples contradict: {named}"
+        state.report(INDEX, what)
 
 
 def _check_index(state: _VerifyState, manifest: pa.Table, markers: list[Marker | None]) -> None:

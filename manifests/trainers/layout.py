@@ -14,7 +14,7 @@ File names are `RRR_KEY.png`, R the round: real images sort first, then round by
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,6 +47,7 @@ class Layout:
     target: Target
     ratio: int | None = None  # rounds 0..ratio; None: all there are
     real_only: bool = False  # round 0 alone
+    real_classes_only: bool = False  # without images of new classes
     rgb: bool = False  # gray images are written as RGB: the one re-encoding there is
     hard_labels: bool = False  # soft labels become the class of the largest weight
     split: str = "train"  # imagefolder: folder of the training images, "" for none; unpaired: of
@@ -92,7 +93,8 @@ class ExportListing:
     rows: pa.Table  # the chosen rows of manifest.parquet, columns COLUMNS
     class_ids: npt.NDArray[np.int64]  # (rows,), -1 without one class
     labels: LabelKind  # as exported
-    classes: tuple[str, ...]  # names by class id
+    classes: tuple[str, ...]  # names by class id; new classes last
+    real_classes: int  # how many of them are classes of real images
     resolution: int  # side in pixels
     channels: int  # as exported: 1 or 3
     to_rgb: bool  # images are gray in the shards and RGB in the layout
@@ -201,11 +203,20 @@ def read_layout(shards: Path, layout: Layout, run: Path | None = None) -> Export
     _check_options(layout)
     index = read_index(shards)
     classes = tuple(index["classes"])
+    real_classes = len(classes) - len(index.get("new_classes", ()))
     last = last_round(index["ratio"], 0 if layout.real_only else layout.ratio)
+    if layout.real_only or real_classes == len(classes):
+        layout = replace(layout, real_classes_only=False)  # there are no others
     path = shards / "manifest.parquet"
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         manifest = file.read(columns=list(COLUMNS))
-    rows = manifest.filter(pc.less_equal(manifest["round"], last)).combine_chunks()
+    rows = manifest.filter(pc.less_equal(manifest["round"], last))
+    if layout.real_classes_only:
+        rows = rows.filter(pc.less(rows["class_id"], real_classes))
+        last = int(pc.max(rows["round"]).as_py())
+    if last == 0 and real_classes < len(classes):
+        classes = classes[:real_classes]
+    rows = rows.combine_chunks()
     ids, labels = read_labels(
         rows,
         layout.target,
@@ -226,6 +237,7 @@ def read_layout(shards: Path, layout: Layout, run: Path | None = None) -> Export
         class_ids=ids,
         labels=labels,
         classes=classes,
+        real_classes=real_classes,
         resolution=index["resolution"],
         channels=3 if layout.rgb else index["channels"],
         to_rgb=layout.rgb and index["channels"] == 1,

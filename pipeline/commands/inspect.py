@@ -140,6 +140,8 @@ def _lineage(shown: dict[str, Any], classes: list[str], has_run: bool) -> str:
         lines.append(f"used by:  {shown['used_by']:,} of the images made")
     else:
         lines = [f"{sample['key']}: made by {sample['method']}, round {sample['round']}{named}"]
+        if new := shown.get("new_class"):
+            lines.append(f"mixes:    {_members(new)}")
         weights = (sample["lambda"], 1.0 - sample["lambda"])
         keys = (sample["source_1"], sample["source_2"])
         if keys[0] == keys[1]:
@@ -159,6 +161,14 @@ def _lineage(shown: dict[str, Any], classes: list[str], has_run: bool) -> str:
     if sample["license"]:
         lines.append(f"license:  {sample['license']}")
     return "\n".join(lines)
+
+
+def _members(new: dict[str, Any]) -> str:
+    """The classes of a new class with their weights, and how they were chosen."""
+    pairs = zip(new["members"], new["weights"], strict=True)
+    mixed = " and ".join(f"{weight:g} {name}" for name, weight in pairs)
+    far = "" if new["distance"] is None else f", distance {new['distance']:.4f}"
+    return f"{mixed}, chosen {new['selection']}{far}"
 
 
 def _file(shown: dict[str, Any], key: str, has_run: bool) -> str:

@@ -71,6 +71,9 @@ def layout_options(targets: Sequence[str]) -> Callable[[Command], Command]:
         click.option("--ratio", type=click.IntRange(0), help="Rounds 0 to this one. Default: all."),
         click.option("--real-only", is_flag=True, help="The real images alone: for evaluation."),
         click.option(
+            "--real-classes-only", is_flag=True, help="Without the images of new classes."
+        ),
+        click.option(
             "--rgb",
             is_flag=True,
             help="Gray images as RGB; a trainer that needs it implies it.",

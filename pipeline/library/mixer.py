@@ -135,8 +135,7 @@ class Mixer:
             part = rows.slice(start, self.recipe.micro_batch)
             places = np.arange(part.num_rows)
             batch = _TensorBatch(part, places, pixels, self._means, self.device, None, units)
-            score = None if self._score is None else self._score.conditioned_on(batch.labels)
-            parts.append(apply_method(self.recipe, batch, score).final.detach())
+            parts.append(apply_method(self.recipe, batch, self._score).final.detach())
         made = torch.cat(parts)
         if not made.isfinite().all():
             raise ScoreMixError(

@@ -39,6 +39,11 @@ def load(
     require_run(folder)
     opened = load_finished_run(folder, finished=False)
     config, recipe, files = opened.config.generate, opened.planned.recipe, RunFolder(folder)
+    if config.by_class:
+        raise ConfigError(
+            f"The method of {folder} is {config.method}, which makes images of classes and mixes no"
+            " batch. Read its corpus with scoremix.Corpus, or load a run by another method."
+        )
     on = torch.device(device if device.startswith("cuda:") else resolve_device(device))
     means = None
     if recipe.means_sha256 is not None:

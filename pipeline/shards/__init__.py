@@ -1,5 +1,6 @@
 """Building the shards of a run, by one process or many, in a folder or an object store.
 
+clipped       the share of values that rounding cuts off
 builder       corpus, network, plan and recipe at hand: builds one shard
 worker        divides the shards among workers: first its own share, then what nobody else makes
 destination   where shards go: what a folder and an object store have in common

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
+from ...manifests.plan.new_classes import CLASS_METHODS
 from ...manifests.plan.plan import uses_soft_labels
 from ...manifests.published.card import CorpusFacts
 from ...manifests.published.publish import Published, publish
@@ -21,6 +22,7 @@ from ...stages.evaluate.variant_catalogue import Changes
 from ...stages.evaluate.variants import Variation
 from ...stages.generate import generate as generating
 from ...stages.generate.means import MeanImages
+from ...stages.generate.mixtures import ClassMixtures, class_mixtures
 from ...stages.generate.recipe import Recipe
 from ...stages.images.png import select_encoder
 from ...stages.sources.bundled import BUNDLED
@@ -51,13 +53,21 @@ class ShardBuilder:
         return open_means(RunFolder(self.run), self.corpus, self.planned.recipe.means_sha256)
 
     @cached_property
+    def mixtures(self) -> ClassMixtures | None:
+        """What each class is made of, for methods that make images class by class."""
+        if self.planned.recipe.method not in CLASS_METHODS:
+            return None
+        return class_mixtures(len(self.corpus.classes), self.planned.new_classes)
+
+    @cached_property
     def generate(self) -> Callable[[pa.Table], Iterator[generating.GeneratedBatch]]:
         """Plan rows of one kind -> finished images, a micro-batch at a time."""
         return self._generate_by(self.planned.recipe)
 
     def variation(self) -> Variation | None:
-        """How rows are made with other options; None without a score network."""
-        if self.net is None:
+        """How rows are made with other options; None without a score network, or where images are
+        made class by class, of which other methods know nothing."""
+        if self.net is None or self.config.generate.by_class:
             return None
         generate, net, corpus = self.config.generate, self.net, self.corpus
 
@@ -79,6 +89,7 @@ class ShardBuilder:
             recipe=recipe,
             net=self.net,
             means=None if recipe.means_sha256 is None else self.means,
+            mixtures=self.mixtures,
             device=torch.device(self.device),
             stopping=self.stopping,
         )
@@ -151,11 +162,12 @@ class ShardBuilder:
         return CorpusFacts(
             # Not the source folder's name: equal images give equal shards wherever they lay.
             name=next((name for name in BUNDLED if name == ingest.source), "images"),
-            classes=tuple(corpus.classes),
+            classes=(*corpus.classes, *(one.name for one in self.planned.new_classes)),
             resolution=corpus.images.shape[1],
             channels=corpus.images.shape[3],
             recipe=self.planned.recipe.as_json(),
             chosen_because=self.planned.chosen_because,
+            new_classes=self.planned.new_classes,
             licences=tuple(sorted(licences)),
             inputs={word: status.count(word) for word in sorted(set(status))},
         )

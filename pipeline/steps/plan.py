@@ -10,6 +10,7 @@ from ..decided import chosen_because
 from ..fingerprints import inputs_of_plan
 from ..job import Role, StageContext
 from ..means import means_sha256_of
+from ..new_classes import new_classes_of
 from ..planned import Planned, draw_plan, planned_of, read_plan, recipe_of
 
 
@@ -25,11 +26,17 @@ def plan(context: StageContext, config: Config, corpus: Corpus, net: TrainedNet 
         context.ledger.reload()
     leads = context.role is Role.LEADER
     means = means_sha256_of(job.files, config, corpus, context.ledger, write=leads)
-    recipe = recipe_of(config, net.facts if net else None, corpus, means)
+    new_classes = new_classes_of(job.files, config, corpus)
+    recipe = recipe_of(config, net.facts if net else None, corpus, means, new_classes)
     inputs = inputs_of_plan(config, recipe)
     rows = read_plan(job.files, context.ledger.outcome("plan").get("digest"))
     if context.is_stale("plan", inputs, rows is not None) or rows is None:
-        rows = draw_plan(config, corpus)
+        rows = draw_plan(config, corpus, new_classes)
+        if new_classes and config.generate.extrapolates:
+            job.progress.note(
+                f"plan: generate.weights are {list(config.generate.weights)}: outside 0 to 1 images"
+                " leave the range of the data. write reports the share of values that are cut off"
+            )
         write_parquet(job.files.plan, rows)
         digest = rows_digest(rows)
         where = environment.planned_environment(context.ledger, recipe, job.device)
@@ -37,4 +44,4 @@ def plan(context: StageContext, config: Config, corpus: Corpus, net: TrainedNet 
         if because := chosen_because(context.resolve(corpus), context.ledger):
             outcome["chosen_because"] = because
         context.ledger.record("plan", inputs, **outcome)
-    return planned_of(rows, context.ledger, recipe, corpus)
+    return planned_of(rows, context.ledger, recipe, corpus, new_classes)

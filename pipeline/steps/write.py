@@ -15,6 +15,7 @@ from ..job import Role, StageContext
 from ..long_run import announce_generation
 from ..planned import Planned
 from ..shards.builder import ShardBuilder
+from ..shards.clipped import ClippedShare
 from ..shards.destination import ShardDestination
 from ..shards.ownership import record_claim
 from ..shards.worker import ShardWorker
@@ -44,13 +45,17 @@ def write(context: StageContext, builder: ShardBuilder, destination: ShardDestin
     if not is_stale:
         return
     worker = ShardWorker(planned.shards, destination, job, job.worker or launch.launch_worker())
+    clipped = ClippedShare()
     with job.progress.task("generate", worker.count_missing_images(), "images") as advance:
         # Each shard whose lock this process gets: its rows -> images -> tar, Parquet, marker.
         wait = context.role is Role.LEADER
         with closing(worker.lock_missing_shards(advance, wait=wait)) as tasks:
             for task in tasks:
-                destination.write_shard(builder, task, builder.generate(task.rows), advance)
+                images = clipped.counting(builder.generate(task.rows))
+                destination.write_shard(builder, task, images, advance)
     worker.note_share()
+    if builder.config.generate.extrapolates and planned.new_classes:
+        job.progress.note(f"write: {clipped.text}")
     if context.role is not Role.FOLLOWER and not _publish_finished(context, builder, destination):
         job.progress.note(
             f"write: worker {job.worker} has done its part; others are still making theirs"
@@ -124,9 +129,17 @@ def _refuse_lower_ratio(builder: ShardBuilder, destination: ShardDestination) ->
     if rounds:
         ratio = max(task.rows["round"][0].as_py() for task in tasks)
         raise ConfigError(
-            f"generate.ratio is {ratio}, but {destination} holds finished rounds up to"
-            f" {max(rounds)} of the same recipe, which a lower ratio would delete. Nothing was"
-            f" changed. The first {ratio} rounds ARE the corpus at ratio {ratio}: index.json names"
+            f"{_length(builder, ratio)}, but {destination} holds finished rounds up to"
+            f" {max(rounds)} of the same recipe, which that would delete. Nothing was"
+            f" changed. The first {ratio} rounds ARE that corpus: index.json names"
             " each shard's round. To have them alone, use another --out, or remove the other shards"
             " yourself."
         )
+
+
+def _length(builder: ShardBuilder, ratio: int) -> str:
+    """The option that decides how many rounds there are."""
+    generate = builder.config.generate
+    if generate.by_class:
+        return f"generate.images_per_class is {generate.images_per_class}"
+    return f"generate.ratio is {ratio}"

@@ -102,7 +102,14 @@ def arm_lock(arm: Arm) -> str:
 
 
 def check_network(run: FinishedRun, options: GenerateConfig) -> None:
-    """Raises ConfigError where these options need a score network, and the run has none."""
+    """Raises ConfigError where these options need a score network, and the run has none; or where
+    they make images class by class, of which there is no number for each real one."""
+    if options.by_class:
+        raise ConfigError(
+            f"The method of {run.folder} is {options.method}, which makes images class by class. A"
+            " trial trains GANs on arms of so many images for each real one: leave the arm `own`"
+            " out, or make a run by another method."
+        )
     if options.needs_network and not run.config.generate.needs_network:
         raise ConfigError(
             f"An arm by {options.method} needs a score network, and {run.folder} has none: its"
@@ -122,8 +129,8 @@ def _builder(run: FinishedRun, arm: Arm, device: str, stopping: Callable[[], boo
     if options.needs_network:
         builder = run.with_network(builder)
     means = builder.means.sha256 if options.needs_means else None
-    recipe = recipe_of(config, builder.net.facts if builder.net else None, run.corpus, means)
-    rows = without_keys(draw_plan(config, run.corpus), run.corpus.forgotten)
+    recipe = recipe_of(config, builder.net.facts if builder.net else None, run.corpus, means, ())
+    rows = without_keys(draw_plan(config, run.corpus, ()), run.corpus.forgotten)
     tasks = plan_shards(rows, recipe.for_real_images().digest, recipe.digest)
     return replace(builder, planned=Planned(rows, rows_digest(rows), recipe, tasks))
 

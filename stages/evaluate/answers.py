@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...manifests.plan.plan import ONE_PARENT
+from .baseline import MIXUP
 from .number_format import format_kernel
 from .sentences import Change, advise_ratio
 from .tables import Table
@@ -99,7 +100,7 @@ def _ratio_row(ratios: Sequence[_Ratio]) -> list[str]:
 def _other_rows(comparisons: Comparisons) -> list[list[str]]:
     """Against copies and against mixup: the same rows, lambda >= .1."""
     rows = [_row("than copies of them?", comparisons.against_copies)]
-    if comparisons.method == "mixup":
+    if comparisons.method in MIXUP:
         rows.append(["than mixup?", "it is mixup", "", ""])
     elif comparisons.method not in ONE_PARENT:  # whose mixup is a copy
         rows.append(_row("than mixup?", comparisons.against_baseline))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...manifests.plan.plan import ONE_PARENT
 from ...models.metrics.contrast import contrast, radial_power
 from ...models.metrics.dyads import TWO_SIDED, dyadic_variance
+from .baseline import MIXUP
 from .row_sample import BANDS, MIXED_LAMBDA
 
 Images = NDArray[np.uint8]
@@ -64,7 +65,7 @@ def compare_appearance(
     folded (n,): min(lambda, 1 - lambda) of the rows; parents (n, 2): their training images.
     """
     steps = {"mixup": looks.mixup, "final": looks.final}
-    if method == "mixup":
+    if method in MIXUP:
         del steps["mixup"]
     judged = ("judged", MIXED_LAMBDA, BANDS[-1][2])
     bands = (judged,) if method in ONE_PARENT else (*BANDS, judged)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from ...manifests.plan.plan import ONE_PARENT
 from .row_sample import MIXED_LAMBDA
 
+MIXUP = frozenset({"mixup", "mixup-classes"})  # whose images are the baseline itself
+
 _TITLES = {
     "scoremix": "ScoreMix images",
     "mixup": "mixup images",
@@ -15,6 +17,10 @@ _TITLES = {
     "augmix": "AugMix images",
     "renoise": "Re-noised images",
     "sample": "Sampled images",
+    "compose": "Images of composed classes",
+    "condition-mix": "Images of mixed conditions",
+    "mixup-classes": "mixup images of new classes",
+    "reproduce": "Images of reproduced classes",
 }
 
 

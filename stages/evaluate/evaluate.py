@@ -23,7 +23,7 @@ from ...models.metrics.record import MetricRecord
 from ..common.progress import Progress
 from .answers import Answers, answer_questions
 from .appearance import Look, compare_appearance
-from .baseline import baseline_of
+from .baseline import MIXUP, baseline_of
 from .comparisons import compare_ratios, compare_with_mixup
 from .config import ALGORITHM, EvaluateConfig
 from .contact_sheet import choose_sheet_rows, draw_sheet_rows
@@ -258,7 +258,7 @@ def _records(
         class_ids=trace.rows["class_id"].to_numpy(),
         reference_ids=np.full(real.held_out, -1) if ids is None else ids,
         classes=tuple(inputs.classes) if real.held_out else (),
-        is_mixup=comparisons.method == "mixup",
+        is_mixup=comparisons.method in MIXUP,
         judged=baseline_of(comparisons.method).judged,
     )
     return compute_records(features, image_seed(inputs.seed, "records"))

@@ -15,8 +15,10 @@ from PIL import Image, ImageDraw
 
 from ...manifests.errors import Interrupted, ScoreMixError
 from ...manifests.files.atomic import write_bytes
+from ...manifests.plan.new_classes import CLASS_METHODS
 from ...manifests.plan.plan import ONE_PARENT
 from ..common.progress import Progress
+from .baseline import MIXUP
 from .contact_sheet import FAINT, INK, cell_size, load_font, picture
 from .regenerate import TracedBatch
 from .row_sample import MIXED_LAMBDA, fold_lambda
@@ -43,7 +45,7 @@ def choose_pairs(rows: pa.Table, order: NDArray[np.int64]) -> pa.Table:
     places: list[int] = []
     for place in order.tolist():
         pair = {int(first[place]), int(second[place])}
-        mixes = folded[place] >= MIXED_LAMBDA and methods[place] not in ONE_PARENT
+        mixes = folded[place] >= MIXED_LAMBDA and methods[place] not in ONE_PARENT | CLASS_METHODS
         if mixes and len(pair) == 2 and not pair & used and len(places) < PAIRS:
             places.append(place)
             used |= pair
@@ -78,7 +80,7 @@ def draw_lambda_strips(
         progress.note(f"evaluate: no strips of lambda were drawn: {error}")
         return
     strips = {"mixup": np.concatenate([batch.mixup for batch in batches])}
-    if method != "mixup":
+    if method not in MIXUP:
         strips[method] = np.concatenate([batch.final for batch in batches])
     write_bytes(path, strips_png(strips))
 

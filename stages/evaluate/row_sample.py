@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
+from ...manifests.plan.new_classes import CLASS_METHODS
 from ...manifests.plan.plan import ONE_PARENT
 from ...manifests.plan.random_streams import image_seed, stream
 
@@ -18,24 +19,25 @@ Floats = NDArray[np.float64]
 BANDS = (("< .01", 0.0, 0.01), (".01-.1", 0.01, 0.1), (".1-.3", 0.1, 0.3), (".3-.5", 0.3, 0.51))
 # Folded lambda from which an image looks like a mixture; the verdict is on these rows.
 MIXED_LAMBDA = 0.1
+_ALL_JUDGED = ONE_PARENT | CLASS_METHODS
 
 
 def fold_lambda(rows: pa.Table) -> Floats:
     """min(lambda, 1 - lambda), (n,): the weight of the farther parent, whichever it is.
 
-    .5 for methods of one parent: lambda is 1 there, and still no image is planned as a near-copy,
-    so all of them are judged.
+    .5 for methods of one parent, where lambda is 1, and for images of classes, whose lambda is the
+    weight of a class: no image is planned as a near-copy, so all of them are judged.
     """
     values = rows["lambda"].to_numpy()
     folded: Floats = np.minimum(values, 1.0 - values)
-    one_parent = pc.is_in(rows["method"], pa.array(sorted(ONE_PARENT)))
-    folded[one_parent.to_numpy()] = 0.5
+    folded[pc.is_in(rows["method"], pa.array(sorted(_ALL_JUDGED))).to_numpy()] = 0.5
     return folded
 
 
 def is_judged(row: Mapping[str, Any]) -> bool:
-    """Whether the verdict counts this plan row: folded lambda >= .1, or a method of one parent."""
-    return row["method"] in ONE_PARENT or min(row["lambda"], 1 - row["lambda"]) >= MIXED_LAMBDA
+    """Whether the verdict counts this plan row: folded lambda >= .1, or a method of which every
+    image is judged."""
+    return row["method"] in _ALL_JUDGED or min(row["lambda"], 1 - row["lambda"]) >= MIXED_LAMBDA
 
 
 def choose_rows(plan: pa.Table, count: int, seed: int) -> pa.Table:

@@ -15,9 +15,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ...manifests.plan.new_classes import NEW_CLASS_METHODS
 from ...manifests.plan.plan import ONE_PARENT
 from ...models.metrics.distances import Comparison
-from .baseline import baseline_of
+from .baseline import MIXUP, baseline_of
 from .number_format import format_kernel, format_number
 from .sensitivity import Sensitivity
 from .sentences import (
@@ -109,8 +110,18 @@ def decide_verdict(comparisons: Comparisons) -> Verdict:
         _norms(comparisons),
         _features(comparisons),
         _advice(comparisons, kind),
+        _of_new_classes(comparisons),
     ]
     return Verdict(kind, " ".join(sentence for sentence in sentences if sentence))
+
+
+def _of_new_classes(comparisons: Comparisons) -> str:
+    if comparisons.method not in NEW_CLASS_METHODS:
+        return ""
+    return (
+        "These are images of new classes, and the held-out images are of the real ones: they are"
+        " meant to differ. What new classes are for, a recogniser, this does not measure."
+    )
 
 
 def _kind(comparisons: Comparisons) -> Kind:
@@ -138,7 +149,7 @@ def _reproduction(comparisons: Comparisons) -> str:
 
 def _headline(comparisons: Comparisons, kind: Kind) -> str:
     final = comparisons.final
-    if comparisons.method == "mixup":
+    if comparisons.method in MIXUP:
         distance = f": {_distance(comparisons)} {format_kernel(final.kd_after)}" if final else ""
         return f"This corpus IS mixup: there is nothing to compare it with{distance}."
     if kind == "none":
@@ -193,7 +204,7 @@ def unseen_damage(comparisons: Comparisons) -> str | None:
 
 
 def _other_parents(comparisons: Comparisons, kind: Kind) -> str:
-    if comparisons.other_parents is None or comparisons.method == "mixup" or kind == "none":
+    if comparisons.other_parents is None or comparisons.method in MIXUP or kind == "none":
         return ""
     low, high = map(format_kernel, comparisons.other_parents)
     text = (
@@ -237,7 +248,7 @@ def _steps(comparisons: Comparisons, kind: Kind) -> str:
 
 def _frechet(comparisons: Comparisons) -> str:
     final = comparisons.final
-    if final is None or comparisons.method == "mixup":
+    if final is None or comparisons.method in MIXUP:
         return ""
     before, after = format_number(final.fd_before), format_number(final.fd_after)
     text = f"Frechet distance ({comparisons.fd}) {after} against {before}"
@@ -256,7 +267,7 @@ def _frechet(comparisons: Comparisons) -> str:
 
 def _prdc(comparisons: Comparisons) -> str:
     """Fidelity and diversity, which one distance cannot separate."""
-    if comparisons.method == "mixup":
+    if comparisons.method in MIXUP:
         return ""
     values = [
         f"{name} {before:.2f} to {after:.2f}"
@@ -270,7 +281,7 @@ def _prdc(comparisons: Comparisons) -> str:
 def _norms(comparisons: Comparisons) -> str:
     """Median score norms; a norm far below real images' is over-smoothed, not better."""
     medians = {name: norm["median"] for name, norm in comparisons.norms.items() if norm}
-    if "mixup" not in medians or comparisons.method == "mixup":
+    if "mixup" not in medians or comparisons.method in MIXUP:
         return ""
     steps = {"minimised": "the minimisation", "final": "the denoising"}
     if comparisons.method != "scoremix":  # there is one step

@@ -137,7 +137,10 @@ def _select(shards: Path, config: ExportConfig, spec: TrainerSpec, run: Path | N
     if not config.held_out and not config.held_out_only:
         return _Selection(spec, spec, read_layout(shards, config.layout(spec), run))
     rest = with_held_out(spec) if config.held_out else spec
-    listing = read_layout(shards, config.layout(rest), run)
+    layout = config.layout(rest)
+    if config.held_out_only:  # of new classes no image was held out
+        layout = replace(layout, real_classes_only=True)
+    listing = read_layout(shards, layout, run)
     corpus = open_held_out(run, listing)
     assert run is not None
     if config.held_out_only:
@@ -177,8 +180,9 @@ def _request(selection: _Selection, out: Path) -> dict[str, Any]:
     if layout["ratio"] is None or layout["real_only"]:  # two ways to ask for the same
         layout["ratio"] = listing.last_round
     layout["real_only"] = layout["ratio"] == 0
-    if not layout["text_labels"]:  # as before there were any
-        del layout["text_labels"]
+    for later in ("text_labels", "real_classes_only"):  # as before there were any
+        if not layout[later]:
+            del layout[later]
     named: dict[str, Any] = {"name": listing.name} if spec.file and "{name}" in spec.file else {}
     if selection.corpus is not None:
         beside = selection.held_out

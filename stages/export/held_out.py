@@ -64,7 +64,8 @@ def open_held_out(run: Path | None, listing: ExportListing) -> Corpus:
             f"{run} held no image out. Build it with ingest.holdout or ingest.reference."
         )
     check_pixels(corpus)
-    if tuple(corpus.classes) != listing.classes or corpus.images.shape[1] != listing.resolution:
+    names = listing.classes[: listing.real_classes]
+    if tuple(corpus.classes) != names or corpus.images.shape[1] != listing.resolution:
         raise ConfigError(
             f"The corpus of {run} is not that of its shards: classes or sizes differ. Run"
             f" `scoremix-pipeline run {RunFolder(run).config}` to build the shards again."
@@ -109,7 +110,8 @@ def held_out_listing(
             named = ", ".join(repr(listing.classes[id_]) for id_ in missing[:5])
             raise ConfigError(
                 f"No image of {named} was held out: a trainer would miss the folder, or number the"
-                " other classes anew. Hold more out (ingest.holdout)."
+                " other classes anew. Hold more out (ingest.holdout); of new classes nothing can"
+                " be: leave them out with --real-classes-only."
             )
     count, size = len(chosen), int(np.prod(corpus.reference.shape[1:]))
     columns: dict[str, list[Any]] = {

@@ -16,6 +16,7 @@ class LayoutOptions(BaseModel, frozen=True, extra="forbid"):
     trainer: str | None = None
     ratio: int | None = None  # rounds 0..ratio; None: all there are
     real_only: bool = False
+    real_classes_only: bool = False  # without images of new classes
     rgb: bool = False  # also where the trainer would read gray
     hard_labels: Literal["argmax"] | None = None
     domains: tuple[str, str] | None = None  # unpaired: classes of A and B
@@ -29,6 +30,7 @@ class LayoutOptions(BaseModel, frozen=True, extra="forbid"):
             target=spec.target,
             ratio=self.ratio,
             real_only=self.real_only,
+            real_classes_only=self.real_classes_only,
             rgb=spec.rgb or self.rgb or spec.target == "hdf5",
             hard_labels=self.hard_labels is not None,
             split=spec.split,

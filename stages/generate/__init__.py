@@ -5,5 +5,6 @@ apply      loads the parents of a micro-batch and calls the method's function
 config     section `generate` of stages.yaml
 recipe     all that can change a pixel, as one value with a digest
 means      mean images of the corpus and its classes
+mixtures   which classes each class of the plan is made of
 noise      the random numbers of each image
 """

@@ -1,7 +1,7 @@
 """Applies the recipe's method to a micro-batch: loads the parents, calls the method's function."""
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +15,7 @@ from ...models.method.masks import box_mask, fourier_mask
 from ...models.method.methods import (
     FrozenScore,
     MixResult,
+    compose,
     in_one_step,
     mixup,
     mixup_with_contrast,
@@ -30,9 +31,12 @@ from ...models.method.options import (
     SampleOptions,
     ScoreMixOptions,
     SeamOptions,
+    SolverOptions,
 )
+from ...models.network.score_net import MixedClasses
 from ..common.tensors import to_unit
 from .means import MeanImages
+from .mixtures import ClassMixtures
 from .noise import NoiseStreams
 from .recipe import Recipe
 
@@ -47,6 +51,8 @@ class MicroBatch:
     means: MeanImages | None
     device: torch.device
     noise_pool: Executor | None  # threads that draw noise ahead
+    # Of methods that make images class by class; None for the others.
+    mixtures: ClassMixtures | None = field(default=None, kw_only=True)
 
     def column(self, name: str) -> NDArray[np.generic]:
         """A column of the plan, (B,)."""
@@ -77,10 +83,31 @@ class MicroBatch:
 
     @property
     def mean(self) -> torch.Tensor | None:
-        """Mean image of each row's class, (B, C, H, W); None where the recipe names no means."""
+        """Mean image of each row's class, (B, C, H, W); None where the recipe names no means.
+
+        That of a new class is the mean of its classes' by their weights.
+        """
         if self.means is None:
             return None
-        return to_unit(self.means.pixels[self.column("class_id")], self.device)
+        if self.mixtures is None:
+            return to_unit(self.means.pixels[self.column("class_id")], self.device)
+        ids, weights = self.members
+        total: torch.Tensor | float = 0.0
+        for column, weight in zip(ids.unbind(1), weights.unbind(1), strict=True):
+            mean = to_unit(self.means.pixels[column.cpu().numpy()], self.device)
+            total = total + weight.reshape(-1, 1, 1, 1) * mean
+        assert isinstance(total, torch.Tensor)
+        return total
+
+    @property
+    def members(self) -> MixedClasses:
+        """Real classes of each row's class and their weights, (B, m) each."""
+        assert self.mixtures is not None
+        rows = self.column("class_id")
+        ids, weights = self.mixtures.ids[rows], self.mixtures.weights[rows]
+        return MixedClasses(
+            torch.from_numpy(ids).to(self.device), torch.from_numpy(weights).to(self.device)
+        )
 
     @property
     def labels(self) -> torch.Tensor:
@@ -102,9 +129,14 @@ class MicroBatch:
 def apply_method(recipe: Recipe, batch: MicroBatch, score: FrozenScore | None) -> MixResult:
     """The images of a micro-batch by the recipe's method, padding included.
 
-    score: conditioned on the batch's labels.
+    score: not yet conditioned on the batch's classes.
     """
     method, options, x1 = recipe.method, recipe.options, batch.x1
+    if isinstance(options, SolverOptions):
+        assert score is not None
+        return _of_classes(method, batch, score, options)
+    if score is not None:
+        score = score.conditioned_on(batch.labels)
     if method == "augmix":
         return _augmix(batch)
     parents = x1, batch.x2, batch.lambda_
@@ -113,7 +145,7 @@ def apply_method(recipe: Recipe, batch: MicroBatch, score: FrozenScore | None) -
         seams = None if options is None else score
         return paste(*parents, _masks(method, batch), seams, batch.noise, options)
     mean = batch.mean
-    if method == "mixup":
+    if method in ("mixup", "mixup-classes"):
         return mixup(*parents) if mean is None else mixup_with_contrast(*parents, mean)
     assert score is not None
     if isinstance(options, BridgeOptions):
@@ -125,6 +157,23 @@ def apply_method(recipe: Recipe, batch: MicroBatch, score: FrozenScore | None) -
         return sample(x1, mean, score, batch.noise, options)
     assert isinstance(options, ScoreMixOptions)
     return scoremix(*parents, score, batch.noise, options)
+
+
+def _of_classes(
+    method: str, batch: MicroBatch, score: FrozenScore, options: SolverOptions
+) -> MixResult:
+    """Samples of real classes, or of new ones: composed scores, or mixed conditions."""
+    mean, members = batch.mean, batch.members
+    assert mean is not None
+    before = batch.x1
+    if method != "reproduce":
+        before = mixup(before, batch.x2, batch.lambda_).final
+    if method == "condition-mix":
+        scores, weights = [score.conditioned_on(members)], torch.ones_like(members.weights[:, :1])
+    else:
+        scores = [score.conditioned_on(column) for column in members.ids.unbind(1)]
+        weights = members.weights
+    return compose(before, mean, scores, weights, batch.noise, options)
 
 
 def _augmix(batch: MicroBatch) -> MixResult:

@@ -1,9 +1,11 @@
 """Section `generate` of the configuration, and how its automatic values are filled in."""
 
+import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
+from ...manifests.plan.new_classes import CLASS_METHODS
 from ...models.method.options import Keep
 from ...models.network.architecture import Network
 from ...models.network.compilers import Compile, as_compile_word
@@ -17,20 +19,37 @@ from ..common.presets import (
     trunk_precision,
 )
 
-Method = Literal["scoremix", "mixup", "bridge", "cutmix", "fmix", "augmix", "renoise", "sample"]
-SAMPLING = ("scoremix", "bridge", "renoise", "sample")  # follow the score
-_WITHOUT_NETWORK = ("mixup", "cutmix", "fmix", "augmix")  # but for repaired seams
-_DENOISING = {"denoise", "denoise_steps", "noise_rule", "guidance"}
+Method = Literal[
+    "scoremix", "mixup", "bridge", "cutmix", "fmix", "augmix", "renoise", "sample",
+    "compose", "reproduce", "condition-mix", "mixup-classes",
+]  # fmt: skip
+# Follow the score.
+SAMPLING = (
+    "scoremix", "bridge", "renoise", "sample", "compose", "reproduce", "condition-mix",
+)  # fmt: skip
+CONDITIONED = frozenset({"compose", "reproduce", "condition-mix"})  # need classes in the network
+# But for repaired seams.
+_WITHOUT_NETWORK = ("mixup", "cutmix", "fmix", "augmix", "mixup-classes")
+# Options of CLASS_METHODS, which no other method reads, and `guide`: as other methods have them.
+OPTIONS_OF_CLASSES = ("new_classes", "images_per_class", "solver_steps", "weights",
+    "allow_extrapolation")  # fmt: skip
+_SUM = 1e-6  # to which weights must add up to 1
+_DENOISING = {"denoise", "denoise_steps", "noise_rule", "guidance", "guide"}
+_COMPOSING = {*OPTIONS_OF_CLASSES, "guidance", "guide"}
 # What each method uses of the options that only some methods use.
 _USED: dict[Method, set[str]] = {
     "scoremix": {"alpha", "steps", "lr", "stop", "score_noise", "t0"} | _DENOISING,
     "mixup": {"alpha", "contrast"},
-    "bridge": {"alpha", "keep", "gamma", "t0", "denoise_steps", "guidance"},
+    "bridge": {"alpha", "keep", "gamma", "t0", "denoise_steps", "guidance", "guide"},
     "cutmix": {"alpha", "repair_t0"},  # with repair_t0, what denoises too
     "fmix": {"alpha", "repair_t0"},
     "augmix": set(),
     "renoise": {"t0"} | _DENOISING,
-    "sample": {"denoise_steps", "guidance"},
+    "sample": {"denoise_steps", "guidance", "guide"},
+    "compose": _COMPOSING,
+    "condition-mix": _COMPOSING,
+    "reproduce": _COMPOSING - {"new_classes", "weights", "allow_extrapolation"},
+    "mixup-classes": _COMPOSING - {"solver_steps", "guidance", "guide"},
 }
 _OF_SOME = frozenset[str]().union(*_USED.values())
 
@@ -54,11 +73,18 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     repair_t0: float | None = Field(default=None, gt=0, le=1)  # cutmix, fmix: repair the seams
     # Weight of autoguidance, wherever the score is followed; 1: off.
     guidance: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    guide: Literal["early", "null-class"] = "early"  # null-class: classifier-free guidance
     denoise: Literal["stochastic", "drift", "ode", "tweedie", "off"] = "stochastic"
     denoise_steps: int | None = Field(default=None, ge=2)
     noise_rule: Literal["ancestral", "reverse-sde"] | None = None
     pairing: Literal["auto", "within", "any"] = "auto"
     lone_class: Literal["refuse", "self"] = "refuse"  # a class with one image
+    # Of compose, condition-mix, mixup-classes and reproduce (docs/recognition.md).
+    new_classes: int | None = Field(default=None, ge=1)  # None: as many as real ones
+    images_per_class: int = Field(default=20, ge=1)
+    solver_steps: int = Field(default=32, ge=2)  # of Heun's method, from pure noise
+    weights: tuple[float, ...] = Field(default=(0.5, 0.5), min_length=2)  # of a new class's members
+    allow_extrapolation: bool = False  # weights below 0: images leave the range of the data
     # The largest micro-batch; balanced over the shards, its size is part of the recipe.
     batch: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -70,6 +96,35 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     @classmethod
     def _off(cls, value: Any) -> Any:
         return "off" if value is False else value  # YAML reads off as false
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> "GenerateConfig":
+        if not all(map(math.isfinite, self.weights)) or abs(sum(self.weights) - 1) > _SUM:
+            raise ValueError(
+                f"weights are {list(self.weights)}, which add up to {sum(self.weights):g}; they"
+                " must add up to 1"
+            )
+        if self.extrapolates and not self.allow_extrapolation:
+            raise ValueError(
+                f"weights are {list(self.weights)}: outside 0 to 1 images leave the range of the"
+                " data. Use weights from 0 to 1, or set allow_extrapolation: true"
+            )
+        if self.method == "mixup-classes" and len(self.weights) != 2:
+            raise ValueError(
+                f"weights are {list(self.weights)}, and mixup-classes mixes the pixels of two"
+                " images. Give two weights"
+            )
+        return self
+
+    @property
+    def extrapolates(self) -> bool:
+        """Whether the weights of new classes are not convex."""
+        return min(self.weights) < 0 or max(self.weights) > 1
+
+    @property
+    def by_class(self) -> bool:
+        """Whether images are made class by class: new classes, or the real ones again."""
+        return self.method in CLASS_METHODS
 
     @property
     def needs_network(self) -> bool:
@@ -104,7 +159,7 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     @property
     def highest_t0(self) -> float | None:
         """The t0 up to which the method uses the network, so that training can focus below it."""
-        if self.method == "sample":
+        if self.method == "sample" or self.method in CONDITIONED:
             return 1.0
         if self.method == "auto":  # it may choose `bridge`
             return self.t0 or max(BRIDGE_T0.values())
@@ -114,7 +169,7 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     def needs_means(self) -> bool:
         """Whether images are mixed about the mean images of the corpus and its classes."""
         kept = {"bridge": self.keep == "both", "mixup": self.contrast == "kept", "sample": True}
-        return kept.get(str(self.method), False)
+        return kept.get(str(self.method), self.method in CONDITIONED)
 
     def resolved(
         self,

@@ -28,6 +28,7 @@ from ..common.tensors import to_pixels
 from .apply import MicroBatch, apply_method
 from .config import SAMPLING
 from .means import MeanImages
+from .mixtures import ClassMixtures
 from .recipe import Recipe
 
 _NOISE_THREADS = 4  # that draw a GPU's next noise
@@ -43,6 +44,8 @@ class GeneratedBatch:
     minimised: NDArray[np.uint8]
     final: NDArray[np.uint8]
     norms: NDArray[np.float32] | None  # (B, 3): ||sigma_N S||^2 / D of the three
+    # (B,), of an image's values: those that rounding cut off at black or white.
+    clipped: NDArray[np.float32] | None = None
 
 
 def generate(
@@ -52,13 +55,15 @@ def generate(
     net: TrainedNet | None,
     *,
     means: MeanImages | None = None,
+    mixtures: ClassMixtures | None = None,
     device: torch.device,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Iterator[GeneratedBatch]:
     """Makes the images of `rows` (plan rows of one kind), a micro-batch at a time.
 
     images: the corpus, uint8 (N, H, W, C). means: its mean images, where the recipe has their
-    digest; a row takes that of its class. On a CPU each micro-batch is made by one thread and
+    digest; a row takes that of its class. mixtures: what each class is made of, for methods that
+    make images class by class. On a CPU each micro-batch is made by one thread and
     several at once, so the bits do not depend on the number of processors.
 
     Raises:
@@ -79,11 +84,11 @@ def generate(
         padded = np.minimum(np.arange(recipe.micro_batch), batch.num_rows - 1)
         with _explain_out_of_memory(recipe.micro_batch, images.shape[1], device):
             # Load the parents x1 and x2 with their lambda, and mix them by the recipe's method.
-            made = MicroBatch(batch, padded, images, means, device, noise_pool)
-            given = None if score is None else score.conditioned_on(made.labels)
+            made = MicroBatch(batch, padded, images, means, device, noise_pool, mixtures=mixtures)
             if batch["kind"][0].as_py() == "real":
+                given = None if score is None else score.conditioned_on(made.labels)
                 return _real_batch(batch, made.x1, images, given)
-            result = apply_method(recipe, made, given)
+            result = apply_method(recipe, made, score)
 
             # Refuse images that are not finite or blank, then clamp and round to 8 bit.
             return _finished_batch(batch, result, recipe.method)
@@ -110,6 +115,9 @@ def frozen_score(net: TrainedNet, recipe: Recipe, device: torch.device) -> Froze
     compile_trunk(net.net, recipe.compile)
     if recipe.guidance == 1.0:
         return FrozenScore(net.net, net.sigma_1, net.sigma_N)
+    if recipe.guide == "null-class":  # classifier-free guidance: the same network without a class
+        weak = FrozenScore(net.net, net.sigma_1, net.sigma_N, always_null=True)
+        return FrozenScore(net.net, net.sigma_1, net.sigma_N, guide=weak, guidance=recipe.guidance)
     assert net.guide is not None, "the recipe names its weights"
     net.guide.compute_in(recipe.precision)
     weak = FrozenScore(net.guide, net.sigma_1, net.sigma_N)
@@ -157,7 +165,15 @@ def _finished_batch(batch: pa.Table, result: MixResult, method: str) -> Generate
         minimised=to_pixels(result.minimised[:count]),
         final=to_pixels(result.final[:count]),
         norms=None if result.norms is None else result.norms[:count].cpu().numpy(),
+        clipped=_clipped(result.final[:count]),
     )
+
+
+def _clipped(x: torch.Tensor) -> NDArray[np.float32]:
+    """(B, C, H, W) -> (B,): the share of values that are beyond [0, 1] by half a grey level."""
+    beyond = (x < -0.5 / 255) | (x > 1 + 0.5 / 255)
+    shares: NDArray[np.float32] = beyond.flatten(1).float().mean(dim=1).cpu().numpy()
+    return shares
 
 
 def _check_finite(result: MixResult, batch: pa.Table) -> None:

@@ -8,25 +8,29 @@ from typing import Any, Literal
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import canonical_digest
+from ...manifests.plan.new_classes import NEW_CLASS_METHODS
 from ...models.method.options import (
     BridgeOptions,
     RenoiseOptions,
     SampleOptions,
     ScoreMixOptions,
     SeamOptions,
+    SolverOptions,
 )
 from ...models.network.compilers import Compile
-from .config import GenerateConfig, Method
+from .config import CONDITIONED, GenerateConfig, Method
 
 ALGORITHM = 3  # raised whenever equal options would make other pixels
 
 # Options of later versions, left out of the JSON where they have the only value of earlier ones.
 _AS_BEFORE = {
-    "compile": "off", "contrast": "plain", "gamma": 0.0, "guidance": 1.0, "keep": "noise"
+    "compile": "off", "contrast": "plain", "gamma": 0.0, "guidance": 1.0, "guide": "early",
+    "keep": "noise",
 }  # fmt: skip
 
-
-Options = ScoreMixOptions | BridgeOptions | RenoiseOptions | SampleOptions | SeamOptions
+Options = (
+    ScoreMixOptions | BridgeOptions | RenoiseOptions | SampleOptions | SeamOptions | SolverOptions
+)
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,10 @@ class Recipe:
     sigma_N: float | None = None
     contrast: str = "plain"
     guidance: float = 1.0
-    guide_sha256: str | None = None  # of the guide's weights, where guidance is not 1
+    guide: str = "early"  # null-class: the same network without a class
+    guide_sha256: str | None = None  # of the early state's weights, where it guides
     means_sha256: str | None = None  # of the mean images, for methods that mix about them
+    new_classes_sha256: str | None = None  # of the list of new classes, for methods that make them
     options: Options | None = None  # of methods that follow the score
     format: str | None = None  # of the image files, as in section `write`
     encoder: str | None = None
@@ -57,15 +63,19 @@ class Recipe:
         model: dict[str, Any] | None,
         corpus_digest: str,
         means_sha256: str | None = None,
+        new_classes_sha256: str | None = None,
     ) -> "Recipe":
         """The recipe of augmented images, without format and encoder.
 
         config: resolved. model: the content of model.json, None for a method without a network.
         means_sha256: of the corpus's mean images; needed where `config.needs_means`.
+        new_classes_sha256: of the new classes, for methods that make them.
         """
         assert isinstance(config.batch, int)
         assert config.method is not None and config.method != "auto", "the pilot decides"
         assert means_sha256 is not None or not config.needs_means
+        has_new = config.method in NEW_CLASS_METHODS
+        assert new_classes_sha256 is not None or not has_new
         common = cls(
             ALGORITHM,
             config.method,
@@ -74,6 +84,7 @@ class Recipe:
             config.precision,
             contrast=config.contrast if config.method == "mixup" else "plain",
             means_sha256=means_sha256 if config.needs_means else None,
+            new_classes_sha256=new_classes_sha256 if has_new else None,
         )
         if model is None or not config.needs_network:
             return common
@@ -96,8 +107,10 @@ class Recipe:
             sigma_N=None,
             contrast="plain",
             guidance=1.0,
+            guide="early",
             guide_sha256=None,
             means_sha256=None,
+            new_classes_sha256=None,
             options=None,
             format=None,
         )
@@ -107,6 +120,8 @@ class Recipe:
         options = self.options
         if isinstance(options, ScoreMixOptions):
             options = replace(options, steps=min(options.steps, 1), denoise_steps=2)
+        elif isinstance(options, SolverOptions):
+            options = replace(options, solver_steps=2)
         elif options is not None:
             options = replace(options, denoise_steps=2)
         return replace(self, options=options)
@@ -129,6 +144,8 @@ class Recipe:
 
 
 def _options(config: GenerateConfig, model: dict[str, Any]) -> Options:
+    if config.method in CONDITIONED:
+        return SolverOptions(config.solver_steps)
     assert config.t0 is not None and config.denoise_steps is not None
     if config.method == "bridge":
         return BridgeOptions(config.t0, config.denoise_steps, config.keep, config.gamma)
@@ -155,13 +172,20 @@ def _options(config: GenerateConfig, model: dict[str, Any]) -> Options:
 
 
 def _guidance(config: GenerateConfig, model: dict[str, Any]) -> dict[str, Any]:
-    """The fields of autoguidance.
+    """The fields of guidance.
 
     Raises:
-        ConfigError: the training kept no guide.
+        ConfigError: the training kept no guide, or knows no null class.
     """
     if config.guidance == 1.0:
         return {}
+    if config.guide == "null-class":
+        if not model["architecture"].get("classes"):
+            raise ConfigError(
+                "generate.guide is null-class, and this network knows no classes. Set train.labels"
+                " to true, or generate.guide to early."
+            )
+        return {"guidance": config.guidance, "guide": config.guide}
     if not model.get("guide_sha256"):
         raise ConfigError(
             f"generate.guidance is {config.guidance:g}, but this network has no guide, an early"

@@ -1,6 +1,7 @@
 """Lists the inputs of all sources, with their classes, and selects those to read."""
 
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

@@ -13,7 +13,7 @@ from ...manifests.run_folder import RunFolder
 from ...manifests.storage.store import Store
 from ..common.units import format_bytes, format_duration
 from ..corpus.store import open_corpus
-from ..evaluate.baseline import baseline_of
+from ..evaluate.baseline import MIXUP, baseline_of
 from ..evaluate.number_format import format_kernel, format_number
 from ..evaluate.row_sample import MIXED_LAMBDA
 from ..evaluate.sentences import Change, describe_change
@@ -113,7 +113,7 @@ def names_of(metrics: dict[str, Any]) -> tuple[str, str]:
 def steps_of(metrics: dict[str, Any]) -> tuple[str, ...]:
     """The steps that the method has: one for mixup, and after it one for bridge."""
     method = metrics["method"]
-    if method == "mixup":
+    if method in MIXUP:
         return ("mixup",)
     return ("mixup", "minimised", "final") if "scoremix" in method else ("mixup", "final")
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...manifests.plan.plan import ONE_PARENT
+from ..evaluate.baseline import MIXUP
 from ..evaluate.row_sample import MIXED_LAMBDA
 from ..images.png import to_pil
 from .pictures import data_uri, read_pictures
@@ -65,7 +66,7 @@ def random_grids(facts: RunFacts, training: Images) -> Grids | None:
     results = [[images[int(at)] for at in line] for line in lines_made]
     method = str(facts.metrics["method"])
     shown = [("real images", originals), ("mixup", mixed), (method, results)]
-    if method in ONE_PARENT or method == "mixup":
+    if method in ONE_PARENT | MIXUP:
         del shown[1]
     return Grids(
         [(name, data_uri(_grid(lines))) for name, lines in shown],

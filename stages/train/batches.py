@@ -57,7 +57,8 @@ class Batches:
     `draw_lognormal`; size: images in a batch over all processes; flip: mirror half of the images;
     augment: probability of each change of `draw_views`; classes: (N,) of the
     images, given to the network but for NULL_SHARE of them, which get the class `null`; None for
-    a network without classes.
+    a network without classes; draw_by: (N,) classes by which images are drawn, see
+    `rows_by_class`; None: each image as often.
     """
 
     def __init__(
@@ -75,10 +76,12 @@ class Batches:
         augment: float = 0.0,
         classes: NDArray[np.int64] | None = None,
         null: int = 0,
+        draw_by: NDArray[np.int64] | None = None,
     ) -> None:
         self._images, self._ladder, self._focus, self._size = images, ladder, focus, size
         self._lognormal, self._augment = lognormal, augment
         self._classes, self._null = classes, null
+        self._drawn = None if draw_by is None else _rows_of_classes(draw_by)
         self._flip, self._seed, self._device = flip, seed, device
         part = size // share.count
         self._mine = slice(part * share.index, part * (share.index + 1))
@@ -87,7 +90,10 @@ class Batches:
     def draw(self, step: int) -> TrainingBatch:
         """The batch of `step`, counted from 0; flips are drawn even where they are off."""
         random = stream(image_seed(self._seed, f"step-{step}"), "train")
-        rows = batch_rows(len(self._images), self._size, step, self._seed)[self._mine]
+        if self._drawn is None:
+            rows = batch_rows(len(self._images), self._size, step, self._seed)[self._mine]
+        else:
+            rows = rows_by_class(self._drawn, self._size, step, self._seed)[self._mine]
         if self._lognormal:
             levels = draw_lognormal(self._ladder, self._size, random)[self._mine]
         else:
@@ -142,7 +148,36 @@ def batch_rows(count: int, batch: int, step: int, seed: int) -> NDArray[np.int64
     return rows
 
 
-@functools.lru_cache(maxsize=2)  # a batch may span two epochs
+def rows_by_class(
+    members: list[NDArray[np.int64]], batch: int, step: int, seed: int
+) -> NDArray[np.int64]:
+    """Rows of the global batch at `step`, by class: each class as often, whatever its size.
+
+    members: rows of each class. Classes come in seeded permutations laid end to end; in the n-th of
+    them a class gives the n-th of its images, which come in seeded permutations of their own.
+    """
+    rows = np.empty(batch, dtype=np.int64)
+    for place in range(batch):
+        epoch, turn = divmod(step * batch + place, len(members))
+        id_ = int(_order(len(members), epoch, seed)[turn])
+        own = members[id_]
+        lap, image = divmod(epoch, len(own))
+        rows[place] = own[_order_in_class(len(own), id_, lap, seed)[image]]
+    return rows
+
+
+def _rows_of_classes(ids: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    return [np.flatnonzero(ids == id_) for id_ in np.unique(ids)]
+
+
+@functools.lru_cache(maxsize=16_384)
+def _order_in_class(count: int, id_: int, lap: int, seed: int) -> NDArray[np.int64]:
+    order = stream(image_seed(seed, f"class-{id_}-{lap}"), "train").permutation(count)
+    order.setflags(write=False)
+    return order
+
+
+@functools.lru_cache(maxsize=8)  # a batch may span two epochs, of few classes more
 def _order(count: int, epoch: int, seed: int) -> NDArray[np.int64]:
     order = stream(image_seed(seed, f"epoch-{epoch}"), "train").permutation(count)
     order.setflags(write=False)  # callers share the cached array

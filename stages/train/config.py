@@ -34,7 +34,11 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     block: Literal[1, 2, 4] | None = None
     dropout: float | None = Field(default=None, ge=0, le=0.99)
     augment: float | None = Field(default=None, ge=0, le=1)  # probability of each change
-    labels: bool = False  # class-conditional, with a null class
+    # Class-conditional, with a null class; None: where generate.method needs it.
+    labels: bool | None = None
+    # classes: a class is drawn, then an image of it, so that small classes count as large ones;
+    # None: where generate.method needs classes in the network, else images.
+    draw: Literal["images", "classes"] | None = None
     early_stop: bool = True  # once the held-out loss has turned
     ema: float | None = Field(default=None, ge=0, lt=1)
     flip: bool = False  # horizontal flips; they enlarge the distribution, so the user decides
@@ -55,6 +59,20 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
         """Whether `steps` is a bound; of a resolved config."""
         return self.early_stop and self.network == "unet"
 
+    @property
+    def as_before(self) -> set[str]:
+        """Options of later versions that have the only value of earlier ones; not recorded."""
+        return {"draw"} if self.draw in (None, "images") else set()
+
+    def for_classes(self, conditioned: bool) -> "TrainConfig":
+        """`labels` and `draw` filled in; conditioned: for a method that needs classes."""
+        filled: dict[str, Any] = {}
+        if self.labels is None:
+            filled["labels"] = conditioned
+        if self.draw is None:
+            filled["draw"] = "classes" if conditioned else "images"
+        return self.model_copy(update=filled)
+
     def as_inputs(self) -> dict[str, Any]:
         """The options that decide the trained weights, `steps` included.
 
@@ -66,11 +84,12 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
             *_UNTRAINED,
             *(_OF_UNET if self.network == "refinenet" else ()),
         }
+        left_out |= self.as_before
         return self.model_dump(mode="json", exclude=left_out)
 
     def as_recorded(self) -> dict[str, Any]:
         """The options as model.json records them, which is a part of what images are made from."""
-        return self.model_dump(exclude=_UNTRAINED)
+        return self.model_dump(exclude=_UNTRAINED | self.as_before)
 
     def resolved(self, resolution: int, device_type: str, images: int) -> "TrainConfig":
         """Every unset value filled in from the preset table, for so many training images.
@@ -82,12 +101,14 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
         wanted = [key for key in always if getattr(self, key) is None]
         name, network, row = choose_preset(self.preset, resolution, device_type, self.network)
         wanted += ["block"] if self.block is None else []
-        filled = {"network": network, **{key: getattr(row, key) for key in wanted}}
+        filled: dict[str, Any] = {"network": network}
+        filled |= {key: getattr(row, key) for key in wanted}
         filled |= {
             key: value
             for key, value in regularisers(row, images).items()
             if getattr(self, key) is None
         }
+        filled |= {"labels": bool(self.labels), "draw": self.draw or "images"}
         if self.steps is None and network == "unet":
             filled["steps"] = most_steps(row, images, self.batch or row.batch)
         if self.ema is None:

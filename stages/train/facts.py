@@ -49,6 +49,21 @@ def architecture_of(config: TrainConfig, shape: tuple[int, ...], classes: int) -
     )
 
 
+def drawn_classes(config: TrainConfig, corpus: Corpus) -> NDArray[np.int64] | None:
+    """(N,) classes by which `config` (resolved) draws images; None: every image as often.
+
+    Raises ConfigError where images without classes are to be drawn by class.
+    """
+    if config.draw != "classes":
+        return None
+    if not corpus.classes:
+        raise ConfigError(
+            "train.draw is classes, and the images have no classes. Leave it out, or put the images"
+            " of each class into a folder of its own."
+        )
+    return corpus.training_ids
+
+
 def _refuse_options_of_unet(config: TrainConfig) -> None:
     wrong = [name for name in ("dropout", "augment", "labels", "block") if getattr(config, name)]
     wrong += ["levels"] if config.levels == "lognormal" else []

@@ -40,7 +40,7 @@ from ..corpus.store import Corpus
 from .batches import Batches, BatchShare, check_share
 from .checkpoint import BEST, load_state, save_best, save_state
 from .config import ALGORITHM, TrainConfig
-from .facts import architecture_of, describe_training, median_norm, sigma_1_of
+from .facts import architecture_of, describe_training, drawn_classes, median_norm, sigma_1_of
 from .guide import drop_early_states, is_guide_step, keep_guide, save_guide
 from .log import TrainLog
 from .loss_guard import LossGuard
@@ -110,7 +110,6 @@ class _TrainingRun:
         assert config.steps is not None and config.batch and config.ema is not None
         self.config, self.out, self.seed, self.progress = config, out, seed, progress
         self.architecture = architecture_of(config, corpus.images.shape, len(corpus.classes))
-        self.is_unet = config.network == "unet"
         self.steps, self.batch = config.steps, config.batch
         self.accelerator = tracked_accelerator(device, config.tracker, out)
         self.device = self.accelerator.device
@@ -153,6 +152,7 @@ class _TrainingRun:
             augment=config.augment or 0.0,
             classes=corpus.training_ids if self.architecture.classes else None,
             null=self.architecture.classes,
+            draw_by=drawn_classes(config, corpus),
         )
         self.log = TrainLog(out / TRAINING_LOG, self.state.step)
         self.tracking = Tracking(self.accelerator, config, out, seed, identity)
@@ -206,7 +206,7 @@ class _TrainingRun:
         self._save()
 
     def _first_guide(self) -> int | None:
-        return self.config.checkpoint_every if self.is_unet else None
+        return self.config.checkpoint_every if self.config.network == "unet" else None
 
     def has_turned(self) -> bool:
         """Whether the held-out loss has long not fallen: then the network memorises its images."""

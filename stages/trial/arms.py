@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+from ...manifests.plan.new_classes import CLASS_METHODS
 from ..generate.config import Method
 
 REAL, OWN = "real", "own"
 _GROWING = "growing"  # the run's own method, its ratio rising from 0 while the GAN learns
 _BEYOND = 3  # times the ratio of other arms, to which it rises where none is named
 _KEPT = "mixup-kept"  # mixup with contrast kept: two options, one word
-METHODS = (*(name for name in get_args(Method) if name != "auto"), _KEPT)
+# Those that mix images of the corpus: an arm is rounds of as many images as there are real ones.
+METHODS = (*(name for name in get_args(Method) if name not in CLASS_METHODS), _KEPT)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
 from scoremix.stages.train import batches, loss_guard
-from scoremix.stages.train.batches import Batches, BatchShare, batch_rows
+from scoremix.stages.train.batches import Batches, BatchShare, batch_rows, rows_by_class
 from scoremix.stages.train.config import TrainConfig
 from scoremix.stages.train.loss_guard import LossGuard
 from scoremix.stages.train.train import train
@@ -36,6 +36,29 @@ def drawing(share: BatchShare = BatchShare(), *, flip: bool = True) -> Batches: 
 def test_an_epoch_shows_every_image_once() -> None:
     rows = np.concatenate([batch_rows(11, 6, step, seed=3) for step in range(11)])
     assert all(np.array_equal(np.sort(part), np.arange(11)) for part in rows.reshape(6, 11))
+
+
+def test_by_class_each_class_comes_as_often_and_each_of_its_images() -> None:
+    """Classes of 1, 3 and 7 images: each is a third of the draws, its images in turn."""
+    members = [np.arange(first, end) for first, end in ((0, 1), (1, 4), (4, 11))]
+    rows = np.concatenate([rows_by_class(members, 6, step, seed=3) for step in range(21)])
+    counts = np.bincount(rows, minlength=11)  # 126 draws, 42 of each class
+    assert counts[0] == 42 and set(counts[1:4]) == {14} and set(counts[4:]) == {6}
+    sizes = np.searchsorted([1, 4, 11], rows.reshape(-1, 3), side="right")
+    assert all(sorted(part) == [0, 1, 2] for part in sizes.tolist()), "every class in turn"
+    assert not np.array_equal(rows[:12], rows[12:24]), "not in one order"
+
+
+def test_batches_by_class_are_shared_as_others_are() -> None:
+    def drawn(share: BatchShare) -> Batches:
+        ids = np.array([0] * 9 + [1] * 2)
+        return Batches(
+            images(), LADDER, None, 6, flip=False, seed=3, device=CPU, share=share, draw_by=ids
+        )
+
+    whole = drawn(BatchShare()).draw(5).rows
+    parts = [drawn(BatchShare(index, 3)).draw(5).rows for index in range(3)]
+    assert np.array_equal(np.concatenate(parts), whole) and (whole >= 9).sum() == 3
 
 
 def test_processes_share_what_one_would_have_drawn() -> None:
