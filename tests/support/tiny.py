@@ -44,10 +44,10 @@ def mostly_in_faults(values: Sequence[Any], here: Sequence[Any]) -> list[Any]:
     return [value if value in here else pytest.param(value, marks=marks) for value in values]
 
 
-def make_images(folder: Path) -> Path:
-    """Twenty small PNGs, a bright bar at a random place, ten per class in a sub-folder."""
+def make_images(folder: Path, classes: Sequence[str] = ("left", "right")) -> Path:
+    """Small PNGs, a bright bar at a random place, ten per class in a sub-folder."""
     random = np.random.default_rng(7)
-    for number, name in enumerate(("left", "right")):
+    for number, name in enumerate(classes):
         (folder / name).mkdir(parents=True, exist_ok=True)
         for index in range(10):
             pixels = random.integers(0, 60, (10, 10, 3), dtype=np.uint8)
