@@ -7,6 +7,7 @@ import click
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes
+from ...manifests.plan.new_classes import CLASS_METHODS
 from ...manifests.storage.location import Place
 from ...manifests.storage.store import Store, store_of
 from ..echo import echo
@@ -106,11 +107,16 @@ def _summary(summary: dict[str, Any]) -> str:
     from ...stages.common.units import format_bytes
 
     kinds = summary["kinds"]
+    # Lambda is the weight of a class then, and a round is none for each real image.
+    made = set(summary["methods"]) - {"real"}
+    by_class = bool(made) and CLASS_METHODS.issuperset(made)
+    rounds = "round" if summary["ratio"] == 1 else "rounds"
+    per = f"in {summary['ratio']} {rounds}" if by_class else f"ratio {summary['ratio']}"
     lines = [
         f"{summary['name']}: {summary['samples']:,} images in {summary['shards']:,} shards,"
         f" {format_bytes(summary['bytes']['folder'])}",
         f"real:     {kinds.get('real', 0):,}",
-        f"made:     {kinds.get('augmented', 0):,}, ratio {summary['ratio']}, by "
+        f"made:     {kinds.get('augmented', 0):,}, {per}, by "
         + (", ".join(name for name in summary["methods"] if name != "real") or "no method"),
     ]
     if because := summary.get("method_chosen_because"):
@@ -121,7 +127,7 @@ def _summary(summary: dict[str, Any]) -> str:
         more = f" and {len(named) - _CLASSES:,} more" if len(named) > _CLASSES else ""
         lines.append(f"classes:  {len(named):,}: {', '.join(shown)}{more}")
     counts, edges = summary["lambda_histogram"]["counts"], summary["lambda_histogram"]["edges"]
-    if most := max(counts, default=0):
+    if (most := max(counts, default=0)) and not by_class:
         lines.append("lambda, the weight of parent 1, of the images made:")
         for low, high, count in zip(edges, edges[1:], counts, strict=False):
             bar = "#" * round(_BAR * count / most)
