@@ -5,6 +5,7 @@ ingest -> train -> pilot -> generate -> write -> evaluate -> report | export mou
 ingest/       sources -> a corpus of prepared images
 train/        corpus -> score network
 pilot/        a few hundred mixtures, made in several ways -> the method of the corpus
+recognise/    corpus -> recogniser, class centres, new classes (of composed methods)
 generate/     plan rows -> images, by ScoreMix or another method
 write/        images -> shards
 evaluate/     generated against held-out images -> metrics and a verdict

@@ -45,6 +45,7 @@ STAGES_IMPORT: dict[str, set[str]] = {
     "write": {"generate", "images"},
     "evaluate": {"common", "generate", "images"},
     "pilot": {"common", "evaluate", "generate"},
+    "recognise": {"common", "corpus", "train"},
     "gan_samples": {"common", "corpus", "evaluate", "images", "ingest", "sources"},
     "report": {"common", "corpus", "evaluate", "gan_samples", "images", "pilot"},
     "export": {"common", "corpus", "images"},

@@ -11,6 +11,7 @@ from collections import Counter
 
 TRAIN_POINTS = ("train-step", "best-saved", "state-saved", "weights-written")
 PILOT_POINTS = ("pilot-compared", "pilot-written")
+RECOGNISE_POINTS = ("recogniser-saved", "recogniser-written")
 TRIAL_POINTS = ("gan-snapshot", "gan-saved", "gan-finished")
 SHARD_POINTS = ("tar-written", "tar-renamed", "parquet-renamed", "marker-renamed")
 PUBLISH_POINTS = (
@@ -45,6 +46,7 @@ FORGET_POINTS = (
 POINTS = (
     TRAIN_POINTS
     + PILOT_POINTS
+    + RECOGNISE_POINTS
     + TRIAL_POINTS
     + SHARD_POINTS
     + PUBLISH_POINTS
