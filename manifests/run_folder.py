@@ -14,7 +14,15 @@ PILOT_RECORD = "pilot.json"  # in pilot/
 PILOT_TABLE = "table.txt"  # in pilot/
 PILOT_SHEET = "sheet.png"  # in pilot/
 
-STAGES = ("ingest", "train", "pilot", "plan", "write", "evaluate")  # of a run, in order
+STAGES = (
+    "ingest",
+    "train",
+    "pilot",
+    "recognise",
+    "plan",
+    "write",
+    "evaluate",
+)  # of a run, in order
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,21 @@ class RunFolder:
     def pilot_sheet(self) -> Path:
         """The same mixtures by every candidate; removed by `forget`."""
         return self.pilot / PILOT_SHEET
+
+    @property
+    def recogniser(self) -> Path:
+        """The recogniser by which new classes are selected; absent for methods without any."""
+        return self.path / "recogniser"
+
+    @property
+    def new_classes(self) -> Path:
+        """Which classes each new class mixes; written last by `recognise`."""
+        return self.recogniser / "new_classes.json"
+
+    @property
+    def recognition(self) -> Path:
+        """Recognisers trained on several corpora, and what they say; removed by `forget`."""
+        return self.path / "recognition"
 
     @property
     def trial(self) -> Path:

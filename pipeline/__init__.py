@@ -7,6 +7,7 @@ run              the spine: runs the stages of a job in order
 job              what to do and where: one run of the spine, and its outcome
 steps/           one function for each stage: is it stale, run it, record it
 shards/          builds shards, divides them among workers, puts them in a folder or an object store
+recognition/     trains recognisers on several corpora of a run
 trial/           trains GANs on several corpora of a run
 maintenance/     forget and repair: changes to a finished run
 library/         what `import scoremix` offers: a run's mixer, its corpus as a Dataset
@@ -19,6 +20,7 @@ ledger           stages.lock.json: which stages are done, stale (and why) or mis
 fingerprints     what each stage is made from, hashed for the ledger
 source_names     files of the sources by key, and keys by file
 source_listing   the files of the sources, to name those that changed
+composed         methods whose images are of new classes, and the classes that they mix
 decided          the config with the method that the pilot chose
 planned          reads the plan and the recipe that a run has made
 trained_network  opens score-net/ of a run, or says what is wrong with it

@@ -27,6 +27,7 @@ from .commands.inspect import inspect
 from .commands.mount import mount
 from .commands.options import DEVICE, JSON, PLACE, print_json, resolve_device
 from .commands.push import push
+from .commands.recognition import recognition
 from .commands.repair import repair
 from .commands.report import compare, report
 from .commands.run import augment, run
@@ -116,6 +117,7 @@ commands.add_command(export)
 commands.add_command(mount)
 commands.add_command(push)
 commands.add_command(trial)
+commands.add_command(recognition)
 
 
 class _Formatter(logging.Formatter):

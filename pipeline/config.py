@@ -13,6 +13,8 @@ from ..stages.evaluate.config import EvaluateConfig
 from ..stages.generate.config import CONDITIONED, GenerateConfig
 from ..stages.ingest.config import IngestConfig
 from ..stages.pilot.config import PilotConfig
+from ..stages.recognise.config import RecogniseConfig
+from ..stages.recognition.config import RecognitionConfig
 from ..stages.sources.bundled import BUNDLED
 from ..stages.train.config import TrainConfig
 from ..stages.trial.config import TrialConfig
@@ -33,10 +35,12 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     ingest: IngestConfig = IngestConfig()
     train: TrainConfig = TrainConfig()
     pilot: PilotConfig = PilotConfig()
+    recognise: RecogniseConfig = RecogniseConfig()
     generate: GenerateConfig = GenerateConfig()
     write: WriteConfig = WriteConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     trial: TrialConfig = TrialConfig()
+    recognition: RecognitionConfig = RecognitionConfig()
 
     def resolved(self, resolution: int, device_type: str, images: int) -> "Config":
         """Every unset or automatic value filled in for a corpus of this side, in pixels.
@@ -73,7 +77,13 @@ class Config(BaseModel, frozen=True, extra="forbid"):
                 "generate.guide is null-class, and train.labels is not true: the network then has"
                 " no null class. Set train.labels to true, or generate.guide to early."
             )
-        filled = {"train": train, "generate": generate, "write": self.write.resolved()}
+        recognise = self.recognise.resolved(device_type)
+        filled = {
+            "train": train,
+            "recognise": recognise,
+            "generate": generate,
+            "write": self.write.resolved(),
+        }
         return self.model_copy(update=filled)
 
 
@@ -240,6 +250,7 @@ _PATHS = {
     ("run",): (),
     ("ingest", "source"): BUNDLED,
     ("ingest", "reference"): BUNDLED,
+    ("recognition", "unseen"): BUNDLED,
     ("evaluate", "features"): FEATURE_WORDS,
     ("evaluate", "inception_weights"): (),
     ("evaluate", "lpips"): (),
@@ -256,7 +267,7 @@ def _anchor_paths(values: dict[str, Any], folder: Path) -> None:
             holder = holder.get(section) if isinstance(holder, dict) else None
         if isinstance(holder, dict) and key in holder:
             name = ".".join((*sections, key))
-            if sections != ["ingest"] and is_url(str(holder[key])):
+            if sections not in (["ingest"], ["recognition"]) and is_url(str(holder[key])):
                 raise ConfigError(
                     f"{name} is {holder[key]}, and must be on a disk. Sources may be at URLs, and"
                     " so may the shards: scoremix-pipeline augment --out URL."

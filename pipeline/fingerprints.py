@@ -15,6 +15,8 @@ from ..stages.generate.config import OPTIONS_OF_CLASSES
 from ..stages.generate.recipe import Recipe
 from ..stages.ingest import ingest as ingesting
 from ..stages.pilot import config as piloting
+from ..stages.recognise import config as recognising
+from ..stages.recognise.config import ClassRequest
 from ..stages.sources import remote
 from ..stages.sources.bundled import BUNDLED, PACKAGES
 from ..stages.sources.folders import walk
@@ -86,6 +88,20 @@ def inputs_of_pilot(config: Config, ledger: Ledger) -> dict[str, Any]:
         "corpus": ledger.outcome("ingest").get("digest"),
         "network": ledger.outcome("train").get("weights_sha256"),
         "algorithm": piloting.ALGORITHM,
+    }
+
+
+def inputs_of_recognise(
+    config: Config, corpus_digest: str, request: ClassRequest
+) -> dict[str, Any]:
+    """config: resolved; request: the new classes that it asks for."""
+    weights = None if request.weights is None else list(request.weights)
+    return {
+        "options": config.recognise.model_dump(mode="json"),
+        "new_classes": {"count": request.count, "weights": weights},
+        "seed": config.seed,
+        "corpus": corpus_digest,
+        "algorithm": recognising.ALGORITHM,
     }
 
 

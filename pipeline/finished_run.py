@@ -11,9 +11,16 @@ from ..manifests.run_folder import RunFolder
 from ..manifests.tombstones import NAME as TOMBSTONES
 from ..manifests.tombstones import read_tombstones
 from ..stages.corpus.store import Corpus, check_pixels, open_corpus
+from .composed import class_request, needs_new_classes
 from .config import Config, load_config
 from .decided import decided
-from .fingerprints import inputs_of_pilot, inputs_of_plan, inputs_of_train, inputs_of_write
+from .fingerprints import (
+    inputs_of_pilot,
+    inputs_of_plan,
+    inputs_of_recognise,
+    inputs_of_train,
+    inputs_of_write,
+)
 from .ledger import Ledger
 from .means import means_sha256_of
 from .planned import Planned, open_plan
@@ -73,6 +80,9 @@ def load_finished_run(folder: Path, *, finished: bool = True) -> FinishedRun:
         inputs_of["train"] = inputs_of_train(resolved, corpus.digest)
     if resolved.generate.method == "auto":
         inputs_of["pilot"] = inputs_of_pilot(resolved, ledger)
+    if needs_new_classes(config):
+        request = class_request(config)
+        inputs_of["recognise"] = inputs_of_recognise(config, corpus.digest, request)
     if finished:
         inputs_of["write"] = inputs_of_write(planned)
     for stage, inputs in inputs_of.items():

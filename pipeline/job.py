@@ -107,7 +107,7 @@ class StageContext:
             why = "its files are gone or not finished"
         if why is not None and self.job.only not in (None, stage):
             raise self.not_ready(stage, why)
-        if why is not None and self.is_guest and stage in ("train", "pilot", "plan"):
+        if why is not None and self.is_guest and stage in ("train", "pilot", "recognise", "plan"):
             raise ConfigError(
                 f"{self.job.shards} belongs to another folder of this run, of which"
                 f" {self.job.folder} is a copy, and {stage} is {why}: its shards would be replaced."

@@ -31,6 +31,7 @@ from .steps.evaluate import evaluate
 from .steps.ingest import ingest
 from .steps.pilot import pilot
 from .steps.plan import plan
+from .steps.recognise import recognise
 from .steps.train import train
 from .steps.write import write
 
@@ -54,6 +55,11 @@ def run(job: Job) -> Outcome:
         # Pilot: a few hundred mixtures by each method, where the choice is left to it.
         config, net = pilot(context, config, corpus, net)
         if context.ends_with("pilot"):
+            return context.outcome
+
+        # Recognise: which classes new classes mix, of methods that compose classes.
+        recognise(context, config, corpus)
+        if context.ends_with("recognise"):
             return context.outcome
 
         # Plan: which image is made from which two, with which lambda and seed, in which shard.
@@ -90,7 +96,7 @@ def open_run(job: Job) -> Iterator[StageContext]:
             yield context
     elif launch.rank() > 0:
         # Shards are published, and evaluated, by the leader; it plans while this process waits.
-        until = {"plan": "pilot", "evaluate": "write"}.get(job.until, job.until)
+        until = {"plan": "recognise", "evaluate": "write"}.get(job.until, job.until)
         yield StageContext(replace(job, until=until), Role.FOLLOWER, Ledger(job.folder), lock=None)
     else:
         check_job(job)

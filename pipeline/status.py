@@ -12,6 +12,7 @@ from ..stages.common.json_lines import read_json_lines
 from ..stages.common.units import format_duration
 from ..stages.corpus.store import open_corpus
 from ..stages.generate.means import read_means
+from .composed import class_request, is_recorded, needs_new_classes, selected_classes
 from .config import Config, load_config
 from .decided import decided
 from .fingerprints import (
@@ -19,6 +20,7 @@ from .fingerprints import (
     inputs_of_ingest,
     inputs_of_pilot,
     inputs_of_plan,
+    inputs_of_recognise,
     inputs_of_train,
     inputs_of_write,
 )
@@ -38,7 +40,7 @@ def describe(folder: Path) -> str:
         ConfigError: `folder` is not a run folder.
     """
     files, stages = RunFolder(folder), stage_states(folder)
-    lines = [f"{one['stage'] + ':':<10}{one['text']}" for one in stages]
+    lines = [f"{one['stage'] + ':':<9} {one['text']}" for one in stages]
     if not all(one["state"] in ("done", "skipped") for one in stages):
         lines.append(_last_progress(files))
     return "\n".join(lines).rstrip()
@@ -106,6 +108,10 @@ def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str,
         found.append(("pilot", f"done, {ledger.outcome('pilot')['choice']} was chosen"))
         config = decided(config, ledger)
         model = model if config.generate.needs_network else None
+    if needs_new_classes(config):
+        found.append(_recognise(config, files, ledger, digest))
+        if not found[-1][1].startswith("done"):
+            return found
     means = read_means(files.means, corpus.digest) if config.generate.needs_means else None
     if config.generate.needs_means and means is None:
         return [*found, ("plan", f"missing ({files.means.name} is gone or damaged)")]
@@ -123,6 +129,13 @@ def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str,
     planned = planned_of(rows, ledger, recipe, corpus, new_classes)
     found.append(("plan", f"done, {planned.rows.num_rows:,} rows"))
     return found + _write_and_evaluate(config, files, ledger, planned)
+
+
+def _recognise(config: Config, files: RunFolder, ledger: Ledger, digest: str) -> tuple[str, str]:
+    why = ledger.why_stale("recognise", inputs_of_recognise(config, digest, class_request(config)))
+    if why or not is_recorded(files, ledger):
+        return ("recognise", f"missing ({why or f'{files.new_classes.name} is gone or damaged'})")
+    return ("recognise", f"done, {len(selected_classes(files, ledger)):,} new classes")
 
 
 def _write_and_evaluate(

@@ -10,6 +10,7 @@ generate/     plan rows -> images, by ScoreMix or another method
 write/        images -> shards
 evaluate/     generated against held-out images -> metrics and a verdict
 gan_samples/  samples of a GAN trained on the corpus -> the same metrics, the best snapshot
+recognition/  a recogniser trained on several corpora -> do made classes help?
 trial/        a GAN trained on several corpora -> does the augmented one pay?
 report/       metrics, figures and images of a run -> one HTML page
 export/       shards -> the layout that a trainer reads

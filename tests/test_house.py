@@ -47,6 +47,7 @@ STAGES_IMPORT: dict[str, set[str]] = {
     "pilot": {"common", "evaluate", "generate"},
     "recognise": {"common", "corpus", "train"},
     "gan_samples": {"common", "corpus", "evaluate", "images", "ingest", "sources"},
+    "recognition": {"common", "corpus", "evaluate", "ingest", "recognise", "report", "trial"},
     "report": {"common", "corpus", "evaluate", "gan_samples", "images", "pilot"},
     "export": {"common", "corpus", "images"},
     "mount": {"export"},
@@ -207,7 +208,10 @@ def test_the_default_stages_file_is_the_one_that_init_writes() -> None:
     assert (ROOT / "stages.yaml").read_text() == (ROOT / "pipeline" / "default.yaml").read_text()
 
 
-SECTIONS = ("ingest", "train", "pilot", "generate", "write", "evaluate", "trial")
+SECTIONS = (
+    "ingest", "train", "pilot", "recognise", "generate", "write", "evaluate", "trial",
+    "recognition",
+)  # fmt: skip
 # Heading of docs/options.md -> the options of its table; "": the table before the first heading.
 OPTION_TABLES: dict[str, Any] = {
     "": Config,

@@ -12,6 +12,7 @@ from collections import Counter
 TRAIN_POINTS = ("train-step", "best-saved", "state-saved", "weights-written")
 PILOT_POINTS = ("pilot-compared", "pilot-written")
 RECOGNISE_POINTS = ("recogniser-saved", "recogniser-written")
+RECOGNITION_POINTS = ("recogniser-saved", "recognition-finished")
 TRIAL_POINTS = ("gan-snapshot", "gan-saved", "gan-finished")
 SHARD_POINTS = ("tar-written", "tar-renamed", "parquet-renamed", "marker-renamed")
 PUBLISH_POINTS = (
@@ -47,6 +48,7 @@ POINTS = (
     TRAIN_POINTS
     + PILOT_POINTS
     + RECOGNISE_POINTS
+    + RECOGNITION_POINTS[1:]
     + TRIAL_POINTS
     + SHARD_POINTS
     + PUBLISH_POINTS

@@ -11,13 +11,13 @@ With m = 0 both are the softmax of scaled cosines. Evaluation has no margin.
 """
 
 import math
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-HeadName = Literal["softmax", "cosface", "arcface"]
+from .names import HeadName
+
 _LEAST_SINE = 1e-6  # squared; the slope of the sine is infinite at theta = 0
 
 

@@ -9,12 +9,13 @@ the embedding is ArcFace's (Deng et al. 2018, arXiv 1801.07698): it centres what
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
-RecogniserName = Literal["conv4", "resnet10"]
+from .names import RecogniserName
+
 SMALLEST, LARGEST = 8, 64  # sides in pixels that the networks are built for
 _BLOCKS = 4
 _FULL_SIDE = 16  # px: above it the residual network begins with a convolution of stride 2

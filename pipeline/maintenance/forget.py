@@ -216,8 +216,8 @@ def _record_corpus(ledger: Ledger, corpus: Corpus) -> None:
 
 
 def _remove_traces(run: Path, ledger: Ledger) -> None:
-    """Deletes what holds or shows images: report, pilot's sheet, trial, a tracker's files, caches
-    in .scoremix.
+    """Deletes what holds or shows images: report, pilot's sheet, trial, recognition, a tracker's
+    files, caches in .scoremix.
 
     Durably: the tombstones then say that it is done. Raises StorageError where something stays.
     """
@@ -227,6 +227,7 @@ def _remove_traces(run: Path, ledger: Ledger) -> None:
         remove_tree(files.report)
         remove_tree(files.trial)
         remove_tree(files.tracking)
+        remove_tree(files.recognition)
         remove_file(files.pilot_sheet)
         for path in files.internal.iterdir():
             if path in kept:

@@ -1,6 +1,5 @@
 """The step `pilot`: is the choice of a method stale, compare candidates, record the choice."""
 
-import time
 from collections.abc import Iterator
 from functools import partial
 
@@ -9,7 +8,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from ...manifests.errors import Interrupted
 from ...manifests.files.atomic import sha256_file
 from ...models.method.ladder import sigma_at
 from ...models.method.methods import FrozenScore
@@ -32,9 +30,9 @@ from ..means import open_means
 from ..planned import without_keys
 from ..progress import Stoppable
 from ..speed_probe import probe_network
+from .waiting import wait_for_leader
 
 _PROBE_SECONDS = 1.0  # of each kind of network call
-_POLL = 0.5  # seconds between two looks of a follower at the ledger
 
 
 def pilot(
@@ -130,18 +128,11 @@ def _estimate(
 
 
 def _wait_for_choice(context: StageContext, config: Config) -> None:
-    """Waits until the leader has chosen, which may take longer than a barrier lasts."""
-    job, ledger = context.job, context.ledger
-    ledger.reload()
-    while ledger.why_stale("pilot", inputs_of_pilot(config, ledger)) is not None or not _exists(
-        context
-    ):
-        if job.stopping():
-            raise Interrupted("Stopped while the leader compares methods; nothing is lost.")
-        time.sleep(_POLL)
-        ledger.reload()
-    launch.wait_for_all(job.device)
-    ledger.reload()
+    def is_done() -> bool:
+        inputs = inputs_of_pilot(config, context.ledger)
+        return context.ledger.why_stale("pilot", inputs) is None and _exists(context)
+
+    wait_for_leader(context, is_done, "compares methods")
 
 
 def _exists(context: StageContext) -> bool:

@@ -1,12 +1,13 @@
 """Section `recognise` of stages.yaml: how a recogniser is trained, and what new classes mix."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from ...manifests.plan.new_classes import Selection
-from ...models.recognition.heads import HeadName
-from ...models.recognition.networks import RecogniserName
+from ...models.recognition.names import HeadName, RecogniserName
 from ..common.presets import trunk_precision
 
 ALGORITHM = 1  # raised whenever equal inputs would train another recogniser or select otherwise
@@ -43,3 +44,11 @@ class RecogniseConfig(BaseModel, frozen=True, extra="forbid"):
     def training_inputs(self) -> dict[str, Any]:
         """The options that decide the trained weights."""
         return self.model_dump(mode="json", exclude=set(_OF_SELECTION))
+
+
+@dataclass(frozen=True)
+class ClassRequest:
+    """The new classes that generation asks for."""
+
+    count: int | None = None  # None: as many as there are real ones, if these make so many
+    weights: Sequence[float] | None = None  # of the members' scores; None: equal ones

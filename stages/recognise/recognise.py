@@ -8,6 +8,7 @@ Images without a class are left out, and so are forgotten ones. Held-out images 
 accuracy on them is a figure alone.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,20 +33,12 @@ from ...models.network.device import one_thread, set_deterministic
 from ..common.progress import Progress
 from ..corpus.store import Corpus
 from .centres import class_centres
-from .config import ALGORITHM, RecogniseConfig
+from .config import ALGORITHM, ClassRequest, RecogniseConfig
 from .new_class_list import write_new_classes
 from .run import WEIGHTS, RecogniserOptions, RecogniserRun
 from .select import select_classes
 
 CENTRES, FACTS, NEW_CLASSES = "centres.npy", "facts.json", "new_classes.json"
-
-
-@dataclass(frozen=True)
-class ClassRequest:
-    """The new classes that generation asks for; None: as many as there are real ones."""
-
-    count: int | None = None
-    weights: Sequence[float] | None = None  # of the members' scores; None: equal ones
 
 
 @dataclass(frozen=True)
@@ -106,11 +99,10 @@ def recognise(
             run.train(out, identity, stopping, advance)
         centres = class_centres(run.embed(images), labelled.labels, len(corpus.classes))
         facts = _facts(run, corpus, labelled)
-    request_count = len(np.unique(labelled.labels)) if request.count is None else request.count
     chosen = select_classes(
         centres,
         corpus.classes,
-        request_count,
+        _count(request, len(np.unique(labelled.labels)), config.members),
         config.selection,
         config.members,
         seed,
@@ -125,6 +117,11 @@ def recognise(
     write_new_classes(out / NEW_CLASSES, chosen)
     progress.note(_summary(facts, chosen, corpus))
     return chosen
+
+
+def _count(request: ClassRequest, classes: int, members: int) -> int:
+    """The number of new classes that `classes` classes with training images are to make."""
+    return min(classes, math.comb(classes, members)) if request.count is None else request.count
 
 
 def start_run(

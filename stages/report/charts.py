@@ -193,6 +193,22 @@ def band_curves(curves: Mapping[str, tuple[Floats, Floats]], title: str, along: 
     return _svg(figure)
 
 
+def roc_curves(far: Floats, curves: Mapping[str, Floats]) -> str:
+    """TAR over FAR (n,), which is logarithmic. curves: name -> TAR (runs, n); mean and range."""
+    figure, axes = _axes("Verification on classes never seen (higher is better)")
+    for colour, (name, values) in zip(_MANY, curves.items(), strict=False):
+        colour = _COLOURS.get(name, colour)
+        axes.plot(far, values.mean(axis=0), color=colour, label=name, linewidth=1.8)
+        low, high = values.min(axis=0), values.max(axis=0)
+        axes.fill_between(far, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.set_xscale("log")
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("FAR: impostor pairs accepted")
+    axes.set_ylabel("TAR: genuine pairs accepted")
+    axes.legend(frameon=False, fontsize=8)
+    return _svg(figure)
+
+
 def _log_scale(axes: Any, low: float, high: float) -> None:
     """A logarithmic x axis whose numbers are written out, some of them at any range."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator

@@ -9,6 +9,7 @@ gan_run     the training of one GAN, resumed from its last snapshot
 command     a trainer of the user's own, run and watched
 supervisor  a program that ends a trainer when its trial dies
 trainer_script  a program that runs trainers whose scripts lack something
+task_pool   works on tasks, here or in processes beside each other
 locks       waits for what another process on the same trial makes
 judge       a snapshot's samples against held-out images
 one_shot    translated patches of one image against the one target image

@@ -32,7 +32,7 @@ def pause(seconds: float, stopping: Callable[[], bool]) -> None:
     end = time.monotonic() + seconds
     while True:
         if stopping():
-            raise Interrupted("The trial was stopped; the same command goes on.")
+            raise Interrupted("Stopped; the same command goes on.")
         left = end - time.monotonic()
         if left <= 0:
             return

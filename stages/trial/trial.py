@@ -5,9 +5,7 @@ stopped, or is worked on from several machines, ends with the same table.
 """
 
 import functools
-import multiprocessing
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,10 +25,8 @@ from ..evaluate.config import EvaluateConfig
 from .arm_corpus import ArmCorpus
 from .gan_run import ALGORITHM, GanOptions
 from .judge import Judge, check_held_out, open_judge
-from .locks import OTHERS, pause
 from .one import Labelled, Task, read_result, run_task
-
-_POLL = 0.5  # seconds between two looks at the children
+from .task_pool import work_on_all
 
 Ids = NDArray[np.int64]
 
@@ -86,15 +82,7 @@ def run_trial(
     jobs = [_Job(arm, n, _identity(spec, arm, n)) for n in range(seeds) for arm in arms]
     total = len(jobs) * spec.options.steps * spec.options.batch
     with progress.task("trial", total, "images") as advance:
-        waiting = jobs
-        while waiting:
-            waiting = (
-                _in_children(spec, waiting, processes, stopping, advance)
-                if processes > 1
-                else _here(spec, waiting, stopping, advance)
-            )
-            if waiting:  # others work on them
-                pause(OTHERS, stopping)
+        work_on_all(_work_on, spec, jobs, processes=processes, stopping=stopping, advance=advance)
     return {
         arm.name: [_result(spec, job) for job in jobs if job.arm.name == arm.name] for arm in arms
     }
@@ -120,16 +108,6 @@ def _result(spec: TrialSpec, job: _Job) -> dict[str, Any]:
             " after the other."
         )
     return found
-
-
-def _here(
-    spec: TrialSpec,
-    jobs: Sequence[_Job],
-    stopping: Callable[[], bool],
-    advance: Callable[[int], None],
-) -> list[_Job]:
-    """Works on the tasks one after the other; gives those that another process holds."""
-    return [job for job in jobs if not _work_on(spec, job, stopping, advance)]
 
 
 def _work_on(
@@ -179,60 +157,3 @@ def _open_cached(corpus: Path, evaluate: str, seed: int) -> tuple[Corpus, Judge]
 def _open(spec: TrialSpec) -> tuple[Corpus, Judge]:
     """The corpus and its judge, once a process."""
     return _open_cached(spec.corpus, spec.evaluate.model_dump_json(), spec.seed)
-
-
-class _Child:
-    """What a child process has of its parent: a flag to stop, and a counter of images."""
-
-    stop: Any = None
-    shown: Any = None
-
-
-def _begin_child(stop: Any, shown: Any) -> None:
-    import signal
-
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(each, signal.SIG_IGN)  # the parent's flag ends it
-    _Child.stop, _Child.shown = stop, shown
-
-
-def _work_in_child(spec: TrialSpec, job: _Job) -> bool:
-    def count(images: int) -> None:
-        with _Child.shown.get_lock():
-            _Child.shown.value += images
-
-    return _work_on(spec, job, _Child.stop.is_set, count)
-
-
-def _in_children(
-    spec: TrialSpec,
-    jobs: Sequence[_Job],
-    processes: int,
-    stopping: Callable[[], bool],
-    advance: Callable[[int], None],
-) -> list[_Job]:
-    """As `_here`, with several tasks at once."""
-    context = multiprocessing.get_context("spawn")
-    stop, shown = context.Event(), context.Value("q", 0)
-    seen = 0
-    with ProcessPoolExecutor(processes, context, _begin_child, (stop, shown)) as pool:
-        started: Mapping[Future[bool], _Job] = {
-            pool.submit(_work_in_child, spec, job): job for job in jobs
-        }
-        running = set(started)
-        try:
-            while running:
-                done, running = wait(running, _POLL, FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-                if stopping():
-                    stop.set()
-                now = int(shown.value)
-                if now > seen:
-                    advance(now - seen)
-                    seen = now
-        except BaseException:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [job for future, job in started.items() if not future.result()]

@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from scoremix.models.recognition.heads import Head, HeadName, add_angle
+from scoremix.models.recognition.heads import Head, add_angle
+from scoremix.models.recognition.names import HeadName
 
 S, M = 16.0, 0.2
 

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from scoremix.models.recognition.heads import Head
+from scoremix.models.recognition.names import RecogniserName
 from scoremix.models.recognition.networks import (
-    RecogniserName,
     RecogniserShape,
     build_recogniser,
 )

@@ -12,9 +12,9 @@ from scoremix.manifests.errors import ConfigError, Interrupted, ScoreMixError, V
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.corpus.store import Corpus
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
-from scoremix.stages.recognise.config import RecogniseConfig
+from scoremix.stages.recognise.config import ClassRequest, RecogniseConfig
 from scoremix.stages.recognise.new_class_list import read_new_classes
-from scoremix.stages.recognise.recognise import ClassRequest, recognise
+from scoremix.stages.recognise.recognise import recognise
 
 QUICK = RecogniseConfig(epochs=6, batch=16, width=4, embedding=8, precision="float32")
 FILES = {"centres.npy", "facts.json", "model.safetensors", "new_classes.json", "state.safetensors"}

@@ -1,0 +1,95 @@
+"""The command `recognition`: recognisers on several corpora, to see whether made images pay."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from ...manifests.files.lock import run_lock
+from ...manifests.run_folder import RunFolder
+from ..echo import echo
+from ..ledger import require_run
+from ..signals import stop_on_signal
+from .options import DEVICE, QUIET, SET, refuse_other_options, resolve_device
+
+
+@click.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--arms",
+    metavar="A,B",
+    help="Corpora to compare: real, own (with the images of the run's shards), each with +affine"
+    " too. Default: recognition.arms.",
+)
+@click.option("--seeds", type=click.IntRange(1, 100), help="Recognisers an arm.")
+@click.option(
+    "--unseen",
+    metavar="SOURCE",
+    help="Images of classes that no recogniser is trained on: a folder, zip or another source, with"
+    " classes. Default: recognition.unseen.",
+)
+@click.option("--path", "inside", metavar="FOLDER", help="The folder in --unseen to read.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    help="Recognisers trained at once. Default: on a CPU its cores, else 1.",
+)
+@SET
+@DEVICE
+@QUIET
+def recognition(
+    folder: Path,
+    arms: str | None,
+    seeds: int | None,
+    unseen: str | None,
+    inside: str | None,
+    processes: int | None,
+    overrides: tuple[str, ...],
+    device: str,
+    quiet: bool,
+) -> None:
+    """Train recognisers on the real images of RUN alone, and with what was made of them.
+
+    Compares them on classes never seen (verification, identification, one-shot recognition) and on
+    held-out images. Results are kept: the same command goes on, and more seeds or arms add to them.
+    """
+    from ..config import load_config
+    from ..finished_run import load_finished_run, refuse_pending
+    from ..progress import ProgressReporter
+    from ..recognition.recognition import recognition as compare
+
+    require_run(folder)
+    if inside is not None and unseen is None:
+        raise click.UsageError("--path names a folder in --unseen SOURCE, which is not given.")
+    refuse_other_options(
+        overrides,
+        ("recognition.", "recognise."),
+        "a comparison, which takes the run as it is; options of recognise and recognition can be"
+        " set",
+    )
+    changes = [f"recognition.arms=[{arms}]"] if arms is not None else []
+    changes += [f"recognition.seeds={seeds}"] if seeds is not None else []
+    if unseen is not None:
+        source = {"source": unseen, "path": inside} if inside is not None else unseen
+        changes.append(f"recognition.unseen={json.dumps(source)}")
+    config = load_config(RunFolder(folder).config, [*overrides, *changes])
+    chosen, folder = resolve_device(device), folder.absolute()
+    if processes is None:
+        processes = len(os.sched_getaffinity(0)) if chosen == "cpu" else 1
+    with run_lock(folder, shared=True), stop_on_signal() as stopping:
+        refuse_pending(folder)
+        run = load_finished_run(folder, finished=False)
+        asked = {"recognise": config.recognise, "recognition": config.recognition}
+        run = replace(run, config=run.config.model_copy(update=asked))
+        report = compare(
+            run,
+            run.config,
+            device=chosen,
+            processes=processes,
+            stopping=stopping,
+            progress=ProgressReporter(quiet),
+        )
+    echo(report.as_text())
+    echo(f"figures: {os.path.relpath(report.record)}")

@@ -1,0 +1,6 @@
+"""The comparison of recognisers of a run: its arms' corpora, its unseen classes, its files.
+
+recognition   makes what is missing of RUN/recognition, and its tables
+corpora       the images of every arm on disk
+unseen        the classes that no recogniser is trained on, prepared as the corpus was
+"""

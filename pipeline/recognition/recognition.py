@@ -1,0 +1,190 @@
+"""The comparison of a run: its arms are written, recognisers trained, its tables made.
+
+RUN/recognition/arms/NAME/                each corpus: images.npy, labels.npy
+RUN/recognition/unseen/                   the unseen classes, as a corpus
+RUN/recognition/recognisers/ARM/seed-K/   each recogniser: result.json
+RUN/recognition/recognition.json, table.txt, roc.svg
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...manifests.errors import ConfigError
+from ...manifests.files.atomic import write_bytes, write_json
+from ...manifests.files.durable import remove_file
+from ...manifests.run_folder import RunFolder
+from ...models.network.device import device_type
+from ...stages.common.json_lines import read_json_lines
+from ...stages.corpus.store import Corpus, check_pixels
+from ...stages.evaluate.number_format import round_floats
+from ...stages.recognise.recognise import LabelledRows
+from ...stages.recognise.run import RecogniserOptions
+from ...stages.recognition.comparison import ComparedCorpus, ComparisonSpec, compare_recognition
+from ...stages.recognition.judge import GRID
+from ...stages.recognition.outcome import (
+    RecognitionOutcome,
+    differences_table,
+    recognition_conclusion,
+    recognition_outcomes,
+    recognition_table,
+)
+from ..config import Config
+from ..finished_run import FinishedRun
+from ..progress import ProgressReporter
+from .corpora import class_count, labelled_corpus
+from .unseen import open_unseen
+
+
+@dataclass(frozen=True)
+class RecognitionReport:
+    """What a comparison found, and where its files are."""
+
+    folder: Path
+    arms: list[RecognitionOutcome]
+    judged_on: str
+    sampling: float | None  # seconds for 10,000 images of the shards
+
+    @property
+    def record(self) -> Path:
+        """The file of all figures."""
+        return self.folder / "recognition.json"
+
+    def as_text(self) -> str:
+        """The tables and the conclusion."""
+        differences = differences_table(self.arms)
+        tables = [recognition_table(self.arms, self.sampling)]
+        tables += [] if differences is None else [differences]
+        texts = [self.judged_on, *(table.as_text() for table in tables)]
+        return "\n\n".join([*texts, recognition_conclusion(self.arms)]) + "\n"
+
+
+def recognition(
+    run: FinishedRun,
+    config: Config,
+    *,
+    device: str,
+    processes: int,
+    stopping: Callable[[], bool],
+    progress: ProgressReporter,
+) -> RecognitionReport:
+    """Makes what is missing of RUN/recognition and gives its outcome.
+
+    config: with the sections recognise and recognition that were asked for.
+
+    Raises:
+        ConfigError: no classes, nothing to judge by, or an arm that this run cannot make.
+        Interrupted: a stop was asked for; the same command goes on.
+    """
+    folder, asked = RunFolder(run.folder).recognition, config.recognition
+    check_pixels(run.corpus)
+    folder.mkdir(parents=True, exist_ok=True)
+    unseen = open_unseen(run, asked, folder, stopping, progress)
+    if unseen is None and not (run.corpus.reference_ids >= 0).any():
+        raise ConfigError(
+            f"Nothing judges the recognisers of {run.folder}: no labelled images are held out, and"
+            " no unseen classes are named. Add --unseen SOURCE, images of other classes."
+        )
+    arms = asked.corpora
+    corpora = {
+        name: labelled_corpus(name, run.folder, run.corpus, folder, stopping, progress)
+        for name in dict.fromkeys(arm.corpus for arm in arms)
+    }
+    compared = [
+        ComparedCorpus(
+            arm.name, corpora[arm.corpus], class_count(corpora[arm.corpus], run.corpus), arm.affine
+        )
+        for arm in arms
+    ]
+    spec = _spec(run, config, folder, unseen, device)
+    results = compare_recognition(
+        spec, compared, asked.seeds, processes=processes, stopping=stopping, progress=progress
+    )
+    found = recognition_outcomes(
+        results,
+        {arm.name: arm.corpus.count for arm in compared},
+        {arm.name: arm.classes for arm in compared},
+    )
+    report = RecognitionReport(folder, found, _judged_on(unseen, run.corpus), _sampling(run))
+    _write(report, results, config, spec)
+    return report
+
+
+def _spec(
+    run: FinishedRun, config: Config, folder: Path, unseen: Corpus | None, device: str
+) -> ComparisonSpec:
+    """What the recognisers share: all are trained for as long as the real images take."""
+    kind = run.ledger.device_type(device_type(device))
+    recognise, asked = config.recognise.resolved(kind), config.recognition
+    options = RecogniserOptions.over(recognise, len(LabelledRows.of(run.corpus).rows))
+    return ComparisonSpec(
+        folder=folder,
+        corpus=RunFolder(run.folder).corpus,
+        corpus_digest=run.corpus.digest,
+        unseen=None if unseen is None else unseen.folder,
+        unseen_digest=None if unseen is None else unseen.digest,
+        config=recognise,
+        updates=options.updates,
+        pairs=asked.pairs,
+        episodes=asked.episodes,
+        resamples=asked.resamples,
+        seed=run.config.seed,
+        device=device,
+    )
+
+
+def _judged_on(unseen: Corpus | None, corpus: Corpus) -> str:
+    held_out = int((corpus.reference_ids >= 0).sum())
+    parts = []
+    if unseen is not None:
+        count = int((unseen.training_ids >= 0).sum())
+        parts.append(f"{count:,} images of {len(unseen.classes):,} classes never seen")
+    if held_out:
+        parts.append(f"{held_out:,} held-out images of the {len(corpus.classes):,} classes seen")
+    return f"Judged on {' and '.join(parts)}."
+
+
+def _sampling(run: FinishedRun) -> float | None:
+    """Seconds for 10,000 images at the last logged rate of generation; None where none is."""
+    lines = read_json_lines(RunFolder(run.folder).progress_log, ("task", "rate"))
+    rates = [line["rate"] for line in lines if line["task"] == "generate" and line["rate"] > 0]
+    return 10_000 / rates[-1] if rates else None
+
+
+def _write(
+    report: RecognitionReport,
+    results: dict[str, list[dict[str, Any]]],
+    config: Config,
+    spec: ComparisonSpec,
+) -> None:
+    """table.txt, roc.svg where it can be drawn, and recognition.json last."""
+    from ...stages.recognition.picture import draw_roc
+
+    write_bytes(report.folder / "table.txt", report.as_text().encode())
+    try:
+        write_bytes(report.folder / "roc.svg", draw_roc(results).encode())
+    except ConfigError:  # nothing to draw, or nothing to draw with is installed
+        remove_file(report.folder / "roc.svg")
+    figures = {
+        "recognise": spec.config.model_dump(mode="json", exclude={"affine"}),
+        "recognition": config.recognition.model_dump(mode="json"),
+        "updates": spec.updates,
+        "judged_on": report.judged_on,
+        "conclusion": recognition_conclusion(report.arms),
+        "sampling_seconds_per_10000": report.sampling,
+        "roc_far": list(GRID),
+        "arms": [arm.name for arm in report.arms],
+        "images": {arm.name: arm.images for arm in report.arms},
+        "classes": {arm.name: arm.classes for arm in report.arms},
+        "less_real": {
+            arm.name: {
+                name: {"difference": change.difference, "interval_95": list(change.interval)}
+                for name, change in arm.less_real.items()
+            }
+            for arm in report.arms
+            if arm.less_real
+        },
+        "results": results,
+    }
+    write_json(report.record, round_floats(figures))

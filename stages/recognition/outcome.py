@@ -1,0 +1,152 @@
+"""What the arms of a comparison say together: tables, paired differences, one plain sentence.
+
+Seeds are pairs: the recognisers of one seed share their first weights. Intervals of differences are
+Student's over seeds. They are for these unseen classes: those over other classes are in the
+results, of every recogniser by itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..evaluate.sentences import Change
+from ..evaluate.tables import Table
+from ..trial.outcome import paired_change
+from .config import REAL
+from .judge import FARS, tar_name
+
+_TITLES = {
+    **{tar_name(far): f"TAR at FAR {far:g}" for far in FARS},
+    "eer": "equal error rate",
+    "rank_1": "rank-1",
+    "one_shot": "one-shot",
+    "accuracy": "held-out accuracy",
+}
+_LOWER_IS_BETTER = {"eer"}
+
+
+@dataclass(frozen=True)
+class RecognitionOutcome:
+    """An arm over its seeds."""
+
+    name: str
+    images: int  # that its recognisers are trained on
+    classes: int
+    figures: Mapping[str, Sequence[float]]  # by name, of every seed
+    less_real: Mapping[str, Change]  # empty for real itself, for one seed, and without a real arm
+    seconds: float | None  # of a training, the mean; None where it is not known
+
+    def mean(self, name: str) -> float:
+        """The mean over seeds."""
+        return float(np.mean(self.figures[name]))
+
+
+def primary_figure(names: Sequence[str]) -> str:
+    """What the sentence is about: TAR at the lowest FAR that could be measured, else accuracy."""
+    tars = [tar_name(far) for far in sorted(FARS) if tar_name(far) in names]
+    return (tars or [name for name in ("eer", "accuracy") if name in names])[0]
+
+
+def recognition_outcomes(
+    results: Mapping[str, Sequence[Mapping[str, Any]]],
+    images: Mapping[str, int],
+    classes: Mapping[str, int],
+) -> list[RecognitionOutcome]:
+    """results: arm -> results by seed, in the same order; images, classes: their numbers."""
+
+    def figures_of(arm: str) -> dict[str, list[float]]:
+        first = results[arm][0]["figures"]
+        names = [name for name in _TITLES if name in first]
+        return {name: [each["figures"][name] for each in results[arm]] for name in names}
+
+    figures = {arm: figures_of(arm) for arm in results}
+    real = figures.get(REAL)
+
+    def less_real(arm: str) -> dict[str, Change]:
+        if real is None or arm == REAL:
+            return {}
+        found = {name: paired_change(figures[arm][name], real[name]) for name in figures[arm]}
+        return {name: change for name, change in found.items() if change is not None}
+
+    def seconds(arm: str) -> float | None:
+        known = [each["seconds"] for each in results[arm] if each["seconds"] is not None]
+        return float(np.mean(known)) if known else None
+
+    return [
+        RecognitionOutcome(
+            arm, images[arm], classes[arm], figures[arm], less_real(arm), seconds(arm)
+        )
+        for arm in results
+    ]
+
+
+def recognition_table(arms: Sequence[RecognitionOutcome], sampling: float | None) -> Table:
+    """A row for each arm: percent, mean and standard deviation over seeds; then what it costs.
+
+    sampling: seconds for 10,000 images of the run's shards; None where it is not known.
+    """
+    names = list(arms[0].figures)
+    heads = ["arm", "images", "classes", *(f"{_TITLES[name]} %" for name in names)]
+    heads += ["training s", "sampling s / 10,000"]
+    rows = []
+    for arm in arms:
+        made = arm.name.partition("+")[0] != REAL
+        cost = [arm.seconds, sampling if made else None]
+        cells = [_spread(arm.figures[name]) for name in names]
+        cells += ["" if each is None else f"{each:,.0f}" for each in cost]
+        rows.append([arm.name, f"{arm.images:,}", f"{arm.classes:,}", *cells])
+    return Table(heads, rows)
+
+
+def _spread(values: Sequence[float]) -> str:
+    spread = f" ± {100 * float(np.std(values, ddof=1)):.2f}" if len(values) > 1 else ""
+    return f"{100 * float(np.mean(values)):.2f}{spread}"
+
+
+def differences_table(arms: Sequence[RecognitionOutcome]) -> Table | None:
+    """Percentage points more than the arm real, with 95 % intervals; None with none to compare."""
+    compared = [arm for arm in arms if arm.less_real]
+    if not compared:
+        return None
+    names = list(compared[0].less_real)
+    rows = [[arm.name, *(_points(arm.less_real[name]) for name in names)] for arm in compared]
+    return Table(["less real, points", *(_TITLES[name] for name in names)], rows)
+
+
+def _points(change: Change) -> str:
+    low, high = (f"{100 * end:+.2f}" for end in change.interval)
+    star = " *" if change.is_significant else ""
+    return f"{100 * change.difference:+.2f} ({low} to {high}){star}"
+
+
+def recognition_conclusion(arms: Sequence[RecognitionOutcome]) -> str:
+    """A plain sentence on each arm that differs clearly from the real images; one on the rest."""
+    real = next((arm for arm in arms if arm.name == REAL), None)
+    others = [arm for arm in arms if arm is not real]
+    if real is None or not others:
+        return (
+            "Nothing was compared with real images alone: give recognition.arms real and another."
+        )
+    name = primary_figure(list(real.figures))
+    seeds = len(real.figures[name])
+    if seeds < 2:
+        return "No conclusion from one seed: set recognition.seeds to 3 or more."
+    sentences, unclear = [], []
+    for arm in others:
+        change = arm.less_real[name]
+        if not change.is_significant:
+            unclear.append(arm.name)
+            continue
+        better = (change.difference < 0) == (name in _LOWER_IS_BETTER)
+        sentences.append(
+            f"{'Worth it' if better else 'Harmful'}: a recogniser trained on {arm.name} has a"
+            f" {_TITLES[name]} of {100 * arm.mean(name):.2f} %, one trained on real images as they"
+            f" are of {100 * real.mean(name):.2f} % (difference {_points(change)} points;"
+            f" {seeds} seeds)."
+        )
+    if unclear:
+        size = f"{_TITLES[name]}, {seeds} seeds"
+        sentences.append(f"No difference seen at this size: {', '.join(unclear)} ({size}).")
+    return " ".join(sentences)

@@ -1,0 +1,109 @@
+"""Works on tasks that lock themselves: here one after the other, or in processes beside each other.
+
+Several launches may work on the same tasks, from several machines: what another one holds is left
+to it, and looked at again later.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from typing import Any, Generic, TypeVar
+
+from .locks import OTHERS, pause
+
+_POLL = 0.5  # seconds between two looks at the children
+
+Spec = TypeVar("Spec")
+Job = TypeVar("Job")
+# Does a job from what all jobs share; False where another process holds it. Called in children
+# too: a function of a module. Polls `stopping` and reports what it has done to `advance`.
+Work = Callable[[Spec, Job, Callable[[], bool], Callable[[int], None]], bool]
+
+
+def work_on_all(
+    work: Work[Spec, Job],
+    spec: Spec,
+    jobs: Sequence[Job],
+    *,
+    processes: int,
+    stopping: Callable[[], bool],
+    advance: Callable[[int], None],
+) -> None:
+    """Returns when every job is done, here or elsewhere.
+
+    processes: jobs that are worked on at once here; spec and jobs travel to child processes.
+
+    Raises:
+        Interrupted: `stopping()` became true; the same call goes on.
+    """
+    waiting = list(jobs)
+    while waiting:
+        if processes > 1:
+            waiting = _Pool(work, spec).run(waiting, processes, stopping, advance)
+        else:
+            waiting = [job for job in waiting if not work(spec, job, stopping, advance)]
+        if waiting:  # others work on them
+            pause(OTHERS, stopping)
+
+
+class _Child:
+    """What a child process has of its parent: a flag to stop, and a counter of images."""
+
+    stop: Any = None
+    shown: Any = None
+
+
+def _begin_child(stop: Any, shown: Any) -> None:
+    import signal
+
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(each, signal.SIG_IGN)  # the parent's flag ends it
+    _Child.stop, _Child.shown = stop, shown
+
+
+def _work_in_child(work: Work[Spec, Job], spec: Spec, job: Job) -> bool:
+    def count(images: int) -> None:
+        with _Child.shown.get_lock():
+            _Child.shown.value += images
+
+    return work(spec, job, _Child.stop.is_set, count)
+
+
+class _Pool(Generic[Spec, Job]):
+    """Child processes that work on jobs at once."""
+
+    def __init__(self, work: Work[Spec, Job], spec: Spec) -> None:
+        self._work, self._spec = work, spec
+
+    def run(
+        self,
+        jobs: Sequence[Job],
+        processes: int,
+        stopping: Callable[[], bool],
+        advance: Callable[[int], None],
+    ) -> list[Job]:
+        """Gives the jobs that other launches hold."""
+        context = multiprocessing.get_context("spawn")
+        stop, shown = context.Event(), context.Value("q", 0)
+        seen = 0
+        with ProcessPoolExecutor(processes, context, _begin_child, (stop, shown)) as pool:
+            started: Mapping[Future[bool], Job] = {
+                pool.submit(_work_in_child, self._work, self._spec, job): job for job in jobs
+            }
+            running = set(started)
+            try:
+                while running:
+                    done, running = wait(running, _POLL, FIRST_COMPLETED)
+                    for future in done:
+                        future.result()
+                    if stopping():
+                        stop.set()
+                    now = int(shown.value)
+                    if now > seen:
+                        advance(now - seen)
+                        seen = now
+            except BaseException:
+                stop.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+        return [job for future, job in started.items() if not future.result()]

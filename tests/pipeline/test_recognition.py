@@ -1,0 +1,181 @@
+"""The command `recognition`: files left, that it goes on, killed or not; what is refused."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+
+from scoremix.manifests.files.crash_points import RECOGNITION_POINTS
+from scoremix.pipeline.cli import commands, exit_code
+from scoremix.stages.corpus.store import open_corpus
+
+QUICK = (
+    "--set", "recognise.epochs=3", "--set", "recognise.width=4", "--set", "recognise.embedding=4",
+    "--set", "recognise.batch=8", "--set", "recognition.episodes=3",
+    "--set", "recognition.resamples=20",
+)  # fmt: skip
+
+
+def cli(*words: str | Path) -> int:
+    texts = [str(word) for word in words]
+    return exit_code(lambda: commands.main(texts, standalone_mode=False))
+
+
+def bars(folder: Path, places: range) -> Path:
+    """Ten images of each class, which is a bright row at a place of its own."""
+    random = np.random.default_rng(places.start)
+    for place in places:
+        (folder / f"row{place}").mkdir(parents=True)
+        for index in range(10):
+            pixels = random.integers(0, 80, (8, 8, 3), dtype=np.uint8)
+            pixels[place] += np.uint8(150)
+            Image.fromarray(pixels).save(folder / f"row{place}" / f"{index}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recognition")
+    images = bars(folder / "images", range(0, 4))
+    bars(folder / "unseen", range(4, 7))
+    (folder / "stages.yaml").write_text(f"run: run\ningest: {{source: {images}}}\n")
+    options = tiny.options(generate__method="mixup", generate__ratio=1)
+    assert cli("run", folder / "stages.yaml", "--until", "write", "--quiet", *options) == 0
+    return folder
+
+
+@pytest.fixture
+def run(built: Path, tmp_path: Path) -> Path:
+    shutil.copytree(built / "unseen", tmp_path / "unseen")
+    return Path(shutil.copytree(built / "run", tmp_path / "run"))
+
+
+def compare(run: Path, *more: str) -> int:
+    words = ("recognition", run, "--quiet", "--processes", "1", *QUICK)
+    return cli(*words, "--unseen", run.parent / "unseen", *more)
+
+
+def record(run: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((run / "recognition" / "recognition.json").read_bytes())
+    return loaded
+
+
+def test_it_compares_and_goes_on(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert compare(run, "--arms", "real,own", "--seeds", "2") == 0
+    shown, first = capsys.readouterr().out, record(run)
+    assert first["conclusion"] in shown and "30 images of 3 classes never seen" in shown
+    assert (run / "recognition" / "table.txt").read_text() in shown
+    assert first["arms"] == ["real", "own"]
+    assert first["images"] == {"real": 32, "own": 64}  # a fifth of 40 is held out
+    figures = first["results"]["real"][0]["figures"]
+    assert {"accuracy", "eer", "rank_1", "one_shot", "roc"} <= set(figures)
+    assert "tar_0.01" not in figures  # 300 impostor pairs give 3 at that FAR
+    assert len({first["results"][arm][0]["updates"] for arm in ("real", "own")}) == 1
+    assert not list((run / "recognition").rglob("state.safetensors"))
+
+    # The same command trains nothing; another arm and a third seed leave what there is.
+    state = run / "recognition" / "recognisers" / "own" / "seed-1" / "result.json"
+    before = state.stat().st_mtime_ns
+    assert compare(run, "--arms", "real,own,real+affine", "--seeds", "3") == 0
+    assert state.stat().st_mtime_ns == before
+    assert record(run)["results"]["own"][:2] == first["results"]["own"]
+    assert len(record(run)["results"]["real+affine"]) == 3
+
+
+def test_own_has_the_images_and_classes_of_the_shards(run: Path) -> None:
+    from scoremix.manifests.files.atomic import read_parquet
+
+    assert compare(run, "--arms", "own", "--seeds", "1") == 0
+    arm = run / "recognition" / "arms" / "own"
+    images, labels = np.load(arm / "images.npy"), np.load(arm / "labels.npy")
+    manifest = read_parquet(run / "shards" / "manifest.parquet")
+    assert sorted(labels.tolist()) == sorted(manifest["class_id"].to_pylist())
+    import hashlib
+
+    hashes = [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
+    expected = dict(zip(manifest["pixel_sha256"].to_pylist(), manifest["class_id"].to_pylist(),
+                        strict=True))  # fmt: skip
+    assert [expected[one] for one in hashes] == labels.tolist()
+
+
+def test_unseen_classes_are_prepared_as_the_corpus_was_and_read_once(run: Path) -> None:
+    assert compare(run, "--arms", "real", "--seeds", "1") == 0
+    unseen = open_corpus(run / "recognition" / "unseen")
+    corpus = open_corpus(run / "corpus")
+    assert unseen.images.shape[1:] == corpus.images.shape[1:]
+    assert unseen.counts["train"] == 30 and not set(unseen.classes) & set(corpus.classes)
+    commit = run / "recognition" / "unseen" / "corpus.json"
+    before = commit.stat().st_mtime_ns
+    assert compare(run, "--arms", "real", "--seeds", "1") == 0
+    assert commit.stat().st_mtime_ns == before
+    first = record(run)["results"]["real"][0]
+    Image.new("RGB", (8, 8)).save(run.parent / "unseen" / "row4" / "new.png")
+    assert compare(run, "--arms", "real", "--seeds", "1") == 0
+    assert commit.stat().st_mtime_ns != before
+    assert record(run)["results"]["real"][0]["identity"] != first["identity"]
+
+
+@pytest.mark.parametrize("point", RECOGNITION_POINTS)
+def test_killed_and_gone_on_with_it_gives_the_same_figures(run: Path, point: str) -> None:
+    arguments = ["recognition", run, "--quiet", "--processes", "1", *QUICK, "--arms", "real",
+                 "--seeds", "1", "--unseen", run.parent / "unseen"]  # fmt: skip
+    done = tiny.command(arguments, SCOREMIX_FAULT=f"kill:{point}")
+    assert done.returncode != 0 and not (run / "recognition" / "recognition.json").exists()
+    assert compare(run, "--arms", "real", "--seeds", "1") == 0
+    parts = record(run)["results"]["real"][0]["figures"]
+    shutil.rmtree(run / "recognition")
+    assert compare(run, "--arms", "real", "--seeds", "1") == 0
+    assert record(run)["results"]["real"][0]["figures"] == parts
+
+
+def test_processes_beside_each_other_give_the_same_figures(run: Path) -> None:
+    assert compare(run, "--arms", "real,real+affine", "--seeds", "1") == 0
+    one = record(run)["results"]
+    shutil.rmtree(run / "recognition")
+    assert compare(run, "--arms", "real,real+affine", "--seeds", "1", "--processes", "2") == 0
+    for arm, found in record(run)["results"].items():
+        assert found[0]["figures"] == one[arm][0]["figures"]
+
+
+def test_classes_and_images_that_the_run_has_are_no_unseen_ones(
+    run: Path, built: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare(run, "--unseen", str(built / "images")) == 2
+    assert "4 classes of the run (row0, row1" in capsys.readouterr().err
+    copied = open_corpus(run / "corpus").sources.to_pylist()
+    trained = next(row["name"] for row in copied if row["status"] == "train")
+    shutil.copy(built / "images" / trained, run.parent / "unseen" / "row4" / "copy.png")
+    assert compare(run) == 2
+    assert "are training images of the run (row4/copy.png)" in capsys.readouterr().err
+
+
+def test_without_unseen_classes_held_out_images_judge(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("recognition", run, "--quiet", "--processes", "1", *QUICK, "--arms", "real,own")
+    assert cli(*words, "--seeds", "2") == 0
+    assert "Judged on 8 held-out images of the 4 classes seen." in capsys.readouterr().out
+    assert set(record(run)["results"]["own"][0]["figures"]) == {"accuracy"}
+
+
+def test_options_that_do_not_hold_are_refused(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare(run, "--set", "generate.ratio=3") == 2
+    assert "generate.ratio=3 does not hold for a comparison" in capsys.readouterr().err
+    assert cli("recognition", run, "--path", "train") == 2
+    assert compare(run, "--arms", "real,mixup") == 2
+    assert "real+affine, own or own+affine" in capsys.readouterr().err
+
+
+def test_forget_removes_it(run: Path) -> None:
+    assert compare(run, "--arms", "real", "--seeds", "1") == 0
+    assert os.path.isdir(run / "recognition")
+    assert cli("forget", run, "000001") == 0
+    assert not (run / "recognition").exists()

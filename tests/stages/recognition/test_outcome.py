@@ -1,0 +1,81 @@
+"""Tables and sentences of a comparison: paired differences, directions, one seed, no real arm."""
+
+from typing import Any
+
+import pytest
+
+from scoremix.stages.recognition.config import RecognitionConfig, parse_recognition_arms
+from scoremix.stages.recognition.outcome import (
+    RecognitionOutcome,
+    differences_table,
+    recognition_conclusion,
+    recognition_outcomes,
+    recognition_table,
+)
+
+
+def results(tar: list[float], eer: list[float]) -> list[dict[str, Any]]:
+    return [
+        {"figures": {"tar_0.01": a, "tar_0.001": a / 2, "eer": b, "roc": [0.0]}, "seconds": 3.0}
+        for a, b in zip(tar, eer, strict=True)
+    ]
+
+
+def outcomes(**arms: list[dict[str, Any]]) -> list[RecognitionOutcome]:
+    numbers = dict.fromkeys(arms, 10)
+    return recognition_outcomes(arms, numbers, numbers)
+
+
+REAL = results([0.70, 0.80, 0.75], [0.10, 0.09, 0.11])
+BETTER = results([0.80, 0.90, 0.86], [0.05, 0.04, 0.05])
+SAME = results([0.69, 0.83, 0.74], [0.10, 0.08, 0.12])
+
+
+def test_differences_are_paired_by_seed() -> None:
+    """Of BETTER .10, .10 and .11: t = 4.303, so .1033 +- 4.303 x .00577 / sqrt 3."""
+    change = outcomes(real=REAL, own=BETTER)[1].less_real["tar_0.01"]
+    assert change.difference == pytest.approx(0.31 / 3)
+    assert change.interval[1] - change.difference == pytest.approx(0.014343, abs=1e-5)
+
+
+def test_the_sentence_is_on_the_strictest_far_and_knows_its_direction() -> None:
+    text = recognition_conclusion(outcomes(real=REAL, own=BETTER, other=SAME))
+    assert text.startswith("Worth it: a recogniser trained on own has a TAR at FAR 0.001 of 42.67")
+    assert "No difference seen at this size: other (TAR at FAR 0.001, 3 seeds)." in text
+    harmful = recognition_conclusion(outcomes(real=BETTER, own=REAL))
+    assert harmful.startswith("Harmful: a recogniser trained on own")
+
+
+def test_of_error_rates_the_lower_is_better() -> None:
+    def only_eer(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [one | {"figures": {"eer": one["figures"]["eer"]}} for one in found]
+
+    text = recognition_conclusion(outcomes(real=only_eer(REAL), own=only_eer(BETTER)))
+    assert text.startswith("Worth it") and "equal error rate of 4.67 %" in text
+
+
+def test_one_seed_and_no_real_arm_conclude_nothing() -> None:
+    assert "one seed" in recognition_conclusion(outcomes(real=REAL[:1], own=BETTER[:1]))
+    found = outcomes(own=BETTER)
+    assert "Nothing was compared" in recognition_conclusion(found)
+    assert differences_table(found) is None
+
+
+def test_the_table_has_percent_spreads_and_costs() -> None:
+    table = recognition_table(outcomes(real=REAL, own=BETTER), sampling=120.4)
+    assert table.heads[3] == "TAR at FAR 0.01 %" and table.rows[0][3] == "75.00 ± 5.00"
+    assert [row[-2:] for row in table.rows] == [["3", ""], ["3", "120"]]
+    differences = differences_table(outcomes(real=REAL, own=BETTER))
+    assert differences is not None and differences.rows[0][1] == "+10.33 (+8.90 to +11.77) *"
+
+
+@pytest.mark.parametrize("texts", [["real", "fake"], ["real", "real"], ["+affine"]])
+def test_unknown_and_doubled_arms_are_refused(texts: list[str]) -> None:
+    with pytest.raises(ValueError, match="arm"):
+        RecognitionConfig(arms=texts)
+
+
+def test_arms() -> None:
+    real, own = parse_recognition_arms(["real", "own+affine"])
+    assert (real.corpus, real.affine) == ("real", False)
+    assert (own.name, own.corpus, own.affine) == ("own+affine", "own", True)
