@@ -92,16 +92,6 @@ class RunFolder:
         return self.path / TRACKING
 
     @property
-    def recogniser(self) -> Path:
-        """The recogniser, and what it chose."""
-        return self.path / "recogniser"
-
-    @property
-    def new_classes(self) -> Path:
-        """The new classes that the recogniser chose; absent where the choice is random."""
-        return self.recogniser / "new_classes.json"
-
-    @property
     def pilot(self) -> Path:
         """What `generate.method: auto` compared."""
         return self.path / "pilot"

@@ -97,8 +97,8 @@ def estimate(job: Job) -> str:
     lines += [f"{name + ':':<15}{text}" for name, text in texts.items()]
     if config.generate.needs_network:
         lines.append(f"quality:       {_quality(config, found, kind)}")
-    if note := job.config.generate.unused_note:
-        lines.append(f"note:          {note}")
+    if unused := job.config.generate.unused_note:
+        lines.append(f"note:          {unused}")
     total = format_duration(sum(seconds.values()))
     lines.append(f"total:         about {total} on this machine ({device}), evaluation included")
     return "\n".join(lines)
