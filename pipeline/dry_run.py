@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from ..manifests.errors import ConfigError, ScoreMixError
+from ..manifests.plan.new_classes import class_count
 from ..manifests.run_folder import RunFolder
 from ..manifests.tombstones import read_tombstones
 from ..models.method.ladder import noise_ladder, sigma_at
@@ -63,8 +64,8 @@ def estimate(job: Job) -> str:
     ledger = Ledger(folder)
     kind = ledger.device_type(device_type(device))
     config = config.resolved(found.resolution, kind, found.training)
-    ratio = config.generate.ratio
-    images = found.training * (ratio + 1)
+    made = _made_images(config, found)
+    images = found.training + made
     per_image = sample_bytes(found.samples, select_encoder(config.write.encoder))
     seconds = {"ingest": found.seconds_per_image * (found.training + found.reference)}
     methods = possible_methods(config, ledger, found, device)
@@ -77,9 +78,9 @@ def estimate(job: Job) -> str:
     lines = [
         f"inputs:        {found.inputs:,}, of which {found.training:,} are trained on and"
         f" {found.reference:,} held out",
-        f"images:        {found.training:,} real + {found.training * ratio:,} augmented"
-        f" (ratio {ratio}), {found.resolution} px, {'gray' if found.channels == 1 else 'RGB'}",
-        f"shards:        {_shards(config, found.training)}, about"
+        f"images:        {found.training:,} real + {made:,} augmented"
+        f" ({_made_as(config)}), {found.resolution} px, {'gray' if found.channels == 1 else 'RGB'}",
+        f"shards:        {_shards(config, found)}, about"
         f" {format_bytes(images * per_image)} in {job.shards}",
         f"run folder:    about {format_bytes(_run_bytes(config, found))} in {folder}",
     ]
@@ -167,8 +168,29 @@ def _may_come_again(files: RunFolder, found: IngestPreview) -> bool:
     return least <= found.training <= least + counts["rejected"] + counts["duplicate"]
 
 
-def _shards(config: Config, training: int) -> int:
-    return -(-training // config.write.shard_size) * (config.generate.ratio + 1)
+def _made_images(config: Config, found: IngestPreview) -> int:
+    """Images that are made beside the real ones."""
+    generate = config.generate
+    if not generate.by_class:
+        return found.training * generate.ratio
+    if generate.method == "reproduce":
+        return generate.images_per_class * (generate.new_classes or found.classes)
+    count = class_count(generate.new_classes, found.classes, len(generate.weights))
+    return generate.images_per_class * count
+
+
+def _made_as(config: Config) -> str:
+    generate = config.generate
+    if generate.by_class:
+        return f"{generate.images_per_class} of each class"
+    return f"ratio {generate.ratio}"
+
+
+def _shards(config: Config, found: IngestPreview) -> int:
+    """How many shards; of images made class by class, whose rounds depend on the classes, about."""
+    size = config.write.shard_size
+    rounds = 1 if config.generate.by_class else config.generate.ratio
+    return -(-found.training // size) + rounds * -(-_made_images(config, found) // rounds // size)
 
 
 def _run_bytes(config: Config, found: IngestPreview) -> float:
@@ -237,8 +259,10 @@ def probe_stages(
         speed.seconds(generate.model_copy(update=dict(changes)))
         for changes in changes_of(config.evaluate.variants, generate).values()
     ]
-    made, size = _padded(found.training, config) * generate.ratio, config.write.shard_size
-    judged = min(config.evaluate.rows, found.training * generate.ratio)
+    planned, size = _made_images(config, found), config.write.shard_size
+    made = _up(planned, batch) if generate.by_class else 0
+    made = made or _padded(found.training, config) * generate.ratio
+    judged = min(config.evaluate.rows, planned)
     seconds = {"train": _seconds_of_update(config, score, x, sigma, probe_seconds) * train.steps}
     seconds["train"] += measured * speed.forward
     notes = {}

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from ...manifests.plan.new_classes import CLASS_METHODS
 from ...manifests.plan.plan import ONE_PARENT
 from ..generate.config import GenerateConfig
 
@@ -47,9 +48,10 @@ _OTHER_METHODS: dict[str, Changes] = {
 def changes_of(which: Which | Mapping[str, Changes], config: GenerateConfig) -> dict[str, Changes]:
     """Variant name -> changed options, without those equal to `config` or to an earlier variant.
 
-    None for a method of one parent, whose rows have no second one to mix with.
+    None for a method of one parent, whose rows have no second one to mix with, and for images made
+    class by class.
     """
-    if config.method in ONE_PARENT:
+    if config.method in ONE_PARENT or config.by_class:
         return {}
     chosen = _control(config)
     chosen |= which if isinstance(which, Mapping) else _built_in(config, all_=which == "all")
@@ -72,6 +74,8 @@ def check_variant(name: str, changes: Changes) -> None:
         for key in changes
         if key not in _MAY_CHANGE
     }
+    if changes.get("method") in CLASS_METHODS:
+        wrong["method"] = f"method: {changes['method']} makes images of classes, and mixes no row"
     if changes.get("method") == "auto":
         wrong["method"] = "method: auto chooses for a whole corpus; name a method"
     try:
@@ -142,5 +146,8 @@ def evaluations(config: GenerateConfig, *, minimises: bool = True) -> tuple[int,
     levels = {"off": 0, "tweedie": 1}.get(config.denoise, config.denoise_steps)
     # Heun's method takes two at each step; the bridge goes there with two parents, and back.
     of_ode = {"bridge": 6 * (config.denoise_steps - 1), "sample": 2 * config.denoise_steps - 1}
+    solved = 2 * config.solver_steps - 1
+    of_ode |= {"reproduce": solved, "condition-mix": solved}
+    of_ode |= {"compose": len(config.weights) * solved}  # each class's score
     forward = of_ode.get(str(config.method), levels) * (1 if config.guidance == 1.0 else 2)
     return forward, config.steps if config.method == "scoremix" and minimises else 0

@@ -297,3 +297,12 @@ def test_what_cannot_be_made_is_refused_before_training(
 
     assert re.search(why, capsys.readouterr().err)
     assert not (tmp_path / "shards.run" / "score-net").exists()
+
+
+def test_a_dry_run_counts_images_of_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.make_images(tmp_path / "images", NAMES)
+    assert cli(*words_of(tmp_path, "compose", "--dry-run")) == 0
+    shown = capsys.readouterr().out
+    assert "24 real + 15 augmented (5 of each class)" in shown and "generate:" in shown

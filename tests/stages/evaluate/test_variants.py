@@ -15,6 +15,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from scoremix.manifests.errors import Interrupted, ScoreMixError
+from scoremix.manifests.plan.new_classes import CLASS_METHODS
 from scoremix.models.features.extractors import Pixels
 from scoremix.models.metrics.distances import Reference
 from scoremix.pipeline.cli import commands, exit_code
@@ -52,6 +53,8 @@ ROWS = 80
         ({"method": "fmix", "repair_t0": 0.2}, (25, 0)),
         ({"method": "renoise"}, (25, 0)),
         ({"method": "renoise", "guidance": 1.5}, (50, 0)),  # and the guide's
+        ({"method": "reproduce", "solver_steps": 10}, (19, 0)),
+        ({"method": "compose", "solver_steps": 10}, (38, 0)),  # of two classes
         ({"method": "sample"}, (49, 0)),  # 24 steps of two calls, and the last noise
     ],
 )
@@ -82,7 +85,7 @@ def test_every_variant_is_another(method: str) -> None:
     assert len(made) > 15 and config not in made
     assert all(one != other for i, one in enumerate(made) for other in made[:i])
     assert "t0 0.25" not in every or method == "bridge"  # as configured
-    assert {config.method for config in made} == set(get_args(Method)) - {"auto"}
+    assert {config.method for config in made} == set(get_args(Method)) - CLASS_METHODS
     assert {config.keep for config in made if config.method == "bridge"} == {
         "none",
         "noise",
@@ -92,7 +95,8 @@ def test_every_variant_is_another(method: str) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "named"),
-    [({"ratio": 3}, "ratio is not"), ({"steps": -1}, "steps is -1: Input should be greater"),
+    [({"method": "compose"}, "method: compose makes images of classes"),
+     ({"ratio": 3}, "ratio is not"), ({"steps": -1}, "steps is -1: Input should be greater"),
      ({"stop": "soon", "lr": 1}, "stop is 'soon': Input should be 'none' or 'real'")],
 )  # fmt: skip
 def test_options_that_no_variant_can_have(changes: dict[str, Any], named: str) -> None:
