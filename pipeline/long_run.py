@@ -110,6 +110,7 @@ def _preview_of(corpus: Corpus) -> IngestPreview:
         inputs=sum(corpus.counts.values()),
         training=count,
         reference=len(corpus.reference),
+        classes=len(corpus.classes),
         resolution=side,
         channels=channels,
         seconds_per_image=0.0,
