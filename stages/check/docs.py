@@ -23,8 +23,8 @@ if the trainer can read the corpus, 3 if it cannot, 2 if there is nothing that c
 An **error**: the trainer crashes, or silently trains on something else than the corpus. A
 **warning**: it works, with a drawback. Where a trainer's source leaves a case open: a warning.
 
-A damaged HDF5 or LMDB is found by reading it with their own libraries; an LMDB first in a process
-of its own, because LMDB trusts the file, and a damaged one ends the process that reads it.
+HDF5 and LMDB are read with their own libraries, in a child process with limits: the libraries trust
+the file, and a damaged one can end the process that reads it. That is a finding like any other.
 """
 
 

@@ -58,7 +58,7 @@ def _list_hdf5(file: SourceFile, classes: bool) -> tuple[int, list[int] | None]:
     """The number of images and their labels."""
     title = f"the HDF5 file {file.shown}"
     try:
-        opened = _open_hdf5(file)
+        opened = open_hdf5_file(file)
         images, stored = own_array(opened, _IMAGES), own_array(opened, _LABELS)
         shape: tuple[int, ...] = getattr(images, "shape", None) or ()
         if len(shape) != 4 or images.dtype != np.uint8 or not {shape[1], shape[3]} & {1, 3}:
@@ -66,7 +66,7 @@ def _list_hdf5(file: SourceFile, classes: bool) -> tuple[int, list[int] | None]:
                 f"{title} must hold a uint8 array {_IMAGES!r} of shape (N, C, H, W) or (N, H, W,"
                 f" C), C = 1 or 3; it holds: {_contents(opened)}."
             )
-        _check_sizes(file, images)
+        check_array(file, images)
         if not classes or stored is None:
             return shape[0], None
         kind = getattr(stored, "dtype", np.dtype("V"))
@@ -94,7 +94,7 @@ def _bad_labels(title: str, found: str, shape: tuple[int, ...]) -> ConfigError:
     )
 
 
-def _check_sizes(file: SourceFile, images: Any) -> None:
+def check_array(file: SourceFile, images: Any) -> None:
     """Raises InputError for an array that no file of this size can hold, or too large a chunk."""
     check_rows(file.shown, images.shape[0], file.size)
     check_bytes(file.shown, math.prod(images.shape), file.size)
@@ -137,14 +137,18 @@ def own_array(file: Any, key: str) -> Any:
 
 
 def _read_hdf5(file: SourceFile, row: int) -> bytes:
-    pixels = _open_hdf5(file)[_IMAGES][row]
+    pixels = open_hdf5_file(file)[_IMAGES][row]
     if pixels.shape[-1] not in (1, 3):
         pixels = np.ascontiguousarray(pixels.transpose(1, 2, 0))
     return encode_netpbm(pixels)
 
 
 @lru_cache(maxsize=4)
-def _open_hdf5(file: SourceFile) -> Any:
+def open_hdf5_file(file: SourceFile) -> Any:
+    """The HDF5 file, open for reading. To be called by `isolated` alone.
+
+    Raises InputError for a damaged one, as far as that is seen.
+    """
     h5py = require("h5py", "export", file.shown)
     try:
         return h5py.File(file.path, "r")
@@ -176,7 +180,7 @@ def open_lmdb(folder: Path) -> Source:
             f" {len(keys)} of {largest} px. Make it again."
         )
     inputs = [
-        Input(key.decode(), partial(isolated, file, _read_lmdb, key), declared_image=True)
+        Input(key.decode(), partial(isolated, file, read_lmdb_value, key), declared_image=True)
         for key in keys
     ]
     return Source(title, inputs)
@@ -185,7 +189,7 @@ def open_lmdb(folder: Path) -> Source:
 def _list_lmdb(file: SourceFile) -> tuple[list[bytes], bytes | None]:
     """The keys of images, and what `length` holds."""
     lmdb = require("lmdb", "export", file.shown)
-    environment = _open_environment(file)
+    environment = open_environment(file)
     try:
         with environment.begin(buffers=False) as view:
             entries = environment.stat()["entries"]
@@ -198,8 +202,14 @@ def _list_lmdb(file: SourceFile) -> tuple[list[bytes], bytes | None]:
         raise _damaged(file, error) from error
 
 
-def _read_lmdb(file: SourceFile, key: bytes) -> bytes:
-    with _open_environment(file).begin(buffers=True) as view:
+def read_lmdb_value(file: SourceFile, key: bytes) -> bytes:
+    """The value under `key`. To be called by `isolated`.
+
+    Raises:
+        Unusable: it is not there, or too large.
+        Exception: whatever lmdb raises for a damaged database.
+    """
+    with open_environment(file).begin(buffers=True) as view:
         value = view.get(key)
         if value is None:
             raise Unusable("no longer in the database")
@@ -209,15 +219,19 @@ def _read_lmdb(file: SourceFile, key: bytes) -> bytes:
 
 
 @lru_cache(maxsize=4)
-def _open_environment(file: SourceFile) -> Any:
+def open_environment(file: SourceFile) -> Any:
+    """The LMDB environment whose data.mdb is `file`. To be called by `isolated` alone.
+
+    Raises InputError for a damaged one, as far as that is seen.
+    """
     lmdb = require("lmdb", "export", file.shown)
     try:
-        return open_database(Path(file.path))
+        return _open_database(Path(file.path))
     except lmdb.Error as error:
         raise _damaged(file, error) from error
 
 
-def open_database(data: Path) -> Any:
+def _open_database(data: Path) -> Any:
     """The LMDB environment whose data.mdb is `data`; nothing is written, not even its lock file.
 
     Its size is compared with its header first: LMDB maps the file, and reading beyond the end of a

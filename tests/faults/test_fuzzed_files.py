@@ -102,7 +102,21 @@ def test_a_few_of_each_kind(tmp_path: Path, kind: str) -> None:
     check(tmp_path, kind, range(6))
 
 
-def check(tmp_path: Path, kind: str, seeds: range) -> None:
+CHECKED = ("lmdb", "hdf5", "zip")  # kinds that `check` reads
+
+
+@pytest.mark.parametrize("first", mostly_in_faults(range(0, CASES, PART), []))
+@pytest.mark.parametrize("kind", CHECKED)
+def test_check_survives_damage(tmp_path: Path, kind: str, first: int) -> None:
+    check(tmp_path, kind, range(first, first + PART), "check")
+
+
+@pytest.mark.parametrize("kind", CHECKED)
+def test_check_survives_a_few_of_each_kind(tmp_path: Path, kind: str) -> None:
+    check(tmp_path, kind, range(12), "check")
+
+
+def check(tmp_path: Path, kind: str, seeds: range, reader: str = "ingest") -> None:
     (tmp_path / "whole").mkdir()
     whole = Path(KINDS[kind](tmp_path / "whole"))
     data = (whole / "data.mdb" if kind == "lmdb" else whole).read_bytes()
@@ -114,6 +128,6 @@ def check(tmp_path: Path, kind: str, seeds: range) -> None:
             path.mkdir()
         (path / "data.mdb" if kind == "lmdb" else path).write_bytes(damaged(data, seed))
         paths.append(path)
-    endings = hostile.read_all([whole, *paths])
+    endings = hostile.read_all([whole, *paths], reader)
     assert endings[0].outcome == "read", endings[0]  # else nothing is tried
     assert not [ending for ending in endings if not ending.clean]

@@ -1,9 +1,9 @@
 """Reads hostile files one after the other, in a process of its own, and reports how each one ends.
 
-Run as a script: a path on each line of standard input gives a line of JSON with the outcome
-("read", or the class of the error and its message), the seconds of processor time (others may use
-this machine), the seconds in all, and the peak memory of the largest process. What is no error of
-ours has a traceback.
+Run as a script, with "ingest" or "check" as its argument: a path on each line of standard input
+gives a line of JSON with the outcome ("read", or the class of the error and its message), the
+seconds of processor time (others may use this machine), the seconds in all, and the peak memory of
+the largest process. What is no error of ours has a traceback.
 """
 
 import json
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,9 +43,12 @@ class Ending:
         )
 
 
-def read_all(paths: list[Path]) -> list[Ending]:
-    """The ending of each; where the process dies, the last has its signal and the rest is left."""
-    command = [sys.executable, __file__]
+def read_all(paths: list[Path], reader: str = "ingest") -> list[Ending]:
+    """The ending of each; where the process dies, the last has its signal and the rest is left.
+
+    reader: "ingest", or "check", whose findings are no errors.
+    """
+    command = [sys.executable, __file__, reader]
     done = subprocess.run(
         command,
         input="".join(f"{path}\n" for path in paths),
@@ -58,6 +62,13 @@ def read_all(paths: list[Path]) -> list[Ending]:
         reason = f"exit code {done.returncode}: {done.stderr[-2000:]}"
         endings.append(Ending(path, "died", reason, 0, 0, 0))
     return endings
+
+
+def _check(path: Path, out: Path) -> None:
+    from scoremix.stages.check.check import check_corpus
+    from scoremix.stages.common.progress import Silent
+
+    check_corpus(path, None, Silent())
 
 
 def _read(path: Path, out: Path) -> None:
@@ -79,12 +90,12 @@ def _read(path: Path, out: Path) -> None:
     ingest(config, out, seed=0, progress=Silent(), workers=2)
 
 
-def _report(path: Path, out: Path) -> Ending:
+def _report(path: Path, out: Path, read: Callable[[Path, Path], None]) -> Ending:
     from scoremix.manifests.errors import ScoreMixError
 
     begin, used = time.monotonic(), _processor_time()
     try:
-        _read(path, out)
+        read(path, out)
         outcome, message = "read", ""
     except ScoreMixError as error:
         outcome, message = type(error).__name__, str(error)
@@ -107,12 +118,15 @@ def _processor_time() -> float:
 
 
 def main() -> None:
+    import scoremix.stages.check.check
     import scoremix.stages.ingest.ingest
     import scoremix.stages.sources.numpy_files  # noqa: F401 - not part of the first file's time
 
     with tempfile.TemporaryDirectory() as folder:
         for number, line in enumerate(sys.stdin):
-            ending = _report(Path(line.rstrip("\n")), Path(folder) / str(number))
+            out = Path(folder) / str(number)
+            read = {"ingest": _read, "check": _check}[sys.argv[1]]
+            ending = _report(Path(line.rstrip("\n")), out, read)
             print(json.dumps(vars(ending)), flush=True)
 
 

@@ -1,29 +1,33 @@
 """Checks the hdf5 target: `imgs` uint8 and `labels`, NCHW for BigGAN and LeCam, NHWC for StudioGAN.
 
-All of `imgs` is read once, block by block. Links out of the file are never followed.
+All of `imgs` is read once, block by block, in a child process with limits, as ingest does it
+(sources/isolation.py). Links out of the file are never followed.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ....manifests.errors import InputError
 from ....manifests.extras import require
 from ....manifests.trainers.spec import TrainerSpec
 from ...common.progress import Progress
 from ...images.unusable import Unusable
-from ...sources.arrays import own_array
-from ...sources.base import MAX_INPUT_BYTES
+from ...sources import isolation
+from ...sources.arrays import check_array, open_hdf5_file, own_array
+from ...sources.base import MAX_INPUT_BYTES, SourceFile, source_file
+from ...sources.isolation import isolated
+from ...sources.limits import check_bytes
 from ..images import check_size
 from ..report import CheckFindings
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 _BLOCK = 32 << 20  # bytes of pixels in memory at once
-_MAX_LABELS = 100_000_000  # read at once; more than any corpus has
 _MAX_BLANK_NAMED = 1000  # of the images that are all zeros
+_LONGEST_REASON = 120  # characters of a library's error
 
 
 @dataclass
@@ -36,6 +40,7 @@ class Hdf5Contents:
     dtype: str = ""
     axes: str | None = None  # NCHW | NHWC
     labels: Any = None  # whole numbers (N,), where they are that
+    has_pixels: bool = False  # imgs are images of 8 bits, which can be read
 
     def add(self, rule: str, where: str, found: str = "") -> None:
         """`where`: below the file's own name."""
@@ -48,23 +53,39 @@ def read_hdf5(path: Path, progress: Progress) -> Hdf5Contents:
     Raises:
         ConfigError: h5py is not installed.
     """
-    h5py = require("h5py", "export", "Reading an HDF5 file")
+    require("h5py", "export", "Reading an HDF5 file")
     contents = Hdf5Contents(path.name)
     try:
-        with h5py.File(path, "r") as file:
-            _read(file, contents, progress)
-    except Exception as error:  # h5py raises many types for a damaged file
-        contents.add("hdf5-damaged", "", str(error)[:120])
+        file = source_file(str(path), path.name)
+        contents = isolated(file, _list_contents, path.name)
+        if contents.has_pixels:
+            _read_pixels(file, contents, progress)
+    except (Unusable, InputError, OSError) as error:
+        contents.add("hdf5-damaged", "", str(error)[:_LONGEST_REASON])
+    finally:
+        isolation.close()
     return contents
 
 
-def _read(file: Any, contents: Hdf5Contents, progress: Progress) -> None:
-    imgs, labels = (_array(file, key, contents) for key in ("imgs", "labels"))
+def _list_contents(file: SourceFile, name: str) -> Hdf5Contents:
+    """Everything but the pixels."""
+    contents = Hdf5Contents(name)
+    try:
+        _list(file, open_hdf5_file(file), contents)
+    except MemoryError:
+        raise
+    except Exception as error:  # h5py raises many types for a damaged file
+        contents.add("hdf5-damaged", "", str(error)[:_LONGEST_REASON])
+    return contents
+
+
+def _list(file: SourceFile, opened: Any, contents: Hdf5Contents) -> None:
+    imgs, labels = (_array(opened, key, contents) for key in ("imgs", "labels"))
     if labels is not None:
         if imgs is not None and labels.shape[:1] != imgs.shape[:1]:
             found = f"labels {labels.shape}, imgs {imgs.shape}"
             contents.add("hdf5-label-count", ": labels", found)
-        contents.labels = _labels(labels, contents)
+        contents.labels = _labels(file, labels, contents)
     if imgs is None:
         return
     contents.shape, contents.dtype = tuple(imgs.shape), str(imgs.dtype)
@@ -78,7 +99,17 @@ def _read(file: Any, contents: Hdf5Contents, progress: Progress) -> None:
     elif int(np.prod(contents.shape[1:])) > MAX_INPUT_BYTES:
         contents.add("too-large", ": imgs", f"shape {contents.shape}")
     elif imgs.dtype == np.uint8:
-        _read_pixels(imgs, contents, progress)
+        contents.has_pixels = _is_possible(file, imgs, contents)
+
+
+def _is_possible(file: SourceFile, imgs: Any, contents: Hdf5Contents) -> bool:
+    """Whether a file of this size can hold such an array."""
+    try:
+        check_array(file, imgs)
+    except InputError as error:
+        contents.add("too-large", ": imgs", str(error))
+        return False
+    return True
 
 
 def _array(file: Any, key: str, contents: Hdf5Contents) -> Any:
@@ -106,25 +137,29 @@ def image_axis_order(shape: tuple[int, ...]) -> str | None:
     return "NHWC" if shape[3] == 3 else None
 
 
-def _read_pixels(imgs: Any, contents: Hdf5Contents, progress: Progress) -> None:
+def _read_pixels(file: SourceFile, contents: Hdf5Contents, progress: Progress) -> None:
     """Reads every block (a damaged one raises) and names the images that are all zeros."""
-    named = 0
-    with progress.task("check", len(imgs), "images") as advance:
-        for begin, block in _blocks(imgs):
-            for place in np.flatnonzero(~block.reshape(len(block), -1).any(axis=1)):
+    assert contents.shape is not None
+    count, named = contents.shape[0], 0
+    rows = max(1, _BLOCK // max(int(np.prod(contents.shape[1:])), 1))
+    with progress.task("check", count, "images") as advance:
+        for begin in range(0, count, rows):
+            end = min(begin + rows, count)
+            for place in isolated(file, _blank_images, begin, end):
                 named += 1
                 if named <= _MAX_BLANK_NAMED:
-                    contents.add("hdf5-blank", f": imgs[{begin + place}]")
-            advance(len(block))
+                    contents.add("hdf5-blank", f": imgs[{place}]")
+            advance(end - begin)
 
 
-def _blocks(imgs: Any) -> Iterator[tuple[int, Any]]:
-    rows = max(1, _BLOCK // max(int(np.prod(imgs.shape[1:])), 1))
-    for begin in range(0, len(imgs), rows):
-        yield begin, imgs[begin : begin + rows]
+def _blank_images(file: SourceFile, begin: int, end: int) -> list[int]:
+    """The images of these rows that are all zeros."""
+    block = open_hdf5_file(file)["imgs"][begin:end]
+    blank = np.flatnonzero(~block.reshape(len(block), -1).any(axis=1))
+    return [begin + int(place) for place in blank]
 
 
-def _labels(labels: Any, contents: Hdf5Contents) -> Any:
+def _labels(file: SourceFile, labels: Any, contents: Hdf5Contents) -> Any:
     """The class numbers (N,), or None where they are something else."""
     if labels.dtype.kind not in "biuf":
         contents.add("hdf5-label-type", ": labels", f"dtype {labels.dtype}")
@@ -132,8 +167,10 @@ def _labels(labels: Any, contents: Hdf5Contents) -> Any:
     if labels.ndim != 1:
         contents.add("hdf5-soft-labels", ": labels", f"shape {tuple(labels.shape)}")
         return None
-    if len(labels) > _MAX_LABELS:
-        contents.add("too-large", ": labels", f"{len(labels):,} labels")
+    try:
+        check_bytes(f"{contents.name}: labels", labels.dtype.itemsize * len(labels), file.size)
+    except InputError as error:
+        contents.add("too-large", ": labels", str(error))
         return None
     values = labels[:]
     if values.dtype.kind == "f" and not np.isfinite(values).all():

@@ -245,16 +245,6 @@ def test_a_missing_extra_is_named(
         check_corpus(path, None, Silent())
 
 
-def test_a_database_that_kills_its_reader_is_a_finding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lmdb_file, "_READ_EVERYTHING", "import os, signal; os.kill(os.getpid(), 7)")
-    [verdict] = check_corpus(database()(tmp_path), "lmdb", Silent())
-    [finding] = verdict.findings
-    assert finding.rule == "lmdb-damaged"
-    assert finding.files == [("data.mdb", "reading it ends the process with SIGBUS")]
-
-
 # --- names
 
 
