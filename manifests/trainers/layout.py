@@ -1,7 +1,7 @@
 """Lists the files of a trainer's layout: which file comes from which bytes of which shard.
 
 This is data only. `export` writes a listing to disk (or into a zip), `mount` serves the same one
-without writing; HDF5 and LMDB are made from the same rows. Nothing here opens a tar.
+without writing; HDF5, LMDB and Parquet are made from the same rows. Nothing here opens a tar.
 
     listing = read_layout(shards, Layout("imagefolder", ratio=3))
     for entry in listing.entries(): ...          # stylegan, imagefolder, unpaired
@@ -51,7 +51,7 @@ class Layout:
     rgb: bool = False  # gray images are written as RGB: the one re-encoding there is
     hard_labels: bool = False  # soft labels become the class of the largest weight
     split: str = "train"  # imagefolder: folder of the training images, "" for none; unpaired: of
-    # trainA and trainB, testA and testB, the part before A
+    # trainA and trainB, testA and testB, the part before A; parquet: how names of files begin
     real_split: str | None = None  # imagefolder: a second folder, of the real images alone
     flat: bool = False  # imagefolder: no folders at all, for readers that list one folder
     domains: tuple[str, str] | None = None  # unpaired: class names of A and B; None: both classes
@@ -140,13 +140,13 @@ class ExportListing:
     def entries(self) -> Iterator[Entry]:
         """Every file, images in shard order, dataset.json last.
 
-        Raises ConfigError for hdf5 and lmdb, which hold no files.
+        Raises ConfigError for hdf5, lmdb and parquet, which hold no files.
         """
         layout = self.layout
-        if layout.target in ("hdf5", "lmdb"):
+        if layout.target in ("hdf5", "lmdb", "parquet"):
             raise ConfigError(
-                f"{layout.target} is one data file and has no listing of images. Use stylegan, "
-                "imagefolder or unpaired."
+                f"{layout.target} is made of data files and has no listing of images. Use "
+                "stylegan, imagefolder or unpaired."
             )
         folders = self._folders()
         also = layout.real_split if layout.target == "imagefolder" else None

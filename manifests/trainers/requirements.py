@@ -6,7 +6,7 @@ from itertools import count
 
 from ..errors import ConfigError
 from .layout import ExportListing
-from .spec import TARGETS, Target, TrainerSpec
+from .spec import CHECKED, Target, TrainerSpec
 from .table import PLAIN, TRAINERS
 
 
@@ -45,7 +45,7 @@ def _plain(target: Target | None) -> TrainerSpec:
 
 def reader_names() -> tuple[str, ...]:
     """What `check --for` takes: targets, then trainers."""
-    return (*TARGETS, *trainer_names())
+    return (*CHECKED, *trainer_names())
 
 
 def specs_of(reader: str | None) -> list[TrainerSpec]:

@@ -7,8 +7,9 @@ documentation read the same rows, so that they cannot disagree.
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Target = Literal["stylegan", "imagefolder", "unpaired", "hdf5", "lmdb"]
+Target = Literal["stylegan", "imagefolder", "unpaired", "hdf5", "lmdb", "parquet"]
 TARGETS: tuple[Target, ...] = get_args(Target)
+CHECKED: tuple[Target, ...] = TARGETS[:-1]  # those that `check` reads
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,15 @@ PLAIN: dict[Target, TrainerSpec] = {
         usual_power_of_two=True,
         least_side=4,
     ),
+    "parquet": TrainerSpec(
+        "",
+        "parquet",
+        "Hugging Face's datasets",
+        notes=(
+            'In Python: datasets.load_dataset("parquet", data_files="{out}/train-*.parquet",'
+            ' split="train").',
+        ),
+    ),
 }
 
 _CUT = replace(

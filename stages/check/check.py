@@ -244,4 +244,5 @@ def _what_it_opens(target: Target) -> str:
         "unpaired": "a folder with trainA/ and trainB/",
         "hdf5": "an HDF5 file",
         "lmdb": "a folder with data.mdb",
+        "parquet": "Parquet files",
     }[target]

@@ -1,6 +1,6 @@
 """Makes docs/check.md from the rules and the table of trainers."""
 
-from ...manifests.trainers.spec import TrainerSpec
+from ...manifests.trainers.spec import CHECKED, TrainerSpec
 from ...manifests.trainers.table import PLAIN, TRAINERS
 from .rules import SECTIONS
 
@@ -40,7 +40,7 @@ def check_text() -> str:
             parts.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
         parts.append("")
     parts.append("## What trainers ask for\n\n| `--for` | target | asks for |\n|---|---|---|")
-    for spec in (*PLAIN.values(), *TRAINERS):
+    for spec in (*map(PLAIN.__getitem__, CHECKED), *TRAINERS):
         name = spec.trainer or spec.target
         parts.append(f"| `{name}` | {spec.target} | {_cell(requirements_text(spec))} |")
     return "\n".join(parts) + "\n"

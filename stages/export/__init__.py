@@ -6,5 +6,6 @@ folder    writes a folder of images
 zip       writes a zip
 hdf5      writes an HDF5 file
 lmdb      writes an LMDB database
+parquet   writes Parquet files for Hugging Face's datasets
 held_out  the run's held-out images: beside the training images, or alone
 """

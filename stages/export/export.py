@@ -45,6 +45,7 @@ from .held_out import (
 )
 from .lmdb import write_lmdb
 from .options import LayoutOptions
+from .parquet import write_parquet
 from .zip import write_zip
 
 RECORD_FORMAT = "scoremix-export-1"
@@ -159,7 +160,7 @@ def _check_destination(listing: ExportListing, out: Path, spec: TrainerSpec) -> 
         raise ConfigError(
             f"{out} lies inside the shards, whose files SHA256SUMS lists. Choose a place outside."
         )
-    is_file = out.suffix in (".zip", ".tar", ".hdf5", ".h5", ".png")
+    is_file = out.suffix in (".zip", ".tar", ".hdf5", ".h5", ".parquet", ".png")
     if is_file and (spec.target, out.suffix) != ("stylegan", ".zip"):
         wanted = "a folder or a .zip" if spec.target == "stylegan" else "a folder"
         name = spec.file and spec.file.format(name=listing.name, resolution=listing.resolution)
@@ -254,7 +255,6 @@ def _write(selection: _Selection, data: Path, out: Path, progress: Progress) -> 
     images = listing.count + (held_out.count if held_out else 0)
     if spec.real_split:
         images += int(pc.sum(pc.equal(listing.rows["round"], 0)).as_py())
-    entries = entries_of_both(listing, held_out) if held_out else listing.entries()
     with (
         storage_errors(out),
         _images(selection) as tars,
@@ -265,10 +265,12 @@ def _write(selection: _Selection, data: Path, out: Path, progress: Progress) -> 
             write_hdf5(listing, spec, tars, data, some)
         elif target == "lmdb":
             write_lmdb(listing, tars, data, some)
-        elif out.suffix == ".zip":
-            write_zip(entries, tars, data, some)
+        elif target == "parquet":
+            for one in filter(None, (listing, held_out)):
+                write_parquet(one, tars, data, some)
         else:
-            write_tree(entries, tars, data, some)
+            write = write_zip if out.suffix == ".zip" else write_tree
+            write(entries_of_both(listing, held_out), tars, data, some)
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def with_held_out(spec: TrainerSpec) -> TrainerSpec:
 
     Raises ConfigError where the trainer reads no such folder.
     """
-    if spec.target != "unpaired" and spec.real_split is None:
+    if spec.target not in ("unpaired", "parquet") and spec.real_split is None:
         raise ConfigError(
             f"{spec.trainer or spec.target} reads no folder of held-out images. Export them by"
             " themselves with --held-out-only, for its evaluation."
@@ -87,7 +87,7 @@ def with_held_out(spec: TrainerSpec) -> TrainerSpec:
 
 
 def evaluation_layout(layout: Layout, spec: TrainerSpec) -> Layout:
-    """The layout of the trainer's folder for held-out images: val/, valid/, testA/ and testB/."""
+    """The layout for held-out images: val/, valid/, testA/ and testB/, or the split test."""
     return replace(layout, split=spec.real_split or "test", real_split=None)
 
 
@@ -134,7 +134,8 @@ def held_out_listing(
     )
 
 
-def entries_of_both(training: ExportListing, held_out: ExportListing) -> Iterator[Entry]:
-    """Files of the training images, then those of the held-out ones."""
+def entries_of_both(training: ExportListing, held_out: ExportListing | None) -> Iterator[Entry]:
+    """Files of the training images, then those of the held-out ones, if there are any."""
     yield from training.entries()
-    yield from held_out.entries()
+    if held_out is not None:
+        yield from held_out.entries()

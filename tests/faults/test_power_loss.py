@@ -89,7 +89,7 @@ def every_command(url: str = "") -> list[tuple[str, Any]]:
                 ["export", "deep/er/shards", "--to", to, "--out", f"exports/{to}", "--quiet"]
                 + more.get(to, []),
             )
-            for to in ("stylegan", "imagefolder", "unpaired", "hdf5", "lmdb")
+            for to in ("stylegan", "imagefolder", "unpaired", "hdf5", "lmdb", "parquet")
         ),
         (
             "export --overwrite",

@@ -79,6 +79,7 @@ def expected(shards: Path) -> dict[str, int]:
         ("hdf5", "biggan", None),
         ("hdf5", "studiogan", None),
         ("lmdb", None, None),
+        ("parquet", None, None),
     ],
 )
 @pytest.mark.parametrize("as_zip", [False, True])
@@ -106,7 +107,9 @@ def test_a_layout_is_read_back(
     else:
         assert len(corpus.classes) == 2
         assert all(row["class_id"] == whole[row["pixel_sha256"]] for row in found)
-    if target in ("stylegan", "hdf5", "lmdb"):  # one list: its order is that of the shards
+    if target == "parquet":
+        assert corpus.classes == ["cat", "dog"]
+    if target in ("stylegan", "hdf5", "lmdb", "parquet"):  # one list, in the order of the shards
         keys = pq.read_table(source / "manifest.parquet", columns=["pixel_sha256"]).to_pydict()
         if target != "stylegan":
             assert [row["pixel_sha256"] for row in found] == keys["pixel_sha256"]

@@ -31,6 +31,7 @@ TARGETS = {
     "a.zip": ["--to", "stylegan"],
     "arrays": ["--trainer", "studiogan"],
     "database": ["--to", "lmdb"],
+    "tables": ["--to", "parquet"],
 }
 
 

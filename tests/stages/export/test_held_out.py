@@ -1,8 +1,10 @@
 """Held-out images in an export: where a trainer looks for them, or alone; never twice."""
 
+import io
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import tiny
 from PIL import Image
@@ -70,6 +72,22 @@ def test_the_trainer_s_folder_has_the_held_out_images_and_no_others(
     assert not exported(run, done.out, trainer=trainer, to=target, held_out=True).written
     with pytest.raises(ConfigError, match="other options"):
         exported(run, done.out, trainer=trainer, to=target)
+
+
+def test_a_split_of_parquet_has_the_held_out_images(run: Path, tmp_path: Path) -> None:
+    corpus = open_corpus(run / "corpus")
+    done = exported(run, tmp_path / "a", to="parquet", held_out=True)
+    found = {}
+    for split in ("train", "test"):
+        rows = pq.read_table(done.out / f"{split}-00000-of-00001.parquet").to_pylist()
+        images = [Image.open(io.BytesIO(row["image"]["bytes"])) for row in rows]
+        found[split] = {np.asarray(image).tobytes() for image in images}
+        for row, image in zip(rows, images, strict=True):
+            if split == "test":
+                assert np.asarray(image).tobytes() in held_out(corpus, row["label"])
+    assert found["test"] == held_out(corpus) and not found["train"] & found["test"]
+    alone = exported(run, tmp_path / "b", to="parquet", held_out_only=True)
+    assert alone.listing.count == len(corpus.reference)
 
 
 @pytest.mark.parametrize(("trainer", "name"), [

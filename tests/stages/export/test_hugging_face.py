@@ -15,7 +15,7 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "trainers.md"
 
 
 @pytest.mark.parametrize("classes", [("cat", "dog"), ("train", "val")])
-@pytest.mark.parametrize("block", ["folder", "shards"])
+@pytest.mark.parametrize("block", ["parquet", "imagefolder", "shards"])
 def test_the_documented_lines_give_images_and_class_names(
     block: str, classes: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -24,18 +24,19 @@ def test_the_documented_lines_give_images_and_class_names(
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     shards = make_corpus(tmp_path, images=6, side=8, ratio=1, classes=classes)
-    export(shards, tmp_path / "CORPUS", ExportConfig(to="imagefolder"), progress=Silent())
+    if block != "shards":
+        export(shards, tmp_path / "CORPUS", ExportConfig(to=block), progress=Silent())
     section = DOCUMENT.read_text().partition("## Hugging Face")[2].partition("\n## ")[0]
-    folder, tars = re.findall(r"```python\n(.*?)```", section, re.S)
-    code = {"folder": folder, "shards": tars.replace("SHARDS", str(shards))}[block]
+    blocks = re.findall(r"```python\n(.*?)```", section, re.S)
+    code = dict(zip(("parquet", "imagefolder", "shards"), blocks, strict=True))[block]
+    code = code.replace("SHARDS", str(shards))
     found: dict[str, Any] = {}
     exec(compile(code, "docs/trainers.md", "exec"), found)
     data = found["data"]
     assert len(data) == 12 and {"image", "label"} <= set(data.column_names)
     names = data.features["label"].names
     assert names == json.loads((shards / "index.json").read_text())["classes"] == list(classes)
-    first = sorted(range(12), key=lambda row: str(data[row]["image"].filename))[0]
-    assert data[first]["image"].size == (8, 8)
+    assert all(data[row]["image"].size == (8, 8) for row in range(12))
     sums = {sum(data[row]["image"].convert("RGB").tobytes()) for row in range(12)}
     assert int(pixels_of("000000", 8, 3).astype("int64").sum()) in sums
     counts = {name: 0 for name in names}
