@@ -20,11 +20,10 @@ ledger           stages.lock.json: which stages are done, stale (and why) or mis
 fingerprints     what each stage is made from, hashed for the ledger
 source_names     files of the sources by key, and keys by file
 source_listing   the files of the sources, to name those that changed
-composed         methods whose images are of new classes, and the classes that they mix
 decided          the config with the method that the pilot chose
 planned          reads the plan and the recipe that a run has made
 trained_network  opens score-net/ of a run, or says what is wrong with it
-new_classes      the new classes of a run: chosen by its recogniser, or at random
+new_classes      the new classes of a run, as its recogniser chose them
 means            the mean images of a run, about which some methods mix
 preflight        refuses places, disks and networks that cannot work, before anything is made
 other_data       stops before a corpus is given up for other images, unless that was asked for

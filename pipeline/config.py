@@ -169,9 +169,17 @@ _SAVED_BEFORE: tuple[tuple[str, frozenset[str], frozenset[str], dict[str, str]],
 )
 
 
+# The same for an option that is gone: a section with all of these keys loses the last one.
+_SAVED_AND_GONE = (("recognise", ("network", "embedding", "epochs", "selection", "members")),)
+
+
 def _with_choices_of_then(values: dict[str, Any]) -> dict[str, Any]:
     """The values of a file, with what a run saved before an option existed always meant."""
     filled = dict(values)
+    for section, keys in _SAVED_AND_GONE:
+        found = values.get(section)
+        if isinstance(found, dict) and all(key in found for key in keys):
+            filled[section] = {key: value for key, value in found.items() if key != keys[-1]}
     for section, saved, later, choice in _SAVED_BEFORE:
         found = values.get(section)
         if isinstance(found, dict) and not later & found.keys():

@@ -16,7 +16,6 @@ from ..stages.generate.recipe import Recipe
 from ..stages.ingest import ingest as ingesting
 from ..stages.pilot import config as piloting
 from ..stages.recognise import config as recognising
-from ..stages.recognise.config import ClassRequest
 from ..stages.sources import remote
 from ..stages.sources.bundled import BUNDLED, PACKAGES
 from ..stages.sources.folders import walk
@@ -25,6 +24,7 @@ from ..stages.train import config as training
 from .config import FEATURE_WORDS, Config
 from .decided import APART
 from .ledger import Ledger
+from .new_classes import class_request
 from .planned import Planned, plan_options_of
 
 
@@ -91,14 +91,12 @@ def inputs_of_pilot(config: Config, ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def inputs_of_recognise(
-    config: Config, corpus_digest: str, request: ClassRequest
-) -> dict[str, Any]:
-    """config: resolved; request: the new classes that it asks for."""
-    weights = None if request.weights is None else list(request.weights)
+def inputs_of_recognise(config: Config, corpus_digest: str) -> dict[str, Any]:
+    """config: resolved."""
+    request = class_request(config)
     return {
         "options": config.recognise.model_dump(mode="json"),
-        "new_classes": {"count": request.count, "weights": weights},
+        "new_classes": {"count": request.count, "weights": list(request.weights)},
         "seed": config.seed,
         "corpus": corpus_digest,
         "algorithm": recognising.ALGORITHM,

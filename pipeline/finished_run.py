@@ -11,7 +11,6 @@ from ..manifests.run_folder import RunFolder
 from ..manifests.tombstones import NAME as TOMBSTONES
 from ..manifests.tombstones import read_tombstones
 from ..stages.corpus.store import Corpus, check_pixels, open_corpus
-from .composed import class_request, needs_new_classes
 from .config import Config, load_config
 from .decided import decided
 from .fingerprints import (
@@ -23,6 +22,7 @@ from .fingerprints import (
 )
 from .ledger import Ledger
 from .means import means_sha256_of
+from .new_classes import needs_new_classes
 from .planned import Planned, open_plan
 from .shards.builder import ShardBuilder
 from .trained_network import open_network, read_model_facts
@@ -81,8 +81,7 @@ def load_finished_run(folder: Path, *, finished: bool = True) -> FinishedRun:
     if resolved.generate.method == "auto":
         inputs_of["pilot"] = inputs_of_pilot(resolved, ledger)
     if needs_new_classes(config):
-        request = class_request(config)
-        inputs_of["recognise"] = inputs_of_recognise(config, corpus.digest, request)
+        inputs_of["recognise"] = inputs_of_recognise(config, corpus.digest)
     if finished:
         inputs_of["write"] = inputs_of_write(planned)
     for stage, inputs in inputs_of.items():

@@ -1,8 +1,10 @@
-"""The new classes of a run: as its recogniser chose them, or a seeded random choice."""
+"""The new classes of a run, as its stage `recognise` selected them.
 
-from dataclasses import replace
+Runs by methods that make none train no recogniser: the stage is not in their ledger or status.
+"""
 
-from ..manifests.errors import ConfigError
+from ..manifests.errors import VerifyError
+from ..manifests.files.atomic import sha256_file
 from ..manifests.plan.new_classes import (
     NEW_CLASS_METHODS,
     NewClass,
@@ -12,38 +14,52 @@ from ..manifests.plan.new_classes import (
 )
 from ..manifests.run_folder import RunFolder
 from ..stages.corpus.store import Corpus
+from ..stages.recognise.config import ClassRequest
 from .config import Config
+from .ledger import Ledger
 
 
-def new_classes_of(files: RunFolder, config: Config, corpus: Corpus) -> tuple[NewClass, ...]:
+def needs_new_classes(config: Config) -> bool:
+    """Whether a resolved config makes images of new classes, so that `recognise` selects them."""
+    return config.generate.method in NEW_CLASS_METHODS
+
+
+def class_request(config: Config) -> ClassRequest:
+    """The new classes that a resolved config asks for: one member for each weight."""
+    return ClassRequest(config.generate.new_classes, config.generate.weights)
+
+
+def new_classes_of(
+    files: RunFolder, config: Config, corpus: Corpus, ledger: Ledger
+) -> tuple[NewClass, ...]:
     """The classes that the plan of a resolved config makes; none for methods that make none.
 
-    Those of recogniser/new_classes.json where it is there, with the weights of `generate`; the
-    first of them where fewer are asked for. Else `random`, from corpus, options and seed alone.
-
-    Raises:
-        ConfigError: fewer real classes than a new one mixes, or not as many new ones as asked for.
-        VerifyError: the file is damaged, or of another corpus.
+    Raises VerifyError where new_classes.json is gone, is not the file that the ledger records, or
+    is of another corpus.
     """
-    generate, real = config.generate, len(corpus.classes)
-    if generate.method not in NEW_CLASS_METHODS:
+    if not needs_new_classes(config):
         return ()
-    chosen = read_new_classes(files.new_classes, corpus.digest, real)
-    if chosen is None:
-        return random_new_classes(config, corpus)
-    asked, weights = generate.new_classes, generate.weights
-    members = {len(one.classes) for one in chosen}
-    if asked is not None and asked > len(chosen) or members != {len(weights)}:
-        raise ConfigError(
-            f"generate.new_classes is {asked} with {len(weights)} weights, and {files.new_classes}"
-            f" has {len(chosen)} classes of {', '.join(map(str, sorted(members)))} members. Ask for"
-            " as many or fewer, or choose classes again with `recognise`."
+    if not is_recorded(files, ledger):
+        raise VerifyError(
+            f"{files.new_classes} is gone or was changed after it was written. Run"
+            f" `scoremix-pipeline run {files.config}`, which selects the new classes again."
         )
-    return tuple(replace(one, weights=weights) for one in chosen[:asked])
+    return tuple(read_new_classes(files.new_classes, corpus.digest, len(corpus.classes)))
+
+
+def is_recorded(files: RunFolder, ledger: Ledger) -> bool:
+    """Whether new_classes.json is there as the ledger records it."""
+    path = files.new_classes
+    recorded = ledger.outcome("recognise").get("new_classes_sha256")
+    return path.is_file() and recorded == sha256_file(path)
 
 
 def random_new_classes(config: Config, corpus: Corpus) -> tuple[NewClass, ...]:
-    """The seeded random choice, which needs no recogniser."""
+    """As many classes, chosen at random: for checking a plan before there is a recogniser.
+
+    Raises ConfigError for fewer real classes than a new one mixes, or not as many new ones as asked
+    for.
+    """
     generate = config.generate
     count = class_count(generate.new_classes, len(corpus.classes), len(generate.weights))
     return tuple(random_classes(corpus.classes, count, generate.weights, config.seed))

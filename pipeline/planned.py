@@ -17,7 +17,7 @@ from ..manifests.plan.class_plan import (
     made_of_new,
     reproduced,
 )
-from ..manifests.plan.new_classes import NEW_CLASS_METHODS, NewClass, digest_of
+from ..manifests.plan.new_classes import NewClass, digest_of
 from ..manifests.plan.plan import PlanOptions, build_plan, rows_digest
 from ..manifests.run_folder import RunFolder
 from ..stages.common.presets import balanced_batch
@@ -26,7 +26,7 @@ from ..stages.generate.recipe import Recipe
 from ..stages.write.tasks import ShardTask, plan_shards
 from .config import Config
 from .ledger import Ledger
-from .new_classes import new_classes_of, random_new_classes
+from .new_classes import needs_new_classes, new_classes_of, random_new_classes
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _drawn(
 def _made_classes(
     config: Config, corpus: Corpus, new_classes: Sequence[NewClass]
 ) -> list[MadeClass]:
-    if config.generate.method in NEW_CLASS_METHODS:
+    if needs_new_classes(config):
         return made_of_new(new_classes)
     return reproduced(len(corpus.classes), config.generate.new_classes, config.seed)
 
@@ -91,7 +91,7 @@ def check_plan(config: Config, corpus: Corpus, *, without_forgotten: bool = Fals
     new_classes: Sequence[NewClass] = ()
     if config.generate.by_class:
         check_classed(sources, str(config.generate.method))
-    if config.generate.method in NEW_CLASS_METHODS:  # which ones makes no difference here
+    if needs_new_classes(config):  # which ones makes no difference here
         new_classes = random_new_classes(config, corpus)
     ratio = min(config.generate.ratio, 1)
     generate = config.generate.model_copy(update={"ratio": ratio})
@@ -152,7 +152,7 @@ def open_plan(
 
     Raises VerifyError where these give another one.
     """
-    new_classes = new_classes_of(files, config, corpus)
+    new_classes = new_classes_of(files, config, corpus, ledger)
     recipe = recipe_of(config, model, corpus, means_sha256, new_classes)
     digest: str = ledger.outcome("plan").get("digest", "")
     rows = read_plan(files, digest)

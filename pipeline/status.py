@@ -12,7 +12,6 @@ from ..stages.common.json_lines import read_json_lines
 from ..stages.common.units import format_duration
 from ..stages.corpus.store import open_corpus
 from ..stages.generate.means import read_means
-from .composed import class_request, is_recorded, needs_new_classes, selected_classes
 from .config import Config, load_config
 from .decided import decided
 from .fingerprints import (
@@ -25,7 +24,7 @@ from .fingerprints import (
     inputs_of_write,
 )
 from .ledger import Ledger
-from .new_classes import new_classes_of
+from .new_classes import is_recorded, needs_new_classes, new_classes_of
 from .planned import Planned, planned_of, read_plan, recipe_of
 from .shards.stores import open_shards
 from .source_listing import source_changes
@@ -109,16 +108,19 @@ def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str,
         config = decided(config, ledger)
         model = model if config.generate.needs_network else None
     if needs_new_classes(config):
-        found.append(_recognise(config, files, ledger, digest))
-        if not found[-1][1].startswith("done"):
-            return found
+        why = ledger.why_stale("recognise", inputs_of_recognise(config, digest))
+        if why or not is_recorded(files, ledger):
+            why = why or f"{files.new_classes.name} is gone or damaged"
+            return [*found, ("recognise", f"missing ({why})")]
     means = read_means(files.means, corpus.digest) if config.generate.needs_means else None
     if config.generate.needs_means and means is None:
         return [*found, ("plan", f"missing ({files.means.name} is gone or damaged)")]
     try:
-        new_classes = new_classes_of(files, config, corpus)
+        new_classes = new_classes_of(files, config, corpus, ledger)
     except ScoreMixError as error:
-        return [*found, ("plan", f"missing ({error})")]
+        return [*found, ("recognise", f"missing ({error})")]
+    if new_classes:
+        found.append(("recognise", f"done, {len(new_classes):,} new classes"))
     recipe = recipe_of(config, model, corpus, means.sha256 if means else None, new_classes)
     why = ledger.why_stale("plan", inputs_of_plan(config, recipe))
     if why or not files.plan.exists():
@@ -129,13 +131,6 @@ def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str,
     planned = planned_of(rows, ledger, recipe, corpus, new_classes)
     found.append(("plan", f"done, {planned.rows.num_rows:,} rows"))
     return found + _write_and_evaluate(config, files, ledger, planned)
-
-
-def _recognise(config: Config, files: RunFolder, ledger: Ledger, digest: str) -> tuple[str, str]:
-    why = ledger.why_stale("recognise", inputs_of_recognise(config, digest, class_request(config)))
-    if why or not is_recorded(files, ledger):
-        return ("recognise", f"missing ({why or f'{files.new_classes.name} is gone or damaged'})")
-    return ("recognise", f"done, {len(selected_classes(files, ledger)):,} new classes")
 
 
 def _write_and_evaluate(

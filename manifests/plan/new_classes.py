@@ -124,12 +124,12 @@ def write_new_classes(
     write_json(path, content | {"digest": canonical_digest(content)})
 
 
-def read_new_classes(path: Path, corpus_digest: str, classes: int) -> list[NewClass] | None:
-    """The selection in the file; None where there is none.
+def read_new_classes(path: Path, corpus_digest: str, classes: int) -> list[NewClass]:
+    """The selection in the file.
 
     classes: real ones of the corpus.
 
-    Raises VerifyError where it is damaged, or was made for another corpus.
+    Raises VerifyError where it is missing or damaged, or was made for another corpus.
     """
     remedy = "Restore it; or delete it, and run the same command again."
     try:
@@ -139,8 +139,6 @@ def read_new_classes(path: Path, corpus_digest: str, classes: int) -> list[NewCl
             raise ValueError("its content does not have its digest")
         found = [NewClass.from_json(fields) for fields in content["new_classes"]]
         check_new_classes(found, classes)
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise VerifyError(f"{path} cannot be used ({error}). {remedy}") from error
     if content["corpus"] != corpus_digest:

@@ -26,7 +26,7 @@ def plan(context: StageContext, config: Config, corpus: Corpus, net: TrainedNet 
         context.ledger.reload()
     leads = context.role is Role.LEADER
     means = means_sha256_of(job.files, config, corpus, context.ledger, write=leads)
-    new_classes = new_classes_of(job.files, config, corpus)
+    new_classes = new_classes_of(job.files, config, corpus, context.ledger)
     recipe = recipe_of(config, net.facts if net else None, corpus, means, new_classes)
     inputs = inputs_of_plan(config, recipe)
     rows = read_plan(job.files, context.ledger.outcome("plan").get("digest"))

@@ -6,5 +6,4 @@ run               the training of one recogniser, resumed from its last state
 batches           which images an update sees: classes first, then images; flips and affine changes
 centres           class centres, and how far apart they are
 select            which classes new classes mix: distant, close, random
-new_class_list    new_classes.json
 """

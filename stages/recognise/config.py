@@ -1,6 +1,5 @@
 """Section `recognise` of stages.yaml: how a recogniser is trained, and what new classes mix."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,8 +10,6 @@ from ...models.recognition.names import HeadName, RecogniserName
 from ..common.presets import trunk_precision
 
 ALGORITHM = 1  # raised whenever equal inputs would train another recogniser or select otherwise
-
-_OF_SELECTION = ("selection", "members")
 
 
 class RecogniseConfig(BaseModel, frozen=True, extra="forbid"):
@@ -33,7 +30,6 @@ class RecogniseConfig(BaseModel, frozen=True, extra="forbid"):
     affine: bool = True  # small random turns, sizes and shifts
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     selection: Selection = "distant"  # how the classes of a new class are chosen
-    members: int = Field(default=2, ge=2, le=8)  # classes that a new class mixes
 
     def resolved(self, device_type: str) -> "RecogniseConfig":
         """With `precision` filled in for a kind of device."""
@@ -43,7 +39,7 @@ class RecogniseConfig(BaseModel, frozen=True, extra="forbid"):
 
     def training_inputs(self) -> dict[str, Any]:
         """The options that decide the trained weights."""
-        return self.model_dump(mode="json", exclude=set(_OF_SELECTION))
+        return self.model_dump(mode="json", exclude={"selection"})
 
 
 @dataclass(frozen=True)
@@ -51,4 +47,4 @@ class ClassRequest:
     """The new classes that generation asks for."""
 
     count: int | None = None  # None: as many as there are real ones, if these make so many
-    weights: Sequence[float] | None = None  # of the members' scores; None: equal ones
+    weights: tuple[float, ...] = (0.5, 0.5)  # of the scores of the classes that each one mixes

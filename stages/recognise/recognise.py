@@ -8,7 +8,6 @@ Images without a class are left out, and so are forgotten ones. Held-out images 
 accuracy on them is a figure alone.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,13 +27,12 @@ from ...manifests.files.atomic import (
 )
 from ...manifests.files.crash_points import crash_point
 from ...manifests.files.durable import remove_file
-from ...manifests.plan.new_classes import NewClass
+from ...manifests.plan.new_classes import NewClass, class_count, write_new_classes
 from ...models.network.device import one_thread, set_deterministic
 from ..common.progress import Progress
 from ..corpus.store import Corpus
 from .centres import class_centres
 from .config import ALGORITHM, ClassRequest, RecogniseConfig
-from .new_class_list import write_new_classes
 from .run import WEIGHTS, RecogniserOptions, RecogniserRun
 from .select import select_classes
 
@@ -84,6 +82,8 @@ def recognise(
         ScoreMixError: the loss is not finite, or the state is damaged.
     """
     labelled = LabelledRows.of(corpus)
+    usable = len(np.unique(labelled.labels))
+    count = class_count(request.count, usable, len(request.weights))
     options = RecogniserOptions.over(config, len(labelled.rows))
     identity = canonical_digest(
         [ALGORITHM, config.training_inputs(), corpus.digest, labelled.rows.tolist(), seed]
@@ -102,11 +102,10 @@ def recognise(
     chosen = select_classes(
         centres,
         corpus.classes,
-        _count(request, len(np.unique(labelled.labels)), config.members),
+        count,
         config.selection,
-        config.members,
-        seed,
         request.weights,
+        seed,
     )
     write_bytes(out / WEIGHTS, run.weights())
     with replacing(out / CENTRES) as file:
@@ -114,14 +113,10 @@ def recognise(
     facts |= {"weights_sha256": sha256_file(out / WEIGHTS), "identity": identity}
     write_json(out / FACTS, facts)
     crash_point("recogniser-written")
-    write_new_classes(out / NEW_CLASSES, chosen)
+    made_from = {"recogniser": identity, "selection": config.selection, "seed": seed}
+    write_new_classes(out / NEW_CLASSES, chosen, made_from, corpus.digest)
     progress.note(_summary(facts, chosen, corpus))
     return chosen
-
-
-def _count(request: ClassRequest, classes: int, members: int) -> int:
-    """The number of new classes that `classes` classes with training images are to make."""
-    return min(classes, math.comb(classes, members)) if request.count is None else request.count
 
 
 def start_run(

@@ -31,24 +31,23 @@ def select_classes(
     class_names: Sequence[str],
     count: int,
     how: Selection,
-    members: int = 2,
+    weights: Sequence[float] = (0.5, 0.5),
     seed: int = 0,
-    weights: Sequence[float] | None = None,
 ) -> list[NewClass]:
-    """`count` new classes of `members` classes each, in the order in which they were chosen.
+    """`count` new classes of a class for each weight, in the order in which they were chosen.
 
     centres: (K, E) of the classes `class_names`; NaN for one that cannot be used, having no images.
-    weights: of the members' scores; None: equal ones.
+    weights: of the members' scores, in ascending order of their ids.
 
     Raises:
-        ConfigError: more new classes than there are groups, or weights that are not so many.
+        ConfigError: more new classes than there are groups.
     """
     usable = np.flatnonzero(np.isfinite(centres).all(axis=1))
-    _check(len(usable), count, members, weights)
+    members = len(weights)
+    _check(len(usable), count, members)
     distances = cosine_distances(centres[usable])
     gain = _gains(distances, how, seed)
     groups = _Selector(gain, count, members).groups()
-    shared = tuple(weights) if weights is not None else (1.0 / members,) * members
     names, made = set(class_names), []
     for number, group in enumerate(groups):
         classes = tuple(int(usable[place]) for place in group)
@@ -57,16 +56,11 @@ def select_classes(
         name = f"{name}#{new_id}" if name in names else name  # as "a" + "b+c" and "a+b" + "c"
         names.add(name)
         farthest = float(distances[np.ix_(group, group)].max())
-        made.append(NewClass(new_id, name, classes, shared, farthest, how))
+        made.append(NewClass(new_id, name, classes, tuple(weights), farthest, how))
     return made
 
 
-def _check(usable: int, count: int, members: int, weights: Sequence[float] | None) -> None:
-    if weights is not None and len(weights) != members:
-        raise ConfigError(
-            f"{len(weights)} weights were given for new classes of {members} classes each. Give one"
-            " for each, or set recognise.members."
-        )
+def _check(usable: int, count: int, members: int) -> None:
     most = math.comb(usable, members)
     if not 1 <= count <= most:
         raise ConfigError(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tiny
 
-from scoremix.manifests.files.atomic import read_parquet
+from scoremix.manifests.files.atomic import read_parquet, sha256_file
 from scoremix.manifests.plan.new_classes import (
     CLASS_METHODS,
     NEW_CLASS_METHODS,
@@ -19,6 +19,7 @@ from scoremix.manifests.plan.new_classes import (
     write_new_classes,
 )
 from scoremix.pipeline.cli import commands, exit_code
+from scoremix.pipeline.ledger import Ledger
 from scoremix.stages.corpus.store import open_corpus
 
 METHODS = sorted(CLASS_METHODS)
@@ -35,6 +36,8 @@ def cli(*words: str | Path) -> int:
 def options(method: str, **changed: object) -> list[str]:
     small = {"images_per_class": EACH, "solver_steps": 3, "method": method}
     values = {f"generate__{key}": value for key, value in small.items()} | changed
+    recogniser = {"epochs": 3, "batch": 8, "width": 4, "embedding": 4}
+    values |= {f"recognise__{key}": value for key, value in recogniser.items()}
     return tiny.options(train__network="unet", **values)
 
 
@@ -86,6 +89,12 @@ def test_what_it_made_is_whole_and_names_its_classes(
         id_: EACH for id_ in ((3, 4, 5) if is_new else (0, 1, 2))
     }
     assert len(index["classes"]) == (6 if is_new else 3) and ("new_classes" in index) == is_new
+    chosen = done / "shards.run" / "recogniser" / "new_classes.json"
+    assert chosen.is_file() == is_new
+    if is_new:
+        assert index["new_classes"] == json.loads(chosen.read_bytes())["new_classes"]
+        assert {one["selection"] for one in index["new_classes"]} == {"distant"}
+        assert all(one["distance"] > 0 for one in index["new_classes"])
     members = {one["id"]: one["classes"] for one in index.get("new_classes", [])}
     for row in made:
         parents = [real_class[row["source_1"]], real_class[row["source_2"]]]
@@ -99,7 +108,7 @@ def test_what_it_made_is_whole_and_names_its_classes(
     assert f"made by {method}, round 1, class {name}" in text
     if is_new:
         first, second = (NAMES[id_] for id_ in members[made[0]["class_id"]])
-        assert f"mixes:    0.5 {first} and 0.5 {second}, chosen random" in text
+        assert f"mixes:    0.5 {first} and 0.5 {second}, chosen distant" in text
     assert cli("inspect", done / "shards") == 0
     summary = capsys.readouterr().out
     assert f"{name} ({EACH if is_new else 8 + EACH})" in summary
@@ -237,16 +246,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_weights_of_one_class_alone_give_the_images_of_reproduce(
     trained: Path, tmp_path: Path
 ) -> None:
-    """Through plan, network, shards and the file in which a recogniser chooses classes."""
+    """Through plan, network and shards, where each class is the first of one pair."""
     shutil.copytree(trained, tmp_path / "a")
-    chosen = [NewClass(3 + i, "", (i, (i + 1) % 3), (0.5, 0.5), 0.5, "distant") for i in range(3)]
-    digest = open_corpus(tmp_path / "a" / "shards.run" / "corpus").digest
-    path = tmp_path / "a" / "shards.run" / "recogniser" / "new_classes.json"
-    path.parent.mkdir()
-    write_new_classes(path, chosen, {}, digest)
-    alone = words_of(tmp_path / "a", "compose", "--until", "write", generate__weights=[1.0, 0.0])
+    alone = words_of(
+        tmp_path / "a", "compose", "--until", "recognise", generate__weights=[1.0, 0.0]
+    )
     assert cli(*alone) == 0
-    assert {one["selection"] for one in index_of(tmp_path / "a")["new_classes"]} == {"distant"}
+    run = tmp_path / "a" / "shards.run"
+    path, digest = run / "recogniser" / "new_classes.json", open_corpus(run / "corpus").digest
+    chosen = [NewClass(3 + i, "", (i, (i + 1) % 3), (1.0, 0.0), 0.5, "distant") for i in range(3)]
+    write_new_classes(path, chosen, {}, digest)
+    ledger = Ledger(run)
+    inputs = ledger.stages["recognise"]["inputs"]
+    ledger.record("recognise", inputs, new_classes_sha256=sha256_file(path))
+    assert cli(*alone[:-1], "--until", "write") == 0
     shutil.copytree(trained, tmp_path / "b")
     assert cli(*words_of(tmp_path / "b", "reproduce", "--until", "write")) == 0
     composed, again = (

@@ -1,6 +1,6 @@
-"""The stage `recognise` in the spine: only where classes are composed; stale, resumed, refused.
+"""The stage `recognise` in the spine: only where new classes are made; stale, resumed, refused.
 
-No method composes here yet: `mixup` stands for one.
+By `mixup-classes`, which trains no score network.
 """
 
 import json
@@ -11,17 +11,21 @@ import tiny
 
 from scoremix.manifests.errors import VerifyError
 from scoremix.manifests.files.crash_points import RECOGNISE_POINTS
+from scoremix.manifests.plan.new_classes import NewClass
 from scoremix.manifests.run_folder import STAGES, RunFolder
-from scoremix.pipeline import composed
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.config import load_config
 from scoremix.pipeline.job import Job
+from scoremix.pipeline.finished_run import resolved_config
 from scoremix.pipeline.ledger import Ledger
+from scoremix.pipeline.new_classes import new_classes_of
 from scoremix.pipeline.progress import ProgressReporter
 from scoremix.pipeline.run import run as run_job
+from scoremix.stages.corpus.store import open_corpus
 
 QUICK = {"recognise__epochs": 4, "recognise__batch": 4, "recognise__width": 4,
-         "recognise__embedding": 4, "generate__method": "mixup"}  # fmt: skip
+         "recognise__embedding": 4, "generate__method": "mixup-classes",
+         "generate__images_per_class": 5}  # fmt: skip
 
 
 def cli(*words: str | Path) -> int:
@@ -37,13 +41,14 @@ def stages(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def composing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(composed, "NEEDS_NEW_CLASSES", frozenset({"mixup"}))
-
-
 def build(stages: Path, *more: str, **changed: object) -> int:
     return cli("run", stages, "--quiet", *tiny.options(**QUICK | changed), *more)
+
+
+def selected(run: Path) -> tuple[NewClass, ...]:
+    files, ledger = RunFolder(run), Ledger(run)
+    corpus = open_corpus(files.corpus)
+    return new_classes_of(files, resolved_config(files, ledger, corpus), corpus, ledger)
 
 
 def states(run: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
@@ -55,20 +60,19 @@ def states(run: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
 def test_a_run_by_another_method_has_no_trace_of_it(
     stages: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert build(stages, "--until", "plan") == 0
+    assert build(stages, "--until", "plan", generate__method="mixup") == 0
     run = stages.parent / "run"
     assert "recognise" not in Ledger(run).stages and not RunFolder(run).recogniser.exists()
     assert "recognise" not in states(run, capsys)
 
 
 def test_it_comes_before_the_plan_and_is_up_to_date_afterwards(
-    stages: Path, composing: None, capsys: pytest.CaptureFixture[str]
+    stages: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = stages.parent / "run"
     assert build(stages, "--until", "recognise") == 0
     assert RunFolder(run).new_classes.is_file() and not RunFolder(run).plan.exists()
-    found = composed.selected_classes(RunFolder(run), Ledger(run))
-    assert [one.name for one in found] == ["left+right"]
+    assert [one.name for one in selected(run)] == ["left+right"]
     before = tiny.digests(RunFolder(run).recogniser)
     assert build(stages) == 0
     assert tiny.digests(RunFolder(run).recogniser) == before
@@ -78,67 +82,56 @@ def test_it_comes_before_the_plan_and_is_up_to_date_afterwards(
 
 
 def test_other_options_select_again_and_are_named(
-    stages: Path, composing: None, capsys: pytest.CaptureFixture[str]
+    stages: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = stages.parent / "run"
     assert build(stages, "--until", "recognise") == 0
     state = RunFolder(run).recogniser / "state.safetensors"
     before = state.stat().st_mtime_ns
     assert build(stages, "--until", "recognise", recognise__selection="close") == 0
-    assert composed.selected_classes(RunFolder(run), Ledger(run))[0].selection == "close"
+    assert selected(run)[0].selection == "close"
     assert state.stat().st_mtime_ns == before  # trained by the same options
     assert build(stages, "--until", "recognise", recognise__epochs=5) == 0
     assert state.stat().st_mtime_ns != before
 
 
-def test_a_changed_list_is_not_read_and_made_again(stages: Path, composing: None) -> None:
+def test_a_changed_list_is_not_read_and_made_again(stages: Path) -> None:
     run = stages.parent / "run"
     assert build(stages, "--until", "recognise") == 0
     path = RunFolder(run).new_classes
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"0.5", b"0.6"))
     with pytest.raises(VerifyError, match="was changed after it was written"):
-        composed.selected_classes(RunFolder(run), Ledger(run))
+        selected(run)
     assert build(stages, "--until", "recognise") == 0
     assert path.read_bytes() == whole
 
 
 @pytest.mark.parametrize("point", RECOGNISE_POINTS)
 def test_killed_and_gone_on_with_it_gives_the_same_bytes(stages: Path, point: str) -> None:
-    """In processes of their own, in which `mixup` composes."""
-    import subprocess
-    import sys
+    def words(folder: str) -> list[str | Path]:
+        place = f"run={stages.parent / folder}"
+        return ["run", stages, "--quiet", *tiny.options(**QUICK), "--set", place]
 
-    code = (
-        "import sys; from scoremix.pipeline import composed;"
-        "composed.NEEDS_NEW_CLASSES = frozenset({'mixup'});"
-        "from scoremix.pipeline.cli import main; main(sys.argv[1:])"
-    )
-
-    def launch(folder: str, fault: str) -> int:
-        words = ["run", stages, "--quiet", "--until", "recognise", *tiny.options(**QUICK)]
-        words += ["--set", f"run={stages.parent / folder}"]
-        command = [sys.executable, "-c", code, *map(str, words)]
-        import os
-
-        return subprocess.run(command, env={**os.environ, "SCOREMIX_FAULT": fault}).returncode
-
-    assert launch("killed", f"kill:{point}") == -9
-    assert launch("killed", "") == launch("whole", "") == 0
-    one, other = (stages.parent / name / "recogniser" for name in ("killed", "whole"))
-    assert tiny.digests(one) == tiny.digests(other)
+    killed = tiny.command(words("killed"), SCOREMIX_FAULT=f"kill:{point}")
+    assert killed.returncode == -9 and not RunFolder(stages.parent / "killed").plan.exists()
+    for folder in ("killed", "whole"):
+        assert cli(*words(folder), "--until", "write") == 0
+    for part in ("recogniser", "shards"):
+        one, other = (tiny.digests(stages.parent / name / part) for name in ("killed", "whole"))
+        assert one and one == other
 
 
-def test_too_few_classes_are_refused(
-    stages: Path, composing: None, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_too_few_classes_are_refused(stages: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert build(stages, "--until", "recognise", ingest__classes="none") == 2
-    assert "two classes or more" in capsys.readouterr().err
+    assert "which makes images of classes, and the images have none" in capsys.readouterr().err
+    assert build(stages, "--until", "recognise", generate__new_classes=2) == 2
+    assert "generate.new_classes is 2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("until", STAGES)
 def test_every_process_of_a_launch_meets_as_many_barriers(
-    until: str, stages: Path, composing: None, monkeypatch: pytest.MonkeyPatch
+    until: str, stages: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from scoremix.pipeline import launch
 

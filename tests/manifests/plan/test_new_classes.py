@@ -61,7 +61,8 @@ def test_how_many_there_are() -> None:
 def test_the_file_keeps_them_and_knows_its_corpus(tmp_path: Path) -> None:
     path, made = tmp_path / "new_classes.json", random_classes(NAMES, 5, (0.5, 0.5), 3)
     made[0] = replace(made[0], distance=0.25, selection="distant")
-    assert read_new_classes(path, "c0", 12) is None
+    with pytest.raises(VerifyError, match=r"new_classes\.json cannot be used"):
+        read_new_classes(path, "c0", 12)
     write_new_classes(path, made, {"seed": 3}, "c0")
     assert read_new_classes(path, "c0", 12) == made
     assert digest_of(made) != digest_of(made[1:])

@@ -1,6 +1,7 @@
 """The stage: its files, equal bytes, resuming, selection without training anew, what is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,12 @@ import pytest
 import tiny
 from PIL import Image
 
-from scoremix.manifests.errors import ConfigError, Interrupted, ScoreMixError, VerifyError
+from scoremix.manifests.errors import ConfigError, Interrupted, ScoreMixError
+from scoremix.manifests.plan.new_classes import read_new_classes
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.corpus.store import Corpus
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
 from scoremix.stages.recognise.config import ClassRequest, RecogniseConfig
-from scoremix.stages.recognise.new_class_list import read_new_classes
 from scoremix.stages.recognise.recognise import recognise
 
 QUICK = RecogniseConfig(epochs=6, batch=16, width=4, embedding=8, precision="float32")
@@ -38,15 +39,17 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 def run(
     corpus: Corpus, out: Path, config: RecogniseConfig = QUICK, **given: object
 ) -> list[object]:
+    request = given.pop("request", ClassRequest())
     options = {"seed": 0, "device": "cpu", "progress": Silent()} | given
-    return list(recognise(config, corpus, out, ClassRequest(), **options))  # type: ignore[arg-type]
+    return list(recognise(config, corpus, out, request, **options))  # type: ignore[arg-type]
 
 
 def test_it_leaves_its_files_and_finds_the_classes(corpus: Corpus, tmp_path: Path) -> None:
     longer = QUICK.model_copy(update={"epochs": 30, "affine": False})
     found = run(corpus, tmp_path, longer)
     assert {path.name for path in tmp_path.iterdir()} == FILES
-    assert read_new_classes(tmp_path / "new_classes.json") == found and len(found) == 5
+    path = tmp_path / "new_classes.json"
+    assert read_new_classes(path, corpus.digest, 5) == found and len(found) == 5
     facts = json.loads((tmp_path / "facts.json").read_bytes())
     assert facts["held_out_accuracy"] > 0.8 and facts["updates"] == 75  # 30 x 40 / 16
     centres = np.load(tmp_path / "centres.npy")
@@ -92,19 +95,24 @@ def test_another_selection_trains_nothing(corpus: Corpus, tmp_path: Path) -> Non
     assert changed == {"new_classes.json", "facts.json"}
 
 
+def test_other_weights_and_counts_train_nothing(corpus: Corpus, tmp_path: Path) -> None:
+    pairs = run(corpus, tmp_path)
+    before = tiny.digests(tmp_path)
+    unequal = run(corpus, tmp_path, request=ClassRequest(None, (0.7, 0.3)))
+    assert [replace(one, weights=(0.5, 0.5)) for one in unequal] == pairs  # type: ignore[type-var]
+    triples = run(corpus, tmp_path, request=ClassRequest(3, (0.4, 0.3, 0.3)))
+    assert [len(one.classes) for one in triples] == [3] * 3  # type: ignore[attr-defined]
+    after = tiny.digests(tmp_path)
+    assert {name for name in FILES if before[name] != after[name]} == {"new_classes.json"}
+    with pytest.raises(ConfigError, match="there are 10 different choices of 2"):
+        run(corpus, tmp_path, request=ClassRequest(11))
+
+
 def test_a_damaged_state_is_named(corpus: Corpus, tmp_path: Path) -> None:
     run(corpus, tmp_path)
     (tmp_path / "state.safetensors").write_bytes(b"nothing")
     with pytest.raises(ScoreMixError, match=r"state\.safetensors.*damaged.*Delete"):
         run(corpus, tmp_path)
-
-
-def test_a_damaged_list_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "new_classes.json"
-    for text in ("{", "[{}]", '[{"id": 3}]'):
-        path.write_text(text)
-        with pytest.raises(VerifyError, match="damaged"):
-            read_new_classes(path)
 
 
 def test_a_corpus_without_classes_is_refused(tmp_path: Path) -> None:
@@ -123,8 +131,6 @@ def test_a_loss_that_is_not_finite_stops_it(corpus: Corpus, tmp_path: Path) -> N
 
 def test_held_out_images_choose_nothing(corpus: Corpus, tmp_path: Path) -> None:
     """Other held-out images, the same recogniser and new classes."""
-    from dataclasses import replace
-
     run(corpus, tmp_path / "one")
     changed = replace(corpus, reference=255 - np.asarray(corpus.reference))
     run(changed, tmp_path / "other")
