@@ -15,8 +15,8 @@ from scoremix.manifests.plan.new_classes import NewClass
 from scoremix.manifests.run_folder import STAGES, RunFolder
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.config import load_config
-from scoremix.pipeline.job import Job
 from scoremix.pipeline.finished_run import resolved_config
+from scoremix.pipeline.job import Job
 from scoremix.pipeline.ledger import Ledger
 from scoremix.pipeline.new_classes import new_classes_of
 from scoremix.pipeline.progress import ProgressReporter
