@@ -8,6 +8,7 @@ TRAINING_STATE = "last"  # folder in score-net/
 TRACKING = "tracking"  # what an experiment tracker writes (train.tracker)
 CONTACT_SHEET = "contact-sheet.png"  # in report/
 LAMBDA_STRIPS = "lambda-strips.png"  # in report/
+NEW_CLASS_SHEET = "new-classes.png"  # in report/
 METRICS = "metrics.json"  # in report/
 VERDICT = "verdict.txt"  # in report/
 PILOT_RECORD = "pilot.json"  # in pilot/
@@ -146,6 +147,11 @@ class RunFolder:
     def lambda_strips(self) -> Path:
         """The same pairs at five weights; absent for methods that mix no two images."""
         return self.report / LAMBDA_STRIPS
+
+    @property
+    def new_class_sheet(self) -> Path:
+        """Images of new classes beside those of the classes that they mix; absent without any."""
+        return self.report / NEW_CLASS_SHEET
 
     @property
     def metrics(self) -> Path:

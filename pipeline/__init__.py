@@ -23,6 +23,7 @@ source_listing   the files of the sources, to name those that changed
 decided          the config with the method that the pilot chose
 planned          reads the plan and the recipe that a run has made
 trained_network  opens score-net/ of a run, or says what is wrong with it
+class_estimate   what a dry run says of images made class by class, and of the recogniser
 new_classes      the new classes of a run, as its recogniser chose them
 means            the mean images of a run, about which some methods mix
 preflight        refuses places, disks and networks that cannot work, before anything is made

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from ..manifests.errors import ConfigError, ScoreMixError
-from ..manifests.plan.new_classes import class_count
 from ..manifests.run_folder import RunFolder
 from ..manifests.tombstones import read_tombstones
 from ..models.method.ladder import noise_ladder, sigma_at
@@ -32,6 +31,7 @@ from ..stages.train.config import TrainConfig
 from ..stages.train.facts import architecture_of
 from ..stages.train.train import identity_of
 from ..stages.write.write import sample_bytes
+from .class_estimate import images_made, is_recognised, kind_made, recognise_seconds
 from .config import Config
 from .decided import candidate_configs, decided
 from .fingerprints import inputs_of_ingest, inputs_of_pilot, inputs_of_train
@@ -64,7 +64,7 @@ def estimate(job: Job) -> str:
     ledger = Ledger(folder)
     kind = ledger.device_type(device_type(device))
     config = config.resolved(found.resolution, kind, found.training)
-    made = _made_images(config, found)
+    made = images_made(config, found)
     images = found.training + made
     per_image = sample_bytes(found.samples, select_encoder(config.write.encoder))
     seconds = {"ingest": found.seconds_per_image * (found.training + found.reference)}
@@ -73,13 +73,14 @@ def estimate(job: Job) -> str:
     if config.generate.needs_network:
         probed, notes = probe_stages(config, methods, found, device, PROBE_SECONDS)
         seconds |= probed
+    seconds |= recognise_seconds(config, found, device, PROBE_SECONDS)
     seconds["write"] = images * _encode_seconds(config, found)
     seconds["the rest"] = _STARTING
     lines = [
         f"inputs:        {found.inputs:,}, of which {found.training:,} are trained on and"
         f" {found.reference:,} held out",
         f"images:        {found.training:,} real + {made:,} augmented"
-        f" ({_made_as(config)}), {found.resolution} px, {'gray' if found.channels == 1 else 'RGB'}",
+        f" ({kind_made(config, found)}), {found.resolution} px, {found.colours}",
         f"shards:        {_shards(config, found)}, about"
         f" {format_bytes(images * per_image)} in {job.shards}",
         f"run folder:    about {format_bytes(_run_bytes(config, found))} in {folder}",
@@ -95,6 +96,8 @@ def estimate(job: Job) -> str:
         texts["train"] = (
             f"about {format_duration(seconds['train'])}{most} ({note})" if left else note
         )
+    if "recognise" in seconds and is_recognised(job, config, ledger):
+        seconds["recognise"], texts["recognise"] = 0.0, "up to date, the new classes are kept"
     lines += [f"{name + ':':<15}{text}" for name, text in texts.items()]
     if config.generate.needs_network:
         lines.append(f"quality:       {_quality(config, found, kind)}")
@@ -168,29 +171,12 @@ def _may_come_again(files: RunFolder, found: IngestPreview) -> bool:
     return least <= found.training <= least + counts["rejected"] + counts["duplicate"]
 
 
-def _made_images(config: Config, found: IngestPreview) -> int:
-    """Images that are made beside the real ones."""
-    generate = config.generate
-    if not generate.by_class:
-        return found.training * generate.ratio
-    if generate.method == "reproduce":
-        return generate.images_per_class * (generate.new_classes or found.classes)
-    count = class_count(generate.new_classes, found.classes, len(generate.weights))
-    return generate.images_per_class * count
-
-
-def _made_as(config: Config) -> str:
-    generate = config.generate
-    if generate.by_class:
-        return f"{generate.images_per_class} of each class"
-    return f"ratio {generate.ratio}"
-
-
 def _shards(config: Config, found: IngestPreview) -> int:
-    """How many shards; of images made class by class, whose rounds depend on the classes, about."""
-    size = config.write.shard_size
-    rounds = 1 if config.generate.by_class else config.generate.ratio
-    return -(-found.training // size) + rounds * -(-_made_images(config, found) // rounds // size)
+    """How many there are; of methods by class, whose rounds differ in size, about so many."""
+    size, a_round = config.write.shard_size, -(-found.training // config.write.shard_size)
+    if config.generate.by_class:
+        return a_round + -(-images_made(config, found) // size)
+    return a_round * (config.generate.ratio + 1)
 
 
 def _run_bytes(config: Config, found: IngestPreview) -> float:
@@ -259,10 +245,9 @@ def probe_stages(
         speed.seconds(generate.model_copy(update=dict(changes)))
         for changes in changes_of(config.evaluate.variants, generate).values()
     ]
-    planned, size = _made_images(config, found), config.write.shard_size
-    made = _up(planned, batch) if generate.by_class else 0
-    made = made or _padded(found.training, config) * generate.ratio
-    judged = min(config.evaluate.rows, planned)
+    size, total = config.write.shard_size, images_made(config, found)
+    made = total if generate.by_class else _padded(found.training, config) * generate.ratio
+    judged = min(config.evaluate.rows, total)
     seconds = {"train": _seconds_of_update(config, score, x, sigma, probe_seconds) * train.steps}
     seconds["train"] += measured * speed.forward
     notes = {}

@@ -19,6 +19,7 @@ from ..stages.common.units import format_duration
 from ..stages.corpus.store import Corpus
 from ..stages.ingest.preview import IngestPreview
 from . import launch
+from .class_estimate import recognise_seconds
 from .config import Config
 from .dry_run import PROBE_SECONDS, possible_methods, probe_stages, resumed_step
 from .job import Role, StageContext
@@ -48,6 +49,7 @@ def announce_training(context: StageContext, config: Config, corpus: Corpus) -> 
 
     def measure(probe_seconds: float) -> dict[str, float]:
         seconds, _ = probe_stages(config, methods, found, job.device, probe_seconds)
+        seconds |= recognise_seconds(config, found, job.device, probe_seconds)
         until = STAGES.index(job.until)
         return {
             name: value
@@ -114,6 +116,7 @@ def _preview_of(corpus: Corpus) -> IngestPreview:
         resolution=side,
         channels=channels,
         seconds_per_image=0.0,
+        classes=len(corpus.classes),
         samples=np.asarray(corpus.images[:: -(-count // _SAMPLES)]),
     )
 

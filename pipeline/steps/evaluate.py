@@ -50,6 +50,7 @@ def evaluate(context: StageContext, builder: ShardBuilder, manifest: pa.Table) -
             train_more=command_to_train_longer(files, config, net.facts if net else None),
             reference_ids=corpus.reference_ids,
             classes=corpus.classes,
+            new_classes=planned.new_classes,
             feature_folder=files.feature_cache,
             variation=builder.variation(),
         )

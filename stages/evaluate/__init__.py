@@ -20,6 +20,7 @@ variants           compares variants of the method on equal rows
 variant_catalogue  the built-in variants
 contact_sheet      parents, mixup, minimised and final images side by side
 lambda_strips      the same pairs at five weights, mixup above and the method below
+new_class_sheet    images of new classes beside those of the classes that they mix
 sentences          distances in sentences
 tables             metrics as tables of text
 number_format      numbers for sentences, tables and JSON

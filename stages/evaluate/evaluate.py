@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes, write_json
+from ...manifests.plan.new_classes import NewClass
 from ...manifests.plan.random_streams import image_seed, stream
-from ...manifests.run_folder import CONTACT_SHEET, LAMBDA_STRIPS, METRICS, VERDICT
+from ...manifests.run_folder import CONTACT_SHEET, LAMBDA_STRIPS, METRICS, NEW_CLASS_SHEET, VERDICT
 from ...models.features.errors import FeaturesError
 from ...models.metrics.record import MetricRecord
 from ..common.progress import Progress
@@ -30,6 +31,7 @@ from .contact_sheet import choose_sheet_rows, draw_sheet_rows
 from .feature_cache import FeatureCache
 from .lambda_strips import draw_lambda_strips
 from .metric_records import EvaluationFeatures, EvaluationRecords, compute_records
+from .new_class_sheet import draw_new_classes
 from .number_format import round_floats
 from .optional_metrics import OptionalMetrics, mixed_keys, named_weights
 from .real_images import FeatureSource, RealImages, load_real_features
@@ -58,7 +60,8 @@ class EvaluationInputs:
     train_more: str  # the command that would train longer, for the verdict to quote
     reference_norms: NDArray[np.float32] | None = None  # ||sigma_N S||^2 / D of held-out images
     reference_ids: NDArray[np.int64] | None = None  # (M,) places in `classes`, -1 without a class
-    classes: Sequence[str] = ()
+    classes: Sequence[str] = ()  # the real ones
+    new_classes: Sequence[NewClass] = ()
     feature_folder: Path | None = None  # where features of real images are cached
     variation: Variation | None = None  # how rows are made in another way; None: no variants
 
@@ -86,7 +89,8 @@ class _Measurements:
 def evaluate(
     config: EvaluateConfig, inputs: EvaluationInputs, out: Path, progress: Progress
 ) -> Verdict:
-    """Writes contact-sheet.png, lambda-strips.png, verdict.txt and, last of all, metrics.json.
+    """Writes contact-sheet.png, lambda-strips.png and new-classes.png (where there are such),
+    verdict.txt and, last of all, metrics.json.
 
     Equal arguments give the same bytes of metrics.json.
 
@@ -103,6 +107,16 @@ def evaluate(
         inputs.execute,
         out / LAMBDA_STRIPS,
         measured.comparisons.method,
+        progress,
+    )
+    draw_new_classes(
+        inputs.plan,
+        inputs.images,
+        inputs.new_classes,
+        inputs.classes,
+        inputs.execute,
+        inputs.seed,
+        out / NEW_CLASS_SHEET,
         progress,
     )
     _write(measured, verdict, inputs, out)

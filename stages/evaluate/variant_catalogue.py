@@ -146,8 +146,7 @@ def evaluations(config: GenerateConfig, *, minimises: bool = True) -> tuple[int,
     levels = {"off": 0, "tweedie": 1}.get(config.denoise, config.denoise_steps)
     # Heun's method takes two at each step; the bridge goes there with two parents, and back.
     of_ode = {"bridge": 6 * (config.denoise_steps - 1), "sample": 2 * config.denoise_steps - 1}
-    solved = 2 * config.solver_steps - 1
-    of_ode |= {"reproduce": solved, "condition-mix": solved}
-    of_ode |= {"compose": len(config.weights) * solved}  # each class's score
+    heun = 2 * config.solver_steps - 1
+    of_ode |= {"compose": len(config.weights) * heun, "condition-mix": heun, "reproduce": heun}
     forward = of_ode.get(str(config.method), levels) * (1 if config.guidance == 1.0 else 2)
     return forward, config.steps if config.method == "scoremix" and minimises else 0

@@ -26,7 +26,13 @@ class IngestPreview:
     resolution: int  # side in pixels
     channels: int  # 1 gray or 3 RGB, as the decoded images are
     seconds_per_image: float  # wall time, with all workers decoding
+    classes: int  # of the training images; 0 without any
     samples: NDArray[np.uint8]  # (n, H, W, C), a few training images spread over the names
+
+    @property
+    def colours(self) -> str:
+        """gray or RGB"""
+        return "gray" if self.channels == 1 else "RGB"
 
 
 def preview_ingest(
@@ -75,5 +81,6 @@ def preview_ingest(
         resolution=inventory.preparation.resolution,
         channels=samples.shape[3],
         seconds_per_image=seconds,
+        classes=len({record.class_name for record in train} - {None}),
         samples=samples,
     )

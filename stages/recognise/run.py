@@ -109,13 +109,13 @@ class RecogniserRun:
                     f"The training of a recogniser stopped at update {self.step:,} of"
                     f" {self.options.updates:,}; the same command goes on from there."
                 )
-            self._update()
+            self.update()
             self.step += 1
             advance(self.options.config.batch)
             if self.step % every == 0 or self.step == self.options.updates:
                 self._save(folder, identity)
 
-    def _update(self) -> None:
+    def update(self) -> None:
         """One update of network and head by stochastic gradient descent."""
         # Draw classes, then images of them, and change these a little.
         x, labels = self._batches.draw(self.step, self.device)

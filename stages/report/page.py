@@ -62,7 +62,11 @@ def write_page(facts: RunFacts, training: NDArray[np.uint8], out: Path) -> None:
     """
     values = {**head_of(facts), **_distances(facts), **_network(facts), **_rest(facts)}
     files = RunFolder(facts.run)
-    for name, path in (("sheet", files.contact_sheet), ("lambda_strips", files.lambda_strips)):
+    for name, path in (
+        ("sheet", files.contact_sheet),
+        ("lambda_strips", files.lambda_strips),
+        ("new_classes", files.new_class_sheet),
+    ):
         values[name] = pictures.file_uri(path) if path.exists() else None
     values["grids"] = random_grids(facts, training)
     values["appearance"] = appearance_section(facts.metrics)

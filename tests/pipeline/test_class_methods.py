@@ -118,7 +118,10 @@ def test_what_it_made_is_whole_and_names_its_classes(
     assert ("## New classes" in card) == is_new and "per real image" not in card
     metrics = json.loads((done / "shards.run" / "report" / "metrics.json").read_bytes())
     assert metrics["reproduced"]["share"] == 1.0 and metrics["method"] == method
-    assert (done / "shards.run" / "report" / "index.html").is_file()
+    page, sheet = (
+        done / "shards.run" / "report" / name for name in ("index.html", "new-classes.png")
+    )
+    assert sheet.is_file() == is_new and ("<h2>New classes</h2>" in page.read_text()) == is_new
 
 
 def test_three_workers_leave_the_bytes_of_one(done: Path, tmp_path: Path) -> None:
@@ -259,7 +262,7 @@ def test_weights_of_one_class_alone_give_the_images_of_reproduce(
     ledger = Ledger(run)
     inputs = ledger.stages["recognise"]["inputs"]
     ledger.record("recognise", inputs, new_classes_sha256=sha256_file(path))
-    assert cli(*alone[:-1], "--until", "write") == 0
+    assert cli(*alone[:-2], "--until", "write") == 0
     shutil.copytree(trained, tmp_path / "b")
     assert cli(*words_of(tmp_path / "b", "reproduce", "--until", "write")) == 0
     composed, again = (
