@@ -116,7 +116,6 @@ def _preview_of(corpus: Corpus) -> IngestPreview:
         resolution=side,
         channels=channels,
         seconds_per_image=0.0,
-        classes=len(corpus.classes),
         samples=np.asarray(corpus.images[:: -(-count // _SAMPLES)]),
     )
 

@@ -22,7 +22,6 @@ class IngestPreview:
     inputs: int  # files of the sources, and of ingest.reference
     training: int  # images to train on, if none of them is bad or a duplicate
     reference: int  # images held out
-    classes: int  # 0 without
     resolution: int  # side in pixels
     channels: int  # 1 gray or 3 RGB, as the decoded images are
     seconds_per_image: float  # wall time, with all workers decoding
@@ -77,7 +76,6 @@ def preview_ingest(
         inputs=len(inventory.records) + len(inventory.reference_records),
         training=len(train),
         reference=len(reference),
-        classes=len(inventory.classes),
         resolution=inventory.preparation.resolution,
         channels=samples.shape[3],
         seconds_per_image=seconds,
