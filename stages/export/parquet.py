@@ -45,6 +45,7 @@ def write_parquet(listing: ExportListing, tars: ShardImages, data: Path, advance
                 group = [next(rows) for _ in range(min(_ROWS, count - start))]
                 images = list(_images(group, listing, tars, advance))
                 writer.write_table(_table(schema, group, images))
+                pa.default_memory_pool().release_unused()
 
 
 def _schema(listing: ExportListing) -> pa.Schema:

@@ -26,7 +26,7 @@ from scoremix.pipeline.cli import commands as known_commands
 
 HERE = Path(__file__).resolve().parent
 # Serves files and writes none of its own; or reads alone.
-READING = {"mount", "verify", "status", "check"}
+READING = {"mount", "verify", "status", "check", "push"}  # or write elsewhere
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,8 @@ def every_command(url: str = "") -> list[tuple[str, Any]]:
     trial = ["--arms", "real,own:1", "--seeds", "1", "--images", "64"]
     trial += ["--set", "trial.batch=8", "--set", "trial.width=4", "--set", "trial.samples=100"]
     trial += ["--set", "trial.snapshot_every=32", "--processes", "1", "--quiet"]
+    recognition = ["--arms", "real,own", "--seeds", "1", "--processes", "1", "--quiet"]
+    recognition += ["--set", "recognise.epochs=1", "--set", "recognise.width=4"]
     more = {"unpaired": ["--domains", "left,right"], "hdf5": ["--trainer", "studiogan"]}
     return [
         ("init", ["init", "new/stages.yaml"]),
@@ -100,6 +102,7 @@ def every_command(url: str = "") -> list[tuple[str, Any]]:
         ("repair", ["repair", "deep/er/shards", "--quiet"]),
         ("trial", ["trial", "deep/er/shards.run", *trial]),
         ("trial --vote", ["trial", "deep/er/shards.run", "--vote", "2"]),
+        ("recognition", ["recognition", "deep/er/shards.run", *recognition]),
         ("forget", ["forget", "deep/er/shards.run", "000003", "--quiet"]),
         ("forget --retrain", ["forget", "deep/er/shards.run", "--retrain", "--quiet"]),
         ("features", ["features", "--make", "copied.pt", "--from", "means.pt"]),
