@@ -321,4 +321,17 @@ def test_a_dry_run_counts_images_of_classes(
     tiny.make_images(tmp_path / "images", NAMES)
     assert cli(*words_of(tmp_path, "compose", "--dry-run")) == 0
     shown = capsys.readouterr().out
-    assert "24 real + 15 augmented (5 of each class)" in shown and "generate:" in shown
+    assert "24 real + 15 augmented (3 new classes of 5)" in shown and "generate:" in shown
+
+
+def test_a_recogniser_learns_real_and_new_classes_together(root: Path) -> None:
+    run = root / "shards.run"
+    small = [f"recognise.{text}" for text in ("epochs=2", "width=4", "embedding=4", "batch=8")]
+    quick = [part for text in small for part in ("--set", text)]
+    words = ("--arms", "own", "--seeds", "1", "--processes", "1", "--quiet")
+    assert cli("recognition", run, *words, *quick) == 0
+    labels = np.load(run / "recognition" / "arms" / "own" / "labels.npy")
+    assert Counter(labels.tolist()) == Counter(row["class_id"] for row in rows_of(root))
+    record = json.loads((run / "recognition" / "recognition.json").read_bytes())
+    assert record["images"] == {"own": 24 + 3 * EACH}
+    assert set(record["results"]["own"][0]["figures"]) == {"accuracy"}

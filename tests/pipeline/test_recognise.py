@@ -4,12 +4,14 @@ By `mixup-classes`, which trains no score network.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tiny
 
-from scoremix.manifests.errors import VerifyError
+from scoremix.manifests.errors import ConfigError, VerifyError
+from scoremix.manifests.files.atomic import read_parquet
 from scoremix.manifests.files.crash_points import RECOGNISE_POINTS
 from scoremix.manifests.plan.new_classes import NewClass
 from scoremix.manifests.run_folder import STAGES, RunFolder
@@ -93,6 +95,50 @@ def test_other_options_select_again_and_are_named(
     assert state.stat().st_mtime_ns == before  # trained by the same options
     assert build(stages, "--until", "recognise", recognise__epochs=5) == 0
     assert state.stat().st_mtime_ns != before
+
+
+def test_other_pairs_are_another_plan_and_other_weights_train_nothing(
+    stages: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of three classes; one of three pairs is asked for."""
+    run = stages.parent / "run"
+    tiny.make_images(stages.parent / "images", ("left", "right", "thin"))
+    one: dict[str, object] = {"generate__new_classes": 1, "ingest__holdout": 0}
+    assert build(stages, "--dry-run", **one) == 0
+    shown = capsys.readouterr().out
+    assert "30 real + 5 augmented (1 new classes of 5)" in shown and "recognise:" in shown
+    assert build(stages, "--until", "plan", **one) == 0
+    state = RunFolder(run).recogniser / "state.safetensors"
+    (far,), plan, before = selected(run), Ledger(run).outcome("plan"), state.stat().st_mtime_ns
+    assert build(stages, "--dry-run", **one) == 0
+    assert "up to date, the new classes are kept" in capsys.readouterr().out
+
+    assert build(stages, "--until", "plan", recognise__selection="close", **one) == 0
+    (near,) = selected(run)
+    assert near.classes != far.classes and near.distance < far.distance
+    assert Ledger(run).outcome("plan")["digest"] != plan["digest"]
+
+    assert build(stages, "--until", "plan", generate__weights=[0.7, 0.3], **one) == 0
+    assert selected(run) == (replace(far, weights=(0.7, 0.3)),)
+    assert set(read_parquet(RunFolder(run).plan)["lambda"].to_pylist()) == {1.0, 0.7}
+    assert state.stat().st_mtime_ns == before
+    assert build(stages, "--until", "plan", **one) == 0
+    assert Ledger(run).outcome("plan")["digest"] == plan["digest"]
+
+
+def test_a_file_that_a_run_saved_with_members_is_still_read(stages: Path) -> None:
+    """The option is gone: generate.weights says how many classes a new one mixes."""
+    assert build(stages, "--until", "ingest") == 0
+    config = RunFolder(stages.parent / "run").config
+    saved = config.read_text()
+    config.write_text(
+        saved.replace("  selection: distant\n", "  selection: distant\n  members: 2\n")
+    )
+    assert config.read_text() != saved
+    assert load_config(config, []).recognise.selection == "distant"
+    stages.write_text(stages.read_text() + "recognise: {members: 3}\n")
+    with pytest.raises(ConfigError, match="members"):
+        load_config(stages, [])
 
 
 def test_a_changed_list_is_not_read_and_made_again(stages: Path) -> None:
