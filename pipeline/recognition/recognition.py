@@ -13,7 +13,7 @@ from typing import Any
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes, write_json
-from ...manifests.files.durable import remove_file
+from ...manifests.files.durable import make_folder, remove_file
 from ...manifests.run_folder import RunFolder
 from ...models.network.device import device_type
 from ...stages.common.json_lines import read_json_lines
@@ -79,7 +79,7 @@ def recognition(
     """
     folder, asked = RunFolder(run.folder).recognition, config.recognition
     check_pixels(run.corpus)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     unseen = open_unseen(run, asked, folder, stopping, progress)
     if unseen is None and not (run.corpus.reference_ids >= 0).any():
         raise ConfigError(
