@@ -68,7 +68,7 @@ def draw_new_classes(
         line: list[Group] = []
         for id_, weight in zip(one.classes, one.weights, strict=True):
             rows = _some(plan, id_, REAL, seed)["row_1"].to_numpy()
-            line.append((f"{weight:g} × {classes[id_]}", images[rows]))
+            line.append((f"{classes[id_]}, weight {weight:g}", images[rows]))
         apart = "" if one.distance is None else f", distance {one.distance:.2f}"
         lines.append([*line, (f"new: {one.name}{apart}", made[ids == one.id])])
     write_bytes(path, sheet_png(lines))

@@ -81,6 +81,10 @@ def test_without_new_classes_or_where_none_can_be_made_there_is_no_file(tmp_path
 @pytest.mark.parametrize("side", [8, 32, 64, 300])
 def test_the_sheet_fits_a_page(side: int) -> None:
     images = np.zeros((6, side, side, 3), np.uint8)
-    line = [("0.5 × a", images[:3]), ("0.5 × b", images[:3]), ("new: " + "a+b" * 200, images)]
+    line = [
+        ("a, weight 0.5", images[:3]),
+        ("b, weight 0.5", images[:3]),
+        ("new: " + "a+b" * 200, images),
+    ]
     sheet = Image.open(io.BytesIO(sheet_png([line] * 8)))
     assert 700 < sheet.width < 2200
