@@ -91,7 +91,7 @@ def check_plan(config: Config, corpus: Corpus, *, without_forgotten: bool = Fals
     new_classes: Sequence[NewClass] = ()
     if config.generate.by_class:
         check_classed(sources, str(config.generate.method))
-    if needs_new_classes(config):  # which ones makes no difference here
+    if needs_new_classes(config):  # any will do: there may be no recogniser yet
         new_classes = random_new_classes(config, corpus)
     ratio = min(config.generate.ratio, 1)
     generate = config.generate.model_copy(update={"ratio": ratio})

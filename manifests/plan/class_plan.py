@@ -138,10 +138,11 @@ def _bases(
     """Bases and rounds: a class's images in turn take the images of its first class in a seeded
     order, again and again; new classes with the same first class take turns."""
     sharing = Counter(one.first for one in made)
+    firsts = np.array([one.first for one in made])
     each = max(1, min(len(members[id_]) // count for id_, count in sharing.items()))
     parts: list[_Bases] = []
     for id_, count in sharing.items():
-        own = np.array([place for place, one in enumerate(made) if one.first == id_])
+        own = np.flatnonzero(firsts == id_)
         images = members[id_]
         order = stream(image_seed(seed, f"class-{id_}"), "bases").permutation(len(images))
         turns = np.arange(count * images_per_class)

@@ -6,6 +6,7 @@ time-out could overwrite what another process created meanwhile.
 """
 
 import errno
+import re
 from typing import Any
 
 _NOT_IN_STORE = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
@@ -14,6 +15,7 @@ _NOT_IN_STORE = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 _REFUSALS = {"NotImplemented", "501", "InvalidArgument", "InvalidRequest"}
 _EXISTS = {"PreconditionFailed", "412"}
 _PARAMETER = "IfNoneMatch"  # of boto
+_MODE = re.compile(r"\bmode\b")  # the parameter of fsspec's writers
 
 
 def refuses_conditions(error: BaseException) -> bool:
@@ -24,7 +26,7 @@ def refuses_conditions(error: BaseException) -> bool:
         code = _code(error)
         return code in _REFUSALS if code else error.errno in _NOT_IN_STORE
     if isinstance(error, TypeError | ValueError):  # no such parameter, or no such mode
-        return "mode" in str(error)
+        return bool(_MODE.search(str(error)))
     return isinstance(error, NotImplementedError)
 
 

@@ -55,6 +55,7 @@ def recognition(
     Compares them on classes never seen (verification, identification, one-shot recognition) and on
     held-out images. Results are kept: the same command goes on, and more seeds or arms add to them.
     """
+    from ...stages.common.processors import usable_cores
     from ..config import load_config
     from ..finished_run import load_finished_run, refuse_pending
     from ..progress import ProgressReporter
@@ -77,7 +78,7 @@ def recognition(
     config = load_config(RunFolder(folder).config, [*overrides, *changes])
     chosen, folder = resolve_device(device), folder.absolute()
     if processes is None:
-        processes = len(os.sched_getaffinity(0)) if chosen == "cpu" else 1
+        processes = usable_cores() if chosen == "cpu" else 1
     with run_lock(folder, shared=True), stop_on_signal() as stopping:
         refuse_pending(folder)
         run = load_finished_run(folder, finished=False)

@@ -126,7 +126,7 @@ def _images(corpus: Corpus, real: LabelledRows, made: MadeImages | None) -> Iter
         yield from made.images()
 
 
-def class_count(arm: ArmCorpus, corpus: Corpus) -> int:
+def classes_of(arm: ArmCorpus, corpus: Corpus) -> int:
     """Real classes, and new ones after them."""
     _, labels = arm.open()
     return max(len(corpus.classes), int(labels.max()) + 1)

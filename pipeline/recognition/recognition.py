@@ -33,7 +33,7 @@ from ...stages.recognition.outcome import (
 from ..config import Config
 from ..finished_run import FinishedRun
 from ..progress import ProgressReporter
-from .corpora import class_count, labelled_corpus
+from .corpora import classes_of, labelled_corpus
 from .unseen import open_unseen
 
 
@@ -93,7 +93,7 @@ def recognition(
     }
     compared = [
         ComparedCorpus(
-            arm.name, corpora[arm.corpus], class_count(corpora[arm.corpus], run.corpus), arm.affine
+            arm.name, corpora[arm.corpus], classes_of(corpora[arm.corpus], run.corpus), arm.affine
         )
         for arm in arms
     ]

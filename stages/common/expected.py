@@ -56,7 +56,9 @@ def expected_quality(
     if changed:
         return f"not measured with another {', '.join(changed)} than the preset's; {ends}"
     if method not in ("auto", "bridge"):
-        return f"docs/presets.md compares the methods on several datasets; for {method} {ends}"
+        return (
+            f"not quoted for {method}: docs/presets.md has the methods that were compared; {ends}"
+        )
 
     def unlikeness(row: Measured) -> float:
         return abs(math.log(row.images / images))

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from ...manifests.errors import Interrupted, ScoreMixError
 from ...manifests.files.atomic import write_bytes
+from ...manifests.files.durable import remove_file
 from ...manifests.foreign_text import fit_to_print
 from ...manifests.plan.new_classes import NewClass
 from ...manifests.plan.random_streams import image_seed, stream
@@ -48,7 +49,7 @@ def draw_new_classes(
         Interrupted: a stop was requested.
         StorageError: the file cannot be written.
     """
-    path.unlink(missing_ok=True)
+    remove_file(path)
     places = np.linspace(0, len(new_classes) - 1, min(CLASSES, len(new_classes))).astype(int)
     shown = [new_classes[place] for place in places]
     chosen = [_some(plan, one.id, NEW, seed) for one in shown]

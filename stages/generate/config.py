@@ -35,20 +35,21 @@ OPTIONS_OF_CLASSES = ("new_classes", "images_per_class", "solver_steps", "weight
     "allow_extrapolation")  # fmt: skip
 _SUM = 1e-6  # to which weights must add up to 1
 _DENOISING = {"denoise", "denoise_steps", "noise_rule", "guidance", "guide"}
+_MIXING = {"ratio", "alpha", "lone_class"}
 _COMPOSING = {*OPTIONS_OF_CLASSES, "guidance", "guide"}
 # What each method uses of the options that only some methods use.
 _USED: dict[Method, set[str]] = {
-    "scoremix": {"alpha", "steps", "lr", "stop", "score_noise", "t0"} | _DENOISING,
-    "mixup": {"alpha", "contrast"},
-    "bridge": {"alpha", "keep", "gamma", "t0", "denoise_steps", "guidance", "guide"},
-    "cutmix": {"alpha", "repair_t0"},  # with repair_t0, what denoises too
-    "fmix": {"alpha", "repair_t0"},
-    "augmix": set(),
-    "renoise": {"t0"} | _DENOISING,
-    "sample": {"denoise_steps", "guidance", "guide"},
+    "scoremix": {*_MIXING, "steps", "lr", "stop", "score_noise", "t0"} | _DENOISING,
+    "mixup": {*_MIXING, "contrast"},
+    "bridge": {*_MIXING, "keep", "gamma", "t0", "denoise_steps", "guidance", "guide"},
+    "cutmix": {*_MIXING, "repair_t0"},  # with repair_t0, what denoises too
+    "fmix": {*_MIXING, "repair_t0"},
+    "augmix": {"ratio"},
+    "renoise": {"ratio", "t0"} | _DENOISING,
+    "sample": {"ratio", "denoise_steps", "guidance", "guide"},
     "compose": _COMPOSING,
     "condition-mix": _COMPOSING,
-    "reproduce": _COMPOSING - {"new_classes", "weights", "allow_extrapolation"},
+    "reproduce": _COMPOSING - {"weights", "allow_extrapolation"},
     "mixup-classes": _COMPOSING - {"solver_steps", "guidance", "guide"},
 }
 _OF_SOME = frozenset[str]().union(*_USED.values())

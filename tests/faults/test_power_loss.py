@@ -68,6 +68,8 @@ def every_command(url: str = "") -> list[tuple[str, Any]]:
     trial += ["--set", "trial.snapshot_every=32", "--processes", "1", "--quiet"]
     recognition = ["--arms", "real,own", "--seeds", "1", "--processes", "1", "--quiet"]
     recognition += ["--set", "recognise.epochs=1", "--set", "recognise.width=4"]
+    composed = {"generate__method": "compose", "generate__images_per_class": 2}
+    composed |= {"generate__solver_steps": 2, "recognise__epochs": 1, "recognise__width": 4}
     more = {"unpaired": ["--domains", "left,right"], "hdf5": ["--trainer", "studiogan"]}
     return [
         ("init", ["init", "new/stages.yaml"]),
@@ -77,6 +79,7 @@ def every_command(url: str = "") -> list[tuple[str, Any]]:
         ("augment, other network", build("deep/er/shards", generate__ratio=1, train__steps=6)),
         *([("augment, from a URL", build("fetched", data=url))] if url else []),
         ("augment, pilot", build("piloted", generate__method="auto", pilot__rows=50)),
+        ("augment, new classes", build("composed", train__network="unet", **composed)),
         ("evaluate", ["evaluate", "deep/er/shards.run", "--quiet", "--set", "evaluate.rows=5"]),
         (
             "evaluate --generated",

@@ -50,11 +50,11 @@ def test_without_a_terminal_a_long_run_is_announced_and_goes_on(
         lambda: commands.main([*arguments, *until, *tiny.options()], standalone_mode=False)
     )
     assert code == 0 and (out / "SHA256SUMS").is_file()
-    told = capsys.readouterr()
-    line = next(line for line in told.err.splitlines() if line.startswith("This takes about"))
+    shown = capsys.readouterr()
+    line = next(line for line in shown.err.splitlines() if line.startswith("This takes about"))
     assert "train " in line and "generate " in line and "--ratio 1" in line
     assert "evaluate" not in line  # --until write
-    assert "This takes" not in told.out
+    assert "This takes" not in shown.out
 
 
 def test_on_a_terminal_a_long_run_may_be_declined(
@@ -67,8 +67,8 @@ def test_on_a_terminal_a_long_run_may_be_declined(
     out = tmp_path / "shards"
     answer(monkeypatch, "n")
     assert augment(data, out) == 75
-    told = capsys.readouterr().err
-    assert "This takes about" in told and "Go on?" in told and "--yes" in told
+    shown = capsys.readouterr().err
+    assert "This takes about" in shown and "Go on?" in shown and "--yes" in shown
     run = tmp_path / "shards.run"
     assert (run / "corpus" / "corpus.json").is_file() and not (run / "score-net").exists()
 
@@ -82,8 +82,8 @@ def test_on_a_terminal_a_long_run_may_be_declined(
     assert "This takes" not in capsys.readouterr().err
     answer(monkeypatch, "n")
     assert augment(data, out, "--until", "write", generate__ratio=3) == 75
-    told = capsys.readouterr().err
-    assert "generate " in told and "train " not in told
+    shown = capsys.readouterr().err
+    assert "generate " in shown and "train " not in shown
     assert not list(out.glob("aug-*7.tar"))
     answer(monkeypatch)
     assert augment(data, out, "--until", "write", "--yes", generate__ratio=4) == 0

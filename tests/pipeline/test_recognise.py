@@ -100,7 +100,7 @@ def test_other_options_select_again_and_are_named(
 def test_other_pairs_are_another_plan_and_other_weights_train_nothing(
     stages: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of three classes; one of three pairs is asked for."""
+    """Builds on three classes; one of three pairs is asked for."""
     run = stages.parent / "run"
     tiny.make_images(stages.parent / "images", ("left", "right", "thin"))
     one: dict[str, object] = {"generate__new_classes": 1, "ingest__holdout": 0}

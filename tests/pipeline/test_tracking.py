@@ -106,8 +106,8 @@ def test_a_tracker_that_is_missing_is_named_before_anything_is_made(
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
     assert augment(data, tmp_path / "shards", train__tracker="wandb") == 2
-    told = capsys.readouterr().err
-    assert 'pip install "scoremix-pipeline[wandb]"' in told and "train.tracker: none" in told
+    shown = capsys.readouterr().err
+    assert 'pip install "scoremix-pipeline[wandb]"' in shown and "train.tracker: none" in shown
     assert not list(tmp_path.iterdir())
 
 

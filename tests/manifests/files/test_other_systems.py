@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +25,12 @@ def test_without_affinity_all_cores_are_used(monkeypatch: pytest.MonkeyPatch) ->
     assert usable_cores() == len(os.sched_getaffinity(0))
     monkeypatch.delattr(os, "sched_getaffinity")
     assert usable_cores() == os.cpu_count()
+
+
+def test_cores_are_counted_in_one_place() -> None:
+    """Elsewhere the call would fail on a system without affinity."""
+    root = Path(__file__).parents[3]
+    folders = ("pipeline", "stages", "models", "manifests")
+    sources = (path for name in folders for path in (root / name).rglob("*.py"))
+    naming = [path for path in sources if "sched_getaffinity" in path.read_text()]
+    assert naming == [root / "stages" / "common" / "processors.py"]

@@ -7,6 +7,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from scoremix.manifests.errors import ConfigError, StorageError
+from scoremix.manifests.storage.conditions import refuses_conditions
 from scoremix.manifests.storage.location import URL
 from scoremix.manifests.storage.remote import RemoteStore, open_remote
 from scoremix.manifests.storage.retry import RetryPolicy
@@ -165,3 +166,8 @@ def test_a_server_that_knows_no_conditions(bucket: str, monkeypatch: pytest.Monk
     store = open_remote(URL(f"s3://{bucket}/prefix"), SHORT)
     assert store.create("owner", b"mine") and store.read("owner") == b"mine"
     assert seen == ["*", None]
+
+
+@pytest.mark.parametrize("error", [ValueError("unknown model"), TypeError("a module was given")])
+def test_words_that_hold_mode_say_nothing_of_conditions(error: Exception) -> None:
+    assert not refuses_conditions(error)

@@ -49,7 +49,7 @@ def test_perfect_and_useless_scores() -> None:
 
 
 def test_ties_at_the_threshold_are_not_accepted() -> None:
-    """Of 1,000 impostors 20 score 5: at a FAR of 1 % the threshold is 5, not a part of the tie."""
+    """20 of 1,000 impostors score 5: at a FAR of 1 % the threshold is 5, not a part of the tie."""
     impostor = np.concatenate([np.full(20, 5.0), np.zeros(980)])
     assert tar_at_far(np.array([5.0, 5.0, 6.0, 4.0]), impostor, 0.01) == 0.25
     assert tar_at_far(np.array([5.0, 5.0, 6.0, 4.0]), impostor, 0.02) == 1.0

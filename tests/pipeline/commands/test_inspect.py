@@ -22,7 +22,7 @@ Captured = pytest.CaptureFixture[str]
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of twenty images, four of them held out, by mixup; one file more that is none, one a copy."""
+    """Builds by mixup on twenty images, four held out; one file more is none, one is a copy."""
     folder = tmp_path_factory.mktemp("inspect")
     data = tiny.make_images(folder / "images")
     (data / "left" / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 40)

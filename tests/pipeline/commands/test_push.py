@@ -84,9 +84,9 @@ def test_a_corpus_is_uploaded_whole_and_says_how_to_load_it(
     del own[".scoremix-run.json"]  # of the run, no part of the corpus
     assert {"README.md", "croissant.json", "SHA256SUMS", "real-000000.tar"} <= own.keys()
     assert there == own | {"notes.txt": b"mine"}
-    told = capsys.readouterr()
-    assert "real training images" in told.err and "huggingface.co/datasets/me/clothes" in told.err
-    loaded = told.out.splitlines()[-2:]
+    shown = capsys.readouterr()
+    assert "real training images" in shown.err and "huggingface.co/datasets/me/clothes" in shown.err
+    loaded = shown.out.splitlines()[-2:]
     assert loaded[0].strip() == "import datasets"
     assert loaded[1].strip() == 'samples = datasets.load_dataset("me/clothes", split="train")'
 
@@ -131,8 +131,8 @@ def test_a_damaged_corpus_and_a_refusing_hub_are_named(
     for refusal in (errors.LocalTokenNotFoundError("not now"), errors.HTTPError("not now")):
         hub.refuses = refusal
         assert cli("push", built, "--to", "hf://datasets/me/clothes", "--yes") == 6
-        told = capsys.readouterr().err
-        assert "not now" in told and "hf auth login" in told
+        shown = capsys.readouterr().err
+        assert "not now" in shown and "hf auth login" in shown
 
 
 def test_without_the_library_push_says_what_to_install(

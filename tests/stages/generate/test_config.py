@@ -20,7 +20,11 @@ def config(**values: Any) -> GenerateConfig:
         ({"method": "sample", "t0": 0.5, "alpha": 1, "denoise_steps": 9}, "alpha t0"),
         ({"method": "cutmix", "denoise": "ode"}, "denoise"),
         ({"method": "cutmix", "denoise": "ode", "repair_t0": 0.2}, ""),
-        ({"method": "augmix", "alpha": 0.5}, "alpha"),
+        ({"method": "augmix", "alpha": 0.5, "lone_class": "self"}, "alpha lone_class"),
+        ({"method": "compose", "ratio": 3, "solver_steps": 9}, "ratio"),
+        ({"method": "reproduce", "new_classes": 3, "weights": (0.25, 0.75)}, "weights"),
+        ({"method": "mixup-classes", "guidance": 2, "new_classes": 3}, "guidance"),
+        ({"method": "bridge", "ratio": 3, "images_per_class": 5}, "images_per_class"),
         ({"method": "mixup", "keep": "both", "gamma": 0.0}, ""),  # set to their defaults
         ({"method": "auto", "keep": "none", "t0": 0.5}, ""),  # hold for every candidate
         ({"keep": "none"}, ""),

@@ -32,7 +32,7 @@ SAME = results([0.69, 0.83, 0.74], [0.10, 0.08, 0.12])
 
 
 def test_differences_are_paired_by_seed() -> None:
-    """Of BETTER .10, .10 and .11: t = 4.303, so .1033 +- 4.303 x .00577 / sqrt 3."""
+    """BETTER has .10, .10 and .11: t = 4.303, so .1033 +- 4.303 x .00577 / sqrt 3."""
     change = outcomes(real=REAL, own=BETTER)[1].less_real["tar_0.01"]
     assert change.difference == pytest.approx(0.31 / 3)
     assert change.interval[1] - change.difference == pytest.approx(0.014343, abs=1e-5)
