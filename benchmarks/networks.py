@@ -13,6 +13,7 @@ import json
 import platform
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,11 @@ FORMS: dict[str, dict[str, Any]] = {
     "float32": {},
     "bfloat16, channels first": {"last": False, "dtype": torch.bfloat16},
     "bfloat16": {"dtype": torch.bfloat16},
+    "bfloat16, norms in single operations": {
+        "dtype": torch.bfloat16,
+        "norms": "single",
+        "network": "unet",
+    },
     "bfloat16, compiled": {"dtype": torch.bfloat16, "compile": True},
 }
 LADDER = noise_ladder(30.0)
@@ -59,7 +65,11 @@ def main() -> None:
     lack = missing_compiler("on", device.type)
     rows = []
     for network in options.networks.split(","):
-        forms = {name: form for name, form in FORMS.items() if not (lack and form.get("compile"))}
+        forms = {
+            name: form
+            for name, form in FORMS.items()
+            if form.get("network", network) == network and not (lack and form.get("compile"))
+        }
         training = {name: _trainer(network, form, options, device) for name, form in forms.items()}
         rows += _rates("training", network, training, options)
         making = {name: _maker(network, form, options, device) for name, form in forms.items()}
@@ -92,6 +102,7 @@ def _trainer(
     layout = torch.channels_last if last else torch.contiguous_format
     net = net.to(memory_format=layout)
     net.trunk_dtype = form.get("dtype")
+    _norms(net, form)
     ema = Ema(net, 0.999)
     if form.get("compile"):
         compile_trunk(net, "on")
@@ -131,6 +142,7 @@ def _maker(
     """Some images by `bridge` as a run makes them; gives their number."""
     shape, row = _shape(network, options, device)
     net = build(shape, LADDER).to(device)
+    _norms(net, form)
     if not form.get("last", True):
         net = net.to(memory_format=torch.contiguous_format)
     images = smooth_images(256, options.side, options.channels)
@@ -152,6 +164,21 @@ def _maker(
         return sum(batch.rows.num_rows for batch in made)
 
     return make
+
+
+def _norms(net: torch.nn.Module, form: dict[str, Any]) -> None:
+    """With `norms: single`, computes group norms without the kernel of PyTorch that fuses them."""
+    for norm in net.modules() if form.get("norms") == "single" else ():
+        if isinstance(norm, torch.nn.GroupNorm):
+            norm.forward = partial(_single_operations, norm)
+
+
+def _single_operations(norm: torch.nn.GroupNorm, x: torch.Tensor) -> torch.Tensor:
+    """GroupNorm of x (B, C, H, W): mean, variance, scale and shift, each over the whole tensor."""
+    groups = x.float().unflatten(1, (norm.num_groups, -1))
+    variance, mean = torch.var_mean(groups, dim=(2, 3, 4), correction=0, keepdim=True)
+    h = ((groups - mean) * torch.rsqrt(variance + norm.eps)).flatten(1, 2)
+    return (h * norm.weight[:, None, None] + norm.bias[:, None, None]).to(x.dtype)
 
 
 def _rates(

@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -25,4 +26,5 @@ class Ema(Generic[Net]):
         """`step` counts from 1: the number of updates of `net` so far."""
         decay = min(self.decay, (1 + step) / (10 + step))
         current = [parameter.detach() for parameter in net.parameters()]
-        torch._foreach_lerp_(self._averaged, current, 1.0 - decay)
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        average(self._averaged, current, step)

@@ -1,5 +1,7 @@
 """Writes durations and byte counts as people read them."""
 
+from rich.filesize import decimal
+
 
 def format_duration(seconds: float) -> str:
     """ "48 s", "3 min 5 s", "2 h 4 min"."""
@@ -13,8 +15,4 @@ def format_duration(seconds: float) -> str:
 
 def format_bytes(count: float) -> str:
     """Bytes as "12.3 MB"."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
-            return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
-        count /= 1000
-    raise AssertionError
+    return decimal(int(count + 0.5))
