@@ -63,6 +63,7 @@ _REFINENET: dict[PresetName, tuple[Preset, ...]] = {
 }
 
 _REGULAR: tuple[Literal["ancestral"], float, float] = ("ancestral", 0.13, 0.15)
+_AUGMENTED: tuple[Literal["ancestral"], float, float] = ("ancestral", 0.0, 0.15)
 
 _UNET: dict[PresetName, tuple[Preset, ...]] = {
     "gpu": (
@@ -77,9 +78,9 @@ _UNET: dict[PresetName, tuple[Preset, ...]] = {
     ),
     "tiny": (
         Preset(16, 32, 1_500, 64, 1e-3, "lognormal", 250, 10, 0.002, 0.35, 25, "ancestral", 0.25),
-        Preset(48, 64, 6_000, 64, 1e-3, "lognormal", 250, 10, 0.002, 0.25, 25, *_REGULAR),
-        Preset(96, 64, 6_000, 64, 1e-3, "lognormal", 250, 10, 0.002, 0.25, 25, *_REGULAR, 4),
-        Preset(_ANY, 64, 6_000, 64, 1e-3, "lognormal", 250, 10, 0.002, 0.25, 25, *_REGULAR),
+        Preset(48, 64, 6_000, 64, 1e-3, "lognormal", 250, 10, 0.002, 0.25, 25, *_AUGMENTED),
+        Preset(96, 64, 6_000, 64, 1e-3, "lognormal", 250, 10, 0.002, 0.25, 25, *_AUGMENTED, 4),
+        Preset(_ANY, 64, 6_000, 64, 1e-3, "lognormal", 250, 10, 0.002, 0.25, 25, *_AUGMENTED),
     ),
 }
 
