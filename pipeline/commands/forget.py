@@ -61,9 +61,9 @@ def forget(folder: Path, keys: tuple[str, ...], retrain: bool, device: str, quie
     elif RunFolder(run).network.exists():
         echo(
             "The network in score-net/ was trained on all images, these too, and the augmented"
-            f" images that are left were made by it. `scoremix-pipeline forget {folder} --retrain`"
-            " trains it anew without them and makes everything again: other images' bytes change"
-            " with it."
+            " images that are left may be made by it, or about mean images of all"
+            f" (means.safetensors). `scoremix-pipeline forget {folder} --retrain` trains it anew"
+            " without them and makes everything again: other images' bytes change with it."
         )
 
 

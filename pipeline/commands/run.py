@@ -139,7 +139,10 @@ def augment(
     """
     from ..config import compose, expand_user, load_stages
 
-    changes = list(overrides) + ([f"generate.ratio={ratio}"] if ratio else [])
+    changes = list(overrides)
+    if ratio:
+        _refuse_another_ratio(ratio, overrides)
+        changes.append(f"generate.ratio={ratio}")
     if isinstance(out, Path):
         out = out.absolute()
         beside = out.with_name(out.name + ".run")
@@ -165,6 +168,16 @@ def augment(
     asked = RunOptions(until=until, confirm=_confirmation(yes, options["quiet"]), **options)
     with open_job(config, folder, out, asked) as job:
         _do(job, dry_run=options["dry_run"])
+
+
+def _refuse_another_ratio(ratio: int, overrides: tuple[str, ...]) -> None:
+    """Raises ConfigError where --set names another one than --ratio."""
+    for override in overrides:
+        name, _, text = override.partition("=")
+        if name.strip() == "generate.ratio" and text.strip() != str(ratio):
+            raise ConfigError(
+                f"--ratio {ratio} and --set {override} name two ratios. Give one of them."
+            )
 
 
 def _confirmation(yes: bool, quiet: bool) -> Callable[[str], None]:

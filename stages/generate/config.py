@@ -52,6 +52,8 @@ _USED: dict[Method, set[str]] = {
     "reproduce": _COMPOSING - {"weights", "allow_extrapolation"},
     "mixup-classes": _COMPOSING - {"solver_steps", "guidance", "guide"},
 }
+# Of its candidates, which have `contrast` each their own.
+_USED_BY_PILOTS = (_USED["scoremix"] | _USED["mixup"] | _USED["bridge"]) - {"contrast"}
 _OF_SOME = frozenset[str]().union(*_USED.values())
 
 
@@ -99,6 +101,15 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
         return "off" if value is False else value  # YAML reads off as false
 
     @model_validator(mode="after")
+    def _changes_something(self) -> "GenerateConfig":
+        if self.method == "renoise" and self.denoise == "off":
+            raise ValueError(
+                "method is renoise, and denoise off: images would be copies of their parents. Leave"
+                " denoise out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_weights(self) -> "GenerateConfig":
         if not all(map(math.isfinite, self.weights)) or abs(sum(self.weights) - 1) > _SUM:
             raise ValueError(
@@ -135,9 +146,14 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     @property
     def unused(self) -> list[str]:
         """Options not at their defaults that do nothing by this method; before `resolved`."""
-        if self.method is None or self.method == "auto":
+        if self.method is None:
             return []
-        used = _USED[self.method] | (_DENOISING if self.repairs_seams else set())
+        if self.method == "auto":
+            used = _USED_BY_PILOTS
+        else:
+            used = _USED[self.method] | (_DENOISING if self.repairs_seams else set())
+        if self.guidance == 1:
+            used = used - {"guide"}
         return [
             name
             for name, field in type(self).model_fields.items()
@@ -150,6 +166,8 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
         if not self.unused:
             return None
         names = ", ".join(f"generate.{name}" for name in self.unused)
+        if len(self.unused) > 1:
+            return f"{names} are set, and method {self.method} makes no use of them"
         return f"{names} is set, and method {self.method} makes no use of it"
 
     @property

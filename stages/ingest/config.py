@@ -44,9 +44,9 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
     """Section `ingest`.
 
     At most one of `limit`, `per_class` and `fraction` chooses the training images; what it leaves
-    out is the reference, unless `reference` or a `holdout` above 0 says what is: then the rest is
-    not used at all. `reference` and a `holdout` above 0 exclude each other. `holdout` is taken out
-    of what was chosen, and leaves at least two images of every class.
+    out is the reference, unless `reference` or `holdout` says what is: then the rest is not used at
+    all, nor held out with a `holdout` of 0. `reference` and a `holdout` above 0 exclude each other.
+    `holdout` is taken out of what was chosen, and leaves at least two images of every class.
     """
 
     # A folder, zip, tar, WebDataset shards, Parquet or Arrow files, HDF5 file, LMDB folder, or the
@@ -126,7 +126,7 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
     @property
     def rest_is_unused(self) -> bool:
         """Whether images that are not selected for training are unused, and not the reference."""
-        return self.reference is not None or bool(self.holdout)
+        return self.reference is not None or self.holdout is not None
 
     def preparation(self, resolution: int, *, gray: bool) -> Preparation:
         """How an image of any shape becomes one of `resolution` px and of gray or RGB."""

@@ -154,7 +154,7 @@ def reference_candidates(config: IngestConfig, inventory: Inventory) -> list[Inp
     """Images that may be held out and are no candidates for training, in name order."""
     if config.reference is not None:
         return [record for record in inventory.reference_records if record.is_image]
-    if config.holdout or config.patches is not None:  # patches of one image overlap
+    if config.holdout is not None or config.patches is not None:  # patches of one image overlap
         return []
     rest = [record for group in inventory.groups for record in group.rest]
     return sorted(rest, key=lambda record: record.index)

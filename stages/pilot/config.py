@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-ALGORITHM = 2  # raised whenever equal inputs would lead to another choice
+ALGORITHM = 3  # raised whenever equal inputs would lead to another choice
 
 
 class PilotConfig(BaseModel, frozen=True, extra="forbid"):

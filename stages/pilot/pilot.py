@@ -27,11 +27,12 @@ from ..evaluate.feature_cache import FeatureCache
 from ..evaluate.number_format import round_floats
 from ..evaluate.real_images import FeatureSource, RealImages, load_real_features
 from ..evaluate.regenerate import TracedBatch
+from ..evaluate.sensitivity import Sensitivity, measure_sensitivity
 from ..generate.config import GenerateConfig
 from .candidates import COPIES, MIXUP, choose_in_time
 from .config import PilotConfig
 from .record import PilotRecord
-from .rule import MIN_HELD_OUT, Difference, choose, choose_unseen
+from .rule import MIN_HELD_OUT, Difference, choose, choose_unseen, without_ratio
 from .scores import (
     CandidateImages,
     RealScores,
@@ -84,6 +85,7 @@ def pilot(config: PilotConfig, inputs: PilotInputs, out: Path, progress: Progres
         # Make the same mixtures in every way that is left, and measure them.
         real = _real_images(config, inputs, rows, progress) if compares else None
         made, failed = _make(rows, time.chosen, inputs, real, progress)
+        sight = None if real is None else _sight(inputs, real, rows.num_rows, progress)
     except FeaturesError as error:
         raise ConfigError(str(error)) from error
     # Choose one by the rule.
@@ -92,6 +94,9 @@ def pilot(config: PilotConfig, inputs: PilotInputs, out: Path, progress: Progres
         decision = choose_unseen(list(made), held_out)
     else:
         decision = choose(scores, inputs.config.ratio, _difference_of(made, inputs, real))
+        if sight is not None and sight.blind:
+            assert real is not None
+            decision = without_ratio(decision, real.kd, sight.blind, sight.images)
     record = PilotRecord(
         decision=decision,
         scores=scores,
@@ -102,6 +107,7 @@ def pilot(config: PilotConfig, inputs: PilotInputs, out: Path, progress: Progres
         options=_open_options(inputs.config, inputs.candidates[decision.choice]),
         features={} if real is None else real.extractor.describe(),
         seed=inputs.seed,
+        sight=None if sight is None else sight.as_json(),
     )
     crash_point("pilot-compared")
     _write(record, made, rows, inputs.images, out)
@@ -150,6 +156,20 @@ def _make(
                     raise
                 failed[name] = f"it made no images: {error}"
     return made, failed
+
+
+def _sight(inputs: PilotInputs, real: RealImages, count: int, progress: Progress) -> Sensitivity:
+    """Which damage the extractor sees on as many images as are compared, as `evaluate` asks."""
+    return measure_sensitivity(
+        real.extractor,
+        inputs.images,
+        inputs.training_rows,
+        real.reference,
+        FeatureCache(inputs.feature_folder),
+        count=count,
+        seed=inputs.seed,
+        progress=progress,
+    )
 
 
 def _score(

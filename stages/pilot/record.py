@@ -7,7 +7,7 @@ from typing import Any
 from ..evaluate.number_format import format_kernel, format_number
 from ..evaluate.sentences import Change
 from ..evaluate.tables import Table, change_cell
-from .rule import CONTRAST, DETAIL, GAIN, GRAIN, MIN_HELD_OUT, NEAREST, Decision
+from .rule import CONTRAST, DETAIL, EVEN, GAIN, GRAIN, MIN_HELD_OUT, NEAREST, Decision
 from .scores import RealScores, Scores
 
 _HEADS = (
@@ -38,6 +38,7 @@ class PilotRecord:
     options: Mapping[str, Any]  # of `generate`, as decided
     features: Mapping[str, Any]  # the extractor; empty where nothing was compared
     seed: int
+    sight: Mapping[str, Any] | None  # which damage the features see; None: nothing was compared
 
     def as_json(self) -> dict[str, Any]:
         """The content of pilot.json. Kernel distances are raw."""
@@ -46,6 +47,7 @@ class PilotRecord:
             "contrast": CONTRAST,
             "detail": DETAIL,
             "grain": GRAIN,
+            "even": EVEN,
             "gain": GAIN,
             "held_out": MIN_HELD_OUT,
         }
@@ -59,6 +61,7 @@ class PilotRecord:
             "left_out": dict(self.left_out),
             "rule": rule,
             "features": dict(self.features),
+            "sensitivity": self.sight,
             "seed": self.seed,
         }
 

@@ -7,20 +7,24 @@ A pure function of the table of scores. A candidate cannot win by what is no gai
 * blur: its contrast is below CONTRAST, or its detail below DETAIL, of mixup's. Mixup is the
   measure, since mixing itself takes away a part of both. Detail is a power: .8 of it is .9 of the
   amplitude;
-* grain: its detail is above GRAIN of held-out images', and of mixup's where that is above theirs.
+* grain: its detail is above GRAIN of held-out images', and of mixup's where that is above theirs;
+  or its evenness is above EVEN of theirs and of mixup's: smooth images have detail, too, as where
+  noise has taken the place of what they show.
 
 Of the others, let one be the nearest to held-out images. Those that are not clearly
-farther (the interval of their difference from it has 0 inside, and they have GAIN of its gain over
-mixup) count like it, and of these the one wins whose images lie farthest from
-training images: a GAN sees the training images anyway. The reason says whether the winner is
-clearly nearer than mixup, the interval of that difference below 0, or may be so by chance.
+farther (the interval of their difference from it has 0 inside, they have GAIN of its gain over
+mixup, and are clearly nearer than mixup if it is) count like it where they are clearly newer (the
+95 % interval of their newness lies above its newness), and of these the one wins whose images lie
+farthest from training images: a GAN sees the training images anyway. The reason says whether the
+winner is clearly nearer than mixup, the interval of that difference below 0, or may be so by
+chance.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..evaluate.number_format import format_kernel
-from ..evaluate.sentences import Change, advise_ratio
+from ..evaluate.sentences import Change, advise_ratio, join_words
 from .candidates import BRIDGE, COPIES, MIXUP
 from .scores import Scores
 
@@ -28,6 +32,7 @@ NEAREST = 0.9
 CONTRAST = 0.9
 DETAIL = 0.8
 GRAIN = 1.5
+EVEN = 1.25
 GAIN = 0.5
 MIN_HELD_OUT = 50  # held-out images and rows, below which nothing is compared
 
@@ -60,7 +65,8 @@ def choose(scores: Sequence[Scores], ratio: int, difference: Difference) -> Deci
     left = [row for row in candidates if row.name not in disqualified]
     nearest = min(left, key=lambda row: row.kd)
     best = _newest_as_good(nearest, left, mixup, difference)
-    ahead = best.against_mixup is not None and best.against_mixup.direction == "lower"
+    ahead = _is_ahead(best)
+    rest = " that may win" if any(row.kd < nearest.kd for row in candidates) else ""
     compared = f"kernel distance {format_kernel(best.kd)} to held-out images"
     if best.against_mixup is not None:
         compared += f", mixup's {format_kernel(mixup.kd)} ({best.against_mixup.figures})"
@@ -69,9 +75,11 @@ def choose(scores: Sequence[Scores], ratio: int, difference: Difference) -> Deci
     elif len(candidates) == 1:
         reason = f"Nothing but mixup was made, and there is nothing to choose from ({compared})."
     elif best is mixup:
-        reason = f"No clear difference: nothing is nearer than mixup itself ({compared})."
+        reason = f"No clear difference: nothing{rest} is nearer than mixup itself ({compared})."
     else:
-        which = "the nearest" if best is nearest else "nearer than mixup"
+        which = (
+            f"the nearest{rest and ' of those' + rest}" if best is nearest else "nearer than mixup"
+        )
         reason = f"No clear difference: {best.name} is {which}, which may be chance ({compared})."
     if best is not nearest:
         reason += (
@@ -87,14 +95,35 @@ def choose(scores: Sequence[Scores], ratio: int, difference: Difference) -> Deci
 def _newest_as_good(
     nearest: Scores, left: Sequence[Scores], mixup: Scores, difference: Difference
 ) -> Scores:
-    """Chooses the farthest from training images among `nearest` and those not clearly behind it."""
+    """Chooses the farthest from training images: `nearest`, or one that is as good and newer."""
 
     def is_as_good(row: Scores) -> bool:
         gains = mixup.kd - row.kd >= GAIN * (mixup.kd - nearest.kd)
-        return gains and not difference(row.name, nearest.name).is_significant
+        gains = gains and _is_ahead(row) >= _is_ahead(nearest)
+        is_newer = row.newness_interval[0] > nearest.newness
+        return gains and is_newer and not difference(row.name, nearest.name).is_significant
 
     peers = [row for row in left if row is not nearest and row is not mixup and is_as_good(row)]
     return max((nearest, *peers), key=lambda row: row.newness)
+
+
+def _is_ahead(row: Scores) -> bool:
+    """Whether it is clearly nearer to held-out images than mixup."""
+    return row.against_mixup is not None and row.against_mixup.direction == "lower"
+
+
+def without_ratio(decision: Decision, kd: str, blind: Sequence[str], images: int) -> Decision:
+    """The decision without advice on the ratio, since the features do not see some damage.
+
+    kd: the name of the distance; blind: what was not seen in so many real images, as `evaluate`
+    finds it before its verdict.
+    """
+    reason = (
+        f"No ratio is advised: {kd} does not see {join_words(blind, 'or')} in {images} real images,"
+        " and its order says little. Name other features (evaluate.features), or hold out more"
+        " images."
+    )
+    return replace(decision, ratio=None, ratio_reason=reason)
 
 
 def choose_unseen(names: Sequence[str], held_out: int) -> Decision:
@@ -128,8 +157,15 @@ def disqualify(row: Scores, mixup: Scores) -> str | None:
     ):
         if found < share * base:
             return f"loses {what}: {found:.2f}, below {share:g} of mixup's {base:.2f}"
-    if row.detail > GRAIN * max(1.0, mixup.detail):
-        return f"adds grain: {row.detail:.2f} of held-out images' detail, above {GRAIN:g}"
+    most = GRAIN * max(1.0, mixup.detail)
+    if row.detail > most:
+        return f"adds grain: {row.detail:.3f} of held-out images' detail, above {most:.3g}"
+    most = EVEN * max(1.0, mixup.evenness)
+    if row.evenness > most:
+        return (
+            f"adds grain: smooth images have as much detail as others, {row.evenness:.3f} of the"
+            f" evenness of held-out images, above {most:.3g}"
+        )
     return None
 
 

@@ -42,6 +42,7 @@ class Scores:
     newness_interval: tuple[float, float]  # 95 %
     contrast: float
     detail: float
+    evenness: float  # see `evenness`, over that of held-out images
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class RealScores:
     nearest: float  # median distance to the nearest training image
     contrast: float  # median standard deviation of the pixels, in units of the range
     detail: float  # median power at high frequencies
+    evenness: float
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,12 @@ def copies_of(rows: pa.Table, images: Images, real: RealImages) -> CandidateImag
 def real_scores(reference: Images, real: RealImages) -> RealScores:
     """Of the held-out images (M, H, W, C), whose features are those of `real`."""
     every = Rows(reference, np.arange(len(reference)))
+    details = _in_chunks(detail, every)
     return RealScores(
         nearest=float(np.median(_distances(real.reference.vectors, real.training))),
         contrast=float(np.median(_in_chunks(contrast, every))),
-        detail=float(np.median(_in_chunks(detail, every))),
+        detail=float(np.median(details)),
+        evenness=evenness(details),
     )
 
 
@@ -148,6 +152,7 @@ def score(
         newness_interval=interval,
         contrast=_ratio(made.contrast, of_real.contrast),
         detail=_ratio(made.detail, of_real.detail),
+        evenness=evenness(made.detail) / of_real.evenness,
     )
 
 
@@ -157,6 +162,16 @@ def difference(
     """The kernel distance of `made` less that of `baseline`, images of the same rows."""
     before, after = baseline.features, made.features
     return Change.of(compare(real.reference, before, after, seed, frechet=False))
+
+
+def evenness(details: Floats) -> float:
+    """The tenth percentile of the images' detail over its median; 1 where one of them is 0.
+
+    Smooth images have little detail, and noise fills them up: where it has taken the place of
+    detail, the median may be that of real images, and this is not.
+    """
+    low, median = (float(value) for value in np.quantile(details, (0.1, 0.5)))
+    return low / median if low > 0 else 1.0
 
 
 def _ratio(values: Floats, of_real: float) -> float:

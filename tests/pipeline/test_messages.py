@@ -116,6 +116,13 @@ def test_a_start_that_fails_leaves_nothing(images: Path, tmp_path: Path) -> None
     assert (tmp_path / "mine").is_dir() and (tmp_path / "mine.run").is_dir()
 
 
+def test_two_ratios_are_refused(images: Path, capsys: Captured) -> None:
+    words = ("augment", "--data", images, "--out", "out", "--ratio", "2", "--dry-run")
+    assert cli(*words, "--set", "generate.ratio=3") == 2
+    assert "--ratio 2 and --set generate.ratio=3 name two ratios" in capsys.readouterr().err
+    assert cli(*words, "--set", "generate.ratio=2", *tiny.options()) == 0
+
+
 def test_what_changed_in_a_source_is_named(images: Path, capsys: Captured) -> None:
     words = ["augment", "--data", "images", "--out", "out", "--until", "ingest", *tiny.options()]
     assert cli(*words) == 0

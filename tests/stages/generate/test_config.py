@@ -27,6 +27,10 @@ def config(**values: Any) -> GenerateConfig:
         ({"method": "bridge", "ratio": 3, "images_per_class": 5}, "images_per_class"),
         ({"method": "mixup", "keep": "both", "gamma": 0.0}, ""),  # set to their defaults
         ({"method": "auto", "keep": "none", "t0": 0.5}, ""),  # hold for every candidate
+        ({"method": "auto", "contrast": "kept", "repair_t0": 0.2}, "contrast repair_t0"),
+        ({"method": "auto", "solver_steps": 9, "new_classes": 3}, "new_classes solver_steps"),
+        ({"method": "sample", "guide": "null-class"}, "guide"),  # 1 is no guidance
+        ({"method": "sample", "guide": "null-class", "guidance": 1.5}, ""),
         ({"keep": "none"}, ""),
     ],
 )
@@ -41,3 +45,9 @@ def test_options_that_a_method_does_not_use(values: dict[str, Any], unused: str)
 @pytest.mark.parametrize("method", get_args(Method))
 def test_every_method_says_what_it_uses(method: str) -> None:
     assert config(method=method).unused == []
+
+
+def test_renoising_without_denoising_is_refused() -> None:
+    with pytest.raises(ValueError, match="copies of their parents"):
+        config(method="renoise", denoise=False)
+    assert config(method="scoremix", denoise=False).denoise == "off"

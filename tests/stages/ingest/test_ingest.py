@@ -334,6 +334,12 @@ def test_holdout_of_a_limit_leaves_the_rest_unused(take: Take, tmp_path: Path) -
     assert all(name < "0010" for name in names(corpus, "reference"))
 
 
+def test_a_holdout_of_nothing_holds_nothing_out(take: Take, tmp_path: Path) -> None:
+    corpus = take(folder(tmp_path / "in", flat(20)), limit=10, holdout=0.0)
+    assert corpus.counts["train"] == 10 and corpus.counts["unused"] == 10
+    assert len(corpus.reference) == 0
+
+
 def test_a_reference_of_its_own(take: Take, tmp_path: Path) -> None:
     root = folder(tmp_path / "in", classed(a=4, b=4))
     held = {"b/000.png": png(50), "b/001.png": png(51), "x/000.png": png(52)}

@@ -108,6 +108,8 @@ def test_new_images_of_the_kind_win(tmp_path: Path) -> None:
     assert (found.decision.choice, found.decision.kind) == (BRIDGE, "clear")
     assert found.decision.ratio == 0 and dict(found.options) == {"method": BRIDGE}
     saved = json.loads((tmp_path / "pilot.json").read_bytes())
+    assert saved["sensitivity"]["images"] == 300
+    assert (saved["decision"]["ratio"] is None) == bool(saved["sensitivity"]["not_seen"])
     table = {row["name"]: row for row in saved["table"]}
     assert set(table) == {COPIES, MIXUP, BRIDGE}
     assert table[BRIDGE]["kd"] < table[MIXUP]["kd"]
