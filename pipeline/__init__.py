@@ -29,6 +29,7 @@ means            the mean images of a run, about which some methods mix
 preflight        refuses places, disks and networks that cannot work, before anything is made
 other_data       stops before a corpus is given up for other images, unless that was asked for
 finished_run     opens a finished run, to repair or to change it
+other_options    images of a finished run's corpus by other options, for arms of comparisons
 launch           processes of one launch (`accelerate launch`, torchrun), and `--worker I/N`
 environment      libraries and processor that the bytes of a shard depend on
 speed_probe      seconds of a network call on this machine

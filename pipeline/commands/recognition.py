@@ -20,8 +20,10 @@ from .options import DEVICE, QUIET, SET, refuse_other_options, resolve_device
 @click.option(
     "--arms",
     metavar="A,B",
-    help="Corpora to compare: real, own (with the images of the run's shards), each with +affine"
-    " too. Default: recognition.arms.",
+    help="Corpora to compare: real, own (with the images of the run's shards), compose,"
+    " condition-mix, mixup-classes, reproduce (with images made for the comparison), each with"
+    " +affine too; compose@random, compose:10, compose:10x50 and so on. Default:"
+    " recognition.arms.",
 )
 @click.option("--seeds", type=click.IntRange(1, 100), help="Recognisers an arm.")
 @click.option(

@@ -2,5 +2,7 @@
 
 recognition   makes what is missing of RUN/recognition, and its tables
 corpora       the images of every arm on disk
+made          images of arms by other methods, made for the comparison alone
+selection     which classes the new ones of an arm mix
 unseen        the classes that no recogniser is trained on, prepared as the corpus was
 """

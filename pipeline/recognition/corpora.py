@@ -1,4 +1,4 @@
-"""The corpora of a comparison: training images, alone or with the images of the run's shards."""
+"""The corpora of a comparison: training images, alone or with images that were made of them."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -21,12 +21,15 @@ from ...manifests.trainers.layout import Slice
 from ...stages.common.progress import Progress
 from ...stages.corpus.store import Corpus
 from ...stages.recognise.recognise import LabelledRows
-from ...stages.recognition.config import OWN
+from ...stages.recognition.arms import OWN
 from ...stages.trial.arm_corpus import ArmCorpus, open_arm, write_arm
 from ...stages.trial.locks import waiting_lock
 from ..ledger import find_shards
 
-_COLUMNS = ["key", "round", "shard", "offset", "size", "sha256", "class_id", "soft_label"]
+COLUMNS = [  # of a manifest
+    "key", "round", "shard", "offset", "size", "sha256", "class_id", "soft_label", "source_1",
+    "source_2", "lambda", "seed", "recipe_digest",
+]  # fmt: skip
 _CHUNK = 256  # images that are copied or decoded at once
 
 Images = NDArray[np.uint8]
@@ -46,14 +49,34 @@ def labelled_corpus(
         ConfigError: no finished shards, or some whose labels are mixtures of classes.
         VerifyError: a shard is damaged.
     """
-    real = LabelledRows.of(corpus)
     made = MadeImages.of(run) if name == OWN else None
-    made_of: list[object] = [corpus.digest, real.rows.tolist()]
+    made_of: list[object] = [corpus.digest, LabelledRows.of(corpus).rows.tolist()]
+    if made is not None:
+        made_of.append(canonical_digest(read_index(made.store)))
+    return write_labelled(name, canonical_digest(made_of), corpus, made, folder, stopping, progress)
+
+
+def write_labelled(
+    name: str,
+    digest: str,
+    corpus: Corpus,
+    made: "MadeImages | None",
+    folder: Path,
+    stopping: Callable[[], bool],
+    progress: Progress,
+) -> ArmCorpus:
+    """The labelled training images, then `made`, in folder/arms/name; found there or written.
+
+    digest: of what the images are made of.
+
+    Raises:
+        ConfigError: made images whose labels are mixtures of classes.
+        VerifyError: a shard is damaged.
+    """
+    real, place = LabelledRows.of(corpus), folder / "arms" / name
     labels = real.labels
     if made is not None:
         labels = np.concatenate([labels, made.labels()])
-        made_of.append(canonical_digest(read_index(made.store)))
-    digest, place = canonical_digest(made_of), folder / "arms" / name
     parts = _images(corpus, real, made)
     with waiting_lock(folder, f"arm.{name}", stopping):
         found = open_arm(name, place, digest)
@@ -65,16 +88,16 @@ def labelled_corpus(
 
 @dataclass(frozen=True)
 class MadeImages:
-    """The images of a run's shards that are not real ones."""
+    """Images of shards that are not real ones."""
 
     store: Store
-    rows: pa.Table  # of the manifest
+    rows: pa.Table  # of the manifest, COLUMNS
 
     @classmethod
     def of(cls, run: Path) -> "MadeImages":
         """Raises ConfigError or VerifyError where the run has no finished shards."""
         store = store_of(find_shards(run))
-        rows = read_manifest(store).select(_COLUMNS)
+        rows = read_manifest(store).select(COLUMNS)
         return cls(store, rows.filter(pc.greater(rows["round"], 0)).combine_chunks())
 
     def labels(self) -> NDArray[np.int64]:

@@ -1,6 +1,8 @@
 """The comparison of a run: its arms are written, recognisers trained, its tables made.
 
 RUN/recognition/arms/NAME/                each corpus: images.npy, labels.npy
+RUN/recognition/made/                     shards of those that are made for it
+RUN/recognition/recogniser/               by which these select classes, where the run has none
 RUN/recognition/unseen/                   the unseen classes, as a corpus
 RUN/recognition/recognisers/ARM/seed-K/   each recogniser: result.json
 RUN/recognition/recognition.json, table.txt, roc.svg
@@ -21,6 +23,7 @@ from ...stages.corpus.store import Corpus, check_pixels
 from ...stages.evaluate.number_format import round_floats
 from ...stages.recognise.recognise import LabelledRows
 from ...stages.recognise.run import RecogniserOptions
+from ...stages.recognition.arms import OWN, RecognitionArm
 from ...stages.recognition.comparison import ComparedCorpus, ComparisonSpec, compare_recognition
 from ...stages.recognition.judge import GRID
 from ...stages.recognition.outcome import (
@@ -30,10 +33,13 @@ from ...stages.recognition.outcome import (
     recognition_outcomes,
     recognition_table,
 )
+from ...stages.trial.arm_corpus import ArmCorpus
 from ..config import Config
 from ..finished_run import FinishedRun
 from ..progress import ProgressReporter
 from .corpora import classes_of, labelled_corpus
+from .made import ArmMaker
+from .selection import ClassSelector
 from .unseen import open_unseen
 
 
@@ -44,7 +50,7 @@ class RecognitionReport:
     folder: Path
     arms: list[RecognitionOutcome]
     judged_on: str
-    sampling: float | None  # seconds for 10,000 images of the shards
+    sampling: dict[str, float | None]  # by arm: seconds for 10,000 of its made images
 
     @property
     def record(self) -> Path:
@@ -87,10 +93,7 @@ def recognition(
             " no unseen classes are named. Add --unseen SOURCE, images of other classes."
         )
     arms = asked.corpora
-    corpora = {
-        name: labelled_corpus(name, run.folder, run.corpus, folder, stopping, progress)
-        for name in dict.fromkeys(arm.corpus for arm in arms)
-    }
+    corpora, sampling = _corpora(run, config, folder, device, stopping, progress)
     compared = [
         ComparedCorpus(
             arm.name, corpora[arm.corpus], classes_of(corpora[arm.corpus], run.corpus), arm.affine
@@ -106,9 +109,41 @@ def recognition(
         {arm.name: arm.corpus.count for arm in compared},
         {arm.name: arm.classes for arm in compared},
     )
-    report = RecognitionReport(folder, found, _judged_on(unseen, run.corpus), _sampling(run))
+    took = {arm.name: sampling.get(arm.corpus) for arm in arms}
+    report = RecognitionReport(folder, found, _judged_on(unseen, run.corpus), took)
     _write(report, results, config, spec)
     return report
+
+
+def _corpora(
+    run: FinishedRun,
+    config: Config,
+    folder: Path,
+    device: str,
+    stopping: Callable[[], bool],
+    progress: ProgressReporter,
+) -> tuple[dict[str, ArmCorpus], dict[str, float | None]]:
+    """By name: the corpora of all arms, and the seconds that sampling 10,000 images takes."""
+    selector = ClassSelector(run, config, folder, device, stopping, progress)
+    maker = ArmMaker(run, folder, device, selector, stopping, progress)
+    corpora: dict[str, ArmCorpus] = {}
+    sampling: dict[str, float | None] = {}
+
+    def images(arm: RecognitionArm) -> int:
+        return (arm.made and arm.made.images_per_class) or config.generate.images_per_class
+
+    # Those with more images of each class first: the others are a part of them.
+    for arm in sorted(config.recognition.corpora, key=images, reverse=True):
+        if arm.corpus in corpora:
+            continue
+        if arm.made is not None:
+            corpora[arm.corpus], seconds = maker.corpus(arm.made)
+            sampling[arm.corpus] = _sampling(run) if seconds is None else seconds
+            continue
+        given = arm.corpus, run.folder, run.corpus, folder, stopping, progress
+        corpora[arm.corpus] = labelled_corpus(*given)
+        sampling[arm.corpus] = _sampling(run) if arm.corpus == OWN else None
+    return corpora, sampling
 
 
 def _spec(

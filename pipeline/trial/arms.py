@@ -20,10 +20,9 @@ from ...stages.trial.arm_corpus import ArmCorpus, open_arm, write_arm
 from ...stages.trial.arms import OWN, Arm
 from ...stages.trial.gan_run import Rise
 from ...stages.trial.locks import waiting_lock
-from ...stages.write.tasks import plan_shards
 from ..config import Config
 from ..finished_run import FinishedRun
-from ..planned import Planned, draw_plan, recipe_of, without_keys
+from ..other_options import builder_by, check_has_network, other_options
 from ..shards.builder import ShardBuilder
 from ..shards.local import LocalDestination
 
@@ -47,12 +46,7 @@ def arm_options(config: Config, arm: Arm, side: int, device: str) -> GenerateCon
     """The options of `generate` that make an arm's images. config: resolved and decided."""
     if arm.method == OWN:
         return config.generate
-    train = config.train
-    assert train.width
-    open_ones = dict.fromkeys(("alpha", "t0", "denoise_steps"))
-    plain = GenerateConfig().model_dump(include={"contrast", "keep", "gamma", "repair_t0"})
-    changed = config.generate.model_copy(update=open_ones | plain | arm.changes)
-    return changed.resolved(train.preset, side, train.width, device, train.network)
+    return other_options(config, arm.changes, side, device)
 
 
 def array_corpus(
@@ -110,12 +104,7 @@ def check_network(run: FinishedRun, options: GenerateConfig) -> None:
             " trial trains GANs on arms of so many images for each real one: leave the arm `own`"
             " out, or make a run by another method."
         )
-    if options.needs_network and not run.config.generate.needs_network:
-        raise ConfigError(
-            f"An arm by {options.method} needs a score network, and {run.folder} has none: its"
-            f" method is {run.config.generate.method}. Leave the arm out, or make a run with"
-            " generate.method: auto."
-        )
+    check_has_network(run, options)
 
 
 def _builder(run: FinishedRun, arm: Arm, device: str, stopping: Callable[[], bool]) -> ShardBuilder:
@@ -123,16 +112,8 @@ def _builder(run: FinishedRun, arm: Arm, device: str, stopping: Callable[[], boo
     kind = run.ledger.device_type(device_type(device))
     options = arm_options(run.config, arm, run.corpus.images.shape[1], kind)
     check_network(run, options)
-    generate = options.model_copy(update={"ratio": arm.ratio})
-    config = run.config.model_copy(update={"generate": generate})
-    builder = replace(run.builder(device), config=config, stopping=stopping)
-    if options.needs_network:
-        builder = run.with_network(builder)
-    means = builder.means.sha256 if options.needs_means else None
-    recipe = recipe_of(config, builder.net.facts if builder.net else None, run.corpus, means, ())
-    rows = without_keys(draw_plan(config, run.corpus, ()), run.corpus.forgotten)
-    tasks = plan_shards(rows, recipe.for_real_images().digest, recipe.digest)
-    return replace(builder, planned=Planned(rows, rows_digest(rows), recipe, tasks))
+    builder = builder_by(run, options.model_copy(update={"ratio": arm.ratio}), device, stopping)
+    return run.with_network(builder) if options.needs_network else builder
 
 
 def shard_corpus(

@@ -8,6 +8,7 @@ Images without a class are left out, and so are forgotten ones. Held-out images 
 accuracy on them is a figure alone.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,9 +86,7 @@ def recognise(
     usable = len(np.unique(labelled.labels))
     count = class_count(request.count, usable, len(request.weights))
     options = RecogniserOptions.over(config, len(labelled.rows))
-    identity = canonical_digest(
-        [ALGORITHM, config.training_inputs(), corpus.digest, labelled.rows.tolist(), seed]
-    )
+    identity = _identity(config, corpus, labelled, seed)
     place = torch.device(device)
     set_deterministic(place)
     images = np.asarray(corpus.images)[labelled.rows]
@@ -117,6 +116,22 @@ def recognise(
     write_new_classes(out / NEW_CLASSES, chosen, made_from, corpus.digest)
     progress.note(_summary(facts, chosen, corpus))
     return chosen
+
+
+def is_trained(config: RecogniseConfig, corpus: Corpus, out: Path, seed: int) -> bool:
+    """Whether `recognise` finished in `out` with this training, whatever it selected."""
+    try:
+        found = json.loads((out / FACTS).read_bytes())["identity"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    identity = _identity(config, corpus, LabelledRows.of(corpus), seed)
+    return bool(found == identity) and (out / NEW_CLASSES).is_file() and (out / CENTRES).is_file()
+
+
+def _identity(config: RecogniseConfig, corpus: Corpus, labelled: LabelledRows, seed: int) -> str:
+    """Names a training: everything that the weights depend on."""
+    facts = [ALGORITHM, config.training_inputs(), corpus.digest, labelled.rows.tolist(), seed]
+    return canonical_digest(facts)
 
 
 def start_run(

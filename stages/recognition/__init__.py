@@ -1,7 +1,8 @@
 """recognition: do made classes help a recogniser? The same training on several corpora and seeds.
 
+arms        the corpora that are compared, by name
 comparison  every arm with every seed, in processes
-config      section `recognition` of stages.yaml, and the arms
+config      section `recognition` of stages.yaml
 judge       a recogniser on classes never seen, and on held-out images of those it knows
 one         one task, an arm with a seed: train, judge, keep the result
 outcome     what all of them say together: table, differences, one sentence

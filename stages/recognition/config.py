@@ -1,23 +1,13 @@
-"""Section `recognition` of stages.yaml, and the arms that it names."""
+"""Section `recognition` of stages.yaml."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..ingest.config import SourceConfig
+from .arms import RecognitionArm, parse_recognition_arms
 
-REAL, OWN = "real", "own"
-_AFFINE = "+affine"
-
-
-@dataclass(frozen=True)
-class RecognitionArm:
-    """What the recognisers of one row of the table are trained on."""
-
-    name: str  # as tables and folders have it
-    corpus: str  # REAL: the training images; OWN: with those of the run's shards
-    affine: bool  # small random turns, sizes and shifts of every image
+Count = Annotated[int, Field(ge=1)]
 
 
 class RecognitionConfig(BaseModel):
@@ -25,9 +15,14 @@ class RecognitionConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    # real: the training images alone; own: with the images of the run's shards; each with +affine
-    # as well, for random turns, sizes and shifts.
+    # real: the training images alone; own: with the images of the run's shards; compose,
+    # condition-mix, mixup-classes, reproduce: with images made for the comparison, at the run's
+    # options; each with +affine as well, for random turns, sizes and shifts. METHOD@SELECTION
+    # chooses the classes otherwise, METHOD:IMAGES makes so many of each class,
+    # METHOD:IMAGESxCLASSES of so many classes.
     arms: list[str] = Field(default=["real", "real+affine", "own", "own+affine"], min_length=1)
+    images_per_class: list[Count] = []  # arms by a method without a number: one at each of these
+    new_classes: list[Count] = []  # the same, of so many new classes
     seeds: int = Field(default=3, ge=1, le=100)  # recognisers an arm
     # Images of classes that no recogniser is trained on, for verification.
     unseen: str | SourceConfig | None = None
@@ -37,24 +32,10 @@ class RecognitionConfig(BaseModel):
 
     @model_validator(mode="after")
     def _known_arms(self) -> "RecognitionConfig":
-        parse_recognition_arms(self.arms)
+        parse_recognition_arms(self.arms, self.images_per_class, self.new_classes)
         return self
 
     @property
     def corpora(self) -> list[RecognitionArm]:
         """The arms in order."""
-        return parse_recognition_arms(self.arms)
-
-
-def parse_recognition_arms(texts: Sequence[str]) -> list[RecognitionArm]:
-    """Raises ValueError for an unknown name, and for an arm that comes twice."""
-    arms = []
-    for text in (each.strip() for each in texts):
-        corpus = text.removesuffix(_AFFINE)
-        if corpus not in (REAL, OWN):
-            raise ValueError(f"no arm {text!r}; use real, real+affine, own or own+affine")
-        arms.append(RecognitionArm(text, corpus, text.endswith(_AFFINE)))
-    names = [arm.name for arm in arms]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise ValueError(f"the arm {twice} is named twice in {', '.join(texts)}")
-    return arms
+        return parse_recognition_arms(self.arms, self.images_per_class, self.new_classes)

@@ -14,7 +14,7 @@ import numpy as np
 from ..evaluate.sentences import Change
 from ..evaluate.tables import Table
 from ..trial.outcome import paired_change
-from .config import REAL
+from .arms import REAL
 from .judge import FARS, tar_name
 
 _TITLES = {
@@ -82,18 +82,19 @@ def recognition_outcomes(
     ]
 
 
-def recognition_table(arms: Sequence[RecognitionOutcome], sampling: float | None) -> Table:
+def recognition_table(
+    arms: Sequence[RecognitionOutcome], sampling: Mapping[str, float | None]
+) -> Table:
     """A row for each arm: percent, mean and standard deviation over seeds; then what it costs.
 
-    sampling: seconds for 10,000 images of the run's shards; None where it is not known.
+    sampling: by arm, seconds for 10,000 of its made images; None where it is not known.
     """
     names = list(arms[0].figures)
     heads = ["arm", "images", "classes", *(f"{_TITLES[name]} %" for name in names)]
     heads += ["training s", "sampling s / 10,000"]
     rows = []
     for arm in arms:
-        made = arm.name.partition("+")[0] != REAL
-        cost = [arm.seconds, sampling if made else None]
+        cost = [arm.seconds, sampling.get(arm.name)]
         cells = [_spread(arm.figures[name]) for name in names]
         cells += ["" if each is None else f"{each:,.0f}" for each in cost]
         rows.append([arm.name, f"{arm.images:,}", f"{arm.classes:,}", *cells])

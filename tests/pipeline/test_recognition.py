@@ -171,7 +171,7 @@ def test_options_that_do_not_hold_are_refused(
     assert "generate.ratio=3 does not hold for a comparison" in capsys.readouterr().err
     assert cli("recognition", run, "--path", "train") == 2
     assert compare(run, "--arms", "real,mixup") == 2
-    assert "real+affine, own or own+affine" in capsys.readouterr().err
+    assert "no arm 'mixup'; use real, own, compose, condition-mix" in capsys.readouterr().err
 
 
 def test_forget_removes_it(run: Path) -> None:

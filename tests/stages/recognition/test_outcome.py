@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from scoremix.stages.recognition.config import RecognitionConfig, parse_recognition_arms
+from scoremix.stages.recognition.arms import parse_recognition_arms
+from scoremix.stages.recognition.config import RecognitionConfig
 from scoremix.stages.recognition.outcome import (
     RecognitionOutcome,
     differences_table,
@@ -62,7 +63,7 @@ def test_one_seed_and_no_real_arm_conclude_nothing() -> None:
 
 
 def test_the_table_has_percent_spreads_and_costs() -> None:
-    table = recognition_table(outcomes(real=REAL, own=BETTER), sampling=120.4)
+    table = recognition_table(outcomes(real=REAL, own=BETTER), sampling={"own": 120.4})
     assert table.heads[3] == "TAR at FAR 0.01 %" and table.rows[0][3] == "75.00 ± 5.00"
     assert [row[-2:] for row in table.rows] == [["3", ""], ["3", "120"]]
     differences = differences_table(outcomes(real=REAL, own=BETTER))

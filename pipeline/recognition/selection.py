@@ -1,0 +1,95 @@
+"""Which classes the new ones of an arm mix: as the run chose them, or as the arm asks for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...manifests.errors import VerifyError
+from ...manifests.plan.new_classes import NewClass, Selection, class_count
+from ...manifests.run_folder import RunFolder
+from ...models.network.device import device_type
+from ...stages.recognise import recognise as recognising
+from ...stages.recognise.config import ClassRequest
+from ...stages.recognise.select import select_classes
+from ...stages.recognition.arms import MadeFor
+from ...stages.trial.locks import waiting_lock
+from ..config import Config
+from ..finished_run import FinishedRun
+from ..progress import ProgressReporter
+
+
+@dataclass(frozen=True)
+class ClassSelector:
+    """Selects by the run's recogniser; where it has none, by one that is trained in `folder`."""
+
+    run: FinishedRun
+    config: Config  # with the section recognise that was asked for
+    folder: Path  # of the comparison
+    device: str
+    stopping: Callable[[], bool]
+    progress: ProgressReporter
+
+    def select(self, made: MadeFor) -> tuple[NewClass, ...]:
+        """The new classes of an arm. Raises ConfigError where there are not as many."""
+        generate, how = self.config.generate, made.selection or self.config.recognise.selection
+        members, usable = len(generate.weights), int(np.isfinite(self.centres).all(axis=1).sum())
+        count = class_count(made.new_classes or generate.new_classes, usable, members)
+        return self._selected(count, how)
+
+    def _selected(self, count: int, how: Selection) -> tuple[NewClass, ...]:
+        given = self.centres, self.run.corpus.classes, count, how, self.config.generate.weights
+        return tuple(select_classes(*given, self.run.config.seed))
+
+    @cached_property
+    def centres(self) -> NDArray[np.float32]:
+        """(K, E) of the corpus's classes, NaN for one without training images.
+
+        Raises:
+            Interrupted: a stop was asked for; the same command goes on.
+            ScoreMixError: the loss is not finite, or a state is damaged.
+            VerifyError: the run's centres are gone, or do not give the classes that it chose.
+        """
+        chosen = self.run.planned.new_classes
+        if not chosen:
+            return self._trained()
+        files = RunFolder(self.run.folder)
+        path = files.recogniser / recognising.CENTRES
+        try:
+            found: NDArray[np.float32] = np.load(path, allow_pickle=False)
+            given = found, self.run.corpus.classes, len(chosen), chosen[0].selection
+            again = select_classes(*given, self.config.generate.weights, self.run.config.seed)
+        except (OSError, ValueError, IndexError) as error:
+            raise VerifyError(
+                f"{path} cannot be used ({error}). Restore it; or delete {files.new_classes}, and"
+                f" run `scoremix-pipeline run {files.config}`, which writes both again."
+            ) from error
+        if tuple(again) != chosen:
+            raise VerifyError(
+                f"{path} gives other new classes than the run has: it was changed. Restore it; or"
+                f" delete {files.new_classes}, and run `scoremix-pipeline run {files.config}`,"
+                " which writes both again."
+            )
+        return found
+
+    def _trained(self) -> NDArray[np.float32]:
+        """Those of a recogniser of the comparison's own."""
+        kind = self.run.ledger.device_type(device_type(self.device))
+        config, place = self.config.recognise.resolved(kind), self.folder / "recogniser"
+        with waiting_lock(self.folder, "recogniser", self.stopping):
+            if not recognising.is_trained(config, self.run.corpus, place, self.run.config.seed):
+                recognising.recognise(
+                    config,
+                    self.run.corpus,
+                    place,
+                    ClassRequest(None, self.config.generate.weights),
+                    seed=self.run.config.seed,
+                    device=self.device,
+                    progress=self.progress,
+                    stopping=self.stopping,
+                )
+            found: NDArray[np.float32] = np.load(place / recognising.CENTRES, allow_pickle=False)
+            return found

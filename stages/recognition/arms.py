@@ -1,0 +1,110 @@
+"""Arms: what the recognisers of a comparison are trained on."""
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from ...manifests.plan.new_classes import CLASS_METHODS, NEW_CLASS_METHODS, Selection
+
+REAL, OWN = "real", "own"
+AFFINE = "+affine"
+METHODS = ("compose", "condition-mix", "mixup-classes", "reproduce")
+assert CLASS_METHODS == {*METHODS}
+
+_SELECTIONS: tuple[Selection, ...] = get_args(Selection)
+# NAME, @SELECTION, :IMAGES of each class, :IMAGESxCLASSES or :xCLASSES, +affine
+_ARM = re.compile(
+    r"(?P<name>[a-z-]+)(?:@(?P<selection>[a-z]+))?"
+    r"(?::(?P<images>[1-9]\d{0,5})?(?:x(?P<classes>[1-9]\d{0,6}))?(?<=\d))?(?P<affine>\+affine)?"
+)
+
+
+@dataclass(frozen=True)
+class MadeFor:
+    """A corpus that is made for the comparison: the real images, and those of a method."""
+
+    method: str  # of METHODS
+    selection: Selection | None = None  # of new classes; None: recognise.selection
+    images_per_class: int | None = None  # None: generate.images_per_class
+    new_classes: int | None = None  # None: generate.new_classes
+
+    @property
+    def name(self) -> str:
+        """As folders have it: compose, compose@random, compose-10, compose-10x50, compose-x50."""
+        chosen = "" if self.selection is None else f"@{self.selection}"
+        images = str(self.images_per_class or "")
+        numbers = images + (f"x{self.new_classes}" if self.new_classes else "")
+        return self.method + chosen + (f"-{numbers}" if numbers else "")
+
+
+@dataclass(frozen=True)
+class RecognitionArm:
+    """What the recognisers of one row of the table are trained on."""
+
+    corpus: str  # REAL: the training images; OWN: with those of the run's shards; made.name
+    affine: bool  # small random turns, sizes and shifts of every image
+    made: MadeFor | None = None  # None for REAL and OWN
+
+    @property
+    def name(self) -> str:
+        """As tables and folders have it."""
+        return self.corpus + (AFFINE if self.affine else "")
+
+
+def parse_recognition_arms(
+    texts: Sequence[str], images_per_class: Sequence[int] = (), new_classes: Sequence[int] = ()
+) -> list[RecognitionArm]:
+    """The arms in order.
+
+    An arm by a method that names no number of images, or of classes, is one at each of
+    `images_per_class`, or `new_classes`, if there are some.
+
+    Raises ValueError for an unknown name, and for an arm that comes twice.
+    """
+    arms: list[RecognitionArm] = []
+    for text in texts:
+        arm = _parsed(text.strip())
+        if arm.made is None:
+            arms.append(arm)
+            continue
+        images = [arm.made.images_per_class]
+        images = [*images_per_class] if images_per_class and images == [None] else images
+        classes = [arm.made.new_classes]
+        classes = [*new_classes] if new_classes and classes == [None] else classes
+        for each, count in itertools.product(images, classes):
+            made = MadeFor(arm.made.method, arm.made.selection, each, count)
+            arms.append(RecognitionArm(made.name, arm.affine, made))
+    names = [arm.name for arm in arms]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"the arm {twice} is named twice in {', '.join(texts)}")
+    return arms
+
+
+def _parsed(text: str) -> RecognitionArm:
+    """Raises ValueError for anything but NAME[@SELECTION][:IMAGES[xCLASSES]][+affine]."""
+    found = _ARM.fullmatch(text)
+    name = "" if found is None else found["name"]
+    if found is None or name not in (REAL, OWN, *METHODS):
+        raise ValueError(
+            f"no arm {text!r}; use {', '.join((REAL, OWN, *METHODS))}, each with {AFFINE} too. A"
+            f" method may choose its classes and their number, as in compose@random or compose:10"
+            " (10 images of each class) or compose:10x50 (of 50 new classes)"
+        )
+    affine, selection = found["affine"] is not None, found["selection"]
+    images, classes = found["images"], found["classes"]
+    if name in (REAL, OWN):
+        if selection or images or classes:
+            raise ValueError(
+                f"no arm {text!r}: {name} is made already, so that it takes no selection or number"
+            )
+        return RecognitionArm(name, affine)
+    if selection is not None and name not in NEW_CLASS_METHODS:
+        raise ValueError(f"no arm {text!r}: {name} makes the real classes again and selects none")
+    if selection is not None and selection not in _SELECTIONS:
+        raise ValueError(f"no arm {text!r}: classes are chosen {', '.join(_SELECTIONS)}")
+    made = MadeFor(
+        name, selection, int(images) if images else None, int(classes) if classes else None
+    )
+    return RecognitionArm(made.name, affine, made)
