@@ -131,7 +131,7 @@ def _share_of_training(
     if not ledger.outcome("ingest"):
         return 1.0, str(ingest)
     digest = ledger.outcome("ingest")["digest"]
-    again = ledger.why_stale("train", inputs_of_train(config, digest))
+    again = ledger.why_stale("train", inputs_of_train(config, digest, ledger))
     if ingest is not None:
         if not _may_come_again(files, found):
             return 1.0, f"ingest {ingest}; another corpus comes out"

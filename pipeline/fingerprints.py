@@ -1,5 +1,6 @@
 """What each stage is made from: the content that the ledger compares."""
 
+import json
 import os
 from collections.abc import Iterator
 from importlib import metadata
@@ -63,14 +64,24 @@ def _known_fingerprints(ledger: Ledger | None) -> dict[str, Any]:
     return {redact_url(name): value for name, value in zip(names, prints, strict=True) if name}
 
 
-def inputs_of_train(config: Config, corpus_digest: str) -> dict[str, Any]:
-    return {
+def inputs_of_train(
+    config: Config, corpus_digest: str, ledger: Ledger | None = None
+) -> dict[str, Any]:
+    """config: resolved.
+
+    ledger: of a run whose network may be an earlier version's. One that knows classes was chosen
+    there by its held-out loss with the null class: it is what it is, and is not trained again.
+    """
+    inputs = {
         "options": config.train.as_inputs(),
         "seed": config.seed,
         "t0": config.train.focused_on(config.generate.highest_t0),
         "corpus": corpus_digest,
-        "algorithm": training.ALGORITHM,
+        "algorithm": config.train.algorithm,
     }
+    before = json.loads(json.dumps(inputs | {"algorithm": training.ALGORITHM}))
+    recorded = None if ledger is None else ledger.stages.get("train", {}).get("inputs")
+    return before if recorded == before else inputs
 
 
 def inputs_of_pilot(config: Config, ledger: Ledger) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def load_finished_run(folder: Path, *, finished: bool = True) -> FinishedRun:
     planned = open_plan(files, config, corpus, ledger, model, means)
     inputs_of: dict[str, dict[str, Any]] = {"plan": inputs_of_plan(config, planned.recipe)}
     if resolved.generate.needs_network:
-        inputs_of["train"] = inputs_of_train(resolved, corpus.digest)
+        inputs_of["train"] = inputs_of_train(resolved, corpus.digest, ledger)
     if resolved.generate.method == "auto":
         inputs_of["pilot"] = inputs_of_pilot(resolved, ledger)
     if needs_new_classes(config):

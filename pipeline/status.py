@@ -90,7 +90,7 @@ def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str,
     if not config.generate.needs_network:
         found.append(("train", f"skipped, {config.generate.method} needs no score network"))
     else:
-        why = ledger.why_stale("train", inputs_of_train(config, digest))
+        why = ledger.why_stale("train", inputs_of_train(config, digest, ledger))
         outcome = ledger.outcome("train")
         model = _json(files.model_facts, outcome.get("facts_sha256"))
         if why or model is None:

@@ -109,7 +109,7 @@ def _drop_forgotten(context: StageContext, config: Config, corpus: Corpus) -> Co
     """The corpus without forgotten images, where a network will be trained anew on it."""
     if not corpus.forgotten or not config.generate.needs_network or context.job.only is not None:
         return corpus
-    why = context.ledger.why_stale("train", inputs_of_train(config, corpus.digest))
+    why = context.ledger.why_stale("train", inputs_of_train(config, corpus.digest, context.ledger))
     if why is None and is_trained(context.job.files):
         return corpus
     drop_from_plan(context.job.folder)

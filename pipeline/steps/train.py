@@ -31,7 +31,7 @@ def train(context: StageContext, config: Config, corpus: Corpus) -> TrainedNet |
     if not config.generate.needs_network:
         context.skip("train", f"{config.generate.method} needs no score network")
         return None
-    inputs = inputs_of_train(config, corpus.digest)
+    inputs = inputs_of_train(config, corpus.digest, context.ledger)
     if context.is_stale("train", inputs, is_trained(files)):
         assert config.generate.highest_t0
         check_plan(config, corpus)
@@ -49,6 +49,7 @@ def train(context: StageContext, config: Config, corpus: Corpus) -> TrainedNet |
         )
         if context.role is Role.LEADER:
             weights, facts = sha256_file(files.model_weights), sha256_file(files.model_facts)
+            inputs = inputs_of_train(config, corpus.digest)  # of this version
             context.ledger.record("train", inputs, weights_sha256=weights, facts_sha256=facts)
     else:
         _check_facts(context)

@@ -10,6 +10,9 @@ from ...models.network.compilers import Compile, as_compile_word
 from ..common.presets import EMA, choose_preset, most_steps, regularisers, trunk_precision
 
 ALGORITHM = 2  # raised whenever equal options would train another network
+# The same of networks that know classes. 3: their held-out loss, by which the best state is chosen
+# and training stops early, is measured with each image's class; before with the null class.
+ALGORITHM_OF_CLASSES = 3
 
 _OF_UNET = ("network", "block", "dropout", "augment", "labels", "early_stop")
 _UNTRAINED = {"tracker"}  # the network is the same whatever it says
@@ -49,6 +52,11 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
     tracker: Literal["none", "tensorboard", "wandb"] = "none"
 
     _compile_word = field_validator("compile", mode="before")(as_compile_word)
+
+    @property
+    def algorithm(self) -> int:
+        """Of a resolved config: ALGORITHM, or ALGORITHM_OF_CLASSES."""
+        return ALGORITHM_OF_CLASSES if self.labels else ALGORITHM
 
     def focused_on(self, t0: float | None) -> float | None:
         """The t0 that training depends on, given generation's `t0`; None: it depends on none."""

@@ -39,14 +39,14 @@ from ..common.progress import Progress
 from ..corpus.store import Corpus
 from .batches import Batches, BatchShare, check_share
 from .checkpoint import BEST, load_state, save_best, save_state
-from .config import ALGORITHM, TrainConfig
+from .config import TrainConfig
 from .facts import architecture_of, describe_training, drawn_classes, median_norm, sigma_1_of
 from .guide import drop_early_states, is_guide_step, keep_guide, save_guide
 from .log import TrainLog
 from .loss_guard import LossGuard
 from .optimiser import make_optimiser, set_rate
 from .tracking import Tracking, tracked_accelerator
-from .validation import band_losses, is_long_past, overall
+from .validation import band_losses, is_long_past, known_classes, overall
 
 
 def train(
@@ -90,7 +90,7 @@ def identity_of(
     length = ("steps", "early_stop")
     free = {name: value for name, value in config.as_inputs().items() if name not in length}
     return canonical_digest(
-        [ALGORITHM, free, corpus_digest, seed, config.focused_on(t0), processes]
+        [config.algorithm, free, corpus_digest, seed, config.focused_on(t0), processes]
     )
 
 
@@ -279,9 +279,9 @@ class _TrainingRun:
         """The loss per noise band on training and held-out images; keeps the best average."""
         if not self.accelerator.is_main_process:
             return
-        bands = {"train": self._bands(self.corpus.images)}
+        bands = {"train": self._bands(self.corpus.images, self.corpus.training_ids)}
         if len(self.corpus.reference):
-            bands["held_out"] = self._bands(self.corpus.reference)
+            bands["held_out"] = self._bands(self.corpus.reference, self.corpus.reference_ids)
         step = self.state.step
         judged = bands.get("held_out", bands["train"])
         score = overall(judged, self.focus, geometric=self.config.levels == "lognormal")
@@ -294,14 +294,16 @@ class _TrainingRun:
         self.log.write(step=step, images=step * self.batch, loss=loss, rate=rate, bands=bands)
         self.tracking.checkpoint(step, loss, bands)
         self.tracking.sheet(step, self.ema.net, self.sigma_1, self.corpus.images)
-        shown = "held out " if "held_out" in bands else "training "
+        shown = "held out" if "held_out" in bands else "training"
+        shown += ", by class " if self.architecture.classes else " "
         self.progress.note(
             f"train: step {step:,}  loss {loss:.4f}  {shown}"
             + "  ".join(f"{name}: {value:.3f}" for name, value in judged.items())
         )
 
-    def _bands(self, images: NDArray[np.uint8]) -> dict[str, float]:
-        return band_losses(self.ema.net, self.ladder, images, self.seed, self.device)
+    def _bands(self, images: NDArray[np.uint8], ids: NDArray[np.int64]) -> dict[str, float]:
+        labels = known_classes(ids, self.architecture.classes)
+        return band_losses(self.ema.net, self.ladder, images, self.seed, self.device, labels)
 
     def _save(self) -> None:
         if self.accelerator.is_main_process:
@@ -331,7 +333,7 @@ class _TrainingRun:
             self.ladder,
             self.corpus,
             seed=self.seed,
-            algorithm=ALGORITHM,
+            algorithm=self.config.algorithm,
             norm_real=median_norm(self.ema.net, self.ladder, self.corpus, self.device),
             training={
                 "options": self.config.as_recorded(),

@@ -26,26 +26,38 @@ def band_losses(
     images: NDArray[np.uint8],
     seed: int,
     device: torch.device,
+    labels: NDArray[np.int64] | None = None,
 ) -> dict[str, float]:
     """Denoising loss per noise band; the same images, levels and noise at every call.
 
-    images: uint8 (N, H, W, C); a seeded choice of MEASURED_IMAGES of them is used.
+    images: uint8 (N, H, W, C); a seeded choice of MEASURED_IMAGES of them is used. labels: (N,)
+    their classes, the network's last for none; None for a network without classes.
     """
     random = stream(image_seed(seed, f"held-out-{len(images)}"), "bands")
     count = min(MEASURED_IMAGES, len(images))
     rows = np.sort(random.permutation(len(images))[:count])
     x = to_unit(images[rows], device)
+    given = None if labels is None else torch.from_numpy(labels[rows]).to(device)
     means = {}
     for name, levels in band_levels(ladder, _LEVELS_PER_BAND).items():
         sigma = torch.tensor(np.resize(levels, count), dtype=torch.float32, device=device)
         noise = torch.from_numpy(random.standard_normal(tuple(x.shape), dtype=np.float32))
         z = noise.to(device)
-        parts = [
-            dsm_loss(net, x[i : i + _BATCH], sigma[i : i + _BATCH], z[i : i + _BATCH])
-            for i in range(0, count, _BATCH)
-        ]
+        parts = []
+        for start in range(0, count, _BATCH):
+            part = slice(start, start + _BATCH)
+            classes = None if given is None else given[part]
+            parts.append(dsm_loss(net, x[part], sigma[part], z[part], classes))
         means[name] = float(torch.cat(parts).mean())
     return means
+
+
+def known_classes(ids: NDArray[np.int64], classes: int) -> NDArray[np.int64] | None:
+    """(N,) class ids, -1 for none, as a network that knows `classes` is given them: null for none.
+
+    None for a network without classes.
+    """
+    return np.where(ids < 0, classes, ids) if classes else None
 
 
 def overall(bands: dict[str, float], focus: float | None, *, geometric: bool) -> float:
