@@ -127,7 +127,9 @@ def inputs_of_write(planned: Planned) -> dict[str, Any]:
 
 
 def inputs_of_evaluate(config: Config, planned: Planned) -> dict[str, Any]:
-    return {
+    # Earlier versions did not measure what was cut off; all other metrics are as they were.
+    extrapolates = any(one.extrapolates for one in planned.new_classes)
+    return ({"clipped": True} if extrapolates else {}) | {
         "options": config.evaluate.model_dump(mode="json"),
         "features": fingerprint(named_path(config.evaluate.features)),
         "weights": fingerprint(config.evaluate.inception_weights),

@@ -32,6 +32,11 @@ class NewClass:
     distance: float | None  # cosine distance of the centres, largest pair; None: unknown
     selection: Selection
 
+    @property
+    def extrapolates(self) -> bool:
+        """Whether its weights are not convex: its images leave the range of the data."""
+        return min(self.weights) < 0 or max(self.weights) > 1
+
     def as_json(self) -> dict[str, Any]:
         """As index.json and new_classes.json have it."""
         return asdict(self) | {"classes": list(self.classes), "weights": list(self.weights)}

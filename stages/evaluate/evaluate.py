@@ -161,6 +161,7 @@ def _write(measured: _Measurements, verdict: Verdict, inputs: EvaluationInputs, 
     metrics["answers"] = answers.as_json()
     metrics["appearance"] = _appearance(inputs, measured)
     metrics["variants"] = measured.variants
+    metrics |= _clipped(inputs, measured.trace)
     shown = [row for row in measured.trace.kept if row[0]["key"] in measured.sheet]
     draw_sheet_rows(shown, inputs.images, out / CONTACT_SHEET, comparisons.method)
     write_bytes(out / VERDICT, _verdict_text(answers, verdict, records).encode())
@@ -187,6 +188,14 @@ def _appearance(inputs: EvaluationInputs, measured: _Measurements) -> dict[str, 
     real = Look.of(inputs.reference)
     method = measured.comparisons.method
     return compare_appearance(trace.looks, real, trace.folded, parents, method)
+
+
+def _clipped(inputs: EvaluationInputs, trace: Trace) -> dict[str, Any]:
+    """How much of the images made again was cut off, where weights of new classes extrapolate."""
+    if trace.clipped is None or not any(one.extrapolates for one in inputs.new_classes):
+        return {}
+    shares = trace.clipped
+    return {"clipped": {"rows": len(shares), "share": shares.mean(), "worst": shares.max()}}
 
 
 def _verdict_text(answers: Answers, verdict: Verdict, records: EvaluationRecords) -> str:

@@ -25,6 +25,7 @@ class TracedBatch(Protocol):
     """Some plan rows with their images, step by step: uint8 (B, H, W, C).
 
     norms: (B, 3), ||sigma_N S||^2 / D of the three steps; None without a score network.
+    clipped: (B,), the share of an image's values that was cut off; None for real images.
     """
 
     @property
@@ -37,6 +38,8 @@ class TracedBatch(Protocol):
     def final(self) -> Images: ...
     @property
     def norms(self) -> NDArray[np.float32] | None: ...
+    @property
+    def clipped(self) -> NDArray[np.float32] | None: ...
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Trace:
     reproduced: int  # rows with the pixels that the manifest records
     kept: list[SheetRow]  # images of the rows that were asked for
     looks: TracedLooks
+    clipped: Floats | None = None  # (n,) the share of each image's values that was cut off
 
 
 def regenerate(
@@ -70,6 +74,7 @@ def regenerate(
     features = _StepFeatures(total)
     tables: list[pa.Table] = []
     norms: list[NDArray[np.float32]] = []
+    clipped: list[NDArray[np.float32]] = []
     kept: list[SheetRow] = []
     reproduced = 0
     looks: tuple[list[Look], list[Look]] = [], []
@@ -80,6 +85,7 @@ def regenerate(
             for some, images in zip(looks, (batch.mixup, batch.final), strict=True):
                 some.append(Look.of(images))
             norms += [] if batch.norms is None else [batch.norms]
+            clipped += [] if batch.clipped is None else [batch.clipped]
             steps = (batch.mixup, batch.minimised, batch.final)
             for item in zip(batch.rows.to_pylist(), *steps, strict=True):
                 key, final = item[0]["key"], item[3]
@@ -95,6 +101,7 @@ def regenerate(
         reproduced=reproduced,
         kept=kept,
         looks=TracedLooks(*map(Look.joined, looks)),
+        clipped=np.concatenate(clipped).astype(np.float64) if clipped else None,
     )
 
 

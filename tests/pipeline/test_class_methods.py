@@ -118,6 +118,7 @@ def test_what_it_made_is_whole_and_names_its_classes(
     assert ("## New classes" in card) == is_new and "per real image" not in card
     metrics = json.loads((done / "shards.run" / "report" / "metrics.json").read_bytes())
     assert metrics["reproduced"]["share"] == 1.0 and metrics["method"] == method
+    assert "clipped" not in metrics  # of convex weights nothing is
     page, sheet = (
         done / "shards.run" / "report" / name for name in ("index.html", "new-classes.png")
     )
@@ -288,6 +289,10 @@ def test_three_classes_are_composed_and_extrapolation_is_reported(
     shown = capsys.readouterr().err
     assert "outside 0 to 1 images leave the range" in shown and "were cut off" in shown
     assert cli("verify", tmp_path / "a" / "shards") == 0
+    report = tmp_path / "a" / "shards.run" / "report"
+    clipped = json.loads((report / "metrics.json").read_bytes())["clipped"]
+    assert 0 < clipped["share"] <= clipped["worst"] <= 1 and clipped["rows"] == 12
+    assert f"{100 * clipped['share']:.2f} % of the values" in (report / "index.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ class Batch:
     minimised: Images
     final: Images
     norms: NDArray[np.float32] | None
+    clipped: NDArray[np.float32] | None = None
 
 
 def blobs(count: int, seed: int) -> Images:

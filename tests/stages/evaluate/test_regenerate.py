@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ class Batch:
     minimised: Images
     final: Images
     norms: NDArray[np.float32] | None = None
+    clipped: NDArray[np.float32] | None = None
 
 
 def batch(number: int, changes: tuple[bool, bool]) -> Batch:
@@ -82,3 +83,12 @@ def test_steps_that_change_nothing_are_looked_at_and_held_once() -> None:
     found = trace([batch(number, (False, False)) for number in range(4)], extract).features
     assert extract.seen == 12
     assert found["mixup"] is found["minimised"] is found["final"]
+
+
+def test_what_was_cut_off_is_kept_of_every_image() -> None:
+    shares = [np.array([0.1, 0.2, 0.3], np.float32), np.array([0, 0.5, 0.25], np.float32)]
+    batches = [replace(batch(n, (True, True)), clipped=each) for n, each in enumerate(shares)]
+    found = trace(batches, Pixels()).clipped
+    assert found is not None
+    np.testing.assert_allclose(found, np.concatenate(shares))
+    assert trace([batch(0, (True, True))], Pixels()).clipped is None

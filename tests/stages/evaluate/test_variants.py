@@ -114,6 +114,7 @@ class Batch:
     minimised: Images
     final: Images
     norms: NDArray[np.float32] | None
+    clipped: NDArray[np.float32] | None = None
 
 
 def flat(levels: NDArray[np.float64]) -> Images:

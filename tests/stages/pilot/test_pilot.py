@@ -27,6 +27,7 @@ class Batch:
     rows: pa.Table
     final: Images
     norms: None = None
+    clipped: None = None
 
     @property
     def mixup(self) -> Images:
