@@ -8,7 +8,7 @@ RUN/recognition/recognisers/ARM/seed-K/   each recogniser: result.json
 RUN/recognition/recognition.json, table.txt, roc.svg
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from ...models.network.device import device_type
 from ...stages.common.json_lines import read_json_lines
 from ...stages.corpus.store import Corpus, check_pixels
 from ...stages.evaluate.number_format import round_floats
+from ...stages.evaluate.sentences import Change
 from ...stages.recognise.recognise import LabelledRows
 from ...stages.recognise.run import RecogniserOptions
 from ...stages.recognition.arms import OWN, RecognitionArm
@@ -28,7 +29,7 @@ from ...stages.recognition.comparison import ComparedCorpus, ComparisonSpec, com
 from ...stages.recognition.judge import GRID
 from ...stages.recognition.outcome import (
     RecognitionOutcome,
-    differences_table,
+    differences_tables,
     recognition_conclusion,
     recognition_outcomes,
     recognition_table,
@@ -59,9 +60,7 @@ class RecognitionReport:
 
     def as_text(self) -> str:
         """The tables and the conclusion."""
-        differences = differences_table(self.arms)
-        tables = [recognition_table(self.arms, self.sampling)]
-        tables += [] if differences is None else [differences]
+        tables = [recognition_table(self.arms, self.sampling), *differences_tables(self.arms)]
         texts = [self.judged_on, *(table.as_text() for table in tables)]
         return "\n\n".join([*texts, recognition_conclusion(self.arms)]) + "\n"
 
@@ -212,14 +211,20 @@ def _write(
         "arms": [arm.name for arm in report.arms],
         "images": {arm.name: arm.images for arm in report.arms},
         "classes": {arm.name: arm.classes for arm in report.arms},
-        "less_real": {
-            arm.name: {
-                name: {"difference": change.difference, "interval_95": list(change.interval)}
-                for name, change in arm.less_real.items()
-            }
-            for arm in report.arms
-            if arm.less_real
-        },
+        "less_real": _as_json({arm.name: arm.less_real for arm in report.arms}),
+        "less_real_affine": _as_json({arm.name: arm.less_real_affine for arm in report.arms}),
         "results": results,
     }
     write_json(report.record, round_floats(figures))
+
+
+def _as_json(changes: dict[str, Mapping[str, Change]]) -> dict[str, Any]:
+    """Arm -> figure -> difference and interval; without arms that are compared with nothing."""
+    return {
+        arm: {
+            name: {"difference": change.difference, "interval_95": list(change.interval)}
+            for name, change in less.items()
+        }
+        for arm, less in changes.items()
+        if less
+    }

@@ -6,7 +6,7 @@ results, of every recogniser by itself.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from ..evaluate.sentences import Change
 from ..evaluate.tables import Table
 from ..trial.outcome import paired_change
-from .arms import REAL
+from .arms import AFFINE, REAL
 from .judge import FARS, tar_name
 
 _TITLES = {
@@ -25,6 +25,10 @@ _TITLES = {
     "accuracy": "held-out accuracy",
 }
 _LOWER_IS_BETTER = {"eer"}
+_AS = {
+    REAL: "real images as they are",
+    REAL + AFFINE: "real images with the same small changes (real+affine)",
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,15 @@ class RecognitionOutcome:
     figures: Mapping[str, Sequence[float]]  # by name, of every seed
     less_real: Mapping[str, Change]  # empty for real itself, for one seed, and without a real arm
     seconds: float | None  # of a training, the mean; None where it is not known
+    # The same of real+affine, for other arms with +affine: what the made images alone are worth.
+    less_real_affine: Mapping[str, Change] = field(default_factory=dict)
+
+    @property
+    def judged(self) -> tuple[str, Mapping[str, Change]]:
+        """The arm of real images that it is judged against, and how much more it has."""
+        if self.less_real_affine:
+            return REAL + AFFINE, self.less_real_affine
+        return REAL, self.less_real
 
     def mean(self, name: str) -> float:
         """The mean over seeds."""
@@ -62,10 +75,10 @@ def recognition_outcomes(
         return {name: [each["figures"][name] for each in results[arm]] for name in names}
 
     figures = {arm: figures_of(arm) for arm in results}
-    real = figures.get(REAL)
 
-    def less_real(arm: str) -> dict[str, Change]:
-        if real is None or arm == REAL:
+    def less(arm: str, baseline: str) -> dict[str, Change]:
+        real = figures.get(baseline)
+        if real is None or arm == baseline:
             return {}
         found = {name: paired_change(figures[arm][name], real[name]) for name in figures[arm]}
         return {name: change for name, change in found.items() if change is not None}
@@ -76,7 +89,13 @@ def recognition_outcomes(
 
     return [
         RecognitionOutcome(
-            arm, images[arm], classes[arm], figures[arm], less_real(arm), seconds(arm)
+            name=arm,
+            images=images[arm],
+            classes=classes[arm],
+            figures=figures[arm],
+            less_real=less(arm, REAL),
+            seconds=seconds(arm),
+            less_real_affine=less(arm, REAL + AFFINE) if arm.endswith(AFFINE) else {},
         )
         for arm in results
     ]
@@ -106,14 +125,23 @@ def _spread(values: Sequence[float]) -> str:
     return f"{100 * float(np.mean(values)):.2f}{spread}"
 
 
-def differences_table(arms: Sequence[RecognitionOutcome]) -> Table | None:
-    """Percentage points more than the arm real, with 95 % intervals; None with none to compare."""
-    compared = [arm for arm in arms if arm.less_real]
+def differences_tables(arms: Sequence[RecognitionOutcome]) -> list[Table]:
+    """Percentage points more than the arm real, with 95 % intervals; then, of arms with +affine,
+    than real+affine. Without one that there is nothing to compare with."""
+    tables = [
+        _differences(REAL, {arm.name: arm.less_real for arm in arms}),
+        _differences(REAL + AFFINE, {arm.name: arm.less_real_affine for arm in arms}),
+    ]
+    return [table for table in tables if table is not None]
+
+
+def _differences(baseline: str, changes: Mapping[str, Mapping[str, Change]]) -> Table | None:
+    compared = {arm: less for arm, less in changes.items() if less}
     if not compared:
         return None
-    names = list(compared[0].less_real)
-    rows = [[arm.name, *(_points(arm.less_real[name]) for name in names)] for arm in compared]
-    return Table(["less real, points", *(_TITLES[name] for name in names)], rows)
+    names = list(next(iter(compared.values())))
+    rows = [[arm, *(_points(less[name]) for name in names)] for arm, less in compared.items()]
+    return Table([f"less {baseline}, points", *(_TITLES[name] for name in names)], rows)
 
 
 def _points(change: Change) -> str:
@@ -123,7 +151,10 @@ def _points(change: Change) -> str:
 
 
 def recognition_conclusion(arms: Sequence[RecognitionOutcome]) -> str:
-    """A plain sentence on each arm that differs clearly from the real images; one on the rest."""
+    """A plain sentence on each arm that differs clearly from the real images; one on the rest.
+
+    Arms with +affine are judged against real+affine, where that is an arm.
+    """
     real = next((arm for arm in arms if arm.name == REAL), None)
     others = [arm for arm in arms if arm is not real]
     if real is None or not others:
@@ -134,20 +165,22 @@ def recognition_conclusion(arms: Sequence[RecognitionOutcome]) -> str:
     seeds = len(real.figures[name])
     if seeds < 2:
         return "No conclusion from one seed: set recognition.seeds to 3 or more."
-    sentences, unclear = [], []
+    by_name = {arm.name: arm for arm in arms}
+    sentences, unclear = [], dict[str, list[str]]()
     for arm in others:
-        change = arm.less_real[name]
+        baseline, changes = arm.judged
+        change = changes[name]
         if not change.is_significant:
-            unclear.append(arm.name)
+            unclear.setdefault(baseline, []).append(arm.name)
             continue
         better = (change.difference < 0) == (name in _LOWER_IS_BETTER)
         sentences.append(
             f"{'Worth it' if better else 'Harmful'}: a recogniser trained on {arm.name} has a"
-            f" {_TITLES[name]} of {100 * arm.mean(name):.2f} %, one trained on real images as they"
-            f" are of {100 * real.mean(name):.2f} % (difference {_points(change)} points;"
+            f" {_TITLES[name]} of {100 * arm.mean(name):.2f} %, one trained on {_AS[baseline]}"
+            f" of {100 * by_name[baseline].mean(name):.2f} % (difference {_points(change)} points;"
             f" {seeds} seeds)."
         )
-    if unclear:
-        size = f"{_TITLES[name]}, {seeds} seeds"
-        sentences.append(f"No difference seen at this size: {', '.join(unclear)} ({size}).")
+    for baseline, names in unclear.items():
+        size = f"{_TITLES[name]}, against {baseline}, {seeds} seeds"
+        sentences.append(f"No difference seen at this size: {', '.join(names)} ({size}).")
     return " ".join(sentences)

@@ -8,7 +8,7 @@ from scoremix.stages.recognition.arms import parse_recognition_arms
 from scoremix.stages.recognition.config import RecognitionConfig
 from scoremix.stages.recognition.outcome import (
     RecognitionOutcome,
-    differences_table,
+    differences_tables,
     recognition_conclusion,
     recognition_outcomes,
     recognition_table,
@@ -29,6 +29,7 @@ def outcomes(**arms: list[dict[str, Any]]) -> list[RecognitionOutcome]:
 
 REAL = results([0.70, 0.80, 0.75], [0.10, 0.09, 0.11])
 BETTER = results([0.80, 0.90, 0.86], [0.05, 0.04, 0.05])
+NEAR = results([0.79, 0.91, 0.86], [0.05, 0.04, 0.05])
 SAME = results([0.69, 0.83, 0.74], [0.10, 0.08, 0.12])
 
 
@@ -42,7 +43,9 @@ def test_differences_are_paired_by_seed() -> None:
 def test_the_sentence_is_on_the_strictest_far_and_knows_its_direction() -> None:
     text = recognition_conclusion(outcomes(real=REAL, own=BETTER, other=SAME))
     assert text.startswith("Worth it: a recogniser trained on own has a TAR at FAR 0.001 of 42.67")
-    assert "No difference seen at this size: other (TAR at FAR 0.001, 3 seeds)." in text
+    assert (
+        "No difference seen at this size: other (TAR at FAR 0.001, against real, 3 seeds)." in text
+    )
     harmful = recognition_conclusion(outcomes(real=BETTER, own=REAL))
     assert harmful.startswith("Harmful: a recogniser trained on own")
 
@@ -59,15 +62,35 @@ def test_one_seed_and_no_real_arm_conclude_nothing() -> None:
     assert "one seed" in recognition_conclusion(outcomes(real=REAL[:1], own=BETTER[:1]))
     found = outcomes(own=BETTER)
     assert "Nothing was compared" in recognition_conclusion(found)
-    assert differences_table(found) is None
+    assert differences_tables(found) == []
 
 
 def test_the_table_has_percent_spreads_and_costs() -> None:
     table = recognition_table(outcomes(real=REAL, own=BETTER), sampling={"own": 120.4})
     assert table.heads[3] == "TAR at FAR 0.01 %" and table.rows[0][3] == "75.00 ± 5.00"
     assert [row[-2:] for row in table.rows] == [["3", ""], ["3", "120"]]
-    differences = differences_table(outcomes(real=REAL, own=BETTER))
-    assert differences is not None and differences.rows[0][1] == "+10.33 (+8.90 to +11.77) *"
+    (differences,) = differences_tables(outcomes(real=REAL, own=BETTER))
+    assert differences.rows[0][1] == "+10.33 (+8.90 to +11.77) *"
+
+
+def test_made_images_are_not_praised_for_small_changes() -> None:
+    """own+affine is better than real alone, and no better than real+affine."""
+    arms = {"real": REAL, "real+affine": BETTER, "own+affine": NEAR, "own": SAME}
+    found = outcomes(**arms)
+    text = recognition_conclusion(found)
+    assert "a recogniser trained on real+affine has a TAR at FAR 0.001" in text
+    assert "trained on own+affine" not in text
+    assert (
+        "No difference seen at this size: own+affine (TAR at FAR 0.001, against real+affine" in text
+    )
+    assert "seen at this size: own (TAR at FAR 0.001, against real, 3 seeds)." in text
+    by_real, by_affine = differences_tables(found)
+    assert [row[0] for row in by_real.rows] == ["real+affine", "own+affine", "own"]
+    assert by_affine.heads[0] == "less real+affine, points"
+    assert [row[0] for row in by_affine.rows] == ["own+affine"]
+    # Without that arm there is only real to compare with.
+    alone = recognition_conclusion(outcomes(**{"real": REAL, "own+affine": BETTER}))
+    assert "trained on own+affine has" in alone and "real images as they are" in alone
 
 
 @pytest.mark.parametrize("texts", [["real", "fake"], ["real", "real"], ["+affine"]])
