@@ -88,9 +88,9 @@ def test_shell_blocks_use_commands_and_options_that_exist() -> None:
 FOREIGN = {
     "calc_inception.py", "calc_metrics.py", "calculate_inception_moments.py",
     "calculate_metrics.py", "data_wds.py", "eval.py", "fid.py", "gen_images.py",
-    "generate_images.py", "inception_utils.py", "main.py", "models.py", "sample.py", "solver.py",
+    "generate_images.py", "inception_utils.py", "main.py", "mine.py", "models.py", "sample.py",
     "train_edm2.py", "train_styleswin.py", "train_unconditional.py",
-    "test.py", "utils.py",
+    "solver.py", "test.py", "utils.py",
 }  # fmt: skip
 RENAMED = {"manifests.subset"}  # in the CHANGELOG, beside its new name
 SUFFIXES = {"yaml", "yml", "lock", "schema", "py"}  # stages.yaml is no module

@@ -47,7 +47,16 @@ STAGES_IMPORT: dict[str, set[str]] = {
     "pilot": {"common", "evaluate", "generate"},
     "recognise": {"common", "corpus", "train"},
     "gan_samples": {"common", "corpus", "evaluate", "images", "ingest", "sources"},
-    "recognition": {"common", "corpus", "evaluate", "ingest", "recognise", "report", "trial"},
+    "recognition": {
+        "common",
+        "corpus",
+        "evaluate",
+        "images",
+        "ingest",
+        "recognise",
+        "report",
+        "trial",
+    },  # fmt: skip
     "report": {"common", "corpus", "evaluate", "gan_samples", "images", "pilot"},
     "export": {"common", "corpus", "images"},
     "mount": {"export"},

@@ -154,6 +154,17 @@ def resolve_device(name: str) -> str:
     return name
 
 
+def default_processes(device: str, *, builtin: bool) -> int:
+    """Cores for networks of our own, of one thread each; GPUs for commands; else one."""
+    import torch
+
+    from ...stages.common.processors import usable_cores
+
+    if builtin:
+        return usable_cores() if device == "cpu" else 1
+    return max(1, torch.cuda.device_count())
+
+
 def refuse_other_options(overrides: tuple[str, ...], known: tuple[str, ...], reason: str) -> None:
     """Raises ConfigError for a --set that does not begin with one of `known`.
 

@@ -12,7 +12,14 @@ from ...manifests.run_folder import RunFolder
 from ..echo import echo
 from ..ledger import require_run
 from ..signals import stop_on_signal
-from .options import DEVICE, QUIET, SET, refuse_other_options, resolve_device
+from .options import (
+    DEVICE,
+    QUIET,
+    SET,
+    default_processes,
+    refuse_other_options,
+    resolve_device,
+)
 
 
 @click.command()
@@ -36,7 +43,8 @@ from .options import DEVICE, QUIET, SET, refuse_other_options, resolve_device
 @click.option(
     "--processes",
     type=click.IntRange(1),
-    help="Recognisers trained at once. Default: on a CPU its cores, else 1.",
+    help="Recognisers trained at once. Default: on a CPU its cores, else 1; by a command of your"
+    " own as many as there are GPUs.",
 )
 @SET
 @DEVICE
@@ -57,7 +65,6 @@ def recognition(
     Compares them on classes never seen (verification, identification, one-shot recognition) and on
     held-out images. Results are kept: the same command goes on, and more seeds or arms add to them.
     """
-    from ...stages.common.processors import usable_cores
     from ..config import load_config
     from ..finished_run import load_finished_run, refuse_pending
     from ..progress import ProgressReporter
@@ -80,7 +87,7 @@ def recognition(
     config = load_config(RunFolder(folder).config, [*overrides, *changes])
     chosen, folder = resolve_device(device), folder.absolute()
     if processes is None:
-        processes = usable_cores() if chosen == "cpu" else 1
+        processes = default_processes(chosen, builtin=config.recognition.command is None)
     with run_lock(folder, shared=True), stop_on_signal() as stopping:
         refuse_pending(folder)
         run = load_finished_run(folder, finished=False)

@@ -12,7 +12,14 @@ from ...manifests.run_folder import RunFolder
 from ..echo import echo
 from ..ledger import require_run
 from ..signals import stop_on_signal
-from .options import DEVICE, QUIET, SET, refuse_other_options, resolve_device
+from .options import (
+    DEVICE,
+    QUIET,
+    SET,
+    default_processes,
+    refuse_other_options,
+    resolve_device,
+)
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -105,7 +112,7 @@ def trial(
     if dry_run:
         from ..trial.cost import estimate_trial
 
-        places = processes or _default_processes(chosen, builtin=config.trial.is_builtin)
+        places = processes or default_processes(chosen, builtin=config.trial.is_builtin)
         opened = _open(folder, config)
         echo(estimate_trial(opened, config.trial, device=chosen, processes=places))
         return
@@ -130,7 +137,7 @@ def conduct(
     from ..trial.trial import trial as run_trial
 
     if processes is None:
-        processes = _default_processes(device, builtin=config.trial.is_builtin)
+        processes = default_processes(device, builtin=config.trial.is_builtin)
     with run_lock(folder.absolute(), shared=True), stop_on_signal() as stopping:
         report = (trial_sizes if config.trial.sizes else run_trial)(
             _open(folder, config),
@@ -167,14 +174,3 @@ def _open(folder: Path, config: "Config") -> "FinishedRun":
     run = load_finished_run(folder.absolute(), finished=False)
     judged_by = run.config.model_copy(update={"evaluate": config.evaluate})
     return replace(run, config=judged_by)
-
-
-def _default_processes(device: str, *, builtin: bool) -> int:
-    """Cores for GANs of one thread each, GPUs for commands, else one."""
-    import torch
-
-    from ...stages.common.processors import usable_cores
-
-    if builtin:
-        return usable_cores() if device == "cpu" else 1
-    return max(1, torch.cuda.device_count())

@@ -5,11 +5,12 @@ RUN/recognition/made/                     shards of those that are made for it
 RUN/recognition/recogniser/               by which these select classes, where the run has none
 RUN/recognition/unseen/                   the unseen classes, as a corpus
 RUN/recognition/recognisers/ARM/seed-K/   each recogniser: result.json
+RUN/recognition/data/, commands/          files and results of recognition.command
 RUN/recognition/recognition.json, table.txt, roc.svg
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from ...stages.evaluate.sentences import Change
 from ...stages.recognise.recognise import LabelledRows
 from ...stages.recognise.run import RecogniserOptions
 from ...stages.recognition.arms import OWN, RecognitionArm
+from ...stages.recognition.by_command import HELD_OUT, UNSEEN
 from ...stages.recognition.comparison import ComparedCorpus, ComparisonSpec, compare_recognition
+from ...stages.recognition.config import RecognitionConfig
 from ...stages.recognition.judge import GRID
 from ...stages.recognition.outcome import (
     RecognitionOutcome,
@@ -35,9 +38,11 @@ from ...stages.recognition.outcome import (
     recognition_table,
 )
 from ...stages.trial.arm_corpus import ArmCorpus
+from ...stages.trial.command import placeholders_of
 from ..config import Config
 from ..finished_run import FinishedRun
 from ..progress import ProgressReporter
+from .command import RecognitionByCommand
 from .corpora import classes_of, labelled_corpus
 from .made import ArmMaker
 from .selection import ClassSelector
@@ -52,6 +57,7 @@ class RecognitionReport:
     arms: list[RecognitionOutcome]
     judged_on: str
     sampling: dict[str, float | None]  # by arm: seconds for 10,000 of its made images
+    failed: dict[str, str] = field(default_factory=dict)  # arm -> why it has no figures
 
     @property
     def record(self) -> Path:
@@ -60,9 +66,16 @@ class RecognitionReport:
 
     def as_text(self) -> str:
         """The tables and the conclusion."""
-        tables = [recognition_table(self.arms, self.sampling), *differences_tables(self.arms)]
+        tables = [recognition_table(self.arms, self.sampling)] if self.arms else []
+        tables += differences_tables(self.arms)
         texts = [self.judged_on, *(table.as_text() for table in tables)]
-        return "\n\n".join([*texts, recognition_conclusion(self.arms)]) + "\n"
+        return "\n\n".join([*texts, self.conclusion]) + "\n"
+
+    @property
+    def conclusion(self) -> str:
+        """In sentences; a line for each arm that failed."""
+        failed = (f"{arm} failed, {why}" for arm, why in self.failed.items())
+        return "\n".join([recognition_conclusion(self.arms), *failed])
 
 
 def recognition(
@@ -100,18 +113,32 @@ def recognition(
         for arm in arms
     ]
     spec = _spec(run, config, folder, unseen, device)
-    results = compare_recognition(
-        spec, compared, asked.seeds, processes=processes, stopping=stopping, progress=progress
-    )
+    failed: dict[str, str] = {}
+    if asked.command is None:
+        results = compare_recognition(
+            spec, compared, asked.seeds, processes=processes, stopping=stopping, progress=progress
+        )
+    else:
+        _note_left_out(asked, progress)
+        given = asked, run.corpus, unseen, folder, stopping, progress
+        results, failed = RecognitionByCommand(*given).compare(compared, processes)
     found = recognition_outcomes(
         results,
         {arm.name: arm.corpus.count for arm in compared},
         {arm.name: arm.classes for arm in compared},
     )
     took = {arm.name: sampling.get(arm.corpus) for arm in arms}
-    report = RecognitionReport(folder, found, _judged_on(unseen, run.corpus), took)
+    report = RecognitionReport(folder, found, _judged_on(asked, unseen, run.corpus), took, failed)
     _write(report, results, config, spec)
     return report
+
+
+def _note_left_out(asked: RecognitionConfig, progress: ProgressReporter) -> None:
+    if asked.left_out:
+        progress.note(
+            f"recognition: {', '.join(asked.left_out)} left out: the command does not name"
+            " {affine}, which is 1 for these arms and 0 for others"
+        )
 
 
 def _corpora(
@@ -168,10 +195,12 @@ def _spec(
     )
 
 
-def _judged_on(unseen: Corpus | None, corpus: Corpus) -> str:
-    held_out = int((corpus.reference_ids >= 0).sum())
+def _judged_on(asked: RecognitionConfig, unseen: Corpus | None, corpus: Corpus) -> str:
+    """A sentence; a command is judged on what it names."""
+    wanted = {UNSEEN, HELD_OUT} if asked.command is None else placeholders_of(asked.command)
+    held_out = int((corpus.reference_ids >= 0).sum()) if HELD_OUT in wanted else 0
     parts = []
-    if unseen is not None:
+    if unseen is not None and UNSEEN in wanted:
         count = int((unseen.training_ids >= 0).sum())
         parts.append(f"{count:,} images of {len(unseen.classes):,} classes never seen")
     if held_out:
@@ -203,9 +232,10 @@ def _write(
     figures = {
         "recognise": spec.config.model_dump(mode="json", exclude={"affine"}),
         "recognition": config.recognition.model_dump(mode="json"),
-        "updates": spec.updates,
+        "updates": spec.updates if config.recognition.command is None else None,
         "judged_on": report.judged_on,
-        "conclusion": recognition_conclusion(report.arms),
+        "conclusion": report.conclusion,
+        "failed": report.failed,
         "sampling_seconds_per_10000": report.sampling,
         "roc_far": list(GRID),
         "arms": [arm.name for arm in report.arms],

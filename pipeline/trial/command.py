@@ -1,10 +1,8 @@
 """A trial with the user's own trainer: each arm as shards, exported, trained on, judged."""
 
 import json
-import queue
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,9 @@ from ...stages.export.export import ExportConfig, export
 from ...stages.trial.arms import Arm
 from ...stages.trial.command import TrainerCall, TrainerFailed, run_trainer
 from ...stages.trial.config import TrialConfig
-from ...stages.trial.locks import OTHERS, pause, waiting_lock
+from ...stages.trial.locks import waiting_lock
 from ...stages.trial.one import RESULT, read_result
+from ...stages.trial.task_pool import run_all_commands
 from ..finished_run import FinishedRun
 from .arms import ShardCorpus, arm_lock, shard_corpus
 from .judging import SampleJudge, open_sample_judge
@@ -90,50 +89,21 @@ def _train_all(
     setting: _Setting, corpora: Sequence[ShardCorpus], processes: int, progress: Progress
 ) -> tuple[dict[tuple[str, int], dict[str, Any]], dict[str, str]]:
     """(arm, seed) -> result, and arm -> why it has none. Waits for GANs of other processes."""
-    found: dict[tuple[str, int], dict[str, Any]] = {}
-    failed: dict[str, str] = {}
-    places: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for place in range(processes):
-        places.put(place)
+    by_name = {corpus.arm.name: corpus for corpus in corpora}
+    tasks = [(name, number) for number in range(setting.config.seeds) for name in by_name]
 
-    def work(corpus: ShardCorpus, number: int) -> bool:
-        """Whether it is done; False where another process holds it."""
-        name, place = corpus.arm.name, places.get()
-        try:
-            result = _one(setting, corpus, number, place, progress)
-            if result is None:
-                return False
-            found[name, number] = result
-        except TrainerFailed as error:
-            failed[name] = f"seed {number}: {error}"
-            progress.note(f"trial: {name} failed, {failed[name]}")
-        finally:
-            places.put(place)
-        advance(1)
-        return True
+    def run(task: tuple[str, int], place: int) -> dict[str, Any] | None:
+        return _one(setting, by_name[task[0]], task[1], place, progress)
 
-    tasks = [(corpus, number) for number in range(setting.config.seeds) for corpus in corpora]
     with progress.task("trial", len(tasks), "GANs") as advance:
-        while tasks:
-            tasks = _in_threads(work, tasks, processes)
-            if tasks:  # others work on them
-                pause(OTHERS, setting.stopping)
-    return found, failed
-
-
-def _in_threads(
-    work: Callable[[ShardCorpus, int], bool],
-    tasks: Sequence[tuple[ShardCorpus, int]],
-    processes: int,
-) -> list[tuple[ShardCorpus, int]]:
-    """Works on the tasks, several at once; gives those that another process holds."""
-    with ThreadPoolExecutor(processes, "trial") as pool:
-        futures = [pool.submit(work, *task) for task in tasks]
-        try:
-            done = [future.result() for future in futures]
-        finally:
-            pool.shutdown(cancel_futures=True)
-    return [task for task, finished in zip(tasks, done, strict=True) if not finished]
+        return run_all_commands(
+            run,
+            tasks,
+            processes=processes,
+            stopping=setting.stopping,
+            advance=advance,
+            failing=lambda arm, why: progress.note(f"trial: {arm} failed, {why}"),
+        )
 
 
 def _exported(

@@ -2,10 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ..ingest.config import SourceConfig
+from ..trial.command import placeholders_of
 from .arms import RecognitionArm, parse_recognition_arms
+from .by_command import check_recogniser_template
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -29,13 +31,39 @@ class RecognitionConfig(BaseModel):
     pairs: int = Field(default=3_000_000, ge=1000)  # of unseen images, at most
     episodes: int = Field(default=400, ge=1)  # of one-shot recognition
     resamples: int = Field(default=200, ge=20)  # of the unseen classes, for intervals
+    # A recogniser of the user's own instead: a command for bash with {data}, {out}, {unseen},
+    # {held_out}, {affine}, {seed}, {gpu}.
+    command: str | None = None
+    minutes: float | None = Field(default=None, gt=0)  # of a command, at most
+
+    @field_validator("command")
+    @classmethod
+    def _known_placeholders(cls, command: str | None) -> str | None:
+        return None if command is None else check_recogniser_template(command)
 
     @model_validator(mode="after")
     def _known_arms(self) -> "RecognitionConfig":
-        parse_recognition_arms(self.arms, self.images_per_class, self.new_classes)
+        if not self.corpora:
+            raise ValueError(
+                "the command does not name {affine}, so that arms with +affine are left out, and"
+                " there is no other. Name {affine}, which is 0 or 1, or another arm"
+            )
         return self
 
     @property
     def corpora(self) -> list[RecognitionArm]:
-        """The arms in order."""
+        """The arms in order, without those that the command would train on as others."""
+        return [arm for arm in self._named if not (arm.affine and self._is_without_affine)]
+
+    @property
+    def left_out(self) -> list[str]:
+        """Names of arms that the command would train on as others."""
+        return [arm.name for arm in self._named if arm.affine and self._is_without_affine]
+
+    @property
+    def _named(self) -> list[RecognitionArm]:
         return parse_recognition_arms(self.arms, self.images_per_class, self.new_classes)
+
+    @property
+    def _is_without_affine(self) -> bool:
+        return self.command is not None and "affine" not in placeholders_of(self.command)

@@ -95,14 +95,20 @@ def measure(run: RecogniserRun, corpus: Corpus, unseen: UnseenClasses | None) ->
     """
     accuracy = held_out_accuracy(run, corpus)
     figures: dict[str, Any] = {} if accuracy is None else {"accuracy": accuracy}
-    if unseen is None:
-        return figures
-    embeddings = run.embed(unseen.images)
+    if unseen is not None:
+        figures |= measure_embeddings(run.embed(unseen.images), unseen)
+    return figures
+
+
+def measure_embeddings(embeddings: NDArray[np.floating], unseen: UnseenClasses) -> dict[str, Any]:
+    """The figures of embeddings (N, E) of the unseen images, by whatever recogniser."""
     random = stream(image_seed(_SEED, "recognition"), "judge")
     scores = cosine_scores(embeddings, unseen.pairs)
     genuine, impostor = scores[unseen.pairs.genuine], scores[~unseen.pairs.genuine]
     far, tar = roc_points(genuine, impostor)
-    figures |= {tar_name(each): tar_at_far(genuine, impostor, each) for each in unseen.fars}
+    figures: dict[str, Any] = {
+        tar_name(each): tar_at_far(genuine, impostor, each) for each in unseen.fars
+    }
     figures["eer"] = equal_error_rate(far, tar)
     figures["rank_1"] = rank_one(embeddings, unseen.labels)
     given = embeddings, unseen.labels, unseen.episodes, random, unseen.ways

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -39,18 +39,23 @@ class TrainerFailed(ScoreMixError):
     """A trainer ended with an error, ran out of its time, or left no samples."""
 
 
-def check_template(text: str) -> str:
-    """The command template itself; raises ValueError for a placeholder that is not known."""
+def placeholders_of(text: str) -> set[str]:
+    """The names in braces of a template. Raises ValueError where one does not stand alone."""
     try:
         fields = [field for field in string.Formatter().parse(text) if field[1] is not None]
     except ValueError as error:
         raise ValueError(f"write a brace of the shell twice, {{{{ or }}}}: {error}") from error
-    names = {str(name) for _, name, _, _ in fields}
     if any(form or conversion for _, _, form, conversion in fields):
         raise ValueError("placeholders stand alone, as in {data}")
-    wrong = sorted(names - set(PLACEHOLDERS))
+    return {str(name) for _, name, _, _ in fields}
+
+
+def check_template(text: str, placeholders: Sequence[str] = PLACEHOLDERS) -> str:
+    """The command template itself; raises ValueError for a placeholder that is not known."""
+    names = placeholders_of(text)
+    wrong = sorted(names - set(placeholders))
     if wrong:
-        known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+        known = ", ".join(f"{{{name}}}" for name in placeholders)
         raise ValueError(f"no placeholder {{{wrong[0]}}}; there are {known}")
     if not {"data", "out"} <= names:
         raise ValueError("it must name {data} and {out}: what it trains on, and its own folder")
@@ -59,7 +64,7 @@ def check_template(text: str) -> str:
 
 @dataclass(frozen=True)
 class TrainerCall:
-    """One GAN by a command."""
+    """One GAN, or one recogniser, by a command."""
 
     template: str
     data: Path  # the corpus in the trainer's layout
@@ -67,7 +72,8 @@ class TrainerCall:
     seed: int
     gpu: int
     minutes: float | None  # None: as long as it takes
-    facts: Mapping[str, object] = field(default_factory=dict)  # other placeholders, of a preset
+    facts: Mapping[str, object] = field(default_factory=dict)  # other placeholders, quoted
+    section: str = "trial"  # of stages.yaml, as errors name it
 
     @property
     def text(self) -> str:
@@ -94,10 +100,11 @@ def run_trainer(call: TrainerCall, log: Path, stopping: Callable[[], bool]) -> N
     with open(log, "wb") as file, _supervised(call, file) as process:
         while process.poll() is None:
             if stopping():
-                raise Interrupted("The trial was stopped; the same command goes on.")
+                raise Interrupted(f"The {call.section} was stopped; the same command goes on.")
             if call.minutes is not None and time.monotonic() - begin > 60 * call.minutes:
                 raise TrainerFailed(
-                    f"it was ended after trial.minutes: {call.minutes:g}.{_last_lines(log)}"
+                    f"it was ended after {call.section}.minutes: {call.minutes:g}."
+                    f"{_last_lines(log)}"
                 )
             time.sleep(_POLL)
     if process.returncode:

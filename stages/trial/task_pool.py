@@ -5,10 +5,18 @@ to it, and looked at again later.
 """
 
 import multiprocessing
+import queue
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from typing import Any, Generic, TypeVar
 
+from .command import TrainerFailed
 from .locks import OTHERS, pause
 
 _POLL = 0.5  # seconds between two looks at the children
@@ -44,6 +52,63 @@ def work_on_all(
             waiting = [job for job in waiting if not work(spec, job, stopping, advance)]
         if waiting:  # others work on them
             pause(OTHERS, stopping)
+
+
+CommandTask = tuple[str, int]  # an arm and the number of a seed
+# Runs the command of a task at a place, from 0: its result, or None where another process does.
+RunCommand = Callable[[CommandTask, int], dict[str, Any] | None]
+
+
+def run_all_commands(
+    run: RunCommand,
+    tasks: Sequence[CommandTask],
+    *,
+    processes: int,
+    stopping: Callable[[], bool],
+    advance: Callable[[int], None],
+    failing: Callable[[str, str], None],
+) -> tuple[dict[CommandTask, dict[str, Any]], dict[str, str]]:
+    """Task -> result, and arm -> why it has none. Waits for tasks of other processes.
+
+    processes: commands at once. failing: gets arm and reason where one fails.
+
+    Raises:
+        Interrupted: `stopping()` became true; the same call goes on.
+    """
+    found: dict[CommandTask, dict[str, Any]] = {}
+    failed: dict[str, str] = {}
+    places: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for place in range(processes):
+        places.put(place)
+
+    def work(task: CommandTask) -> bool:
+        """Whether it is done; False where another process holds it."""
+        (arm, number), place = task, places.get()
+        try:
+            result = run(task, place)
+            if result is None:
+                return False
+            found[task] = result
+        except TrainerFailed as error:
+            failed[arm] = f"seed {number}: {error}"
+            failing(arm, failed[arm])
+        finally:
+            places.put(place)
+        advance(1)
+        return True
+
+    waiting = list(tasks)
+    while waiting:
+        with ThreadPoolExecutor(processes, "command") as pool:
+            futures = [pool.submit(work, task) for task in waiting]
+            try:
+                done = [future.result() for future in futures]
+            finally:
+                pool.shutdown(cancel_futures=True)
+        waiting = [task for task, finished in zip(waiting, done, strict=True) if not finished]
+        if waiting:  # others work on them
+            pause(OTHERS, stopping)
+    return found, failed
 
 
 class _Child:
