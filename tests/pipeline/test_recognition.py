@@ -27,23 +27,11 @@ def cli(*words: str | Path) -> int:
     return exit_code(lambda: commands.main(texts, standalone_mode=False))
 
 
-def bars(folder: Path, places: range) -> Path:
-    """Ten images of each class, which is a bright row at a place of its own."""
-    random = np.random.default_rng(places.start)
-    for place in places:
-        (folder / f"row{place}").mkdir(parents=True)
-        for index in range(10):
-            pixels = random.integers(0, 80, (8, 8, 3), dtype=np.uint8)
-            pixels[place] += np.uint8(150)
-            Image.fromarray(pixels).save(folder / f"row{place}" / f"{index}.png")
-    return folder
-
-
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recognition")
-    images = bars(folder / "images", range(0, 4))
-    bars(folder / "unseen", range(4, 7))
+    images = tiny.make_bars(folder / "images", range(0, 4))
+    tiny.make_bars(folder / "unseen", range(4, 7))
     (folder / "stages.yaml").write_text(f"run: run\ningest: {{source: {images}}}\n")
     options = tiny.options(generate__method="mixup", generate__ratio=1)
     assert cli("run", folder / "stages.yaml", "--until", "write", "--quiet", *options) == 0

@@ -24,23 +24,11 @@ def cli(*words: str | Path) -> int:
     return exit_code(lambda: commands.main(texts, standalone_mode=False))
 
 
-def bars(folder: Path, places: range) -> Path:
-    """Ten images of each class, which is a bright row at a place of its own."""
-    random = np.random.default_rng(places.start)
-    for place in places:
-        (folder / f"row {place}").mkdir(parents=True)
-        for index in range(10):
-            pixels = random.integers(0, 80, (8, 8, 3), dtype=np.uint8)
-            pixels[place] += np.uint8(150)
-            Image.fromarray(pixels).save(folder / f"row {place}" / f"{index}.png")
-    return folder
-
-
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("command")
-    images = bars(root / "images", range(0, 4))
-    bars(root / "unseen", range(4, 7))
+    images = tiny.make_bars(root / "images", range(0, 4), "row ")
+    tiny.make_bars(root / "unseen", range(4, 7), "row ")
     (root / "stages.yaml").write_text(f"run: run\ningest: {{source: {images}}}\n")
     quick = {"epochs": 2, "batch": 8, "width": 4, "embedding": 4}
     values = {f"recognise__{name}": value for name, value in quick.items()}
