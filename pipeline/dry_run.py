@@ -24,7 +24,7 @@ from ..stages.images.png import select_encoder
 from ..stages.ingest.preview import IngestPreview, preview_ingest
 from ..stages.pilot.candidates import choose_in_time
 from ..stages.pilot.pilot import SHOWN
-from ..stages.pilot.rule import MIN_HELD_OUT
+from ..stages.pilot.rule import MIN_HELD_OUT, choose_unseen
 from ..stages.sources.remote import FetchOptions
 from ..stages.train.checkpoint import resumable_state
 from ..stages.train.config import TrainConfig
@@ -42,7 +42,11 @@ from .trained_network import is_trained
 
 PROBE_SECONDS = 2.0
 # Options of `train` on which the quality depends.
-_DECISIVE = ("steps", "width", "batch", "lr", "block", "levels", "dropout", "augment")
+_DECISIVE = (
+    "steps", "width", "batch", "lr", "block", "levels", "dropout", "augment", "flip", "ema",
+    "labels",
+)  # fmt: skip
+_OF_METHOD = ("keep", "gamma", "t0", "denoise_steps", "guidance")  # and of `generate`
 _STARTING = 6.0  # imports, the exact sigma_1, publishing, the report: whatever the job
 
 
@@ -115,8 +119,13 @@ def _quality(config: Config, found: IngestPreview, kind: str) -> str:
     default = preset.resolved(found.resolution, kind, found.training)
     changed = [name for name in _DECISIVE if getattr(train, name) != getattr(default, name)]
     method = str(generate.method)
-    if generate.keep != "both" or generate.gamma:
-        method = f"{method} with keep {generate.keep}, gamma {generate.gamma:g}"
+    plain = GenerateConfig(method=generate.method).resolved(
+        train.preset, found.resolution, default.width or 0, kind, train.network
+    )
+    values = {name: getattr(generate, name) for name in _OF_METHOD}
+    others = [f"{name} {each}" for name, each in values.items() if each != getattr(plain, name)]
+    if others:
+        method += f" with {', '.join(others)}"
     return expected_quality(
         train.preset, train.network, method, found.resolution, found.training, changed
     )
@@ -237,8 +246,10 @@ def probe_stages(
     rows = config.pilot.rows if found.reference >= MIN_HELD_OUT else SHOWN
     costs = {name: rows * speed.seconds(options) for name, options in methods.items()}
     time_allowed = choose_in_time(costs, config.pilot.minutes)
-    has_pilot = len(methods) > 1
+    has_pilot, compares = len(methods) > 1, rows != SHOWN
     slowest = max(time_allowed.chosen if has_pilot else methods, key=lambda name: costs[name])
+    if has_pilot and not compares:
+        slowest = choose_unseen(time_allowed.chosen, found.reference).choice
     per_image, batch = speed.seconds(methods[slowest]), generate.batch
     generate = methods[slowest]
     tried = [
@@ -253,10 +264,13 @@ def probe_stages(
     notes = {}
     if has_pilot:
         seconds["pilot"] = sum(costs[name] for name in time_allowed.chosen)
-        notes["pilot"] = f"{rows} mixtures each by {', '.join(time_allowed.chosen)}"
+        notes["pilot"] = f"{rows} mixtures each by {'; '.join(time_allowed.chosen)}"
         for name, reason in time_allowed.left_out.items():
             notes["pilot"] += f"; without {name}: it {reason}"
         notes["generate"] = f"if the pilot chooses {slowest}, the slowest"
+        if not compares:
+            notes["pilot"] += "; to look at: nothing is compared with so few held-out images"
+            notes["generate"] = f"by {slowest}"
     return seconds | {
         "generate": per_image * made,
         "evaluate": per_image * _up(judged, balanced_batch(batch, size, found.training))

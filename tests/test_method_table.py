@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,39 @@ def test_a_hint_is_of_the_trainings_most_alike() -> None:
     for preset, network in (("gpu", "unet"), ("paper", "refinenet"), ("tiny", "refinenet")):
         text = expected_quality(preset, network, "auto", 32, 500)
         assert text.startswith("not measured for preset")
+
+
+@pytest.mark.parametrize(
+    ("section", "option", "value"),
+    [
+        ("generate", "t0", 1.0),
+        ("generate", "guidance", 5.0),
+        ("generate", "denoise_steps", 2),
+        ("generate", "gamma", 0.4),
+        ("train", "ema", 0.5),
+        ("train", "flip", True),
+    ],
+)
+def test_a_dry_run_quotes_no_run_with_other_options(
+    section: str, option: str, value: object
+) -> None:
+    from types import SimpleNamespace
+
+    from scoremix.pipeline.dry_run import _quality
+
+    def quoted(**options: dict[str, object]) -> str:
+        values: dict[str, dict[str, object]] = {"train": {"preset": "tiny"}, "generate": {}}
+        for name, more in options.items():
+            values[name] |= more
+        config = Config.model_validate(values).resolved(32, "cpu", 500)
+        found: Any = SimpleNamespace(resolution=32, training=500)
+        return _quality(config, found, "cpu")
+
+    assert "46.7" in quoted() and "46.7" in quoted(generate={"method": "bridge"})
+    changed = {section: {option: value}}
+    if section == "generate":
+        changed[section]["method"] = "bridge"
+    assert "46.7" not in quoted(**changed) and option in quoted(**changed)
 
 
 def test_what_was_not_measured_gets_no_figures() -> None:

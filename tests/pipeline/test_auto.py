@@ -233,10 +233,17 @@ def test_a_choice_without_the_network_does_without_it(
     assert f"pilot:    done, {choice} was chosen" in capsys.readouterr().out
 
 
-def test_with_few_images_held_out_the_bridge_is_taken_and_it_is_said(tmp_path: Path) -> None:
+def test_with_few_images_held_out_the_bridge_is_taken_and_it_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     tiny.make_images(tmp_path / "images")
     words = ["augment", "--data", tmp_path / "images", "--out", tmp_path / "shards", "--quiet"]
-    assert cli(*words, *tiny.options(generate__method="auto"), "--until", "plan") == 0
+    words += tiny.options(generate__method="auto")
+    assert cli(*words, "--dry-run") == 0
+    estimate = capsys.readouterr().out
+    assert "nothing is compared with so few held-out images" in estimate
+    assert "by bridge" in estimate and "if the pilot chooses" not in estimate
+    assert cli(*words, "--until", "plan") == 0
     found = json.loads(RunFolder(tmp_path / "shards.run").pilot_record.read_bytes())
     assert found["decision"]["choice"] == "bridge" and found["table"] == []
     assert "4 images are held out" in found["decision"]["reason"]
@@ -253,7 +260,7 @@ def test_a_dry_run_counts_the_pilot(copy: Path, capsys: pytest.CaptureFixture[st
     assert "pilot" not in capsys.readouterr().out, "it is done"
     assert again(copy, "--dry-run", "--set", "pilot.rows=60") == 0
     told = capsys.readouterr().out
-    assert f"60 mixtures each by {', '.join(CANDIDATES)}" in told
+    assert f"60 mixtures each by {'; '.join(CANDIDATES)}" in told
     assert "if the pilot chooses" in told
 
 
