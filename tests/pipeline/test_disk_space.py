@@ -20,15 +20,15 @@ def test_a_published_corpus_outlives_a_ratio_that_does_not_fit(
     tiny.make_images(tmp_path / "images")
     out = tmp_path / "shards"
     command = ["augment", "--data", tmp_path / "images", "--out", out, "--quiet"]
-    command += [*tiny.options(generate__method="mixup"), "--ratio"]
-    assert cli(*command, "1") == 0
+    command += [*tiny.options(generate__method="mixup"), "--set"]
+    assert cli(*command, "generate.ratio=1") == 0
     before = tiny.digests(out)
     usage = shutil.disk_usage(tmp_path)
     with monkeypatch.context() as full:
         full.setattr(shutil, "disk_usage", lambda path: usage._replace(free=20_000))
-        assert cli(*command, "30") == 6
+        assert cli(*command, "generate.ratio=30") == 6
     assert "Nothing was begun" in capsys.readouterr().err
     assert tiny.digests(out) == before
     assert cli("verify", out) == 0
-    assert cli(*command, "2") == 0
+    assert cli(*command, "generate.ratio=2") == 0
     assert cli("verify", out) == 0

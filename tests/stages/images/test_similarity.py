@@ -23,7 +23,9 @@ from scoremix.stages.ingest.ingest import IngestConfig, ingest
 
 def take(tmp_path: Path, files: dict[str, bytes], **options: Any) -> Corpus:
     source = folder(tmp_path / "in", files)
-    config = IngestConfig(source=str(source), **{"resolution": 8, "holdout": 0} | options)
+    nothing_else = not options.keys() & {"limit", "fraction"}  # which hold the rest out
+    given = {"resolution": 8, "holdout": 0 if nothing_else else None} | options
+    config = IngestConfig(source=str(source), **given)
     return ingest(config, tmp_path / "corpus", seed=0, progress=Silent(), workers=2)
 
 
