@@ -1,5 +1,6 @@
 """stages.yaml: every stage's own Config composed into one, checked, and resolved."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,15 @@ def compose(values: dict[str, Any], overrides: list[str], where: str) -> Config:
         raise ConfigError(explain(error, where, Config)) from error
     _refuse_folder_named_null(config, overrides)
     return config
+
+
+def value_set(overrides: Sequence[str], section: str, key: str) -> Any:
+    """What --set gives an option, None where it names none; raises ConfigError as `compose`."""
+    given: dict[str, Any] = {}
+    for override in overrides:
+        _apply(given, override)
+    values = given.get(section)
+    return values.get(key) if isinstance(values, dict) else None
 
 
 def _refuse_folder_named_null(config: Config, overrides: list[str]) -> None:

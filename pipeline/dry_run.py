@@ -243,10 +243,11 @@ def probe_stages(
     sigma = sigma_at(generate.highest_t0 or 0.5, score.sigma_1)
     score.net.compute_in(generate.precision)
     speed = probe_network(x[: generate.batch], score, sigma, device, probe_seconds)
-    rows = config.pilot.rows if found.reference >= MIN_HELD_OUT else SHOWN
+    compares = found.reference >= MIN_HELD_OUT
+    rows = config.pilot.rows if compares else SHOWN
     costs = {name: rows * speed.seconds(options) for name, options in methods.items()}
     time_allowed = choose_in_time(costs, config.pilot.minutes)
-    has_pilot, compares = len(methods) > 1, rows != SHOWN
+    has_pilot = len(methods) > 1
     slowest = max(time_allowed.chosen if has_pilot else methods, key=lambda name: costs[name])
     if has_pilot and not compares:
         slowest = choose_unseen(time_allowed.chosen, found.reference).choice

@@ -21,6 +21,11 @@ NEW_CLASS_METHODS = frozenset({"compose", "condition-mix", "mixup-classes"})
 CLASS_METHODS = NEW_CLASS_METHODS | {"reproduce"}
 
 
+def extrapolates(weights: Sequence[float]) -> bool:
+    """Whether weights are not convex: what they mix leaves the range of the data."""
+    return min(weights) < 0 or max(weights) > 1
+
+
 @dataclass(frozen=True)
 class NewClass:
     """A class that no real image has."""
@@ -35,7 +40,7 @@ class NewClass:
     @property
     def extrapolates(self) -> bool:
         """Whether its weights are not convex: its images leave the range of the data."""
-        return min(self.weights) < 0 or max(self.weights) > 1
+        return extrapolates(self.weights)
 
     def as_json(self) -> dict[str, Any]:
         """As index.json and new_classes.json have it."""

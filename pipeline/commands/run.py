@@ -137,11 +137,16 @@ def augment(
     Options of stages.yaml are set with --set, as in --set ingest.limit=1000. A run of more than an
     hour says how long it takes before it trains, and on a terminal asks.
     """
-    from ..config import compose, expand_user, load_stages
+    from ..config import compose, expand_user, load_stages, value_set
 
     changes = list(overrides)
     if ratio:
-        _refuse_another_ratio(ratio, overrides)
+        another = value_set(overrides, "generate", "ratio")
+        if another not in (None, ratio):
+            raise ConfigError(
+                f"--ratio {ratio} and --set generate.ratio={another} name two ratios. Give one of"
+                " them."
+            )
         changes.append(f"generate.ratio={ratio}")
     if isinstance(out, Path):
         out = out.absolute()
@@ -168,16 +173,6 @@ def augment(
     asked = RunOptions(until=until, confirm=_confirmation(yes, options["quiet"]), **options)
     with open_job(config, folder, out, asked) as job:
         _do(job, dry_run=options["dry_run"])
-
-
-def _refuse_another_ratio(ratio: int, overrides: tuple[str, ...]) -> None:
-    """Raises ConfigError where --set names another one than --ratio."""
-    for override in overrides:
-        name, _, text = override.partition("=")
-        if name.strip() == "generate.ratio" and text.strip() != str(ratio):
-            raise ConfigError(
-                f"--ratio {ratio} and --set {override} name two ratios. Give one of them."
-            )
 
 
 def _confirmation(yes: bool, quiet: bool) -> Callable[[str], None]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from ...manifests.plan.new_classes import CLASS_METHODS
+from ...manifests.plan.new_classes import CLASS_METHODS, extrapolates
 from ...models.method.options import Keep
 from ...models.network.architecture import Network
 from ...models.network.compilers import Compile, as_compile_word
@@ -131,7 +131,7 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     @property
     def extrapolates(self) -> bool:
         """Whether the weights of new classes are not convex."""
-        return min(self.weights) < 0 or max(self.weights) > 1
+        return extrapolates(self.weights)
 
     @property
     def by_class(self) -> bool:

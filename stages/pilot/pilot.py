@@ -85,7 +85,7 @@ def pilot(config: PilotConfig, inputs: PilotInputs, out: Path, progress: Progres
         # Make the same mixtures in every way that is left, and measure them.
         real = _real_images(config, inputs, rows, progress) if compares else None
         made, failed = _make(rows, time.chosen, inputs, real, progress)
-        sight = None if real is None else _sight(inputs, real, rows.num_rows, progress)
+        seen = None if real is None else _sensitivity(inputs, real, rows.num_rows, progress)
     except FeaturesError as error:
         raise ConfigError(str(error)) from error
     # Choose one by the rule.
@@ -94,9 +94,9 @@ def pilot(config: PilotConfig, inputs: PilotInputs, out: Path, progress: Progres
         decision = choose_unseen(list(made), held_out)
     else:
         decision = choose(scores, inputs.config.ratio, _difference_of(made, inputs, real))
-        if sight is not None and sight.blind:
+        if seen is not None and seen.blind:
             assert real is not None
-            decision = without_ratio(decision, real.kd, sight.blind, sight.images)
+            decision = without_ratio(decision, real.kd, seen.blind, seen.images)
     record = PilotRecord(
         decision=decision,
         scores=scores,
@@ -107,7 +107,7 @@ def pilot(config: PilotConfig, inputs: PilotInputs, out: Path, progress: Progres
         options=_open_options(inputs.config, inputs.candidates[decision.choice]),
         features={} if real is None else real.extractor.describe(),
         seed=inputs.seed,
-        sight=None if sight is None else sight.as_json(),
+        sensitivity=None if seen is None else seen.as_json(),
     )
     crash_point("pilot-compared")
     _write(record, made, rows, inputs.images, out)
@@ -158,7 +158,9 @@ def _make(
     return made, failed
 
 
-def _sight(inputs: PilotInputs, real: RealImages, count: int, progress: Progress) -> Sensitivity:
+def _sensitivity(
+    inputs: PilotInputs, real: RealImages, count: int, progress: Progress
+) -> Sensitivity:
     """Which damage the extractor sees on as many images as are compared, as `evaluate` asks."""
     return measure_sensitivity(
         real.extractor,

@@ -38,7 +38,8 @@ class PilotRecord:
     options: Mapping[str, Any]  # of `generate`, as decided
     features: Mapping[str, Any]  # the extractor; empty where nothing was compared
     seed: int
-    sight: Mapping[str, Any] | None  # which damage the features see; None: nothing was compared
+    # Which damage the features see; None where nothing was compared.
+    sensitivity: Mapping[str, Any] | None
 
     def as_json(self) -> dict[str, Any]:
         """The content of pilot.json. Kernel distances are raw."""
@@ -61,7 +62,7 @@ class PilotRecord:
             "left_out": dict(self.left_out),
             "rule": rule,
             "features": dict(self.features),
-            "sensitivity": self.sight,
+            "sensitivity": self.sensitivity,
             "seed": self.seed,
         }
 

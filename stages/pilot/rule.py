@@ -77,9 +77,8 @@ def choose(scores: Sequence[Scores], ratio: int, difference: Difference) -> Deci
     elif best is mixup:
         reason = f"No clear difference: nothing{rest} is nearer than mixup itself ({compared})."
     else:
-        which = (
-            f"the nearest{rest and ' of those' + rest}" if best is nearest else "nearer than mixup"
-        )
+        first = f"the nearest of those{rest}" if rest else "the nearest"
+        which = first if best is nearest else "nearer than mixup"
         reason = f"No clear difference: {best.name} is {which}, which may be chance ({compared})."
     if best is not nearest:
         reason += (

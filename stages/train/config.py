@@ -55,7 +55,7 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def algorithm(self) -> int:
-        """Of a resolved config: ALGORITHM, or ALGORITHM_OF_CLASSES."""
+        """The version of training, once resolved: a network that knows classes has its own."""
         return ALGORITHM_OF_CLASSES if self.labels else ALGORITHM
 
     def focused_on(self, t0: float | None) -> float | None:

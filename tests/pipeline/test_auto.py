@@ -262,9 +262,9 @@ def test_a_dry_run_counts_the_pilot(
     assert again(copy, "--dry-run") == 0
     assert "pilot" not in capsys.readouterr().out, "it is done"
     assert again(copy, "--dry-run", "--set", "pilot.rows=60") == 0
-    told = capsys.readouterr().out
-    assert f"60 mixtures each by {'; '.join(CANDIDATES)}" in told
-    assert "if the pilot chooses" in told
+    estimate = capsys.readouterr().out
+    assert f"60 mixtures each by {'; '.join(CANDIDATES)}" in estimate
+    assert "if the pilot chooses" in estimate
 
 
 @pytest.mark.parametrize("until", tiny.mostly_in_faults(["pilot", "plan", "write"], ["write"]))

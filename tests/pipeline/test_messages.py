@@ -120,6 +120,7 @@ def test_two_ratios_are_refused(images: Path, capsys: Captured) -> None:
     words = ("augment", "--data", images, "--out", "out", "--ratio", "2", "--dry-run")
     assert cli(*words, "--set", "generate.ratio=3") == 2
     assert "--ratio 2 and --set generate.ratio=3 name two ratios" in capsys.readouterr().err
+    assert cli(*words, "--set", "generate={ratio: 3}") == 2
     assert cli(*words, "--set", "generate.ratio=2", *tiny.options()) == 0
 
 

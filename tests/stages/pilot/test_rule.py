@@ -97,7 +97,7 @@ def test_evenness_is_measured_by_mixup_where_that_has_more() -> None:
 
 
 def test_noise_in_the_place_of_detail_is_even() -> None:
-    """Of real images some are smooth; noise of the same median is not."""
+    """Real images differ in detail; noise of the same median has the same detail everywhere."""
     details = np.geomspace(0.1, 10, 201)
     assert evenness(details) == pytest.approx(10**-0.8)
     assert evenness(np.full(201, 1.0)) == 1.0
