@@ -203,13 +203,17 @@ def compose(values: dict[str, Any], overrides: list[str], where: str) -> Config:
     return config
 
 
-def value_set(overrides: Sequence[str], section: str, key: str) -> Any:
-    """What --set gives an option, None where it names none; raises ConfigError as `compose`."""
-    given: dict[str, Any] = {}
+def value_set(overrides: Sequence[str], name: str) -> Any:
+    """What --set gives an option, by its dotted name; None where it names none.
+
+    Raises ConfigError as `compose`.
+    """
+    found: Any = {}
     for override in overrides:
-        _apply(given, override)
-    values = given.get(section)
-    return values.get(key) if isinstance(values, dict) else None
+        _apply(found, override)
+    for key in name.split("."):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
 
 
 def _refuse_folder_named_null(config: Config, overrides: list[str]) -> None:

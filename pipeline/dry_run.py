@@ -28,7 +28,7 @@ from ..stages.pilot.rule import MIN_HELD_OUT, choose_unseen
 from ..stages.sources.remote import FetchOptions
 from ..stages.train.checkpoint import resumable_state
 from ..stages.train.config import TrainConfig
-from ..stages.train.facts import architecture_of
+from ..stages.train.facts import architecture_of, check_draw
 from ..stages.train.train import identity_of
 from ..stages.write.write import sample_bytes
 from .class_estimate import images_made, is_recognised, kind_made, recognise_seconds
@@ -37,8 +37,10 @@ from .decided import candidate_configs, decided
 from .fingerprints import inputs_of_ingest, inputs_of_pilot, inputs_of_train
 from .job import Job
 from .ledger import Ledger
+from .planned import PlannedImages, check_planned_images
 from .speed_probe import probe_network, timed
 from .trained_network import is_trained
+from .unused import unused_notes
 
 PROBE_SECONDS = 2.0
 # Options of `train` on which the quality depends.
@@ -68,6 +70,8 @@ def estimate(job: Job) -> str:
     ledger = Ledger(folder)
     kind = ledger.device_type(device_type(device))
     config = config.resolved(found.resolution, kind, found.training)
+    names = sorted(set(found.sources["class_name"].to_pylist()) - {None})
+    check_planned_images(config, PlannedImages(found.sources, names, found.resolution))
     made = images_made(config, found)
     images = found.training + made
     per_image = sample_bytes(found.samples, select_encoder(config.write.encoder))
@@ -105,8 +109,8 @@ def estimate(job: Job) -> str:
     lines += [f"{name + ':':<15}{text}" for name, text in texts.items()]
     if config.generate.needs_network:
         lines.append(f"quality:       {_quality(config, found, kind)}")
-    if unused := job.config.generate.unused_note:
-        lines.append(f"note:          {unused}")
+    unused = unused_notes(job.config, found.resolution, kind, found.training)
+    lines += [f"note:          {note}" for note in unused]
     total = format_duration(sum(seconds.values()))
     lines.append(f"total:         about {total} on this machine ({device}), evaluation included")
     return "\n".join(lines)
@@ -201,9 +205,8 @@ def _run_bytes(config: Config, found: IngestPreview) -> float:
 def _network(config: Config, found: IngestPreview, device: str) -> FrozenScore:
     """An untrained network of the run's shape: it costs what the trained one costs."""
     sigma_1 = 0.5 * found.resolution * found.channels**0.5
-    # How many classes there are costs nothing.
-    classes = int(bool(config.train.labels))
-    shape = architecture_of(config.train, found.samples.shape, classes)
+    check_draw(config.train, found.classes)
+    shape = architecture_of(config.train, found.samples.shape, found.classes)
     net = build(shape, noise_ladder(sigma_1)).to(device)
     return FrozenScore(net, sigma_1, 0.01)
 

@@ -79,10 +79,14 @@ class StageContext:
 
     def resolve(self, corpus: Corpus) -> Config:
         """The job's config with every default filled in for this corpus and device."""
+        return self.job.config.resolved(*self.resolved_for(corpus))
+
+    def resolved_for(self, corpus: Corpus) -> tuple[int, str, int]:
+        """What `Config.resolved` needs to know: side in pixels, kind of device, training images."""
         from ..models.network.device import device_type  # torch; jobs are checked before it loads
 
         device = self.ledger.device_type(device_type(self.job.device))
-        return self.job.config.resolved(corpus.images.shape[1], device, len(corpus.images))
+        return corpus.images.shape[1], device, len(corpus.images)
 
     def ends_with(self, stage: str) -> bool:
         """Whether this process stops after `stage`."""

@@ -117,6 +117,7 @@ def _preview_of(corpus: Corpus) -> IngestPreview:
         channels=channels,
         seconds_per_image=0.0,
         samples=np.asarray(corpus.images[:: -(-count // _SAMPLES)]),
+        sources=corpus.planned_sources,
     )
 
 

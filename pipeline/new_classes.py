@@ -3,6 +3,8 @@
 Runs by methods that make none train no recogniser: the stage is not in their ledger or status.
 """
 
+from collections.abc import Sequence
+
 from ..manifests.errors import VerifyError
 from ..manifests.files.atomic import sha256_file
 from ..manifests.plan.new_classes import (
@@ -54,12 +56,12 @@ def is_recorded(files: RunFolder, ledger: Ledger) -> bool:
     return path.is_file() and recorded == sha256_file(path)
 
 
-def random_new_classes(config: Config, corpus: Corpus) -> tuple[NewClass, ...]:
+def random_new_classes(config: Config, classes: Sequence[str]) -> tuple[NewClass, ...]:
     """As many classes, chosen at random: for checking a plan before there is a recogniser.
 
     Raises ConfigError for fewer real classes than a new one mixes, or not as many new ones as asked
     for.
     """
     generate = config.generate
-    count = class_count(generate.new_classes, len(corpus.classes), len(generate.weights))
-    return tuple(random_classes(corpus.classes, count, generate.weights, config.seed))
+    count = class_count(generate.new_classes, len(classes), len(generate.weights))
+    return tuple(random_classes(classes, count, generate.weights, config.seed))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -59,25 +59,33 @@ def plan_options_of(config: Config) -> PlanOptions | ClassPlanOptions:
 
 def draw_plan(config: Config, corpus: Corpus, new_classes: Sequence[NewClass]) -> pa.Table:
     """The plan's rows, from corpus, options and new classes."""
-    return _drawn(config, corpus, corpus.planned_sources, new_classes)
+    return _drawn(config, _of_corpus(corpus), new_classes)
 
 
-def _drawn(
-    config: Config, corpus: Corpus, sources: pa.Table, new_classes: Sequence[NewClass]
-) -> pa.Table:
+class PlannedImages(NamedTuple):
+    """What plans are drawn from beside the options."""
+
+    sources: pa.Table  # schema SOURCES
+    classes: Sequence[str]
+    side: int  # of the images in pixels
+
+
+def _of_corpus(corpus: Corpus) -> PlannedImages:
+    return PlannedImages(corpus.planned_sources, corpus.classes, corpus.images.shape[1])
+
+
+def _drawn(config: Config, images: PlannedImages, new_classes: Sequence[NewClass]) -> pa.Table:
     options = plan_options_of(config)
     if isinstance(options, ClassPlanOptions):
-        made = _made_classes(config, corpus, new_classes)
-        return build_class_plan(sources, made, options, config.seed)
-    return build_plan(sources, options, config.seed, corpus.images.shape[1])
+        made = _made_classes(config, len(images.classes), new_classes)
+        return build_class_plan(images.sources, made, options, config.seed)
+    return build_plan(images.sources, options, config.seed, images.side)
 
 
-def _made_classes(
-    config: Config, corpus: Corpus, new_classes: Sequence[NewClass]
-) -> list[MadeClass]:
+def _made_classes(config: Config, classes: int, new_classes: Sequence[NewClass]) -> list[MadeClass]:
     if needs_new_classes(config):
         return made_of_new(new_classes)
-    return reproduced(len(corpus.classes), config.generate.new_classes, config.seed)
+    return reproduced(classes, config.generate.new_classes, config.seed)
 
 
 def check_plan(config: Config, corpus: Corpus, *, without_forgotten: bool = False) -> None:
@@ -85,17 +93,23 @@ def check_plan(config: Config, corpus: Corpus, *, without_forgotten: bool = Fals
 
     Called before a network is trained. without_forgotten: of the images that are left.
     """
-    sources = corpus.planned_sources
+    images = _of_corpus(corpus)
     if without_forgotten:
         sources = corpus.sources.filter(pc.not_equal(corpus.sources["status"], FORGOTTEN))
+        images = images._replace(sources=sources)
+    check_planned_images(config, images)
+
+
+def check_planned_images(config: Config, images: PlannedImages) -> None:
+    """As `check_plan`, of images that need not be a corpus yet."""
     new_classes: Sequence[NewClass] = ()
     if config.generate.by_class:
-        check_classed(sources, str(config.generate.method))
+        check_classed(images.sources, str(config.generate.method))
     if needs_new_classes(config):  # any will do: there may be no recogniser yet
-        new_classes = random_new_classes(config, corpus)
+        new_classes = random_new_classes(config, images.classes)
     ratio = min(config.generate.ratio, 1)
     generate = config.generate.model_copy(update={"ratio": ratio})
-    _drawn(config.model_copy(update={"generate": generate}), corpus, sources, new_classes)
+    _drawn(config.model_copy(update={"generate": generate}), images, new_classes)
 
 
 def recipe_of(

@@ -104,7 +104,6 @@ def open_run(job: Job) -> Iterator[StageContext]:
             remove_leftovers(job.folder)
             finish_pending(job.folder)
             job.progress.log = job.files.progress_log
-            _note_unused(job)
             job.progress.meter = open_meter(job.device)
             ledger = Ledger(job.folder)
             ledger.restore()
@@ -112,12 +111,6 @@ def open_run(job: Job) -> Iterator[StageContext]:
                 ledger.reload()
                 is_guest = tenure is Tenure.GUEST
                 yield StageContext(job, Role.LEADER, ledger, lock, is_guest=is_guest)
-
-
-def _note_unused(job: Job) -> None:
-    """Says which options of `generate` were set for nothing."""
-    if note := job.config.generate.unused_note:
-        job.progress.note(f"generate: {note}")
 
 
 @contextmanager

@@ -79,6 +79,12 @@ class Counts:
         return f"{self.augmented} ({per})"
 
 
+def methods_named(facts: CorpusFacts, counts: Counts) -> str:
+    """The methods of the augmented images, as card and Croissant name them."""
+    kept = ", contrast kept" if facts.recipe.get("contrast") == "kept" else ""
+    return (", ".join(counts.methods) or "no method") + kept
+
+
 def dataset_card(facts: CorpusFacts, counts: Counts) -> str:
     """The whole README.md; equal arguments give equal text."""
     front = yaml.safe_dump(_front_matter(facts, counts), sort_keys=False, allow_unicode=True)
@@ -130,7 +136,7 @@ def _what(facts: CorpusFacts, counts: Counts) -> str:
     rows = [
         f"| real images | {counts.real} |",
         f"| augmented images | {counts.made} |",
-        f"| method | {', '.join(counts.methods) or 'none'} |",
+        f"| method | {methods_named(facts, counts)} |",
         f"| images | {facts.resolution} x {facts.resolution} px, {colour}, 8 bit |",
         f"| classes | {classes} |",
         f"| shards | {counts.shards} |",

@@ -17,7 +17,7 @@ import pyarrow as pa
 from ..files.atomic import canonical_digest, json_bytes
 from ..plan.schema import MANIFEST
 from ..shards.shard import NORMS, Marker
-from .card import CorpusFacts, Counts
+from .card import CorpusFacts, Counts, methods_named
 
 CROISSANT = "croissant.json"
 
@@ -312,7 +312,7 @@ def _provenance(facts: CorpusFacts, counts: Counts, sources_digest: str, plan_di
         "prov:wasDerivedFrom": derived,
         "prov:wasGeneratedBy": {
             "@type": "prov:Activity",
-            "prov:label": f"offline augmentation by {', '.join(counts.methods) or 'no method'}",
+            "prov:label": f"offline augmentation by {methods_named(facts, counts)}",
             "prov:used": used,
             "prov:value": recipe,
             "prov:wasAssociatedWith": {

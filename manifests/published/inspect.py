@@ -28,7 +28,7 @@ def corpus_summary(shards: Path | Store) -> dict[str, Any]:
     counts, edges = np.histogram(augmented["lambda"].to_numpy(), bins=_BINS, range=(0.0, 1.0))
     names = dict(enumerate(index["classes"]))
     classes = _counts(manifest, "class_id")
-    because = index.get("chosen_because")
+    because, contrast = index.get("chosen_because"), index["recipe"].get("contrast", "plain")
     return {
         "name": index["name"],
         "samples": manifest.num_rows,
@@ -38,6 +38,7 @@ def corpus_summary(shards: Path | Store) -> dict[str, Any]:
         "rounds": _counts(manifest, "round"),
         "classes": {None if id_ < 0 else names.get(id_, str(id_)): n for id_, n in classes.items()},
         "methods": _counts(manifest, "method"),
+        **({"contrast": contrast} if contrast != "plain" else {}),
         **({"method_chosen_because": because} if because else {}),
         "lambda_histogram": {"edges": edges.round(6).tolist(), "counts": counts.tolist()},
         "bytes": {

@@ -17,7 +17,7 @@ from ...manifests.run_folder import RunFolder
 from ...manifests.storage.store import store_of
 from ..echo import echo
 from ..ledger import Ledger, require_run
-from .options import DEVICE, JSON, QUIET, SET, print_json, refuse_other_options
+from .options import DEVICE, JSON, QUIET, SET, print_json, refuse_other_options, with_overrides
 from .run import RunOptions, open_job, run_job
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def evaluate(
     from ..config import load_config
 
     require_run(folder)
-    changes = list(overrides) + ([f"evaluate.features={features}"] if features else [])
+    changes = with_overrides(overrides, {"--features": ("evaluate.features", features)})
     config = load_config(RunFolder(folder).config, changes)
     options = GeneratedOptions(**generated)
     if options.generated is not None:

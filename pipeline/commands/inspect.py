@@ -117,7 +117,8 @@ def _summary(summary: dict[str, Any]) -> str:
         f" {format_bytes(summary['bytes']['folder'])}",
         f"real:     {kinds.get('real', 0):,}",
         f"made:     {kinds.get('augmented', 0):,}, {per}, by "
-        + (", ".join(name for name in summary["methods"] if name != "real") or "no method"),
+        + (", ".join(name for name in summary["methods"] if name != "real") or "no method")
+        + (", contrast kept" if summary.get("contrast") == "kept" else ""),
     ]
     if because := summary.get("method_chosen_because"):
         lines.append(f"          {because}")

@@ -4,7 +4,7 @@ Also the text with which `export` and `mount` end.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,3 +173,26 @@ def refuse_other_options(overrides: tuple[str, ...], known: tuple[str, ...], rea
     other = [one for one in overrides if not one.startswith(known)]
     if other:
         raise ConfigError(f"--set {other[0]} does not hold for {reason}.")
+
+
+def with_overrides(
+    overrides: Sequence[str], options: Mapping[str, tuple[str, str | None]]
+) -> list[str]:
+    """The overrides of --set with those that a command's own options stand for.
+
+    options: of the command, as "--seeds" -> ("trial.seeds", "3"), the value as --set takes it; None
+    where it was not given.
+
+    Raises ConfigError where --set gives the same option another value.
+    """
+    from ..config import value_set
+
+    given = {option: one for option, one in options.items() if one[1] is not None}
+    for option, (name, text) in given.items():
+        asked, another = value_set([f"{name}={text}"], name), value_set(overrides, name)
+        if another is not None and another != asked:
+            raise ConfigError(
+                f"{option} {text} and --set {name}={another} name two values of {name}. Give one of"
+                " them."
+            )
+    return [*overrides, *(f"{name}={text}" for name, text in given.values())]

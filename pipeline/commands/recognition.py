@@ -19,6 +19,7 @@ from .options import (
     default_processes,
     refuse_other_options,
     resolve_device,
+    with_overrides,
 )
 
 
@@ -79,12 +80,13 @@ def recognition(
         "a comparison, which takes the run as it is; options of recognise and recognition can be"
         " set",
     )
-    changes = [f"recognition.arms=[{arms}]"] if arms is not None else []
-    changes += [f"recognition.seeds={seeds}"] if seeds is not None else []
-    if unseen is not None:
-        source = {"source": unseen, "path": inside} if inside is not None else unseen
-        changes.append(f"recognition.unseen={json.dumps(source)}")
-    config = load_config(RunFolder(folder).config, [*overrides, *changes])
+    source = {"source": unseen, "path": inside} if inside is not None else unseen
+    options = {
+        "--arms": ("recognition.arms", None if arms is None else f"[{arms}]"),
+        "--seeds": ("recognition.seeds", None if seeds is None else str(seeds)),
+        "--unseen": ("recognition.unseen", None if unseen is None else json.dumps(source)),
+    }
+    config = load_config(RunFolder(folder).config, with_overrides(overrides, options))
     chosen, folder = resolve_device(device), folder.absolute()
     if processes is None:
         processes = default_processes(chosen, builtin=config.recognition.command is None)

@@ -1,5 +1,6 @@
 """The commands `run` and `augment`, and what every command that runs stages shares."""
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from ...manifests.storage.location import Place, place
 from ..echo import echo
 from ..ledger import Ledger
 from ..signals import interrupt_at_once, stop_on_signal
-from .options import DEVICE, LOCAL, PLACE, QUIET, SET, resolve_device
+from .options import DEVICE, LOCAL, PLACE, QUIET, SET, resolve_device, with_overrides
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -137,17 +138,15 @@ def augment(
     Options of stages.yaml are set with --set, as in --set ingest.limit=1000. A run of more than an
     hour says how long it takes before it trains, and on a terminal asks.
     """
-    from ..config import compose, expand_user, load_stages, value_set
+    from ..config import compose, expand_user, load_stages
 
-    changes = list(overrides)
-    if ratio:
-        another = value_set(overrides, "generate", "ratio")
-        if another not in (None, ratio):
-            raise ConfigError(
-                f"--ratio {ratio} and --set generate.ratio={another} name two ratios. Give one of"
-                " them."
-            )
-        changes.append(f"generate.ratio={ratio}")
+    places = {
+        "--data": ("ingest.source", None if data is None else json.dumps(data)),
+        "--run": ("run", None if folder is None else json.dumps(str(folder))),
+    }
+    with_overrides(overrides, places)
+    counted = {"--ratio": ("generate.ratio", None if ratio is None else str(ratio))}
+    changes = with_overrides(overrides, counted)
     if isinstance(out, Path):
         out = out.absolute()
         beside = out.with_name(out.name + ".run")

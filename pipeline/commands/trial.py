@@ -19,6 +19,7 @@ from .options import (
     default_processes,
     refuse_other_options,
     resolve_device,
+    with_overrides,
 )
 
 if TYPE_CHECKING:
@@ -96,15 +97,17 @@ def trial(
 
     require_run(folder)
     lists = {"arms": arms, "ratios": ratios, "sizes": sizes}
-    changes = [f"trial.{name}=[{text}]" for name, text in lists.items() if text is not None]
+    texts = {name: None if text is None else f"[{text}]" for name, text in lists.items()}
     numbers = {"seeds": seeds, "images": images}
-    changes += [f"trial.{name}={number}" for name, number in numbers.items() if number is not None]
+    texts |= {name: None if value is None else str(value) for name, value in numbers.items()}
+    options = {f"--{name}": (f"trial.{name}", text) for name, text in texts.items()}
+    changes = with_overrides(overrides, options)
     refuse_other_options(
         overrides,
         ("trial.", "evaluate."),
         "a trial, which takes the run as it is; options of trial and evaluate can be set",
     )
-    config = load_config(RunFolder(folder).config, [*overrides, *changes])
+    config = load_config(RunFolder(folder).config, changes)
     if vote or answers:
         _vote(folder, vote, answers, config.seed)
         return

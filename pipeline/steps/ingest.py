@@ -20,6 +20,7 @@ from ..planned import check_plan
 from ..progress import Stoppable
 from ..source_listing import record_listing, source_changes
 from ..trained_network import is_trained
+from ..unused import unused_notes
 
 
 def ingest(context: StageContext) -> tuple[Config, Corpus]:
@@ -43,6 +44,8 @@ def ingest(context: StageContext) -> tuple[Config, Corpus]:
         corpus = _ingest_if_stale(context)
     config = context.resolve(corpus)
     if context.role is Role.LEADER:
+        for note in unused_notes(job.config, *context.resolved_for(corpus)):
+            job.progress.note(note)
         corpus = _drop_forgotten(context, config, corpus)
         if job.only is None:
             save_config(config, files)

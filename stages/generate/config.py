@@ -145,7 +145,10 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def unused(self) -> list[str]:
-        """Options not at their defaults that do nothing by this method; before `resolved`."""
+        """Options not at their defaults that do nothing by this method; before `resolved`.
+
+        `pairing` counts for every method: it decides whether labels are soft.
+        """
         if self.method is None:
             return []
         if self.method == "auto":
@@ -159,16 +162,6 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
             for name, field in type(self).model_fields.items()
             if name in _OF_SOME - used and getattr(self, name) != field.default
         ]
-
-    @property
-    def unused_note(self) -> str | None:
-        """A sentence on `unused`; None where there are none."""
-        if not self.unused:
-            return None
-        names = ", ".join(f"generate.{name}" for name in self.unused)
-        if len(self.unused) > 1:
-            return f"{names} are set, and method {self.method} makes no use of them"
-        return f"{names} is set, and method {self.method} makes no use of it"
 
     @property
     def repairs_seams(self) -> bool:

@@ -27,6 +27,7 @@ from .inventory import (
     open_inventory,
     reference_candidates,
     refuse_output_in_source,
+    source_rows,
 )
 from .reader import BadInputLimit, Reader, no_images
 from .split import CandidateGroup, InputRecord, shuffled
@@ -90,7 +91,7 @@ def ingest(
                 train=[record.pixel_index for record in train if record.pixel_index is not None],
                 reference=[r.pixel_index for r in reference if r.pixel_index is not None],
                 gray=config.colour == "auto" and _all_gray(train + reference),
-                rows=_source_rows(config, inventory, classes, train, reference),
+                rows=source_rows(config, inventory, classes, train, reference),
                 classes=classes,
                 complete_rows=_mark_similar,
             )
@@ -169,30 +170,6 @@ def _too_few_images(inventory: Inventory, train: list[InputRecord]) -> InputErro
 
 def _all_gray(records: list[InputRecord]) -> bool:
     return all(record.decoded is not None and record.decoded.gray for record in records)
-
-
-def _source_rows(
-    config: IngestConfig,
-    inventory: Inventory,
-    classes: list[str],
-    train: list[InputRecord],
-    reference: list[InputRecord],
-) -> _Rows:
-    """A row of sources.parquet for every input, those of ingest.reference after the sources'."""
-    limit = f"ingest.reference_limit {config.reference_limit}"
-    reason = f"left out by {config.selection_option}"
-    if not config.rest_is_unused:
-        reason += f"; {limit} is reached"
-    class_ids: dict[str | None, int] = {name: number for number, name in enumerate(classes)}
-    rows = [record.row(reason, class_ids) for record in inventory.records]
-    rows += [
-        record.row(f"left out by {limit}", class_ids) for record in inventory.reference_records
-    ]
-    for status, records in (("train", train), ("reference", reference)):
-        for row, record in enumerate(records):
-            key = f"{row:06d}" if status == "train" else None
-            rows[record.index] |= {"status": status, "reason": None, "row": row, "key": key}
-    return rows
 
 
 def _nearly_nothing_left(corpus: Corpus) -> str:

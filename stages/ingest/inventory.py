@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ...manifests.errors import ConfigError
 from ..common.processors import usable_cores
@@ -212,3 +213,27 @@ def refuse_output_in_source(inventory: Inventory, out: Path) -> None:
                 f"The corpus is to be written to {out}, which lies inside {source.title}: the next"
                 " run would read it as input. Put the run folder elsewhere."
             )
+
+
+def source_rows(
+    config: IngestConfig,
+    inventory: Inventory,
+    classes: list[str],
+    train: list[InputRecord],
+    reference: list[InputRecord],
+) -> list[dict[str, Any]]:
+    """A row of sources.parquet for every input, those of ingest.reference after the sources'."""
+    limit = f"ingest.reference_limit {config.reference_limit}"
+    reason = f"left out by {config.selection_option}"
+    if not config.rest_is_unused:
+        reason += f"; {limit} is reached"
+    class_ids: dict[str | None, int] = {name: number for number, name in enumerate(classes)}
+    rows = [record.row(reason, class_ids) for record in inventory.records]
+    rows += [
+        record.row(f"left out by {limit}", class_ids) for record in inventory.reference_records
+    ]
+    for status, records in (("train", train), ("reference", reference)):
+        for row, record in enumerate(records):
+            key = f"{row:06d}" if status == "train" else None
+            rows[record.index] |= {"status": status, "reason": None, "row": row, "key": key}
+    return rows

@@ -4,12 +4,20 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from ...manifests.plan.schema import SOURCES
 from ..common.progress import Progress
 from ..sources.remote import FetchOptions
 from .config import IngestConfig
-from .inventory import hold_out_share, note_sources, open_inventory, reference_candidates
+from .inventory import (
+    hold_out_share,
+    note_sources,
+    open_inventory,
+    reference_candidates,
+    source_rows,
+)
 from .reader import no_images
 
 _SAMPLES = 32  # images that are decoded
@@ -27,6 +35,7 @@ class IngestPreview:
     seconds_per_image: float  # wall time, with all workers decoding
     classes: int  # of the training images; 0 without any
     samples: NDArray[np.uint8]  # (n, H, W, C), a few training images spread over the names
+    sources: pa.Table  # schema SOURCES: as ingest would write it, without what decoding shows
 
     @property
     def colours(self) -> str:
@@ -72,6 +81,7 @@ def preview_ingest(
     samples = np.stack(good)
     if config.colour == "auto" and all(image.gray for image in decoded if not image.reason):
         samples = samples[..., :1]
+    rows = source_rows(config, inventory, inventory.classes, train, reference)
     return IngestPreview(
         inputs=len(inventory.records) + len(inventory.reference_records),
         training=len(train),
@@ -81,4 +91,5 @@ def preview_ingest(
         seconds_per_image=seconds,
         classes=len({record.class_name for record in train} - {None}),
         samples=samples,
+        sources=pa.Table.from_pylist(rows, schema=SOURCES),
     )

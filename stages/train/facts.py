@@ -54,14 +54,17 @@ def drawn_classes(config: TrainConfig, corpus: Corpus) -> NDArray[np.int64] | No
 
     Raises ConfigError where images without classes are to be drawn by class.
     """
-    if config.draw != "classes":
-        return None
-    if not corpus.classes:
+    check_draw(config, len(corpus.classes))
+    return corpus.training_ids if config.draw == "classes" else None
+
+
+def check_draw(config: TrainConfig, classes: int) -> None:
+    """Raises ConfigError where images of no class are to be drawn by class."""
+    if config.draw == "classes" and not classes:
         raise ConfigError(
             "train.draw is classes, and the images have no classes. Leave it out, or put the images"
             " of each class into a folder of its own."
         )
-    return corpus.training_ids
 
 
 def _refuse_options_of_unet(config: TrainConfig) -> None:

@@ -255,10 +255,7 @@ def test_a_method_that_is_set_has_no_pilot(tmp_path: Path) -> None:
     assert "pilot" not in Ledger(tmp_path / "job" / "run").stages
 
 
-def test_a_dry_run_counts_the_pilot(
-    copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("scoremix.pipeline.dry_run.PROBE_SECONDS", 0.0)
+def test_a_dry_run_counts_the_pilot(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert again(copy, "--dry-run") == 0
     assert "pilot" not in capsys.readouterr().out, "it is done"
     assert again(copy, "--dry-run", "--set", "pilot.rows=60") == 0

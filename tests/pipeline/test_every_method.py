@@ -66,14 +66,17 @@ def root(done: Path, tmp_path: Path) -> Path:
 def test_what_it_made_is_whole_and_says_by_which_method(
     done: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    method = METHODS[(done / "NAME").read_text()]["method"]
+    options = METHODS[(done / "NAME").read_text()]
+    method = options["method"]
+    named = str(method) + (", contrast kept" if options.get("contrast") == "kept" else "")
     assert cli("verify", done / "shards", "--deep") == 0
     assert cli("inspect", done / "shards") == 0
-    assert f"{method}" in capsys.readouterr().out
+    assert f"by {named}\n" in capsys.readouterr().out
     rows = read_parquet(done / "shards" / "manifest.parquet").to_pylist()
     made = [row for row in rows if row["kind"] == "augmented"]
     assert len(made) == 32 and {row["method"] for row in made} == {method}
     card = (done / "shards" / "README.md").read_text()
+    assert f"| method | {named} |" in card
     for text in (card, (done / "shards" / "croissant.json").read_text()):
         assert str(method) in text and ("mixture of two real" in text) != (method in ONE_PARENT)
     assert ("near-copies" in card) != (method in ONE_PARENT)

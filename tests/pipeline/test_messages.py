@@ -1,6 +1,7 @@
 """Messages say what was found and what to do, and what they advise works."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -119,9 +120,57 @@ def test_a_start_that_fails_leaves_nothing(images: Path, tmp_path: Path) -> None
 def test_two_ratios_are_refused(images: Path, capsys: Captured) -> None:
     words = ("augment", "--data", images, "--out", "out", "--ratio", "2", "--dry-run")
     assert cli(*words, "--set", "generate.ratio=3") == 2
-    assert "--ratio 2 and --set generate.ratio=3 name two ratios" in capsys.readouterr().err
+    asked = "--ratio 2 and --set generate.ratio=3 name two values of generate.ratio"
+    assert asked in capsys.readouterr().err
     assert cli(*words, "--set", "generate={ratio: 3}") == 2
     assert cli(*words, "--set", "generate.ratio=2", *tiny.options()) == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "setting"),
+    [
+        ("augment --out out --data images", "--data", "ingest.source=others"),
+        ("augment --out out --data images --run a", "--run", "run=b"),
+        ("trial RUN --seeds 2", "--seeds", "trial.seeds=3"),
+        ("trial RUN --arms real,own", "--arms", "trial.arms=[real]"),
+        ("recognition RUN --seeds 2", "--seeds", "recognition.seeds=3"),
+        ("recognition RUN --unseen digits", "--unseen", "recognition.unseen=faces"),
+        ("evaluate RUN --features pixels", "--features", "evaluate.features=random"),
+    ],
+)
+def test_an_option_that_is_set_twice_is_refused(
+    command: str, option: str, setting: str, images: Path, capsys: Captured
+) -> None:
+    (run := images.parent / "RUN").mkdir()
+    (run / "stages.yaml").write_text("run: .")
+    (run / "stages.lock.json").write_text("{}")
+    assert cli(*command.split(), "--set", setting) == 2
+    said = capsys.readouterr().err
+    assert f"error: {option} " in said and f"--set {setting} name two values" in said.replace(
+        "'", ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ([], "1 of 3 classes have one image, which has no partner within its class: 'c'"),
+        (["ingest.classes=none", "train.labels=true"], "train.labels is true, and the images have"),
+        (["ingest.classes=none", "train.draw=classes"], "train.draw is classes, and the images"),
+        (["ingest.classes=none", "generate.pairing=within"], "'within', but the images have no"),
+        (["ingest.classes=none", "generate.method=reproduce"], "reproduce, which makes images of"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_refuses(
+    settings: list[str], words: str, images: Path, capsys: Captured
+) -> None:
+    alone = images / "c" / "alone.png"
+    alone.parent.mkdir()
+    shutil.copy(next(images.rglob("*.png")), alone)
+    options = [*tiny.options(train__network="unet"), *(f"--set={one}" for one in settings)]
+    for dry_run in (["--dry-run"], []):
+        assert cli("augment", "--data", "images", "--out", "out", *dry_run, *options) == 2
+        assert words in capsys.readouterr().err
 
 
 def test_what_changed_in_a_source_is_named(images: Path, capsys: Captured) -> None:

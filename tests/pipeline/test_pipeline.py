@@ -721,10 +721,8 @@ def test_dry_run_counts_and_writes_nothing(
 
 
 def test_dry_run_tells_whether_the_network_is_kept(
-    data: Path, done: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    data: Path, done: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("scoremix.pipeline.dry_run.PROBE_SECONDS", 0.0)
-
     def told(*more: str) -> str:
         assert augment(data, done, "--dry-run", *more, seed=0) == 0
         return next(line for line in capsys.readouterr().out.splitlines() if "train:" in line)
