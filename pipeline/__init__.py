@@ -14,6 +14,7 @@ library/         what `import scoremix` offers: a run's mixer, its corpus as a D
 echo             prints to standard output
 config           stages.yaml composed, checked and resolved
 init_file        the stages.yaml that `init` writes, fitted to a source
+unused           options that were set for nothing, named
 config_errors    what is wrong in a stages.yaml, in words
 yaml_text        reads YAML: no key twice, no deep nesting
 ledger           stages.lock.json: which stages are done, stale (and why) or missing

@@ -70,8 +70,7 @@ def estimate(job: Job) -> str:
     ledger = Ledger(folder)
     kind = ledger.device_type(device_type(device))
     config = config.resolved(found.resolution, kind, found.training)
-    names = sorted(set(found.sources["class_name"].to_pylist()) - {None})
-    check_planned_images(config, PlannedImages(found.sources, names, found.resolution))
+    _check_classes(config, found)
     made = images_made(config, found)
     images = found.training + made
     per_image = sample_bytes(found.samples, select_encoder(config.write.encoder))
@@ -114,6 +113,14 @@ def estimate(job: Job) -> str:
     total = format_duration(sum(seconds.values()))
     lines.append(f"total:         about {total} on this machine ({device}), evaluation included")
     return "\n".join(lines)
+
+
+def _check_classes(config: Config, found: IngestPreview) -> None:
+    """Refuses what the run would refuse before it trains, as for a class with one image."""
+    names = sorted(set(found.sources["class_name"].to_pylist()) - {None})
+    check_planned_images(config, PlannedImages(found.sources, names, found.resolution))
+    if config.generate.needs_network:
+        check_draw(config.train, found.classes)
 
 
 def _quality(config: Config, found: IngestPreview, kind: str) -> str:
@@ -205,7 +212,6 @@ def _run_bytes(config: Config, found: IngestPreview) -> float:
 def _network(config: Config, found: IngestPreview, device: str) -> FrozenScore:
     """An untrained network of the run's shape: it costs what the trained one costs."""
     sigma_1 = 0.5 * found.resolution * found.channels**0.5
-    check_draw(config.train, found.classes)
     shape = architecture_of(config.train, found.samples.shape, found.classes)
     net = build(shape, noise_ladder(sigma_1)).to(device)
     return FrozenScore(net, sigma_1, 0.01)
