@@ -110,9 +110,8 @@ def estimate(job: Job) -> str:
         lines.append(f"quality:       {_quality(config, found, kind)}")
     unused = unused_notes(job.config, found.resolution, kind, found.training)
     lines += [f"note:          {note}" for note in unused]
-    total = format_duration(sum(seconds.values()))
-    lines.append(f"total:         about {total} on this machine ({device}), evaluation included")
-    return "\n".join(lines)
+    total = f"about {format_duration(sum(seconds.values()))} on this machine ({device})"
+    return "\n".join([*lines, f"total:         {total}, evaluation included"])
 
 
 def _check_classes(config: Config, found: IngestPreview) -> None:
