@@ -16,6 +16,7 @@ import argparse
 import json
 import platform
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def main() -> None:
             config = config.model_copy(update={"steps": length, "early_stop": False})
             train(
                 config,
-                corpus,
+                replace(corpus, reference=corpus.reference[:0]) if options.blind else corpus,
                 folder,
                 seed=options.seed,
                 t0=config.focus_t0 or 0.35,
@@ -132,6 +133,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--methods", type=lambda text: text.split(";"), help="parts of names")
     parser.add_argument("--precision", default="auto", help="of generation")
     parser.add_argument("--append", action="store_true", help="to the lengths that --out has")
+    parser.add_argument(
+        "--blind", action="store_true", help="train as a run does that holds nothing out"
+    )
     parser.add_argument("--out", required=True)
     return parser.parse_args()
 
