@@ -17,7 +17,7 @@ from ..storage.store import Store, store_of
 from .index import INDEX, indexed_hashes, parse_index
 from .names import METADATA_FILES
 from .owner import OWNER
-from .sums import SUMS, hash_file, parse_sums
+from .sums import SUMS, parse_sums
 
 EXTENSIONS = ("tar", "parquet", "json")
 
@@ -122,7 +122,7 @@ def read_recorded_hashes(
 
 def _hash(store: Store, name: str) -> str:
     try:
-        return hash_file(store, name)
+        return store.sha256(name)
     except OSError:
         return ""
 

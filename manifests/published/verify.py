@@ -31,7 +31,7 @@ from .names import is_own
 from .owner import OWNER, parse_owner
 from .partition import Partition
 from .pixel_check import wrong_pixels
-from .sums import SUMS, hash_file, parse_sums, render_sums
+from .sums import SUMS, parse_sums, render_sums
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def verify(
 def _hash_all(state: _VerifyState, names: list[str], pool: ThreadPoolExecutor) -> None:
     def hash_or_report(name: str) -> str:
         try:
-            return hash_file(state.store, name)
+            return state.store.sha256(name)
         except OSError as error:
             state.report(name, f"cannot be read: {error.strerror or error}")
             return ""

@@ -7,6 +7,7 @@
 Names are relative, with "/" between their parts. A file appears under its name whole or not at all.
 """
 
+import errno
 import os
 import secrets
 from io import BufferedReader, FileIO
@@ -44,7 +45,7 @@ class Store(Protocol):
         ...
 
     def sha256(self, name: str) -> str:
-        """sha256 of the whole file."""
+        """sha256 of the whole file; OSError for what is no regular file, as an endless pipe."""
         ...
 
     def write(self, name: str, data: bytes) -> None:
@@ -99,6 +100,8 @@ class LocalStore:
         return (self.root / name).read_bytes()
 
     def sha256(self, name: str) -> str:
+        if self.size(name) is None and os.path.lexists(self.root / name):
+            raise OSError(errno.EINVAL, "it is not a regular file, or a link to nothing", name)
         return sha256_file(self.root / name)
 
     def write(self, name: str, data: bytes) -> None:
