@@ -6,7 +6,6 @@ from ..manifests.errors import ConfigError
 from ..stages.generate.config import GenerateConfig
 from ..stages.train.config import TrainConfig
 from .config import Config
-from .new_classes import needs_new_classes
 
 _OF_MORE_THAN_TRAINING = {"preset"}  # it fills in `generate` too
 
@@ -53,7 +52,10 @@ def _sentence(section: str, names: list[str], why: str) -> str:
 
 
 def _candidates(config: Config, resolved: Config) -> dict[str, tuple[Iterable[str], str]]:
-    """Section -> the options that this run does not read, and why, before "it" or "them"."""
+    """Section -> the options that this run does not read, and why, before "it" or "them".
+
+    Not those of `recognise`, which the command `recognition` reads of every run.
+    """
     train, generate = resolved.train, resolved.generate
     method = generate.method
     found: dict[str, tuple[Iterable[str], str]] = {}
@@ -67,9 +69,6 @@ def _candidates(config: Config, resolved: Config) -> dict[str, tuple[Iterable[st
     if method != "auto":
         names = list(type(config.pilot).model_fields)
         found["pilot"] = names, f"method {method} is compared with no other by"
-    if not needs_new_classes(resolved):
-        names = list(type(config.recognise).model_fields)
-        found["recognise"] = names, f"method {method} selects no new classes by"
     of_generate = GenerateConfig.model_validate(
         config.generate.model_dump() | {"method": method}
     ).unused

@@ -144,7 +144,7 @@ def augment(
         "--data": ("ingest.source", None if data is None else json.dumps(data)),
         "--run": ("run", None if folder is None else json.dumps(str(folder))),
     }
-    with_overrides(overrides, places)
+    with_overrides(overrides, places)  # which are used below as they were given
     counted = {"--ratio": ("generate.ratio", None if ratio is None else str(ratio))}
     changes = with_overrides(overrides, counted)
     if isinstance(out, Path):

@@ -44,12 +44,7 @@ def notes(**sections: Any) -> list[str]:
             ["pilot.rows is set, and method bridge is compared with no other by it"],
         ),
         ({"pilot": {"rows": 60}}, []),
-        (
-            {"recognise": {"scale": 9.0, "width": 32}},
-            ["recognise.width, recognise.scale are set, and method auto selects no new classes by"
-             " them"],
-        ),
-        ({"recognise": {"scale": 9.0}, "generate": {"method": "compose"}}, []),
+        ({"recognise": {"scale": 9.0}}, []),  # the command `recognition` reads it
         ({"generate": {"keep": "none"}}, []),  # of one of the pilot's candidates
         ({"generate": {"keep": "none"}, "train": {"preset": "paper"}},
             [f"generate.keep is set, and method scoremix {NO_USE} it"]),
