@@ -22,6 +22,7 @@ COLUMNS = ("parent 1", "parent 2", "mixup", "minimised", "final")
 _SMALLEST_CELL, _LARGEST_CELL = 96, 256  # pixels; smaller images are magnified, larger reduced
 _GAP, _MARGIN = 6, 16
 _LABEL_WIDTH, _HEADER, _TITLE = 64, 26, 34
+_LINE = 15  # pixels between the two lines of a header
 _ROWS_IN_ONE_GROUP = 8  # more rows are set in two groups beside each other
 _SMALLEST_FONT = 8
 INK, FAINT = (20, 20, 20), (110, 110, 110)
@@ -135,9 +136,25 @@ def _draw_headers(
     for index, name in enumerate(names):
         middle = left + _LABEL_WIDTH + index * (cell_width + _GAP) + cell_width // 2
         size = 14
-        while size > _SMALLEST_FONT and draw.textlength(name, font=load_font(size)) > cell_width:
+        lines = _header_lines(draw, name, cell_width)
+        while size > _SMALLEST_FONT and _width(draw, lines, size) > cell_width:
             size -= 1  # a long name stays within its column
-        draw.text((middle, line), name, fill=INK, font=load_font(size), anchor="ms")
+        for above, text in enumerate(reversed(lines)):
+            place = (middle, line - above * _LINE)
+            draw.text(place, text, fill=INK, font=load_font(size), anchor="ms")
+
+
+def _header_lines(draw: ImageDraw.ImageDraw, name: str, cell_width: int) -> list[str]:
+    """The name on one line, or on the two shortest where one is too narrow for it."""
+    words = name.split(" ")
+    if len(words) == 1 or _width(draw, [name], 14) <= cell_width:
+        return [name]
+    splits = [[" ".join(words[:n]), " ".join(words[n:])] for n in range(1, len(words))]
+    return min(splits, key=lambda lines: _width(draw, lines, 14))
+
+
+def _width(draw: ImageDraw.ImageDraw, lines: Sequence[str], size: int) -> float:
+    return max(draw.textlength(text, font=load_font(size)) for text in lines)
 
 
 def cell_size(width: int, height: int) -> tuple[int, int]:
