@@ -23,6 +23,7 @@ from .class_estimate import recognise_seconds
 from .config import Config
 from .dry_run import PROBE_SECONDS, possible_methods, probe_stages, resumed_step
 from .job import Role, StageContext
+from .signals import interrupt_at_once
 from .speed_probe import probe_network
 
 LONG = 3600.0  # seconds
@@ -57,7 +58,7 @@ def announce_training(context: StageContext, config: Config, corpus: Corpus) -> 
             if until >= STAGES.index(_ENDS_BEFORE.get(name, name))
         }
 
-    with _random_state_kept(job.device):
+    with _timing(job.device):
         # Three steps of each kind show that most runs are short, in a moment.
         seconds = measure(0.0)
         if sum(seconds.values()) > LONG / 2:
@@ -83,15 +84,18 @@ def announce_generation(
     score = FrozenScore(net.net, net.sigma_1, net.sigma_N)
     net.net.compute_in(config.generate.precision)
     sigma = sigma_at(config.generate.highest_t0 or 0.5, net.sigma_1)
-    with _random_state_kept(device):
+    with _timing(device):
         speed = probe_network(to_unit(pixels, torch.device(device)), score, sigma, device, 0.0)
     _announce(context, {"generate": images * speed.seconds(config.generate)}, "")
 
 
 def _is_asked(context: StageContext) -> bool:
-    """Whether this command asks, and this process knows: several share the work otherwise."""
+    """Whether this command asks, and this process knows: several share the work otherwise.
+
+    Not once a stop was asked for.
+    """
     alone = context.role is Role.LEADER and launch.world_size() == 1
-    return context.job.confirm is not None and alone
+    return context.job.confirm is not None and alone and not context.job.stopping()
 
 
 def _announce(context: StageContext, seconds: dict[str, float], stops: str) -> None:
@@ -122,8 +126,11 @@ def _preview_of(corpus: Corpus) -> IngestPreview:
 
 
 @contextlib.contextmanager
-def _random_state_kept(device: str) -> Iterator[None]:
-    """Leaves torch's generators as they were: what a run makes does not depend on being timed."""
+def _timing(device: str) -> Iterator[None]:
+    """Leaves torch's generators as they were: what a run makes does not depend on being timed.
+
+    The first Ctrl-C ends it: nothing is under way that would have to be saved.
+    """
     gpus = [torch.cuda.current_device()] if device == "cuda" else []
-    with torch.random.fork_rng(devices=gpus):
+    with torch.random.fork_rng(devices=gpus), interrupt_at_once():
         yield

@@ -102,7 +102,8 @@ def stop_on_signal(*more: signal.Signals, patient: bool = False) -> Iterator[Cal
 
 @contextlib.contextmanager
 def interrupt_at_once() -> Iterator[None]:
-    """While a question waits for its answer: the first SIGINT raises KeyboardInterrupt."""
+    """Where nothing is under way, as while a question waits: the first SIGINT raises
+    KeyboardInterrupt."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,7 +1,9 @@
 """Runs of more than an hour: their length is printed before they begin, and a terminal asks."""
 
 import io
+import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -116,3 +118,25 @@ def test_a_short_run_says_nothing_and_measuring_changes_no_byte(
     monkeypatch.setattr(long_run, "_is_asked", lambda context: False)
     assert augment(data, tmp_path / "not", "--until", "write") == 0
     assert tiny.digests(tmp_path / "asked") == tiny.digests(tmp_path / "not")
+
+
+def test_control_c_while_it_is_timed_ends_at_once(
+    data: Path,
+    tmp_path: Path,
+    short_hour: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def probe(*_: object) -> tuple[dict[str, float], dict[str, str]]:
+        signal.raise_signal(signal.SIGINT)
+        for _ in range(200):  # a handler runs between two instructions
+            time.sleep(0.01)
+        return {"train": 1.0}, {}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(long_run, "probe_stages", probe)
+        begin = time.monotonic()
+        assert augment(data, tmp_path / "shards") == 75
+        assert time.monotonic() - begin < 2.0
+    assert "the same command resumes" in capsys.readouterr().err
+    assert augment(data, tmp_path / "shards", "--until", "write") == 0
