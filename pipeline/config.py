@@ -73,6 +73,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
                 f"generate.guidance is {generate.guidance:g}, and train.network is refinenet, whose"
                 " training keeps no guide. Set train.network to unet, or generate.guidance to 1."
             )
+        _check_guide(guided, generate, train)
         if guided and generate.guide == "null-class" and not train.labels:
             raise ConfigError(
                 "generate.guide is null-class, and train.labels is not true: the network then has"
@@ -86,6 +87,18 @@ class Config(BaseModel, frozen=True, extra="forbid"):
             "write": self.write.resolved(),
         }
         return self.model_copy(update=filled)
+
+
+def _check_guide(guided: bool, generate: GenerateConfig, train: TrainConfig) -> None:
+    """Refuses a training that is too short for an early state of its own to be kept."""
+    assert train.steps is not None and train.checkpoint_every is not None
+    if guided and generate.guide == "early" and train.steps <= train.checkpoint_every:
+        raise ConfigError(
+            f"generate.guidance is {generate.guidance:g}, and train.steps is {train.steps}: the"
+            " guide is an earlier state of the same training, and the first is kept after"
+            f" {train.checkpoint_every} (train.checkpoint_every). Set train.checkpoint_every to"
+            f" {max(1, train.steps // 4)}, or generate.guidance to 1."
+        )
 
 
 def load_stages(path: Path, overrides: list[str]) -> Config:

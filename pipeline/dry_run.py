@@ -21,6 +21,7 @@ from ..stages.corpus.store import open_corpus
 from ..stages.evaluate.variant_catalogue import changes_of
 from ..stages.generate.config import GenerateConfig
 from ..stages.images.png import select_encoder
+from ..stages.ingest.inventory import JUDGED
 from ..stages.ingest.preview import IngestPreview, preview_ingest
 from ..stages.pilot.candidates import choose_in_time
 from ..stages.pilot.pilot import SHOWN
@@ -85,7 +86,7 @@ def estimate(job: Job) -> str:
     seconds["the rest"] = _STARTING
     lines = [
         f"inputs:        {found.inputs:,}, of which {found.training:,} are trained on and"
-        f" {found.reference:,} held out",
+        f" {_held_out(found.reference)}",
         f"images:        {found.training:,} real + {made:,} augmented"
         f" ({kind_made(config, found)}), {found.resolution} px, {found.colours}",
         f"shards:        {_shards(config, found)}, about"
@@ -109,9 +110,25 @@ def estimate(job: Job) -> str:
     if config.generate.needs_network:
         lines.append(f"quality:       {_quality(config, found, kind)}")
     unused = unused_notes(job.config, found.resolution, kind, found.training)
+    unused += _fewer_rounds(config, ledger, found)
     lines += [f"note:          {note}" for note in unused]
     total = f"about {format_duration(sum(seconds.values()))} on this machine ({device})"
     return "\n".join([*lines, f"total:         {total}, evaluation included"])
+
+
+def _fewer_rounds(config: Config, ledger: Ledger, found: IngestPreview) -> list[str]:
+    made = ledger.outcome("plan").get("rows", 0) // found.training - 1
+    if config.generate.by_class or made <= config.generate.ratio:
+        return []
+    return [
+        f"{made} rounds are planned or made there; fewer of the same recipe would delete some, and"
+        " are refused"
+    ]
+
+
+def _held_out(count: int) -> str:
+    few = f" ({JUDGED} are needed to compare with: ingest.holdout or ingest.reference)"
+    return f"{count:,} held out{few if count < JUDGED else ''}"
 
 
 def _check_classes(config: Config, found: IngestPreview) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..manifests.foreign_text import printable
 from ..manifests.storage.location import Place, place
 from ..stages.ingest.config import SIDES, IngestConfig
+from ..stages.ingest.inventory import JUDGED, default_holdout
 from ..stages.ingest.survey import SourceSurvey, survey_source
 from ..stages.sources.bundled import BUNDLED
 from .config import DEFAULT_FILE, expand_user
@@ -16,8 +17,6 @@ from .config import DEFAULT_FILE, expand_user
 # hour or so (docs/presets.md).
 _FIRST_SIDE = {"cpu": 32, "cuda": 64}
 _MANY = 5_000  # images to train on, at most, to begin with
-_HELD_OUT_OF = 100  # images, from which on a tenth is held out
-_FEW = 40  # images, below which none can be spared
 _LONG = 1.25  # long side / short side, from which on cropping is worth a word
 _NAMED = 8  # classes that the file's head names
 _COLUMN = 30  # where comments begin
@@ -119,20 +118,27 @@ def _choices(found: SourceSurvey, written: str, device: str) -> list[tuple[str, 
     if images > _MANY * 1.2:
         reason = f"a part of {images:,} to begin with, every class in turn; the rest is held out"
         choices.append(("  # limit:", f"  limit: {_MANY}", reason))
-    elif images >= _HELD_OUT_OF:
-        reason = "a tenth is not trained on: the evaluation compares with it"
-        choices.append(("  # holdout:", "  holdout: 0.1", reason))
-    elif images >= _FEW:
-        reason = f"a quarter of the {images} images, for an evaluation that is rough"
-        choices.append(("  # holdout:", "  holdout: 0.25", reason))
     else:
-        reason = f"with {images} images none can be spared, so that nothing is evaluated"
-        choices.append(("  # holdout:", "  # holdout: 0.1", reason))
+        choices.append(_holdout(images))
     lone = [name for name, count in found.classes.items() if count < 2]
     if lone:
         reason = f"{_shown(lone[0])} has one image, which pairs with itself"
         choices.append(("  lone_class:", "  lone_class: self", reason))
     return choices
+
+
+def _holdout(images: int) -> tuple[str, str, str]:
+    """The entry of `holdout`: what the default would be, and what it is good for."""
+    share = default_holdout(images)
+    if not share:
+        reason = f"with {images} images none can be spared, so that nothing is compared"
+        return "  # holdout:", "  # holdout: 0.2", reason
+    held = round(share * images)
+    if held >= JUDGED:
+        reason = f"{held} of {images:,} images are not trained on: pilot and verdict use them"
+    else:
+        reason = f"{held} of {images} images end the training in time; a verdict needs {JUDGED}"
+    return "  # holdout:", f"  holdout: {share:.3g}", reason
 
 
 def first_side(found: SourceSurvey, device: str) -> tuple[int, str]:

@@ -102,7 +102,8 @@ def damaged_images(source: Path | BinaryIO, rows: list[dict[str, Any]]) -> Itera
             if hashlib.sha256(tar.read(row["size"])).hexdigest() != row["sha256"]:
                 hit.append(row["key"])
     more = ", ..." if len(hit) > _MOST_KEYS else ""
-    yield f"has damage in {len(hit)} of {len(rows)} images: {', '.join(hit[:_MOST_KEYS])}{more}"
+    named = f": {', '.join(hit[:_MOST_KEYS])}{more}" if hit else ", but beside their pixels"
+    yield f"has damage in {len(hit)} of {len(rows)} images{named}"
 
 
 def compare_members(source: Path | BinaryIO, rows: list[dict[str, Any]]) -> Iterator[str]:

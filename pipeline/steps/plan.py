@@ -1,9 +1,14 @@
 """The step `plan`: is the plan stale, draw it again, record what it was drawn from."""
 
+from collections.abc import Sequence
+
+from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_parquet
 from ...manifests.plan.plan import rows_digest
 from ...models.network.checkpoint import TrainedNet
 from ...stages.corpus.store import Corpus
+from ...stages.generate.config import GenerateConfig
+from ...stages.write.tasks import ShardTask, plan_shards
 from .. import environment, launch
 from ..config import Config
 from ..decided import chosen_because
@@ -12,6 +17,8 @@ from ..job import Role, StageContext
 from ..means import means_sha256_of
 from ..new_classes import new_classes_of
 from ..planned import Planned, draw_plan, planned_of, read_plan, recipe_of
+from ..shards.destination import ShardDestination
+from ..shards.open import open_destination
 
 
 def plan(context: StageContext, config: Config, corpus: Corpus, net: TrainedNet | None) -> Planned:
@@ -32,6 +39,10 @@ def plan(context: StageContext, config: Config, corpus: Corpus, net: TrainedNet 
     rows = read_plan(job.files, context.ledger.outcome("plan").get("digest"))
     if context.is_stale("plan", inputs, rows is not None) or rows is None:
         rows = draw_plan(config, corpus, new_classes)
+        if leads and job.makes_shards:
+            tasks = plan_shards(rows, recipe.for_real_images().digest, recipe.digest)
+            destination = open_destination(job.shards, job.folder, job.stopping)
+            refuse_fewer_rounds(tasks, config.generate, destination)
         if new_classes and config.generate.extrapolates:
             job.progress.note(
                 f"plan: generate.weights are {list(config.generate.weights)}: outside 0 to 1 images"
@@ -45,3 +56,26 @@ def plan(context: StageContext, config: Config, corpus: Corpus, net: TrainedNet 
             outcome["chosen_because"] = because
         context.ledger.record("plan", inputs, **outcome)
     return planned_of(rows, context.ledger, recipe, corpus, new_classes)
+
+
+def refuse_fewer_rounds(
+    tasks: Sequence[ShardTask], generate: GenerateConfig, destination: ShardDestination
+) -> None:
+    """Refuses fewer rounds than were made: publishing them would delete finished ones.
+
+    tasks: the shards of the plan. generate: resolved.
+    """
+    recipes = {task.recipe_digest for task in tasks}
+    beyond = destination.unplanned_markers({task.name for task in tasks})
+    rounds = [marker.round for marker in beyond if marker.recipe_digest in recipes]
+    if rounds:
+        ratio = max(task.rows["round"][0].as_py() for task in tasks)
+        length = f"generate.ratio is {ratio}"
+        if generate.by_class:
+            length = f"generate.images_per_class is {generate.images_per_class}"
+        raise ConfigError(
+            f"{length}, but {destination} holds finished rounds up to {max(rounds)} of the same"
+            " recipe, which that would delete. They and their plan stay as they are. The first"
+            f" {ratio} rounds ARE that corpus: index.json names each shard's round. To have them"
+            " alone, use another --out, or remove the other shards yourself."
+        )

@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
-from ...manifests.errors import ConfigError, Interrupted
+from ...manifests.errors import Interrupted
 from ...manifests.files.lock import remove_shard_locks, shard_lock
 from ...models.network.compiled import BEFOREHAND
 from ...stages.corpus.store import check_pixels
@@ -19,6 +19,7 @@ from ..shards.clipped import ClippedShare
 from ..shards.destination import ShardDestination
 from ..shards.ownership import record_claim
 from ..shards.worker import ShardWorker
+from .plan import refuse_fewer_rounds
 
 _PUBLISH = "publish"  # the lock of the process that publishes, beside those of the shards
 _POLL = 0.2  # seconds between two tries to publish
@@ -65,7 +66,7 @@ def write(context: StageContext, builder: ShardBuilder, destination: ShardDestin
 def _prepare(context: StageContext, builder: ShardBuilder, destination: ShardDestination) -> bool:
     """Whether shards are to be made or published; if so, claims their place for this run."""
     job, planned = context.job, builder.planned
-    _refuse_lower_ratio(builder, destination)
+    refuse_fewer_rounds(planned.shards, builder.config.generate, destination)
     missing = [task for task in planned.shards if not destination.finished(task)]
     exists = not missing and destination.is_published()
     if not context.is_stale("write", inputs_of_write(planned), exists):
@@ -118,28 +119,3 @@ def _record_owner(context: StageContext, planned: Planned, same_corpus: bool) ->
     claimant = replace(preflight.claimant_of(job), corpus=corpus, same_corpus=same_corpus)
     record_claim(claimant)
     context.ledger.record_place(job.shards)
-
-
-def _refuse_lower_ratio(builder: ShardBuilder, destination: ShardDestination) -> None:
-    """Refuses a lower ratio than was made: publishing it would delete finished rounds."""
-    tasks = builder.planned.shards
-    recipes = {task.recipe_digest for task in tasks}
-    beyond = destination.unplanned_markers({task.name for task in tasks})
-    rounds = [marker.round for marker in beyond if marker.recipe_digest in recipes]
-    if rounds:
-        ratio = max(task.rows["round"][0].as_py() for task in tasks)
-        raise ConfigError(
-            f"{_length(builder, ratio)}, but {destination} holds finished rounds up to"
-            f" {max(rounds)} of the same recipe, which that would delete. Nothing was"
-            f" changed. The first {ratio} rounds ARE that corpus: index.json names"
-            " each shard's round. To have them alone, use another --out, or remove the other shards"
-            " yourself."
-        )
-
-
-def _length(builder: ShardBuilder, ratio: int) -> str:
-    """The option that decides how many rounds there are."""
-    generate = builder.config.generate
-    if generate.by_class:
-        return f"generate.images_per_class is {generate.images_per_class}"
-    return f"generate.ratio is {ratio}"

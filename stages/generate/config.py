@@ -107,6 +107,11 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
                 "method is renoise, and denoise off: images would be copies of their parents. Leave"
                 " denoise out"
             )
+        if self.repairs_seams and self.denoise == "off":
+            raise ValueError(
+                f"repair_t0 is {self.repair_t0:g}, and denoise off: nothing would be repaired."
+                " Leave one of them out"
+            )
         return self
 
     @model_validator(mode="after")
@@ -157,6 +162,12 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
             used = _USED[self.method] | (_DENOISING if self.repairs_seams else set())
         if self.guidance == 1:
             used = used - {"guide"}
+        if "denoise" in used and self.denoise in ("off", "tweedie"):
+            used = used - {"denoise_steps"}
+        if self.denoise != "stochastic":
+            used = used - {"noise_rule"}
+        if self.steps == 0:
+            used = used - {"lr", "stop"}
         return [
             name
             for name, field in type(self).model_fields.items()

@@ -186,10 +186,12 @@ def _guidance(config: GenerateConfig, model: dict[str, Any]) -> dict[str, Any]:
                 " to true, or generate.guide to early."
             )
         return {"guidance": config.guidance, "guide": config.guide}
-    if not model.get("guide_sha256"):
+    guide = model.get("guide_sha256")
+    if not guide or guide == model["weights_sha256"]:  # versions of before kept the same for both
+        chosen = model.get("training", {}).get("chosen_step", 0)
         raise ConfigError(
-            f"generate.guidance is {config.guidance:g}, but this network has no guide, an early"
-            " state of its own training. Set generate.guidance to 1, or train again, long enough"
-            " for a guide to be kept."
+            f"generate.guidance is {config.guidance:g}, but this network, of step {chosen:,}, has"
+            " no guide, an earlier state of its own training. Set generate.guidance to 1, or train"
+            f" again with train.checkpoint_every: {max(1, chosen // 4)}."
         )
     return {"guidance": config.guidance, "guide_sha256": model["guide_sha256"]}

@@ -28,9 +28,10 @@ from .split import (
     select_training,
 )
 
-# The default of ingest.holdout, from so many images on, where nothing else gives held-out ones.
-_HOLDOUT = 0.1
-_HOLDOUT_FROM = 100
+_HOLDOUT_FROM = 100  # images, below which none can be spared
+_HOLDOUT, _HOLDOUT_MOST = 0.1, 0.2  # shares of all images
+# Held-out images that pilot and verdict need to compare with, and that a trial needs.
+JUDGED, TRIED = 50, 60
 # Endings of images that people keep data in and that images/decode.py does not read.
 _UNREAD = frozenset(
     ".arw .cr2 .cr3 .dcm .dds .dng .exr .fit .fits .hdr .nef .orf .pcx .psd .raf .rw2 .sgi .svg"
@@ -169,7 +170,7 @@ def hold_out_share(
     if share is None:
         # Patches of one image overlap: the network would have seen parts of held-out ones.
         has_other = bool(reference) or config.reference is not None or config.patches is not None
-        share = 0.0 if has_other or len(train) < _HOLDOUT_FROM else _HOLDOUT
+        share = 0.0 if has_other else default_holdout(len(train))
     held = hold_out(train, share, config.reference_limit, seed)
     if config.patches is not None:
         images = {_image_of_patch(record): record for record in train}
@@ -178,6 +179,19 @@ def hold_out_share(
         held = {record for record in train if _image_of_patch(record) in names}
     kept = [record for record in train if record not in held]
     return kept, reference + [record for record in train if record in held]
+
+
+def default_holdout(images: int) -> float:
+    """ingest.holdout where nothing else gives held-out images, for so many that are chosen.
+
+    None of fewer than 100. A tenth, by which training ends in time; where a fifth is enough for
+    pilot and verdict to compare with, 60 images, or that fifth: from 250 images on.
+    """
+    if images < _HOLDOUT_FROM:
+        return 0.0
+    if _HOLDOUT_MOST * images < JUDGED:
+        return _HOLDOUT
+    return min(max(_HOLDOUT, TRIED / images), _HOLDOUT_MOST)
 
 
 def _image_of_patch(record: InputRecord) -> tuple[int, str]:

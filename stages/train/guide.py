@@ -1,7 +1,8 @@
 """The guide: averages of an early step, by which autoguidance (arXiv 2406.02507) steers.
 
 Kept at the steps first, 2 first, 4 first, ... while training goes on; the one that is used is the
-last at or before a quarter of the chosen step.
+last at or before a quarter of the chosen step, or the first where there is none. A network that was
+chosen at the first has no guide.
 """
 
 from pathlib import Path
@@ -37,9 +38,9 @@ def drop_early_states(folder: Path, identity: str) -> None:
 
 
 def keep_guide(out: Path, chosen_step: int, first: int | None, identity: str) -> None:
-    """Writes out/guide.safetensors; none where the chosen step is too early for one."""
+    """Writes out/guide.safetensors; none where no earlier state than the chosen one was kept."""
     remove_file(out / GUIDE)
-    if first is None or chosen_step < first:
+    if first is None or chosen_step <= first:
         return
     step = first
     while 2 * step <= chosen_step // 4:

@@ -37,7 +37,8 @@ def cli(*words: str | Path) -> int:
 def options(name: str) -> list[str]:
     changed = {f"generate__{key}": value for key, value in METHODS[name].items()}
     if "guidance" in METHODS[name]:
-        changed["train__network"] = "unet"  # which alone keeps a guide
+        # Which alone keeps a guide, a state before the chosen one.
+        changed |= {"train__network": "unet", "train__checkpoint_every": 1}
     return tiny.options(**changed)
 
 
@@ -114,6 +115,22 @@ def test_a_higher_ratio_leaves_the_first_rounds_as_they_are(root: Path) -> None:
     after = tiny.digests(shards)
     kept = {name: digest for name, digest in before.items() if "-0" in name}
     assert kept.items() <= after.items() and len(after) > len(before)
+
+
+def test_a_lower_ratio_is_refused_before_anything_changes(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = root / "shards.run"
+    stages = json.loads((run / "stages.lock.json").read_bytes())["stages"]
+    before = tiny.digests(root / "shards")
+    words = ("run", run / "stages.yaml", "--set", "generate.ratio=1", "--until", "write")
+    assert cli(*words, "--dry-run") == 0
+    assert "2 rounds are planned or made there" in capsys.readouterr().out
+    assert cli(*words, "--quiet") == 2
+    assert "holds finished rounds up to 2" in capsys.readouterr().err
+    assert before == tiny.digests(root / "shards")
+    assert stages == json.loads((run / "stages.lock.json").read_bytes())["stages"]
+    assert cli("run", run / "stages.yaml", "--set", "generate.ratio=2", "--quiet") == 0
 
 
 @pytest.fixture

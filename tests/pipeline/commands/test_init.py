@@ -69,7 +69,9 @@ def test_the_side_is_the_images_own_or_the_largest_that_is_quick(
     assert fitted("--data", "photos")[0].ingest.resolution == side
 
 
-@pytest.mark.parametrize(("count", "holdout"), [(12, None), (60, 0.25), (100, 0.1)])
+@pytest.mark.parametrize(
+    ("count", "holdout"), [(12, None), (99, None), (100, 0.1), (250, 0.2), (400, 0.15)]
+)
 def test_as_many_are_held_out_as_can_be_spared(
     count: int, holdout: float | None, tmp_path: Path
 ) -> None:

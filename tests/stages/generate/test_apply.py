@@ -150,7 +150,7 @@ def test_guidance_of_one_is_none_and_without_a_guide_it_is_refused() -> None:
     assert not np.array_equal(plain.final, made("renoise", rows, guidance=2.0).final)
     config = GenerateConfig.model_validate(OPTIONS | {"method": "bridge", "guidance": 2.0})
     without = {name: value for name, value in FACTS.items() if name != "guide_sha256"}
-    with pytest.raises(ConfigError, match="this network has no guide"):
+    with pytest.raises(ConfigError, match="this network, of step 0, has no guide"):
         Recipe.from_config(config, without, "c0", "m0")
 
 

@@ -31,6 +31,11 @@ def config(**values: Any) -> GenerateConfig:
         ({"method": "auto", "solver_steps": 9, "new_classes": 3}, "new_classes solver_steps"),
         ({"method": "sample", "guide": "null-class"}, "guide"),  # 1 is no guidance
         ({"method": "sample", "guide": "null-class", "guidance": 1.5}, ""),
+        ({"method": "scoremix", "denoise": "off", "denoise_steps": 9}, "denoise_steps"),
+        ({"method": "renoise", "denoise": "tweedie", "denoise_steps": 9}, "denoise_steps"),
+        ({"method": "scoremix", "denoise": "ode", "noise_rule": "ancestral"}, "noise_rule"),
+        ({"method": "scoremix", "steps": 0, "lr": 0.1, "stop": "real"}, "lr stop"),
+        ({"method": "bridge", "denoise_steps": 9}, ""),
         ({"keep": "none"}, ""),
     ],
 )
@@ -47,3 +52,9 @@ def test_renoising_without_denoising_is_refused() -> None:
     with pytest.raises(ValueError, match="copies of their parents"):
         config(method="renoise", denoise=False)
     assert config(method="scoremix", denoise=False).denoise == "off"
+
+
+def test_repairing_without_denoising_is_refused() -> None:
+    with pytest.raises(ValueError, match="nothing would be repaired"):
+        config(method="fmix", repair_t0=0.3, denoise="off")
+    assert config(method="fmix", denoise="off").unused == ["denoise"]

@@ -20,11 +20,15 @@ from pydantic import ValidationError
 
 from scoremix.manifests.errors import ConfigError, InputError, StorageError, VerifyError
 from scoremix.manifests.plan.schema import SOURCES
+from scoremix.models.metrics import copying
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.corpus.store import Corpus, open_corpus
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
+from scoremix.stages.ingest.inventory import JUDGED, TRIED, default_holdout
 from scoremix.stages.ingest.preview import preview_ingest
+from scoremix.stages.pilot import rule as pilot_rule
 from scoremix.stages.sources import base, folders, zips
+from scoremix.stages.trial import judge as trial_judge
 
 FILES = ["classes.json", "corpus.json", "images.npy", "reference.npy", "sources.parquet"]
 
@@ -301,6 +305,20 @@ def test_holdout_by_default_from_a_hundred_images_on(take: Take, tmp_path: Path)
     (root / "a" / "000.png").unlink()
     assert len(take(root, "few").reference) == 0
     assert len(take(root, "asked", holdout=0.2).reference) == 20
+
+
+def test_from_250_images_on_enough_are_held_out_to_compare_with(take: Take, tmp_path: Path) -> None:
+    assert JUDGED == pilot_rule.MIN_HELD_OUT == copying.MIN_IMAGES
+    assert TRIED == trial_judge.MIN_HELD_OUT
+    held = {count: round(count * default_holdout(count)) for count in (99, 100, 249, 250, 299)}
+    assert held == {99: 0, 100: 10, 249: 25, 250: 50, 299: 60}
+    assert [round(count * default_holdout(count)) for count in (300, 599, 600, 9000)] == [
+        *(60, 60, 60, 900)
+    ]
+    root = folder(tmp_path / "in", classed(a=150, b=101))
+    corpus = take(root)
+    held_out = names(corpus, "reference")
+    assert len(corpus.images) == 201 and sum(name[0] == "a" for name in held_out) == 30
 
 
 def test_holdout_leaves_two_of_every_class(take: Take, tmp_path: Path) -> None:
