@@ -109,9 +109,8 @@ def estimate(job: Job) -> str:
     lines += [f"{name + ':':<15}{text}" for name, text in texts.items()]
     if config.generate.needs_network:
         lines.append(f"quality:       {_quality(config, found, kind)}")
-    unused = unused_notes(job.config, found.resolution, kind, found.training)
-    unused += _fewer_rounds(config, ledger, found)
-    lines += [f"note:          {note}" for note in unused]
+    said = unused_notes(job.config, found.resolution, kind, found.training)
+    lines += [f"note:          {note}" for note in said + _fewer_rounds(config, ledger, found)]
     total = f"about {format_duration(sum(seconds.values()))} on this machine ({device})"
     return "\n".join([*lines, f"total:         {total}, evaluation included"])
 

@@ -13,6 +13,7 @@ import pytest
 from scoremix.manifests.plan.new_classes import CLASS_METHODS
 from scoremix.pipeline.config import Config
 from scoremix.stages.common.expected import MEASURED, Measured, expected_quality
+from scoremix.stages.train.config import TrainConfig
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,12 +55,22 @@ def test_what_a_dry_run_promises_was_measured(row: Measured) -> None:
     names = ("mixup", "copies of the nearer parent", "bridge, keep both, t0 0.65")
     for name, promised in zip(names, (row.mixup, row.copies, row.bridge), strict=True):
         assert f"{1000 * methods[name]['kd']:.3g}" == f"{promised:.3g}", name
+    trained = found["lengths"][-1]["options"]
+    preset = TrainConfig(preset="tiny", network="unet").resolved(row.side, "cpu", row.images)
+    changed = [
+        f"{name} {trained[name]:g}"
+        for name in ("dropout", "augment")
+        if trained[name] != getattr(preset, name)
+    ]
+    changed += [f"{trained['steps']:,} updates"] if trained["steps"] != preset.steps else []
+    assert row.with_ == ", ".join(changed)
 
 
 def test_a_hint_is_of_the_trainings_most_alike() -> None:
     assert "(300 digits)" in expected_quality("tiny", "unet", "bridge", 12, 10_000)
     alike = expected_quality("tiny", "unet", "auto", 32, 500)
-    places = [alike.index(f"({text})") for text in ("500 photographs of cats", "500 other cats")]
+    places = [alike.index(f"({text}") for text in ("500 photographs of cats", "500 other cats")]
+    assert "(500 other cats)" in alike and "cats, with dropout 0.13, 4,500 updates)" in alike
     assert places == sorted(places) and "expect less" not in alike
     assert alike.index("500 other cats") < alike.index("2,046 photographs of clothing")
     many = expected_quality("tiny", "unet", "auto", 32, 3000)

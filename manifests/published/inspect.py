@@ -28,7 +28,7 @@ def corpus_summary(shards: Path | Store) -> dict[str, Any]:
     counts, edges = np.histogram(augmented["lambda"].to_numpy(), bins=_BINS, range=(0.0, 1.0))
     names = dict(enumerate(index["classes"]))
     classes = _counts(manifest, "class_id")
-    because, contrast = index.get("chosen_because"), index["recipe"].get("contrast", "plain")
+    because = index.get("chosen_because")
     return {
         "name": index["name"],
         "samples": manifest.num_rows,
@@ -38,7 +38,7 @@ def corpus_summary(shards: Path | Store) -> dict[str, Any]:
         "rounds": _counts(manifest, "round"),
         "classes": {None if id_ < 0 else names.get(id_, str(id_)): n for id_, n in classes.items()},
         "methods": _counts(manifest, "method"),
-        **({"contrast": contrast} if contrast != "plain" else {}),
+        **_contrast(index),
         **({"method_chosen_because": because} if because else {}),
         "lambda_histogram": {"edges": edges.round(6).tolist(), "counts": counts.tolist()},
         "bytes": {
@@ -52,8 +52,10 @@ def corpus_summary(shards: Path | Store) -> dict[str, Any]:
 def lineage(shards: Path | Store, key: str) -> dict[str, Any]:
     """{"sample": its manifest row, "parents": [rows of parent 1 and 2]}; a real image has none.
 
-    A parent that is not in the corpus is None. A sample of a new class has it under `new_class`, as
-    index.json does, with the names of its members. Raises ConfigError for an unknown key.
+    A parent that is not in the corpus is None. `contrast` is there where it was kept. A sample of a
+    new class has it under `new_class`, as index.json does, with the names of its members.
+
+    Raises ConfigError for an unknown key.
     """
     store = store_of(shards)
     manifest = read_manifest(store)
@@ -62,11 +64,18 @@ def lineage(shards: Path | Store, key: str) -> dict[str, Any]:
         return {"sample": row, "parents": []}
     parents = [_find(manifest, row[name]) for name in ("source_1", "source_2")]
     index = read_index(store)
+    found: dict[str, Any] = {"sample": row, "parents": parents, **_contrast(index)}
     new = next((one for one in index.get("new_classes", ()) if one["id"] == row["class_id"]), None)
-    if new is None:
-        return {"sample": row, "parents": parents}
-    members = [index["classes"][id_] for id_ in new["classes"]]
-    return {"sample": row, "parents": parents, "new_class": new | {"members": members}}
+    if new is not None:
+        members = [index["classes"][id_] for id_ in new["classes"]]
+        found["new_class"] = new | {"members": members}
+    return found
+
+
+def _contrast(index: dict[str, Any]) -> dict[str, str]:
+    """{"contrast": "kept"} where that is how images were mixed, which their method does not say."""
+    contrast = index["recipe"].get("contrast", "plain")
+    return {} if contrast == "plain" else {"contrast": contrast}
 
 
 def has_key(shards: Path | Store, key: str) -> bool:

@@ -146,7 +146,8 @@ def _lineage(shown: dict[str, Any], classes: list[str], has_run: bool) -> str:
         lines.append(f"file:     {_file(shown, sample['key'], has_run)}")
         lines.append(f"used by:  {shown['used_by']:,} of the images made")
     else:
-        lines = [f"{sample['key']}: made by {sample['method']}, round {sample['round']}{named}"]
+        how = sample["method"] + (", contrast kept" if shown.get("contrast") == "kept" else "")
+        lines = [f"{sample['key']}: made by {how}, round {sample['round']}{named}"]
         if new := shown.get("new_class"):
             lines.append(f"mixes:    {_members(new)}")
         weights = (sample["lambda"], 1.0 - sample["lambda"])

@@ -298,11 +298,8 @@ def _judge_unowned(claimant: Claimant, ledger: Ledger, store: Store) -> Tenure:
 
 def _judge_own(claimant: Claimant, ledger: Ledger) -> Tenure:
     """Where the place has this run's id: is this the run, or a copy of its folder?"""
-    standing, shards, identity = (
-        standing_of(claimant.run, ledger.identity),
-        claimant.shards,
-        ledger.identity,
-    )
+    shards, identity = claimant.shards, ledger.identity
+    standing = standing_of(claimant.run, identity)
     if standing is Standing.HOME or claimant.contains_shards:
         return Tenure.OWN
     if not isinstance(shards, Path):
@@ -320,11 +317,13 @@ def _judge_own(claimant: Claimant, ledger: Ledger) -> Tenure:
         )
     is_originals = original is not None and same_place(Ledger(original).place(), shards)
     if is_the_same or is_originals or not claimant.is_recorded(ledger):
+        lies = f"whose shards lie in {shards}: they would be replaced"
+        if not (is_the_same or is_originals):
+            lies = f"whose ledger has {ledger.place()} for its shards and not {shards}"
         raise ConfigError(
-            f"{claimant.run} is a copy of the run {original}, whose shards lie in {shards}: they"
-            " would be replaced. Nothing was changed. Give the copy a place of its own, as in"
-            f" `cd {claimant.run} && scoremix-pipeline augment --run . --out ../OTHER`, or go on"
-            f" with {original}."
+            f"{claimant.run} is a copy of the run {original}, {lies}. Nothing was changed. Give the"
+            f" copy a place of its own, as in `cd {claimant.run} && scoremix-pipeline augment"
+            f" --run . --out ../OTHER`, or go on with {original}."
         )
     return Tenure.OWN  # the shards were copied with it
 

@@ -42,6 +42,7 @@ _ANY = 4096
 BRIDGE_T0: dict[Network, float] = {"refinenet": 0.5, "unet": 0.65}
 EMA: dict[Network, float] = {"refinenet": 0.999, "unet": 0.9995}  # decay of the averaged weights
 
+_PASSES_BETWEEN, _FEWEST_BETWEEN = 64, 100  # passes, updates between two measurements
 EPOCHS, _FEWEST_STEPS = 600, 500  # passes over the training images of a U-Net, at most
 _FEW_PASSES = 200  # by a row's steps: below, a U-Net learns no image by heart
 
@@ -115,6 +116,15 @@ def most_steps(row: Preset, images: int, batch: int) -> int:
     Where nothing is held out, nothing but this keeps it from learning a few images by heart.
     """
     return min(row.steps, max(_FEWEST_STEPS, EPOCHS * images // batch))
+
+
+def checkpoint_every(row: Preset, images: int, batch: int) -> int:
+    """Updates between two measurements of a U-Net, of the row's at most.
+
+    About every 64 passes over the images: without protection the held-out loss turns after some 200
+    (docs/presets.md), and the best state is one that was measured.
+    """
+    return min(row.checkpoint_every, max(_FEWEST_BETWEEN, _PASSES_BETWEEN * images // batch))
 
 
 def regularisers(row: Preset, images: int) -> dict[str, float]:

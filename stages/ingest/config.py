@@ -67,7 +67,7 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
     limit: int | None = Field(default=None, ge=1)
     per_class: int | None = Field(default=None, ge=1)  # the first so many of each class
     fraction: float | None = Field(default=None, gt=0, le=1)  # a seeded part of each class
-    holdout: float | None = Field(default=None, ge=0, lt=1)  # unset: 0.1 from 100 images on
+    holdout: float | None = Field(default=None, ge=0, lt=1)  # unset: inventory.default_holdout
     patches: PatchesConfig | None = None  # of every image; none is held out unless asked for
     reference: str | SourceConfig | None = None  # a source whose images are the reference
     reference_limit: int = Field(default=5000, ge=0)  # held-out images at most, a seeded choice

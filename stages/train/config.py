@@ -7,7 +7,14 @@ from pydantic import BaseModel, Field, field_validator
 from ...manifests.errors import ConfigError
 from ...models.network.architecture import Network
 from ...models.network.compilers import Compile, as_compile_word
-from ..common.presets import EMA, choose_preset, most_steps, regularisers, trunk_precision
+from ..common.presets import (
+    EMA,
+    checkpoint_every,
+    choose_preset,
+    most_steps,
+    regularisers,
+    trunk_precision,
+)
 
 ALGORITHM = 2  # raised whenever equal options would train another network
 # The same of networks that know classes. 3: their held-out loss, by which the best state is chosen
@@ -119,6 +126,8 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
         filled |= {"labels": bool(self.labels), "draw": self.draw or "images"}
         if self.steps is None and network == "unet":
             filled["steps"] = most_steps(row, images, self.batch or row.batch)
+        if self.checkpoint_every is None and network == "unet":
+            filled["checkpoint_every"] = checkpoint_every(row, images, self.batch or row.batch)
         if self.ema is None:
             filled["ema"] = EMA[network]
         if self.precision == "auto":

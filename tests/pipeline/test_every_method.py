@@ -73,6 +73,8 @@ def test_what_it_made_is_whole_and_says_by_which_method(
     assert cli("verify", done / "shards", "--deep") == 0
     assert cli("inspect", done / "shards") == 0
     assert f"by {named}\n" in capsys.readouterr().out
+    assert cli("inspect", done / "shards", "000001-001") == 0
+    assert f"made by {named}, round 1" in capsys.readouterr().out
     rows = read_parquet(done / "shards" / "manifest.parquet").to_pylist()
     made = [row for row in rows if row["kind"] == "augmented"]
     assert len(made) == 32 and {row["method"] for row in made} == {method}

@@ -106,6 +106,20 @@ def test_the_published_preset_is_the_published_method(
     assert (resolved.method, resolved.t0) == ("mixup", 0.1)
 
 
+def test_few_images_are_measured_more_often() -> None:
+    """About every 64 passes: the held-out loss of a network without protection turns after 200."""
+
+    def every(images: int, **train: object) -> int | None:
+        return TrainConfig.model_validate(train).resolved(32, "cpu", images).checkpoint_every
+
+    assert [every(images, preset="tiny") for images in (20, 100, 180, 300, 9_000)] == [
+        *(100, 100, 180, 250, 250)
+    ]
+    assert every(180, preset="tiny", batch=32) == 250
+    assert every(20, preset="tiny", checkpoint_every=7) == 7
+    assert every(20, preset="tiny", network="refinenet") == every(900, network="refinenet")
+
+
 def test_few_images_are_not_passed_over_until_they_are_known_by_heart() -> None:
     def steps(images: int, **train: object) -> int | None:
         return TrainConfig.model_validate(train).resolved(32, "cpu", images).steps

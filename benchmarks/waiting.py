@@ -1,7 +1,7 @@
-"""RESPONSES: how long a user waits for a typo's error, `--help`, `status`, and after Ctrl-C.
+"""WAITING: how long a user waits for a typo's error, `--help`, `status`, and after Ctrl-C.
 
-    python benchmarks/responses.py --before OTHER/CHECKOUT --source photos.zip \
-        --out benchmarks/results/responses
+    python benchmarks/waiting.py --before OTHER/CHECKOUT --source photos.zip \
+        --out benchmarks/results/waiting
 
 The same of another checkout (`make links` done there), in turn, medians of `--times`. Ctrl-C is
 SIGINT to a process without a terminal, a moment after its stage has begun: the time to the next
