@@ -152,7 +152,8 @@ def _write_and_evaluate(
     metrics = _json(files.metrics, written)
     judged = f"missing ({why or 'its files are gone or damaged'})"
     if metrics is not None and why is None:
-        judged = f"done, {metrics['verdict']['kind']}"
+        verdict = metrics["verdict"]["kind"]
+        judged = f"done, {'no verdict' if verdict == 'none' else verdict}"
     return [("write", f"done, {word} images"), ("evaluate", judged)]
 
 

@@ -267,7 +267,9 @@ def print_outcome(job: "Job", outcome: "Outcome") -> None:
         if not isinstance(path, Path):
             echo(f"{name + ':':<15}{path}")
         elif path.exists():
-            echo(f"{name + ':':<15}{_shorten(path)}")
+            is_earlier = name != "shards" and "evaluate" not in outcome.stages
+            earlier = " (of an earlier evaluation)" if is_earlier else ""
+            echo(f"{name + ':':<15}{_shorten(path)}{earlier}")
     if outcome.verdict is not None:
         if outcome.verdict["advice"]:
             echo(f"advice:        {outcome.verdict['advice']}")
