@@ -20,6 +20,7 @@ from ..stages.common.units import format_bytes, format_duration
 from ..stages.corpus.store import open_corpus
 from ..stages.evaluate.variant_catalogue import changes_of
 from ..stages.generate.config import GenerateConfig
+from ..stages.generate.recipe import guidance_of
 from ..stages.images.png import select_encoder
 from ..stages.ingest.inventory import JUDGED
 from ..stages.ingest.preview import IngestPreview, preview_ingest
@@ -40,7 +41,7 @@ from .job import Job
 from .ledger import Ledger
 from .planned import PlannedImages, check_planned_images
 from .speed_probe import probe_network, timed
-from .trained_network import is_trained
+from .trained_network import is_trained, read_model_facts
 from .unused import unused_notes
 
 PROBE_SECONDS = 2.0
@@ -174,6 +175,7 @@ def _share_of_training(
         then = "the network is kept" if kept else "an earlier training may go on"
         return 1.0, f"ingest {ingest}; {then} if the same corpus comes out"
     if again is None and is_trained(files):
+        guidance_of(config.generate, read_model_facts(files))  # refuses it without a guide
         return 0.0, "up to date, the network is kept"
     why, step = again or "its files are gone", resumed_step(config, files, digest)
     if not step:

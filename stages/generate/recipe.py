@@ -95,7 +95,7 @@ class Recipe:
             sigma_1=model["ladder"]["sigma_1"],
             sigma_N=model["ladder"]["sigma_N"],
             options=_options(config, model),
-            **_guidance(config, model),
+            **guidance_of(config, model),
         )
 
     def for_real_images(self) -> "Recipe":
@@ -171,8 +171,8 @@ def _options(config: GenerateConfig, model: dict[str, Any]) -> Options:
     )
 
 
-def _guidance(config: GenerateConfig, model: dict[str, Any]) -> dict[str, Any]:
-    """The fields of guidance.
+def guidance_of(config: GenerateConfig, model: dict[str, Any]) -> dict[str, Any]:
+    """The recipe's fields of guidance, by a network of these facts (model.json).
 
     Raises:
         ConfigError: the training kept no guide, or knows no null class.

@@ -786,6 +786,30 @@ def test_guidance_without_a_guide_is_refused_before_the_training(
     assert not (tmp_path / "shards.run" / "score-net").exists()
 
 
+@pytest.mark.parametrize("words", [[], ["--dry-run"]])
+def test_guidance_by_a_training_too_short_for_a_guide_is_refused_before_it(
+    words: list[str], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = {"train__network": "unet", "train__steps": 5, "train__checkpoint_every": 5}
+    assert augment(data, tmp_path / "shards", *words, generate__guidance=1.5, **short) == 2
+    assert "Set train.checkpoint_every to 1, or" in capsys.readouterr().err
+    assert not (tmp_path / "shards.run" / "score-net").exists()
+
+
+def test_guidance_by_a_network_that_is_its_own_guide_is_refused(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was chosen at the first measurement; versions of before kept the same state for both."""
+    monkeypatch.setattr("scoremix.stages.train.train.overall", lambda *_, **__: 1.0)
+    first = {"train__network": "unet", "train__steps": 4, "train__checkpoint_every": 2}
+    assert augment(data, tmp_path / "shards", "--until", "train", **first) == 0
+    facts = json.loads((tmp_path / "shards.run" / "score-net" / "model.json").read_text())
+    assert facts["training"]["chosen_step"] == 2 and not facts.get("guide_sha256")
+    for words in ([], ["--dry-run"]):
+        code = augment(data, tmp_path / "shards", *words, generate__guidance=1.5, **first)
+        assert code == 2 and "of step 2, has no guide" in capsys.readouterr().err
+
+
 def test_bad_files_and_places_are_explained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
