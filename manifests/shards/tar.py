@@ -101,9 +101,11 @@ def damaged_images(source: Path | BinaryIO, rows: list[dict[str, Any]]) -> Itera
             tar.seek(row["offset"])
             if hashlib.sha256(tar.read(row["size"])).hexdigest() != row["sha256"]:
                 hit.append(row["key"])
+    if not hit:
+        yield f"is damaged outside its {len(rows)} images"
+        return
     more = ", ..." if len(hit) > _MOST_KEYS else ""
-    named = f": {', '.join(hit[:_MOST_KEYS])}{more}" if hit else ", but beside their pixels"
-    yield f"has damage in {len(hit)} of {len(rows)} images{named}"
+    yield f"has damage in {len(hit)} of {len(rows)} images: {', '.join(hit[:_MOST_KEYS])}{more}"
 
 
 def compare_members(source: Path | BinaryIO, rows: list[dict[str, Any]]) -> Iterator[str]:

@@ -349,7 +349,7 @@ def test_damage_to_a_tar_is_named(tmp_path: Path) -> None:
     path = tmp_path / "shards" / f"{NAME}.tar"
     rows = pq.read_table(path.with_suffix(".parquet")).to_pylist()
     assert list(compare_members(path, rows)) == []
-    assert list(damaged_images(path, rows)) == ["has damage in 0 of 4 images: "]
+    assert list(damaged_images(path, rows)) == ["is damaged outside its 4 images"]
     for place, column in ((1, "offset"), (2, "size"), (3, "sha256"), (0, "lambda")):
         wrong = [dict(row) for row in rows]
         wrong[place][column] = 1 if column != "sha256" else "0"
