@@ -7,7 +7,6 @@ import click
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes
-from ...manifests.plan.new_classes import CLASS_METHODS
 from ...manifests.storage.location import Place
 from ...manifests.storage.store import Store, store_of
 from ..echo import echo
@@ -104,6 +103,7 @@ def _fate(row: dict[str, Any]) -> str:
 
 def _summary(summary: dict[str, Any]) -> str:
     """The counts of a corpus in some lines."""
+    from ...manifests.plan.new_classes import CLASS_METHODS
     from ...stages.common.units import format_bytes
 
     kinds = summary["kinds"]

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -191,3 +193,14 @@ def test_what_changed_in_a_source_is_named(images: Path, capsys: Captured) -> No
     (images.parent / "out.run/.scoremix/source-files.json").unlink()  # of an earlier version
     assert cli("status", "out.run") == 0
     assert "source: other files, or the same with other sizes" in capsys.readouterr().out
+
+
+def test_help_and_a_typo_load_no_large_library() -> None:
+    program = (
+        "import sys, scoremix.pipeline.cli\n"
+        "print([name for name in ('numpy', 'torch', 'pyarrow', 'pydantic') if name in sys.modules])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert found.stdout == "[]\n"
