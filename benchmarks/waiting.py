@@ -93,8 +93,8 @@ def finished_run(checkout: Path, folder: Path) -> Path:
     folder.mkdir()
     words = ["augment", "--data", "digits", "--out", str(folder / "s"), *SMALL]
     process = command(checkout, [*words, "--set", "generate.ratio=1"])
-    told, _ = process.communicate(timeout=2 * MOST)
-    assert process.returncode == 0, told
+    output, _ = process.communicate(timeout=2 * MOST)
+    assert process.returncode == 0, output
     return folder / "s.run"
 
 

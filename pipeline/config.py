@@ -73,7 +73,6 @@ class Config(BaseModel, frozen=True, extra="forbid"):
                 f"generate.guidance is {generate.guidance:g}, and train.network is refinenet, whose"
                 " training keeps no guide. Set train.network to unet, or generate.guidance to 1."
             )
-        _check_guide(guided, generate, train)
         if guided and generate.guide == "null-class" and not train.labels:
             raise ConfigError(
                 "generate.guide is null-class, and train.labels is not true: the network then has"
@@ -89,10 +88,15 @@ class Config(BaseModel, frozen=True, extra="forbid"):
         return self.model_copy(update=filled)
 
 
-def _check_guide(guided: bool, generate: GenerateConfig, train: TrainConfig) -> None:
-    """Refuses a training that is too short for an early state of its own to be kept."""
+def check_guide(config: Config) -> None:
+    """Refuses, of a resolved config, a training too short for an early state of its own to be kept.
+
+    Before it is trained: a network that is there is judged by its own facts.
+    """
+    train, generate = config.train, config.generate
     assert train.steps is not None and train.checkpoint_every is not None
-    if guided and generate.guide == "early" and train.steps <= train.checkpoint_every:
+    guided = generate.needs_network and generate.guidance != 1.0 and generate.guide == "early"
+    if guided and train.steps <= train.checkpoint_every:
         raise ConfigError(
             f"generate.guidance is {generate.guidance:g}, and train.steps is {train.steps}: the"
             " guide is an earlier state of the same training, and the first is kept after"

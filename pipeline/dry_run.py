@@ -20,7 +20,7 @@ from ..stages.common.units import format_bytes, format_duration
 from ..stages.corpus.store import open_corpus
 from ..stages.evaluate.variant_catalogue import changes_of
 from ..stages.generate.config import GenerateConfig
-from ..stages.generate.recipe import guidance_of
+from ..stages.generate.recipe import check_guide_differs
 from ..stages.images.png import select_encoder
 from ..stages.ingest.inventory import JUDGED
 from ..stages.ingest.preview import IngestPreview, preview_ingest
@@ -34,7 +34,7 @@ from ..stages.train.facts import architecture_of, check_draw
 from ..stages.train.train import identity_of
 from ..stages.write.write import sample_bytes
 from .class_estimate import images_made, is_recognised, kind_made, recognise_seconds
-from .config import Config
+from .config import Config, check_guide
 from .decided import candidate_configs, decided
 from .fingerprints import inputs_of_ingest, inputs_of_pilot, inputs_of_train
 from .job import Job
@@ -165,6 +165,7 @@ def _share_of_training(
     steps = config.train.steps
     ingest = ledger.why_stale("ingest", inputs_of_ingest(config, ledger))
     if not ledger.outcome("ingest"):
+        check_guide(config)
         return 1.0, str(ingest)
     digest = ledger.outcome("ingest")["digest"]
     again = ledger.why_stale("train", inputs_of_train(config, digest, ledger))
@@ -175,8 +176,9 @@ def _share_of_training(
         then = "the network is kept" if kept else "an earlier training may go on"
         return 1.0, f"ingest {ingest}; {then} if the same corpus comes out"
     if again is None and is_trained(files):
-        guidance_of(config.generate, read_model_facts(files))  # refuses it without a guide
+        check_guide_differs(config.generate, read_model_facts(files))
         return 0.0, "up to date, the network is kept"
+    check_guide(config)
     why, step = again or "its files are gone", resumed_step(config, files, digest)
     if not step:
         return 1.0, why

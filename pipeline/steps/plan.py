@@ -8,6 +8,7 @@ from ...manifests.plan.plan import rows_digest
 from ...models.network.checkpoint import TrainedNet
 from ...stages.corpus.store import Corpus
 from ...stages.generate.config import GenerateConfig
+from ...stages.generate.recipe import check_guide_differs
 from ...stages.write.tasks import ShardTask, plan_shards
 from .. import environment, launch
 from ..config import Config
@@ -38,6 +39,8 @@ def plan(context: StageContext, config: Config, corpus: Corpus, net: TrainedNet 
     inputs = inputs_of_plan(config, recipe)
     rows = read_plan(job.files, context.ledger.outcome("plan").get("digest"))
     if context.is_stale("plan", inputs, rows is not None) or rows is None:
+        if net is not None:
+            check_guide_differs(config.generate, net.facts)
         rows = draw_plan(config, corpus, new_classes)
         if leads and job.makes_shards:
             tasks = plan_shards(rows, recipe.for_real_images().digest, recipe.digest)

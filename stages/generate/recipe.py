@@ -186,12 +186,26 @@ def guidance_of(config: GenerateConfig, model: dict[str, Any]) -> dict[str, Any]
                 " to true, or generate.guide to early."
             )
         return {"guidance": config.guidance, "guide": config.guide}
-    guide = model.get("guide_sha256")
-    if not guide or guide == model["weights_sha256"]:  # versions of before kept the same for both
-        chosen = model.get("training", {}).get("chosen_step", 0)
-        raise ConfigError(
-            f"generate.guidance is {config.guidance:g}, but this network, of step {chosen:,}, has"
-            " no guide, an earlier state of its own training. Set generate.guidance to 1, or train"
-            f" again with train.checkpoint_every: {max(1, chosen // 4)}."
-        )
+    if not model.get("guide_sha256"):
+        raise _no_guide(config, model)
     return {"guidance": config.guidance, "guide_sha256": model["guide_sha256"]}
+
+
+def check_guide_differs(config: GenerateConfig, model: dict[str, Any]) -> None:
+    """Refuses guidance by the chosen state itself, which changes nothing: versions of before kept
+    that as its own guide. Before images are made: what was made so stays readable.
+
+    Raises what guidance_of raises, too.
+    """
+    fields = guidance_of(config, model)
+    if fields.get("guide_sha256", "") == model["weights_sha256"]:
+        raise _no_guide(config, model)
+
+
+def _no_guide(config: GenerateConfig, model: dict[str, Any]) -> ConfigError:
+    chosen = model.get("training", {}).get("chosen_step", 0)
+    return ConfigError(
+        f"generate.guidance is {config.guidance:g}, but this network, of step {chosen:,}, has no"
+        " guide, an earlier state of its own training. Set generate.guidance to 1, or train again"
+        f" with train.checkpoint_every: {max(1, chosen // 4)}."
+    )

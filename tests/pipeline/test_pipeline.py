@@ -810,6 +810,33 @@ def test_guidance_by_a_network_that_is_its_own_guide_is_refused(
         assert code == 2 and "of step 2, has no guide" in capsys.readouterr().err
 
 
+def test_a_corpus_of_before_whose_guide_was_the_network_itself_stays_readable(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, run = tmp_path / "shards", tmp_path / "shards.run"
+    options = {"train__network": "unet", "train__steps": 2, "train__checkpoint_every": 2}
+    options |= {"generate__guidance": 1.5}
+
+    def keep(folder: Path, chosen: int, first: int, identity: str) -> None:
+        early = folder / "last" / f"early-{identity[:12]}-{first}.safetensors"
+        shutil.copy(early, folder / "guide.safetensors")
+
+    with monkeypatch.context() as before:
+        before.setattr("scoremix.stages.train.train.keep_guide", keep)
+        for name in ("train.check_guide", "plan.check_guide_differs"):
+            before.setattr(f"scoremix.pipeline.steps.{name}", lambda *_: None)
+        assert augment(data, out, **options) == 0
+    facts = json.loads((run / "score-net" / "model.json").read_text())
+    assert facts["guide_sha256"] == facts["weights_sha256"]
+    whole = tiny.digests(out)
+    (out / "aug-000000.tar").unlink()
+    assert cli("repair", out, "--quiet") == 0 and tiny.digests(out) == whole
+    assert cli("status", run) == 0 and augment(data, out, **options) == 0
+    capsys.readouterr()
+    assert augment(data, out, **options, generate__ratio=4) == 2
+    assert "has no guide" in capsys.readouterr().err and tiny.digests(out) == whole
+
+
 def test_bad_files_and_places_are_explained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
