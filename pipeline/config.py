@@ -105,6 +105,29 @@ def check_guide(config: Config) -> None:
         )
 
 
+def check_makes_a_difference(config: Config) -> None:
+    """Refuses, of a resolved config, options that ask for images and change none.
+
+    Before a network is trained or images are planned: what was made so stays readable.
+    """
+    generate, dropout = config.generate, config.train.dropout
+    if generate.method == "renoise" and generate.denoise == "off":
+        raise ConfigError(
+            "generate.method is renoise, and generate.denoise off: images would be copies of their"
+            " parents. Leave generate.denoise out."
+        )
+    if generate.repairs_seams and generate.denoise == "off":
+        raise ConfigError(
+            f"generate.repair_t0 is {generate.repair_t0:g}, and generate.denoise off: nothing would"
+            " be repaired. Leave one of them out."
+        )
+    if generate.needs_network and dropout and round(256 * dropout) == 0:
+        raise ConfigError(
+            f"train.dropout is {dropout:g}, and shares are whole 256ths: it would be none. Use 0,"
+            f" or {1 / 256:.3g} or more."
+        )
+
+
 def load_stages(path: Path, overrides: list[str]) -> Config:
     """As load_config, of a file that a user wrote to be run: it has to name a source.
 

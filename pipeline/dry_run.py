@@ -34,7 +34,7 @@ from ..stages.train.facts import architecture_of, check_draw
 from ..stages.train.train import identity_of
 from ..stages.write.write import sample_bytes
 from .class_estimate import images_made, is_recognised, kind_made, recognise_seconds
-from .config import Config, check_guide
+from .config import Config, check_guide, check_makes_a_difference
 from .decided import candidate_configs, decided
 from .fingerprints import inputs_of_ingest, inputs_of_pilot, inputs_of_train
 from .job import Job
@@ -72,7 +72,7 @@ def estimate(job: Job) -> str:
     ledger = Ledger(folder)
     kind = ledger.device_type(device_type(device))
     config = config.resolved(found.resolution, kind, found.training)
-    _check_classes(config, found)
+    _check_asked(config, found)
     made = images_made(config, found)
     images = found.training + made
     per_image = sample_bytes(found.samples, select_encoder(config.write.encoder))
@@ -131,8 +131,9 @@ def _held_out(count: int) -> str:
     return f"{count:,} held out{few if count < JUDGED else ''}"
 
 
-def _check_classes(config: Config, found: IngestPreview) -> None:
+def _check_asked(config: Config, found: IngestPreview) -> None:
     """Refuses what the run would refuse before it trains, as for a class with one image."""
+    check_makes_a_difference(config)
     names = sorted(set(found.sources["class_name"].to_pylist()) - {None})
     check_planned_images(config, PlannedImages(found.sources, names, found.resolution))
     if config.generate.needs_network:

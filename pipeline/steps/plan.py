@@ -11,7 +11,7 @@ from ...stages.generate.config import GenerateConfig
 from ...stages.generate.recipe import check_guide_differs
 from ...stages.write.tasks import ShardTask, plan_shards
 from .. import environment, launch
-from ..config import Config
+from ..config import Config, check_makes_a_difference
 from ..decided import chosen_because
 from ..fingerprints import inputs_of_plan
 from ..job import Role, StageContext
@@ -39,6 +39,7 @@ def plan(context: StageContext, config: Config, corpus: Corpus, net: TrainedNet 
     inputs = inputs_of_plan(config, recipe)
     rows = read_plan(job.files, context.ledger.outcome("plan").get("digest"))
     if context.is_stale("plan", inputs, rows is not None) or rows is None:
+        check_makes_a_difference(config)
         if net is not None:
             check_guide_differs(config.generate, net.facts)
         rows = draw_plan(config, corpus, new_classes)

@@ -7,7 +7,7 @@ from ...manifests.files.atomic import sha256_file
 from ...models.network.checkpoint import TrainedNet
 from ...stages.corpus.store import Corpus, check_pixels
 from ...stages.train import train as training
-from ..config import Config, check_guide
+from ..config import Config, check_guide, check_makes_a_difference
 from ..fingerprints import inputs_of_train
 from ..job import Role, StageContext
 from ..long_run import announce_training
@@ -35,6 +35,7 @@ def train(context: StageContext, config: Config, corpus: Corpus) -> TrainedNet |
     if context.is_stale("train", inputs, is_trained(files)):
         assert config.generate.highest_t0
         check_plan(config, corpus)
+        check_makes_a_difference(config)
         check_guide(config)
         check_pixels(corpus)
         announce_training(context, config, corpus)

@@ -101,20 +101,6 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
         return "off" if value is False else value  # YAML reads off as false
 
     @model_validator(mode="after")
-    def _changes_something(self) -> "GenerateConfig":
-        if self.method == "renoise" and self.denoise == "off":
-            raise ValueError(
-                "method is renoise, and denoise off: images would be copies of their parents. Leave"
-                " denoise out"
-            )
-        if self.repairs_seams and self.denoise == "off":
-            raise ValueError(
-                f"repair_t0 is {self.repair_t0:g}, and denoise off: nothing would be repaired."
-                " Leave one of them out"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _check_weights(self) -> "GenerateConfig":
         if not all(map(math.isfinite, self.weights)) or abs(sum(self.weights) - 1) > _SUM:
             raise ValueError(

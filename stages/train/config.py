@@ -60,16 +60,6 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
 
     _compile_word = field_validator("compile", mode="before")(as_compile_word)
 
-    @field_validator("dropout")
-    @classmethod
-    def _drops_something(cls, value: float | None) -> float | None:
-        if value and round(256 * value) == 0:
-            raise ValueError(
-                f"dropout is {value:g}, and shares are whole 256ths: it would be none. Use 0, or"
-                f" {1 / 256:.3g} or more"
-            )
-        return value
-
     @property
     def algorithm(self) -> int:
         """The version of training, once resolved: a network that knows classes has its own."""

@@ -837,6 +837,43 @@ def test_a_corpus_of_before_whose_guide_was_the_network_itself_stays_readable(
     assert "has no guide" in capsys.readouterr().err and tiny.digests(out) == whole
 
 
+CHANGING_NOTHING = {
+    "renoise": ({"generate__method": "renoise", "generate__denoise": "off"}, "copies of their"),
+    "repair_t0": (
+        {"generate__method": "fmix", "generate__repair_t0": 0.3, "generate__denoise": "off"},
+        "nothing would be repaired",
+    ),
+    "dropout": ({"train__network": "unet", "train__dropout": 0.001}, "whole 256ths"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGING_NOTHING)
+def test_options_that_change_nothing_are_refused_and_what_they_made_stays_readable(
+    name: str,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out, run = tmp_path / "shards", tmp_path / "shards.run"
+    options, why = CHANGING_NOTHING[name]
+    for words in ([], ["--dry-run"]):
+        assert augment(data, out, *words, **options) == 2
+        assert why in capsys.readouterr().err and not (run / "score-net").exists()
+    with monkeypatch.context() as before:  # a version that did not refuse them
+        for step in ("train", "plan"):
+            where = f"scoremix.pipeline.steps.{step}.check_makes_a_difference"
+            before.setattr(where, lambda *_: None)
+        assert augment(data, out, **options) == 0
+    whole = tiny.digests(out)
+    (out / "aug-000000.tar").unlink()
+    assert cli("repair", out, "--quiet") == 0 and tiny.digests(out) == whole
+    assert cli("status", run) == 0 and augment(data, out, **options) == 0
+    capsys.readouterr()
+    assert augment(data, out, **options, generate__ratio=4) == 2
+    assert why in capsys.readouterr().err and tiny.digests(out) == whole
+
+
 def test_bad_files_and_places_are_explained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
