@@ -34,12 +34,13 @@ from ..stages.train.facts import architecture_of, check_draw
 from ..stages.train.train import identity_of
 from ..stages.write.write import sample_bytes
 from .class_estimate import images_made, is_recognised, kind_made, recognise_seconds
-from .config import Config, check_guide, check_makes_a_difference
+from .config import Config
 from .decided import candidate_configs, decided
 from .fingerprints import inputs_of_ingest, inputs_of_pilot, inputs_of_train
 from .job import Job
 from .ledger import Ledger
 from .planned import PlannedImages, check_planned_images
+from .refused_options import check_guide, check_makes_a_difference
 from .speed_probe import probe_network, timed
 from .trained_network import is_trained, read_model_facts
 from .unused import unused_notes

@@ -11,13 +11,14 @@ from ...stages.generate.config import GenerateConfig
 from ...stages.generate.recipe import check_guide_differs
 from ...stages.write.tasks import ShardTask, plan_shards
 from .. import environment, launch
-from ..config import Config, check_makes_a_difference
+from ..config import Config
 from ..decided import chosen_because
 from ..fingerprints import inputs_of_plan
 from ..job import Role, StageContext
 from ..means import means_sha256_of
 from ..new_classes import new_classes_of
 from ..planned import Planned, draw_plan, planned_of, read_plan, recipe_of
+from ..refused_options import check_makes_a_difference
 from ..shards.destination import ShardDestination
 from ..shards.open import open_destination
 

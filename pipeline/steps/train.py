@@ -7,11 +7,12 @@ from ...manifests.files.atomic import sha256_file
 from ...models.network.checkpoint import TrainedNet
 from ...stages.corpus.store import Corpus, check_pixels
 from ...stages.train import train as training
-from ..config import Config, check_guide, check_makes_a_difference
+from ..config import Config
 from ..fingerprints import inputs_of_train
 from ..job import Role, StageContext
 from ..long_run import announce_training
 from ..planned import check_plan
+from ..refused_options import check_guide, check_makes_a_difference
 from ..trained_network import is_trained, open_network
 
 
