@@ -17,6 +17,8 @@ import pytest  # noqa: E402
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "support"))  # what several test files share
 
+import quick_charts  # noqa: E402, F401
+
 # Tests of floating-point results: the last bit of a sum, a matrix product or a convolution is the
 # kernel's, so these are the ones that another processor can fail. `make test-elsewhere` runs them.
 NUMERIC = (

@@ -31,6 +31,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 import forked
+import quick_charts  # noqa: F401
 import tiny
 from earlier import ledger_content
 

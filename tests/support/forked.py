@@ -16,8 +16,12 @@ from tempfile import TemporaryDirectory
 # Imported on a build's way, by ourselves or by torch.
 LATER = ("torch._dynamo", "matplotlib.figure", "pandas")
 
+PRELOADED = [
+    "tiny", "quick_charts", "scoremix.pipeline.run", "scoremix.pipeline.dry_run", *LATER
+]  # fmt: skip
+
 FROM = multiprocessing.get_context("forkserver")
-FROM.set_forkserver_preload(["tiny", "scoremix.pipeline.run", "scoremix.pipeline.dry_run", *LATER])
+FROM.set_forkserver_preload(PRELOADED)
 
 
 def run(

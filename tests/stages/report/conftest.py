@@ -1,0 +1,13 @@
+"""Shared by the tests of the report."""
+
+from collections.abc import Iterator
+
+import pytest
+import quick_charts
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _charts_as_users_get_them() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scoremix.stages.report.charts._LAYOUT", quick_charts.LAYOUT)
+        yield
