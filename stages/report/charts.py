@@ -22,7 +22,6 @@ _COLOURS = {
     "final": "#1f6fb2",
     "copies": "#8fbf8d",
 }
-_LAYOUT = "constrained"  # takes half of a chart's time
 _MOST_NAMES = 12  # that an axis can hold
 _MANY = ("#1f6fb2", "#7a5ea8", "#c23b5a", "#d9a521", "#4aa3a2", "#7d7d7d", "#0b3c5d", "#d98e4a",
          "#9a6324", "#808000", "#000075", "#444444")  # fmt: skip
@@ -240,7 +239,7 @@ def _plain_numbers(axes: Any) -> None:
 
 def _axes(title: str) -> tuple[Any, Any]:
     module = require("matplotlib.figure", "report", "The report")
-    figure = module.Figure(figsize=(6.4, 3.6), layout=_LAYOUT)
+    figure = module.Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.add_subplot()
     figure.patch.set_alpha(0.0)
     axes.patch.set_alpha(0.0)

@@ -9,5 +9,5 @@ import quick_charts
 @pytest.fixture(scope="package", autouse=True)
 def _charts_as_users_get_them() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scoremix.stages.report.charts._LAYOUT", quick_charts.LAYOUT)
+        patch.setattr("scoremix.stages.report.charts._svg", quick_charts.DRAWN)
         yield

@@ -10,7 +10,6 @@ import pytest
 import tiny
 
 from scoremix.pipeline.cli import commands, exit_code
-from scoremix.stages.report import charts
 
 pytest.importorskip("jinja2", reason="the extra `report` is not installed")
 pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
@@ -242,8 +241,3 @@ def test_numbers_have_one_form(runs: list[Path]) -> None:
         text = Page((run / "report" / "index.html").read_text()).text
         text = text[: text.index("The configuration, every default")]
         assert not re.findall(r"\d(?:\.\d+)?e[+-]\d+", text)
-
-
-def test_charts_are_looked_at_as_users_get_them() -> None:
-    """Other tests draw them without a layout (tests/support/quick_charts.py)."""
-    assert charts._LAYOUT == "constrained"
