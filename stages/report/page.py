@@ -1,5 +1,6 @@
 """Writes the HTML report of a run."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,17 +90,22 @@ def write_page(facts: RunFacts, training: NDArray[np.uint8], out: Path) -> None:
 def render(template: str, values: dict[str, Any]) -> bytes:
     """The bytes of a page from a template of this folder; every value is escaped, charts apart."""
     jinja2 = require("jinja2", "report", "The report")
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    page: str = _templates(jinja2).get_template(template).render(values)
+    return (page + "\n").encode()
+
+
+@cache
+def _templates(jinja2: Any) -> Any:
+    """The templates of this folder; each is compiled once a process."""
     environment = jinja2.Environment(
-        loader=loader,
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
         finalize=_fit,
     )
     environment.filters["number"] = format_number
-    page: str = environment.get_template(template).render(values)
-    return (page + "\n").encode()
+    return environment
 
 
 def _fit(value: Any) -> Any:
