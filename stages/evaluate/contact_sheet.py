@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,7 @@ def picture(pixels: Images, cell: tuple[int, int]) -> Image.Image:
     return image.resize(cell, Image.Resampling.NEAREST if enlarging else Image.Resampling.BOX)
 
 
+@cache
 def load_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """The font of sheets, `size` pixels high."""
     return ImageFont.load_default(size=size)

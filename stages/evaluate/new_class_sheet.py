@@ -1,6 +1,7 @@
 """The sheet of new classes: three images of each class that is mixed, and six of the new one."""
 
 import io
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -114,8 +115,13 @@ def sheet_png(lines: Sequence[Sequence[Group]]) -> bytes:
 
 def _shortened(draw: ImageDraw.ImageDraw, text: str, room: int) -> str:
     """The text, or as much of its beginning as fits into so many pixels."""
-    if draw.textlength(text, font=load_font(14)) <= room:
+    font = load_font(14)
+
+    def is_too_wide(shown: str) -> bool:
+        return draw.textlength(shown, font=font) > room
+
+    if not is_too_wide(text):
         return text
-    while text and draw.textlength(f"{text}...", font=load_font(14)) > room:
-        text = text[:-1]
-    return f"{text}..."
+    lengths = range(1, len(text))
+    kept = bisect_left(lengths, True, key=lambda length: is_too_wide(f"{text[:length]}..."))
+    return f"{text[:kept]}..."

@@ -4,7 +4,9 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -135,3 +137,31 @@ def swapped(mixup: Images, rows: pa.Table) -> Images:
 
 def same(mixup: Images, rows: pa.Table) -> Images:
     return mixup
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """An evaluation that several tests look at, and change nothing of."""
+
+    verdict: Verdict
+    folder: Path  # what it wrote
+    executed: int  # rows
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads((self.folder / "metrics.json").read_bytes())
+        return loaded
+
+
+@cache
+def evaluated(make: Make, method: str = "scoremix", features: str = "auto") -> Evaluated:
+    """Of 600 rows, once a process."""
+    folder = TemporaryDirectory(prefix="evaluated-")
+    _KEPT.append(folder)
+    corpus = Corpus(make, method=method)
+    config = EvaluateConfig(rows=600, features=features)
+    verdict, _ = corpus.evaluate(Path(folder.name), config=config)
+    return Evaluated(verdict, Path(folder.name), corpus.executed)
+
+
+_KEPT: list[TemporaryDirectory[str]] = []  # removed at the process's end

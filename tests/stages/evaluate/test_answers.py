@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from blob_corpus import Corpus, noisy, same
+from blob_corpus import Corpus, evaluated, noisy, same
 from measured import FINDINGS, compared
 
 from scoremix.stages.evaluate.answers import Answers, answer_questions
@@ -109,12 +109,12 @@ def test_the_row_on_mixup_fits_the_method() -> None:
 
 def test_of_a_whole_corpus(tmp_path: Path) -> None:
     """Noise is to be left alone; plain mixup of blobs is no gain over the blobs."""
-    _, metrics = Corpus(noisy).evaluate(tmp_path)
+    metrics = evaluated(noisy).metrics
     assert metrics["answers"]["ratio"] == 0
     assert metrics["answers"]["sentence"].startswith("Do not use this corpus")
     wide = metrics["final_minus_copies"]["interval_95_other_training_images"]
     assert 0 < wide[0] < metrics["final_minus_copies"]["difference"] < wide[1]
-    _, metrics = Corpus(same, method="mixup").evaluate(tmp_path)
+    metrics = evaluated(same, "mixup").metrics
     assert metrics["answers"]["ratio"] == 0
     _, metrics = Corpus(noisy, held_out=0).evaluate(tmp_path)
     assert metrics["answers"]["ratio"] is None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from blob_corpus import Corpus, noisy, real_looking, same
+from blob_corpus import Corpus, evaluated, noisy, real_looking, same
 from numpy.typing import NDArray
 
 from scoremix.models.metrics.contrast import radial_power
@@ -53,8 +53,8 @@ def test_looks_are_joined_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(whole.contrast[500:], part.contrast)
 
 
-def test_faded_mixtures_and_noise_are_seen(tmp_path: Path) -> None:
-    _, metrics = Corpus(noisy).evaluate(tmp_path / "noisy")
+def test_faded_mixtures_and_noise_are_seen() -> None:
+    metrics = evaluated(noisy).metrics
     judged = metrics["appearance"]["contrast"][-1]
     assert judged["lambda"] == "judged" and judged["mixup"]["interval_95"][1] < 0.9
     finest = {step: metrics["appearance"]["spectrum"][step] for step in ("mixup", "final")}
@@ -63,14 +63,14 @@ def test_faded_mixtures_and_noise_are_seen(tmp_path: Path) -> None:
     assert bands == sorted(bands, reverse=True)  # the more mixed, the more faded
 
 
-def test_real_looking_images_are_as_real_ones(tmp_path: Path) -> None:
-    _, metrics = Corpus(real_looking).evaluate(tmp_path)
+def test_real_looking_images_are_as_real_ones() -> None:
+    metrics = evaluated(real_looking).metrics
     low, high = metrics["appearance"]["contrast"][-1]["final"]["interval_95"]
     assert low < 1.0 < high
 
 
 def test_there_is_one_step_for_mixup_and_nothing_without_held_out_images(tmp_path: Path) -> None:
-    _, metrics = Corpus(same, method="mixup").evaluate(tmp_path)
+    metrics = evaluated(same, "mixup").metrics
     assert "mixup" not in metrics["appearance"]["spectrum"]
     _, metrics = Corpus(same, held_out=0).evaluate(tmp_path)
     assert metrics["appearance"] is None

@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from blob_corpus import COMMAND, Corpus, Images, make_plan, noisy, real_looking, same, swapped
+from blob_corpus import (
+    COMMAND,
+    Corpus,
+    Images,
+    evaluated,
+    make_plan,
+    noisy,
+    real_looking,
+    same,
+    swapped,
+)
 from measured import FINDINGS, compared
 from numpy.typing import NDArray
 from PIL import Image
@@ -22,9 +32,9 @@ from scoremix.stages.evaluate.row_sample import choose_rows, fold_lambda
 from scoremix.stages.evaluate.verdict import decide_verdict
 
 
-def test_real_looking_images_are_better(tmp_path: Path) -> None:
-    corpus = Corpus(real_looking)
-    verdict, metrics = corpus.evaluate(tmp_path)
+def test_real_looking_images_are_better() -> None:
+    found = evaluated(real_looking)
+    verdict, metrics = found.verdict, found.metrics
     assert verdict.kind == metrics["verdict"]["kind"] == "better"
     assert "ScoreMix images with lambda >= .1 are BETTER than mixup" in verdict.text
     assert "400 held-out images (kd_random x 1000)" in verdict.text
@@ -34,16 +44,16 @@ def test_real_looking_images_are_better(tmp_path: Path) -> None:
     difference = metrics["lambda_from_0.1"]["final_minus_mixup"]["kd_random"]
     low, high = difference["interval_95"]
     assert low < difference["difference"] < high < 0
-    words = (tmp_path / "verdict.txt").read_text()
+    words = (found.folder / "verdict.txt").read_text()
     assert words.startswith(metrics["answers"]["sentence"])
     assert words.endswith(f"\n\nDetails. {verdict.text}\n")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
+    assert sorted(path.name for path in found.folder.iterdir()) == [
         "contact-sheet.png",
         "lambda-strips.png",
         "metrics.json",
         "verdict.txt",
     ]
-    assert Image.open(tmp_path / "contact-sheet.png").width > 1000
+    assert Image.open(found.folder / "contact-sheet.png").width > 1000
 
 
 @pytest.mark.parametrize(("training_rows", "exact"), [(150, True), (149, False), (1, False)])
@@ -57,8 +67,8 @@ def test_ratios_are_exact_where_all_training_images_are_looked_at(
     assert (150 in looked) is exact, looked
 
 
-def test_noisy_images_are_worse_and_the_command_is_told(tmp_path: Path) -> None:
-    verdict, metrics = Corpus(noisy).evaluate(tmp_path)
+def test_noisy_images_are_worse_and_the_command_is_told() -> None:
+    verdict, metrics = evaluated(noisy).verdict, evaluated(noisy).metrics
     assert verdict.kind == "worse"
     assert "are WORSE than mixup" in verdict.text
     assert verdict.text.endswith(COMMAND)
@@ -72,8 +82,8 @@ def test_mirrored_mixtures_are_no_different(tmp_path: Path) -> None:
     assert verdict.text.endswith(COMMAND)
 
 
-def test_a_mixup_corpus_is_called_mixup(tmp_path: Path) -> None:
-    verdict, metrics = Corpus(same, method="mixup").evaluate(tmp_path)
+def test_a_mixup_corpus_is_called_mixup() -> None:
+    verdict, metrics = evaluated(same, "mixup").verdict, evaluated(same, "mixup").metrics
     assert verdict.kind == "no different"
     assert verdict.text.startswith("This corpus IS mixup")
     assert COMMAND not in verdict.text
@@ -82,9 +92,9 @@ def test_a_mixup_corpus_is_called_mixup(tmp_path: Path) -> None:
     assert set(metrics["norms_lambda_from_0.1"]) == {"held_out"}
 
 
-def test_metrics_by_band(tmp_path: Path) -> None:
-    corpus = Corpus(real_looking)
-    _, metrics = corpus.evaluate(tmp_path)
+def test_metrics_by_band() -> None:
+    corpus = evaluated(real_looking)
+    metrics = corpus.metrics
     assert metrics["rows"] == 600
     assert corpus.executed == 600 + 20  # the strips: four pairs at five weights
     assert [band["lambda"] for band in metrics["bands"]] == ["< .01", ".01-.1", ".1-.3", ".3-.5"]
@@ -108,8 +118,8 @@ def test_metrics_by_band(tmp_path: Path) -> None:
     assert metrics["reproduced"] == {"rows": 600, "equal": 600, "share": 1.0}
 
 
-def test_norms_far_below_real_ones_are_called_over_smoothed(tmp_path: Path) -> None:
-    verdict, metrics = Corpus(real_looking).evaluate(tmp_path)
+def test_norms_far_below_real_ones_are_called_over_smoothed() -> None:
+    verdict, metrics = evaluated(real_looking).verdict, evaluated(real_looking).metrics
     norms = metrics["norms_lambda_from_0.1"]
     assert norms["held_out"]["median"] == pytest.approx(0.31)
     assert norms["minimised"]["median"] == pytest.approx(0.01)
@@ -119,12 +129,12 @@ def test_norms_far_below_real_ones_are_called_over_smoothed(tmp_path: Path) -> N
 
 
 def test_equal_inputs_give_equal_bytes(tmp_path: Path) -> None:
-    for name in "ab":
-        Corpus(real_looking).evaluate(tmp_path / name)
+    first = evaluated(real_looking).folder
+    Corpus(real_looking).evaluate(tmp_path / "b")
     for name in ("metrics.json", "verdict.txt", "contact-sheet.png", "lambda-strips.png"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+        assert (first / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     Corpus(real_looking).evaluate(tmp_path / "c", seed=1)
-    assert (tmp_path / "a/metrics.json").read_bytes() != (tmp_path / "c/metrics.json").read_bytes()
+    assert (first / "metrics.json").read_bytes() != (tmp_path / "c/metrics.json").read_bytes()
 
 
 def test_images_that_are_not_reproduced_are_told_loudly(tmp_path: Path) -> None:

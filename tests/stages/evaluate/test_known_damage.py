@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from blob_corpus import Corpus, Images, noisy, real_looking
+from blob_corpus import Corpus, Images, evaluated, noisy, real_looking
 
 from scoremix.models.features.random_net import RandomNet
 from scoremix.models.metrics.distances import Reference
@@ -69,8 +69,8 @@ def test_what_looks_worse_to_a_blind_one_is_worse(
     config = EvaluateConfig(rows=600, features=str(tmp_path / "levels.pt"))
     verdict, _ = Corpus(make).evaluate(tmp_path / "blind", config=config)
     assert verdict.kind == ("worse" if kind == "worse" else "none")
-    verdict, metrics = Corpus(make).evaluate(tmp_path / "seeing")
-    assert verdict.kind == kind and metrics["sensitivity"]["not_seen"] == []
+    seeing = evaluated(make)
+    assert seeing.verdict.kind == kind and seeing.metrics["sensitivity"]["not_seen"] == []
 
 
 def test_damage_that_changes_nothing_is_left_out() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from blob_corpus import Corpus, Images, real_looking, same
+from blob_corpus import Corpus, Images, evaluated, real_looking, same
 from numpy.typing import NDArray
 
 from scoremix.models.metrics.prdc import expected_coverage
@@ -28,8 +28,8 @@ def find(metrics: dict[str, Any], name: str, subset: str) -> Record:
     return record
 
 
-def test_every_record_says_what_it_takes_to_get_it_again(tmp_path: Path) -> None:
-    _, metrics = Corpus(real_looking).evaluate(tmp_path, config=PIXELS)
+def test_every_record_says_what_it_takes_to_get_it_again() -> None:
+    metrics = evaluated(real_looking, features="pixels").metrics
     assert len(metrics["records"]) > 30
     for record in metrics["records"]:
         assert record["extractor"]["resize"] == "mean to at most 32 px"
@@ -51,15 +51,15 @@ def test_every_record_says_what_it_takes_to_get_it_again(tmp_path: Path) -> None
     assert coverage["parameters"]["of_one_distribution"] == pytest.approx(expected)
 
 
-def test_every_name_is_documented(tmp_path: Path) -> None:
-    _, metrics = Corpus(real_looking).evaluate(tmp_path, config=PIXELS)
+def test_every_name_is_documented() -> None:
+    metrics = evaluated(real_looking, features="pixels").metrics
     text = (Path(__file__).resolve().parents[3] / "docs" / "metrics.md").read_text()
     for record in metrics["records"]:
         assert f"`{record['name'].replace('_pixels', '_NET')}`" in text, record["name"]
 
 
-def test_records_tell_mixup_from_what_looks_real(tmp_path: Path) -> None:
-    _, metrics = Corpus(real_looking).evaluate(tmp_path, config=PIXELS)
+def test_records_tell_mixup_from_what_looks_real() -> None:
+    metrics = evaluated(real_looking, features="pixels").metrics
     for name in ("precision", "density", "coverage", "mpd"):
         mixup, final = (
             find(metrics, f"{name}_pixels", f"{step}, lambda >= 0.1")["value"]
