@@ -15,6 +15,7 @@ echo             prints to standard output
 config           stages.yaml composed, checked and resolved
 init_file        the stages.yaml that `init` writes, fitted to a source
 unused           options that were set for nothing, named
+fewer_rounds     refuses to make a corpus shorter than it is
 refused_options  refuses, before it trains or plans, options that ask for a change and make none
 config_errors    what is wrong in a stages.yaml, in words
 yaml_text        reads YAML: no key twice, no deep nesting

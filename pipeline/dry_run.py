@@ -36,6 +36,7 @@ from ..stages.write.write import sample_bytes
 from .class_estimate import images_made, is_recognised, kind_made, recognise_seconds
 from .config import Config
 from .decided import candidate_configs, decided
+from .fewer_rounds import refuse_before_saving
 from .fingerprints import inputs_of_ingest, inputs_of_pilot, inputs_of_train
 from .job import Job
 from .ledger import Ledger
@@ -74,6 +75,8 @@ def estimate(job: Job) -> str:
     kind = ledger.device_type(device_type(device))
     config = config.resolved(found.resolution, kind, found.training)
     _check_asked(config, found)
+    if ledger.why_stale("ingest", inputs_of_ingest(job.config, ledger)) is None:
+        refuse_before_saving(config, open_corpus(job.files.corpus), job, ledger)
     made = images_made(config, found)
     images = found.training + made
     per_image = sample_bytes(found.samples, select_encoder(config.write.encoder))
@@ -112,19 +115,9 @@ def estimate(job: Job) -> str:
     if config.generate.needs_network:
         lines.append(f"quality:       {_quality(config, found, kind)}")
     said = unused_notes(job.config, found.resolution, kind, found.training)
-    lines += [f"note:          {note}" for note in said + _fewer_rounds(config, ledger, found)]
+    lines += [f"note:          {note}" for note in said]
     total = f"about {format_duration(sum(seconds.values()))} on this machine ({device})"
     return "\n".join([*lines, f"total:         {total}, evaluation included"])
-
-
-def _fewer_rounds(config: Config, ledger: Ledger, found: IngestPreview) -> list[str]:
-    made = ledger.outcome("plan").get("rows", 0) // found.training - 1
-    if config.generate.by_class or made <= config.generate.ratio:
-        return []
-    return [
-        f"{made} rounds are planned or made there; fewer of the same recipe would delete some, and"
-        " are refused"
-    ]
 
 
 def _held_out(count: int) -> str:

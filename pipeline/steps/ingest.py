@@ -13,6 +13,7 @@ from ...stages.ingest import ingest as ingesting
 from ...stages.sources.remote import FetchOptions
 from .. import launch
 from ..config import Config, dump_config
+from ..fewer_rounds import refuse_before_saving
 from ..fingerprints import inputs_of_ingest, inputs_of_train
 from ..job import Role, StageContext
 from ..maintenance.forget import drop_from_plan
@@ -48,6 +49,7 @@ def ingest(context: StageContext) -> tuple[Config, Corpus]:
             job.progress.note(note)
         corpus = _drop_forgotten(context, config, corpus)
         if job.only is None:
+            refuse_before_saving(config, corpus, job, context.ledger)
             save_config(config, files)
         launch.wait_for_all(job.device)
     return config, corpus

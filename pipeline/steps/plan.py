@@ -1,25 +1,21 @@
 """The step `plan`: is the plan stale, draw it again, record what it was drawn from."""
 
-from collections.abc import Sequence
-
-from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_parquet
 from ...manifests.plan.plan import rows_digest
 from ...models.network.checkpoint import TrainedNet
 from ...stages.corpus.store import Corpus
-from ...stages.generate.config import GenerateConfig
 from ...stages.generate.recipe import check_guide_differs
-from ...stages.write.tasks import ShardTask, plan_shards
+from ...stages.write.tasks import plan_shards
 from .. import environment, launch
 from ..config import Config
 from ..decided import chosen_because
+from ..fewer_rounds import refuse_fewer_rounds
 from ..fingerprints import inputs_of_plan
 from ..job import Role, StageContext
 from ..means import means_sha256_of
 from ..new_classes import new_classes_of
 from ..planned import Planned, draw_plan, planned_of, read_plan, recipe_of
 from ..refused_options import check_makes_a_difference
-from ..shards.destination import ShardDestination
 from ..shards.open import open_destination
 
 
@@ -61,26 +57,3 @@ def plan(context: StageContext, config: Config, corpus: Corpus, net: TrainedNet 
             outcome["chosen_because"] = because
         context.ledger.record("plan", inputs, **outcome)
     return planned_of(rows, context.ledger, recipe, corpus, new_classes)
-
-
-def refuse_fewer_rounds(
-    tasks: Sequence[ShardTask], generate: GenerateConfig, destination: ShardDestination
-) -> None:
-    """Refuses fewer rounds than were made: publishing them would delete finished ones.
-
-    tasks: the shards of the plan. generate: resolved.
-    """
-    recipes = {task.recipe_digest for task in tasks}
-    beyond = destination.unplanned_markers({task.name for task in tasks})
-    rounds = [marker.round for marker in beyond if marker.recipe_digest in recipes]
-    if rounds:
-        ratio = max(task.rows["round"][0].as_py() for task in tasks)
-        length = f"generate.ratio is {ratio}"
-        if generate.by_class:
-            length = f"generate.images_per_class is {generate.images_per_class}"
-        raise ConfigError(
-            f"{length}, but {destination} holds finished rounds up to {max(rounds)} of the same"
-            " recipe, which that would delete. They and their plan stay as they are. The first"
-            f" {ratio} rounds ARE that corpus: index.json names each shard's round. To have them"
-            " alone, use another --out, or remove the other shards yourself."
-        )

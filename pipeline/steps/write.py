@@ -10,6 +10,7 @@ from ...manifests.files.lock import remove_shard_locks, shard_lock
 from ...models.network.compiled import BEFOREHAND
 from ...stages.corpus.store import check_pixels
 from .. import environment, launch, preflight
+from ..fewer_rounds import refuse_fewer_rounds
 from ..fingerprints import inputs_of_write
 from ..job import Role, StageContext
 from ..long_run import announce_generation
@@ -19,7 +20,6 @@ from ..shards.clipped import ClippedShare
 from ..shards.destination import ShardDestination
 from ..shards.ownership import record_claim
 from ..shards.worker import ShardWorker
-from .plan import refuse_fewer_rounds
 
 _PUBLISH = "publish"  # the lock of the process that publishes, beside those of the shards
 _POLL = 0.2  # seconds between two tries to publish

@@ -124,15 +124,15 @@ def test_a_lower_ratio_is_refused_before_anything_changes(
 ) -> None:
     run = root / "shards.run"
     stages = json.loads((run / "stages.lock.json").read_bytes())["stages"]
-    before = tiny.digests(root / "shards")
-    words = ("run", run / "stages.yaml", "--set", "generate.ratio=1", "--until", "write")
-    assert cli(*words, "--dry-run") == 0
-    assert "2 rounds are planned or made there" in capsys.readouterr().out
-    assert cli(*words, "--quiet") == 2
-    assert "holds finished rounds up to 2" in capsys.readouterr().err
+    before, asked = tiny.digests(root / "shards"), (run / "stages.yaml").read_bytes()
+    words = ("run", run / "stages.yaml", "--set", "generate.ratio=1")
+    for more in ("--dry-run", "--quiet", "--until=write", "--until=train"):
+        assert cli(*words, more) == 2
+        assert "holds finished rounds up to 2" in capsys.readouterr().err
     assert before == tiny.digests(root / "shards")
     assert stages == json.loads((run / "stages.lock.json").read_bytes())["stages"]
-    assert cli("run", run / "stages.yaml", "--set", "generate.ratio=2", "--quiet") == 0
+    assert (run / "stages.yaml").read_bytes() == asked
+    assert cli("status", run) == 0 and "missing" not in capsys.readouterr().out
 
 
 @pytest.fixture

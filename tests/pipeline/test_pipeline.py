@@ -174,7 +174,9 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
     assert not {name for name in same if name.endswith((".tar", ".parquet"))}
 
 
-def test_a_higher_ratio_makes_only_the_new_rounds(data: Path, tmp_path: Path) -> None:
+def test_a_higher_ratio_makes_only_the_new_rounds(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "grown"
     assert augment(data, out, *SHARDS, generate__ratio=3) == 0
     before = {path.name: path.stat().st_ino for path in out.glob("*.tar")}
@@ -184,8 +186,16 @@ def test_a_higher_ratio_makes_only_the_new_rounds(data: Path, tmp_path: Path) ->
     assert before.items() <= after.items()  # the same files, not equal ones made again
     assert augment(data, tmp_path / "direct", *SHARDS, generate__ratio=5) == 0
     assert tiny.digests(out) == tiny.digests(tmp_path / "direct")
-    # A lower ratio than was made is refused: nothing finished is deleted.
-    assert augment(data, out, generate__ratio=3) == 2
+    # A lower ratio than was made is refused: nothing finished is deleted, and the run stays whole.
+    said = (tmp_path / "grown.run" / "stages.yaml").read_bytes()
+    for words in ([], ["--dry-run"]):
+        capsys.readouterr()
+        assert augment(data, out, *words, generate__ratio=3) == 2
+        assert "holds finished rounds up to 5" in capsys.readouterr().err
+    assert (tmp_path / "grown.run" / "stages.yaml").read_bytes() == said
+    assert tiny.digests(out) == tiny.digests(tmp_path / "direct")
+    (out / "aug-000000.tar").unlink()
+    assert cli("repair", out, "--quiet") == 0
     assert tiny.digests(out) == tiny.digests(tmp_path / "direct")
     # Shards of another recipe are of no use and make way.
     assert augment(data, out, *SHARDS, generate__ratio=3, generate__t0=0.3) == 0
