@@ -5,6 +5,7 @@ from pathlib import Path
 
 TRAINING_LOG = "train.jsonl"  # in score-net/
 TRAINING_STATE = "last"  # folder in score-net/
+STATE = "state.safetensors"  # in it: where training goes on
 TRACKING = "tracking"  # what an experiment tracker writes (train.tracker)
 CONTACT_SHEET = "contact-sheet.png"  # in report/
 LAMBDA_STRIPS = "lambda-strips.png"  # in report/

@@ -24,7 +24,7 @@ from ..stages.generate.recipe import check_guide_differs
 from ..stages.images.png import select_encoder
 from ..stages.ingest.inventory import JUDGED
 from ..stages.ingest.preview import IngestPreview, preview_ingest
-from ..stages.pilot.candidates import choose_in_time
+from ..stages.pilot.candidates import choose_in_time, rows_in_time
 from ..stages.pilot.pilot import SHOWN
 from ..stages.pilot.rule import MIN_HELD_OUT, choose_unseen
 from ..stages.sources.remote import FetchOptions
@@ -74,9 +74,7 @@ def estimate(job: Job) -> str:
     ledger = Ledger(folder)
     kind = ledger.device_type(device_type(device))
     config = config.resolved(found.resolution, kind, found.training)
-    _check_asked(config, found)
-    if ledger.why_stale("ingest", inputs_of_ingest(job.config, ledger)) is None:
-        refuse_before_saving(config, open_corpus(job.files.corpus), job, ledger)
+    _check_asked(config, found, job, ledger)
     made = images_made(config, found)
     images = found.training + made
     per_image = sample_bytes(found.samples, select_encoder(config.write.encoder))
@@ -125,8 +123,10 @@ def _held_out(count: int) -> str:
     return f"{count:,} held out{few if count < JUDGED else ''}"
 
 
-def _check_asked(config: Config, found: IngestPreview) -> None:
+def _check_asked(config: Config, found: IngestPreview, job: Job, ledger: Ledger) -> None:
     """Refuses what the run would refuse before it trains, as for a class with one image."""
+    if ledger.why_stale("ingest", inputs_of_ingest(job.config, ledger)) is None:
+        refuse_before_saving(config, open_corpus(job.files.corpus), job, ledger)
     check_makes_a_difference(config)
     names = sorted(set(found.sources["class_name"].to_pylist()) - {None})
     check_planned_images(config, PlannedImages(found.sources, names, found.resolution))
@@ -267,8 +267,9 @@ def probe_stages(
     score.net.compute_in(generate.precision)
     speed = probe_network(x[: generate.batch], score, sigma, device, probe_seconds)
     compares = found.reference >= MIN_HELD_OUT
-    rows = config.pilot.rows if compares else SHOWN
-    costs = {name: rows * speed.seconds(options) for name, options in methods.items()}
+    each = {name: speed.seconds(options) for name, options in methods.items()}
+    rows = rows_in_time(each, config.pilot.rows, config.pilot.minutes) if compares else SHOWN
+    costs = {name: rows * one for name, one in each.items()}
     time_allowed = choose_in_time(costs, config.pilot.minutes)
     has_pilot = len(methods) > 1
     slowest = max(time_allowed.chosen if has_pilot else methods, key=lambda name: costs[name])

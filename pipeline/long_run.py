@@ -31,7 +31,8 @@ _SAMPLES = 32  # images of the corpus that the network is timed on
 _ENDS_BEFORE = {"pilot": "pilot", "generate": "write", "evaluate": "evaluate"}
 _ADVICE = (
     " It can be stopped at any time: the same command goes on. To see minutes of it first:"
-    " --ratio 1 --set ingest.resolution=32 and another --out."
+    " --ratio 1 --set ingest.resolution=32 --set train.steps=200 --set generate.method=bridge and"
+    " another --out."
 )
 
 

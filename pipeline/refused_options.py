@@ -32,6 +32,11 @@ def check_makes_a_difference(config: Config) -> None:
             "generate.method is renoise, and generate.denoise off: images would be copies of their"
             " parents. Leave generate.denoise out."
         )
+    if generate.method == "scoremix" and generate.steps == 0 and generate.denoise == "off":
+        raise ConfigError(
+            "generate.steps is 0, and generate.denoise off: images would be plain mixup's. Set"
+            " generate.method to mixup, or leave one of the two out."
+        )
     if generate.repairs_seams and generate.denoise == "off":
         raise ConfigError(
             f"generate.repair_t0 is {generate.repair_t0:g}, and generate.denoise off: nothing would"

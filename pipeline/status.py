@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from ..manifests.errors import ConfigError, ScoreMixError, StorageError
 from ..manifests.files.atomic import sha256_file
 from ..manifests.published.sums import SUMS
-from ..manifests.run_folder import RunFolder
+from ..manifests.run_folder import STATE, RunFolder
 from ..stages.common.json_lines import read_json_lines
 from ..stages.common.units import format_duration
 from ..stages.corpus.store import open_corpus
@@ -40,8 +42,9 @@ def describe(folder: Path) -> str:
     """
     files, stages = RunFolder(folder), stage_states(folder)
     lines = [f"{one['stage'] + ':':<9} {one['text']}" for one in stages]
-    if not all(one["state"] in ("done", "skipped") for one in stages):
-        lines.append(_last_progress(files))
+    done = {one["stage"] for one in stages if one["state"] in ("done", "skipped")}
+    if len(done) < len(stages):
+        lines.append(_last_progress(files, done))
     return "\n".join(lines).rstrip()
 
 
@@ -178,19 +181,29 @@ def _training(config: Config, files: RunFolder) -> str:
         return "missing"
     last = lines[-1]
     assert config.train.steps is not None and config.train.batch
-    left = (config.train.steps - last["step"]) * config.train.batch / max(last["rate"], 1e-9)
-    return (
-        f"at step {last['step']:,} of {config.train.steps:,}, {format_duration(max(left, 0))} left"
-    )
+    step = max(last["step"], _stopped_at(files))
+    left = (config.train.steps - step) * config.train.batch / max(last["rate"], 1e-9)
+    return f"at step {step:,} of {config.train.steps:,}, {format_duration(max(left, 0))} left"
 
 
-def _last_progress(files: RunFolder) -> str:
-    """The last progress that a running or stopped command wrote down."""
+def _stopped_at(files: RunFolder) -> int:
+    """The step of the saved state, later than the log's last where training was stopped; or 0."""
+    try:
+        with safe_open(files.training_state / STATE, framework="numpy") as file:
+            return int(json.loads(file.metadata()["progressed"])["step"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return 0  # the run itself says what is wrong
+
+
+def _last_progress(files: RunFolder, done: set[str]) -> str:
+    """The last progress that a running or stopped command wrote down; none of a stage in `done`."""
     fields = ("task", "done", "total", "rate", "left")
     tasks = list(read_json_lines(files.progress_log, fields))
     if not tasks or tasks[-1]["done"] >= tasks[-1]["total"]:
         return ""
     task = tasks[-1]
+    if {"generate": "write"}.get(task["task"], task["task"]) in done:
+        return ""
     return (
         f"last seen: {task['task']} {task['done']:,} of {task['total']:,} at {task['rate']:,.1f}/s,"
         f" {format_duration(task['left'])} left then"

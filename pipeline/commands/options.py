@@ -175,6 +175,13 @@ def refuse_other_options(overrides: tuple[str, ...], known: tuple[str, ...], rea
         raise ConfigError(f"--set {other[0]} does not hold for {reason}.")
 
 
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are the same; a path may end in a slash."""
+    if isinstance(one, str) and isinstance(other, str):
+        return one.rstrip("/") == other.rstrip("/")
+    return bool(one == other)
+
+
 def with_overrides(
     overrides: Sequence[str], options: Mapping[str, tuple[str, str | None]]
 ) -> list[str]:
@@ -190,7 +197,7 @@ def with_overrides(
     given = {option: one for option, one in options.items() if one[1] is not None}
     for option, (name, text) in given.items():
         asked, another = value_set([f"{name}={text}"], name), value_set(overrides, name)
-        if another is not None and another != asked:
+        if another is not None and not _same(asked, another):
             raise ConfigError(
                 f"{option} {text} and --set {name}={another} name two values of {name}. Give one of"
                 " them."

@@ -9,6 +9,8 @@ from ..evaluate.variant_catalogue import Changes
 MIXUP, KEPT, BRIDGE, SCOREMIX = "mixup", "mixup, contrast kept", "bridge", "scoremix"
 FRESH = "bridge, fresh noise"
 COPIES = "copies of the nearer parent"  # a reference: no candidate
+WITHOUT_NETWORK = frozenset({MIXUP, KEPT})
+FEWEST = 100  # mixtures that a comparison is made of where time is short
 
 # By what they promise for their time: where it is short, the last are left out.
 CANDIDATES: Mapping[str, Changes] = {
@@ -44,3 +46,18 @@ def choose_in_time(seconds: Mapping[str, float], minutes: float) -> TimeAllowed:
                 f" {minutes:g} only {format_duration(max(left, 0))} were left"
             )
     return TimeAllowed(tuple(chosen), left_out)
+
+
+def rows_in_time(seconds: Mapping[str, float], rows: int, minutes: float) -> int:
+    """How many of `rows` mixtures each candidate makes: fewer where nothing by the network fits.
+
+    So few that `bridge` does: a pilot that compares mixup alone says nothing of the network. Not
+    fewer than FEWEST: then choose_in_time leaves the network's candidates out.
+
+    seconds: name -> estimated time of one mixture, in the order of CANDIDATES.
+    """
+    costs = {name: rows * each for name, each in seconds.items()}
+    if BRIDGE not in costs or not WITHOUT_NETWORK.issuperset(choose_in_time(costs, minutes).chosen):
+        return rows
+    fitting = int(60 * minutes / (seconds.get(KEPT, 0.0) + seconds[BRIDGE]))
+    return fitting if fitting >= FEWEST else rows

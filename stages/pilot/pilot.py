@@ -6,7 +6,7 @@ the seed but one thing: which candidates fit into the time allowed.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,15 @@ from ..evaluate.real_images import FeatureSource, RealImages, load_real_features
 from ..evaluate.regenerate import TracedBatch
 from ..evaluate.sensitivity import Sensitivity, measure_sensitivity
 from ..generate.config import GenerateConfig
-from .candidates import COPIES, MIXUP, choose_in_time
+from .candidates import (
+    BRIDGE,
+    COPIES,
+    MIXUP,
+    WITHOUT_NETWORK,
+    TimeAllowed,
+    choose_in_time,
+    rows_in_time,
+)
 from .config import PilotConfig
 from .record import PilotRecord
 from .rule import MIN_HELD_OUT, Difference, choose, choose_unseen, without_ratio
@@ -76,7 +84,8 @@ def pilot(config: PilotConfig, inputs: PilotInputs, out: Path, progress: Progres
     """
     held_out = len(inputs.reference)
     compares = min(held_out, inputs.rows.num_rows) >= MIN_HELD_OUT
-    rows = inputs.rows if compares else inputs.rows.slice(0, SHOWN)
+    count = rows_in_time(inputs.seconds, inputs.rows.num_rows, config.minutes)
+    rows = inputs.rows.slice(0, count if compares else SHOWN)
     # Leave out what does not fit the time allowed: the one choice that depends on the machine.
     time = choose_in_time(
         {name: rows.num_rows * each for name, each in inputs.seconds.items()}, config.minutes
@@ -97,6 +106,8 @@ def pilot(config: PilotConfig, inputs: PilotInputs, out: Path, progress: Progres
         if seen is not None and seen.blind:
             assert real is not None
             decision = without_ratio(decision, real.kd, seen.blind, seen.images)
+    if BRIDGE in time.left_out and WITHOUT_NETWORK.issuperset(made):
+        decision = replace(decision, reason=f"{decision.reason} {_without_network(time, config)}")
     record = PilotRecord(
         decision=decision,
         scores=scores,
@@ -113,6 +124,13 @@ def pilot(config: PilotConfig, inputs: PilotInputs, out: Path, progress: Progres
     _write(record, made, rows, inputs.images, out)
     crash_point("pilot-written")
     return record
+
+
+def _without_network(time: TimeAllowed, config: PilotConfig) -> str:
+    return (
+        f"Nothing that the network makes was compared: {BRIDGE} {time.left_out[BRIDGE]}. Set"
+        f" pilot.minutes above {config.minutes:g}, or generate.method to bridge."
+    )
 
 
 def _real_images(

@@ -69,6 +69,7 @@ def write_page(facts: RunFacts, training: NDArray[np.uint8], out: Path) -> None:
         ("new_classes", files.new_class_sheet),
     ):
         values[name] = pictures.file_uri(path) if path.exists() else None
+    values["is_mixup"] = facts.metrics["method"] in MIXUP
     values["clipped"] = facts.metrics.get("clipped")  # where new classes extrapolate
     values["grids"] = random_grids(facts, training)
     values["appearance"] = appearance_section(facts.metrics)

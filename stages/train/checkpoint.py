@@ -13,11 +13,12 @@ from safetensors.torch import save
 
 from ...manifests.errors import ScoreMixError
 from ...manifests.files.atomic import write_bytes
+from ...manifests.run_folder import STATE
 from ...models.network.checkpoint import weights_bytes
 from ...models.network.ema import Ema
 from ...models.network.score_net import ScoreNet
 
-STATE, BEST = "state.safetensors", "best.safetensors"  # the files of score-net/last/
+BEST = "best.safetensors"  # beside STATE in score-net/last/
 
 
 @dataclass

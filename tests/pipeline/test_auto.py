@@ -221,6 +221,8 @@ def test_a_choice_without_the_network_does_without_it(
         "bridge, fresh noise",
         "scoremix",
     ]
+    reason = record(auto)["decision"]["reason"]
+    assert "Nothing that the network makes was compared" in reason and "pilot.minutes" in reason
     options = {f"generate__{name}": value for name, value in CANDIDATES[choice].items()}
     assert build(mixup, "--until", "write", **options) == 0
     made, plain = (tiny.digests(folder / "run" / "shards") for folder in (auto, mixup))

@@ -248,7 +248,11 @@ def test_killed_in_the_middle_of_generation(data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_training_with_75_and_the_same_command_ends_it(
-    number: signal.Signals, done: Path, data: Path, tmp_path: Path
+    number: signal.Signals,
+    done: Path,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     long = tiny.options(train__steps=40, train__checkpoint_every=10)
     arguments = ["run", tmp_path / "stages.yaml", "--until", "train", *map(str, long)]
@@ -266,6 +270,9 @@ def test_a_signal_stops_training_with_75_and_the_same_command_ends_it(
     _, told = process.communicate(timeout=120)
     assert process.returncode == 75, told
     assert "the same command" in told
+    step = int(re.findall(r"at step (\d+)", told)[0])
+    assert cli("status", tmp_path / "stopped") == 0
+    assert f"at step {step} of 40" in capsys.readouterr().out
     assert cli(*arguments, "--quiet") == 0
     weights = (tmp_path / "stopped" / "score-net" / "model.safetensors").read_bytes()
     assert cli(*arguments, "--quiet", "--set", f"run={tmp_path / 'whole'}") == 0
@@ -849,6 +856,10 @@ def test_a_corpus_of_before_whose_guide_was_the_network_itself_stays_readable(
 
 CHANGING_NOTHING = {
     "renoise": ({"generate__method": "renoise", "generate__denoise": "off"}, "copies of their"),
+    "scoremix": (
+        {"generate__method": "scoremix", "generate__steps": 0, "generate__denoise": "off"},
+        "plain mixup's",
+    ),
     "repair_t0": (
         {"generate__method": "fmix", "generate__repair_t0": 0.3, "generate__denoise": "off"},
         "nothing would be repaired",

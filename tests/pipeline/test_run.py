@@ -1,5 +1,6 @@
 """The one spine in its three roles: who waits for whom, what each is left with."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,15 @@ def test_status_of_a_run_whose_options_were_emptied(config: Config) -> None:
     assert describe(files.path).splitlines()[0].startswith("ingest:   done")
     files.config.write_text("")
     assert describe(files.path).startswith("ingest:   stale, changed: ")
+
+
+def test_status_shows_the_progress_of_what_is_not_done(config: Config) -> None:
+    run(job(config, "plan"))
+    files = RunFolder(Path(config.run))
+
+    def seen(task: str) -> bool:
+        line = {"task": task, "done": 3, "total": 9, "rate": 1.0, "left": 6.0}
+        files.progress_log.write_text(json.dumps(line) + "\n")
+        return f"last seen: {task} 3 of 9" in describe(files.path)
+
+    assert seen("generate") and not seen("train") and not seen("ingest")
