@@ -29,7 +29,10 @@ def refuse_before_saving(config: Config, corpus: Corpus, job: Job, ledger: Ledge
     of_this_corpus = recorded.get("recipe", {}).get("corpus_digest") == corpus.digest
     if not (of_this_corpus and job.files.config.is_file()):
         return
-    before = load_config(job.files.config, [])
+    try:
+        before = load_config(job.files.config, [])
+    except ConfigError:
+        return  # it is damaged, and written anew
     if not _differ_in_length(config, before):
         return
     rows = draw_plan(config, corpus, new_classes_of(job.files, config, corpus, ledger))

@@ -129,13 +129,19 @@ def test_nothing_changed_nothing_done(copy: Path) -> None:
     assert yaml.safe_load((copy / "run" / "stages.yaml").read_text())["generate"]["t0"] is None
 
 
-def test_a_higher_ratio_keeps_the_choice_and_the_rounds(copy: Path) -> None:
+def test_a_higher_ratio_keeps_the_choice_and_the_rounds(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before, first = tiny.digests(copy / "run" / "shards"), stamp(copy)
     assert again(copy, "--set", "generate.ratio=2", "--until", "write") == 0
     after = tiny.digests(copy / "run" / "shards")
     kept = {name: digest for name, digest in before.items() if "-0" in name}
     assert kept.items() <= after.items() and len(after) > len(before)
     assert stamp(copy) == first
+    asked = RunFolder(copy / "run").config.read_bytes()
+    assert again(copy, "--set", "generate.ratio=1") == 2
+    assert "holds finished rounds up to 2" in capsys.readouterr().err
+    assert RunFolder(copy / "run").config.read_bytes() == asked
 
 
 def test_another_alpha_keeps_the_choice_and_is_used(copy: Path) -> None:
