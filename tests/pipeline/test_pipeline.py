@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -827,6 +827,23 @@ def test_guidance_by_a_network_that_is_its_own_guide_is_refused(
         assert code == 2 and "of step 2, has no guide" in capsys.readouterr().err
 
 
+def stays_readable_and_makes_no_more(
+    data: Path,
+    out: Path,
+    options: Mapping[str, object],
+    why: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A finished corpus by options that are refused now: only a plan for more images is."""
+    whole = tiny.digests(out)
+    (out / "aug-000000.tar").unlink()
+    assert cli("repair", out, "--quiet") == 0 and tiny.digests(out) == whole
+    assert cli("status", out.with_suffix(".run")) == 0 and augment(data, out, **options) == 0
+    capsys.readouterr()
+    assert augment(data, out, **options, generate__ratio=4) == 2
+    assert why in capsys.readouterr().err and tiny.digests(out) == whole
+
+
 def test_a_corpus_of_before_whose_guide_was_the_network_itself_stays_readable(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -845,13 +862,7 @@ def test_a_corpus_of_before_whose_guide_was_the_network_itself_stays_readable(
         assert augment(data, out, **options) == 0
     facts = json.loads((run / "score-net" / "model.json").read_text())
     assert facts["guide_sha256"] == facts["weights_sha256"]
-    whole = tiny.digests(out)
-    (out / "aug-000000.tar").unlink()
-    assert cli("repair", out, "--quiet") == 0 and tiny.digests(out) == whole
-    assert cli("status", run) == 0 and augment(data, out, **options) == 0
-    capsys.readouterr()
-    assert augment(data, out, **options, generate__ratio=4) == 2
-    assert "has no guide" in capsys.readouterr().err and tiny.digests(out) == whole
+    stays_readable_and_makes_no_more(data, out, options, "has no guide", capsys)
 
 
 CHANGING_NOTHING = {
@@ -886,13 +897,7 @@ def test_options_that_change_nothing_are_refused_and_what_they_made_stays_readab
             where = f"scoremix.pipeline.steps.{step}.check_makes_a_difference"
             before.setattr(where, lambda *_: None)
         assert augment(data, out, **options) == 0
-    whole = tiny.digests(out)
-    (out / "aug-000000.tar").unlink()
-    assert cli("repair", out, "--quiet") == 0 and tiny.digests(out) == whole
-    assert cli("status", run) == 0 and augment(data, out, **options) == 0
-    capsys.readouterr()
-    assert augment(data, out, **options, generate__ratio=4) == 2
-    assert why in capsys.readouterr().err and tiny.digests(out) == whole
+    stays_readable_and_makes_no_more(data, out, options, why, capsys)
 
 
 def test_bad_files_and_places_are_explained(

@@ -155,7 +155,7 @@ class Evaluated:
 
 @cache
 def evaluated(make: Make, method: str = "scoremix", features: str = "auto") -> Evaluated:
-    """Of 600 rows, once a process."""
+    """Evaluates 600 rows of a corpus that `make` makes; once a process."""
     folder = TemporaryDirectory(prefix="evaluated-")
     _KEPT.append(folder)
     corpus = Corpus(make, method=method)
