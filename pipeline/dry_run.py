@@ -20,6 +20,7 @@ from ..stages.common.units import format_bytes, format_duration
 from ..stages.corpus.store import open_corpus
 from ..stages.evaluate.variant_catalogue import changes_of
 from ..stages.generate.config import GenerateConfig
+from ..stages.generate.encodings import encodings_each
 from ..stages.generate.recipe import check_guide_differs
 from ..stages.images.png import select_encoder
 from ..stages.ingest.inventory import JUDGED
@@ -275,15 +276,17 @@ def probe_stages(
     slowest = max(time_allowed.chosen if has_pilot else methods, key=lambda name: costs[name])
     if has_pilot and not compares:
         slowest = choose_unseen(time_allowed.chosen, found.reference).choice
-    per_image, batch = speed.seconds(methods[slowest]), generate.batch
+    batch = generate.batch
     generate = methods[slowest]
-    tried = [
-        speed.seconds(generate.model_copy(update=dict(changes)))
-        for changes in changes_of(config.evaluate.variants, generate).values()
-    ]
     size, total = config.write.shard_size, images_made(config, found)
     made = total if generate.by_class else _padded(found.training, config) * generate.ratio
     judged = min(config.evaluate.rows, total)
+    encodings = encodings_each(made, found.training, found.samples[0].size)
+    per_image = speed.seconds(generate, encodings)
+    tried = [
+        speed.seconds(generate.model_copy(update=dict(changes)), encodings)
+        for changes in changes_of(config.evaluate.variants, generate).values()
+    ]
     seconds = {"train": _seconds_of_update(config, score, x, sigma, probe_seconds) * train.steps}
     seconds["train"] += measured * speed.forward
     notes = {}

@@ -17,6 +17,7 @@ from ..models.network.checkpoint import TrainedNet
 from ..stages.common.tensors import to_unit
 from ..stages.common.units import format_duration
 from ..stages.corpus.store import Corpus
+from ..stages.generate.encodings import encodings_each
 from ..stages.ingest.preview import IngestPreview
 from . import launch
 from .class_estimate import recognise_seconds
@@ -87,7 +88,8 @@ def announce_generation(
     sigma = sigma_at(config.generate.highest_t0 or 0.5, net.sigma_1)
     with _timing(device):
         speed = probe_network(to_unit(pixels, torch.device(device)), score, sigma, device, 0.0)
-    _announce(context, {"generate": images * speed.seconds(config.generate)}, "")
+    each = encodings_each(images, len(corpus.images), corpus.images[0].size)
+    _announce(context, {"generate": images * speed.seconds(config.generate, each)}, "")
 
 
 def _is_asked(context: StageContext) -> bool:

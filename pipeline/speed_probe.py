@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..models.method.methods import FrozenScore
 from ..models.method.minimise import minimise
-from ..stages.evaluate.variant_catalogue import evaluations
+from ..stages.evaluate.variant_catalogue import encoding_evaluations, evaluations
 from ..stages.generate.config import GenerateConfig
 
 
@@ -21,12 +21,16 @@ class NetworkSpeed:
     forward: float  # one level
     gradient: float  # one step of Algorithm 1
 
-    def seconds(self, generate: GenerateConfig) -> float:
-        """Seconds for one image by these options, resolved; its three norms included."""
+    def seconds(self, generate: GenerateConfig, encodings: float = 2.0) -> float:
+        """Seconds for one image by these options, resolved; its three norms included.
+
+        encodings: of parents that are made for it, of methods that encode; of both at most.
+        """
         if not generate.needs_network:
             return 0.0
         forward, gradient = evaluations(generate)
-        return self.gradient * gradient + self.forward * (forward + 3)
+        saved = (2.0 - encodings) * encoding_evaluations(generate)
+        return self.gradient * gradient + self.forward * (forward - saved + 3)
 
 
 def probe_network(

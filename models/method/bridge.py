@@ -55,6 +55,7 @@ def bridge(
     gamma: float = 0.0,
     mean: Tensor | None = None,
     noise: Callable[[], Tensor] | None = None,
+    encodings: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """Encodes up to `sigma`: e_i = x_i + n_i; decodes y from there down to `sigma_N`.
 
@@ -65,9 +66,14 @@ def bridge(
     gamma: share of fresh noise z, by which the mixed noise n becomes
         sqrt(1 - gamma^2) n + gamma sigma z, as the paper's alpha^2 + beta^2 + gamma^2 = 1.
     mean: m like x1, for `both` alone. noise: draws z like x1, where gamma is above 0.
+    encodings: e1 and e2, where they are known.
     """
-    # Encode both parents: n_i = flow(x_i, sigma_N -> sigma) - x_i.
-    n1, n2 = (flow(x, residual, sigma_N, sigma, levels) - x for x in (x1, x2))
+    # Encode both parents: n_i = e_i - x_i, e_i = flow(x_i, sigma_N -> sigma).
+    if encodings is None:
+        e1, e2 = (flow(x, residual, sigma_N, sigma, levels) for x in (x1, x2))
+    else:
+        e1, e2 = encodings
+    n1, n2 = e1 - x1, e2 - x2
 
     # Mix the noises with their variance kept, and fresh noise with them.
     mixed_noise = mix(n1, n2, lambda_)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..network.score_net import Labels, MixedClasses, ScoreNet
-from .bridge import bridge
+from .bridge import bridge, flow
 from .composition import composed
 from .denoise import denoise
 from .guidance import guided
@@ -93,9 +93,12 @@ def noise_diffusion(
     score: "FrozenScore",
     noise: Noise,
     options: BridgeOptions,
+    encodings: tuple[Tensor, Tensor] | None = None,
 ) -> MixResult:
-    """Method `bridge`: NoiseDiffusion (arXiv 2403.08840), see bridge.py. mean: m like x1, for
-    `keep: both` alone."""
+    """Method `bridge`: NoiseDiffusion (arXiv 2403.08840), see bridge.py.
+
+    mean: m like x1, for `keep: both` alone. encodings: of the parents by `encode`, where known.
+    """
     sigma_N = score.sigma_N
 
     # Mixup, for comparison only.
@@ -114,9 +117,17 @@ def noise_diffusion(
         gamma=options.gamma,
         mean=mean,
         noise=partial(noise, "bridge"),
+        encodings=encodings,
     )
 
     return in_one_step(mixed, final, score)
+
+
+def encode(x: Tensor, score: "FrozenScore", options: BridgeOptions) -> Tensor:
+    """The encoding of x by method `bridge`: followed by the ODE from sigma_N up to sigma(t0)."""
+    sigma_N = score.sigma_N
+    sigma = sigma_at(options.t0, score.sigma_1, sigma_N)
+    return flow(x, score.guided, sigma_N, sigma, options.denoise_steps)
 
 
 def mixup_with_contrast(x1: Tensor, x2: Tensor, lambda_: Tensor, mean: Tensor) -> MixResult:

@@ -21,6 +21,7 @@ from ...stages.corpus.store import Corpus
 from ...stages.evaluate.variant_catalogue import Changes
 from ...stages.evaluate.variants import Variation
 from ...stages.generate import generate as generating
+from ...stages.generate.encodings import Encodings
 from ...stages.generate.means import MeanImages
 from ...stages.generate.mixtures import ClassMixtures, class_mixtures
 from ...stages.generate.recipe import Recipe
@@ -60,6 +61,11 @@ class ShardBuilder:
         return class_mixtures(len(self.corpus.classes), self.planned.new_classes)
 
     @cached_property
+    def encodings(self) -> Encodings:
+        """Training images as method `bridge` has encoded them so far."""
+        return Encodings()
+
+    @cached_property
     def generate(self) -> Callable[[pa.Table], Iterator[generating.GeneratedBatch]]:
         """Plan rows of one kind -> finished images, a micro-batch at a time."""
         return self._generate_by(self.planned.recipe)
@@ -90,6 +96,7 @@ class ShardBuilder:
             net=self.net,
             means=None if recipe.means_sha256 is None else self.means,
             mixtures=self.mixtures,
+            encodings=self.encodings,
             device=torch.device(self.device),
             stopping=self.stopping,
         )

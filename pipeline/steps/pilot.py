@@ -17,6 +17,7 @@ from ...stages.common.presets import balanced_batch
 from ...stages.common.tensors import to_unit
 from ...stages.corpus.store import Corpus, check_pixels
 from ...stages.generate.config import GenerateConfig
+from ...stages.generate.encodings import Encodings
 from ...stages.generate.generate import GeneratedBatch, generate
 from ...stages.generate.recipe import Recipe
 from ...stages.pilot import pilot as piloting
@@ -86,6 +87,7 @@ def _pilot_inputs(
     rows = without_keys(rows, corpus.forgotten)
     means = open_means(job.files, corpus, None)
     real = corpus.sources.filter(pc.equal(corpus.sources["status"], "train"))
+    encodings = Encodings()
 
     def execute(rows: pa.Table, options: GenerateConfig) -> Iterator[GeneratedBatch]:
         assert isinstance(options.batch, int)
@@ -96,7 +98,7 @@ def _pilot_inputs(
         digest = None if uses is None else uses.sha256
         recipe = Recipe.from_config(options, net.facts, corpus.digest, digest)
         make = partial(generate, images=corpus.images, recipe=recipe, net=net, device=device)
-        return make(rows, means=uses, stopping=job.stopping)
+        return make(rows, means=uses, encodings=encodings, stopping=job.stopping)
 
     return piloting.PilotInputs(
         rows=rows,

@@ -9,6 +9,7 @@ from ...models.method.methods import FrozenScore
 from ...models.network.device import device_type, one_thread
 from ...stages.common.tensors import to_unit
 from ...stages.common.units import format_duration
+from ...stages.generate.encodings import encodings_each
 from ...stages.trial.arms import Arm
 from ...stages.trial.command import TrainerCall
 from ...stages.trial.config import TrialConfig
@@ -115,6 +116,9 @@ def _seconds_of_making(run: FinishedRun, arms: list[Arm], device: str) -> float:
         np.asarray(corpus.images[np.arange(batch) % len(corpus.images)]), torch.device(device)
     )
     speed = probe_network(x, score, sigma_at(0.5, net.sigma_1), device, _PROBE_SECONDS)
+    training, values = len(corpus.images), corpus.images[0].size
+    made = {arm: training * arm.ratio for arm in options}
     return sum(
-        len(corpus.images) * arm.ratio * speed.seconds(each) for arm, each in options.items()
+        made[arm] * speed.seconds(each, encodings_each(made[arm], training, values))
+        for arm, each in options.items()
     )

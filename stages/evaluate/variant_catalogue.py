@@ -138,6 +138,7 @@ def _of_scoremix(config: GenerateConfig, scoremix: Changes) -> dict[str, Changes
 def evaluations(config: GenerateConfig, *, minimises: bool = True) -> tuple[int, int]:
     """Network evaluations per image, norms not counted: forward alone, and with the gradient.
 
+    With those of both parents' encodings, which a corpus makes less often: encoding_evaluations.
     config: resolved. minimises: False for images that skip the minimisation.
     """
     assert config.steps is not None and config.denoise_steps is not None
@@ -145,8 +146,14 @@ def evaluations(config: GenerateConfig, *, minimises: bool = True) -> tuple[int,
         return 0, 0
     levels = {"off": 0, "tweedie": 1}.get(config.denoise, config.denoise_steps)
     # Heun's method takes two at each step; the bridge goes there with two parents, and back.
-    of_ode = {"bridge": 6 * (config.denoise_steps - 1), "sample": 2 * config.denoise_steps - 1}
+    heun_there = 2 * (config.denoise_steps - 1)
+    of_ode = {"bridge": 3 * heun_there, "sample": heun_there + 1}
     heun = 2 * config.solver_steps - 1
     of_ode |= {"compose": len(config.weights) * heun, "condition-mix": heun, "reproduce": heun}
     forward = of_ode.get(str(config.method), levels) * (1 if config.guidance == 1.0 else 2)
     return forward, config.steps if config.method == "scoremix" and minimises else 0
+
+
+def encoding_evaluations(config: GenerateConfig) -> int:
+    """Network evaluations for the encoding of one parent; 0 for methods that encode none."""
+    return evaluations(config)[0] // 3 if config.method == "bridge" else 0

@@ -16,6 +16,7 @@ from ...models.method.methods import (
     FrozenScore,
     MixResult,
     compose,
+    encode,
     in_one_step,
     mixup,
     mixup_with_contrast,
@@ -35,6 +36,7 @@ from ...models.method.options import (
 )
 from ...models.network.score_net import MixedClasses
 from ..common.tensors import to_unit
+from .encodings import Encodings, Parent
 from .means import MeanImages
 from .mixtures import ClassMixtures
 from .noise import NoiseStreams
@@ -53,6 +55,9 @@ class MicroBatch:
     noise_pool: Executor | None  # threads that draw noise ahead
     # Of methods that make images class by class; None for the others.
     mixtures: ClassMixtures | None = field(default=None, kw_only=True)
+    # Of method `bridge`, kept over micro-batches; None: made for this one alone.
+    encodings: Encodings | None = field(default=None, kw_only=True)
+    later: pa.Table | None = field(default=None, kw_only=True)  # rows that are made next
 
     def column(self, name: str) -> NDArray[np.generic]:
         """A column of the plan, (B,)."""
@@ -121,6 +126,22 @@ class MicroBatch:
         seeds = self.column("seed").astype(np.int64)
         return NoiseStreams(seeds, (channels, height, width), self.device, self.noise_pool)
 
+    def parents(self, knows_classes: bool) -> tuple[list[Parent], list[Parent]]:
+        """Parents 1, then parents 2 of each row, and those of later rows."""
+        own = self.rows.take(self.padded)
+        later = own.slice(0, 0) if self.later is None else self.later
+        wanted, coming = (
+            [
+                Parent(row, class_id if knows_classes else -1)
+                for column in ("row_1", "row_2")
+                for row, class_id in zip(
+                    rows[column].to_pylist(), rows["class_id"].to_pylist(), strict=True
+                )
+            ]
+            for rows in (own, later)
+        )
+        return wanted, coming
+
     def streams(self, purpose: str) -> list[np.random.Generator]:
         """Each image's own random stream for `purpose`."""
         return [stream(int(seed), purpose) for seed in self.column("seed").tolist()]
@@ -149,7 +170,8 @@ def apply_method(recipe: Recipe, batch: MicroBatch, score: FrozenScore | None) -
         return mixup(*parents) if mean is None else mixup_with_contrast(*parents, mean)
     assert score is not None
     if isinstance(options, BridgeOptions):
-        return noise_diffusion(*parents, mean, score, batch.noise, options)
+        encodings = _encodings(recipe, batch, score)
+        return noise_diffusion(*parents, mean, score, batch.noise, options, encodings)
     if isinstance(options, RenoiseOptions):
         return renoise(x1, score, batch.noise, options)
     if isinstance(options, SampleOptions):
@@ -174,6 +196,26 @@ def _of_classes(
         scores = [score.conditioned_on(column) for column in members.ids.unbind(1)]
         weights = members.weights
     return compose(before, mean, scores, weights, batch.noise, options)
+
+
+def _encodings(
+    recipe: Recipe, batch: MicroBatch, score: FrozenScore
+) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Those of parents 1 and 2, (B, C, H, W) each; None where none are kept."""
+    if batch.encodings is None:
+        return None
+    options = recipe.options
+    assert isinstance(options, BridgeOptions)
+
+    def make(parents: list[Parent]) -> torch.Tensor:
+        rows, ids = (np.array(column, dtype=np.int64) for column in zip(*parents, strict=True))
+        given = score.conditioned_on(torch.from_numpy(ids).to(batch.device))
+        return encode(to_unit(batch.images[rows], batch.device), given, options)
+
+    wanted, coming = batch.parents(knows_classes=score.net.architecture.classes > 0)
+    made = batch.encodings.get(recipe, wanted, coming, make).to(batch.device)
+    first, second = made.contiguous(memory_format=torch.channels_last).chunk(2)
+    return first, second
 
 
 def _augmix(batch: MicroBatch) -> MixResult:

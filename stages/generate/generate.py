@@ -27,6 +27,7 @@ from ..common.out_of_memory import explain_out_of_memory
 from ..common.tensors import to_pixels
 from .apply import MicroBatch, apply_method
 from .config import SAMPLING
+from .encodings import Encodings
 from .means import MeanImages
 from .mixtures import ClassMixtures
 from .recipe import Recipe
@@ -56,6 +57,7 @@ def generate(
     *,
     means: MeanImages | None = None,
     mixtures: ClassMixtures | None = None,
+    encodings: Encodings | None = None,
     device: torch.device,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Iterator[GeneratedBatch]:
@@ -63,8 +65,10 @@ def generate(
 
     images: the corpus, uint8 (N, H, W, C). means: its mean images, where the recipe has their
     digest; a row takes that of its class. mixtures: what each class is made of, for methods that
-    make images class by class. On a CPU each micro-batch is made by one thread and
-    several at once, so the bits do not depend on the number of processors.
+    make images class by class. encodings: of earlier calls on this corpus by this network, for
+    method `bridge`, which adds to them; the images are the same without. On a CPU each micro-batch
+    is made by one thread and several at once, so the bits do not depend on the number of
+    processors.
 
     Raises:
         Interrupted: `stopping()` became true; shards that were finished stay.
@@ -73,6 +77,7 @@ def generate(
     set_deterministic(device)
     assert recipe.means_sha256 == (means.sha256 if means else None)
     score = None if net is None else frozen_score(net, recipe, device)
+    kept = Encodings() if encodings is None else encodings
 
     def make(start: int, noise_pool: Executor | None = None) -> GeneratedBatch:
         if stopping():
@@ -84,7 +89,17 @@ def generate(
         padded = np.minimum(np.arange(recipe.micro_batch), batch.num_rows - 1)
         with _explain_out_of_memory(recipe.micro_batch, images.shape[1], device):
             # Load the parents x1 and x2 with their lambda, and mix them by the recipe's method.
-            made = MicroBatch(batch, padded, images, means, device, noise_pool, mixtures=mixtures)
+            made = MicroBatch(
+                batch,
+                padded,
+                images,
+                means,
+                device,
+                noise_pool,
+                mixtures=mixtures,
+                encodings=kept,
+                later=rows.slice(start + recipe.micro_batch),
+            )
             if batch["kind"][0].as_py() == "real":
                 given = None if score is None else score.conditioned_on(made.labels)
                 return _real_batch(batch, made.x1, images, given)
