@@ -1,4 +1,4 @@
-"""KEPT ENCODINGS: images a second by `bridge` with the encodings of training images kept, and without.
+"""KEPT ENCODINGS: images a second by `bridge` with and without keeping those of training images.
 
     python benchmarks/kept_encodings.py --sides 8,32 --out benchmarks/results/kept-encodings
 
@@ -66,9 +66,7 @@ def _compare(
 
     def make(encodings: Encodings) -> tuple[NDArray[np.uint8], float]:
         begin = time.perf_counter()
-        made = generate(
-            plan, images, recipe, net, means=means, encodings=encodings, device=device
-        )
+        made = generate(plan, images, recipe, net, means=means, encodings=encodings, device=device)
         final = np.concatenate([batch.final for batch in made])
         return final, len(final) / (time.perf_counter() - begin)
 

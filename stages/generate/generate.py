@@ -77,29 +77,20 @@ def generate(
     set_deterministic(device)
     assert recipe.means_sha256 == (means.sha256 if means else None)
     score = None if net is None else frozen_score(net, recipe, device)
-    kept = Encodings() if encodings is None else encodings
+    kept, size = Encodings() if encodings is None else encodings, recipe.micro_batch
 
     def make(start: int, noise_pool: Executor | None = None) -> GeneratedBatch:
         if stopping():
             raise Interrupted(
                 "Generation stopped; finished shards stay, and the same command resumes."
             )
-        batch = rows.slice(start, recipe.micro_batch)
+        batch, later = rows.slice(start, size), rows.slice(start + size)
         # Pad the tail with its own last row: every micro-batch has one shape, the plan's.
-        padded = np.minimum(np.arange(recipe.micro_batch), batch.num_rows - 1)
-        with _explain_out_of_memory(recipe.micro_batch, images.shape[1], device):
+        padded = np.minimum(np.arange(size), batch.num_rows - 1)
+        with _explain_out_of_memory(size, images.shape[1], device):
             # Load the parents x1 and x2 with their lambda, and mix them by the recipe's method.
-            made = MicroBatch(
-                batch,
-                padded,
-                images,
-                means,
-                device,
-                noise_pool,
-                mixtures=mixtures,
-                encodings=kept,
-                later=rows.slice(start + recipe.micro_batch),
-            )
+            common = batch, padded, images, means, device, noise_pool
+            made = MicroBatch(*common, mixtures=mixtures, encodings=kept, later=later)
             if batch["kind"][0].as_py() == "real":
                 given = None if score is None else score.conditioned_on(made.labels)
                 return _real_batch(batch, made.x1, images, given)
@@ -108,7 +99,7 @@ def generate(
             # Refuse images that are not finite or blank, then clamp and round to 8 bit.
             return _finished_batch(batch, result, recipe.method)
 
-    starts = range(0, rows.num_rows, recipe.micro_batch)
+    starts = range(0, rows.num_rows, size)
     if device.type != "cpu":
         with ThreadPoolExecutor(_NOISE_THREADS, "noise") as noise_pool:
             yield from map(partial(make, noise_pool=noise_pool), starts)
