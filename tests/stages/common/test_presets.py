@@ -138,8 +138,8 @@ def test_few_images_are_not_passed_over_until_they_are_known_by_heart() -> None:
         ("tiny", 32, 500, (0.0, 0.15)),
         ("tiny", 32, 1_920, (0.0, 0.15)),  # 6,000 updates of 64: 200 passes
         ("tiny", 32, 1_921, (0.0, 0.0)),
-        ("tiny", 8, 200, (0.25, 0.0)),  # 1,250 updates of 32
-        ("tiny", 8, 201, (0.0, 0.0)),
+        ("tiny", 8, 160, (0.25, 0.0)),  # 1,000 updates of 32
+        ("tiny", 8, 161, (0.0, 0.0)),
         ("gpu", 64, 20_000, (0.13, 0.15)),  # 60,000 updates of 128
         ("gpu", 64, 50_000, (0.0, 0.0)),
     ],
