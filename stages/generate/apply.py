@@ -36,7 +36,7 @@ from ...models.method.options import (
 )
 from ...models.network.score_net import MixedClasses
 from ..common.tensors import to_unit
-from .encodings import Encodings, Parent
+from .encodings import Encodings, Parent, parents_of
 from .means import MeanImages
 from .mixtures import ClassMixtures
 from .noise import NoiseStreams
@@ -126,22 +126,6 @@ class MicroBatch:
         seeds = self.column("seed").astype(np.int64)
         return NoiseStreams(seeds, (channels, height, width), self.device, self.noise_pool)
 
-    def parents(self, knows_classes: bool) -> tuple[list[Parent], list[Parent]]:
-        """Parents 1, then parents 2 of each row, and those of later rows."""
-        own = self.rows.take(self.padded)
-        later = own.slice(0, 0) if self.later is None else self.later
-        wanted, coming = (
-            [
-                Parent(row, class_id if knows_classes else -1)
-                for column in ("row_1", "row_2")
-                for row, class_id in zip(
-                    rows[column].to_pylist(), rows["class_id"].to_pylist(), strict=True
-                )
-            ]
-            for rows in (own, later)
-        )
-        return wanted, coming
-
     def streams(self, purpose: str) -> list[np.random.Generator]:
         """Each image's own random stream for `purpose`."""
         return [stream(int(seed), purpose) for seed in self.column("seed").tolist()]
@@ -212,7 +196,14 @@ def _encodings(
         given = score.conditioned_on(torch.from_numpy(ids).to(batch.device))
         return encode(to_unit(batch.images[rows], batch.device), given, options)
 
-    wanted, coming = batch.parents(knows_classes=score.net.architecture.classes > 0)
+    knows_classes = score.net.architecture.classes > 0
+    wanted = parents_of(batch.rows.take(batch.padded), knows_classes)
+    size, later = len(batch.padded), batch.rows.slice(0, 0) if batch.later is None else batch.later
+    coming = (
+        parent
+        for start in range(0, later.num_rows, size)
+        for parent in parents_of(later.slice(start, size), knows_classes)
+    )
     made = batch.encodings.get(recipe, wanted, coming, make).to(batch.device)
     first, second = made.contiguous(memory_format=torch.channels_last).chunk(2)
     return first, second

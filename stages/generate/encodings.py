@@ -10,9 +10,9 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import replace
-from itertools import islice
 from typing import NamedTuple
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -28,6 +28,16 @@ class Parent(NamedTuple):
 
     row: int  # of the corpus
     class_id: int  # that the network is conditioned on; -1 for none
+
+
+def parents_of(rows: pa.Table, knows_classes: bool) -> list[Parent]:
+    """Parents 1 of plan rows, then their parents 2.
+
+    knows_classes: whether the network is conditioned on the class of a row.
+    """
+    ids = rows["class_id"].to_pylist() if knows_classes else [-1] * rows.num_rows
+    columns = (rows[name].to_pylist() for name in ("row_1", "row_2"))
+    return [Parent(*pair) for column in columns for pair in zip(column, ids, strict=True)]
 
 
 # Encodes some parents, as many as a micro-batch has, in order: (B, C, H, W).
@@ -52,7 +62,8 @@ class Encodings:
     ) -> Tensor:
         """The encodings of `wanted`, (len(wanted), C, H, W) in the computer's memory.
 
-        coming: parents that are wanted next: they fill up a micro-batch that is not full.
+        coming: parents that are wanted next, gone through as far as they are needed to fill up the
+            last micro-batch.
         """
         alike = _of_encoding(recipe)
         size = recipe.micro_batch
@@ -65,12 +76,15 @@ class Encodings:
             def is_missing(parent: Parent) -> bool:
                 return parent not in made and parent not in in_work
 
-            mine = list(dict.fromkeys(filter(is_missing, wanted)))
-            if mine and self._left > 0:
-                claimed = set(mine)
-                more = (each for each in dict.fromkeys(coming) if is_missing(each))
-                mine += islice((each for each in more if each not in claimed), -len(mine) % size)
-            own: dict[Parent, Future[Tensor]] = {parent: Future() for parent in mine}
+            own = {parent: Future[Tensor]() for parent in wanted if is_missing(parent)}
+            if own and self._left > 0:
+                full = len(own) + -len(own) % size
+                for parent in coming if len(own) < full else ():
+                    if is_missing(parent):
+                        own.setdefault(parent, Future())
+                    if len(own) == full:
+                        break
+            mine = list(own)
             in_work.update(own)
             others = {each: in_work[each] for each in wanted if each in in_work}
 
