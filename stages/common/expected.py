@@ -28,7 +28,8 @@ class Measured:
 
 _NET = "MobileNetV2"
 MEASURED = (
-    Measured(8, 300, "digits", "random features", 15.5, 100, 14.4, "methods-digits"),
+    Measured(8, 300, "digits", "random features", 15.5, 100, 14.4, "methods-digits",
+        "1,250 updates"),
     Measured(32, 300, "photographs of cats", _NET, 268, 342, 52.4, "methods-afhq-32-300",
         "dropout 0.13, 2,000 updates"),
     Measured(32, 500, "photographs of cats", _NET, 46.7, 156, 60.1, "methods-afhq-32",
