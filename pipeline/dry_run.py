@@ -268,21 +268,22 @@ def probe_stages(
     score.net.compute_in(generate.precision)
     speed = probe_network(x[: generate.batch], score, sigma, device, probe_seconds)
     compares = found.reference >= MIN_HELD_OUT
-    each = {name: speed.seconds(options) for name, options in methods.items()}
+    values = found.samples[0].size
+    each = speed.of_candidates(methods, config.pilot.rows, found.training, values)
     rows = rows_in_time(each, config.pilot.rows, config.pilot.minutes) if compares else SHOWN
     costs = {name: rows * one for name, one in each.items()}
     time_allowed = choose_in_time(costs, config.pilot.minutes)
     has_pilot = len(methods) > 1
-    slowest = max(time_allowed.chosen if has_pilot else methods, key=lambda name: costs[name])
-    if has_pilot and not compares:
-        slowest = choose_unseen(time_allowed.chosen, found.reference).choice
-    batch = generate.batch
-    generate = methods[slowest]
     size, total = config.write.shard_size, images_made(config, found)
     made = total if generate.by_class else _padded(found.training, config) * generate.ratio
-    judged = min(config.evaluate.rows, total)
-    encodings = encodings_each(made, found.training, found.samples[0].size)
-    per_image = speed.seconds(generate, encodings)
+    encodings = encodings_each(made, found.training, values)
+    corpora = {name: speed.seconds(options, encodings) for name, options in methods.items()}
+    slowest = max(time_allowed.chosen if has_pilot else methods, key=lambda name: corpora[name])
+    if has_pilot and not compares:
+        slowest = choose_unseen(time_allowed.chosen, found.reference).choice
+    batch, generate = generate.batch, methods[slowest]
+    per_image, judged = corpora[slowest], min(config.evaluate.rows, total)
+    encodings = encodings_each(config.evaluate.variant_rows, found.training, values)
     tried = [
         speed.seconds(generate.model_copy(update=dict(changes)), encodings)
         for changes in changes_of(config.evaluate.variants, generate).values()

@@ -1,7 +1,7 @@
 """Seconds that the network takes on this machine, from a few calls of each kind."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from ..models.method.methods import FrozenScore
 from ..models.method.minimise import minimise
 from ..stages.evaluate.variant_catalogue import encoding_evaluations, evaluations
 from ..stages.generate.config import GenerateConfig
+from ..stages.generate.encodings import encodings_each
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,19 @@ class NetworkSpeed:
         forward, gradient = evaluations(generate)
         saved = (2.0 - encodings) * encoding_evaluations(generate)
         return self.gradient * gradient + self.forward * (forward - saved + 3)
+
+    def of_candidates(
+        self, candidates: Mapping[str, GenerateConfig], rows: int, training: int, values: int
+    ) -> dict[str, float]:
+        """Seconds of one of a pilot's `rows` mixtures by each candidate.
+
+        The first that encodes does so for the others. training: images, of `values` numbers each.
+        """
+        encodings, found = encodings_each(rows, training, values), dict[str, float]()
+        for name, options in candidates.items():
+            found[name] = self.seconds(options, encodings)
+            encodings = 0.0 if encoding_evaluations(options) else encodings
+        return found
 
 
 def probe_network(

@@ -67,7 +67,9 @@ def test_what_a_dry_run_promises_was_measured(row: Measured) -> None:
 
 
 def test_a_hint_is_of_the_trainings_most_alike() -> None:
-    assert "(300 digits, with 1,250 updates)" in expected_quality("tiny", "unet", "bridge", 12, 10_000)
+    assert "(300 digits, with 1,250 updates)" in expected_quality(
+        "tiny", "unet", "bridge", 12, 10_000
+    )
     alike = expected_quality("tiny", "unet", "auto", 32, 500)
     places = [alike.index(f"({text}") for text in ("500 photographs of cats", "500 other cats")]
     assert "(500 other cats)" in alike and "cats, with dropout 0.13, 4,500 updates)" in alike

@@ -61,6 +61,12 @@ class RandomNet:
                 f"Random features need images of {_LEAST_SIDE} px or more; found"
                 f" {reference.shape[2]} x {reference.shape[1]}. Use evaluate.features: pixels."
             )
+        alike = FeaturesError(
+            f"Random features need two different reference images; found {len(reference)}."
+            " Hold more out, or give a network: evaluate.features: PATH."
+        )
+        if len(reference) < 2:
+            raise alike
         channels = reference.shape[3]
         random = np.random.Generator(np.random.Philox(key=SEED))
         self._k1, self._k2 = (
@@ -69,12 +75,9 @@ class RandomNet:
         self._b1 = torch.from_numpy(random.standard_normal(_FIRST).astype(np.float32))
         pixels = np.asarray(reference, dtype=np.float64).reshape(-1, channels) / 255.0
         self._mean, self._whitening = pixels.mean(axis=0), _whitening(pixels)
-        blocks = self._blocks(reference) if len(reference) > 1 else []
+        blocks = self._blocks(reference)
         if not any(block.std(axis=0).max() > 0 for block in blocks):
-            raise FeaturesError(
-                f"Random features need two different reference images; found {len(reference)}."
-                " Hold more out, or give a network: evaluate.features: PATH."
-            )
+            raise alike
         self._offset = np.concatenate([block.mean(axis=0) for block in blocks])
         spread = np.concatenate([_spread(block) for block in blocks])
         # One factor: the reference's mean squared length is D, as the cubic kernel expects.

@@ -106,7 +106,7 @@ def _pilot_inputs(
         training_rows=np.sort(real["row"].to_numpy()),
         reference=corpus.reference,
         candidates=candidates,
-        seconds=_estimate(candidates, corpus, net, job.device),
+        seconds=_estimate(config, candidates, corpus, net, job.device),
         execute=execute,
         evaluate=config.evaluate,
         config=config.generate,
@@ -116,7 +116,11 @@ def _pilot_inputs(
 
 
 def _estimate(
-    candidates: dict[str, GenerateConfig], corpus: Corpus, net: TrainedNet, device: str
+    config: Config,
+    candidates: dict[str, GenerateConfig],
+    corpus: Corpus,
+    net: TrainedNet,
+    device: str,
 ) -> dict[str, float]:
     """Seconds of one image of each candidate, from a short probe of the network."""
     score, some = FrozenScore(net.net, net.sigma_1, net.sigma_N), next(iter(candidates.values()))
@@ -126,7 +130,8 @@ def _estimate(
     places = np.arange(batch) % len(corpus.images)
     x = to_unit(np.asarray(corpus.images[places]), torch.device(device))
     speed = probe_network(x, score, sigma_at(0.5, net.sigma_1), device, _PROBE_SECONDS)
-    return {name: speed.seconds(options) for name, options in candidates.items()}
+    images = corpus.images
+    return speed.of_candidates(candidates, config.pilot.rows, len(images), images[0].size)
 
 
 def _wait_for_choice(context: StageContext, config: Config) -> None:

@@ -14,11 +14,13 @@ from ...stages.trial.arms import Arm
 from ...stages.trial.command import TrainerCall
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.gan_run import GanRun
+from ...stages.trial.judge import check_held_out
 from ...stages.trial.trial import TrialSpec
 from ..finished_run import FinishedRun
 from ..speed_probe import probe_network, timed
 from ..trained_network import open_network
 from .arms import arm_options, check_network
+from .judging import is_one_shot
 from .sizes import check_sizes, seconds_of_networks
 from .trainer import ChosenTrainer, choose_trainer, facts_of
 from .trial import spec_of
@@ -28,9 +30,14 @@ _PROBE_SECONDS = 2.0
 
 def estimate_trial(run: FinishedRun, config: TrialConfig, *, device: str, processes: int) -> str:
     """The text of a dry run: corpora, GANs, time. What is there already is counted as if it were
-    not. Nothing is written."""
+    not. Nothing is written.
+
+    Raises what `trial` raises before it makes anything.
+    """
     arms = config.corpora
     trainer = choose_trainer(config)
+    if not is_one_shot(trainer):
+        check_held_out(len(run.corpus.reference))
     if trainer is not None:
         return _of_command(trainer, run, config, arms, device)
     spec = spec_of(run, config, RunFolder(run.folder).trial, device)

@@ -37,6 +37,8 @@ def choose_in_time(seconds: Mapping[str, float], minutes: float) -> TimeAllowed:
     """
     left, chosen, left_out = 60 * minutes, list[str](), dict[str, str]()
     for name, estimate in seconds.items():
+        if name == FRESH and BRIDGE in left_out:  # whose encodings it would have to make itself
+            estimate = max(estimate, seconds[BRIDGE])
         if name == MIXUP or estimate <= left:
             chosen.append(name)
             left -= estimate

@@ -13,13 +13,14 @@ import yaml
 from scoremix.manifests.files.atomic import read_parquet
 from scoremix.manifests.files.crash_points import PILOT_POINTS
 from scoremix.manifests.run_folder import RunFolder
-from scoremix.pipeline import launch
+from scoremix.pipeline import dry_run, launch
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.config import Config, load_config
 from scoremix.pipeline.job import Job
 from scoremix.pipeline.ledger import Ledger
 from scoremix.pipeline.progress import ProgressReporter
 from scoremix.pipeline.run import run as run_stages
+from scoremix.pipeline.speed_probe import NetworkSpeed
 from scoremix.stages.pilot.candidates import CANDIDATES
 
 # Digits: with twenty images too few are held out to compare anything.
@@ -270,6 +271,16 @@ def test_a_dry_run_counts_the_pilot(copy: Path, capsys: pytest.CaptureFixture[st
     estimate = capsys.readouterr().out
     assert f"60 mixtures each by {'; '.join(CANDIDATES)}" in estimate
     assert "if the pilot chooses" in estimate
+
+
+def test_the_slowest_method_is_the_one_that_takes_longest_for_the_corpus(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`bridge` with an encoding for each image, as at ratio 1, has 36 calls; with two it has 54."""
+    monkeypatch.setattr(dry_run, "probe_network", lambda *_: NetworkSpeed(1e-3, 30e-3))
+    levels = ("--set", "generate.denoise_steps=10", "--set", "generate.steps=1")
+    assert again(copy, "--dry-run", "--set", "pilot.rows=60", *levels) == 0
+    assert "if the pilot chooses scoremix, the slowest" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("until", tiny.mostly_in_faults(["pilot", "plan", "write"], ["write"]))

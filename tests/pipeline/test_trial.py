@@ -261,6 +261,18 @@ def test_a_dry_run_counts_and_writes_nothing(run: Path, capsys: pytest.CaptureFi
     assert "total:" in shown and not (run / "trial").exists()
 
 
+def test_a_dry_run_refuses_what_the_trial_would(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.make_images(tmp_path / "images")
+    words = ("augment", "--data", tmp_path / "images", "--out", tmp_path / "s", "--quiet")
+    few = tiny.options(generate__method="mixup", ingest__holdout=0.0)
+    assert cli(*words, *few, "--until", "write") == 0
+    capsys.readouterr()
+    assert trial(tmp_path / "s.run", "--arms", "real,own", "--dry-run") == 2
+    assert "0 images are held out, and a trial needs 60" in capsys.readouterr().err
+
+
 def test_forget_removes_what_shows_images(run: Path) -> None:
     assert trial(run, "--arms", "real", "--seeds", "1") == 0
     assert cli("forget", run, "000001", "--quiet") == 0

@@ -77,6 +77,8 @@ def test_equal_images_and_images_too_small_are_refused() -> None:
         RandomNet(np.zeros((5, 8, 8, 1), dtype=np.uint8))
     with pytest.raises(FeaturesError, match="two different"):
         RandomNet(pictures(1))
+    with pytest.raises(FeaturesError, match="two different reference images; found 0"):
+        RandomNet(pictures(1)[:0])
     with pytest.raises(FeaturesError, match="4 px or more"):
         RandomNet(pictures(5, side=2))
 

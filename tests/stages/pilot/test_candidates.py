@@ -3,6 +3,7 @@
 from scoremix.stages.pilot.candidates import (
     BRIDGE,
     FEWEST,
+    FRESH,
     KEPT,
     MIXUP,
     SCOREMIX,
@@ -21,6 +22,13 @@ def test_one_that_does_not_fit_is_named_and_leaves_its_time_to_the_next() -> Non
     assert found.chosen == (MIXUP, SCOREMIX)
     reason = found.left_out[BRIDGE]
     assert "6 min 40 s" in reason and "pilot.minutes: 1" in reason and "1 min 0 s" in reason
+
+
+def test_fresh_noise_makes_the_encodings_itself_where_bridge_does_not_fit() -> None:
+    found = choose_in_time({MIXUP: 0.0, BRIDGE: 400.0, FRESH: 20.0, SCOREMIX: 50.0}, 1.0)
+    assert found.chosen == (MIXUP, SCOREMIX) and "6 min 40 s" in found.left_out[FRESH]
+    found = choose_in_time({MIXUP: 0.0, BRIDGE: 40.0, FRESH: 20.0}, 1.0)
+    assert found.chosen == (MIXUP, BRIDGE, FRESH)
 
 
 def test_the_baseline_is_made_whatever_it_takes() -> None:
