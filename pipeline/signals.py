@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -26,14 +27,35 @@ def interrupt_on_term(*, final: bool = False) -> Iterator[None]:
         return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _ignore(signal.SIGTERM)
         raise KeyboardInterrupt
 
     previous = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN if final else previous)
+        if final:
+            _ignore(signal.SIGTERM)
+        else:
+            signal.signal(signal.SIGTERM, previous)
+
+
+def _ignore(number: signal.Signals) -> None:
+    """Ignores a signal from now on, and says nothing of one that comes at this very moment.
+
+    Of such a one Python writes "ignored due to race condition" with a traceback.
+    """
+    usual = sys.unraisablehook
+
+    def hook(found: "sys.UnraisableHookArgs") -> None:
+        if "ignored due to race condition" not in str(found.exc_value):
+            usual(found)
+
+    sys.unraisablehook = hook
+    try:
+        signal.signal(number, signal.SIG_IGN)
+    finally:
+        sys.unraisablehook = usual
 
 
 class _Answer:

@@ -78,7 +78,8 @@ _UNET: dict[PresetName, tuple[Preset, ...]] = {
         Preset(_ANY, 64, 30_000, 64, 1e-3, "lognormal", 500, 20, 0.001, 0.25, 25, *_REGULAR),
     ),
     "tiny": (
-        Preset(16, 32, 1_000, 32, 2e-3, "lognormal", 250, 10, 0.002, 0.35, 25, "ancestral", 0.25),
+        Preset(8, 32, 750, 32, 2e-3, "lognormal", 250, 10, 0.002, 0.35, 25, "ancestral", 0.25),
+        Preset(16, 32, 1_500, 64, 1e-3, "lognormal", 250, 10, 0.002, 0.35, 25, "ancestral", 0.25),
         Preset(48, 64, 6_000, 64, 1e-3, "lognormal", 250, 10, 0.002, 0.25, 25, *_AUGMENTED),
         Preset(96, 64, 6_000, 64, 1e-3, "lognormal", 250, 10, 0.002, 0.25, 25, *_AUGMENTED, 4),
         Preset(_ANY, 64, 6_000, 64, 1e-3, "lognormal", 250, 10, 0.002, 0.25, 25, *_AUGMENTED),

@@ -746,7 +746,7 @@ def test_dry_run_tells_whether_the_network_is_kept(
 
     assert told() == "train:         up to date, the network is kept"
     assert told("--set", "generate.ratio=4") == told()
-    assert told("--set", "train.lr=0.5").endswith("(changed: options.lr 0.001 -> 0.5)")
+    assert told("--set", "train.lr=0.5").endswith("(changed: options.lr 0.002 -> 0.5)")
     assert told("--set", "train.steps=8").endswith("steps 6 -> 8; it goes on from step 6)")
     assert told("--set", "train.steps=3").endswith("steps 6 -> 3)")  # its state is beyond
     another = told("--set", "ingest.license=CC0-1.0")

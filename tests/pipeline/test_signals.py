@@ -7,9 +7,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from scoremix.pipeline import signals
 from scoremix.pipeline.signals import stop_on_signal
 
 # A command that is busy outside any stage, as `verify` is, or `augment` while torch is imported.
@@ -75,6 +78,26 @@ def test_a_second_sigterm_does_not_cut_the_ending_short(gap: float) -> None:
                 process.send_signal(signal.SIGTERM)
             time.sleep(gap)
         assert outcome(process) == (75, "interrupted: the same command resumes.\n")
+
+
+def test_nothing_is_said_of_a_signal_at_the_moment_of_ignoring_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python complains of it by the hook for what cannot be raised; other complaints stay."""
+    race, other = OSError("Signal 15 ignored due to race condition"), ValueError("other")
+    heard: list[BaseException] = []
+
+    def ignore(number: int, handler: object) -> None:
+        for error in (race, other):
+            sys.unraisablehook(SimpleNamespace(exc_value=error))  # type: ignore[arg-type]
+
+    def usual(found: Any) -> None:
+        heard.append(found.exc_value)
+
+    monkeypatch.setattr(sys, "unraisablehook", usual)
+    monkeypatch.setattr(signal, "signal", ignore)
+    signals._ignore(signal.SIGTERM)
+    assert heard == [other] and sys.unraisablehook is usual
 
 
 # A signal at every line of what the first one starts, whatever it calls.
