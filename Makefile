@@ -82,7 +82,7 @@ bench-gpu: links
 # Every method on the bundled digits, with the network that `make run` trains (about 10 min).
 bench-method: .venv/.dev
 	.venv/bin/python benchmarks/method_table.py --source digits --fraction 0.167 \
-	    --lengths 1000 --rows 900 --out benchmarks/results/methods-digits
+	    --lengths 750 --rows 900 --out benchmarks/results/methods-digits
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
