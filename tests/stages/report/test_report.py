@@ -90,6 +90,7 @@ def test_it_has_every_part(runs: list[Path]) -> None:
     scoremix, mixup = (Page((run / "report" / "index.html").read_text()) for run in runs)
     parts = (
         "at random",
+        "have folded lambda ≥ .1",
         "Contrast and detail",
         "one image to the other",
         "step by step",
