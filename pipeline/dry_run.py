@@ -283,9 +283,9 @@ def probe_stages(
         slowest = choose_unseen(time_allowed.chosen, found.reference).choice
     batch, generate = generate.batch, methods[slowest]
     per_image, judged = corpora[slowest], min(config.evaluate.rows, total)
-    encodings = encodings_each(config.evaluate.variant_rows, found.training, values)
+    of_variant = encodings_each(config.evaluate.variant_rows, found.training, values)
     tried = [
-        speed.seconds(generate.model_copy(update=dict(changes)), encodings)
+        speed.seconds(generate.model_copy(update=dict(changes)), of_variant)
         for changes in changes_of(config.evaluate.variants, generate).values()
     ]
     seconds = {"train": _seconds_of_update(config, score, x, sigma, probe_seconds) * train.steps}

@@ -740,18 +740,18 @@ def test_dry_run_counts_and_writes_nothing(
 def test_dry_run_tells_whether_the_network_is_kept(
     data: Path, done: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def told(*more: str) -> str:
+    def train_line(*more: str) -> str:
         assert augment(data, done, "--dry-run", *more, seed=0) == 0
         return next(line for line in capsys.readouterr().out.splitlines() if "train:" in line)
 
-    assert told() == "train:         up to date, the network is kept"
-    assert told("--set", "generate.ratio=4") == told()
-    assert told("--set", "train.lr=0.5").endswith("(changed: options.lr 0.002 -> 0.5)")
-    assert told("--set", "train.steps=8").endswith("steps 6 -> 8; it goes on from step 6)")
-    assert told("--set", "train.steps=3").endswith("steps 6 -> 3)")  # its state is beyond
-    another = told("--set", "ingest.license=CC0-1.0")
+    assert train_line() == "train:         up to date, the network is kept"
+    assert train_line("--set", "generate.ratio=4") == train_line()
+    assert train_line("--set", "train.lr=0.5").endswith("(changed: options.lr 0.002 -> 0.5)")
+    assert train_line("--set", "train.steps=8").endswith("steps 6 -> 8; it goes on from step 6)")
+    assert train_line("--set", "train.steps=3").endswith("steps 6 -> 3)")  # its state is beyond
+    another = train_line("--set", "ingest.license=CC0-1.0")
     assert "kept if the same corpus comes out" in another and "about" in another
-    assert told("--set", "ingest.resolution=16").endswith("another corpus comes out)")
+    assert train_line("--set", "ingest.resolution=16").endswith("another corpus comes out)")
 
 
 def test_a_damaged_training_state_is_named(
