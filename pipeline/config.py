@@ -16,7 +16,7 @@ from ..stages.ingest.config import IngestConfig
 from ..stages.pilot.config import PilotConfig
 from ..stages.recognise.config import RecogniseConfig
 from ..stages.recognition.config import RecognitionConfig
-from ..stages.sources.bundled import BUNDLED
+from ..stages.sources.spec import BUNDLED
 from ..stages.train.config import TrainConfig
 from ..stages.trial.config import TrialConfig
 from ..stages.write.config import WriteConfig

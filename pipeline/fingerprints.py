@@ -18,9 +18,10 @@ from ..stages.ingest import ingest as ingesting
 from ..stages.pilot import config as piloting
 from ..stages.recognise import config as recognising
 from ..stages.sources import remote
-from ..stages.sources.bundled import BUNDLED, PACKAGES
+from ..stages.sources.bundled import PACKAGES
 from ..stages.sources.folders import walk
 from ..stages.sources.open import expand_pattern
+from ..stages.sources.spec import BUNDLED
 from ..stages.train import config as training
 from .config import FEATURE_WORDS, Config
 from .decided import APART

@@ -10,7 +10,7 @@ from ..manifests.storage.location import Place, place
 from ..stages.ingest.config import SIDES, IngestConfig
 from ..stages.ingest.inventory import JUDGED, default_holdout
 from ..stages.ingest.survey import SourceSurvey, survey_source
-from ..stages.sources.bundled import BUNDLED
+from ..stages.sources.spec import BUNDLED
 from .config import DEFAULT_FILE, expand_user
 
 # Sides in pixels to begin with: on a CPU a training takes some ten minutes of a core, on a GPU an

@@ -1,9 +1,9 @@
 """The mean images of a run: read, or computed from the corpus."""
 
 import numpy as np
-import pyarrow.compute as pc
 
 from ..manifests.errors import VerifyError
+from ..manifests.files.rows import rows_where
 from ..manifests.run_folder import RunFolder
 from ..stages.corpus.store import Corpus
 from ..stages.generate.means import MeanImages, mean_images, read_means, write_means
@@ -52,7 +52,7 @@ def open_means(files: RunFolder, corpus: Corpus, recorded: str | None) -> MeanIm
 
 def compute_means(corpus: Corpus) -> MeanImages:
     """The mean images of a corpus, of the images that were not forgotten."""
-    training = corpus.sources.filter(pc.equal(corpus.sources["status"], "train"))
+    training = rows_where(corpus.sources, status="train")
     rows = training["row"].to_numpy().astype(np.int64)
     ids = training["class_id"].fill_null(-1).to_numpy().astype(np.int64)
     return mean_images(corpus.images, rows, ids, len(corpus.classes))

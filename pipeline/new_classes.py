@@ -7,13 +7,8 @@ from collections.abc import Sequence
 
 from ..manifests.errors import VerifyError
 from ..manifests.files.atomic import sha256_file
-from ..manifests.plan.new_classes import (
-    NEW_CLASS_METHODS,
-    NewClass,
-    class_count,
-    random_classes,
-    read_new_classes,
-)
+from ..manifests.plan.methods import NEW_CLASS_METHODS
+from ..manifests.plan.new_classes import NewClass, class_count, random_classes, read_new_classes
 from ..manifests.run_folder import RunFolder
 from ..stages.corpus.store import Corpus
 from ..stages.recognise.config import ClassRequest

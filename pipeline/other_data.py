@@ -8,7 +8,7 @@ from typing import Any
 from ..manifests.errors import ConfigError, StorageError
 from ..manifests.foreign_text import redact_url
 from ..manifests.storage.location import Place, is_url
-from ..stages.sources.bundled import BUNDLED
+from ..stages.sources.spec import BUNDLED
 from .config import Config
 from .fingerprints import fingerprint
 from .ledger import Ledger

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scoremix.manifests.plan.new_classes import CLASS_METHODS
+from scoremix.manifests.plan.methods import CLASS_METHODS
 from scoremix.pipeline.config import Config
 from scoremix.stages.common.expected import MEASURED, Measured, expected_quality
 from scoremix.stages.train.config import TrainConfig

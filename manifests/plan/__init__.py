@@ -1,6 +1,7 @@
 """The plan: which images are made from which, as data.
 
 schema           the columns of sources, plan and manifest
+methods          what the names of methods say about a plan
 plan             builds the plan, groups it by shard, hashes its rows
 class_plan       the plan of methods that make images class by class
 rounds           one round of a plan as a table

@@ -8,22 +8,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ..errors import ConfigError, VerifyError
 from ..files.atomic import canonical_digest, write_json
+from .methods import Selection, extrapolates
 from .random_streams import image_seed, stream
-
-Selection = Literal["distant", "close", "random"]  # how the classes of a new class are chosen
-
-# Methods that make images of new classes, and all that make images class by class.
-NEW_CLASS_METHODS = frozenset({"compose", "condition-mix", "mixup-classes"})
-CLASS_METHODS = NEW_CLASS_METHODS | {"reproduce"}
-
-
-def extrapolates(weights: Sequence[float]) -> bool:
-    """Whether weights are not convex: what they mix leaves the range of the data."""
-    return min(weights) < 0 or max(weights) > 1
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..errors import ConfigError, ScoreMixError
+from .methods import ONE_PARENT, PASTING
 from .random_streams import image_seed, stream
 from .rounds import MAX_ROUND, RoundImages, real_round, round_table, shards_of
 from .schema import PLAN
@@ -27,10 +28,6 @@ from .training_images import (
     read_training_images,
 )
 
-# Methods that make an image from one real image: parent 2 is parent 1, and lambda 1.
-ONE_PARENT = frozenset({"augmix", "renoise", "reproduce", "sample"})
-# Methods that paste pixels of both parents: lambda is the exact share of parent 1's.
-PASTING = frozenset({"cutmix", "fmix"})
 MAX_RATIO = MAX_ROUND
 
 Floats = npt.NDArray[np.float64]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..errors import ConfigError, InputError, ScoreMixError
+from ..files.rows import rows_where
 
 _MOST_NAMES = 20  # classes or files named in an error
 
@@ -25,7 +25,7 @@ class TrainingImages:
 
 def training_rows(sources: pa.Table) -> pa.Table:
     """The rows of training images."""
-    return sources.filter(pc.equal(sources["status"], "train"))
+    return rows_where(sources, status="train")
 
 
 def quoted_names(names: list[str]) -> str:

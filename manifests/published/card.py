@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from ..plan.new_classes import CLASS_METHODS, NEW_CLASS_METHODS, NewClass
-from ..plan.plan import ONE_PARENT
+from ..plan.methods import CLASS_METHODS, NEW_CLASS_METHODS, ONE_PARENT
+from ..plan.new_classes import NewClass
 from .card_of_classes import (
     ORIGIN_OF_CLASSES,
     ROUNDS_OF_CLASSES,

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from ..files.rows import rows_where
 from ..plan.new_classes import NewClass, check_new_classes
 
 
@@ -32,7 +32,7 @@ def contradicted_keys(index: Mapping[str, Any], manifest: pa.Table) -> Iterator[
     Raises ValueError as `new_classes_of_index` does.
     """
     by_id = {one.id: one for one in new_classes_of_index(index)}
-    real = manifest.filter(pc.equal(manifest["kind"], "real"))
+    real = rows_where(manifest, kind="real")
     class_of = dict(zip(real["key"].to_pylist(), real["class_id"].to_pylist(), strict=True))
     columns = ("key", "kind", "class_id", "source_1", "source_2", "lambda")
     first_new = len(index["classes"]) - len(by_id)

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from ..errors import ConfigError, VerifyError
 from ..files.atomic import read_parquet
+from ..files.rows import rows_where
 from ..shards.shard import check_shard_name
 from ..storage.store import Store, store_of
 from .index import INDEX, read_index
@@ -24,7 +25,7 @@ def corpus_summary(shards: Path | Store) -> dict[str, Any]:
     """
     store = store_of(shards)
     manifest, index = read_manifest(store), read_index(store)
-    augmented = manifest.filter(pc.equal(manifest["kind"], "augmented"))
+    augmented = rows_where(manifest, kind="augmented")
     counts, edges = np.histogram(augmented["lambda"].to_numpy(), bins=_BINS, range=(0.0, 1.0))
     names = dict(enumerate(index["classes"]))
     classes = _counts(manifest, "class_id")
@@ -86,7 +87,7 @@ def has_key(shards: Path | Store, key: str) -> bool:
 def count_children(shards: Path | Store, key: str) -> int:
     """How many samples have this one as a parent, in the corpus as it is."""
     manifest = read_manifest(store_of(shards))
-    made = manifest.filter(pc.equal(manifest["kind"], "augmented"))
+    made = rows_where(manifest, kind="augmented")
     is_parent = pc.or_(pc.equal(made["source_1"], key), pc.equal(made["source_2"], key))
     return int(pc.sum(is_parent).as_py() or 0)
 
@@ -144,7 +145,7 @@ def read_manifest(store: Store) -> pa.Table:
 
 
 def _find(manifest: pa.Table, key: str) -> dict[str, Any] | None:
-    rows: list[dict[str, Any]] = manifest.filter(pc.equal(manifest["key"], key)).to_pylist()
+    rows: list[dict[str, Any]] = rows_where(manifest, key=key).to_pylist()
     return rows[0] if rows else None
 
 

@@ -17,7 +17,9 @@ import pyarrow.compute as pc
 from ..errors import ScoreMixError, VerifyError
 from ..files.atomic import json_bytes, parquet_bytes, read_parquet
 from ..files.crash_points import crash_point
-from ..plan.plan import ONE_PARENT, group_by_shard, rows_digest
+from ..files.rows import rows_where
+from ..plan.methods import ONE_PARENT
+from ..plan.plan import group_by_shard, rows_digest
 from ..plan.schema import MANIFEST, PLAN
 from ..shards.shard import NORMS, Marker, is_complete, read_marker
 from ..storage.store import LocalStore, Store, store_of
@@ -135,7 +137,7 @@ def unpublish(shards: Path | Store) -> None:
 
 def counts_of(plan: pa.Table, manifest: pa.Table) -> Counts:
     """The numbers of the dataset card. plan and manifest have the same rows."""
-    augmented = plan.filter(pc.equal(plan["kind"], "augmented"))
+    augmented = rows_where(plan, kind="augmented")
     mixtures = augmented.filter(
         pc.invert(pc.is_in(augmented["method"], pa.array(sorted(ONE_PARENT))))
     )

@@ -103,7 +103,7 @@ def _fate(row: dict[str, Any]) -> str:
 
 def _summary(summary: dict[str, Any]) -> str:
     """The counts of a corpus in some lines."""
-    from ...manifests.plan.new_classes import CLASS_METHODS
+    from ...manifests.plan.methods import CLASS_METHODS
     from ...stages.common.units import format_bytes
 
     kinds = summary["kinds"]

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...manifests.errors import ConfigError, ScoreMixError
-from ...manifests.plan.plan import PASTING, whole_pixels
+from ...manifests.plan.methods import PASTING
+from ...manifests.plan.plan import whole_pixels
 from ...models.method.methods import FrozenScore
 from ...stages.common.tensors import to_pixels
 from ...stages.generate.apply import MicroBatch, apply_method

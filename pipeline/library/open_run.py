@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from ...manifests.errors import ConfigError
-from ...manifests.plan.plan import ONE_PARENT
+from ...manifests.plan.methods import ONE_PARENT
 from ...manifests.run_folder import RunFolder
 from ...stages.generate.generate import frozen_score
 from ..commands.options import resolve_device

@@ -16,6 +16,7 @@ from ...manifests.errors import ConfigError, ScoreMixError
 from ...manifests.files.atomic import storage_errors
 from ...manifests.files.crash_points import crash_point
 from ...manifests.files.durable import remove_file, remove_tree
+from ...manifests.files.rows import rows_where
 from ...manifests.run_folder import RunFolder
 from ...manifests.shards.shard import is_complete
 from ...manifests.tombstones import Tombstone, Tombstones, read_tombstones
@@ -176,7 +177,7 @@ def _resembling(sources: list[dict[str, Any]], gone: list[dict[str, Any]]) -> tu
 
 def _check_left(opened: FinishedRun, keys: frozenset[str]) -> None:
     plan = without_keys(opened.planned.rows, keys)
-    real = plan.filter(pc.equal(plan["kind"], "real")).num_rows
+    real = rows_where(plan, kind="real").num_rows
     if real < _MIN_REAL or real == plan.num_rows:
         raise ConfigError(
             f"{real} real and {plan.num_rows - real} augmented images would be left, too few for a"

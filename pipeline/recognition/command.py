@@ -23,11 +23,12 @@ from ...stages.corpus.store import Corpus
 from ...stages.evaluate.number_format import round_floats
 from ...stages.recognise.recognise import LabelledRows
 from ...stages.recognition.arms import REAL
-from ...stages.recognition.by_command import HELD_OUT, UNSEEN, JudgedImages
+from ...stages.recognition.by_command import JudgedImages
 from ...stages.recognition.comparison import ComparedCorpus
 from ...stages.recognition.config import RecognitionConfig
 from ...stages.recognition.image_folders import ImageFolder
 from ...stages.recognition.judge import UnseenClasses
+from ...stages.recognition.template import HELD_OUT, UNSEEN
 from ...stages.trial.command import TrainerCall, placeholders_of, run_trainer
 from ...stages.trial.locks import waiting_lock
 from ...stages.trial.one import RESULT, read_result

@@ -21,7 +21,8 @@ import pyarrow.compute as pc
 from ...manifests.errors import ConfigError, LockedError
 from ...manifests.files.atomic import canonical_digest, read_parquet, write_json
 from ...manifests.files.durable import make_folder
-from ...manifests.plan.new_classes import NEW_CLASS_METHODS
+from ...manifests.files.rows import rows_where
+from ...manifests.plan.methods import NEW_CLASS_METHODS
 from ...manifests.plan.plan import rows_digest
 from ...manifests.run_folder import RunFolder
 from ...manifests.storage.store import store_of
@@ -70,7 +71,7 @@ class ArmMaker:
         builder, corpus = self._builder(made), self.run.corpus
         recipe, real = builder.planned.recipe, LabelledRows.of(corpus)
         planned = builder.planned.rows
-        rows = planned.filter(pc.equal(planned["kind"], "augmented"))
+        rows = rows_where(planned, kind="augmented")
         digest = canonical_digest(
             [corpus.digest, real.rows.tolist(), recipe.digest, rows_digest(rows)]
         )
@@ -193,7 +194,7 @@ def _check_conditioned(run: FinishedRun, made: MadeFor) -> None:
 
 def _of_rows(made: MadeImages, rows: pa.Table, recipe_digest: str) -> MadeImages | None:
     """The images of these plan rows, in their order; None where one is missing or is another."""
-    same = made.rows.filter(pc.equal(made.rows["recipe_digest"], recipe_digest))
+    same = rows_where(made.rows, recipe_digest=recipe_digest)
     places = pc.index_in(rows["key"], value_set=same["key"].combine_chunks())
     if places.null_count:
         return None

@@ -26,7 +26,6 @@ from ...stages.evaluate.sentences import Change
 from ...stages.recognise.recognise import LabelledRows
 from ...stages.recognise.run import RecogniserOptions
 from ...stages.recognition.arms import OWN, RecognitionArm
-from ...stages.recognition.by_command import HELD_OUT, UNSEEN
 from ...stages.recognition.comparison import ComparedCorpus, ComparisonSpec, compare_recognition
 from ...stages.recognition.config import RecognitionConfig
 from ...stages.recognition.judge import GRID
@@ -37,6 +36,7 @@ from ...stages.recognition.outcome import (
     recognition_outcomes,
     recognition_table,
 )
+from ...stages.recognition.template import HELD_OUT, UNSEEN
 from ...stages.trial.arm_corpus import ArmCorpus
 from ...stages.trial.command import placeholders_of
 from ..config import Config

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...manifests.errors import VerifyError
-from ...manifests.plan.new_classes import NewClass, Selection, class_count
+from ...manifests.plan.methods import Selection
+from ...manifests.plan.new_classes import NewClass, class_count
 from ...manifests.run_folder import RunFolder
 from ...models.network.device import device_type
 from ...stages.recognise import recognise as recognising

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from ...manifests.errors import ConfigError, ScoreMixError
 from ...manifests.files.atomic import canonical_digest, write_json
+from ...manifests.files.rows import rows_where
 from ...manifests.foreign_text import redact_all
 from ...manifests.tombstones import read_tombstones
 from ...stages.corpus.store import Corpus, open_corpus
@@ -112,11 +113,7 @@ def _check(unseen: Corpus, corpus: Corpus) -> None:
             f" ({', '.join(known[:_LISTED])}): a recogniser saw them. Name images of other classes."
         )
     pixels = [
-        set(
-            each.sources.filter(pc.equal(each.sources["status"], "train"))[
-                "pixel_sha256"
-            ].to_pylist()
-        )
+        set(rows_where(each.sources, status="train")["pixel_sha256"].to_pylist())
         for each in (unseen, corpus)
     ]
     if same := pixels[0] & pixels[1]:

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from ...manifests.plan.new_classes import CLASS_METHODS
+from ...manifests.files.rows import rows_where
+from ...manifests.plan.methods import CLASS_METHODS
 from ...manifests.plan.plan import uses_soft_labels
 from ...manifests.published.card import CorpusFacts
 from ...manifests.published.publish import Published, publish
@@ -26,7 +27,7 @@ from ...stages.generate.means import MeanImages
 from ...stages.generate.mixtures import ClassMixtures, class_mixtures
 from ...stages.generate.recipe import Recipe
 from ...stages.images.png import select_encoder
-from ...stages.sources.bundled import BUNDLED
+from ...stages.sources.spec import BUNDLED
 from ...stages.write import write as writing
 from ...stages.write.tasks import ShardTask
 from ..config import Config
@@ -152,7 +153,7 @@ class ShardBuilder:
     def parents(self) -> writing.SampleSources:
         """What samples record of their parents."""
         sources = self.corpus.planned_sources
-        trained = sources.filter(pc.equal(sources["status"], "train")).sort_by("row")
+        trained = rows_where(sources, status="train").sort_by("row")
         soft = uses_soft_labels(sources, self.config.generate.pairing)
         return writing.SampleSources(
             sha256=trained["sha256"].to_pylist(),

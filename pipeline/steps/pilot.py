@@ -5,10 +5,10 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 
 from ...manifests.files.atomic import sha256_file
+from ...manifests.files.rows import rows_where
 from ...models.method.ladder import sigma_at
 from ...models.method.methods import FrozenScore
 from ...models.network.checkpoint import TrainedNet
@@ -86,7 +86,7 @@ def _pilot_inputs(
     rows = draw_rows(corpus.planned_sources, config.generate, config.pilot.rows, config.seed)
     rows = without_keys(rows, corpus.forgotten)
     means = open_means(job.files, corpus, None)
-    real = corpus.sources.filter(pc.equal(corpus.sources["status"], "train"))
+    real = rows_where(corpus.sources, status="train")
     encodings = Encodings()
 
     def execute(rows: pa.Table, options: GenerateConfig) -> Iterator[GeneratedBatch]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import canonical_digest, sha256_file
+from ...manifests.files.rows import rows_where
 from ...manifests.plan.plan import rows_digest
 from ...manifests.published.index import INDEX
 from ...models.network.device import device_type
@@ -67,7 +68,7 @@ def array_corpus(
     builder = None if arm.method is None else _builder(run, arm, device, stopping)
     if builder is not None:
         recipe, rows = builder.planned.recipe, builder.planned.rows
-        rows = rows.filter(pc.equal(rows["kind"], "augmented"))
+        rows = rows_where(rows, kind="augmented")
         made_of += [recipe.digest, rows_digest(rows)]
         facts = {"recipe": recipe.as_json(), "ratio": arm.ratio}
         ids = rows["class_id"].fill_null(-1).to_numpy().astype(np.int64)

@@ -32,6 +32,7 @@ from ...manifests.files.atomic import (
     write_parquet,
 )
 from ...manifests.files.durable import remove_file
+from ...manifests.files.rows import rows_where
 from ...manifests.plan.schema import SOURCES
 from ..common.npy import npy_header
 from ..images.pixel_file import PixelFile
@@ -76,26 +77,27 @@ class Corpus:
     def training_ids(self) -> NDArray[np.int64]:
         """(N,) class ids of the training images in the order of their rows, -1 without a class."""
         sources = self.planned_sources
-        trained = sources.filter(pc.equal(sources["status"], "train"))
+        trained = rows_where(sources, status="train")
         return np.asarray(trained.sort_by("row")["class_id"].to_numpy(), dtype=np.int64)
 
     @property
     def training_rows(self) -> NDArray[np.int64]:
         """Rows of the training images that were not forgotten, ascending."""
-        training = self.sources.filter(pc.equal(self.sources["status"], "train"))
+        training = rows_where(self.sources, status="train")
         return np.sort(np.asarray(training["row"].to_numpy(), dtype=np.int64))
 
     @property
     def reference_ids(self) -> NDArray[np.int64]:
         """(M,) class ids of the held-out images, -1 without a class."""
-        held_out = self.sources.filter(pc.equal(self.sources["status"], "reference"))
+        held_out = rows_where(self.sources, status="reference")
         return np.asarray(held_out.sort_by("row")["class_id"].to_numpy(), dtype=np.int64)
 
 
 def forgotten_keys(sources: pa.Table) -> frozenset[str]:
     """Keys of forgotten training images that are still in the plan, from sources.parquet."""
-    gone = sources.filter(pc.equal(sources["status"], FORGOTTEN))
-    return frozenset(gone["key"].drop_null().to_pylist())
+    statuses, keys = sources["status"].to_pylist(), sources["key"].to_pylist()
+    gone = {key for status, key in zip(statuses, keys, strict=True) if status == FORGOTTEN}
+    return frozenset(gone - {None})
 
 
 def count_forgotten_as_training(sources: pa.Table) -> pa.Table:

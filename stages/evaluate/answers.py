@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...manifests.plan.plan import ONE_PARENT
+from ...manifests.plan.methods import ONE_PARENT
 from .baseline import MIXUP
 from .number_format import format_kernel
 from .sentences import Change, advise_ratio

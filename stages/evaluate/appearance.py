@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...manifests.plan.plan import ONE_PARENT
+from ...manifests.plan.methods import ONE_PARENT
 from ...models.metrics.contrast import contrast, radial_power
 from ...models.metrics.dyads import TWO_SIDED, dyadic_variance
 from .baseline import MIXUP

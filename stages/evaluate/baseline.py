@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...manifests.plan.plan import ONE_PARENT
+from ...manifests.plan.methods import ONE_PARENT
 from .row_sample import MIXED_LAMBDA
 
 MIXUP = frozenset({"mixup", "mixup-classes"})  # whose images are the baseline itself

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ...manifests.files.rows import rows_where
 from ...models.metrics.corpus_interval import SampledCorpus, half_widths
 from ...models.metrics.distances import Reference
 from ...models.metrics.mixture import distances_of_repeated, frechet_of_mixtures, kernel_of_mixtures
@@ -59,7 +60,7 @@ def by_ratio(
     `less_real_images` is the kernel distance less that of ratio 0, per step but COPIES. The list
     is empty where a part of the corpus has fewer than two sampled images.
     """
-    made = plan.filter(pc.equal(plan["kind"], "augmented"))
+    made = rows_where(plan, kind="augmented")
     folded = fold_lambda(rows)
     visible = float(np.mean(fold_lambda(made) >= MIXED_LAMBDA))
     parts = [(folded >= MIXED_LAMBDA, visible), (folded < MIXED_LAMBDA, 1.0 - visible)]
@@ -187,7 +188,7 @@ def _count_copies(
 
     None where features are missing.
     """
-    real = plan.filter(pc.equal(plan["kind"], "real"))["row_1"].to_numpy()
+    real = rows_where(plan, kind="real")["row_1"].to_numpy()
     parents = nearer_parent_rows(made)
     if not np.isin(np.concatenate([real, parents]), training.rows).all():
         return None

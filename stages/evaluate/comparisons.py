@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ...manifests.plan.plan import ONE_PARENT
+from ...manifests.files.rows import rows_where
+from ...manifests.plan.methods import ONE_PARENT
 from ...manifests.plan.random_streams import image_seed
 from ...models.metrics.distances import Comparison, compare
 from ...models.metrics.dyads import interval_with_parents
@@ -151,7 +151,7 @@ def _band(
     trace: Trace, real: RealImages, plan: pa.Table, name: str, low: float, high: float
 ) -> dict[str, Any]:
     """Count, share of the corpus and distances of rows with low <= folded lambda < high."""
-    planned = fold_lambda(plan.filter(pc.equal(plan["kind"], "augmented")))
+    planned = fold_lambda(rows_where(plan, kind="augmented"))
     inside = (trace.folded >= low) & (trace.folded < high)
     share = float(np.mean((planned >= low) & (planned < high)))
     steps = {step: real.distances(trace.features[step][inside]) for step in STEPS}

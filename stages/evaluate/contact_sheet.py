@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ...manifests.files.atomic import write_bytes
-from ...manifests.plan.plan import ONE_PARENT
+from ...manifests.plan.methods import ONE_PARENT
 from ..images.png import to_pil
 from .row_sample import MIXED_LAMBDA
 

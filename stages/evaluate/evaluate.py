@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes, write_json
+from ...manifests.files.rows import rows_where
 from ...manifests.plan.new_classes import NewClass
 from ...manifests.plan.random_streams import image_seed, stream
 from ...manifests.run_folder import CONTACT_SHEET, LAMBDA_STRIPS, METRICS, NEW_CLASS_SHEET, VERDICT
@@ -68,7 +68,7 @@ class EvaluationInputs:
     @property
     def training_rows(self) -> NDArray[np.int64]:
         """Rows of `images` that are in the plan: those of forgotten images are blank."""
-        real = self.plan.filter(pc.equal(self.plan["kind"], "real"))
+        real = rows_where(self.plan, kind="real")
         rows: NDArray[np.int64] = real["row_1"].to_numpy()
         return rows
 

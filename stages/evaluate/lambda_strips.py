@@ -15,8 +15,7 @@ from PIL import Image, ImageDraw
 
 from ...manifests.errors import Interrupted, ScoreMixError
 from ...manifests.files.atomic import write_bytes
-from ...manifests.plan.new_classes import CLASS_METHODS
-from ...manifests.plan.plan import ONE_PARENT
+from ...manifests.plan.methods import CLASS_METHODS, ONE_PARENT
 from ..common.progress import Progress
 from .baseline import MIXUP
 from .contact_sheet import FAINT, INK, cell_size, load_font, picture

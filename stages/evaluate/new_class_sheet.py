@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from ...manifests.errors import Interrupted, ScoreMixError
 from ...manifests.files.atomic import write_bytes
 from ...manifests.files.durable import remove_file
+from ...manifests.files.rows import rows_where
 from ...manifests.foreign_text import fit_to_print
 from ...manifests.plan.new_classes import NewClass
 from ...manifests.plan.random_streams import image_seed, stream
@@ -78,8 +78,8 @@ def draw_new_classes(
 
 def _some(plan: pa.Table, class_id: int, count: int, seed: int) -> pa.Table:
     """Up to `count` rows of a class in plan order, seeded: the real images of a real class."""
-    of_class = plan.filter(pc.equal(plan["class_id"], class_id))
-    kept = of_class.filter(pc.equal(of_class["kind"], "real"))
+    of_class = rows_where(plan, class_id=class_id)
+    kept = rows_where(of_class, kind="real")
     of_class = kept if kept.num_rows else of_class
     random = stream(image_seed(seed, f"new-class-sheet-{class_id}"), "evaluate")
     return of_class.take(np.sort(random.permutation(of_class.num_rows)[:count]))

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
-from ...manifests.plan.new_classes import CLASS_METHODS
-from ...manifests.plan.plan import ONE_PARENT
+from ...manifests.files.rows import rows_where
+from ...manifests.plan.methods import CLASS_METHODS, ONE_PARENT
 from ...manifests.plan.random_streams import image_seed, stream
 
 Floats = NDArray[np.float64]
@@ -46,7 +46,7 @@ def choose_rows(plan: pa.Table, count: int, seed: int) -> pa.Table:
     Raises:
         ConfigError: the plan has no augmented rows.
     """
-    augmented = plan.filter(pc.equal(plan["kind"], "augmented"))
+    augmented = rows_where(plan, kind="augmented")
     total = augmented.num_rows
     if total == 0:
         raise ConfigError("There are no augmented images to evaluate: the plan has real ones only.")

@@ -5,8 +5,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from ...manifests.plan.new_classes import CLASS_METHODS
-from ...manifests.plan.plan import ONE_PARENT
+from ...manifests.plan.methods import CLASS_METHODS, ONE_PARENT
 from ..generate.config import GenerateConfig
 
 Changes = Mapping[str, Any]  # options of section `generate`

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ...manifests.errors import Interrupted, ScoreMixError
-from ...manifests.plan.plan import ONE_PARENT
+from ...manifests.plan.methods import ONE_PARENT
 from ...manifests.plan.random_streams import image_seed
 from ...models.features.extractors import Extractor
 from ...models.metrics.distances import Comparison, Reference, compare

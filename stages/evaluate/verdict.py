@@ -15,8 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...manifests.plan.new_classes import NEW_CLASS_METHODS
-from ...manifests.plan.plan import ONE_PARENT
+from ...manifests.plan.methods import NEW_CLASS_METHODS, ONE_PARENT
 from ...models.metrics.distances import Comparison
 from .baseline import MIXUP, baseline_of
 from .number_format import format_kernel, format_number

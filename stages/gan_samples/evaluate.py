@@ -29,7 +29,8 @@ from ..evaluate.feature_cache import FeatureCache, Features
 from ..evaluate.metric_records import MetricSuite, RealFeatures
 from ..evaluate.number_format import round_floats
 from ..evaluate.optional_metrics import OptionalMetrics, named_weights
-from ..images.decode import Preparation, decode, pillow_limits
+from ..images.decode import decode, pillow_limits
+from ..images.preparation import Preparation
 from ..ingest.config import IngestConfig
 from .best import choose_best_snapshot
 from .copy_search import CopySearch

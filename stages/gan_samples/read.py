@@ -14,10 +14,11 @@ from ...manifests.errors import InputError
 from ...manifests.plan.random_streams import image_seed, stream
 from ..common.processors import usable_cores
 from ..common.progress import Progress
-from ..images.decode import Decoded, Preparation, pillow_limits
+from ..images.decode import Decoded, pillow_limits
 from ..images.decode_pool import DecodePool
 from ..images.input import Input
 from ..images.pixel_file import PixelFile
+from ..images.preparation import Preparation
 from .grids import why_no_sample
 from .sets import SampleSet, open_set
 

@@ -11,7 +11,8 @@ from ..images.input import Input, is_hidden, names_image
 from ..sources.base import Source
 from ..sources.folders import open_folder
 from ..sources.numpy_files import SUFFIXES, open_numpy
-from ..sources.open import SourceSpec, open_source
+from ..sources.open import open_source
+from ..sources.spec import SourceSpec
 from .parts import file_role, folders_of_fakes, kind_of_folders, roles_of_files
 
 _SOME = 20  # files of a folder whose names are looked at

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from ...manifests.plan.new_classes import CLASS_METHODS, extrapolates
+from ...manifests.plan.methods import CLASS_METHODS, extrapolates
 from ...models.method.options import Keep
 from ...models.network.architecture import Network
 from ...models.network.compilers import Compile, as_compile_word

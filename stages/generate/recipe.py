@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import canonical_digest
-from ...manifests.plan.new_classes import NEW_CLASS_METHODS
+from ...manifests.plan.methods import NEW_CLASS_METHODS
 from ...models.method.options import (
     BridgeOptions,
     RenoiseOptions,

@@ -2,6 +2,7 @@
 load this package.
 
 input           one image that can be read: name, reader, class
+preparation     how every image is prepared
 decode          file bytes -> prepared pixels, or the reason why not
 decode_pool     decodes in parallel threads or processes, in order
 plugins         formats that Pillow reads with another package

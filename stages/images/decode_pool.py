@@ -22,8 +22,9 @@ from typing import IO, TypeVar
 import numpy as np
 
 from ..common.ordered_map import ordered_map
-from .decode import Decoded, Preparation, decode, pillow_limits
+from .decode import Decoded, decode, pillow_limits
 from .input import Input
+from .preparation import Preparation
 from .similarity import perceptual_hashes
 
 PROCESSES_FROM = 1000  # inputs; starting processes (half a second) does not pay for fewer

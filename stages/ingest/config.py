@@ -5,8 +5,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from ...manifests.errors import ConfigError
-from ..images.decode import Fit, Preparation
-from ..sources.open import SourceSpec
+from ..images.preparation import Fit, Preparation
+from ..sources.spec import SourceSpec
 
 SIDES = [
     side for side in range(8, 1025) if side % (2 if side <= 64 else 4 if side <= 128 else 8) == 0

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from ...manifests.errors import InputError
+from ...manifests.files.rows import rows_where
 from ...manifests.foreign_text import printable
 from ..common.progress import Progress
 from ..corpus.store import Corpus, write_corpus
@@ -175,7 +176,7 @@ def _all_gray(records: list[InputRecord]) -> bool:
 def _nearly_nothing_left(corpus: Corpus) -> str:
     """A warning where large images became so small that little can be seen; else empty."""
     side = corpus.images.shape[1]
-    rows = corpus.sources.filter(pc.equal(corpus.sources["status"], "train"))
+    rows = rows_where(corpus.sources, status="train")
     short = np.minimum(rows["width"].to_numpy(), rows["height"].to_numpy())
     median = int(np.median(short)) if len(short) else side
     if side >= _SMALL or median < _SHRUNK * side:

@@ -12,8 +12,9 @@ from typing import Any
 from ...manifests.errors import ConfigError
 from ..common.processors import usable_cores
 from ..common.progress import Progress
-from ..images.decode import Preparation, pillow_limits
+from ..images.decode import pillow_limits
 from ..images.decode_pool import DecodePool, decode_inputs
+from ..images.preparation import Preparation
 from ..sources.base import Source
 from ..sources.open import open_source
 from ..sources.remote import FetchOptions

@@ -12,10 +12,11 @@ from ...manifests.errors import InputError
 from ...manifests.foreign_text import printable
 from ...manifests.plan.random_streams import image_seed, stream
 from ..common.progress import Advance
-from ..images.decode import Decoded, Preparation, side_in_header
+from ..images.decode import Decoded, side_in_header
 from ..images.decode_pool import DecodePool
 from ..images.input import Input
 from ..images.pixel_file import PixelFile
+from ..images.preparation import Preparation
 from ..sources import tables, tars
 from ..sources.base import Source
 from ..sources.folders import FOLLOW_REMEDY, read_head

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from ...manifests.plan.new_classes import Selection
+from ...manifests.plan.methods import Selection
 from ...models.recognition.names import HeadName, RecogniserName
 from ..common.presets import trunk_precision
 

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
-from ...manifests.plan.new_classes import NewClass, Selection
+from ...manifests.plan.methods import Selection
+from ...manifests.plan.new_classes import NewClass
 from ...manifests.plan.random_streams import image_seed, stream
 from .centres import cosine_distances
 

@@ -2,6 +2,7 @@
 
 arms        the corpora that are compared, by name
 by_command  a recogniser of the user's own: what it is given, and what it has to leave
+template    the template of its command
 comparison  every arm with every seed, in processes
 config      section `recognition` of stages.yaml
 image_folders  an arm as PNG files, a folder for each class

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from ...manifests.plan.new_classes import CLASS_METHODS, NEW_CLASS_METHODS, Selection
+from ...manifests.plan.methods import CLASS_METHODS, NEW_CLASS_METHODS, Selection
 
 REAL, OWN = "real", "own"
 AFFINE = "+affine"

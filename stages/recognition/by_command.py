@@ -15,29 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...manifests.files.atomic import write_bytes
-from ..trial.command import PLACEHOLDERS, TrainerFailed, check_template, placeholders_of
+from ..trial.command import TrainerFailed
+from .template import EMBEDDINGS, HELD_OUT, PREDICTIONS, UNSEEN
 
 if TYPE_CHECKING:
     from .judge import UnseenClasses
 
-UNSEEN, HELD_OUT = "unseen", "held_out"
-RECOGNISER_PLACEHOLDERS = (*PLACEHOLDERS, UNSEEN, HELD_OUT, "affine")
-EMBEDDINGS, PREDICTIONS = "unseen.npy", "predictions.txt"
-
 _LISTS = {UNSEEN: "unseen.txt", HELD_OUT: "held-out.txt"}
 _LISTED = 5  # lines that an error names
-
-
-def check_recogniser_template(text: str) -> str:
-    """The command template itself; raises ValueError for a placeholder that is not known, or where
-    nothing would judge its recogniser."""
-    check_template(text, RECOGNISER_PLACEHOLDERS)
-    if not placeholders_of(text) & {UNSEEN, HELD_OUT}:
-        raise ValueError(
-            f"it must name {{{UNSEEN}}}, and leave {EMBEDDINGS} in {{out}}, or {{{HELD_OUT}}}, and"
-            f" leave {PREDICTIONS} there, or both (docs/recognition.md)"
-        )
-    return text
 
 
 @dataclass(frozen=True)

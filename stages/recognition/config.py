@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ..ingest.config import SourceConfig
 from ..trial.command import placeholders_of
 from .arms import RecognitionArm, parse_recognition_arms
-from .by_command import check_recogniser_template
+from .template import check_recogniser_template
 
 Count = Annotated[int, Field(ge=1)]
 

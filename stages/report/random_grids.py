@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...manifests.plan.plan import ONE_PARENT
+from ...manifests.files.rows import rows_where
+from ...manifests.plan.methods import ONE_PARENT
 from ..evaluate.baseline import MIXUP
 from ..evaluate.row_sample import MIXED_LAMBDA
 from ..images.png import to_pil
@@ -77,7 +77,7 @@ def random_grids(facts: RunFacts, training: Images) -> Grids | None:
 def _classes(facts: RunFacts, places: Places, by: str) -> Places:
     """Class ids of rows of the manifest: of a made image that of its nearer parent; -1: none."""
     rows = facts.manifest.take(pa.array(places))
-    real = facts.manifest.filter(pc.equal(facts.manifest["kind"], "real"))
+    real = rows_where(facts.manifest, kind="real")
     named = dict(zip(real["row_1"].to_pylist(), real["class_id"].to_pylist(), strict=True))
     nearer = rows["row_1"].to_numpy()
     if by == "nearer":

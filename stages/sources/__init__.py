@@ -3,6 +3,7 @@
 Readers are plain functions of a path and a place in it (functools.partial), so that a decoding
 process can be sent one: this package imports nothing here.
 
+spec           what names a source
 open           detects what kind a source is and opens it
 base           Source: a list of inputs in order
 folders        files below a folder

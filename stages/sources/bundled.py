@@ -13,7 +13,6 @@ from ..images.input import Input
 from .base import Source, encode_netpbm
 from .folders import file_input
 
-BUNDLED = ("digits", "faces", "pair")
 # The package that each comes with.
 PACKAGES = {"digits": "scikit-learn", "faces": "scikit-image", "pair": "scikit-image"}
 _DIGITS_LICENSE = "CC-BY-4.0"  # UCI, Optical Recognition of Handwritten Digits

@@ -7,7 +7,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ...manifests.errors import ConfigError, InputError
@@ -24,25 +24,12 @@ from .base import (
     storable_name,
 )
 from .labels import LABELS_FILE, labels_beside, source_of_files
+from .spec import BUNDLED, SourceSpec
 
 _KINDS = (
     "an image, a folder of images, a zip or tar of them, WebDataset shards, Parquet or Arrow files,"
-    f" an HDF5 file, an LMDB folder, or one of the bundled sets ({', '.join(bundled.BUNDLED)})"
+    f" an HDF5 file, an LMDB folder, or one of the bundled sets ({', '.join(BUNDLED)})"
 )
-
-
-@dataclass(frozen=True)
-class SourceSpec:
-    """A source as the user names it, with the options that apply to it."""
-
-    source: str  # path, pattern, URL or one of BUNDLED
-    path: str | None = None  # the folder inside it that becomes the root
-    image_column: str | None = None  # of a table; the field of WebDataset samples
-    label_column: str | None = None
-    license: str | None = None  # of images that have none of their own
-    label: str | None = None  # the class of all of its images
-    follow_links: bool = False  # of a folder, wherever they lead
-    classes: bool = True  # False: labels and folders are no classes
 
 
 @contextlib.contextmanager
@@ -93,7 +80,7 @@ def find_source(source: str, key: str) -> list[str]:
 
     Raises ConfigError where one is not there.
     """
-    if source in bundled.BUNDLED or is_url(source):
+    if source in BUNDLED or is_url(source):
         return []
     paths = expand_pattern(source)
     missing = [path for path in paths if not os.path.exists(path)]
@@ -102,14 +89,14 @@ def find_source(source: str, key: str) -> list[str]:
         raise ConfigError(
             f"{key} is {among} does not exist; the nearest folder that does is"
             f" {_existing_parent(Path(missing[0]))}. Correct the path, or use one of the bundled"
-            f" sets ({', '.join(bundled.BUNDLED)})."
+            f" sets ({', '.join(BUNDLED)})."
         )
     return paths
 
 
 def _open_local(spec: SourceSpec, key: str, stack: contextlib.ExitStack) -> Source:
     source = spec.source
-    if source in bundled.BUNDLED:
+    if source in BUNDLED:
         return bundled.open_bundled(source, spec.path)
     paths = find_source(source, key)
     if os.path.isdir(paths[0]) and len(paths) == 1:

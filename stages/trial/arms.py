@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from ...manifests.plan.new_classes import CLASS_METHODS
+from ...manifests.plan.methods import CLASS_METHODS
 from ..generate.config import Method
 
 REAL, OWN = "real", "own"

@@ -12,12 +12,8 @@ import pytest
 import tiny
 
 from scoremix.manifests.files.atomic import read_parquet, sha256_file
-from scoremix.manifests.plan.new_classes import (
-    CLASS_METHODS,
-    NEW_CLASS_METHODS,
-    NewClass,
-    write_new_classes,
-)
+from scoremix.manifests.plan.methods import CLASS_METHODS, NEW_CLASS_METHODS
+from scoremix.manifests.plan.new_classes import NewClass, write_new_classes
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.ledger import Ledger
 from scoremix.stages.corpus.store import open_corpus

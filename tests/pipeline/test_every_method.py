@@ -8,7 +8,7 @@ import pytest
 import tiny
 
 from scoremix.manifests.files.atomic import read_parquet
-from scoremix.manifests.plan.plan import ONE_PARENT
+from scoremix.manifests.plan.methods import ONE_PARENT
 from scoremix.pipeline.cli import commands, exit_code
 
 METHODS: dict[str, dict[str, object]] = {

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from plan_sources import sources
 
 from scoremix.manifests.errors import ConfigError, InputError, ScoreMixError
+from scoremix.manifests.plan.methods import ONE_PARENT
 from scoremix.manifests.plan.plan import (
-    ONE_PARENT,
     PlanOptions,
     build_plan,
     group_by_shard,

@@ -1,4 +1,4 @@
-"""What a command refuses, or only reads, does not wait for torch, which takes seconds to load."""
+"""What a command refuses, or only reads, does not wait for large libraries: torch takes seconds."""
 
 import json
 import subprocess
@@ -13,21 +13,38 @@ from scoremix.pipeline.cli import commands, exit_code
 found = []
 for words in json.loads(sys.argv[1]):
     code = exit_code(lambda: commands.main(words, standalone_mode=False))
-    found.append([code, "torch" in sys.modules])
+    found.append([code, [name for name in sys.argv[2:] if name in sys.modules]])
 print(json.dumps(found))
 """
 
 
-def codes_without_torch(folder: Path, commands: list[str]) -> list[int]:
-    """Exit codes of commands, one after the other in a new process; none of them loads torch."""
+def codes_without(folder: Path, commands: list[str], *libraries: str) -> list[int]:
+    """Exit codes of commands, one after the other in a new process, and none loads a library."""
     words = json.dumps([command.split() for command in commands])
     done = subprocess.run(
-        [sys.executable, "-c", _EACH, words], cwd=folder, capture_output=True, text=True, check=True
+        [sys.executable, "-c", _EACH, words, *libraries],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     found = json.loads(done.stdout.splitlines()[-1])
-    first = next((c for c, (_, loaded) in zip(commands, found, strict=True) if loaded), None)
-    assert first is None, f"{first} has loaded torch"
+    for command, (_, loaded) in zip(commands, found, strict=True):
+        assert not loaded, f"{command} has loaded {loaded}"
     return [code for code, _ in found]
+
+
+def test_a_wrong_option_does_not_wait_for_numpy(tmp_path: Path) -> None:
+    """Options are checked before anything that works with images is loaded."""
+    (tmp_path / "typo.yaml").write_text("generate: {ratoi: 3}\n")
+    wrong = [
+        "run typo.yaml",
+        "augment --data digits --out o --set generate.methd=mixup",
+        "augment --data digits --out o --set ingest.resolution=9",
+        "augment --data digits --out o --set generate.weights=[2,-1]",
+    ]
+    large = ("numpy", "pyarrow", "PIL", "torch", "pandas", "scipy")
+    assert set(codes_without(tmp_path, wrong, *large)) == {2}
 
 
 def test_a_refused_request_does_not_wait_for_torch(tmp_path: Path) -> None:
@@ -69,7 +86,7 @@ def test_a_refused_request_does_not_wait_for_torch(tmp_path: Path) -> None:
         "augment --data s3://bu[cket/x --out o",
         "init typo.yaml",
     ]
-    assert set(codes_without_torch(tmp_path, refused)) == {2}
+    assert set(codes_without(tmp_path, refused, "torch")) == {2}
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"images", "empty", "typo.yaml", "not.yaml", "features.yaml"}
     assert not any((tmp_path / "empty").iterdir())
@@ -95,4 +112,5 @@ def test_what_only_reads_does_not_wait_for_torch(tmp_path: Path) -> None:
         "check exported --for imagefolder",
         "init another.yaml",
     ]
-    assert set(codes_without_torch(tmp_path, reading)) == {0}
+    assert set(codes_without(tmp_path, reading, "torch")) == {0}
+    assert codes_without(tmp_path, ["status shards.run"], "torch", "pandas", "scipy") == [0]

@@ -15,7 +15,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from scoremix.manifests.errors import Interrupted, ScoreMixError
-from scoremix.manifests.plan.new_classes import CLASS_METHODS
+from scoremix.manifests.plan.methods import CLASS_METHODS
 from scoremix.models.features.extractors import Pixels
 from scoremix.models.metrics.distances import Reference
 from scoremix.pipeline.cli import commands, exit_code

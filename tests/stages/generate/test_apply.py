@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from scoremix.manifests.errors import ConfigError
-from scoremix.manifests.plan.plan import ONE_PARENT, whole_pixels
+from scoremix.manifests.plan.methods import ONE_PARENT
+from scoremix.manifests.plan.plan import whole_pixels
 from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import TrainedNet, build

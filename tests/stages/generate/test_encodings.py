@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from scoremix.manifests.plan.new_classes import CLASS_METHODS
+from scoremix.manifests.plan.methods import CLASS_METHODS
 from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import TrainedNet, build

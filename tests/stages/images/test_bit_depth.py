@@ -9,7 +9,8 @@ import raw_files
 from PIL import Image
 from raw_files import Array, chunk
 
-from scoremix.stages.images.decode import Decoded, Preparation, decode, pillow_limits
+from scoremix.stages.images.decode import Decoded, decode, pillow_limits
+from scoremix.stages.images.preparation import Preparation
 
 HOW = Preparation(16, "crop", False, (0, 0, 255), 1_000_000)
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from scoremix.stages.images.decode import Decoded, Preparation, decode, pillow_limits
+from scoremix.stages.images.decode import Decoded, decode, pillow_limits
+from scoremix.stages.images.preparation import Preparation
 
 Array = np.ndarray[Any, Any]
 SIDE = 16

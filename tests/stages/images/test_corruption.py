@@ -10,7 +10,8 @@ import raw_files
 from PIL import Image
 from raw_files import chunk
 
-from scoremix.stages.images.decode import Preparation, decode, pillow_limits
+from scoremix.stages.images.decode import decode, pillow_limits
+from scoremix.stages.images.preparation import Preparation
 
 HOW = Preparation(8, "crop", False, (255, 255, 255), 1_000_000)
 NOISE = np.random.default_rng(5).integers(0, 256, (64, 64, 3), dtype=np.uint8)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from scoremix.stages.images.decode import Decoded, Preparation, decode, pillow_limits
+from scoremix.stages.images.decode import Decoded, decode, pillow_limits
+from scoremix.stages.images.preparation import Preparation
 
 PLAIN = Preparation(
     resolution=8, fit="crop", gray=False, background=(255, 255, 255), max_pixels=1_000_000

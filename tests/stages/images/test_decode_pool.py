@@ -13,7 +13,7 @@ import tiny
 BUSY = """
 import sys
 from pathlib import Path
-from scoremix.stages.images.decode import Preparation
+from scoremix.stages.images.preparation import Preparation
 from scoremix.stages.images.decode_pool import DecodePool
 from scoremix.stages.images.input import Input
 

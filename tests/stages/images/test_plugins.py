@@ -11,8 +11,9 @@ import pytest
 from PIL import Image, ImageFile
 
 from scoremix.stages.images import plugins
-from scoremix.stages.images.decode import Decoded, Preparation, decode, pillow_limits
+from scoremix.stages.images.decode import Decoded, decode, pillow_limits
 from scoremix.stages.images.input import names_image
+from scoremix.stages.images.preparation import Preparation
 
 HOW = Preparation(8, "crop", False, (0, 0, 255), 1_000_000)
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"

@@ -12,7 +12,8 @@ from odd_images import png_of_bits
 from PIL import Image
 from raw_files import Array, chunk, saved, with_chunk
 
-from scoremix.stages.images.decode import Decoded, Preparation, decode, pillow_limits
+from scoremix.stages.images.decode import Decoded, decode, pillow_limits
+from scoremix.stages.images.preparation import Preparation
 
 SIDE = 16
 BLUE = (0, 0, 255)

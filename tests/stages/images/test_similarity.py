@@ -14,9 +14,9 @@ from PIL import Image, ImageEnhance
 from scoremix.manifests.errors import InputError
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.corpus.store import Corpus
-from scoremix.stages.images.decode import Preparation
 from scoremix.stages.images.decode_pool import DecodePool
 from scoremix.stages.images.input import Input
+from scoremix.stages.images.preparation import Preparation
 from scoremix.stages.images.similarity import nearest_earlier, perceptual_hashes
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
 

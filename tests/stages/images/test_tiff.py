@@ -11,7 +11,8 @@ import raw_files
 import tifffile
 from raw_files import Array
 
-from scoremix.stages.images.decode import Decoded, Preparation, decode, pillow_limits
+from scoremix.stages.images.decode import Decoded, decode, pillow_limits
+from scoremix.stages.images.preparation import Preparation
 
 SIDE = 32
 HOW = Preparation(SIDE, "crop", False, (0, 0, 255), 1_000_000)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoremix.manifests.errors import ConfigError
-from scoremix.manifests.plan.new_classes import Selection
+from scoremix.manifests.plan.methods import Selection
 from scoremix.stages.recognise.centres import class_centres, cosine_distances
 from scoremix.stages.recognise.select import select_classes
 

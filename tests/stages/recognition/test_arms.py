@@ -2,7 +2,7 @@
 
 import pytest
 
-from scoremix.manifests.plan.new_classes import CLASS_METHODS
+from scoremix.manifests.plan.methods import CLASS_METHODS
 from scoremix.stages.recognition.arms import METHODS, MadeFor, parse_recognition_arms
 from scoremix.stages.recognition.config import RecognitionConfig
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scoremix.stages.images.decode import Preparation
 from scoremix.stages.images.decode_pool import DecodePool
+from scoremix.stages.images.preparation import Preparation
 from scoremix.stages.sources.numpy_files import open_numpy
 
 
