@@ -1,6 +1,6 @@
 """Mixer: draws partners and lambda for a batch, and mixes it by a run's method and network."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +13,10 @@ from ...manifests.errors import ConfigError, ScoreMixError
 from ...manifests.plan.methods import PASTING
 from ...manifests.plan.plan import whole_pixels
 from ...models.method.methods import FrozenScore
+from ...models.method.options import BridgeOptions
 from ...stages.common.tensors import to_pixels
 from ...stages.generate.apply import MicroBatch, apply_method
+from ...stages.generate.encodings import Encodings
 from ...stages.generate.means import MeanImages
 from ...stages.generate.recipe import Recipe
 
@@ -44,13 +46,8 @@ class _TensorBatch(MicroBatch):
 
     values: Tensor  # (N, C, H, W) float32 in [0, 1]
 
-    @property
-    def x1(self) -> Tensor:
-        return self.values[self.column("row_1").tolist()]
-
-    @property
-    def x2(self) -> Tensor:
-        return self.values[self.column("row_2").tolist()]
+    def images_at(self, rows: NDArray[np.generic]) -> Tensor:
+        return self.values[rows.tolist()]
 
 
 class Mixer:
@@ -131,12 +128,22 @@ class Mixer:
         units: (N, C, H, W) float32 in [0, 1] on the mixer's device.
         """
         parts = []
-        pixels = to_pixels(units)
-        for start in range(0, rows.num_rows, self.recipe.micro_batch):
-            part = rows.slice(start, self.recipe.micro_batch)
-            places = np.arange(part.num_rows)
-            batch = _TensorBatch(part, places, pixels, self._means, self.device, None, units)
-            parts.append(apply_method(self.recipe, batch, self._score).final.detach())
+        pixels, size = to_pixels(units), min(self.recipe.micro_batch, rows.num_rows)
+        recipe = replace(self.recipe, micro_batch=size)  # a small batch is not padded
+        encodings = Encodings() if isinstance(recipe.options, BridgeOptions) else None
+        for start in range(0, rows.num_rows, size):
+            batch = _TensorBatch(
+                rows.slice(start, size),
+                np.arange(min(size, rows.num_rows - start)),
+                pixels,
+                self._means,
+                self.device,
+                None,
+                units,
+                encodings=encodings,
+                later=rows.slice(start + size),
+            )
+            parts.append(apply_method(recipe, batch, self._score).final.detach())
         made = torch.cat(parts)
         if not made.isfinite().all():
             raise ScoreMixError(

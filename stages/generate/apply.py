@@ -64,15 +64,19 @@ class MicroBatch:
         values: NDArray[np.generic] = self.rows[name].to_numpy()[self.padded]
         return values
 
+    def images_at(self, rows: NDArray[np.generic]) -> torch.Tensor:
+        """Images of the corpus by row, (len(rows), C, H, W) in [0, 1]."""
+        return to_unit(self.images[rows], self.device)
+
     @property
     def x1(self) -> torch.Tensor:
         """Parent 1, (B, C, H, W) in [0, 1]."""
-        return to_unit(self.images[self.column("row_1")], self.device)
+        return self.images_at(self.column("row_1"))
 
     @property
     def x2(self) -> torch.Tensor:
         """Parent 2."""
-        return to_unit(self.images[self.column("row_2")], self.device)
+        return self.images_at(self.column("row_2"))
 
     @property
     def lambda_(self) -> torch.Tensor:
@@ -194,7 +198,7 @@ def _encodings(
     def make(parents: list[Parent]) -> torch.Tensor:
         rows, ids = (np.array(column, dtype=np.int64) for column in zip(*parents, strict=True))
         given = score.conditioned_on(torch.from_numpy(ids).to(batch.device))
-        return encode(to_unit(batch.images[rows], batch.device), given, options)
+        return encode(batch.images_at(rows), given, options)
 
     knows_classes = score.net.architecture.classes > 0
     wanted = parents_of(batch.rows.take(batch.padded), knows_classes)

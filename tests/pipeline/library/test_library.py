@@ -16,6 +16,9 @@ from torch.utils.data import DataLoader
 import scoremix
 from scoremix.manifests.errors import ConfigError, ScoreMixError, VerifyError
 from scoremix.manifests.files.atomic import read_parquet
+from scoremix.manifests.run_folder import RunFolder
+from scoremix.models.method.methods import FrozenScore
+from scoremix.models.method.options import BridgeOptions
 from scoremix.stages.corpus.store import open_corpus
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,14 +41,23 @@ def run(work: Path) -> Path:
     return work / "runs" / "photos"
 
 
-def mixup_run(folder: Path, **options: Any) -> Path:
-    """A run of the same images by mixup, until its plan."""
+@pytest.fixture(scope="module")
+def bridge_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the same images by the method bridge."""
+    return made_run(tmp_path_factory.mktemp("bridge"), "bridge", generate__ratio=2)
+
+
+def made_run(folder: Path, method: str, until: str = "write", **options: Any) -> Path:
     data = tiny.make_images(folder / "images")
-    words = ["augment", "--data", data, "--out", folder / "shards", "--quiet", "--until", "plan"]
-    words += tiny.options(generate__method="mixup", **options)
-    done = tiny.command(words)
+    words = ["augment", "--data", data, "--out", folder / "shards", "--quiet", "--until", until]
+    done = tiny.command([*words, *tiny.options(generate__method=method, **options)])
     assert done.returncode == 0, done.stderr
     return folder / "shards.run"
+
+
+def mixup_run(folder: Path, **options: Any) -> Path:
+    """A run of the same images by mixup, until its plan."""
+    return made_run(folder, "mixup", "plan", **options)
 
 
 def seeded(seed: int = 5) -> torch.Generator:
@@ -55,13 +67,17 @@ def seeded(seed: int = 5) -> torch.Generator:
 # --- the mixer
 
 
-def test_a_mixer_makes_the_images_of_the_corpus(run: Path) -> None:
+@pytest.mark.parametrize("made_by", ["run", "bridge_run"])
+def test_a_mixer_makes_the_images_of_the_corpus(
+    made_by: str, request: pytest.FixtureRequest
+) -> None:
     """The same rows of the plan through the mixer: what the shards hold, to a last bit."""
+    run: Path = request.getfixturevalue(made_by)
     mixer = scoremix.load(run, device="cpu")
     pixels = np.array(open_corpus(run / "corpus").images)
     units = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
     corpus = scoremix.Corpus(run)
-    plan = read_parquet(run.parents[1] / "shards" / "plan.parquet")
+    plan = read_parquet(RunFolder(run).plan)
     made = {row["key"]: row for row in plan.to_pylist() if row["kind"] == "augmented"}
     rows = plan.filter([key in made for key in plan["key"].to_pylist()])
     images = (mixer.apply(rows, units) * 255).round()
@@ -77,6 +93,24 @@ def test_equal_generators_give_equal_images_and_others_do_not(run: Path) -> None
     assert torch.equal(first, again)
     assert not torch.equal(first, mixer(x, None, seeded(6)))
     assert not first.requires_grad and first.shape == x.shape
+
+
+def test_bridge_encodes_each_image_of_a_batch_once(
+    bridge_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a batch smaller than the recipe's micro-batch is not padded to it."""
+    mixer, evaluated = scoremix.load(bridge_run, device="cpu"), list[int]()
+    evaluate = FrozenScore.__call__
+
+    def counted(score: FrozenScore, x: torch.Tensor, sigma: float) -> torch.Tensor:
+        evaluated.append(len(x))
+        return evaluate(score, x, sigma)
+
+    monkeypatch.setattr(FrozenScore, "__call__", counted)
+    mixer(torch.rand(5, *mixer.shape, generator=seeded(1)), None, seeded())
+    assert isinstance(mixer.recipe.options, BridgeOptions)
+    flow = 2 * (mixer.recipe.options.denoise_steps - 1)  # by Heun's method
+    assert sum(evaluated) == 5 * (flow + flow + 2)  # up, down, and the norms of x' and x*
 
 
 def test_images_come_back_in_the_range_and_dtype_of_the_batch(run: Path) -> None:

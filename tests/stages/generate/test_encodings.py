@@ -11,7 +11,6 @@ import pyarrow as pa
 import pytest
 import torch
 
-from scoremix.manifests.plan.methods import CLASS_METHODS
 from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import TrainedNet, build
@@ -181,9 +180,3 @@ def test_how_many_encodings_an_image_is_expected_to_take() -> None:
     assert encodings_each(10 * 2 * room, 2 * room, values) == pytest.approx(
         (room + 39 * room / 2) / (20 * room)
     )
-
-
-def test_only_bridge_encodes() -> None:
-    assert "bridge" not in CLASS_METHODS
-    with pytest.raises(AssertionError):
-        Encodings().get(replace(RECIPE, options=None), parents(0), [], Encoder())
