@@ -80,7 +80,7 @@ def init(path: Path, data: str | None, inside: str | None, device: str) -> None:
             " remove it\nand let a file be fitted to them: scoremix-pipeline init --data photos/"
         )
     else:
-        text, note = fitted_text(data, inside, target, resolve_device(device))
+        text, note = fitted_text(data, inside, target, lambda: resolve_device(device))
     write_bytes(target, text.encode())
     echo(f"{note}\n{target} written. Next: scoremix-pipeline run {target}")
 
@@ -90,6 +90,8 @@ def init(path: Path, data: str | None, inside: str | None, device: str) -> None:
 @JSON
 def status(place: Place, as_json: bool) -> None:
     """Say what is done, stale (and why) and missing in RUN, and how long is left.
+
+    It reads what the stages recorded, not the images: `verify` finds damage in them.
 
     RUN: a run folder, or a folder of shards that lies in or beside its run.
     """
@@ -181,6 +183,9 @@ def exit_code(command: Callable[[], Any], *, final: bool = False) -> int:
         echo(text.getvalue().rstrip(), err=True)
         return 2
     except (click.Abort, KeyboardInterrupt):
+        # Python ends by SIGINT, whatever the exit code, once an interrupt has left code that was
+        # compiled from a string, as dataclasses are; running another such code makes it forget.
+        exec("")
         echo("interrupted: the same command resumes.", err=True)
         return 75
     return 0

@@ -92,6 +92,8 @@ def _quote_it(kind: str, found: Any) -> str:
     """Says how to quote a plain word that YAML reads as something else than text."""
     if kind != "string_type":
         return ""
+    if isinstance(found, dict):
+        return "; found a mapping: YAML reads { } as one. Quote the whole value: '{data} ...'"
     read = next((words for type_, words in _READ_AS if isinstance(found, type_)), None)
     if read is None:
         return ""

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from ..manifests.foreign_text import printable
@@ -28,11 +29,14 @@ def default_text() -> str:
     return DEFAULT_FILE.read_text(encoding="utf-8")
 
 
-def fitted_text(data: str, path: str | None, target: Path, device: str) -> tuple[str, str]:
+def fitted_text(
+    data: str, path: str | None, target: Path, device: Callable[[], str]
+) -> tuple[str, str]:
     """The file for the source `data`, and what was found in it, in some lines.
 
     data: as given on the command line; written relative to the folder of `target` where it lies
-    beside or below it. path: as ingest.path. device: cpu or cuda, on which the run will be.
+    beside or below it. path: as ingest.path. device: gives cpu or cuda, on which the run will
+    be; asked once the source was looked into.
 
     Raises:
         ConfigError: no such source, one of splits, or of classes in part.
@@ -48,7 +52,7 @@ def fitted_text(data: str, path: str | None, target: Path, device: str) -> tuple
     text = _replaced(text, "run:", folder, "the run folder: everything is written below it")
     if path is not None:
         text = _replaced(text, "  path:", f"  path: {_quoted(path)}", "the folder inside it")
-    for start, entry, reason in _choices(found, _written(source, target), device):
+    for start, entry, reason in _choices(found, _written(source, target), device()):
         text = _replaced(text, start, entry, reason)
     return text, "\n".join(lines)
 

@@ -218,10 +218,17 @@ def run_of(path: Place) -> Path:
     return run
 
 
-def require_run(folder: Path) -> None:
-    """Raises ConfigError unless `folder` is a run folder; names the run where it holds shards."""
-    if not _is_run(folder):
+def require_run(folder: Path) -> Path:
+    """The run folder at `folder`, or the run that made the shards there, once it has begun.
+
+    Raises ConfigError where there is neither.
+    """
+    if _is_run(folder):
+        return folder
+    run = find_run(folder)
+    if run is None:
         raise _no_run(folder)
+    return run
 
 
 def _is_run(folder: Path) -> bool:
@@ -230,9 +237,6 @@ def _is_run(folder: Path) -> bool:
 
 
 def _no_run(path: Place) -> ConfigError:
-    run = find_run(path)
-    if run is not None:
-        return ConfigError(f"{path} holds shards, and its run is {run}. Name that folder.")
     found = "is not a run folder: it has no stages.lock.json"
     if isinstance(path, Path) and not path.exists():
         found = "does not exist"

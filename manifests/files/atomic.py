@@ -115,7 +115,8 @@ def read_parquet(source: Path | bytes) -> "pa.Table":
     # read_table would import pandas, a third of a second, and gives the same table.
     found = pa.BufferReader(source) if isinstance(source, bytes) else source
     with pq.ParquetFile(found, page_checksum_verification=True) as file:
-        return file.read()
+        # In this thread, as fast: after an error, threads of pyarrow's would be at work at exit.
+        return file.read(use_threads=False)
 
 
 def sha256_file(path: Path) -> str:

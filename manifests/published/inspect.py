@@ -97,8 +97,13 @@ def class_names(shards: Path | Store) -> list[str]:
     return list(read_index(store_of(shards))["classes"])
 
 
-def unknown_key(shards: Path | Store, key: str, *, known_names: bool) -> ConfigError:
-    """The error for what is no key, nor a file where their names are known."""
+def unknown_key(
+    shards: Path | Store, key: str, *, known_names: bool, forgotten: bool = False
+) -> ConfigError:
+    """The error for what is no key, nor a file where their names are known.
+
+    forgotten: whether images of the run were forgotten, whose keys and names are gone.
+    """
     store = store_of(shards)
     manifest = read_manifest(store)
     files = (
@@ -106,6 +111,8 @@ def unknown_key(shards: Path | Store, key: str, *, known_names: bool) -> ConfigE
         if known_names
         else "names of files are known to its run alone: name the run folder for them"
     )
+    if forgotten:
+        files += ". Images of this run were forgotten, and with them their keys and names"
     return ConfigError(
         f"No sample {key!r} among the {manifest.num_rows} of {store}; {files}. Keys look like"
         f" {manifest['key'][0].as_py()}."

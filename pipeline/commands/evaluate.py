@@ -110,7 +110,7 @@ def evaluate(
     """
     from ..config import load_config
 
-    require_run(folder)
+    folder = require_run(folder)
     changes = with_overrides(overrides, {"--features": ("evaluate.features", features)})
     config = load_config(RunFolder(folder).config, changes)
     options = GeneratedOptions(**generated)

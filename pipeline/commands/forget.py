@@ -41,7 +41,7 @@ def forget(folder: Path, keys: tuple[str, ...], retrain: bool, device: str, quie
     from ...manifests.files.lock import run_lock
     from ...manifests.tombstones import read_tombstones
 
-    require_run(folder)
+    folder = require_run(folder)
     run = folder.absolute()
     if not keys and not read_tombstones(run).entries:
         raise ConfigError("No KEY was named, and nothing of this run was forgotten before.")

@@ -75,6 +75,7 @@ def _resolved(
     """(key, None); or (None, row of sources.parquet) of a file that is not in the corpus."""
     from ...manifests.published import inspect as inspecting
     from ...manifests.trainers.layout import key_from_path
+    from ...stages.corpus.store import FORGOTTEN
 
     if inspecting.has_key(store, asked):
         return asked, None
@@ -86,7 +87,8 @@ def _resolved(
     exported = key_from_path(asked)
     if exported and inspecting.has_key(store, exported):
         return exported, None
-    raise inspecting.unknown_key(store, asked, known_names=bool(names.rows))
+    gone = any(row["status"] == FORGOTTEN for row in names.rows)
+    raise inspecting.unknown_key(store, asked, known_names=bool(names.rows), forgotten=gone)
 
 
 def _fate(row: dict[str, Any]) -> str:

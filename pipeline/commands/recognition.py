@@ -71,7 +71,7 @@ def recognition(
     from ..progress import ProgressReporter
     from ..recognition.recognition import recognition as compare
 
-    require_run(folder)
+    folder = require_run(folder)
     if inside is not None and unseen is None:
         raise click.UsageError("--path names a folder in --unseen SOURCE, which is not given.")
     refuse_other_options(

@@ -60,8 +60,7 @@ def repair(shards: Place, folder: Path | None, accept_new: bool, device: str, qu
 def _run_of(shards: Place, folder: Path | None) -> Path:
     """The run that made the shards: named, or the one that they lie in or beside."""
     if folder is not None:
-        require_run(folder)
-        return folder.absolute()
+        return require_run(folder).absolute()
     run = find_run(shards)
     if run is not None:
         return run

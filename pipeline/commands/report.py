@@ -15,7 +15,7 @@ from .options import JSON, print_json
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 def report(folder: Path) -> None:
     """Make RUN/report/index.html again: self-contained HTML, works offline."""
-    require_run(folder)
+    folder = require_run(folder)
     from ...stages.report.page import write_report
 
     echo(write_report(folder, _shards(folder)))
@@ -35,14 +35,13 @@ def compare(folders: tuple[Path, ...], out: Path, as_json: bool) -> None:
     """Put runs side by side on one page: what differs in them, and their results."""
     if len(folders) < 2:
         raise ConfigError("compare takes two run folders or more.")
-    for folder in folders:
-        require_run(folder)
+    runs_named = [require_run(folder) for folder in folders]
     from ...stages.report.compare_page import write_comparison
     from ...stages.report.run_facts import read_facts
 
     if out.is_dir():
         out = out / "comparison.html"
-    facts = [read_facts(path, _shards(path)) for path in folders]
+    facts = [read_facts(path, _shards(path)) for path in runs_named]
     write_comparison(facts, out)
     if as_json:
         runs = [{"run": str(one.run), "metrics": one.metrics} for one in facts]

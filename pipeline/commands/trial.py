@@ -95,7 +95,7 @@ def trial(
     from ..config import load_config
     from ..progress import ProgressReporter
 
-    require_run(folder)
+    folder = require_run(folder)
     lists = {"arms": arms, "ratios": ratios, "sizes": sizes}
     texts = {name: None if text is None else f"[{text}]" for name, text in lists.items()}
     numbers = {"seeds": seeds, "images": images}

@@ -1,6 +1,7 @@
 """A published corpus as torch Datasets: map-style, and as an iterable over its tars."""
 
 import io
+import operator
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
+from ...manifests.errors import ConfigError
 from ...manifests.published.index import read_index
 from ...manifests.published.inspect import read_manifest
 from ...manifests.published.subset import last_round
@@ -74,7 +76,7 @@ class CorpusDataset(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         """Raises IndexError, and VerifyError for an image that is damaged or gone."""
-        count = len(self)
+        index, count = operator.index(index), len(self)
         if not -count <= index < count:
             raise IndexError(f"image {index} of a corpus of {count:,}")
         return self.sample(self.rows.slice(index % count, 1).to_pylist()[0], self._opened())
@@ -112,8 +114,13 @@ class CorpusStream(IterableDataset[Sample]):
 
     def __init__(self, corpus: CorpusDataset, *, shuffle: int = 0, seed: int = 0) -> None:
         """shuffle: images among which the next one is drawn; 0: in the order of the tars. With it,
-        the order of the shards changes too. seed: of both, together with the pass: `set_epoch`."""
+        the order of the shards changes too. seed: of both, together with the pass: `set_epoch`.
+
+        Raises ConfigError for a negative `shuffle`.
+        """
         super().__init__()
+        if shuffle < 0:
+            raise ConfigError(f"shuffle is {shuffle}; give a number of images, 0 for none.")
         self.corpus, self.shuffle, self.seed, self.epoch = corpus, shuffle, seed, 0
 
     def set_epoch(self, epoch: int) -> None:

@@ -1,5 +1,6 @@
 """Mixer: draws partners and lambda for a batch, and mixes it by a run's method and network."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -128,8 +129,10 @@ class Mixer:
         units: (N, C, H, W) float32 in [0, 1] on the mixer's device.
         """
         parts = []
-        pixels, size = to_pixels(units), min(self.recipe.micro_batch, rows.num_rows)
-        recipe = replace(self.recipe, micro_batch=size)  # a small batch is not padded
+        # Parts of one size, as near to the recipe's as there are rows: little is padded.
+        pixels, count = to_pixels(units), max(1, rows.num_rows)
+        size = math.ceil(count / math.ceil(count / self.recipe.micro_batch))
+        recipe = replace(self.recipe, micro_batch=size)
         encodings = Encodings() if isinstance(recipe.options, BridgeOptions) else None
         for start in range(0, rows.num_rows, size):
             batch = _TensorBatch(
@@ -154,6 +157,8 @@ class Mixer:
 
     def _units(self, x: Tensor) -> Tensor:
         """The batch in [0, 1] on the mixer's device; ConfigError for another than is promised."""
+        if not isinstance(x, Tensor):
+            raise ConfigError(f"A batch of {type(x).__name__} was given; mix takes a torch.Tensor.")
         if x.ndim != 4 or tuple(x.shape[1:]) != self.shape or not len(x):
             raise ConfigError(
                 f"A batch of shape {tuple(x.shape)} was given; this run mixes (B, C, H, W) ="
@@ -182,6 +187,11 @@ class Mixer:
         """(B,) class ids; -1 where no labels are given."""
         if labels is None:
             return np.full(count, -1, dtype=np.int64)
+        if not isinstance(labels, Tensor):
+            raise ConfigError(
+                f"Labels of {type(labels).__name__} were given; mix takes a torch.Tensor, as"
+                " torch.tensor(labels)."
+            )
         if labels.shape != (count,) or labels.is_floating_point() or labels.dtype == torch.bool:
             raise ConfigError(
                 f"Labels of shape {tuple(labels.shape)} and {labels.dtype} were given for {count}"

@@ -9,7 +9,6 @@ from ...manifests.errors import ConfigError
 from ...manifests.plan.methods import ONE_PARENT
 from ...manifests.run_folder import RunFolder
 from ...stages.generate.generate import frozen_score
-from ..commands.options import resolve_device
 from ..finished_run import load_finished_run
 from ..ledger import require_run
 from ..means import open_means
@@ -20,13 +19,13 @@ from .mixer import Mixer, Pairing
 def load(
     run: str | os.PathLike[str],
     *,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     value_range: tuple[float, float] = (0.0, 1.0),
 ) -> Mixer:
     """The mixer of a run: mixes batches as the run mixed its corpus.
 
-    run: a run folder whose plan is made (`scoremix-pipeline run ... --until plan` suffices); it is
-    only read.
+    run: a run folder whose plan is made (`scoremix-pipeline run ... --until plan` suffices), or the
+    shards that it made; it is only read.
     device: auto (a GPU if there is one), cpu, cuda or cuda:N, on which images are mixed.
     value_range: lowest and highest value of floating-point images; uint8 ones are in [0, 255].
 
@@ -35,8 +34,7 @@ def load(
             device.
         ScoreMixError: a file of the run is missing or damaged.
     """
-    folder = Path(run)
-    require_run(folder)
+    folder = require_run(Path(run))
     opened = load_finished_run(folder, finished=False)
     config, recipe, files = opened.config.generate, opened.planned.recipe, RunFolder(folder)
     if config.by_class:
@@ -44,19 +42,13 @@ def load(
             f"The method of {folder} is {config.method}, which makes images of classes and mixes no"
             " batch. Read its corpus with scoremix.Corpus, or load a run by another method."
         )
-    on = torch.device(device if device.startswith("cuda:") else resolve_device(device))
+    on, (low, high) = _open_device(device), _checked_range(value_range)
     means = None
     if recipe.means_sha256 is not None:
         means = open_means(files, opened.corpus, recipe.means_sha256)
     score = None
     if config.needs_network:
         score = frozen_score(open_network(files, on), recipe, on)
-    low, high = value_range
-    if not low < high:
-        raise ConfigError(
-            f"value_range is {value_range}: give the lowest and the highest value of your images,"
-            " as in value_range=(-1, 1)."
-        )
     assert config.alpha is not None, "decided"
     within = config.pairing == "within" or (
         config.pairing == "auto" and bool(opened.corpus.classes)
@@ -72,3 +64,30 @@ def load(
         device=on,
         value_range=(low, high),
     )
+
+
+def _open_device(device: str | torch.device) -> torch.device:
+    """Raises ConfigError for a device that this torch does not have."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=device).device
+    except (AssertionError, RuntimeError, TypeError) as error:  # torch raises each of them
+        why = str(error).partition("\n")[0].rstrip(".")
+        raise ConfigError(
+            f"device={str(device)!r} was asked for, and torch cannot use it ({why}). Give auto,"
+            " cpu, or cuda (cuda:1 and so on) where torch sees a GPU."
+        ) from error
+
+
+def _checked_range(value_range: tuple[float, float]) -> tuple[float, float]:
+    try:
+        low, high = map(float, value_range)
+    except (TypeError, ValueError):
+        low, high = 0.0, 0.0
+    if not low < high:
+        raise ConfigError(
+            f"value_range is {value_range!r}: give the lowest and the highest value of your images,"
+            " as in value_range=(-1, 1)."
+        )
+    return low, high

@@ -1,5 +1,18 @@
-"""`python -m scoremix`: the command line, where its script is not on PATH."""
+"""The command line: the script `scoremix-pipeline`, and `python -m scoremix`."""
 
-from scoremix.pipeline.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Imports the commands and runs one; interrupted meanwhile, it ends as a command does."""
+    try:
+        from scoremix.pipeline.cli import main as run
+    except KeyboardInterrupt:
+        exec("")  # as exit_code of pipeline/cli.py says
+        sys.stderr.write("interrupted: the same command resumes.\n")
+        sys.exit(75)
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -95,6 +95,7 @@ class Corpus:
 
 def forgotten_keys(sources: pa.Table) -> frozenset[str]:
     """Keys of forgotten training images that are still in the plan, from sources.parquet."""
+    # As lists: a value given to pyarrow would import pandas, a third of a second of `status`.
     statuses, keys = sources["status"].to_pylist(), sources["key"].to_pylist()
     gone = {key for status, key in zip(statuses, keys, strict=True) if status == FORGOTTEN}
     return frozenset(gone - {None})

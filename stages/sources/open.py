@@ -1,6 +1,7 @@
 """Detects what kind a source is, from what is there, and opens it."""
 
 import contextlib
+import difflib
 import fnmatch
 import glob
 import os
@@ -86,10 +87,12 @@ def find_source(source: str, key: str) -> list[str]:
     missing = [path for path in paths if not os.path.exists(path)]
     if missing:
         among = f"{source}, but {missing[0]}" if len(paths) > 1 else f"{source}, which"
+        near = difflib.get_close_matches(source, BUNDLED, 1)
+        meant = f" Did you mean the bundled set {near[0]!r}?" if near else ""
         raise ConfigError(
             f"{key} is {among} does not exist; the nearest folder that does is"
-            f" {_existing_parent(Path(missing[0]))}. Correct the path, or use one of the bundled"
-            f" sets ({', '.join(BUNDLED)})."
+            f" {_existing_parent(Path(missing[0]))}.{meant} Correct the path, or use one of the"
+            f" bundled sets ({', '.join(BUNDLED)})."
         )
     return paths
 

@@ -124,6 +124,39 @@ with stop_on_signal(patient=True) as stopping:
 """
 
 
+def run_module(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    (folder / "command.py").write_text(text)
+    command = [sys.executable, "-m", "command"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_an_interrupt_that_leaves_compiled_text_ends_with_75(tmp_path: Path) -> None:
+    """Python would end by SIGINT then: dataclasses and named tuples are such text."""
+    text = (
+        "import sys\n"
+        "from scoremix.pipeline.cli import exit_code\n"
+        "sys.exit(exit_code(lambda: exec('raise KeyboardInterrupt'), final=True))\n"
+    )
+    found = run_module(text, tmp_path)
+    assert found.returncode == 75
+    assert found.stderr.strip() == "interrupted: the same command resumes."
+
+
+def test_an_interrupt_while_the_commands_are_imported_ends_with_75(tmp_path: Path) -> None:
+    text = (
+        "import runpy, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'click':\n"
+        "            exec('raise KeyboardInterrupt')\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "runpy.run_module('scoremix', run_name='__main__')\n"
+    )
+    found = run_module(text, tmp_path)
+    assert (found.returncode, found.stdout) == (75, "")
+    assert found.stderr == "interrupted: the same command resumes.\n"
+
+
 def test_signals_may_interrupt_each_others_handlers() -> None:
     """With a lock in the handler, the second of two waited for the first for ever."""
     done = subprocess.run([sys.executable, "-c", BURST], capture_output=True, text=True, timeout=30)

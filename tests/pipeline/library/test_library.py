@@ -95,10 +95,11 @@ def test_equal_generators_give_equal_images_and_others_do_not(run: Path) -> None
     assert not first.requires_grad and first.shape == x.shape
 
 
+@pytest.mark.parametrize(("count", "encoded"), [(5, 5), (9, 10)])
 def test_bridge_encodes_each_image_of_a_batch_once(
-    bridge_run: Path, monkeypatch: pytest.MonkeyPatch
+    count: int, encoded: int, bridge_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And a batch smaller than the recipe's micro-batch is not padded to it."""
+    """In micro-batches of up to 8 of one size: nine images are padded to ten, not to sixteen."""
     mixer, evaluated = scoremix.load(bridge_run, device="cpu"), list[int]()
     evaluate = FrozenScore.__call__
 
@@ -107,10 +108,10 @@ def test_bridge_encodes_each_image_of_a_batch_once(
         return evaluate(score, x, sigma)
 
     monkeypatch.setattr(FrozenScore, "__call__", counted)
-    mixer(torch.rand(5, *mixer.shape, generator=seeded(1)), None, seeded())
+    mixer(torch.rand(count, *mixer.shape, generator=seeded(1)), None, seeded())
     assert isinstance(mixer.recipe.options, BridgeOptions)
     flow = 2 * (mixer.recipe.options.denoise_steps - 1)  # by Heun's method
-    assert sum(evaluated) == 5 * (flow + flow + 2)  # up, down, and the norms of x' and x*
+    assert sum(evaluated) == encoded * flow + count * (flow + 2)  # down; norms of x' and x*
 
 
 def test_images_come_back_in_the_range_and_dtype_of_the_batch(run: Path) -> None:
@@ -170,10 +171,22 @@ def test_what_cannot_be_mixed_is_refused(run: Path, tmp_path: Path) -> None:
         for images, labels in pairs:
             with pytest.raises(ConfigError, match=message):
                 mixer(images, labels)
-    with pytest.raises(ConfigError, match="value_range"):
-        scoremix.load(run, device="cpu", value_range=(1, 1))
+    for batch, labels in ((x.numpy(), None), (x, [0, 0, 0, 0])):
+        with pytest.raises(ConfigError, match="takes a torch.Tensor"):
+            mixer(batch, labels)  # type: ignore[arg-type]
+    for value_range in ((1, 1), (0, 1, 2), 1, ("a", "b")):
+        with pytest.raises(ConfigError, match="value_range"):
+            scoremix.load(run, device="cpu", value_range=value_range)  # type: ignore[arg-type]
+    for device in ("cuda:99", "cuda:x", "gpu", 1.5):
+        with pytest.raises(ConfigError, match="torch cannot use it"):
+            scoremix.load(run, device=device)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="does not exist"):
         scoremix.load(tmp_path / "nowhere")
+
+
+def test_shards_stand_for_the_run_that_made_them(bridge_run: Path) -> None:
+    assert scoremix.load(bridge_run.with_name("shards"), device=torch.device("cpu")).shape
+    assert scoremix.Corpus(bridge_run).ratio == 2
 
 
 def test_a_network_that_gives_no_numbers_is_an_error(run: Path) -> None:
@@ -228,6 +241,16 @@ def test_a_stream_is_in_order_or_shuffled_by_seed_and_epoch(run: Path) -> None:
     assert first == again and sorted(first) == sorted(stored) and first != list(stored)
     stream.set_epoch(1)
     assert [key for _, _, key in stream] != first and len(stream) == 48
+
+
+def test_what_is_no_place_in_a_corpus_is_an_error(run: Path) -> None:
+    corpus = scoremix.Corpus(run)
+    for index in ("a", 1.5, slice(2)):
+        with pytest.raises(TypeError, match="integer"):
+            corpus[index]  # type: ignore[index]
+    assert corpus[np.int64(1)][2] == corpus[1][2] and corpus[-1][2] == corpus[len(corpus) - 1][2]
+    with pytest.raises(ConfigError, match="shuffle is -1"):
+        corpus.stream(shuffle=-1)
 
 
 def test_a_pickled_corpus_reads_the_same(run: Path) -> None:
