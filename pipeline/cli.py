@@ -35,7 +35,7 @@ from .commands.trial import trial
 from .commands.verify import verify
 from .echo import echo
 from .ledger import run_of
-from .signals import interrupt_on_term
+from .signals import forget_interrupt, interrupt_on_term
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -183,9 +183,7 @@ def exit_code(command: Callable[[], Any], *, final: bool = False) -> int:
         echo(text.getvalue().rstrip(), err=True)
         return 2
     except (click.Abort, KeyboardInterrupt):
-        # Python ends by SIGINT, whatever the exit code, once an interrupt has left code that was
-        # compiled from a string, as dataclasses are; running another such code makes it forget.
-        exec("")
+        forget_interrupt()
         echo("interrupted: the same command resumes.", err=True)
         return 75
     return 0

@@ -40,6 +40,15 @@ def interrupt_on_term(*, final: bool = False) -> Iterator[None]:
             signal.signal(signal.SIGTERM, previous)
 
 
+def forget_interrupt() -> None:
+    """Lets the exit code of `sys.exit` hold after a KeyboardInterrupt was caught.
+
+    Once one has left code that was compiled from a string, as the methods of a dataclass are,
+    Python ends by SIGINT in the end (`python -m` does). Running another such code resets that.
+    """
+    exec("")
+
+
 def _ignore(number: signal.Signals) -> None:
     """Ignores a signal from now on, and says nothing of one that comes at this very moment.
 

@@ -8,7 +8,9 @@ def main() -> None:
     try:
         from scoremix.pipeline.cli import main as run
     except KeyboardInterrupt:
-        exec("")  # as exit_code of pipeline/cli.py says
+        from scoremix.pipeline.signals import forget_interrupt
+
+        forget_interrupt()
         sys.stderr.write("interrupted: the same command resumes.\n")
         sys.exit(75)
     run()
