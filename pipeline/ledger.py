@@ -210,24 +210,18 @@ def run_of(path: Place) -> Path:
 
     Raises ConfigError where there is neither.
     """
-    if isinstance(path, Path) and (_is_run(path) or RunFolder(path).internal.exists()):
+    if isinstance(path, Path) and RunFolder(path).internal.exists():
+        return path
+    return require_run(path)
+
+
+def require_run(path: Place) -> Path:
+    """As run_of, but of a run of which a stage is done."""
+    if isinstance(path, Path) and _is_run(path):
         return path
     run = find_run(path)
     if run is None:
         raise _no_run(path)
-    return run
-
-
-def require_run(folder: Path) -> Path:
-    """The run folder at `folder`, or the run that made the shards there, once it has begun.
-
-    Raises ConfigError where there is neither.
-    """
-    if _is_run(folder):
-        return folder
-    run = find_run(folder)
-    if run is None:
-        raise _no_run(folder)
     return run
 
 

@@ -130,7 +130,7 @@ class Mixer:
         """
         parts = []
         # Parts of one size, as near to the recipe's as there are rows: little is padded.
-        pixels, count = to_pixels(units), max(1, rows.num_rows)
+        pixels, count = to_pixels(units), rows.num_rows
         size = math.ceil(count / math.ceil(count / self.recipe.micro_batch))
         recipe = replace(self.recipe, micro_batch=size)
         encodings = Encodings() if isinstance(recipe.options, BridgeOptions) else None

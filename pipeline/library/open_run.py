@@ -9,6 +9,7 @@ from ...manifests.errors import ConfigError
 from ...manifests.plan.methods import ONE_PARENT
 from ...manifests.run_folder import RunFolder
 from ...stages.generate.generate import frozen_score
+from ..commands.options import resolve_device
 from ..finished_run import load_finished_run
 from ..ledger import require_run
 from ..means import open_means
@@ -69,7 +70,7 @@ def load(
 def _open_device(device: str | torch.device) -> torch.device:
     """Raises ConfigError for a device that this torch does not have."""
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = resolve_device("auto")
     try:
         return torch.empty(0, device=device).device
     except (AssertionError, RuntimeError, TypeError) as error:  # torch raises each of them

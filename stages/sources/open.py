@@ -87,7 +87,7 @@ def find_source(source: str, key: str) -> list[str]:
     missing = [path for path in paths if not os.path.exists(path)]
     if missing:
         among = f"{source}, but {missing[0]}" if len(paths) > 1 else f"{source}, which"
-        near = difflib.get_close_matches(source, BUNDLED, 1)
+        near = difflib.get_close_matches(os.path.basename(source), BUNDLED, 1)  # --data is absolute
         meant = f" Did you mean the bundled set {near[0]!r}?" if near else ""
         raise ConfigError(
             f"{key} is {among} does not exist; the nearest folder that does is"

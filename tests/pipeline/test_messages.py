@@ -195,6 +195,20 @@ def test_what_changed_in_a_source_is_named(images: Path, capsys: Captured) -> No
     assert "source: other files, or the same with other sizes" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--data", "digit"], "Did you mean the bundled set 'digits'?"),
+        (["--data", "digits", "--set", "recognition.command={unseen}"], "Quote the whole value"),
+    ],
+)
+def test_what_was_meant_is_named(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli("augment", "--out", tmp_path / "o", "--dry-run", *words) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_help_and_a_typo_load_no_large_library() -> None:
     program = (
         "import sys, scoremix.pipeline.cli\n"

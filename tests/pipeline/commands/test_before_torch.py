@@ -85,6 +85,8 @@ def test_a_refused_request_does_not_wait_for_torch(tmp_path: Path) -> None:
         "augment --data images --out o --set ingest.path=01",
         "augment --data s3://bu[cket/x --out o",
         "init typo.yaml",
+        "init another.yaml --data nowhere",
+        "augment --data digit --out o --dry-run",
     ]
     assert set(codes_without(tmp_path, refused, "torch")) == {2}
     left = {path.name for path in tmp_path.iterdir()}
