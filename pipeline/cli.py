@@ -14,7 +14,14 @@ from typing import Any
 
 import click
 
-from ..manifests.errors import STORAGE_ERRNOS, ConfigError, LockedError, ScoreMixError, StorageError
+from ..manifests.errors import (
+    STORAGE_ERRNOS,
+    ConfigError,
+    Interrupted,
+    LockedError,
+    ScoreMixError,
+    StorageError,
+)
 from ..manifests.files.atomic import write_bytes
 from ..manifests.foreign_text import fit_to_print
 from ..manifests.storage.location import Place
@@ -35,7 +42,7 @@ from .commands.trial import trial
 from .commands.verify import verify
 from .echo import echo
 from .ledger import run_of
-from .signals import forget_interrupt, interrupt_on_term
+from .signals import INTERRUPTED, forget_interrupt, interrupt_on_term
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -184,8 +191,8 @@ def exit_code(command: Callable[[], Any], *, final: bool = False) -> int:
         return 2
     except (click.Abort, KeyboardInterrupt):
         forget_interrupt()
-        echo("interrupted: the same command resumes.", err=True)
-        return 75
+        echo(INTERRUPTED, err=True)
+        return Interrupted.exit_code
     return 0
 
 

@@ -8,11 +8,12 @@ def main() -> None:
     try:
         from scoremix.pipeline.cli import main as run
     except KeyboardInterrupt:
-        from scoremix.pipeline.signals import forget_interrupt
+        from scoremix.manifests.errors import Interrupted
+        from scoremix.pipeline.signals import INTERRUPTED, forget_interrupt
 
         forget_interrupt()
-        sys.stderr.write("interrupted: the same command resumes.\n")
-        sys.exit(75)
+        sys.stderr.write(f"{INTERRUPTED}\n")
+        sys.exit(Interrupted.exit_code)
     run()
 
 

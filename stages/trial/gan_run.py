@@ -24,7 +24,7 @@ from ...models.network.ema import Ema
 from ..common.tensors import to_pixels, to_unit
 from ..train.batches import batch_rows
 
-ALGORITHM = 1  # raised whenever equal inputs would train another GAN
+ALGORITHM = 2  # raised whenever equal inputs would train another GAN
 
 _SAMPLED = 256  # images drawn at once
 _STATE = "state.safetensors"
@@ -134,15 +134,16 @@ class GanRun:
         labels = None if labels is None else labels.to(self.device)
 
         # D: real images score above 1, generated ones below -1 (hinge loss).
-        with torch.no_grad():
-            fake = self._fake(random, labels)
-        on_real, on_fake = (self._scores(x, labels, random) for x in (real, fake))
+        fake = self._fake(random, labels)
+        both = torch.cat([real, fake.detach()])
+        twice = None if labels is None else torch.cat([labels, labels])
+        on_real, on_fake = self._scores(both, twice, random).chunk(2)
         loss = (1.0 - on_real).relu().mean() + (1.0 + on_fake).relu().mean()
         self._descend("d", loss)
 
-        # G: its images score high.
+        # G: the same images score high by the D that has just learned.
         self.discriminator.requires_grad_(False)
-        self._descend("g", -self._scores(self._fake(random, labels), labels, random).mean())
+        self._descend("g", -self._scores(fake, labels, random).mean())
         self.discriminator.requires_grad_(True)
         self.averaged.update(self.generator, self.step + 1)
 

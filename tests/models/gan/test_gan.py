@@ -2,10 +2,17 @@
 
 import pytest
 import torch
+from torch.nn.functional import conv2d, interpolate
 
 from scoremix.models.gan.changes import CHANGES
 from scoremix.models.gan.diffaugment import augment
-from scoremix.models.gan.networks import LATENT, Discriminator, GanShape, Generator
+from scoremix.models.gan.networks import (
+    LATENT,
+    Discriminator,
+    DoublingConv,
+    GanShape,
+    Generator,
+)
 
 
 @pytest.mark.parametrize(("side", "channels", "classes"), [(8, 1, 0), (32, 3, 5), (64, 3, 0)])
@@ -21,6 +28,23 @@ def test_they_fit_together(side: int, channels: int, classes: int) -> None:
 def test_other_sides_are_refused(side: int) -> None:
     with pytest.raises(ValueError, match=f"{side} px"):
         GanShape(3, side, 8)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_doubling_convolution_equals_up_sampling_and_convolution(
+    layout: torch.memory_format,
+) -> None:
+    """Values, borders included, and both gradients."""
+    torch.manual_seed(0)
+    net = DoublingConv(6, 4).to(memory_format=layout)  # type: ignore[call-overload]
+    x = torch.randn(2, 6, 5, 7).to(memory_format=layout).requires_grad_()
+    mine = net(x)
+    wanted = conv2d(interpolate(x, scale_factor=2.0), net.weight, padding=1)
+    assert torch.allclose(mine, wanted, atol=1e-5)
+    above = torch.randn_like(mine)
+    grads = (torch.autograd.grad(y, (x, net.weight), above) for y in (mine, wanted))
+    for one, other in zip(*grads, strict=True):
+        assert torch.allclose(one, other, atol=1e-4)
 
 
 def test_both_know_the_class() -> None:
