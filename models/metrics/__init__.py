@@ -14,6 +14,7 @@ diversity         mean distance of pairs
 perceptual        LPIPS
 classifier_score  the Inception Score, whatever the classifier
 single_image      Frechet distance between the patches of two pictures
+paired_seeds      differences over a few seeds: Student's distribution, several at once
 verification      pairs of images: TAR at a FAR, equal error rate, ROC, intervals over classes
 identification    nearest embeddings: rank-1, one-shot episodes
 record            one measured number, with all that makes it comparable

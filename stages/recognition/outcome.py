@@ -2,7 +2,8 @@
 
 Seeds are pairs: the recognisers of one seed share their first weights. Intervals of differences are
 Student's over seeds. They are for these unseen classes: those over other classes are in the
-results, of every recogniser by itself.
+results, of every recogniser by itself. The sentence calls clear what is so among all arms together,
+by Holm's rule.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 
 from ..evaluate.sentences import Change
 from ..evaluate.tables import Table
-from ..trial.outcome import paired_change
+from ..trial.outcome import PairedChange, by_chance, clear_together, paired_change
 from .arms import AFFINE, REAL
 from .judge import FARS, tar_name
 
@@ -39,13 +40,15 @@ class RecognitionOutcome:
     images: int  # that its recognisers are trained on
     classes: int
     figures: Mapping[str, Sequence[float]]  # by name, of every seed
-    less_real: Mapping[str, Change]  # empty for real itself, for one seed, and without a real arm
+    less_real: Mapping[
+        str, PairedChange
+    ]  # empty for real itself, for one seed, and without a real arm
     seconds: float | None  # of a training, the mean; None where it is not known
     # The same of real+affine, for other arms with +affine: what the made images alone are worth.
-    less_real_affine: Mapping[str, Change] = field(default_factory=dict)
+    less_real_affine: Mapping[str, PairedChange] = field(default_factory=dict)
 
     @property
-    def judged(self) -> tuple[str, Mapping[str, Change]]:
+    def judged(self) -> tuple[str, Mapping[str, PairedChange]]:
         """The arm of real images that it is judged against, and how much more it has."""
         if self.less_real_affine:
             return REAL + AFFINE, self.less_real_affine
@@ -76,7 +79,7 @@ def recognition_outcomes(
 
     figures = {arm: figures_of(arm) for arm in results}
 
-    def less(arm: str, baseline: str) -> dict[str, Change]:
+    def less(arm: str, baseline: str) -> dict[str, PairedChange]:
         real = figures.get(baseline)
         if real is None or arm == baseline:
             return {}
@@ -166,12 +169,15 @@ def recognition_conclusion(arms: Sequence[RecognitionOutcome]) -> str:
     if seeds < 2:
         return "No conclusion from one seed: set recognition.seeds to 3 or more."
     by_name = {arm.name: arm for arm in arms}
-    sentences, unclear = [], dict[str, list[str]]()
+    clear = clear_together({arm.name: arm.judged[1][name] for arm in others})
+    sentences, unclear = list[str](), dict[str, list[str]]()
+    unsettled: list[str] = []
     for arm in others:
         baseline, changes = arm.judged
         change = changes[name]
-        if not change.is_significant:
-            unclear.setdefault(baseline, []).append(arm.name)
+        if arm.name not in clear:
+            same = unsettled if change.is_significant else unclear.setdefault(baseline, [])
+            same.append(arm.name)
             continue
         better = (change.difference < 0) == (name in _LOWER_IS_BETTER)
         sentences.append(
@@ -180,6 +186,8 @@ def recognition_conclusion(arms: Sequence[RecognitionOutcome]) -> str:
             f" of {100 * by_name[baseline].mean(name):.2f} % (difference {_points(change)} points;"
             f" {seeds} seeds)."
         )
+    if unsettled:
+        sentences.append(by_chance(unsettled, len(others)))
     for baseline, names in unclear.items():
         size = f"{_TITLES[name]}, against {baseline}, {seeds} seeds"
         sentences.append(f"No difference seen at this size: {', '.join(names)} ({size}).")

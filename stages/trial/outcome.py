@@ -1,7 +1,8 @@
 """What the arms of a trial say together: a table, paired differences, one plain sentence.
 
 Seeds are pairs: the GANs of one seed share their first weights, latents and order of updates. The
-interval of a difference is Student's over seeds; with one seed there is none.
+interval of a difference is Student's over seeds; with one seed there is none. Of many arms some
+differ by chance: the sentences call clear what is so among all arms together, by Holm's rule.
 """
 
 import math
@@ -11,16 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from ...models.metrics.paired_seeds import holm, student_quantile, two_sided_p
 from ..evaluate.number_format import format_kernel
 from ..evaluate.sentences import Change
 from ..evaluate.tables import Table, change_cell, spread_cell
 from .arms import REAL
 from .judge import best_snapshot
 
-# Student's t at 97.5 % for 1, 2, ... degrees of freedom; beyond the last the normal's.
-_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
-      2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056,
-      2.052, 2.048, 2.045)  # fmt: skip
 _HEADS = (
     "arm", "images", "distance, best snapshot", "less that of real (95 % interval)", "at",
     "distance, last snapshot", "precision", "recall", "coverage", "copies", "gap of D",
@@ -31,6 +29,13 @@ _TITLES = {"kd": "kernel distance", "sfd": "single-image Frechet distance x 1,00
 
 
 @dataclass(frozen=True)
+class PairedChange(Change):
+    """A mean difference over seeds, with Student's 95 % interval."""
+
+    p: float = 1.0  # two-sided, of no difference
+
+
+@dataclass(frozen=True)
 class ArmOutcome:
     """An arm over its seeds."""
 
@@ -38,7 +43,7 @@ class ArmOutcome:
     corpus: int  # images that its GANs saw, each counted once
     best: Sequence[Mapping[str, Any]]  # the best snapshot of every seed
     last: Sequence[Mapping[str, Any]]
-    against_real: Change | None  # None for real itself, for one seed, and without a real arm
+    against_real: PairedChange | None  # None for real itself, for one seed, and without a real arm
 
     @property
     def distance(self) -> str:
@@ -83,20 +88,34 @@ def outcomes(
 
 def _difference(
     arm: Sequence[Mapping[str, Any]], real: Sequence[Mapping[str, Any]]
-) -> Change | None:
+) -> PairedChange | None:
     name = distance_of(arm[0])
     return paired_change([each[name] for each in arm], [each[name] for each in real])
 
 
-def paired_change(arm: Sequence[float], real: Sequence[float]) -> Change | None:
+def paired_change(arm: Sequence[float], real: Sequence[float]) -> PairedChange | None:
     """The mean of arm - real over seeds, with Student's interval; None for one seed."""
     pairs = [mine - its for mine, its in zip(arm, real, strict=True)]
     if len(pairs) < 2:
         return None
-    mean = float(np.mean(pairs))
-    t = _T[len(pairs) - 2] if len(pairs) - 2 < len(_T) else 1.96
-    half = t * float(np.std(pairs, ddof=1)) / math.sqrt(len(pairs))
-    return Change(mean, (mean - half, mean + half))
+    mean, freedom = float(np.mean(pairs)), len(pairs) - 1
+    error = float(np.std(pairs, ddof=1)) / math.sqrt(len(pairs))
+    half = student_quantile(0.95, freedom) * error
+    t = mean / error if error else math.copysign(math.inf, mean) if mean else 0.0
+    return PairedChange(mean, (mean - half, mean + half), p=two_sided_p(t, freedom))
+
+
+def clear_together(changes: Mapping[str, PairedChange]) -> set[str]:
+    """The names whose differences are clear though so many were looked at."""
+    return holm({name: change.p for name, change in changes.items()})
+
+
+def by_chance(names: Sequence[str], compared: int) -> str:
+    """The sentence on arms whose own interval leaves 0 out, though not among so many."""
+    return (
+        f"Not settled: {', '.join(names)}. Alone the interval leaves 0 out, but of {compared}"
+        " comparisons one may do so by chance (Holm's rule): add seeds."
+    )
 
 
 def conclusion(arms: Sequence[ArmOutcome]) -> str:
@@ -111,22 +130,28 @@ def conclusion(arms: Sequence[ArmOutcome]) -> str:
         size += f" of {real.last[0]['images']:,} images shown"
     if seeds < 2:
         return f"No conclusion from one seed ({size}): set trial.seeds to 3 or more."
+    changes = {arm.name: arm.against_real for arm in others if arm.against_real is not None}
+    clear = clear_together(changes)
     sentences = []
     for arm in sorted(others, key=lambda arm: arm.mean(arm.distance)):
-        change = arm.against_real
-        assert change is not None
-        word = {"lower": "Worth it", "higher": "Harmful"}.get(change.direction)
-        if word:
-            share, name = change.difference / real.mean(real.distance), real.distance
-            sentences.append(
-                f"{word}: a GAN trained on {arm.name} is {abs(share):.0%}"
-                f" {'nearer to' if share < 0 else 'farther from'} {_AGAINST[name]} than one"
-                f" trained on real images alone ({_TITLES[name]}"
-                f" {format_kernel(arm.mean(name))} against {format_kernel(real.mean(name))},"
-                f" {change.figures}; {size})."
-            )
+        change = changes[arm.name]
+        if arm.name not in clear:
+            continue
+        share, name = change.difference / real.mean(real.distance), real.distance
+        sentences.append(
+            f"{'Worth it' if share < 0 else 'Harmful'}: a GAN trained on {arm.name} is"
+            f" {abs(share):.0%} {'nearer to' if share < 0 else 'farther from'} {_AGAINST[name]}"
+            f" than one trained on real images alone ({_TITLES[name]}"
+            f" {format_kernel(arm.mean(name))} against {format_kernel(real.mean(name))},"
+            f" {change.figures}; {size})."
+        )
     late = [arm.name for arm in arms if _still_falls(arm)]
-    unclear = [arm.name for arm in others if not arm.against_real.is_significant]  # type: ignore[union-attr]
+    unsettled = [
+        name for name, change in changes.items() if change.is_significant and name not in clear
+    ]
+    unclear = [name for name, change in changes.items() if not change.is_significant]
+    if unsettled:
+        sentences.append(by_chance(unsettled, len(changes)))
     if unclear:
         sentences.append(f"No difference seen at this size: {', '.join(unclear)} ({size}).")
     if late:

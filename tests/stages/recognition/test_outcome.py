@@ -50,6 +50,15 @@ def test_the_sentence_is_on_the_strictest_far_and_knows_its_direction() -> None:
     assert harmful.startswith("Harmful: a recogniser trained on own")
 
 
+def test_what_may_be_chance_among_many_arms_is_not_called_clear() -> None:
+    lucky = results([0.80, 0.88, 0.86], [0.05, 0.04, 0.05])
+    alone = recognition_conclusion(outcomes(real=REAL, lucky=lucky))
+    assert alone.startswith("Worth it: a recogniser trained on lucky")
+    others = {f"arm-{number}": SAME for number in range(8)}
+    text = recognition_conclusion(outcomes(real=REAL, lucky=lucky, **others))
+    assert text.startswith("Not settled: lucky. ") and "Worth it" not in text
+
+
 def test_of_error_rates_the_lower_is_better() -> None:
     def only_eer(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [one | {"figures": {"eer": one["figures"]["eer"]}} for one in found]

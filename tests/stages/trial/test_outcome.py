@@ -56,9 +56,23 @@ def test_the_interval_is_students_over_paired_seeds() -> None:
     )
     change = arms[1].against_real
     assert change is not None and change.difference == pytest.approx(-0.2)
-    half = 4.303 * pairs.std(ddof=1) / np.sqrt(3)
+    t = 0.95 * np.sqrt(2 / (1 - 0.95**2))  # the quantile for two degrees of freedom, 4.303
+    half = t * pairs.std(ddof=1) / np.sqrt(3)
     assert change.interval == pytest.approx((-0.2 - half, -0.2 + half))
     assert trial_table(arms).rows[1][3] == "-200 (-448 to 48.4)"
+
+
+def test_what_may_be_chance_among_many_arms_is_not_called_clear() -> None:
+    """Alone, with p = .006, it is worth it; of nine arms one is so by chance in 19 trials."""
+    real, other = results(0.20, 0.22, 0.18), results(0.21, 0.21, 0.185)
+    lucky = results(0.15, 0.18, 0.14)
+    assert found(real=real, lucky=lucky).startswith("Worth it: a GAN trained on lucky")
+    others = {f"arm-{number}": other for number in range(8)}
+    text = found(real=real, lucky=lucky, **others)
+    assert text.startswith("Not settled: lucky. Alone the interval leaves 0 out, but of 9")
+    assert "No difference seen at this size: arm-0, " in text and "Worth it" not in text
+    clear = found(real=real, good=results(0.1, 0.12, 0.0801), lucky=lucky, **others)
+    assert clear.startswith("Worth it: a GAN trained on good") and "Not settled: lucky." in clear
 
 
 def test_one_seed_concludes_nothing() -> None:
