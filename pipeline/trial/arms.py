@@ -1,11 +1,12 @@
 """The corpora of a trial: each arm's images as arrays, for the built-in GAN, or as shards."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -23,6 +24,7 @@ from ...stages.trial.gan_run import Rise
 from ...stages.trial.locks import waiting_lock
 from ..config import Config
 from ..finished_run import FinishedRun
+from ..library.corpus_dataset import CorpusDataset
 from ..other_options import builder_by, check_has_network, other_options
 from ..shards.builder import ShardBuilder
 from ..shards.local import LocalDestination
@@ -50,45 +52,119 @@ def arm_options(config: Config, arm: Arm, side: int, device: str) -> GenerateCon
     return other_options(config, arm.changes, side, device)
 
 
-def array_corpus(
+@dataclass(frozen=True)
+class _Plan:
+    """What an arm's images are made of."""
+
+    arm: Arm
+    digest: str
+    builder: ShardBuilder | None  # None of the training images alone
+    rows: pa.Table | None  # of the augmented images
+    facts: dict[str, Any]
+
+    def begins(self, other: "_Plan") -> bool:
+        """Whether the images of `other` begin with these."""
+        if self.builder is None or other.builder is None:
+            return False
+        assert self.rows is not None and other.rows is not None
+        same = self.builder.planned.recipe.digest == other.builder.planned.recipe.digest
+        return same and other.rows.slice(0, self.rows.num_rows).equals(self.rows)
+
+
+def array_corpora(
     run: FinishedRun,
-    arm: Arm,
+    arms: Sequence[Arm],
     folder: Path,
     device: str,
     stopping: Callable[[], bool],
     progress: Progress,
+) -> list[ArmCorpus]:
+    """Each arm's images on disk, in the order of `arms`: found there, or made.
+
+    Of arms that differ in their ratio alone the largest is made first, and others are its
+    beginning; the run's own images are read from its shards, where these are finished.
+    """
+    plans = [_plan_of(run, arm, device, stopping) for arm in arms]
+    made: list[tuple[_Plan, ArmCorpus]] = []
+    for plan in sorted(plans, key=lambda plan: -plan.arm.ratio):
+        larger = next((corpus for other, corpus in made if plan.begins(other)), None)
+        made.append((plan, _array_corpus(run, plan, larger, folder, stopping, progress)))
+    by_arm = {plan.arm: corpus for plan, corpus in made}
+    return [by_arm[arm] for arm in arms]
+
+
+def _plan_of(run: FinishedRun, arm: Arm, device: str, stopping: Callable[[], bool]) -> _Plan:
+    made_of: list[Any] = [run.corpus.digest, run.corpus.training_rows.tolist()]
+    if arm.method is None:
+        return _Plan(arm, canonical_digest(made_of), None, None, {})
+    builder = _builder(run, arm, device, stopping)
+    recipe, rows = builder.planned.recipe, rows_where(builder.planned.rows, kind="augmented")
+    made_of += [recipe.digest, rows_digest(rows)]
+    facts = {"recipe": recipe.as_json(), "ratio": arm.ratio}
+    return _Plan(arm, canonical_digest(made_of), builder, rows, facts)
+
+
+def _array_corpus(
+    run: FinishedRun,
+    plan: _Plan,
+    larger: ArmCorpus | None,
+    folder: Path,
+    stopping: Callable[[], bool],
+    progress: Progress,
 ) -> ArmCorpus:
-    """The arm's images on disk: found there, or made."""
-    corpus, place = run.corpus, folder / "arms" / arm.name
-    real, labels = corpus.training_rows, corpus.training_ids[corpus.training_rows]
-    parts: Iterator[Images] = (
-        corpus.images[real[start : start + _CHUNK]] for start in range(0, len(real), _CHUNK)
-    )
-    made_of, facts = [corpus.digest, real.tolist()], dict[str, Any]()
-    builder = None if arm.method is None else _builder(run, arm, device, stopping)
-    if builder is not None:
-        recipe, rows = builder.planned.recipe, builder.planned.rows
-        rows = rows_where(rows, kind="augmented")
-        made_of += [recipe.digest, rows_digest(rows)]
-        facts = {"recipe": recipe.as_json(), "ratio": arm.ratio}
+    """larger: an arm on disk whose images begin with these."""
+    corpus, arm, rows = run.corpus, plan.arm, plan.rows
+    real, place = corpus.training_rows, folder / "arms" / arm.name
+    labels = corpus.training_ids[real]
+    if rows is not None:
         ids = rows["class_id"].fill_null(-1).to_numpy().astype(np.int64)
         labels = np.concatenate([labels, ids])
-    digest = canonical_digest(made_of)
-    rises = Rise(len(real), arm.ratio) if arm.growing else None
 
     def images() -> Iterator[Images]:
-        yield from parts
-        if builder is not None:
-            for batch in builder.generate(rows):
+        if larger is not None:
+            yield from _chunks(larger.open()[0], np.arange(len(labels)))
+            return
+        yield from _chunks(corpus.images, real)
+        if rows is not None and _in_own_shards(run, arm):
+            yield from _from_own_shards(run, arm, rows)
+        elif rows is not None and plan.builder is not None:
+            for batch in plan.builder.generate(rows):
                 yield batch.final
 
+    rises = Rise(len(real), arm.ratio) if arm.growing else None
     with waiting_lock(folder, arm_lock(arm), stopping):
-        found = open_arm(arm.name, place, digest)
+        found = open_arm(arm.name, place, plan.digest)
         if found is not None:
             return replace(found, rises=rises)
         with progress.task(f"arm {arm.name}", len(labels), "images") as advance:
-            written = write_arm(arm.name, place, digest, images(), labels, facts, advance)
+            given = (arm.name, place, plan.digest, images(), labels, plan.facts)
+            written = write_arm(*given, advance)
     return replace(written, rises=rises)
+
+
+def _chunks(images: Images, rows: NDArray[np.int64]) -> Iterator[Images]:
+    for start in range(0, len(rows), _CHUNK):
+        yield np.asarray(images[rows[start : start + _CHUNK]])
+
+
+def _in_own_shards(run: FinishedRun, arm: Arm) -> bool:
+    """Whether the run's finished shards hold this arm."""
+    own = run.ledger.place()
+    if arm.method != OWN or not isinstance(own, Path) or not (own / INDEX).exists():
+        return False
+    built = int(pc.max(run.planned.rows["round"]).as_py())
+    destination = LocalDestination(own, run.folder)
+    return arm.ratio <= built and all(map(destination.finished, run.planned.shards))
+
+
+def _from_own_shards(run: FinishedRun, arm: Arm, rows: pa.Table) -> Iterator[Images]:
+    """The images of `rows`, each compared with its digest. Raises VerifyError."""
+    dataset = CorpusDataset(str(run.ledger.place()), ratio=arm.ratio)
+    places = {key: place for place, key in enumerate(dataset.rows["key"].to_pylist())}
+    keys = rows["key"].to_pylist()
+    for start in range(0, len(keys), _CHUNK):
+        some = (dataset[places[key]][0] for key in keys[start : start + _CHUNK])
+        yield np.stack([image.permute(1, 2, 0).numpy() for image in some])
 
 
 def arm_lock(arm: Arm) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...manifests.errors import ConfigError, InputError
 from ...manifests.files.atomic import canonical_digest, write_json
-from ...manifests.files.durable import make_folder, remove_tree
+from ...manifests.files.durable import make_folder, remove_file, remove_tree
 from ...manifests.files.lock import shard_lock
 from ...stages.common.progress import Progress
 from ...stages.export.export import ExportConfig, export
@@ -17,23 +17,17 @@ from ...stages.trial.arms import Arm
 from ...stages.trial.command import TrainerCall, TrainerFailed, run_trainer
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.locks import waiting_lock
-from ...stages.trial.one import RESULT, read_result
+from ...stages.trial.one import RESULT, gan_folder, gans_folder, read_result
 from ...stages.trial.task_pool import run_all_commands
+from ...stages.trial.trial import Trained
 from ..finished_run import FinishedRun
 from .arms import ShardCorpus, arm_lock, shard_corpus
 from .judging import SampleJudge, open_sample_judge
 from .trainer import ChosenTrainer, facts_of
 
 _LOG = "trainer.log"
+_TRAINED = "trained.json"  # the identity of a GAN whose command has ended well
 _JUDGING = threading.Lock()  # decoding starts processes, which is no work for several threads
-
-
-@dataclass(frozen=True)
-class CommandTrial:
-    """What its GANs left: results of arms that all seeds finished, and why others did not."""
-
-    results: dict[str, list[dict[str, Any]]]
-    failed: dict[str, str]  # arm -> reason
 
 
 @dataclass(frozen=True)
@@ -49,6 +43,19 @@ class _Setting:
     judge: SampleJudge
     stopping: Callable[[], bool]
 
+    @property
+    def gans(self) -> str:
+        """The folder of the GANs that are trained like this, below that of the trial."""
+        return gans_of(self.trainer, self.config)
+
+
+def gans_of(trainer: ChosenTrainer, config: TrialConfig) -> str:
+    """The folder of the GANs that a command trains with these options, below that of the trial."""
+    facts: list[Any] = [trainer.template, config.trainer]
+    if trainer.preset is not None:
+        facts += [trainer.scripts, config.images, config.snapshot_every, config.samples]
+    return gans_folder(facts)
+
 
 def trial_by_command(
     trainer: ChosenTrainer,
@@ -61,7 +68,7 @@ def trial_by_command(
     processes: int,
     stopping: Callable[[], bool],
     progress: Progress,
-) -> tuple[CommandTrial, dict[str, int]]:
+) -> tuple[Trained, dict[str, int]]:
     """Runs the trainer's command for every arm and seed; gives also how many images an arm has.
 
     processes: commands at once; {gpu} is the number of the place, from 0.
@@ -82,7 +89,7 @@ def trial_by_command(
         for arm in arms
         if arm.name not in failed
     }
-    return CommandTrial(results, failed), {each.arm.name: each.count for each in corpora}
+    return Trained(setting.gans, results, failed), {each.arm.name: each.count for each in corpora}
 
 
 def _train_all(
@@ -130,8 +137,9 @@ def _one(
 ) -> dict[str, Any] | None:
     """One GAN: its result as it was kept, or trained and judged; None: another process does."""
     trainer, name = setting.trainer, corpus.arm.name
-    folder = setting.folder / "gans" / name / f"seed-{seed}"
-    identity = _identity(setting, corpus, seed)
+    folder = gan_folder(setting.folder, setting.gans, name, seed)
+    trained = _trained(setting, corpus, seed)
+    identity = _identity(setting, trained)
     with shard_lock(setting.folder, f"{name}-{seed}") as mine:
         if not mine:
             return None
@@ -139,13 +147,18 @@ def _one(
         if kept is not None and kept.get("translation") == setting.judge.translation:
             return kept
         out, begin = folder / "out", {"identity": identity, "seed": seed}
-        if kept is not None:  # judged otherwise
-            if not setting.judge.place(out).exists():
+        if read_result(folder, trained, _TRAINED) is not None:  # at most judged otherwise
+            if setting.judge.place(out).exists():
+                return _judge(setting, folder, begin)
+            if kept is not None:
                 progress.note(
                     f"trial: {out} was removed, so that pairs of {name} stay as they were"
                 )
                 return kept
-            return _judge(setting, folder, begin)
+            raise TrainerFailed(
+                f"its samples in {out} were removed, so that it cannot be judged by"
+                f" {setting.judge.features.get('name')}. Delete {folder} to train it anew."
+            )
         call = TrainerCall(
             template=trainer.template,
             data=setting.data[name],
@@ -155,19 +168,23 @@ def _one(
             minutes=setting.config.minutes,
             facts=setting.facts[name] | trainer.places,
         )
+        remove_file(folder / _TRAINED)
         remove_tree(call.out)
         make_folder(call.out)
         run_trainer(call, folder / _LOG, setting.stopping)
+        write_json(folder / _TRAINED, {"identity": trained})
         return _judge(setting, folder, begin)
 
 
 def _judge(setting: _Setting, folder: Path, begin: dict[str, Any]) -> dict[str, Any]:
-    """The result of a trained GAN, written to its folder. Raises TrainerFailed."""
+    """The result of a trained GAN, written to its folder. Raises TrainerFailed, after which it is
+    trained again."""
     judge, made_of = setting.judge, dict(begin)
     try:
         with _JUDGING:
             snapshots = judge.judge(judge.place(folder / "out"), folder)
     except (ConfigError, InputError, ValueError) as error:
+        remove_file(folder / _TRAINED)
         raise TrainerFailed(f"it left nothing that can be judged: {error}") from error
     if judge.translation is not None:
         made_of["translation"] = judge.translation
@@ -175,10 +192,14 @@ def _judge(setting: _Setting, folder: Path, begin: dict[str, Any]) -> dict[str, 
     return dict(json.loads((folder / RESULT).read_bytes()))
 
 
-def _identity(setting: _Setting, corpus: ShardCorpus, seed: int) -> str:
-    """Names everything that a result depends on."""
-    trainer, config, run = setting.trainer, setting.config, setting.run
-    options = [trainer.template, config.trainer, trainer.generated, config.samples]
-    more = [] if trainer.preset is None else [setting.facts[corpus.arm.name], trainer.scripts]
-    made_of = [corpus.digest, corpus.ratio, *options, *more, seed, run.corpus.digest]
-    return canonical_digest([*made_of, run.config.seed, setting.judge.features])
+def _trained(setting: _Setting, corpus: ShardCorpus, seed: int) -> str:
+    """Names everything that a GAN depends on."""
+    arm = setting.facts[corpus.arm.name]
+    return canonical_digest([setting.gans, corpus.digest, corpus.ratio, arm, seed])
+
+
+def _identity(setting: _Setting, trained: str) -> str:
+    """Names everything that its result depends on."""
+    run, judged = setting.run, [setting.trainer.generated, setting.config.samples]
+    made_of = [trained, *judged, run.corpus.digest, run.config.seed]
+    return canonical_digest([*made_of, setting.judge.features])

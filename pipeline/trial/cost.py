@@ -15,11 +15,13 @@ from ...stages.trial.command import TrainerCall
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.gan_run import GanRun
 from ...stages.trial.judge import check_held_out
+from ...stages.trial.one import gan_folder
 from ...stages.trial.trial import TrialSpec
 from ..finished_run import FinishedRun
 from ..speed_probe import probe_network, timed
 from ..trained_network import open_network
 from .arms import arm_options, check_network
+from .command import gans_of
 from .judging import is_one_shot
 from .sizes import check_sizes, seconds_of_networks
 from .trainer import ChosenTrainer, choose_trainer, facts_of
@@ -84,7 +86,7 @@ def _of_command(
 ) -> str:
     first, folder = arms[0].name, RunFolder(run.folder).trial
     facts = facts_of(trainer, run, arms, config)[first] | trainer.places
-    out = folder / "gans" / first / "seed-0" / "out"
+    out = gan_folder(folder, gans_of(trainer, config), first, 0) / "out"
     call = TrainerCall(trainer.template, folder / "data" / first, out, 0, 0, None, facts)
     by = "trial.command" if trainer.preset is None else f"the preset of {trainer.spec.trainer}"
     return "\n".join(

@@ -1,7 +1,7 @@
 """The trial of a run: its arms are made, its GANs trained, its table written.
 
 RUN/trial/arms/NAME/         each arm's images
-RUN/trial/gans/NAME/seed-K/  each GAN: state.safetensors, result.json
+RUN/trial/gans/OPTIONS/NAME/seed-K/  each GAN: state.safetensors, snapshots/, result.json
 RUN/trial/trial.json, table.txt, curves.svg
 """
 
@@ -29,9 +29,9 @@ from ...stages.trial.gan_run import GanOptions
 from ...stages.trial.judge import check_held_out, open_features
 from ...stages.trial.outcome import ArmOutcome, conclusion, outcomes, trial_table
 from ...stages.trial.pairs_table import pair_outcomes, pairs_table
-from ...stages.trial.trial import TrialSpec, run_trial
+from ...stages.trial.trial import Trained, TrialSpec, run_trial
 from ..finished_run import FinishedRun
-from .arms import array_corpus
+from .arms import array_corpora
 from .command import trial_by_command
 from .judging import is_one_shot
 from .trainer import choose_trainer
@@ -91,18 +91,18 @@ def trial(
             stopping=stopping,
             progress=progress,
         )
-        results, failed = made.results, made.failed
     else:
         spec = spec_of(run, config, folder, device)
-        corpora = [array_corpus(run, arm, folder, device, stopping, progress) for arm in arms]
-        results = run_trial(
+        corpora = array_corpora(run, arms, folder, device, stopping, progress)
+        made = run_trial(
             spec, corpora, config.seeds, processes=processes, stopping=stopping, progress=progress
         )
-        counts, failed = {arm.name: arm.count for arm in corpora}, dict[str, str]()
-    found = outcomes(results, counts)
-    sentences = [conclusion(found), *(f"{arm} failed, {why}" for arm, why in failed.items())]
+        counts = {arm.name: arm.count for arm in corpora}
+    found = outcomes(made.results, counts)
+    sentences = [conclusion(found, made.failed)]
+    sentences += [f"{arm} failed, {why}" for arm, why in made.failed.items()]
     report = TrialReport(folder, found, "\n".join(sentences))
-    _write(report, results, config)
+    _write(report, made, config)
     return report
 
 
@@ -148,17 +148,15 @@ def _within_classes(run: FinishedRun) -> bool:
     return pairing == "within"
 
 
-def _write(
-    report: TrialReport, results: dict[str, list[dict[str, Any]]], config: TrialConfig
-) -> None:
+def _write(report: TrialReport, made: Trained, config: TrialConfig) -> None:
     """table.txt, curves.svg where it can be drawn, and trial.json last."""
     from ...stages.trial.picture import draw_curves
 
     write_bytes(report.folder / "table.txt", report.as_text().encode())
     try:
-        if not results:
+        if not made.results:
             raise ConfigError("every arm failed")
-        write_bytes(report.folder / "curves.svg", draw_curves(results).encode())
+        write_bytes(report.folder / "curves.svg", draw_curves(made.results).encode())
     except ConfigError:  # nothing to draw, or nothing to draw with is installed
         remove_file(report.folder / "curves.svg")
     table, pairs = trial_table(report.arms), pairs_table(report.arms)
@@ -167,7 +165,8 @@ def _write(
         "conclusion": report.text,
         "arms": [asdict(arm) for arm in report.arms],
         "table": _plain(table),
-        "results": results,
+        "gans": made.gans,
+        "results": made.results,
     }
     if pairs is not None:
         by_pair = [each.as_json() for each in pair_outcomes(report.arms)]

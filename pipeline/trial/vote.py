@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
 from ...manifests.run_folder import RunFolder
-from ...stages.trial.one import SAMPLES, read_result
+from ...stages.trial.one import RESULT, SAMPLES, gan_folder, read_result
 from ...stages.trial.vote import count_votes, distances_of, read_answers, write_vote
 
 _VOTES = "votes"  # folder below trial/
@@ -24,7 +24,7 @@ def make_vote(run: Path, count: int, seed: int) -> Path:
     folder = RunFolder(run).trial
     record = _record(folder)
     arms = {
-        name: np.concatenate([_samples(folder, name, result) for result in results])
+        name: np.concatenate([_samples(folder, record, name, seed) for seed in range(len(results))])
         for name, results in record["results"].items()
     }
     return write_vote(folder / _VOTES, arms, count, seed)
@@ -55,25 +55,19 @@ def _record(folder: Path) -> dict[str, Any]:
     return record
 
 
-def _samples(folder: Path, arm: str, result: dict[str, Any]) -> NDArray[np.uint8]:
+def _samples(folder: Path, record: dict[str, Any], arm: str, seed: int) -> NDArray[np.uint8]:
     """(N, H, W, C) of the best snapshot of one GAN."""
-    place = folder / "gans" / arm / f"seed-{_number(folder, arm, result)}"
+    place = gan_folder(folder, str(record.get("gans")), arm, seed)
+    if read_result(place, str(record["results"][arm][seed]["identity"])) is None:
+        raise ConfigError(
+            f"{place} has no GAN of the trial in trial.json. Run the trial again: GANs that are"
+            " there are kept."
+        )
     try:
         samples: NDArray[np.uint8] = np.load(place / SAMPLES, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ConfigError(
-            f"{place} has no samples to show ({error}). Delete it, and run the trial again."
+            f"{place} has no samples to show ({error}). Delete its {RESULT}, and run the trial"
+            " again."
         ) from error
     return samples
-
-
-def _number(folder: Path, arm: str, result: dict[str, Any]) -> int:
-    """Which GAN of the arm has this result."""
-    numbers = range(len(list((folder / "gans" / arm).glob("seed-*"))))
-    for number in numbers:
-        place = folder / "gans" / arm / f"seed-{number}"
-        if read_result(place, str(result["identity"])) is not None:
-            return number
-    raise ConfigError(
-        f"{folder / 'gans' / arm} holds GANs of another trial than trial.json. Run the trial again."
-    )

@@ -37,7 +37,8 @@ def trial_section(run: Path, training: NDArray[np.uint8]) -> dict[str, Any] | No
         ]
         arms = record.get("arms", [])
         one_shot = bool(arms) and "kd" not in arms[0]["last"][0]
-        text, strips = str(record["conclusion"]), _strips(folder, record["results"], training)
+        gans = folder / str(record.get("gans"))
+        text, strips = str(record["conclusion"]), _strips(gans, record["results"], training)
     except (ValueError, KeyError, TypeError, EOFError) as error:
         raise VerifyError(
             f"{path}, or a file of samples below it, is damaged ({error!r}). Run the trial again:"
@@ -53,13 +54,11 @@ def trial_section(run: Path, training: NDArray[np.uint8]) -> dict[str, Any] | No
     }
 
 
-def _strips(
-    folder: Path, arms: Iterable[str], training: NDArray[np.uint8]
-) -> list[tuple[str, str]]:
+def _strips(gans: Path, arms: Iterable[str], training: NDArray[np.uint8]) -> list[tuple[str, str]]:
     """Training images, then samples of every arm that has some: names and addresses."""
     strips = [("training images", _strip(np.asarray(training[:_SHOWN])))]
     for arm in arms:
-        samples = folder / "gans" / arm / "seed-0" / "samples.npy"
+        samples = gans / arm / "seed-0" / "samples.npy"
         if samples.is_file():
             strips.append((arm, _strip(np.load(samples, allow_pickle=False)[:_SHOWN])))
     return strips

@@ -9,7 +9,7 @@ from ..generate.config import Method
 
 REAL, OWN = "real", "own"
 _GROWING = "growing"  # the run's own method, its ratio rising from 0 while the GAN learns
-_BEYOND = 3  # times the ratio of other arms, to which it rises where none is named
+_BEYOND = 3  # times the largest ratio of other arms, to which it rises where none is named
 _KEPT = "mixup-kept"  # mixup with contrast kept: two options, one word
 # Those that mix images of the corpus: an arm is rounds of as many images as there are real ones.
 METHODS = (*(name for name in get_args(Method) if name not in CLASS_METHODS), _KEPT)
@@ -57,14 +57,24 @@ def parse_arms(texts: Sequence[str], ratio: int, ratios: Sequence[int] = ()) -> 
     Ratio 0 is `real`, which comes once. Raises ValueError for an unknown name and for an arm that
     comes twice.
     """
+    static = [each for text in texts if text.strip() != _GROWING for each in _each(text, ratios)]
+    known = {text: parse_arm(text, ratio) for text in static}
+    largest = max([arm.ratio for arm in known.values()], default=0) or ratio
     arms: list[Arm] = []
     for text in texts:
-        if not ratios or ":" in text or text.strip() in (REAL, _GROWING):
-            arms.append(parse_arm(text, ratio))
+        if text.strip() == _GROWING:
+            arms.append(parse_arm(text, largest))
         else:
-            arms += [parse_arm(f"{text}:{each}" if each else REAL, ratio) for each in ratios]
+            arms += [known[each] for each in _each(text, ratios)]
     arms = [arm for place, arm in enumerate(arms) if arm.name != REAL or arm not in arms[:place]]
     names = [arm.name for arm in arms]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ValueError(f"the arm {twice} is named twice in {', '.join(texts)}")
     return arms
+
+
+def _each(text: str, ratios: Sequence[int]) -> list[str]:
+    """The texts of an arm at each of `ratios`, unless it names a ratio."""
+    if not ratios or ":" in text or text.strip() == REAL:
+        return [text]
+    return [f"{text}:{each}" if each else REAL for each in ratios]

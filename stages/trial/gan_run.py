@@ -1,4 +1,4 @@
-"""One GAN on one corpus with one seed: a function of these alone, resumed from a snapshot."""
+"""One GAN on one corpus with one seed: a function of these alone, resumed from a saved state."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -16,21 +14,25 @@ from torch import Tensor, nn
 from ...manifests.errors import Interrupted, ScoreMixError
 from ...manifests.files.atomic import write_bytes
 from ...manifests.files.crash_points import crash_point
-from ...manifests.plan.random_streams import image_seed, stream
+from ...manifests.plan.random_streams import image_seed
 from ...models.gan.changes import Change
 from ...models.gan.diffaugment import augment
 from ...models.gan.networks import LATENT, Discriminator, GanShape, Generator
 from ...models.network.ema import Ema
-from ..common.tensors import to_pixels, to_unit
+from ..common.tensors import to_unit
 from ..train.batches import batch_rows
+from .snapshots import Ids, Images, Sampler, half_precision
 
 ALGORITHM = 2  # raised whenever equal inputs would train another GAN
 
-_SAMPLED = 256  # images drawn at once
+STOPPED = "The trial was stopped; the same command goes on."
+
+_SCORED = 256  # images that D scores at once
 _STATE = "state.safetensors"
 
-Images = NDArray[np.uint8]
-Ids = NDArray[np.int64]
+
+class Diverged(ScoreMixError):
+    """A loss that is not finite: with these options this GAN cannot be trained."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class GanRun:
     ) -> None:
         self.images, self.labels, self.options, self.rises = images, labels, options, rises
         self.seed, self.device, self.step = seed, device, 0
-        self.snapshots: list[dict[str, Any]] = []  # figures so far, saved with the state
+        self.sampler = Sampler(seed, labels, device, options.dtype)
         torch.manual_seed(image_seed(seed, "gan-weights"))
         layout = torch.channels_last
         self.generator = Generator(shape).to(device, memory_format=layout)  # type: ignore[call-overload]
@@ -108,12 +110,12 @@ class GanRun:
 
         Raises:
             Interrupted: `stopping()` became true; the last snapshot is where it goes on.
-            ScoreMixError: a loss is not finite.
+            Diverged: a loss is not finite.
         """
         wanted = frozenset(self.options.snapshots)
         while self.step < self.options.steps:
             if stopping():
-                raise Interrupted("The trial was stopped; the same command goes on.")
+                raise Interrupted(STOPPED)
             self.update()
             self.step += 1
             advance(self.options.batch)
@@ -150,59 +152,46 @@ class GanRun:
     def _fake(self, random: torch.Generator, labels: Tensor | None) -> Tensor:
         size = self.options.batch
         z = torch.randn((size, LATENT), generator=random, device=self.device)
-        with self._half():
+        with half_precision(self.device, self.options.dtype):
             made: Tensor = self.generator(z, labels)
         return made
 
     def _scores(self, x: Tensor, labels: Tensor | None, random: torch.Generator) -> Tensor:
         changed = augment(x, self.options.augment, random)
-        with self._half():
+        with half_precision(self.device, self.options.dtype):
             scores: Tensor = self.discriminator(changed, labels)
         return scores
 
-    def _half(self) -> torch.autocast:
-        dtype = self.options.dtype
-        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
-
     def _descend(self, which: str, loss: Tensor) -> None:
         if not torch.isfinite(loss):
-            raise ScoreMixError(
-                f"The GAN's loss is {loss.item()} at update {self.step:,}. Set trial.lr lower."
+            raise Diverged(
+                f"the GAN's loss is {loss.item()} at update {self.step:,}. Set trial.lr lower."
             )
         adam = self._adam[which]
         adam.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         adam.step()
 
-    @torch.no_grad()
+    def settled(self) -> Generator:
+        """The averaged generator, ready to be drawn from."""
+        net: Generator = self.averaged.net
+        self.sampler.settle(net, self.options.batch)
+        return net
+
     def sample(self, count: int, purpose: str) -> Images:
         """(count, H, W, C) of the averaged generator; the same latents at every snapshot."""
-        net = self.averaged.net
-        for mine, now in zip(net.buffers(), self.generator.buffers(), strict=True):
-            mine.copy_(now)  # batch norm's statistics
-        random = stream(image_seed(self.seed, purpose), "latents")
-        z = torch.from_numpy(random.standard_normal((count, LATENT), dtype=np.float32))
-        labels = None
-        if self.labels is not None:
-            labels = torch.from_numpy(self.labels[random.integers(len(self.labels), size=count)])
-        parts = []
-        for start in range(0, count, _SAMPLED):
-            part = slice(start, start + _SAMPLED)
-            given = None if labels is None else labels[part].to(self.device)
-            with self._half():
-                parts.append(to_pixels((net(z[part].to(self.device), given) + 1.0) / 2.0))
-        return np.concatenate(parts)
+        return self.sampler.draw(self.settled(), count, purpose)
 
     @torch.no_grad()
     def mean_score(self, images: Images, labels: Ids | None) -> float:
         """D's mean score of real images as they are."""
         total = 0.0
         self.discriminator.eval()
-        for start in range(0, len(images), _SAMPLED):
-            x = 2.0 * to_unit(images[start : start + _SAMPLED], self.device) - 1.0
+        for start in range(0, len(images), _SCORED):
+            x = 2.0 * to_unit(images[start : start + _SCORED], self.device) - 1.0
             given = None
             if labels is not None:
-                given = torch.from_numpy(labels[start : start + _SAMPLED]).to(self.device)
+                given = torch.from_numpy(labels[start : start + _SCORED]).to(self.device)
             total += float(self.discriminator(x, given).sum())
         self.discriminator.train()
         return total / len(images)
@@ -218,7 +207,7 @@ class GanRun:
             for place, moments in adam.state_dict()["state"].items():
                 for key in ("exp_avg", "exp_avg_sq"):
                     tensors[f"adam-{name}.{place}.{key}"] = moments[key].cpu().contiguous()
-        facts = {"identity": identity, "step": self.step, "snapshots": self.snapshots}
+        facts = {"identity": identity, "step": self.step}
         write_bytes(folder / _STATE, save(tensors, {"progressed": json.dumps(facts)}))
         crash_point("gan-saved")
 
@@ -240,7 +229,7 @@ class GanRun:
                     net.load_state_dict({key: file.get_tensor(f"{name}.{key}") for key in keys})
                 for name, adam in self._adam.items():
                     self._load_moments(name, adam, file, facts["step"])
-                self.step, self.snapshots = int(facts["step"]), list(facts["snapshots"])
+                self.step = int(facts["step"])
         except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise ScoreMixError(
                 f"{path}, from which the trial would go on, is damaged ({error}). Delete the folder"

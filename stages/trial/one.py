@@ -10,13 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...manifests.files.atomic import replacing, write_json
+from ...manifests.errors import Interrupted
+from ...manifests.files.atomic import canonical_digest, replacing, write_json
 from ...manifests.files.crash_points import crash_point
 from ...manifests.plan.random_streams import image_seed, stream
 from ...models.gan.networks import GanShape
 from ..evaluate.number_format import round_floats
-from .gan_run import GanOptions, GanRun, Rise
+from .gan_run import STOPPED, Diverged, GanOptions, GanRun, Rise
 from .judge import Judge, best_snapshot
+from .snapshots import Sampler, read_snapshot, write_snapshot
 
 RESULT, SAMPLES = "result.json", "samples.npy"
 KEPT_SAMPLES = 252  # of the best snapshot, for pictures and votes: 28 squares of nine
@@ -30,7 +32,8 @@ class Task:
     """What one GAN is trained on, and where its files lie."""
 
     folder: Path
-    identity: str  # of everything that its result depends on
+    trained: str  # identity of everything that the GAN depends on
+    identity: str  # and of how it is judged: of the result
     images: Images  # the arm's corpus
     labels: NDArray[np.int64] | None
     real: "Labelled"  # some training images, by which D is judged
@@ -69,38 +72,82 @@ def run_task(
 ) -> dict[str, Any]:
     """Trains the GAN to its end, from where it stopped, and judges every snapshot.
 
-    Writes the state with the figures as it goes and result.json last; gives its content.
+    A GAN that is trained, and was judged otherwise, is judged alone. Writes result.json last and
+    gives its content; of a GAN that diverged it has `failed`, the reason.
+
+    Raises:
+        Interrupted: `stopping()` became true; the same call goes on.
+        ScoreMixError: a file of the training is damaged.
     """
     done = read_result(task.folder, task.identity)
     if done is not None:
         advance(task.options.steps * task.options.batch)
         return done
+    result: dict[str, Any] = {"identity": task.identity, "seed": task.seed}
+    try:
+        sampler = _train(task, device, stopping, advance)
+    except Diverged as error:
+        result["failed"] = str(error)
+    else:
+        result["snapshots"] = _judge(task, judge, sampler, stopping)
+    write_json(task.folder / RESULT, result)
+    crash_point("gan-finished")
+    return result
+
+
+def _train(
+    task: Task,
+    device: torch.device,
+    stopping: Callable[[], bool],
+    advance: Callable[[int], None],
+) -> Sampler:
+    """Leaves every snapshot and the last state."""
     given = (task.images, task.labels, task.shape, task.options, task.seed, device)
     run = GanRun(*given, rises=task.rises)
-    run.load(task.folder, task.identity)
+    run.load(task.folder, task.trained)
     advance(run.step * task.options.batch)
     for step in run.advance(stopping, advance):
-        samples = run.sample(task.samples, "trial")
-        figures = judge.measure(samples)
+        facts: dict[str, Any] = {"step": step, "images": step * task.options.batch}
         if len(task.real.images) and len(task.held_out.images):
             on_real, on_new = (
                 run.mean_score(some.images, some.labels) for some in (task.real, task.held_out)
             )
-            figures["gap"] = on_real - on_new
-        at = {"step": step, "images": step * task.options.batch}
-        run.snapshots.append(at | round_floats(figures))
-        if best_snapshot(run.snapshots) is run.snapshots[-1]:
-            keep_samples(task.folder, samples)
+            facts["gap"] = on_real - on_new
+        write_snapshot(task.folder, run.settled(), task.trained, round_floats(facts))
         crash_point("gan-snapshot")
-        run.save(task.folder, task.identity)
-    result = {
-        "identity": task.identity,
-        "seed": task.seed,
-        "snapshots": run.snapshots,
-    }
-    write_json(task.folder / RESULT, result)
-    crash_point("gan-finished")
-    return result
+        run.save(task.folder, task.trained)
+    return run.sampler
+
+
+def _judge(
+    task: Task, judge: Judge, sampler: Sampler, stopping: Callable[[], bool]
+) -> list[dict[str, Any]]:
+    """The figures of every snapshot; keeps some samples of the best one."""
+    snapshots: list[dict[str, Any]] = []
+    for step in task.options.snapshots:
+        if stopping():
+            raise Interrupted(STOPPED)
+        net, facts = read_snapshot(task.folder, step, task.trained, task.shape, sampler.device)
+        samples = sampler.draw(net, task.samples)
+        snapshots.append(facts | round_floats(judge.measure(samples)))
+        if best_snapshot(snapshots) is snapshots[-1]:
+            best = samples
+    keep_samples(task.folder, best)
+    return snapshots
+
+
+def gans_folder(made_by: list[Any]) -> str:
+    """The folder of GANs that are trained alike, below that of the trial.
+
+    made_by: everything that all of them depend on. With other options there is another folder, so
+    that no trial replaces the GANs of an earlier one.
+    """
+    return f"gans/{canonical_digest(made_by)[:8]}"
+
+
+def gan_folder(trial: Path, gans: str, arm: str, seed: int) -> Path:
+    """The folder of one GAN."""
+    return trial / gans / arm / f"seed-{seed}"
 
 
 def keep_samples(folder: Path, samples: Images) -> None:
@@ -109,10 +156,10 @@ def keep_samples(folder: Path, samples: Images) -> None:
         np.save(file, samples[:KEPT_SAMPLES], allow_pickle=False)
 
 
-def read_result(folder: Path, identity: str) -> dict[str, Any] | None:
-    """The result of a finished task; None where there is none of this identity."""
+def read_result(folder: Path, identity: str, name: str = RESULT) -> dict[str, Any] | None:
+    """The result of a finished task; None where there is none of this identity. name: its file."""
     try:
-        found: dict[str, Any] = json.loads((folder / RESULT).read_bytes())
+        found: dict[str, Any] = json.loads((folder / name).read_bytes())
     except (OSError, ValueError):
         return None
     return found if found.get("identity") == identity else None

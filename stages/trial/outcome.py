@@ -6,7 +6,7 @@ differ by chance: the sentences call clear what is so among all arms together, b
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,7 @@ class ArmOutcome:
     corpus: int  # images that its GANs saw, each counted once
     best: Sequence[Mapping[str, Any]]  # the best snapshot of every seed
     last: Sequence[Mapping[str, Any]]
+    snapshots: int  # of every seed at least
     against_real: PairedChange | None  # None for real itself, for one seed, and without a real arm
 
     @property
@@ -80,6 +81,7 @@ def outcomes(
             corpus=corpus[arm],
             best=best[arm],
             last=[result["snapshots"][-1] for result in found],
+            snapshots=min(len(result["snapshots"]) for result in found),
             against_real=None if arm == REAL or not real else _difference(best[arm], real),
         )
         for arm, found in results.items()
@@ -118,10 +120,15 @@ def by_chance(names: Sequence[str], compared: int) -> str:
     )
 
 
-def conclusion(arms: Sequence[ArmOutcome]) -> str:
-    """A plain sentence on each arm that differs clearly from real images alone; one on the rest."""
+def conclusion(arms: Sequence[ArmOutcome], failed: Collection[str] = ()) -> str:
+    """A plain sentence on each arm that differs clearly from real images alone; one on the rest.
+
+    failed: other arms, which have no outcome.
+    """
     real = next((arm for arm in arms if arm.name == REAL), None)
     others = [arm for arm in arms if arm is not real]
+    if failed and (real is None or not others):
+        return f"Nothing can be compared: {', '.join(failed)} failed."
     if real is None or not others:
         return "Nothing was compared with real images alone: give trial.arms real and another."
     seeds = len(real.best)
@@ -130,6 +137,12 @@ def conclusion(arms: Sequence[ArmOutcome]) -> str:
         size += f" of {real.last[0]['images']:,} images shown"
     if seeds < 2:
         return f"No conclusion from one seed ({size}): set trial.seeds to 3 or more."
+    alike = [arm.name for arm in arms if arm.spread(arm.distance, last=True) == 0]
+    if alike:
+        return (
+            f"No conclusion: all seeds of {', '.join(alike)} left the same samples. Does the"
+            " command pass {seed} on?"
+        )
     changes = {arm.name: arm.against_real for arm in others if arm.against_real is not None}
     clear = clear_together(changes)
     sentences = []
@@ -137,10 +150,11 @@ def conclusion(arms: Sequence[ArmOutcome]) -> str:
         change = changes[arm.name]
         if arm.name not in clear:
             continue
-        share, name = change.difference / real.mean(real.distance), real.distance
+        better, name, before = change.difference < 0, real.distance, real.mean(real.distance)
+        share = f"{abs(change.difference) / before:.0%} " if before > 0 else ""
         sentences.append(
-            f"{'Worth it' if share < 0 else 'Harmful'}: a GAN trained on {arm.name} is"
-            f" {abs(share):.0%} {'nearer to' if share < 0 else 'farther from'} {_AGAINST[name]}"
+            f"{'Worth it' if better else 'Harmful'}: a GAN trained on {arm.name} is"
+            f" {share}{'nearer to' if better else 'farther from'} {_AGAINST[name]}"
             f" than one trained on real images alone ({_TITLES[name]}"
             f" {format_kernel(arm.mean(name))} against {format_kernel(real.mean(name))},"
             f" {change.figures}; {size})."
@@ -164,9 +178,9 @@ def conclusion(arms: Sequence[ArmOutcome]) -> str:
 
 def _still_falls(arm: ArmOutcome) -> bool:
     """Whether most seeds have their best snapshot at the end of several; without a choice, no."""
-    if arm.distance != "kd":
+    if arm.distance != "kd" or arm.snapshots < 2:
         return False
-    ends = [best["step"] == last["step"] > 1 for best, last in zip(arm.best, arm.last, strict=True)]
+    ends = [best["step"] == last["step"] for best, last in zip(arm.best, arm.last, strict=True)]
     return 2 * ends.count(True) > len(ends)
 
 

@@ -25,7 +25,7 @@ from ..evaluate.config import EvaluateConfig
 from .arm_corpus import ArmCorpus
 from .gan_run import ALGORITHM, GanOptions
 from .judge import Judge, check_held_out, open_judge
-from .one import Labelled, Task, read_result, run_task
+from .one import Labelled, Task, gan_folder, gans_folder, read_result, run_task
 from .task_pool import work_on_all
 
 Ids = NDArray[np.int64]
@@ -46,6 +46,13 @@ class TrialSpec:
     seed: int  # of the run
     device: str
 
+    @property
+    def gans(self) -> str:
+        """The folder of the GANs that are trained like this, below that of the trial."""
+        options = vars(self.options) | {"dtype": str(self.options.dtype)}
+        facts = [ALGORITHM, self.corpus_digest, options, vars(self.shape)]
+        return gans_folder(facts)
+
 
 @dataclass(frozen=True)
 class _Job:
@@ -53,11 +60,21 @@ class _Job:
 
     arm: ArmCorpus
     number: int  # of the seed, from 0
+    trained: str
     identity: str
 
     @property
     def name(self) -> str:
         return f"{self.arm.name}-{self.number}"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What the GANs of a trial left."""
+
+    gans: str  # folder of them, below that of the trial
+    results: dict[str, list[dict[str, Any]]]  # arm -> the result of each seed
+    failed: dict[str, str]  # other arms: why one of their GANs has none
 
 
 def run_trial(
@@ -68,36 +85,44 @@ def run_trial(
     processes: int,
     stopping: Callable[[], bool],
     progress: Progress,
-) -> dict[str, list[dict[str, Any]]]:
-    """Arm -> the result of each seed. Seed by seed, so that an early stop leaves whole comparisons.
+) -> Trained:
+    """Trains and judges. Seed by seed, so that an early stop leaves whole comparisons.
 
     processes: GANs that are trained at once here; more than one only on a CPU.
 
     Raises:
         ConfigError: too few held-out images, or features that cannot be had.
         Interrupted: `stopping()` became true; the same command goes on.
-        ScoreMixError: a GAN's loss is not finite, or its state is damaged.
+        ScoreMixError: a file of a GAN is damaged.
     """
     check_held_out(len(open_corpus(spec.corpus).reference))
-    jobs = [_Job(arm, n, _identity(spec, arm, n)) for n in range(seeds) for arm in arms]
+    jobs = [_job(spec, arm, n) for n in range(seeds) for arm in arms]
     total = len(jobs) * spec.options.steps * spec.options.batch
     with progress.task("trial", total, "images") as advance:
         work_on_all(_work_on, spec, jobs, processes=processes, stopping=stopping, advance=advance)
-    return {
+    results = {
         arm.name: [_result(spec, job) for job in jobs if job.arm.name == arm.name] for arm in arms
     }
+    failed = {
+        arm: f"seed {number}: {one['failed']}"
+        for arm, found in results.items()
+        for number, one in reversed([*enumerate(found)])
+        if "failed" in one
+    }
+    whole = {arm: found for arm, found in results.items() if arm not in failed}
+    return Trained(spec.gans, whole, failed)
 
 
-def _identity(spec: TrialSpec, arm: ArmCorpus, number: int) -> str:
-    """Names everything that a task's result depends on."""
-    options = vars(spec.options) | {"dtype": str(spec.options.dtype)}
-    facts = [ALGORITHM, arm.digest, spec.corpus_digest, options, vars(spec.shape), spec.samples]
+def _job(spec: TrialSpec, arm: ArmCorpus, number: int) -> _Job:
+    facts = [spec.gans, arm.digest, spec.seed, number]
     facts += [] if arm.rises is None else [vars(arm.rises)]
-    return canonical_digest([*facts, spec.features, spec.seed, number])
+    trained = canonical_digest(facts)
+    identity = canonical_digest([trained, spec.samples, spec.features])
+    return _Job(arm, number, trained, identity)
 
 
 def _folder(spec: TrialSpec, job: _Job) -> Path:
-    return spec.folder / "gans" / job.arm.name / f"seed-{job.number}"
+    return gan_folder(spec.folder, spec.gans, job.arm.name, job.number)
 
 
 def _result(spec: TrialSpec, job: _Job) -> dict[str, Any]:
@@ -126,6 +151,7 @@ def _work_on(
         images, labels = job.arm.open()
         task = Task(
             folder=_folder(spec, job),
+            trained=job.trained,
             identity=job.identity,
             images=images,
             labels=labels if conditional else None,

@@ -2,17 +2,21 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tiny
+from gans import gan
 
 from scoremix.manifests.files.crash_points import TRIAL_POINTS
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.config import load_config
+from scoremix.pipeline.shards.builder import ShardBuilder
 from scoremix.stages.corpus.store import open_corpus
 
 QUICK = (
@@ -67,7 +71,7 @@ def test_it_compares_and_goes_on(run: Path, capsys: pytest.CaptureFixture[str]) 
     assert own == 2 * real
 
     # The same command trains nothing; another arm and a third seed leave what there is.
-    state = run / "trial" / "gans" / "own" / "seed-1" / "result.json"
+    state = gan(run, "own", 1) / "result.json"
     before = state.stat().st_mtime_ns
     assert trial(run, "--arms", "real,own,mixup:2", "--seeds", "3") == 0
     assert state.stat().st_mtime_ns == before
@@ -87,6 +91,52 @@ def test_the_runs_own_arm_has_the_corpus_of_its_shards(run: Path) -> None:
     images = np.load(run / "trial" / "arms" / "own-2" / "images.npy")
     hashes = [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
     assert sorted(hashes) == sorted(manifest["pixel_sha256"].to_pylist())
+
+
+def test_arms_are_made_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run's own from its shards; of one method the largest, whose beginning others are."""
+    made: list[int] = []
+    original = ShardBuilder.__dict__["generate"].func
+
+    def counted(self: ShardBuilder) -> Callable[[pa.Table], Any]:
+        generate = original(self)
+
+        def work(rows: pa.Table) -> Any:
+            made.append(rows.num_rows)
+            return generate(rows)
+
+        return work
+
+    monkeypatch.setattr(ShardBuilder, "generate", property(counted))
+    more = ("--arms", "own:2,own:1,mixup:1,mixup:3", "--seeds", "1")
+    assert trial(run, *more) == 0
+    real, arms = training_images(run), run / "trial" / "arms"
+    assert made == [3 * real]
+    kept = {path.name: np.load(path / "images.npy") for path in arms.iterdir()}
+    assert np.array_equal(kept["mixup-1"], kept["mixup-3"][: 2 * real])
+    assert np.array_equal(kept["own-1"], kept["own-2"][: 2 * real])
+
+    # Without the shards they are made, and are the same.
+    for gone in (run / "shards", run / "report", arms):
+        shutil.rmtree(gone)
+    assert trial(run, *more) == 0 and sorted(made[1:]) == [2 * real, 3 * real]
+    for name, images in kept.items():
+        assert np.array_equal(np.load(arms / name / "images.npy"), images)
+
+
+def test_other_options_leave_gans_that_are_there(run: Path) -> None:
+    """A short trial after a long one, and another judge: both tables come back untrained."""
+    words = ("--arms", "real,own", "--seeds", "2")
+    assert trial(run, *words) == 0
+    first = record(run)
+    assert trial(run, *words, "--set", "trial.lr=0.001") == 0
+    assert record(run)["gans"] != first["gans"]
+    states = {path: path.stat().st_mtime_ns for path in (run / "trial/gans").rglob("state.*")}
+    assert len(states) == 8
+    assert trial(run, *words, "--set", "evaluate.features=pixels") == 0
+    judged = record(run)
+    assert trial(run, *words) == 0 and record(run) == first != judged
+    assert {path: path.stat().st_mtime_ns for path in states} == states
 
 
 def test_a_sweep_of_ratios_and_a_growing_one(run: Path) -> None:
@@ -138,13 +188,12 @@ def test_people_vote_on_its_arms(run: Path, capsys: pytest.CaptureFixture[str]) 
     assert "2 answers" in capsys.readouterr().out
 
     # GANs of another trial are not shown for those of the table.
-    assert trial(run, "--arms", "own", "--seeds", "1", "--set", "trial.lr=0.001") == 0
     table = run / "trial" / "trial.json"
     found = json.loads(table.read_text())
     found["results"]["own"][0]["identity"] = "another"
     table.write_text(json.dumps(found))
     assert cli("trial", run, "--vote", "4") == 2
-    assert "GANs of another trial" in capsys.readouterr().err
+    assert "has no GAN of the trial in trial.json" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("point", TRIAL_POINTS)
@@ -195,10 +244,10 @@ def test_a_trainer_of_ones_own_gets_every_arm_in_its_layout(run: Path) -> None:
     real = counts["real"]
     assert counts == {"real": real, "own-2": 3 * real, "mixup-1": 2 * real}
     for name, count in counts.items():
-        samples = run / "trial" / "gans" / name / "seed-1" / "out" / "samples"
+        samples = gan(run, name, 1) / "out" / "samples"
         assert len(list(samples.iterdir())) == count
     assert [one["snapshots"][0]["copies"] for one in found["results"]["real"]] == [1, 1]
-    log = run / "trial" / "gans" / "real" / "seed-1" / "trainer.log"
+    log = gan(run, "real", 1) / "trainer.log"
     assert log.read_text() == "seed 1, gpu 0\n"
     assert (run / "trial" / "arms" / "mixup-1" / "shards" / "SHA256SUMS").exists()
     assert cli("verify", run / "trial" / "arms" / "mixup-1" / "shards") == 0

@@ -5,6 +5,7 @@ SCOREMIX_TRAINERS pytorch/examples' DCGAN runs itself.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import tiny
 import torch
 import yaml
 from checkouts import checkout
+from gans import gan
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -195,18 +197,21 @@ def test_a_preset_trains_every_arm_for_the_same_images(
     count = sum(1 for _ in (run / "trial").glob("*"))
     assert trial(run, "dcgan", folder, 640, "--dry-run") == 0
     shown = capsys.readouterr().out
-    assert f"dcgan {run}/trial/gans/real/seed-0/out/samples 4 80 100 '{folder}'/main.py" in shown
+    place = (
+        rf"dcgan {run}/trial/gans/[0-9a-f]{{8}}/real/seed-0/out/samples 4 80 100 '{folder}'/main"
+    )
+    assert re.search(place, shown)
     assert "--niter 8 --manualSeed 0" in shown and count == 0 and not (run / "trial").exists()
 
     assert trial(run, "dcgan", folder, 640) == 0
     found = record(run)["results"]
     for name in ("real", "own-1"):
         assert [each["images"] for each in found[name][0]["snapshots"]] == [320, 640]
-    kept = (run / "trial" / "gans" / "own-1" / "seed-0" / "out" / "training").iterdir()
+    kept = (gan(run, "own-1") / "out" / "training").iterdir()
     assert sorted(path.name for path in kept) == ["netG_epoch_1.pth", "netG_epoch_3.pth"]
 
     # What is finished is kept, until the trainer's script is another.
-    log = run / "trial" / "gans" / "real" / "seed-0" / "trainer.log"
+    log = gan(run, "real") / "trainer.log"
     log.unlink()
     assert trial(run, "dcgan", folder, 640) == 0 and not log.exists()
     (folder / "main.py").write_text(DCGAN + "# changed\n")
@@ -216,7 +221,7 @@ def test_a_preset_trains_every_arm_for_the_same_images(
 def test_a_conditional_generator_gets_a_call_for_each_class(run: Path, tmp_path: Path) -> None:
     folder = fake(tmp_path / "ada", train=STYLEGAN_TRAIN, generate=STYLEGAN_GENERATE)
     assert trial(run, "stylegan2-ada", folder, 16000) == 0
-    samples = run / "trial" / "gans" / "real" / "seed-0" / "out" / "samples"
+    samples = gan(run, "real") / "out" / "samples"
     # The first snapshot, 000000, is of the first update.
     assert sorted(path.name for path in samples.iterdir()) == ["16000", "8000"]
     names = {path.name: path.parent.name for path in samples.glob("16000/*/*.png")}
@@ -266,7 +271,7 @@ def test_a_translation_is_reported_pair_by_pair(
     assert trial(run, "stargan-v2", folder, 640) == 0
     plain = capsys.readouterr().out
     assert "mean of pairs" in plain and "one source" not in plain
-    done = run / "trial" / "gans" / "real" / "seed-0" / "trainer.log"
+    done = gan(run, "real") / "trainer.log"
     done.unlink()
 
     # Weights of LPIPS are named: what is there is judged again, and nothing trained.
@@ -302,7 +307,7 @@ def test_a_result_of_an_earlier_version_is_judged_again_where_its_samples_are(
     folder = fake(tmp_path / "cut", train=CUT_TRAIN, test=CUT_TEST.replace("SIDE", "trainB"))
     assert trial(run, "cut", folder, 160) == 0
     assert "from" in capsys.readouterr().out
-    results = sorted((run / "trial" / "gans").glob("*/seed-0/result.json"))
+    results = sorted((run / "trial" / "gans").glob("*/*/seed-0/result.json"))
     before = [json.loads(path.read_bytes()) for path in results]
     pairs = [one["snapshots"][0]["pairs"] for one in before]
     assert [(p["source"], p["target"]) for some in pairs for p in some] == [("left", "right")] * 2
@@ -318,7 +323,7 @@ def test_a_result_of_an_earlier_version_is_judged_again_where_its_samples_are(
     assert trial(run, "cut", folder, 160) == 0
     assert json.loads(results[0].read_bytes()) == before[0]
     assert "pairs" not in json.loads(results[1].read_bytes())["snapshots"][0]
-    assert not list((run / "trial" / "gans").glob("*/seed-0/trainer.log"))  # nothing was trained
+    assert not list((run / "trial" / "gans").glob("*/*/seed-0/trainer.log"))  # nothing was trained
     shown = capsys.readouterr()
     assert "left" in shown.out
     assert {row["arm"] for row in record(run)["pairs"]} == {results[0].parent.parent.name}
@@ -424,7 +429,7 @@ def test_dcgan_itself(run: Path) -> None:
         pytest.skip(f"no torchvision: {lack.stderr.strip().splitlines()[-1]}")
     assert trial(run, "dcgan", folder, 160) == 0
     for name, epochs in (("real", 2), ("own-1", 1)):
-        seed = run / "trial" / "gans" / name / "seed-0"
+        seed = gan(run, name)
         assert f"[{epochs - 1}/{epochs}][" in (seed / "trainer.log").read_text()
         assert len(list((seed / "out" / "samples" / "160").iterdir())) == 100
         first = next((seed / "out" / "samples" / "160").iterdir())

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scoremix.manifests.errors import Interrupted, ScoreMixError
 from scoremix.models.features.extractors import open_extractor
-from scoremix.models.gan.networks import GanShape
+from scoremix.models.gan.networks import LATENT, GanShape
 from scoremix.stages.trial.gan_run import GanOptions, GanRun, Rise
 from scoremix.stages.trial.judge import Judge
 from scoremix.stages.trial.one import RESULT, Labelled, Task, run_task
@@ -99,7 +99,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
 
 def task(folder: Path, images: Images, **changes: object) -> Task:
     values = {
-        "folder": folder, "identity": "me", "images": images, "labels": None,
+        "folder": folder, "trained": "me", "identity": "judged", "images": images, "labels": None,
         "real": Labelled(blobs(100, 1), None), "held_out": Labelled(blobs(100, 2), None),
         "shape": SHAPE, "options": OPTIONS, "samples": 100, "seed": 0,
     }  # fmt: skip
@@ -136,6 +136,43 @@ def test_a_task_stopped_anywhere_ends_with_the_same_files(judge: Judge, tmp_path
     assert [each["step"] for each in snapshots] == [8, 20]  # 16 is too near the end
 
 
+def test_batch_norm_has_the_statistics_of_the_averaged_weights() -> None:
+    """After many updates: those that the drawn network itself has over other latents."""
+    run = GanRun(blobs(100, 1), None, SHAPE, replace(OPTIONS, images=3200, ema=0.999), 0, CPU)
+    net = trained(run).settled()
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+    norms = [layer for layer in net.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.register_forward_pre_hook(lambda layer, given: seen.append((layer, given[0])))
+    net(torch.randn(4000, LATENT, generator=torch.Generator().manual_seed(0)))
+    assert len(seen) == len(norms) == 2
+    for norm, given in seen:
+        mean, spread = given.mean(dim=(0, 2, 3)), given.std(dim=(0, 2, 3))
+        assert (mean - norm.running_mean).abs().max() < 0.2 * spread.mean()
+        assert torch.allclose(norm.running_var.sqrt(), spread, rtol=0.1)
+
+
+def test_a_gan_that_is_judged_otherwise_is_not_trained_again(judge: Judge, tmp_path: Path) -> None:
+    mine = task(tmp_path, blobs(100, 1))
+    first = run_task(mine, judge, CPU, lambda: False, lambda images: None)
+    state = (tmp_path / "state.safetensors").stat().st_mtime_ns
+    again = run_task(replace(mine, identity="other", samples=60), judge, CPU, lambda: False, print)
+    assert (tmp_path / "state.safetensors").stat().st_mtime_ns == state
+    figures = [[one["gap"] for one in each["snapshots"]] for each in (first, again)]
+    assert figures[0] == figures[1] and again["identity"] == "other"
+    assert first["snapshots"] != again["snapshots"]  # of fewer samples
+    (tmp_path / "snapshots" / "0000008.safetensors").unlink()
+    with pytest.raises(ScoreMixError, match="snapshot of a trial's GAN, is damaged or gone"):
+        run_task(replace(mine, identity="third"), judge, CPU, lambda: False, print)
+
+
+def test_a_gan_that_diverges_has_a_reason_for_its_result(judge: Judge, tmp_path: Path) -> None:
+    mine = task(tmp_path, blobs(100, 1), options=replace(OPTIONS, lr=1e30))
+    found = run_task(mine, judge, CPU, lambda: False, lambda images: None)
+    assert "the GAN's loss is" in found["failed"] and "Set trial.lr lower" in found["failed"]
+    assert run_task(mine, judge, CPU, lambda: pytest.fail("trains"), lambda images: None) == found
+
+
 def test_another_task_begun_in_between_leaves_no_trace(judge: Judge, tmp_path: Path) -> None:
     """Options changed, stopped, changed back: the snapshots of before are still there."""
 
@@ -154,7 +191,7 @@ def test_another_task_begun_in_between_leaves_no_trace(judge: Judge, tmp_path: P
         with pytest.raises(Interrupted):
             work(name, 9)
     with pytest.raises(Interrupted):
-        work("parts", 3, identity="other", options=replace(OPTIONS, lr=1e-4))
+        work("parts", 3, trained="other", identity="x", options=replace(OPTIONS, lr=1e-4))
     for name in ("parts", "whole"):
         work(name, 100)
     parts, whole = (tmp_path / name / RESULT for name in ("parts", "whole"))

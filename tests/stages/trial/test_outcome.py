@@ -75,6 +75,27 @@ def test_what_may_be_chance_among_many_arms_is_not_called_clear() -> None:
     assert clear.startswith("Worth it: a GAN trained on good") and "Not settled: lucky." in clear
 
 
+def test_distances_below_0_do_not_turn_the_sentence_round() -> None:
+    """The kernel distance is unbiased, and may be negative."""
+    real = results(-0.0010, -0.0012, -0.0011)
+    text = found(real=real, good=results(-0.0030, -0.0031, -0.0029))
+    assert text.startswith("Worth it: a GAN trained on good is nearer to held-out images than one")
+    text = found(real=results(0.0, 0.0001, -0.0001), bad=results(0.1, 0.1002, 0.1004))
+    assert text.startswith("Harmful: a GAN trained on bad is farther from held-out images than")
+
+
+def test_seeds_that_change_nothing_conclude_nothing() -> None:
+    text = found(real=results(0.2, 0.2), own=results(0.1, 0.1))
+    assert text.startswith("No conclusion: all seeds of real, own left the same samples.")
+
+
+def test_a_failed_arm_is_named_where_nothing_is_left_to_compare() -> None:
+    own = {"own": results(0.1, 0.12)}
+    assert conclusion(outcomes(own, {"own": 9}), ["real"]) == (
+        "Nothing can be compared: real failed."
+    )
+
+
 def test_one_seed_concludes_nothing() -> None:
     text = found(real=results(0.2), own=results(0.1))
     assert text.startswith("No conclusion from one seed") and "trial.seeds" in text
@@ -84,7 +105,7 @@ def test_one_seed_concludes_nothing() -> None:
 def test_gans_that_were_still_getting_better_are_named() -> None:
     falling = [{"snapshots": [snapshot(10, 0.3), snapshot(20, kd)]} for kd in (0.20, 0.21)]
     assert "Of real the last snapshot is the best" in found(real=falling, own=results(0.2, 0.21))
-    alone = [{"snapshots": [snapshot(1, kd)]} for kd in (0.2, 0.21)]  # a command's only samples
+    alone = [{"snapshots": [snapshot(313, kd)]} for kd in (0.2, 0.21)]  # the only samples
     assert "still getting better" not in found(real=alone, own=alone)
 
 
@@ -112,7 +133,8 @@ def test_other_texts_are_refused(text: str) -> None:
 def test_a_sweep_of_ratios_names_real_once_and_leaves_ratios_that_are_written() -> None:
     arms = parse_arms(["real", "own", "mixup:2", "growing"], 5, [0, 1, 10])
     assert [arm.name for arm in arms] == ["real", "own-1", "own-10", "mixup-2", "growing"]
-    assert [arm.ratio for arm in arms] == [0, 1, 10, 2, 15]
+    assert [arm.ratio for arm in arms] == [0, 1, 10, 2, 30]  # growing: beyond any other
+    assert [arm.ratio for arm in parse_arms(["real", "growing"], 5)] == [0, 15]
     assert [arm.name for arm in parse_arms(["own"], 5, [0, 1])] == ["real", "own-1"]
     with pytest.raises(ValueError, match="own-1 is named twice"):
         parse_arms(["own:1", "own"], 5, [1])

@@ -1,6 +1,7 @@
 """A whole trial on made-up corpora whose worth is known: copies of the real images, and noise."""
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from scoremix.stages.corpus.store import open_corpus
 from scoremix.stages.evaluate.config import EvaluateConfig
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
 from scoremix.stages.trial.arm_corpus import ArmCorpus, open_arm, write_arm
-from scoremix.stages.trial.gan_run import GanOptions, Images
+from scoremix.stages.trial.gan_run import Diverged, GanOptions, GanRun, Images
 from scoremix.stages.trial.outcome import conclusion, outcomes
 from scoremix.stages.trial.trial import TrialSpec, run_trial
 
@@ -57,11 +58,29 @@ def test_copies_make_no_difference_and_noise_is_harmful(spec: TrialSpec, tmp_pat
         arm("noise", tmp_path, np.concatenate([real, noise])),
     ]
     work = functools.partial(run_trial, spec, arms, 3, stopping=lambda: False, progress=Silent())
-    results = work(processes=2)
-    text = conclusion(outcomes(results, {each.name: each.count for each in arms}))
+    made = work(processes=2)
+    text = conclusion(outcomes(made.results, {each.name: each.count for each in arms}))
     assert "Harmful: a GAN trained on noise is" in text and "Worth it" not in text
     assert "No difference seen at this size: copies" in text
-    assert work(processes=1) == results  # nothing is trained again
+    assert work(processes=1) == made and not made.failed  # nothing is trained again
+
+
+def test_a_gan_that_diverges_costs_its_arm(
+    spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, update = np.asarray(open_corpus(spec.corpus).images), GanRun.update
+
+    def diverges(run: GanRun) -> None:
+        if len(run.images) > len(real) and run.seed == 1 and run.step == 9:
+            raise Diverged("the GAN's loss is nan at update 9. Set trial.lr lower.")
+        update(run)
+
+    monkeypatch.setattr(GanRun, "update", diverges)
+    quick = TrialSpec(**vars(spec) | {"options": replace(OPTIONS, images=640)})
+    arms = [arm("real", tmp_path, real), arm("more", tmp_path, np.concatenate([real] * 2))]
+    made = run_trial(quick, arms, 2, processes=1, stopping=lambda: False, progress=Silent())
+    assert list(made.results) == ["real"] and len(made.results["real"]) == 2
+    assert made.failed == {"more": "seed 1: the GAN's loss is nan at update 9. Set trial.lr lower."}
 
 
 def test_an_arm_is_found_again_by_what_it_is_made_of(tmp_path: Path) -> None:
