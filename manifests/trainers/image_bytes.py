@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import VerifyError
@@ -43,6 +45,12 @@ class ShardImages:
                 f"`scoremix-pipeline verify {self.shards}` names everything that is wrong."
             )
         return data
+
+    def pixels(self, key: str, image: Slice) -> NDArray[np.uint8]:
+        """Its pixels (H, W, C). Raises what `read` raises."""
+        with Image.open(io.BytesIO(self.read(key, image))) as file:
+            found = np.array(file)
+        return found.reshape(*found.shape[:2], -1)
 
     def close(self) -> None:
         """Closes the tar that is open; the next read opens one again."""

@@ -58,7 +58,8 @@ if TYPE_CHECKING:
     "--vote",
     type=click.IntRange(1),
     metavar="N",
-    help="Only write a page on which people compare N anonymous pairs of the trial's arms.",
+    help="Only write a page on which people compare N anonymous pairs of the trial's arms, or of"
+    " --arms.",
 )
 @click.option(
     "--count",
@@ -109,7 +110,8 @@ def trial(
     )
     config = load_config(RunFolder(folder).config, changes)
     if vote or answers:
-        _vote(folder, vote, answers, config.seed)
+        chosen_arms = [arm.name for arm in config.trial.corpora] if arms else []
+        _vote(folder, chosen_arms, vote, answers, config.seed)
         return
     chosen = resolve_device(device)
     if dry_run:
@@ -157,12 +159,14 @@ def conduct(
         echo(f"report:  {os.path.relpath(page)}")
 
 
-def _vote(folder: Path, count: int | None, answers: tuple[Path, ...], seed: int) -> None:
+def _vote(
+    folder: Path, arms: list[str], count: int | None, answers: tuple[Path, ...], seed: int
+) -> None:
     """Writes the page of a vote, or counts answers."""
     from ..trial.vote import count_answers, make_vote
 
     if count:
-        page = make_vote(folder, count, seed)
+        page = make_vote(folder, arms, count, seed)
         echo(f"vote: {os.path.relpath(page)}: open it in a browser, save the answers, and")
         echo(f"      count them with scoremix-pipeline trial {folder} --count FILE")
     if answers:

@@ -1,6 +1,5 @@
 """A published corpus as torch Datasets: map-style, and as an iterable over its tars."""
 
-import io
 import operator
 import os
 import random
@@ -12,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
@@ -84,10 +82,7 @@ class CorpusDataset(Dataset[Sample]):
     def sample(self, row: dict[str, Any], images: ShardImages) -> Sample:
         """The sample of a row of `rows`, read through `images`."""
         where = Slice(row["shard"], row["offset"], row["size"], row["sha256"])
-        with Image.open(io.BytesIO(images.read(row["key"], where))) as file:
-            pixels = np.array(file)
-        image = torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1)
-        image = image.contiguous()
+        image = torch.from_numpy(images.pixels(row["key"], where)).permute(2, 0, 1).contiguous()
         label = torch.tensor(row["soft_label"]) if self.soft else int(row["class_id"])
         return image if self.transform is None else self.transform(image), label, row["key"]
 

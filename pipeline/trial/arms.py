@@ -15,6 +15,10 @@ from ...manifests.files.atomic import canonical_digest, sha256_file
 from ...manifests.files.rows import rows_where
 from ...manifests.plan.plan import rows_digest
 from ...manifests.published.index import INDEX
+from ...manifests.published.inspect import read_manifest
+from ...manifests.storage.store import store_of
+from ...manifests.trainers.image_bytes import open_tars
+from ...manifests.trainers.layout import Slice
 from ...models.network.device import device_type
 from ...stages.common.progress import Progress
 from ...stages.generate.config import GenerateConfig
@@ -24,7 +28,6 @@ from ...stages.trial.gan_run import Rise
 from ...stages.trial.locks import waiting_lock
 from ..config import Config
 from ..finished_run import FinishedRun
-from ..library.corpus_dataset import CorpusDataset
 from ..other_options import builder_by, check_has_network, other_options
 from ..shards.builder import ShardBuilder
 from ..shards.local import LocalDestination
@@ -126,7 +129,7 @@ def _array_corpus(
             return
         yield from _chunks(corpus.images, real)
         if rows is not None and _in_own_shards(run, arm):
-            yield from _from_own_shards(run, arm, rows)
+            yield from _from_own_shards(run, rows)
         elif rows is not None and plan.builder is not None:
             for batch in plan.builder.generate(rows):
                 yield batch.final
@@ -157,14 +160,16 @@ def _in_own_shards(run: FinishedRun, arm: Arm) -> bool:
     return arm.ratio <= built and all(map(destination.finished, run.planned.shards))
 
 
-def _from_own_shards(run: FinishedRun, arm: Arm, rows: pa.Table) -> Iterator[Images]:
+def _from_own_shards(run: FinishedRun, rows: pa.Table) -> Iterator[Images]:
     """The images of `rows`, each compared with its digest. Raises VerifyError."""
-    dataset = CorpusDataset(str(run.ledger.place()), ratio=arm.ratio)
-    places = {key: place for place, key in enumerate(dataset.rows["key"].to_pylist())}
-    keys = rows["key"].to_pylist()
-    for start in range(0, len(keys), _CHUNK):
-        some = (dataset[places[key]][0] for key in keys[start : start + _CHUNK])
-        yield np.stack([image.permute(1, 2, 0).numpy() for image in some])
+    store = store_of(run.ledger.place())
+    found = read_manifest(store).select(["key", "shard", "offset", "size", "sha256"])
+    found = found.take(pc.index_in(rows["key"], value_set=found["key"]))
+    with open_tars(store) as tars:
+        for batch in found.to_batches(_CHUNK):
+            some = [Slice(*row[1:]) for row in zip(*batch.to_pydict().values(), strict=True)]
+            keys = batch["key"].to_pylist()
+            yield np.stack(list(map(tars.pixels, keys, some)))
 
 
 def arm_lock(arm: Arm) -> str:

@@ -14,7 +14,12 @@ from ...manifests.files.lock import shard_lock
 from ...stages.common.progress import Progress
 from ...stages.export.export import ExportConfig, export
 from ...stages.trial.arms import Arm
-from ...stages.trial.command import TrainerCall, TrainerFailed, run_trainer
+from ...stages.trial.command import (
+    TrainerCall,
+    TrainerFailed,
+    placeholders_of,
+    run_trainer,
+)
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.locks import waiting_lock
 from ...stages.trial.one import RESULT, gan_folder, gans_folder, read_result
@@ -52,7 +57,9 @@ class _Setting:
 def gans_of(trainer: ChosenTrainer, config: TrialConfig) -> str:
     """The folder of the GANs that a command trains with these options, below that of the trial."""
     facts: list[Any] = [trainer.template, config.trainer]
-    if trainer.preset is not None:
+    if trainer.preset is None:
+        facts += [config.images] if {"images", "epochs"} & placeholders_of(trainer.template) else []
+    else:
         facts += [trainer.scripts, config.images, config.snapshot_every, config.samples]
     return gans_folder(facts)
 
@@ -89,7 +96,9 @@ def trial_by_command(
         for arm in arms
         if arm.name not in failed
     }
-    return Trained(setting.gans, results, failed), {each.arm.name: each.count for each in corpora}
+    return Trained(setting.gans, results, failed, judge.targets), {
+        each.arm.name: each.count for each in corpora
+    }
 
 
 def _train_all(

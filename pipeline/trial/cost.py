@@ -40,8 +40,9 @@ def estimate_trial(run: FinishedRun, config: TrialConfig, *, device: str, proces
     trainer = choose_trainer(config)
     if not is_one_shot(trainer):
         check_held_out(len(run.corpus.reference))
+    sizes = check_sizes(config, len(run.corpus.training_rows))
     if trainer is not None:
-        return _of_command(trainer, run, config, arms, device)
+        return _of_command(trainer, run, config, arms, sizes, device)
     spec = spec_of(run, config, RunFolder(run.folder).trial, device)
     gans, shown = len(arms) * config.seeds, spec.options.steps * spec.options.batch
     # Several GANs at once share the cores: each has one.
@@ -49,7 +50,7 @@ def estimate_trial(run: FinishedRun, config: TrialConfig, *, device: str, proces
         image = _seconds_of_image(run, spec)
     training = gans * shown * image / min(processes, gans)
     making = _seconds_of_making(run, arms, device)
-    sizes, networks = check_sizes(config, len(run.corpus.training_rows)), 0.0
+    networks = 0.0
     if sizes:
         training *= 1 + len(sizes)
         making *= 1 + sum(sizes) / len(run.corpus.training_rows)
@@ -82,7 +83,12 @@ def _sizes(run: FinishedRun, arms: list[Arm]) -> str:
 
 
 def _of_command(
-    trainer: ChosenTrainer, run: FinishedRun, config: TrialConfig, arms: list[Arm], device: str
+    trainer: ChosenTrainer,
+    run: FinishedRun,
+    config: TrialConfig,
+    arms: list[Arm],
+    sizes: list[int],
+    device: str,
 ) -> str:
     first, folder = arms[0].name, RunFolder(run.folder).trial
     facts = facts_of(trainer, run, arms, config)[first] | trainer.places
@@ -92,7 +98,9 @@ def _of_command(
     return "\n".join(
         [
             _sizes(run, arms),
-            f"GANs:          {len(arms) * config.seeds}, by {by}, as long as it takes",
+            *_of_sizes(sizes, seconds_of_networks(run, sizes) if sizes else 0.0),
+            f"GANs:          {len(arms) * config.seeds * (1 + len(sizes))}, by {by}, as long as it"
+            " takes",
             f"making:        about {format_duration(_seconds_of_making(run, arms, device))}",
             f"command of {first}, seed 0:",
             *(f"    {line}" for line in call.text.splitlines()),

@@ -20,7 +20,7 @@ from ...stages.gan_samples.read import Samples, open_samples
 from ...stages.gan_samples.sets import SampleSet, find_sets
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.judge import Judge, best_snapshot, open_judge
-from ...stages.trial.one import KEPT_SAMPLES, keep_samples
+from ...stages.trial.one import KEPT_SAMPLES, keep_samples, some_of
 from ...stages.trial.one_shot import OneShotJudge, open_one_shot_judge
 from ..finished_run import FinishedRun
 from .trainer import ChosenTrainer
@@ -59,6 +59,14 @@ class SampleJudge:
         """Whether the trainer translates between classes."""
         return self.trainer.preset is not None and self.trainer.preset.translates
 
+    @property
+    def targets(self) -> list[str]:
+        """The classes that are translated into, as their samples follow each other."""
+        classes = self.run.corpus.classes
+        if self.one_shot is not None:
+            return [classes[1]]
+        return [classes[target] for target in self.judges if target is not None]
+
     def place(self, out: Path) -> Path:
         """Where a GAN's samples lie, below its own folder."""
         return out / self.trainer.generated
@@ -83,7 +91,7 @@ class SampleJudge:
                 with self._open(SampleSet(one.name, part)) as samples:
                     vectors = judge.vectors(samples.images)
                     measured.append(judge.figures(vectors))
-                    made.append(np.array(samples.images[:share]))
+                    made.append(some_of(samples.images, share, self.run.config.seed))
                     if target is not None:
                         pairs += self._pairs(samples, vectors, target, judge)
             figures = {name: fmean(each[name] for each in measured) for name in measured[0]}
@@ -93,7 +101,8 @@ class SampleJudge:
             more = {"pairs": pairs} if self.translates else {}
             snapshots.append(at | round_floats(figures | more))
             if best_snapshot(snapshots) is snapshots[-1]:
-                keep_samples(folder, np.concatenate(made))
+                least = min(map(len, made))  # of each target as many, one after the other
+                keep_samples(folder, np.concatenate([some[:least] for some in made]))
         return snapshots
 
     def _judge_one_shot(
@@ -103,7 +112,7 @@ class SampleJudge:
         for number, one in enumerate(self._sets(place), start=1):
             with self._open(SampleSet(one.name, one.path / "to-1")) as samples:
                 figures = round_floats(judge.measure(samples.images))
-                made = np.array(samples.images[:KEPT_SAMPLES])
+                made = some_of(samples.images, KEPT_SAMPLES, self.run.config.seed)
             at = {"step": number, "name": one.name, "images": int(one.name)}
             snapshots.append(at | figures)
         keep_samples(folder, made)

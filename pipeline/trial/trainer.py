@@ -3,7 +3,7 @@
 import hashlib
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ...manifests.trainers.requirements import find_spec, trainer_names
 from ...manifests.trainers.spec import TrainerSpec, TrialPreset
 from ...stages.trial import trainer_script
 from ...stages.trial.arms import Arm
+from ...stages.trial.command import LENGTHS, placeholders_of
 from ...stages.trial.config import TrialConfig
 from ..finished_run import FinishedRun
 
@@ -88,20 +89,41 @@ def _preset_of(config: TrialConfig) -> tuple[TrainerSpec, TrialPreset]:
 def facts_of(
     trainer: ChosenTrainer, run: FinishedRun, arms: Sequence[Arm], config: TrialConfig
 ) -> dict[str, dict[str, Any]]:
-    """Arm -> the other placeholders of the command; none for a command of the user's own.
+    """Arm -> the other placeholders of the command; of the user's own those that it names.
 
     Raises:
         ConfigError: classes that the trainer cannot use, lengths that differ between arms.
     """
-    if trainer.preset is None:
-        return {arm.name: {} for arm in arms}
     sizes = {arm.name: arm_size(run, arm) for arm in arms}
+    if trainer.preset is None:
+        return {name: _own_lengths(trainer, size, config) for name, size in sizes.items()}
     _check_classes(trainer.spec, next(iter(sizes.values())))
     smallest = min(size.count for size in sizes.values())
     length = TrialLength(config.images, config.snapshot_every, config.samples, smallest)
     facts = {name: preset_facts(trainer.spec, size, length) for name, size in sizes.items()}
     check_lengths(trainer.spec, facts, config.images)
     return facts
+
+
+def _own_lengths(trainer: ChosenTrainer, size: ArmSize, config: TrialConfig) -> dict[str, int]:
+    epochs = max(1, round(config.images / size.count))
+    lengths = dict(zip(LENGTHS, (config.images, size.count, epochs), strict=True))
+    named = placeholders_of(trainer.template)
+    return {name: value for name, value in lengths.items() if name in named}
+
+
+def unequal_lengths(trainer: ChosenTrainer, counts: Collection[int]) -> str | None:
+    """What to know of a command of the user's own that trains arms of `counts` images alike."""
+    if trainer.preset is not None or len({*counts}) < 2:
+        return None
+    if placeholders_of(trainer.template) & {*LENGTHS}:
+        return None
+    return (
+        "Note: trial.command names none of {images}, {count} and {epochs}. If it trains for a"
+        f" number of epochs, the arm of {max(counts):,} images was shown"
+        f" {max(counts) / min(counts):.3g} times as many as that of {min(counts):,}, and the"
+        " comparison is of that, too."
+    )
 
 
 def arm_size(run: FinishedRun, arm: Arm) -> ArmSize:

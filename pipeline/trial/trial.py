@@ -2,10 +2,11 @@
 
 RUN/trial/arms/NAME/         each arm's images
 RUN/trial/gans/OPTIONS/NAME/seed-K/  each GAN: state.safetensors, snapshots/, result.json
-RUN/trial/trial.json, table.txt, curves.svg
+RUN/trial/trial.json, table.txt, curves.svg, ratios.svg
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from ...stages.common.progress import Progress
 from ...stages.corpus.store import check_pixels
 from ...stages.evaluate.number_format import round_floats
 from ...stages.evaluate.tables import Table
+from ...stages.trial.arms import Arm
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.gan_run import GanOptions
 from ...stages.trial.judge import check_held_out, open_features
@@ -34,7 +36,7 @@ from ..finished_run import FinishedRun
 from .arms import array_corpora
 from .command import trial_by_command
 from .judging import is_one_shot
-from .trainer import choose_trainer
+from .trainer import choose_trainer, unequal_lengths
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,10 @@ def trial(
     found = outcomes(made.results, counts)
     sentences = [conclusion(found, made.failed)]
     sentences += [f"{arm} failed, {why}" for arm, why in made.failed.items()]
+    note = None if trainer is None else unequal_lengths(trainer, counts.values())
+    sentences += [note] if note else []
     report = TrialReport(folder, found, "\n".join(sentences))
-    _write(report, made, config)
+    _write(report, made, arms, config)
     return report
 
 
@@ -148,17 +152,20 @@ def _within_classes(run: FinishedRun) -> bool:
     return pairing == "within"
 
 
-def _write(report: TrialReport, made: Trained, config: TrialConfig) -> None:
-    """table.txt, curves.svg where it can be drawn, and trial.json last."""
-    from ...stages.trial.picture import draw_curves
+def _write(report: TrialReport, made: Trained, arms: Sequence[Arm], config: TrialConfig) -> None:
+    """table.txt, the pictures that can be drawn, and trial.json last."""
+    from ...stages.trial.picture import draw_curves, draw_ratios
 
     write_bytes(report.folder / "table.txt", report.as_text().encode())
-    try:
-        if not made.results:
-            raise ConfigError("every arm failed")
-        write_bytes(report.folder / "curves.svg", draw_curves(made.results).encode())
-    except ConfigError:  # nothing to draw, or nothing to draw with is installed
-        remove_file(report.folder / "curves.svg")
+    pictures: dict[str, str | None] = {"curves.svg": None, "ratios.svg": None}
+    with contextlib.suppress(ConfigError):  # nothing to draw with is installed
+        pictures["curves.svg"] = draw_curves(made.results) if made.results else None
+        pictures["ratios.svg"] = draw_ratios(report.arms, arms)
+    for name, picture in pictures.items():
+        if picture is None:
+            remove_file(report.folder / name)
+        else:
+            write_bytes(report.folder / name, picture.encode())
     table, pairs = trial_table(report.arms), pairs_table(report.arms)
     figures = {
         "options": config.model_dump(mode="json"),
@@ -166,6 +173,7 @@ def _write(report: TrialReport, made: Trained, config: TrialConfig) -> None:
         "arms": [asdict(arm) for arm in report.arms],
         "table": _plain(table),
         "gans": made.gans,
+        "targets": list(made.targets),
         "results": made.results,
     }
     if pairs is not None:

@@ -10,24 +10,37 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
 from ...manifests.run_folder import RunFolder
+from ...stages.corpus.store import open_corpus
 from ...stages.trial.one import RESULT, SAMPLES, gan_folder, read_result
-from ...stages.trial.vote import count_votes, distances_of, read_answers, write_vote
+from ...stages.trial.outcome import TITLES, distance_of
+from ...stages.trial.vote import ACROSS, Contender, count_votes, read_answers, write_vote
 
 _VOTES = "votes"  # folder below trial/
 
+Images = NDArray[np.uint8]
 
-def make_vote(run: Path, count: int, seed: int) -> Path:
-    """Writes the page of a vote on the arms of RUN/trial; gives its path.
 
-    Raises ConfigError where there is no trial, or its samples are of another one.
+def make_vote(run: Path, arms: Sequence[str], count: int, seed: int) -> Path:
+    """Writes the page of a vote on arms of RUN/trial; gives its path. arms: none for all.
+
+    Raises ConfigError where there is no trial, none of such an arm, or its samples are of another.
     """
     folder = RunFolder(run).trial
     record = _record(folder)
-    arms = {
-        name: np.concatenate([_samples(folder, record, name, seed) for seed in range(len(results))])
-        for name, results in record["results"].items()
+    distances = _distances(record)
+    missing = [arm for arm in arms if arm not in distances]
+    if missing:
+        raise ConfigError(
+            f"The trial in {folder} has no arm {missing[0]}; it has {', '.join(distances)}."
+        )
+    targets: list[str] = record.get("targets") or []
+    contenders = {
+        name: Contender(_samples(folder, record, name, max(1, len(targets))), distance)
+        for name, distance in distances.items()
+        if not arms or name in arms
     }
-    return write_vote(folder / _VOTES, arms, count, seed)
+    references = _references(run, targets) if targets else []
+    return write_vote(folder / _VOTES, contenders, count, seed, references)
 
 
 def count_answers(run: Path, files: Sequence[Path]) -> str:
@@ -36,12 +49,27 @@ def count_answers(run: Path, files: Sequence[Path]) -> str:
     Raises ConfigError for files that are no answers of this trial's votes.
     """
     folder = RunFolder(run).trial
-    distances = distances_of(_record(folder))
-    answers = read_answers(files, folder / _VOTES)
-    for arm in {arm for answer in answers for arm in answer[:2]} - set(distances):
-        raise ConfigError(f"The vote is on arm {arm}, which trial.json of {folder} does not have.")
-    table, text = count_votes(answers, distances)
+    record = _record(folder)
+    figure = distance_of(record["arms"][0]["last"][0])
+    table, text = count_votes(read_answers(files, folder / _VOTES), TITLES[figure])
     return f"{table.as_text()}\n\n{text}"
+
+
+def _distances(record: dict[str, Any]) -> dict[str, float]:
+    """Arm -> its figure, the mean of the best snapshots over seeds."""
+    name = distance_of(record["arms"][0]["last"][0])
+    return {
+        arm["name"]: float(np.mean([snapshot[name] for snapshot in arm["best"]]))
+        for arm in record["arms"]
+    }
+
+
+def _references(run: Path, targets: Sequence[str]) -> list[Images]:
+    """Some training images of each target class."""
+    corpus = open_corpus(RunFolder(run).corpus)
+    ids = corpus.training_ids[corpus.training_rows]
+    rows = [corpus.training_rows[ids == corpus.classes.index(name)] for name in targets]
+    return [np.asarray(corpus.images[some[: ACROSS**2]]) for some in rows]
 
 
 def _record(folder: Path) -> dict[str, Any]:
@@ -55,19 +83,23 @@ def _record(folder: Path) -> dict[str, Any]:
     return record
 
 
-def _samples(folder: Path, record: dict[str, Any], arm: str, seed: int) -> NDArray[np.uint8]:
-    """(N, H, W, C) of the best snapshot of one GAN."""
-    place = gan_folder(folder, str(record.get("gans")), arm, seed)
-    if read_result(place, str(record["results"][arm][seed]["identity"])) is None:
-        raise ConfigError(
-            f"{place} has no GAN of the trial in trial.json. Run the trial again: GANs that are"
-            " there are kept."
-        )
-    try:
-        samples: NDArray[np.uint8] = np.load(place / SAMPLES, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ConfigError(
-            f"{place} has no samples to show ({error}). Delete its {RESULT}, and run the trial"
-            " again."
-        ) from error
-    return samples
+def _samples(folder: Path, record: dict[str, Any], arm: str, targets: int) -> list[Images]:
+    """(N, H, W, C) of the best snapshots of an arm's GANs, for each target."""
+    parts: list[list[Images]] = [[] for _ in range(targets)]
+    for seed, result in enumerate(record["results"][arm]):
+        place = gan_folder(folder, str(record.get("gans")), arm, seed)
+        if read_result(place, str(result["identity"])) is None:
+            raise ConfigError(
+                f"{place} has no GAN of the trial in trial.json. Run the trial again: GANs that"
+                " are there are kept."
+            )
+        try:
+            samples: Images = np.load(place / SAMPLES, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise ConfigError(
+                f"{place} has no samples to show ({error}). Delete its {RESULT}, and run the trial"
+                " again."
+            ) from error
+        for mine, part in zip(parts, np.array_split(samples, targets), strict=True):
+            mine.append(part)
+    return [np.concatenate(some) for some in parts]

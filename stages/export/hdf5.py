@@ -4,7 +4,6 @@ h5py creates the file with room for the images and gives their offset, where the
 directly. If the disk filled up while HDF5 writes, the process would abort without an error message.
 """
 
-import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ...manifests.extras import require
 from ...manifests.trainers.image_bytes import ShardImages
@@ -79,9 +77,7 @@ def _batches(listing: ExportListing, tars: ShardImages) -> Iterator[NDArray[np.u
     block = np.empty((_ROWS, listing.resolution, listing.resolution, 3), np.uint8)
     filled = 0
     for row in listing.images():
-        with Image.open(io.BytesIO(tars.read(row.key, row.image))) as image:
-            pixels = np.asarray(image)
-        block[filled] = pixels[:, :, None] if pixels.ndim == 2 else pixels
+        block[filled] = tars.pixels(row.key, row.image)  # gray three times
         filled += 1
         if filled == _ROWS:
             yield block

@@ -2,8 +2,9 @@
 
 import html
 import io
+import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -180,9 +181,9 @@ def band_curves(curves: Mapping[str, tuple[Floats, Floats]], title: str, along: 
     curves: name -> places (n,) and values (runs, n), of which the mean is drawn.
     """
     figure, axes = _axes(title)
-    for colour, (name, (places, values)) in zip(_MANY, curves.items(), strict=False):
+    for (line, colour), (name, (places, values)) in zip(_styles(), curves.items(), strict=False):
         colour = _COLOURS.get(name, colour)
-        axes.plot(places, values.mean(axis=0), color=colour, label=name, linewidth=1.8)
+        axes.plot(places, values.mean(axis=0), line, color=colour, label=name, linewidth=1.8)
         axes.fill_between(
             places, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, linewidth=0
         )
@@ -193,12 +194,17 @@ def band_curves(curves: Mapping[str, tuple[Floats, Floats]], title: str, along: 
     return _svg(figure)
 
 
+def _styles() -> Iterator[tuple[str, str]]:
+    """Lines and colours of curves, however many."""
+    return itertools.cycle(itertools.product(("-", "--", ":", "-."), _MANY))
+
+
 def roc_curves(far: Floats, curves: Mapping[str, Floats]) -> str:
     """TAR over FAR (n,), which is logarithmic. curves: name -> TAR (runs, n); mean and range."""
     figure, axes = _axes("Verification on classes never seen (higher is better)")
-    for colour, (name, values) in zip(_MANY, curves.items(), strict=False):
+    for (line, colour), (name, values) in zip(_styles(), curves.items(), strict=False):
         colour = _COLOURS.get(name, colour)
-        axes.plot(far, values.mean(axis=0), color=colour, label=name, linewidth=1.8)
+        axes.plot(far, values.mean(axis=0), line, color=colour, label=name, linewidth=1.8)
         low, high = values.min(axis=0), values.max(axis=0)
         axes.fill_between(far, low, high, color=colour, alpha=0.15, linewidth=0)
     axes.set_xscale("log")

@@ -5,7 +5,8 @@ config      section `trial` of stages.yaml
 arms        which corpora are compared, read from text
 arm_corpus  the images of an arm on disk
 one         one task, an arm with a seed: train, judge, keep the result
-gan_run     the training of one GAN, resumed from its last snapshot
+gan_run     the training of one GAN, resumed from its last state
+snapshots   its averaged generator on disk, and the samples that it draws
 command     a trainer of the user's own, run and watched
 supervisor  a program that ends a trainer when its trial dies
 trainer_script  a program that runs trainers whose scripts lack something

@@ -18,6 +18,7 @@ from ...manifests.errors import Interrupted, ScoreMixError
 from . import supervisor
 
 PLACEHOLDERS = ("data", "out", "seed", "gpu")
+LENGTHS = ("images", "count", "epochs")  # of a trial's arm: to show, in it, passes over it
 
 _POLL = 0.2  # seconds
 _LAST_LINES = 15

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from ...models.gan.changes import CHANGES, Change
 from .arms import Arm, parse_arms
-from .command import check_template
+from .command import LENGTHS, PLACEHOLDERS, check_template
 
 DEFAULT_ARMS = ("real", "mixup", "own")
 Ratio = Annotated[int, Field(ge=0, le=999)]
@@ -49,7 +49,7 @@ class TrialConfig(BaseModel):
     @field_validator("command")
     @classmethod
     def _known_placeholders(cls, command: str | None) -> str | None:
-        return None if command is None else check_template(command)
+        return None if command is None else check_template(command, (*PLACEHOLDERS, *LENGTHS))
 
     @model_validator(mode="after")
     def _known_arms(self) -> "TrialConfig":

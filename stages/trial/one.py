@@ -150,6 +150,15 @@ def gan_folder(trial: Path, gans: str, arm: str, seed: int) -> Path:
     return trial / gans / arm / f"seed-{seed}"
 
 
+def some_of(samples: Images, count: int, seed: int) -> Images:
+    """A seeded choice of samples (N, H, W, C), in a seeded order: trainers write class by class.
+
+    Of as many samples it is the same choice.
+    """
+    order = stream(image_seed(seed, "trial"), "kept").permutation(len(samples))
+    return np.asarray(samples[np.sort(order[:count])])[np.argsort(np.argsort(order[:count]))]
+
+
 def keep_samples(folder: Path, samples: Images) -> None:
     """Writes the first samples (N, H, W, C) of a snapshot to folder/samples.npy."""
     with replacing(folder / SAMPLES) as file:

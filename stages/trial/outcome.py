@@ -25,7 +25,7 @@ _HEADS = (
 )  # fmt: skip
 
 _AGAINST = {"kd": "held-out images", "sfd": "the target image"}
-_TITLES = {"kd": "kernel distance", "sfd": "single-image Frechet distance x 1,000"}
+TITLES = {"kd": "kernel distance", "sfd": "single-image Frechet distance"}
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def conclusion(arms: Sequence[ArmOutcome], failed: Collection[str] = ()) -> str:
         sentences.append(
             f"{'Worth it' if better else 'Harmful'}: a GAN trained on {arm.name} is"
             f" {share}{'nearer to' if better else 'farther from'} {_AGAINST[name]}"
-            f" than one trained on real images alone ({_TITLES[name]}"
+            f" than one trained on real images alone ({TITLES[name]}"
             f" {format_kernel(arm.mean(name))} against {format_kernel(real.mean(name))},"
             f" {change.figures}; {size})."
         )

@@ -1,4 +1,7 @@
-"""The curves of a trial: distance over images shown, the mean of the seeds and their range."""
+"""The curves of a trial: distance over images shown, over the ratio, over training images.
+
+The mean of the seeds, and their range.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..report.charts import band_curves
+from .arms import REAL, Arm
 from .outcome import ArmOutcome, distance_of
 
 _TITLES = {
@@ -30,6 +34,32 @@ def draw_curves(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
             curves[arm] = (places, np.array(kd))
     shown = {"images": "images shown", "step": "snapshot"}[along]
     return band_curves(curves, _TITLES[name], shown)
+
+
+def draw_ratios(outcomes: Sequence[ArmOutcome], arms: Sequence[Arm]) -> str | None:
+    """SVG of the distance of the best snapshots over the ratio, a curve for each method.
+
+    Ratio 0 is the arm of real images. None where no method has arms of two ratios. Raises
+    ConfigError where matplotlib is not installed.
+    """
+    found = {arm.name: arm for arm in outcomes if arm.distance == "kd"}
+    by_method: dict[str, dict[int, list[float]]] = {}
+    for arm in arms:
+        if arm.method is not None and not arm.growing and arm.name in found:
+            values = [1000 * each["kd"] for each in found[arm.name].best]
+            by_method.setdefault(arm.method, {})[arm.ratio] = values
+    by_method = {name: points for name, points in by_method.items() if len(points) > 1}
+    if not by_method:
+        return None
+    if REAL in found:
+        real = [1000 * each["kd"] for each in found[REAL].best]
+        by_method = {name: {0: real, **points} for name, points in by_method.items()}
+    curves = {}
+    for name, points in by_method.items():
+        ratios = sorted(points)
+        kd = np.array([points[ratio] for ratio in ratios]).T
+        curves[name] = (np.array(ratios, dtype=np.float64), kd)
+    return band_curves(curves, _TITLES["kd"], "augmented images for each real one")
 
 
 def draw_sizes(sizes: Sequence[int], arms: Sequence[Sequence[ArmOutcome]]) -> str:

@@ -75,6 +75,7 @@ class Trained:
     gans: str  # folder of them, below that of the trial
     results: dict[str, list[dict[str, Any]]]  # arm -> the result of each seed
     failed: dict[str, str]  # other arms: why one of their GANs has none
+    targets: Sequence[str] = ()  # of translations: the classes that are translated into
 
 
 def run_trial(

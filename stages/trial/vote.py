@@ -34,64 +34,104 @@ Images = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class VotePair:
-    """Two arms beside each other, and which of each arm's squares is shown."""
+    """Two arms beside each other, and which of each arm's squares is shown, of which target."""
 
     left: str
     right: str
     square_left: int
     square_right: int
+    target: int = 0
 
 
-def draw_pairs(squares: Mapping[str, int], count: int, seed: int) -> list[VotePair]:
-    """`count` pairs of arms in random order and on random sides, each two arms as often as others.
+@dataclass(frozen=True)
+class Contender:
+    """An arm that is voted on."""
 
-    squares: arm -> squares that it has; they come in a random order, again once all were shown.
-    Raises ConfigError for fewer than two arms.
+    samples: Sequence[Images]  # (N, H, W, C), of a translation for each target class
+    distance: float  # of its best snapshots, the mean over seeds
+
+    @property
+    def squares(self) -> int:
+        """How many different squares there are, of the target with the fewest."""
+        return min(len(images) for images in self.samples) // ACROSS**2
+
+
+def draw_pairs(
+    squares: Mapping[str, int], count: int, seed: int, targets: int = 1
+) -> list[VotePair]:
+    """`count` pairs of arms in random order and on random sides.
+
+    Each two arms come as often as others, or once more. squares: arm -> squares that it has of each
+    target; they come in a random order, again once all were shown. Raises ConfigError for fewer
+    than two arms.
     """
     if len(squares) < 2:
         raise ConfigError("A vote needs two arms: run the trial with two or more first.")
     random = stream(image_seed(seed, "trial"), "vote")
-    couples = list(itertools.islice(itertools.cycle(itertools.combinations(squares, 2)), count))
+    couples = list(itertools.combinations(squares, 2))
     order = {arm: random.permutation(number) for arm, number in squares.items()}
-    used = dict.fromkeys(squares, 0)
+    used = dict.fromkeys(itertools.product(squares, range(targets)), 0)
 
-    def square(arm: str) -> int:
-        used[arm] += 1
-        return int(order[arm][(used[arm] - 1) % len(order[arm])])
+    def square(arm: str, target: int) -> int:
+        used[arm, target] += 1
+        return int(order[arm][(used[arm, target] - 1) % len(order[arm])])
 
-    pairs = []
-    for place in random.permutation(count):
-        left, right = random.permutation(couples[place]).tolist()
-        pairs.append(VotePair(left, right, square(left), square(right)))
+    pairs: list[VotePair] = []
+    while len(pairs) < count:
+        for place in random.permutation(len(couples))[: count - len(pairs)]:
+            left, right = random.permutation(couples[place]).tolist()
+            target = int(random.integers(targets))
+            pairs.append(VotePair(left, right, square(left, target), square(right, target), target))
     return pairs
 
 
-def write_vote(folder: Path, arms: Mapping[str, Images], count: int, seed: int) -> Path:
+def write_vote(
+    folder: Path,
+    arms: Mapping[str, Contender],
+    count: int,
+    seed: int,
+    references: Sequence[Images] = (),
+) -> Path:
     """Writes the page and its key below `folder`; gives the page's path.
 
-    arms: name -> samples (N, H, W, C).
+    references: of a translation, real images (N, H, W, C) of each target class, of which nine are
+        shown above each pair.
 
     Raises:
         ConfigError: fewer than two arms, an arm without a whole square, no jinja2.
     """
-    whole = ACROSS**2
-    poor = [name for name, images in arms.items() if len(images) < whole]
+    squares = {name: arm.squares for name, arm in arms.items()}
+    poor = [name for name, number in squares.items() if not number]
     if poor:
-        raise ConfigError(f"A vote shows {whole} samples of an arm at once; {poor[0]} has fewer.")
-    squares = {name: len(images) // whole for name, images in arms.items()}
-    pairs = draw_pairs(squares, count, seed)
+        raise ConfigError(
+            f"A vote shows {ACROSS**2} samples of an arm at once; {poor[0]} has fewer."
+        )
+    pairs = draw_pairs(squares, count, seed, max(1, len(references)))
     sides = [[pair.left, pair.right] for pair in pairs]
-    shown = {name: hashlib.sha256(images.tobytes()).hexdigest() for name, images in arms.items()}
+    shown = {name: [_digest(images) for images in arm.samples] for name, arm in arms.items()}
     identity = canonical_digest([sides, shown])[:12]
+    above = [_square(np.resize(images, (ACROSS**2, *images.shape[1:])), 0) for images in references]
     pictures = [
-        [_square(arms[pair.left], pair.square_left), _square(arms[pair.right], pair.square_right)]
+        [
+            _square(arms[pair.left].samples[pair.target], pair.square_left),
+            _square(arms[pair.right].samples[pair.target], pair.square_right),
+            *above[pair.target : pair.target + 1],
+        ]
         for pair in pairs
     ]
     values = {"vote": identity, "pictures": json.dumps(pictures), "count": count}
-    write_json(folder / f"{identity}.key.json", {"vote": identity, "pairs": sides})
+    values["references"] = bool(references)
+    distances = [[name, arm.distance] for name, arm in arms.items()]
+    write_json(
+        folder / f"{identity}.key.json", {"vote": identity, "pairs": sides, "distances": distances}
+    )
     page = folder / f"{identity}.html"
     write_bytes(page, render("vote.html", values))
     return page
+
+
+def _digest(images: Images) -> str:
+    return hashlib.sha256(images.tobytes()).hexdigest()
 
 
 def _square(images: Images, number: int) -> str:
@@ -106,33 +146,57 @@ def _square(images: Images, number: int) -> str:
     return data_uri(to_pil(pixels[:-_GAP, :-_GAP]))
 
 
-def read_answers(files: Sequence[Path], folder: Path) -> list[tuple[str, str, Side]]:
-    """(left, right, answer) of every answered pair. folder: where the keys of votes lie.
+@dataclass(frozen=True)
+class Votes:
+    """What people answered on the pages of one trial."""
 
-    Raises ConfigError for a file that is no answer of a vote of this trial.
+    pairs: list[tuple[str, str, Side]]  # left, right, answer
+    distances: dict[str, float]  # of the arms, when the pages were written
+
+
+def read_answers(files: Sequence[Path], folder: Path) -> Votes:
+    """All answers of some files. folder: where the keys of votes lie.
+
+    Raises ConfigError for a file that is no answer of a vote of this trial, for a voter who is
+    counted twice, and for votes on GANs that were not the same.
     """
     found: list[tuple[str, str, Side]] = []
+    distances: dict[str, float] = {}
+    voters: dict[str, Path] = {}
     for path in files:
         try:
             given = json.loads(path.read_bytes())
-            identity, answers = str(given["vote"]), dict(given["answers"])
-            key = folder / f"{identity}.key.json"
-            if not identity.isalnum() or not key.is_file():
-                raise ConfigError(
-                    f"{path} answers vote {identity!r}, which is none of {folder}: count it with"
-                    " the run whose trial wrote that page."
-                )
-            pairs = json.loads(key.read_bytes())["pairs"]
+            key = _key_of(path, str(given["vote"]), folder)
+            voter = str(given["voter"])
+            answers = dict(given["answers"])
             for number, answer in answers.items():
                 if answer not in ("left", "right", "neither"):
                     raise ValueError(f"pair {number}: {answer!r}")
-                left, right = pairs[_place(number, len(pairs))]
+                left, right = key["pairs"][_place(number, len(key["pairs"]))]
                 found.append((left, right, answer))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            judged = {str(arm): float(value) for arm, value in key["distances"]}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(
-                f"{path} is no file of answers that a vote's page saved ({error})."
+                f"{path} is no file of answers that a vote's page saved ({error!r})."
             ) from error
-    return found
+        if voter in voters:
+            raise ConfigError(f"{voters[voter]} and {path} are of one voter. Give one of them.")
+        if distances and distances != judged:
+            raise ConfigError(
+                f"{path} answers a vote on other GANs than {files[0]}. Count them apart."
+            )
+        voters[voter], distances = path, judged
+    return Votes(found, distances)
+
+
+def _key_of(path: Path, identity: str, folder: Path) -> dict[str, Any]:
+    key = folder / f"{identity}.key.json"
+    if not identity.isalnum() or not key.is_file():
+        raise ConfigError(
+            f"{path} answers vote {identity!r}, which is none of {folder}: count it with the run"
+            " whose trial wrote that page."
+        )
+    return dict(json.loads(key.read_bytes()))
 
 
 def _place(number: str, count: int) -> int:
@@ -142,16 +206,12 @@ def _place(number: str, count: int) -> int:
     return place
 
 
-def count_votes(
-    answers: Sequence[tuple[str, str, Side]], distances: Mapping[str, float]
-) -> tuple[Table, str]:
-    """Metric against vote: a row for each two arms, and a sentence.
-
-    distances: arm -> kernel distance of its best snapshots, the mean over seeds.
-    """
+def count_votes(answers: Votes, figure: str = "kernel distance") -> tuple[Table, str]:
+    """Metric against vote: a row for each two arms, and a sentence. figure: the metric's name."""
+    pairs, distances = answers.pairs, answers.distances
     rows, agreed, clear = [], 0, 0
     for first, second in itertools.combinations(distances, 2):
-        mine = [answer for answer in answers if {answer[0], answer[1]} == {first, second}]
+        mine = [answer for answer in pairs if {answer[0], answer[1]} == {first, second}]
         wins = [sum(_winner(answer) == arm for answer in mine) for arm in (first, second)]
         decided = sum(wins)
         nearer = min((first, second), key=lambda arm: distances[arm])
@@ -170,12 +230,12 @@ def count_votes(
         rows.append([*cells, voted, shown, nearer])
     heads = (
         "arms", "votes", "neither", "share of the first (95 %)", "people prefer",
-        "kernel distance x 1000", "nearer",
+        f"{figure} x 1000", "nearer",
     )  # fmt: skip
-    text = f"{len(answers):,} answers. "
+    text = f"{len(pairs):,} answers. "
     if clear:
         text += f"Where people clearly prefer one arm ({clear} of {len(rows)} couples), it is the"
-        text += f" nearer one by kernel distance in {agreed}."
+        text += f" nearer one by {figure} in {agreed}."
     else:
         text += "No arm is clearly preferred to another."
     return Table(heads, rows), text
@@ -184,11 +244,3 @@ def count_votes(
 def _winner(answer: tuple[str, str, Side]) -> str | None:
     left, right, side = answer
     return {"left": left, "right": right, "neither": None}[side]
-
-
-def distances_of(record: Mapping[str, Any]) -> dict[str, float]:
-    """Arm -> kernel distance, of trial.json."""
-    return {
-        arm["name"]: float(np.mean([snapshot["kd"] for snapshot in arm["best"]]))
-        for arm in record["arms"]
-    }

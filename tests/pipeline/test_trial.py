@@ -110,6 +110,7 @@ def test_arms_are_made_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ShardBuilder, "generate", property(counted))
     more = ("--arms", "own:2,own:1,mixup:1,mixup:3", "--seeds", "1")
     assert trial(run, *more) == 0
+    assert (run / "trial" / "ratios.svg").exists()
     real, arms = training_images(run), run / "trial" / "arms"
     assert made == [3 * real]
     kept = {path.name: np.load(path / "images.npy") for path in arms.iterdir()}
@@ -145,6 +146,7 @@ def test_a_sweep_of_ratios_and_a_growing_one(run: Path) -> None:
     found = {arm["name"]: arm["corpus"] for arm in record(run)["arms"]}
     real = found["real"]
     assert found == {"real": real, "own-1": 2 * real, "growing-2": 3 * real}
+    assert not (run / "trial" / "ratios.svg").exists()  # of one ratio
     # Its corpus is that of the static arm, but the GAN is another.
     assert trial(run, "--arms", "growing:2,own:2", "--seeds", "1") == 0
     grown, static = (record(run)["results"][name] for name in ("growing-2", "own-2"))
@@ -183,9 +185,15 @@ def test_people_vote_on_its_arms(run: Path, capsys: pytest.CaptureFixture[str]) 
     (page,) = (run / "trial" / "votes").glob("*.html")
     assert page.name in shown
     answers = page.with_suffix(".answers")
-    answers.write_text(json.dumps({"vote": page.stem, "answers": {"0": "left", "1": "neither"}}))
+    answers.write_text(
+        json.dumps({"vote": page.stem, "voter": "a", "answers": {"0": "left", "1": "neither"}})
+    )
     assert cli("trial", run, "--count", answers) == 0
     assert "2 answers" in capsys.readouterr().out
+
+    # Of chosen arms alone; one that was not trained is named.
+    assert cli("trial", run, "--vote", "4", "--arms", "real,mixup") == 2
+    assert "has no arm mixup; it has real, own." in capsys.readouterr().err
 
     # GANs of another trial are not shown for those of the table.
     table = run / "trial" / "trial.json"
@@ -289,6 +297,22 @@ def test_a_trainer_that_fails_costs_its_arm(
     assert "own-2 failed, seed" in shown and named in shown
     assert ("bad news" in shown) == ("bad news" in command)
     assert set(record(run)["results"]) == {"real", "mixup-1"}
+
+
+def test_a_command_can_show_every_arm_the_same_number_of_images(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--images 512 over 90 and 270 images: six epochs and two."""
+    says = "echo {images} shown, {epochs} epochs of {count};"
+    assert by_command(run, f"{says} {COPY}") == 0
+    said = [(gan(run, arm, 0) / "trainer.log").read_text() for arm in ("real", "own-2")]
+    assert said == ["512 shown, 6 epochs of 90\n", "512 shown, 2 epochs of 270\n"]
+    assert "Note:" not in capsys.readouterr().out
+    shutil.rmtree(run / "trial" / "gans")
+    assert by_command(run, COPY) == 0
+    assert (
+        "the arm of 270 images was shown 3 times as many as that of 90" in record(run)["conclusion"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,9 @@ CHARTS: dict[str, Callable[[], str]] = {
     "band_curves, below 0": lambda: charts.band_curves(
         {f"arm {n}": (np.arange(3.0), RUNS - 2) for n in range(12)}, "Title", "images"
     ),
+    "band_curves, fifty arms": lambda: charts.band_curves(
+        {f"arm {number}": (np.arange(3.0), RUNS) for number in range(50)}, "Title", "images"
+    ),
     "roc_curves": lambda: charts.roc_curves(np.geomspace(1e-4, 1, 3), {"real": RUNS / 4}),
 }
 
@@ -82,6 +85,10 @@ def test_a_chart_is_drawn(name: str) -> None:
     texts = "".join(root.itertext())
     assert str(root.get("aria-label")) in texts and "nan" not in drawn.lower()
     assert drawn == CHARTS[name](), "equal numbers give equal bytes"
+
+
+def test_no_curve_is_left_out() -> None:
+    assert all(f">arm {number}<" in CHARTS["band_curves, fifty arms"]() for number in range(50))
 
 
 def test_there_is_a_case_of_each() -> None:

@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import quick_charts
 
 from scoremix.stages.trial.arms import Arm, parse_arm, parse_arms
 from scoremix.stages.trial.judge import best_snapshot, split_held_out
 from scoremix.stages.trial.outcome import conclusion, outcomes, trial_table
+from scoremix.stages.trial.picture import draw_ratios
 
 
 def snapshot(step: int, kd: float, choosing: float | None = None) -> dict[str, Any]:
@@ -94,6 +96,21 @@ def test_a_failed_arm_is_named_where_nothing_is_left_to_compare() -> None:
     assert conclusion(outcomes(own, {"own": 9}), ["real"]) == (
         "Nothing can be compared: real failed."
     )
+
+
+def test_distances_over_the_ratio_are_drawn_where_a_method_has_several(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
+    monkeypatch.setattr("scoremix.stages.report.charts._svg", quick_charts.DRAWN)
+    arms = parse_arms(["real", "own", "mixup:2", "growing"], 5, [0, 1, 10])
+    names = [arm.name for arm in arms]
+    measured = {name: results(0.1 + 0.01 * n, 0.2) for n, name in enumerate(names)}
+    drawn = draw_ratios(outcomes(measured, dict.fromkeys(names, 9)), arms)
+    assert drawn is not None and "augmented images for each real one" in drawn
+    assert ">own<" in drawn and ">mixup<" not in drawn and "growing" not in drawn
+    few = {name: measured[name] for name in ("real", "own-1", "mixup-2")}
+    assert draw_ratios(outcomes(few, dict.fromkeys(few, 9)), arms) is None
 
 
 def test_one_seed_concludes_nothing() -> None:

@@ -1,5 +1,7 @@
 """The vote: pairs are fair and anonymous, the page is whole in itself, answers are counted."""
 
+import base64
+import io
 import json
 import re
 from collections import Counter
@@ -8,13 +10,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 from blob_images import blobs
+from PIL import Image
 
 from scoremix.manifests.errors import ConfigError
-from scoremix.stages.trial.vote import count_votes, draw_pairs, read_answers, write_vote
+from scoremix.stages.trial.vote import (
+    Contender,
+    Images,
+    count_votes,
+    draw_pairs,
+    read_answers,
+    write_vote,
+)
 
 pytest.importorskip("jinja2", reason="the extra `report` is not installed")
 
-ARMS = {"real": blobs(20, 1), "bridge": blobs(30, 2), "mixup": blobs(9, 3)}
+ARMS = {
+    "real": Contender([blobs(20, 1)], 0.03),
+    "bridge": Contender([blobs(30, 2)], 0.01),
+    "mixup": Contender([blobs(9, 3)], 0.02),
+}
 
 
 def pictures_of(page: Path) -> list[list[str]]:
@@ -36,6 +50,11 @@ def test_arms_meet_equally_often_on_random_sides() -> None:
     assert draw_pairs({"a": 4, "b": 7}, 9, 0) != draw_pairs({"a": 4, "b": 7}, 9, 1)
     with pytest.raises(ConfigError, match="two arms"):
         draw_pairs({"a": 4}, 9, 0)
+    # Of 36 couples 20 meet once: no arm is shown far oftener than others.
+    few = draw_pairs(dict.fromkeys("abcdefghi", 9), 20, 0)
+    assert len({frozenset((pair.left, pair.right)) for pair in few}) == 20
+    times = Counter(arm for pair in few for arm in (pair.left, pair.right))
+    assert len(times) == 9 and max(times.values()) <= 7
 
 
 def test_the_page_is_whole_and_does_not_know_the_arms(tmp_path: Path) -> None:
@@ -48,33 +67,47 @@ def test_the_page_is_whole_and_does_not_know_the_arms(tmp_path: Path) -> None:
     assert all(uri.startswith("data:image/png;base64,") for pair in pictures for uri in pair)
     assert write_vote(tmp_path, ARMS, 12, 0) == page and page.read_text() == text
     with pytest.raises(ConfigError, match="poor has fewer"):
-        write_vote(tmp_path, ARMS | {"poor": blobs(8, 4)}, 12, 0)
+        write_vote(tmp_path, ARMS | {"poor": Contender([blobs(8, 4)], 0.1)}, 12, 0)
 
 
-def answers_of(page: Path, preferred: str) -> Path:
+def answers_of(page: Path, preferred: str, voter: str) -> Path:
     """A voter who always prefers one arm, and cannot say where it is not shown."""
     key = json.loads(page.with_suffix(".key.json").read_text())
     answers = {
         str(number): "left" if left == preferred else "right" if right == preferred else "neither"
         for number, (left, right) in enumerate(key["pairs"])
     }
-    path = page.with_name(f"{preferred}.json")
-    path.write_text(json.dumps({"vote": key["vote"], "answers": answers}))
+    path = page.with_name(f"{voter}.json")
+    path.write_text(json.dumps({"vote": key["vote"], "voter": voter, "answers": answers}))
     return path
 
 
 def test_answers_are_counted_beside_the_distances(tmp_path: Path) -> None:
     page = write_vote(tmp_path, ARMS, 30, 0)
-    answers = read_answers([answers_of(page, "bridge"), answers_of(page, "bridge")], tmp_path)
-    table, text = count_votes(answers, {"real": 0.03, "bridge": 0.01, "mixup": 0.02})
+    files = [answers_of(page, "bridge", voter) for voter in ("ann", "ben")]
+    answers = read_answers(files, tmp_path)
+    table, text = count_votes(answers)
     cells = {row[0]: row[1:] for row in table.rows}
     # Newcombe's form of Wilson's interval: 0 of 20 is 0 to 16 %.
     assert cells["real : bridge"][:4] == ["0 : 20", "0", "0% (0% to 16%)", "bridge"]
     assert cells["bridge : mixup"][:4] == ["20 : 0", "0", "100% (84% to 100%)", "bridge"]
     assert cells["real : mixup"][:4] == ["0 : 0", "20", "", ""]
     assert "(2 of 3 couples), it is the nearer one by kernel distance in 2." in text
-    _, against = count_votes(answers, {"real": 0.01, "bridge": 0.02, "mixup": 0.03})
-    assert "in 1." in against
+    assert table.heads[5] == "kernel distance x 1000" and table.rows[0][5] == "30.0 : 10.0"
+    answers.distances.update({"real": 0.01, "bridge": 0.02, "mixup": 0.03})
+    assert "in 1." in count_votes(answers)[1]
+
+
+def test_nobody_is_counted_twice_and_no_votes_on_other_gans(tmp_path: Path) -> None:
+    page = write_vote(tmp_path, ARMS, 12, 0)
+    mine = answers_of(page, "bridge", "ann")
+    again = mine.with_name("copy.json")
+    again.write_bytes(mine.read_bytes())
+    with pytest.raises(ConfigError, match=r"ann.json and .*copy.json are of one voter"):
+        read_answers([mine, again], tmp_path)
+    longer = write_vote(tmp_path, ARMS | {"real": Contender([blobs(20, 9)], 0.02)}, 12, 0)
+    with pytest.raises(ConfigError, match="a vote on other GANs"):
+        read_answers([mine, answers_of(longer, "bridge", "ben")], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +116,8 @@ def test_answers_are_counted_beside_the_distances(tmp_path: Path) -> None:
         ("no JSON", "no file of answers"),
         ('{"vote": "../x", "answers": {}}', "none of"),
         ('{"vote": "0123", "answers": {}}', "none of"),
-        ('{"vote": "%s", "answers": {"99": "left"}}', "no pair 99"),
-        ('{"vote": "%s", "answers": {"0": "bridge"}}', "pair 0: 'bridge'"),
+        ('{"vote": "%s", "voter": "a", "answers": {"99": "left"}}', "no pair 99"),
+        ('{"vote": "%s", "voter": "a", "answers": {"0": "bridge"}}', "pair 0: 'bridge'"),
     ],
 )
 def test_other_files_are_no_answers(tmp_path: Path, text: str, named: str) -> None:
@@ -95,21 +128,41 @@ def test_other_files_are_no_answers(tmp_path: Path, text: str, named: str) -> No
         read_answers([path], tmp_path)
 
 
-def test_a_square_shows_nine_samples_of_its_arm(tmp_path: Path) -> None:
-    """An arm of one gray level: every pixel of its squares has it."""
-    import base64
-    import io
+def flat(level: int) -> Images:
+    """Nine samples of one gray level."""
+    return np.full((9, 8, 8, 1), level, np.uint8)
 
-    from PIL import Image
 
-    levels = {"dark": 10, "light": 90}
-    flat = {arm: np.full((9, 8, 8, 1), level, np.uint8) for arm, level in levels.items()}
-    page = write_vote(tmp_path, flat, 4, 0)
-    key = json.loads(page.with_suffix(".key.json").read_text())["pairs"]
-    pictures = pictures_of(page)
-    for sides, uris in zip(key, pictures, strict=True):
-        for arm, uri in zip(sides, uris, strict=True):
+def levels_of(page: Path) -> list[list[int]]:
+    """The levels of each pair's pictures, which are flat but for the gaps between samples."""
+    found = []
+    for uris in pictures_of(page):
+        found.append([])
+        for uri in uris:
             image = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
-            found = np.asarray(image)
-            assert set(np.unique(found)) == {levels[arm], 128}  # the samples, and between them
-            assert np.mean(found == levels[arm]) > 0.9
+            values, counts = np.unique(np.asarray(image), return_counts=True)
+            (level,) = (int(value) for value in values if value != 128)
+            assert counts[values == level] > 0.9 * counts.sum()
+            found[-1].append(level)
+    return found
+
+
+def test_a_square_shows_nine_samples_of_its_arm(tmp_path: Path) -> None:
+    levels = {"dark": 10, "light": 90}
+    arms = {arm: Contender([flat(level)], 0.1) for arm, level in levels.items()}
+    page = write_vote(tmp_path, arms, 4, 0)
+    key = json.loads(page.with_suffix(".key.json").read_text())["pairs"]
+    assert levels_of(page) == [[levels[arm] for arm in sides] for sides in key]
+    assert 'id="reference"' not in page.read_text()
+
+
+def test_translations_are_shown_below_real_images_of_their_target(tmp_path: Path) -> None:
+    """Level 10 + target and 90 + target; both of a pair are of the target shown above them."""
+    arms = {
+        arm: Contender([flat(level), flat(level + 1)], 0.1)
+        for arm, level in {"dark": 10, "light": 90}.items()
+    }
+    page = write_vote(tmp_path, arms, 12, 0, [flat(200)[:4], flat(201)])
+    found = levels_of(page)
+    assert all({left % 10, right % 10} == {above % 10} for left, right, above in found)
+    assert {above for *_, above in found} == {200, 201} and 'id="reference"' in page.read_text()
