@@ -24,7 +24,7 @@ from ...stages.evaluate.number_format import round_floats
 from ...stages.recognise.recognise import LabelledRows
 from ...stages.recognition.arms import REAL
 from ...stages.recognition.by_command import JudgedImages
-from ...stages.recognition.comparison import ComparedCorpus
+from ...stages.recognition.comparison import Compared, ComparedCorpus
 from ...stages.recognition.config import RecognitionConfig
 from ...stages.recognition.image_folders import ImageFolder
 from ...stages.recognition.judge import UnseenClasses
@@ -51,10 +51,8 @@ class RecognitionByCommand:
     stopping: Callable[[], bool]
     progress: ProgressReporter
 
-    def compare(
-        self, arms: Sequence[ComparedCorpus], processes: int
-    ) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str]]:
-        """Arm -> the result of each seed; and arm -> why it has none.
+    def compare(self, arms: Sequence[ComparedCorpus], processes: int) -> Compared:
+        """Runs the command for every arm and seed, and judges what it leaves.
 
         processes: commands at once; {gpu} is the number of the place, from 0.
 
@@ -83,7 +81,7 @@ class RecognitionByCommand:
             )
         finished = [arm.name for arm in arms if arm.name not in failed]
         results = {arm: [found[arm, n] for n in range(self.config.seeds)] for arm in finished}
-        return results, failed
+        return Compared(results, failed)
 
     def _folder_names(self, classes: int) -> list[str]:
         """By class id: the folder of each class, new ones included."""

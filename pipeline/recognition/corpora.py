@@ -1,6 +1,5 @@
 """The corpora of a comparison: training images, alone or with images that were made of them."""
 
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from PIL import Image
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import canonical_digest
 from ...manifests.published.index import read_index
 from ...manifests.published.inspect import read_manifest
 from ...manifests.storage.store import Store, store_of
-from ...manifests.trainers.image_bytes import open_tars
-from ...manifests.trainers.layout import Slice
+from ...manifests.trainers.image_bytes import read_pixels
 from ...stages.common.progress import Progress
 from ...stages.corpus.store import Corpus
 from ...stages.recognise.recognise import LabelledRows
@@ -120,26 +117,7 @@ class MadeImages:
 
     def images(self) -> Iterator[Images]:
         """In parts (n, H, W, C), in the order of the rows; each is compared with its sha256."""
-        with open_tars(self.store) as tars:
-            for start in range(0, self.rows.num_rows, _CHUNK):
-                yield np.stack(
-                    [
-                        _pixels(
-                            tars.read(
-                                row["key"],
-                                Slice(row["shard"], row["offset"], row["size"], row["sha256"]),
-                            )
-                        )
-                        for row in self.rows.slice(start, _CHUNK).to_pylist()
-                    ]
-                )
-
-
-def _pixels(file: bytes) -> Images:
-    """(H, W, C) of a PNG."""
-    with Image.open(io.BytesIO(file)) as opened:
-        pixels = np.array(opened)
-    return pixels.reshape(*pixels.shape[:2], -1)
+        yield from read_pixels(self.store, self.rows, _CHUNK)
 
 
 def _images(corpus: Corpus, real: LabelledRows, made: MadeImages | None) -> Iterator[Images]:

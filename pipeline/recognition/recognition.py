@@ -4,7 +4,7 @@ RUN/recognition/arms/NAME/                each corpus: images.npy, labels.npy
 RUN/recognition/made/                     shards of those that are made for it
 RUN/recognition/recogniser/               by which these select classes, where the run has none
 RUN/recognition/unseen/                   the unseen classes, as a corpus
-RUN/recognition/recognisers/ARM/seed-K/   each recogniser: result.json
+RUN/recognition/recognisers/ARM/OPTIONS/seed-K/   each recogniser: state, result.json
 RUN/recognition/data/, commands/          files and results of recognition.command
 RUN/recognition/recognition.json, table.txt, roc.svg
 """
@@ -24,9 +24,13 @@ from ...stages.corpus.store import Corpus, check_pixels
 from ...stages.evaluate.number_format import round_floats
 from ...stages.evaluate.sentences import Change
 from ...stages.recognise.recognise import LabelledRows
-from ...stages.recognise.run import RecogniserOptions
 from ...stages.recognition.arms import OWN, RecognitionArm
-from ...stages.recognition.comparison import ComparedCorpus, ComparisonSpec, compare_recognition
+from ...stages.recognition.comparison import (
+    ComparedCorpus,
+    ComparisonSpec,
+    compare_recognition,
+    passes_of,
+)
 from ...stages.recognition.config import RecognitionConfig
 from ...stages.recognition.judge import GRID
 from ...stages.recognition.outcome import (
@@ -57,6 +61,7 @@ class RecognitionReport:
     arms: list[RecognitionOutcome]
     judged_on: str
     sampling: dict[str, float | None]  # by arm: seconds for 10,000 of its made images
+    asked: RecognitionConfig
     failed: dict[str, str] = field(default_factory=dict)  # arm -> why it has no figures
 
     @property
@@ -67,7 +72,7 @@ class RecognitionReport:
     def as_text(self) -> str:
         """The tables and the conclusion."""
         tables = [recognition_table(self.arms, self.sampling)] if self.arms else []
-        tables += differences_tables(self.arms)
+        tables += differences_tables(self.arms, self.asked.against)
         texts = [self.judged_on, *(table.as_text() for table in tables)]
         return "\n\n".join([*texts, self.conclusion]) + "\n"
 
@@ -75,7 +80,13 @@ class RecognitionReport:
     def conclusion(self) -> str:
         """In sentences; a line for each arm that failed."""
         failed = (f"{arm} failed, {why}" for arm, why in self.failed.items())
-        return "\n".join([recognition_conclusion(self.arms), *failed])
+        sentences = recognition_conclusion(
+            self.arms,
+            figure=self.asked.figure,
+            against=self.asked.against,
+            failed=self.failed,
+        )
+        return "\n".join([sentences, *failed])
 
 
 def recognition(
@@ -113,23 +124,27 @@ def recognition(
         for arm in arms
     ]
     spec = _spec(run, config, folder, unseen, device)
-    failed: dict[str, str] = {}
+    passes: dict[str, float] = {}
     if asked.command is None:
-        results = compare_recognition(
+        made = compare_recognition(
             spec, compared, asked.seeds, processes=processes, stopping=stopping, progress=progress
         )
+        passes = {arm.name: passes_of(spec, arm) for arm in compared}
     else:
         _note_left_out(asked, progress)
         given = asked, run.corpus, unseen, folder, stopping, progress
-        results, failed = RecognitionByCommand(*given).compare(compared, processes)
+        made = RecognitionByCommand(*given).compare(compared, processes)
     found = recognition_outcomes(
-        results,
+        made.results,
         {arm.name: arm.corpus.count for arm in compared},
         {arm.name: arm.classes for arm in compared},
+        passes=passes,
+        against=asked.against,
     )
     took = {arm.name: sampling.get(arm.corpus) for arm in arms}
-    report = RecognitionReport(folder, found, _judged_on(asked, unseen, run.corpus), took, failed)
-    _write(report, results, config, spec)
+    judged_on = _judged_on(asked, unseen, run.corpus)
+    report = RecognitionReport(folder, found, judged_on, took, asked, made.failed)
+    _write(report, made.results, config, spec)
     return report
 
 
@@ -150,7 +165,7 @@ def _corpora(
     progress: ProgressReporter,
 ) -> tuple[dict[str, ArmCorpus], dict[str, float | None]]:
     """By name: the corpora of all arms, and the seconds that sampling 10,000 images takes."""
-    selector = ClassSelector(run, config, folder, device, stopping, progress)
+    selector = ClassSelector(run, folder, device, stopping, progress)
     maker = ArmMaker(run, folder, device, selector, stopping, progress)
     corpora: dict[str, ArmCorpus] = {}
     sampling: dict[str, float | None] = {}
@@ -175,10 +190,9 @@ def _corpora(
 def _spec(
     run: FinishedRun, config: Config, folder: Path, unseen: Corpus | None, device: str
 ) -> ComparisonSpec:
-    """What the recognisers share: all are trained for as long as the real images take."""
+    """What the recognisers share."""
     kind = run.ledger.device_type(device_type(device))
     recognise, asked = config.recognise.resolved(kind), config.recognition
-    options = RecogniserOptions.over(recognise, len(LabelledRows.of(run.corpus).rows))
     return ComparisonSpec(
         folder=folder,
         corpus=RunFolder(run.folder).corpus,
@@ -186,7 +200,8 @@ def _spec(
         unseen=None if unseen is None else unseen.folder,
         unseen_digest=None if unseen is None else unseen.digest,
         config=recognise,
-        updates=options.updates,
+        real=len(LabelledRows.of(run.corpus).rows),
+        length=asked.length,
         pairs=asked.pairs,
         episodes=asked.episodes,
         resamples=asked.resamples,
@@ -232,7 +247,7 @@ def _write(
     figures = {
         "recognise": spec.config.model_dump(mode="json", exclude={"affine"}),
         "recognition": config.recognition.model_dump(mode="json"),
-        "updates": spec.updates if config.recognition.command is None else None,
+        "passes_over_real_images": {arm.name: arm.passes for arm in report.arms},
         "judged_on": report.judged_on,
         "conclusion": report.conclusion,
         "failed": report.failed,
@@ -243,6 +258,7 @@ def _write(
         "classes": {arm.name: arm.classes for arm in report.arms},
         "less_real": _as_json({arm.name: arm.less_real for arm in report.arms}),
         "less_real_affine": _as_json({arm.name: arm.less_real_affine for arm in report.arms}),
+        "less_against": _as_json({arm.name: arm.less_against for arm in report.arms}),
         "results": results,
     }
     write_json(report.record, round_floats(figures))

@@ -18,7 +18,6 @@ from ...stages.recognise.config import ClassRequest
 from ...stages.recognise.select import select_classes
 from ...stages.recognition.arms import MadeFor
 from ...stages.trial.locks import waiting_lock
-from ..config import Config
 from ..finished_run import FinishedRun
 from ..progress import ProgressReporter
 
@@ -28,7 +27,6 @@ class ClassSelector:
     """Selects by the run's recogniser; where it has none, by one that is trained in `folder`."""
 
     run: FinishedRun
-    config: Config  # with the section recognise that was asked for
     folder: Path  # of the comparison
     device: str
     stopping: Callable[[], bool]
@@ -36,13 +34,14 @@ class ClassSelector:
 
     def select(self, made: MadeFor) -> tuple[NewClass, ...]:
         """The new classes of an arm. Raises ConfigError where there are not as many."""
-        generate, how = self.config.generate, made.selection or self.config.recognise.selection
+        config = self.run.config
+        generate, how = config.generate, made.selection or config.recognise.selection
         members, usable = len(generate.weights), int(np.isfinite(self.centres).all(axis=1).sum())
         count = class_count(made.new_classes or generate.new_classes, usable, members)
         return self._selected(count, how)
 
     def _selected(self, count: int, how: Selection) -> tuple[NewClass, ...]:
-        given = self.centres, self.run.corpus.classes, count, how, self.config.generate.weights
+        given = self.centres, self.run.corpus.classes, count, how, self.run.config.generate.weights
         return tuple(select_classes(*given, self.run.config.seed))
 
     @cached_property
@@ -62,7 +61,7 @@ class ClassSelector:
         try:
             found: NDArray[np.float32] = np.load(path, allow_pickle=False)
             given = found, self.run.corpus.classes, len(chosen), chosen[0].selection
-            again = select_classes(*given, self.config.generate.weights, self.run.config.seed)
+            again = select_classes(*given, self.run.config.generate.weights, self.run.config.seed)
         except (OSError, ValueError, IndexError) as error:
             raise VerifyError(
                 f"{path} cannot be used ({error}). Restore it; or delete {files.new_classes}, and"
@@ -77,16 +76,18 @@ class ClassSelector:
         return found
 
     def _trained(self) -> NDArray[np.float32]:
-        """Those of a recogniser of the comparison's own."""
+        """Those of a recogniser of the comparison's own, by the run's section `recognise`: other
+        options of the recognisers that are compared leave the classes, and what was made of them.
+        """
         kind = self.run.ledger.device_type(device_type(self.device))
-        config, place = self.config.recognise.resolved(kind), self.folder / "recogniser"
+        config, place = self.run.config.recognise.resolved(kind), self.folder / "recogniser"
         with waiting_lock(self.folder, "recogniser", self.stopping):
             if not recognising.is_trained(config, self.run.corpus, place, self.run.config.seed):
                 recognising.recognise(
                     config,
                     self.run.corpus,
                     place,
-                    ClassRequest(None, self.config.generate.weights),
+                    ClassRequest(None, self.run.config.generate.weights),
                     seed=self.run.config.seed,
                     device=self.device,
                     progress=self.progress,

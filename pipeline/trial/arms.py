@@ -17,8 +17,7 @@ from ...manifests.plan.plan import rows_digest
 from ...manifests.published.index import INDEX
 from ...manifests.published.inspect import read_manifest
 from ...manifests.storage.store import store_of
-from ...manifests.trainers.image_bytes import open_tars
-from ...manifests.trainers.layout import Slice
+from ...manifests.trainers.image_bytes import read_pixels
 from ...models.network.device import device_type
 from ...stages.common.progress import Progress
 from ...stages.generate.config import GenerateConfig
@@ -163,13 +162,9 @@ def _in_own_shards(run: FinishedRun, arm: Arm) -> bool:
 def _from_own_shards(run: FinishedRun, rows: pa.Table) -> Iterator[Images]:
     """The images of `rows`, each compared with its digest. Raises VerifyError."""
     store = store_of(run.ledger.place())
-    found = read_manifest(store).select(["key", "shard", "offset", "size", "sha256"])
+    found = read_manifest(store)
     found = found.take(pc.index_in(rows["key"], value_set=found["key"]))
-    with open_tars(store) as tars:
-        for batch in found.to_batches(_CHUNK):
-            some = [Slice(*row[1:]) for row in zip(*batch.to_pydict().values(), strict=True)]
-            keys = batch["key"].to_pylist()
-            yield np.stack(list(map(tars.pixels, keys, some)))
+    yield from read_pixels(store, found, _CHUNK)
 
 
 def arm_lock(arm: Arm) -> str:

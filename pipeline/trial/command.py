@@ -22,7 +22,7 @@ from ...stages.trial.command import (
 )
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.locks import waiting_lock
-from ...stages.trial.one import RESULT, gan_folder, gans_folder, read_result
+from ...stages.trial.one import RESULT, gan_folder, options_folder, read_result
 from ...stages.trial.task_pool import run_all_commands
 from ...stages.trial.trial import Trained
 from ..finished_run import FinishedRun
@@ -61,7 +61,7 @@ def gans_of(trainer: ChosenTrainer, config: TrialConfig) -> str:
         facts += [config.images] if {"images", "epochs"} & placeholders_of(trainer.template) else []
     else:
         facts += [trainer.scripts, config.images, config.snapshot_every, config.samples]
-    return gans_folder(facts)
+    return options_folder("gans", facts)
 
 
 def trial_by_command(

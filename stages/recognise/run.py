@@ -39,6 +39,10 @@ Images = NDArray[np.uint8]
 Ids = NDArray[np.int64]
 
 
+class RecogniserDiverged(ScoreMixError):
+    """A loss that is not finite: with these options this recogniser cannot be trained."""
+
+
 @dataclass(frozen=True)
 class RecogniserOptions:
     """What is trained, and for how long."""
@@ -97,7 +101,8 @@ class RecogniserRun:
 
         Raises:
             Interrupted: `stopping()` became true; the state is saved, and the same call goes on.
-            ScoreMixError: the loss is not finite, or the state is damaged.
+            RecogniserDiverged: the loss is not finite.
+            ScoreMixError: the state is damaged.
         """
         self._load(folder, identity)
         advance(self.step * self.options.config.batch)
@@ -127,7 +132,7 @@ class RecogniserRun:
         logits = self.head(embeddings, labels)
         loss = F.cross_entropy(logits, labels)
         if not torch.isfinite(loss):
-            raise ScoreMixError(
+            raise RecogniserDiverged(
                 f"The recogniser's loss is {loss.item()} at update {self.step:,}. Set recognise.lr"
                 " lower."
             )

@@ -6,11 +6,13 @@ that was stopped, or is worked on from several machines, ends with the same tabl
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ...manifests.errors import LockedError
 from ...manifests.files.atomic import canonical_digest
@@ -21,8 +23,9 @@ from ..corpus.store import Corpus, open_corpus
 from ..recognise.config import ALGORITHM, RecogniseConfig
 from ..recognise.run import RecogniserOptions
 from ..trial.arm_corpus import ArmCorpus
-from ..trial.one import read_result
+from ..trial.one import options_folder, read_result
 from ..trial.task_pool import work_on_all
+from .config import Length
 from .judge import UnseenClasses
 from .one import RecognitionTask, run_recognition_task
 
@@ -37,7 +40,8 @@ class ComparisonSpec:
     unseen: Path | None  # a corpus/ of classes never seen
     unseen_digest: str | None
     config: RecogniseConfig  # resolved
-    updates: int  # of every recogniser, whatever its arm
+    real: int  # labelled training images, with which every arm begins
+    length: Length  # what all arms have in common
     pairs: int
     episodes: int
     resamples: int
@@ -61,11 +65,33 @@ class _RecognitionJob:
 
     arm: ComparedCorpus
     number: int  # of the seed, from 0
+    options: RecogniserOptions
+    folder: Path
+    trained: str
     identity: str
 
     @property
     def name(self) -> str:
         return f"{self.arm.name}-{self.number}"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the recognisers of a comparison left."""
+
+    results: dict[str, list[dict[str, Any]]]  # arm -> the result of each seed
+    failed: dict[str, str]  # other arms: why one of their recognisers has none
+
+    @classmethod
+    def of(cls, results: dict[str, list[dict[str, Any]]]) -> "Compared":
+        """Arms of which a recogniser failed are left out of the results."""
+        failed = {
+            arm: f"seed {number}: {one['failed']}"
+            for arm, found in results.items()
+            for number, one in reversed([*enumerate(found)])
+            if "failed" in one
+        }
+        return cls({arm: found for arm, found in results.items() if arm not in failed}, failed)
 
 
 def compare_recognition(
@@ -76,47 +102,69 @@ def compare_recognition(
     processes: int,
     stopping: Callable[[], bool],
     progress: Progress,
-) -> dict[str, list[dict[str, Any]]]:
-    """Arm -> the result of each seed. Seed by seed, so that an early stop leaves whole comparisons.
+) -> Compared:
+    """Trains and judges. Seed by seed, so that an early stop leaves whole comparisons.
 
     processes: recognisers that are trained at once here; more than one only on a CPU.
 
     Raises:
         ConfigError: unseen classes that cannot be verified on, or a side of no recogniser.
         Interrupted: `stopping()` became true; the same command goes on.
-        ScoreMixError: a loss is not finite, or a state is damaged.
+        ScoreMixError: a state is damaged.
     """
-    jobs = [_RecognitionJob(arm, n, _identity(spec, arm, n)) for n in range(seeds) for arm in arms]
-    total = len(jobs) * spec.updates * spec.config.batch
+    jobs = [_job(spec, arm, n) for n in range(seeds) for arm in arms]
+    total = sum(job.options.updates for job in jobs) * spec.config.batch
     with progress.task("recognition", total, "images") as advance:
         work_on_all(_work_on, spec, jobs, processes=processes, stopping=stopping, advance=advance)
-    return {
-        arm.name: [_result(spec, job) for job in jobs if job.arm.name == arm.name] for arm in arms
-    }
+    results = {arm.name: [_result(job) for job in jobs if job.arm.name == arm.name] for arm in arms}
+    return Compared.of(results)
 
 
-def _options_of(spec: ComparisonSpec, arm: ComparedCorpus) -> RecogniserOptions:
-    return RecogniserOptions(spec.config.model_copy(update={"affine": arm.affine}), spec.updates)
+def real_share(labels: NDArray[np.int64], real: int) -> float:
+    """The share of real images among those that a recogniser sees, classes being drawn first.
+
+    labels: of an arm's images, of which the first `real` are real.
+    """
+    classes, place = np.unique(labels, return_inverse=True)
+    every = np.bincount(place, minlength=len(classes))
+    mine = np.bincount(place[:real], minlength=len(classes))
+    return float(np.mean(mine / every))
 
 
-def _identity(spec: ComparisonSpec, arm: ComparedCorpus, number: int) -> str:
-    """Names everything that a task's result depends on."""
-    options = _options_of(spec, arm)
-    judged = [spec.unseen_digest, spec.pairs, spec.episodes, spec.resamples]
+def options_of(spec: ComparisonSpec, arm: ComparedCorpus) -> RecogniserOptions:
+    """How an arm's recognisers are trained, and for how long."""
+    config = spec.config.model_copy(update={"affine": arm.affine})
+    options = RecogniserOptions.over(config, spec.real)
+    if spec.length == "updates":
+        return options
+    share = real_share(arm.corpus.open()[1], spec.real)
+    return replace(options, updates=round(options.updates / share))
+
+
+def passes_of(spec: ComparisonSpec, arm: ComparedCorpus) -> float:
+    """How often an arm's recognisers see each real image, the mean over these."""
+    seen = options_of(spec, arm).updates * spec.config.batch
+    return seen * real_share(arm.corpus.open()[1], spec.real) / spec.real
+
+
+def _job(spec: ComparisonSpec, arm: ComparedCorpus, number: int) -> _RecognitionJob:
+    options = options_of(spec, arm)
     facts = [ALGORITHM, arm.corpus.digest, arm.classes, spec.corpus_digest, options.updates]
-    return canonical_digest([*facts, options.config.training_inputs(), judged, spec.seed, number])
+    facts += [options.config.training_inputs(), spec.seed]
+    folder = spec.folder / options_folder(f"recognisers/{arm.name}", facts) / f"seed-{number}"
+    trained = canonical_digest([*facts, number])
+    judged = [spec.unseen_digest, spec.pairs, spec.episodes, spec.resamples]
+    return _RecognitionJob(
+        arm, number, options, folder, trained, canonical_digest([trained, judged])
+    )
 
 
-def _folder(spec: ComparisonSpec, job: _RecognitionJob) -> Path:
-    return spec.folder / "recognisers" / job.arm.name / f"seed-{job.number}"
-
-
-def _result(spec: ComparisonSpec, job: _RecognitionJob) -> dict[str, Any]:
-    found = read_result(_folder(spec, job), job.identity)
+def _result(job: _RecognitionJob) -> dict[str, Any]:
+    found = read_result(job.folder, job.identity)
     if found is None:
         raise LockedError(
-            f"{_folder(spec, job)} was replaced by a comparison with other options meanwhile. Run"
-            " one after the other."
+            f"{job.folder} was judged by a comparison with other options meanwhile. Run one after"
+            " the other."
         )
     return found
 
@@ -139,12 +187,13 @@ def _work_on(
         corpus, unseen = _opened(spec)
         images, labels = job.arm.corpus.open()
         task = RecognitionTask(
-            folder=_folder(spec, job),
+            folder=job.folder,
+            trained=job.trained,
             identity=job.identity,
             images=images,
             labels=labels,
             classes=job.arm.classes,
-            options=_options_of(spec, job.arm),
+            options=job.options,
             corpus=corpus,
             unseen=unseen,
             seed=spec.seed * 1000 + job.number,

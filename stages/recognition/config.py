@@ -1,15 +1,17 @@
 """Section `recognition` of stages.yaml."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ..ingest.config import SourceConfig
 from ..trial.command import placeholders_of
-from .arms import RecognitionArm, parse_recognition_arms
+from .arms import REAL, RecognitionArm, parse_recognition_arms
 from .template import check_recogniser_template
 
 Count = Annotated[int, Field(ge=1)]
+Length = Literal["real", "updates"]
+Figure = Literal["auto", "eer", "tar_0.01", "tar_0.001", "rank_1", "one_shot", "accuracy"]
 
 
 class RecognitionConfig(BaseModel):
@@ -26,6 +28,13 @@ class RecognitionConfig(BaseModel):
     images_per_class: list[Count] = []  # arms by a method without a number: one at each of these
     new_classes: list[Count] = []  # the same, of so many new classes
     seeds: int = Field(default=3, ge=1, le=100)  # recognisers an arm
+    # What all arms have in common: how often each real image is seen, so that arms with made images
+    # are trained longer; or the number of updates, so that they see real ones less often.
+    length: Length = "real"
+    # What the sentence is about, chosen before the figures are known; auto: the equal error rate,
+    # without unseen classes the accuracy on held-out images.
+    figure: Figure = "auto"
+    against: str | None = None  # an arm with which all others with made images are compared, too
     # Images of classes that no recogniser is trained on, for verification.
     unseen: str | SourceConfig | None = None
     pairs: int = Field(default=3_000_000, ge=1000)  # of unseen images, at most
@@ -47,6 +56,12 @@ class RecognitionConfig(BaseModel):
             raise ValueError(
                 "the command does not name {affine}, so that arms with +affine are left out, and"
                 " there is no other. Name {affine}, which is 0 or 1, or another arm"
+            )
+        names = [arm.name for arm in self.corpora if arm.corpus != REAL]
+        if self.against is not None and self.against not in names:
+            raise ValueError(
+                f"against is {self.against!r}, which is no arm with made images; there are"
+                f" {', '.join(names) or 'none'}"
             )
         return self
 

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from ...manifests.files.atomic import write_json
 from ...manifests.files.crash_points import crash_point
-from ...manifests.files.durable import remove_file
 from ..corpus.store import Corpus
 from ..evaluate.number_format import round_floats
 from ..recognise.recognise import start_run
-from ..recognise.run import STATE, RecogniserOptions
+from ..recognise.run import RecogniserDiverged, RecogniserOptions
 from ..trial.one import RESULT, read_result
 from .judge import UnseenClasses, measure
 
@@ -26,7 +25,8 @@ class RecognitionTask:
     """What one recogniser is trained on and judged by, and where its files lie."""
 
     folder: Path
-    identity: str  # of everything that its result depends on
+    trained: str  # identity of everything that the recogniser depends on
+    identity: str  # and of how it is judged: of the result
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     classes: int  # real ones and new ones
@@ -44,11 +44,12 @@ def run_recognition_task(
 ) -> dict[str, Any]:
     """Trains the recogniser to its end, from where it stopped, and judges it.
 
-    Writes result.json; the state, which is not needed any more, is then removed.
+    One that is trained, and was judged otherwise, is judged alone. Writes result.json last; of one
+    that diverged it has `failed`, the reason. The last state is kept, to be judged again.
 
     Raises:
         Interrupted: `stopping()` became true; the same call goes on.
-        ScoreMixError: the loss is not finite, or the state is damaged.
+        ScoreMixError: the state is damaged.
     """
     total = task.options.updates * task.options.config.batch
     done = read_result(task.folder, task.identity)
@@ -57,21 +58,26 @@ def run_recognition_task(
         return done
     run = start_run(task.images, task.labels, task.classes, task.options, task.seed, device)
     clock = _Clock(advance)
-    run.train(task.folder, task.identity, stopping, clock.advance)
-    seconds = clock.seconds_of(total)
-    figures = measure(run, task.corpus, task.unseen)
-    result = {
-        "identity": task.identity,
-        "seed": task.seed,
-        "figures": round_floats(figures),
-        "last_batch": round_floats(run.figures),
-        "updates": task.options.updates,
-        "seconds": None if seconds is None else round(seconds, 2),
-    }
+    result: dict[str, Any] = {"identity": task.identity, "seed": task.seed}
+    result |= {"trained": task.trained, "updates": task.options.updates}
+    try:
+        run.train(task.folder, task.trained, stopping, clock.advance)
+    except RecogniserDiverged as error:
+        result["failed"] = str(error)
+    else:
+        seconds = clock.seconds_of(total)
+        seconds = _seconds_before(task) if seconds is None else round(seconds, 2)
+        result["figures"] = round_floats(measure(run, task.corpus, task.unseen))
+        result |= {"last_batch": round_floats(run.figures), "seconds": seconds}
     write_json(task.folder / RESULT, result)
     crash_point("recognition-finished")
-    remove_file(task.folder / STATE)
     return result
+
+
+def _seconds_before(task: RecognitionTask) -> float | None:
+    """How long this recogniser took, by an earlier judgement of it; None where that is gone."""
+    before = read_result(task.folder, task.trained, of="trained")
+    return None if before is None else before.get("seconds")
 
 
 class _Clock:

@@ -6,16 +6,18 @@ results, of every recogniser by itself. The sentence calls clear what is so amon
 by Holm's rule.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ...manifests.errors import ConfigError
 from ..evaluate.sentences import Change
 from ..evaluate.tables import Table
 from ..trial.outcome import PairedChange, by_chance, clear_together, paired_change
 from .arms import AFFINE, REAL
+from .config import Figure
 from .judge import FARS, tar_name
 
 _TITLES = {
@@ -46,6 +48,8 @@ class RecognitionOutcome:
     seconds: float | None  # of a training, the mean; None where it is not known
     # The same of real+affine, for other arms with +affine: what the made images alone are worth.
     less_real_affine: Mapping[str, PairedChange] = field(default_factory=dict)
+    less_against: Mapping[str, PairedChange] = field(default_factory=dict)  # of one chosen arm
+    passes: float | None = None  # over the real images; None where it is not known
 
     @property
     def judged(self) -> tuple[str, Mapping[str, PairedChange]]:
@@ -59,18 +63,34 @@ class RecognitionOutcome:
         return float(np.mean(self.figures[name]))
 
 
-def primary_figure(names: Sequence[str]) -> str:
-    """What the sentence is about: TAR at the lowest FAR that could be measured, else accuracy."""
-    tars = [tar_name(far) for far in sorted(FARS) if tar_name(far) in names]
-    return (tars or [name for name in ("eer", "accuracy") if name in names])[0]
+def primary_figure(names: Sequence[str], asked: Figure = "auto") -> str:
+    """What the sentence is about: the equal error rate, else accuracy.
+
+    It uses all pairs, and so tells arms apart earlier than the TAR at a FAR, which few decide.
+    asked: of `recognition.figure`. Raises ConfigError for one that was not measured.
+    """
+    wanted = ("eer", "accuracy") if asked == "auto" else (asked,)
+    found = [name for name in wanted if name in names]
+    if not found:
+        raise ConfigError(
+            f"recognition.figure is {asked}, which was not measured; there are {', '.join(names)}."
+        )
+    return found[0]
 
 
 def recognition_outcomes(
     results: Mapping[str, Sequence[Mapping[str, Any]]],
     images: Mapping[str, int],
     classes: Mapping[str, int],
+    *,
+    passes: Mapping[str, float] | None = None,
+    against: str | None = None,
 ) -> list[RecognitionOutcome]:
-    """results: arm -> results by seed, in the same order; images, classes: their numbers."""
+    """results: arm -> results by seed, in the same order; images, classes: their numbers.
+
+    passes: arm -> passes over its real images. against: an arm with which those with made images
+    and the same small changes are compared.
+    """
 
     def figures_of(arm: str) -> dict[str, list[float]]:
         first = results[arm][0]["figures"]
@@ -99,9 +119,15 @@ def recognition_outcomes(
             less_real=less(arm, REAL),
             seconds=seconds(arm),
             less_real_affine=less(arm, REAL + AFFINE) if arm.endswith(AFFINE) else {},
+            less_against=less(arm, against) if against and _are_rivals(arm, against) else {},
+            passes=(passes or {}).get(arm),
         )
         for arm in results
     ]
+
+
+def _are_rivals(arm: str, other: str) -> bool:
+    return arm not in (REAL, REAL + AFFINE) and arm.endswith(AFFINE) == other.endswith(AFFINE)
 
 
 def recognition_table(
@@ -112,14 +138,16 @@ def recognition_table(
     sampling: by arm, seconds for 10,000 of its made images; None where it is not known.
     """
     names = list(arms[0].figures)
-    heads = ["arm", "images", "classes", *(f"{_TITLES[name]} %" for name in names)]
+    heads = ["arm", "images", "classes", "passes over real images"]
+    heads += [f"{_TITLES[name]} %" for name in names]
     heads += ["training s", "sampling s / 10,000"]
     rows = []
     for arm in arms:
         cost = [arm.seconds, sampling.get(arm.name)]
         cells = [_spread(arm.figures[name]) for name in names]
         cells += ["" if each is None else f"{each:,.0f}" for each in cost]
-        rows.append([arm.name, f"{arm.images:,}", f"{arm.classes:,}", *cells])
+        seen = "" if arm.passes is None else f"{arm.passes:.3g}"
+        rows.append([arm.name, f"{arm.images:,}", f"{arm.classes:,}", seen, *cells])
     return Table(heads, rows)
 
 
@@ -128,12 +156,15 @@ def _spread(values: Sequence[float]) -> str:
     return f"{100 * float(np.mean(values)):.2f}{spread}"
 
 
-def differences_tables(arms: Sequence[RecognitionOutcome]) -> list[Table]:
+def differences_tables(
+    arms: Sequence[RecognitionOutcome], against: str | None = None
+) -> list[Table]:
     """Percentage points more than the arm real, with 95 % intervals; then, of arms with +affine,
-    than real+affine. Without one that there is nothing to compare with."""
+    than real+affine; then than `against`. Without one that there is nothing to compare with."""
     tables = [
         _differences(REAL, {arm.name: arm.less_real for arm in arms}),
         _differences(REAL + AFFINE, {arm.name: arm.less_real_affine for arm in arms}),
+        _differences(str(against), {arm.name: arm.less_against for arm in arms}),
     ]
     return [table for table in tables if table is not None]
 
@@ -153,18 +184,27 @@ def _points(change: Change) -> str:
     return f"{100 * change.difference:+.2f} ({low} to {high}){star}"
 
 
-def recognition_conclusion(arms: Sequence[RecognitionOutcome]) -> str:
+def recognition_conclusion(
+    arms: Sequence[RecognitionOutcome],
+    *,
+    figure: Figure = "auto",
+    against: str | None = None,
+    failed: Collection[str] = (),
+) -> str:
     """A plain sentence on each arm that differs clearly from the real images; one on the rest.
 
-    Arms with +affine are judged against real+affine, where that is an arm.
+    Arms with +affine are judged against real+affine, where that is an arm. figure: of
+    `recognition.figure`. against: an arm that others are compared with, too. failed: other arms.
     """
     real = next((arm for arm in arms if arm.name == REAL), None)
     others = [arm for arm in arms if arm is not real]
+    if failed and (real is None or not others):
+        return f"Nothing can be compared: {', '.join(failed)} failed."
     if real is None or not others:
         return (
             "Nothing was compared with real images alone: give recognition.arms real and another."
         )
-    name = primary_figure(list(real.figures))
+    name = primary_figure(list(real.figures), figure)
     seeds = len(real.figures[name])
     if seeds < 2:
         return "No conclusion from one seed: set recognition.seeds to 3 or more."
@@ -181,9 +221,9 @@ def recognition_conclusion(arms: Sequence[RecognitionOutcome]) -> str:
             continue
         better = (change.difference < 0) == (name in _LOWER_IS_BETTER)
         sentences.append(
-            f"{'Worth it' if better else 'Harmful'}: a recogniser trained on {arm.name} has a"
-            f" {_TITLES[name]} of {100 * arm.mean(name):.2f} %, one trained on {_AS[baseline]}"
-            f" of {100 * by_name[baseline].mean(name):.2f} % (difference {_points(change)} points;"
+            f"{'Worth it' if better else 'Harmful'}: trained on {arm.name}, the {_TITLES[name]} is"
+            f" {100 * arm.mean(name):.2f} %, on {_AS[baseline]}"
+            f" {100 * by_name[baseline].mean(name):.2f} % (difference {_points(change)} points;"
             f" {seeds} seeds)."
         )
     if unsettled:
@@ -191,4 +231,22 @@ def recognition_conclusion(arms: Sequence[RecognitionOutcome]) -> str:
     for baseline, names in unclear.items():
         size = f"{_TITLES[name]}, against {baseline}, {seeds} seeds"
         sentences.append(f"No difference seen at this size: {', '.join(names)} ({size}).")
+    if against is not None:
+        sentences += _of_rivals({arm.name: arm for arm in arms if arm.less_against}, against, name)
     return " ".join(sentences)
+
+
+def _of_rivals(rivals: Mapping[str, RecognitionOutcome], against: str, figure: str) -> list[str]:
+    """Sentences on arms that are compared with one chosen arm."""
+    changes = {name: arm.less_against[figure] for name, arm in rivals.items()}
+    clear = clear_together(changes)
+    sentences = [
+        f"Beside {against}, {name} has {'less' if changes[name].difference < 0 else 'more'}"
+        f" {_TITLES[figure]} (difference {_points(changes[name])} points)."
+        for name in changes
+        if name in clear
+    ]
+    rest = [name for name in changes if name not in clear]
+    if rest:
+        sentences.append(f"Not clearly different from {against}: {', '.join(rest)}.")
+    return sentences

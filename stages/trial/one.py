@@ -136,13 +136,13 @@ def _judge(
     return snapshots
 
 
-def gans_folder(made_by: list[Any]) -> str:
-    """The folder of GANs that are trained alike, below that of the trial.
+def options_folder(above: str, made_by: list[Any]) -> str:
+    """The folder of networks that are trained alike, below that of the trial.
 
     made_by: everything that all of them depend on. With other options there is another folder, so
-    that no trial replaces the GANs of an earlier one.
+    that nothing replaces the networks of an earlier trial.
     """
-    return f"gans/{canonical_digest(made_by)[:8]}"
+    return f"{above}/{canonical_digest(made_by)[:8]}"
 
 
 def gan_folder(trial: Path, gans: str, arm: str, seed: int) -> Path:
@@ -165,10 +165,15 @@ def keep_samples(folder: Path, samples: Images) -> None:
         np.save(file, samples[:KEPT_SAMPLES], allow_pickle=False)
 
 
-def read_result(folder: Path, identity: str, name: str = RESULT) -> dict[str, Any] | None:
-    """The result of a finished task; None where there is none of this identity. name: its file."""
+def read_result(
+    folder: Path, identity: str, name: str = RESULT, of: str = "identity"
+) -> dict[str, Any] | None:
+    """The result of a finished task; None where there is none of this identity.
+
+    name: its file. of: the field that has the identity.
+    """
     try:
         found: dict[str, Any] = json.loads((folder / name).read_bytes())
     except (OSError, ValueError):
         return None
-    return found if found.get("identity") == identity else None
+    return found if found.get(of) == identity else None

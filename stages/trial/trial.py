@@ -25,7 +25,7 @@ from ..evaluate.config import EvaluateConfig
 from .arm_corpus import ArmCorpus
 from .gan_run import ALGORITHM, GanOptions
 from .judge import Judge, check_held_out, open_judge
-from .one import Labelled, Task, gan_folder, gans_folder, read_result, run_task
+from .one import Labelled, Task, gan_folder, options_folder, read_result, run_task
 from .task_pool import work_on_all
 
 Ids = NDArray[np.int64]
@@ -51,7 +51,7 @@ class TrialSpec:
         """The folder of the GANs that are trained like this, below that of the trial."""
         options = vars(self.options) | {"dtype": str(self.options.dtype)}
         facts = [ALGORITHM, self.corpus_digest, options, vars(self.shape)]
-        return gans_folder(facts)
+        return options_folder("gans", facts)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from PIL import Image
 from scoremix.manifests.files.crash_points import RECOGNITION_POINTS
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.corpus.store import open_corpus
+from scoremix.stages.recognise.run import RecogniserDiverged, RecogniserRun
 
 QUICK = (
     "--set", "recognise.epochs=3", "--set", "recognise.width=4", "--set", "recognise.embedding=4",
@@ -64,16 +65,66 @@ def test_it_compares_and_goes_on(run: Path, capsys: pytest.CaptureFixture[str]) 
     figures = first["results"]["real"][0]["figures"]
     assert {"accuracy", "eer", "rank_1", "one_shot", "roc"} <= set(figures)
     assert "tar_0.01" not in figures  # 300 impostor pairs give 3 at that FAR
-    assert len({first["results"][arm][0]["updates"] for arm in ("real", "own")}) == 1
-    assert not list((run / "recognition").rglob("state.safetensors"))
+    # Half of what `own` shows is real: as many passes over the real images take twice as long.
+    updates = [first["results"][arm][0]["updates"] for arm in ("real", "own")]
+    assert updates == [12, 24] and first["passes_over_real_images"] == {"real": 3, "own": 3}
 
     # The same command trains nothing; another arm and a third seed leave what there is.
-    state = run / "recognition" / "recognisers" / "own" / "seed-1" / "result.json"
+    (state,) = (run / "recognition" / "recognisers" / "own").glob("*/seed-1/result.json")
     before = state.stat().st_mtime_ns
     assert compare(run, "--arms", "real,own,real+affine", "--seeds", "3") == 0
     assert state.stat().st_mtime_ns == before
     assert record(run)["results"]["own"][:2] == first["results"]["own"]
     assert len(record(run)["results"]["real+affine"]) == 3
+
+
+def test_what_is_trained_is_judged_again_without_training(run: Path) -> None:
+    """Other episodes, other unseen classes, another length and back again."""
+    words = ("--arms", "real,own", "--seeds", "2")
+    assert compare(run, *words) == 0
+    first = record(run)
+    states = {path: path.stat().st_mtime_ns for path in run.rglob("recognisers/**/state.*")}
+    assert len(states) == 4
+    shutil.rmtree(run.parent / "unseen" / "row4")
+    assert compare(run, *words) == 0
+    fewer = record(run)["results"]["own"][1]
+    assert fewer["figures"]["eer"] != first["results"]["own"][1]["figures"]["eer"]
+    assert fewer["seconds"] == first["results"]["own"][1]["seconds"] is not None
+    assert compare(run, *words, "--set", "recognition.length=updates") == 0
+    equal = record(run)
+    assert equal["passes_over_real_images"] == {"real": 3, "own": 1.5}
+    assert len({one["updates"] for found in equal["results"].values() for one in found}) == 1
+    assert {path: path.stat().st_mtime_ns for path in states} == states
+    assert len([*run.rglob("recognisers/**/state.*")]) == 6  # of `real` they are the same
+
+
+def test_a_recogniser_that_diverges_costs_its_arm(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    update = RecogniserRun.update
+
+    def diverges(self: RecogniserRun) -> None:
+        if self._batches._affine and self.seed % 1000 == 1:
+            raise RecogniserDiverged("The recogniser's loss is nan at update 3.")
+        update(self)
+
+    monkeypatch.setattr(RecogniserRun, "update", diverges)
+    assert compare(run, "--arms", "real,own,real+affine", "--seeds", "2") == 0
+    assert "real+affine failed, seed 1: The recogniser's loss is nan" in capsys.readouterr().out
+    assert record(run)["arms"] == ["real", "own"]
+
+
+def test_arms_are_compared_with_a_chosen_one(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--arms", "real,own,mixup-classes", "--seeds", "2")
+    chosen = ("--set", "recognition.against=own", "--set", "recognition.figure=rank_1")
+    assert compare(run, *words, *chosen) == 0
+    shown = capsys.readouterr().out
+    assert "less own, points" in shown and list(record(run)["less_against"]) == ["mixup-classes"]
+    assert "rank-1" in record(run)["conclusion"]
+    assert compare(run, *words, "--set", "recognition.against=real") == 2
+    assert "no arm with made images; there are own, mixup-classes" in capsys.readouterr().err
+    assert compare(run, *words, "--set", "recognition.figure=tar_0.001") == 2
+    assert "was not measured; there are eer, rank_1" in capsys.readouterr().err
 
 
 def test_own_has_the_images_and_classes_of_the_shards(run: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from scoremix.manifests.errors import ConfigError
 from scoremix.stages.recognition.arms import parse_recognition_arms
 from scoremix.stages.recognition.config import RecognitionConfig
 from scoremix.stages.recognition.outcome import (
@@ -40,22 +41,47 @@ def test_differences_are_paired_by_seed() -> None:
     assert change.interval[1] - change.difference == pytest.approx(0.014343, abs=1e-5)
 
 
-def test_the_sentence_is_on_the_strictest_far_and_knows_its_direction() -> None:
-    text = recognition_conclusion(outcomes(real=REAL, own=BETTER, other=SAME))
-    assert text.startswith("Worth it: a recogniser trained on own has a TAR at FAR 0.001 of 42.67")
+def test_the_sentence_is_on_the_figure_that_was_chosen_and_knows_its_direction() -> None:
+    found = outcomes(real=REAL, own=BETTER, other=SAME)
+    text = recognition_conclusion(found)
+    assert text.startswith("Worth it: trained on own, the equal error rate is 4.67 %, on real")
+    text = recognition_conclusion(found, figure="tar_0.001")
+    assert text.startswith("Worth it: trained on own, the TAR at FAR 0.001 is 42.67 %")
     assert (
         "No difference seen at this size: other (TAR at FAR 0.001, against real, 3 seeds)." in text
     )
-    harmful = recognition_conclusion(outcomes(real=BETTER, own=REAL))
-    assert harmful.startswith("Harmful: a recogniser trained on own")
+    harmful = recognition_conclusion(outcomes(real=BETTER, own=REAL), figure="tar_0.001")
+    assert harmful.startswith("Harmful: trained on own, ")
+    with pytest.raises(ConfigError, match=r"recognition.figure is rank_1.*there are tar_0.01"):
+        recognition_conclusion(found, figure="rank_1")
+
+
+def test_arms_are_compared_with_a_chosen_rival() -> None:
+    """Of equal small changes alone; each in its own family of comparisons."""
+    arms = {"real": REAL, "rival": BETTER, "own": REAL, "same": NEAR, "other+affine": REAL}
+    numbers = dict.fromkeys(arms, 10)
+    found = recognition_outcomes(arms, numbers, numbers, against="rival")
+    assert [arm.name for arm in found if arm.less_against] == ["own", "same"]
+    table = differences_tables(found, "rival")[-1]
+    assert table.heads[0] == "less rival, points" and [row[0] for row in table.rows] == [
+        "own", "same",
+    ]  # fmt: skip
+    text = recognition_conclusion(found, against="rival")
+    assert "Beside rival, own has more equal error rate (difference +5.33" in text
+    assert "Not clearly different from rival: same." in text
+
+
+def test_nothing_is_compared_where_real_failed() -> None:
+    text = recognition_conclusion(outcomes(own=BETTER), failed=["real"])
+    assert text == "Nothing can be compared: real failed."
 
 
 def test_what_may_be_chance_among_many_arms_is_not_called_clear() -> None:
     lucky = results([0.80, 0.88, 0.86], [0.05, 0.04, 0.05])
-    alone = recognition_conclusion(outcomes(real=REAL, lucky=lucky))
-    assert alone.startswith("Worth it: a recogniser trained on lucky")
+    alone = recognition_conclusion(outcomes(real=REAL, lucky=lucky), figure="tar_0.01")
+    assert alone.startswith("Worth it: trained on lucky")
     others = {f"arm-{number}": SAME for number in range(8)}
-    text = recognition_conclusion(outcomes(real=REAL, lucky=lucky, **others))
+    text = recognition_conclusion(outcomes(real=REAL, lucky=lucky, **others), figure="tar_0.01")
     assert text.startswith("Not settled: lucky. ") and "Worth it" not in text
 
 
@@ -64,7 +90,7 @@ def test_of_error_rates_the_lower_is_better() -> None:
         return [one | {"figures": {"eer": one["figures"]["eer"]}} for one in found]
 
     text = recognition_conclusion(outcomes(real=only_eer(REAL), own=only_eer(BETTER)))
-    assert text.startswith("Worth it") and "equal error rate of 4.67 %" in text
+    assert text.startswith("Worth it") and "equal error rate is 4.67 %" in text
 
 
 def test_one_seed_and_no_real_arm_conclude_nothing() -> None:
@@ -76,7 +102,7 @@ def test_one_seed_and_no_real_arm_conclude_nothing() -> None:
 
 def test_the_table_has_percent_spreads_and_costs() -> None:
     table = recognition_table(outcomes(real=REAL, own=BETTER), sampling={"own": 120.4})
-    assert table.heads[3] == "TAR at FAR 0.01 %" and table.rows[0][3] == "75.00 ± 5.00"
+    assert table.heads[4] == "TAR at FAR 0.01 %" and table.rows[0][4] == "75.00 ± 5.00"
     assert [row[-2:] for row in table.rows] == [["3", ""], ["3", "120"]]
     (differences,) = differences_tables(outcomes(real=REAL, own=BETTER))
     assert differences.rows[0][1] == "+10.33 (+8.90 to +11.77) *"
@@ -87,19 +113,17 @@ def test_made_images_are_not_praised_for_small_changes() -> None:
     arms = {"real": REAL, "real+affine": BETTER, "own+affine": NEAR, "own": SAME}
     found = outcomes(**arms)
     text = recognition_conclusion(found)
-    assert "a recogniser trained on real+affine has a TAR at FAR 0.001" in text
+    assert "trained on real+affine, the equal error rate is" in text
     assert "trained on own+affine" not in text
-    assert (
-        "No difference seen at this size: own+affine (TAR at FAR 0.001, against real+affine" in text
-    )
-    assert "seen at this size: own (TAR at FAR 0.001, against real, 3 seeds)." in text
+    assert "No difference seen at this size: own+affine (equal error rate, against real+" in text
+    assert "seen at this size: own (equal error rate, against real, 3 seeds)." in text
     by_real, by_affine = differences_tables(found)
     assert [row[0] for row in by_real.rows] == ["real+affine", "own+affine", "own"]
     assert by_affine.heads[0] == "less real+affine, points"
     assert [row[0] for row in by_affine.rows] == ["own+affine"]
     # Without that arm there is only real to compare with.
     alone = recognition_conclusion(outcomes(**{"real": REAL, "own+affine": BETTER}))
-    assert "trained on own+affine has" in alone and "real images as they are" in alone
+    assert "trained on own+affine, " in alone and "real images as they are" in alone
 
 
 @pytest.mark.parametrize("texts", [["real", "fake"], ["real", "real"], ["+affine"]])
