@@ -1,11 +1,15 @@
 """The options of the methods, without torch: a configuration is checked before torch is loaded."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Denoise = Literal["stochastic", "drift", "ode", "tweedie", "off"]
 NoiseRule = Literal["ancestral", "reverse-sde"]
 Keep = Literal["none", "noise", "both"]  # whose variance mixing by `bridge` keeps
+MixedCondition = Literal["length", "mean"]  # what the embeddings of classes become together
 
 
 class DenoiseOptions(Protocol):
@@ -62,9 +66,27 @@ class SampleOptions:
 
 @dataclass(frozen=True)
 class SolverOptions:
-    """Options of `compose`, `reproduce` and `condition-mix`."""
+    """Options of `compose` and `reproduce`."""
 
     solver_steps: int  # of Heun's method from sigma_1 to sigma_N, with the last noiseless one
+
+
+@dataclass(frozen=True)
+class ConditionOptions(SolverOptions):
+    """Options of `condition-mix`."""
+
+    mixed_condition: MixedCondition
+
+    def weights(self, given: "Tensor") -> "Tensor":
+        """Of the embeddings e_i, from the weights w (B, m) of the classes.
+
+        length: w / |w|. Embeddings of many dimensions are nearly orthogonal, so that their sum is
+        then as long as one of them, where their mean, by .5 and .5, is .71 of that.
+        """
+        if self.mixed_condition == "mean":
+            return given
+        scaled: Tensor = given / given.norm(dim=1, keepdim=True)
+        return scaled
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Any
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes, write_json
 from ...manifests.files.durable import make_folder, remove_file
+from ...manifests.files.rows import rows_where
 from ...manifests.run_folder import RunFolder
 from ...models.network.device import device_type
 from ...stages.common.json_lines import read_json_lines
@@ -224,10 +225,15 @@ def _judged_on(asked: RecognitionConfig, unseen: Corpus | None, corpus: Corpus) 
 
 
 def _sampling(run: FinishedRun) -> float | None:
-    """Seconds for 10,000 images at the last logged rate of generation; None where none is."""
+    """Seconds for 10,000 made images at the last logged rate of generation; None where none is.
+
+    The rate is of all images of the shards, and the real ones among them are only encoded.
+    """
     lines = read_json_lines(RunFolder(run.folder).progress_log, ("task", "rate"))
     rates = [line["rate"] for line in lines if line["task"] == "generate" and line["rate"] > 0]
-    return 10_000 / rates[-1] if rates else None
+    rows = run.planned.rows
+    made = rows_where(rows, kind="augmented").num_rows
+    return 10_000 / rates[-1] * rows.num_rows / made if rates and made else None
 
 
 def _write(

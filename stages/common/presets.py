@@ -128,12 +128,13 @@ def checkpoint_every(row: Preset, images: int, batch: int) -> int:
     return min(row.checkpoint_every, max(_FEWEST_BETWEEN, _PASSES_BETWEEN * images // batch))
 
 
-def regularisers(row: Preset, images: int) -> dict[str, float]:
+def regularisers(row: Preset, images: int, steps: int | None = None) -> dict[str, float]:
     """`dropout` and `augment` of a U-Net for so many training images.
 
-    None where the row's steps pass over the images so seldom that nothing is learnt by heart.
+    None where the row's steps, or more `steps` that were asked for, pass over the images so seldom
+    that nothing is learnt by heart.
     """
-    if row.steps * row.batch < _FEW_PASSES * images:
+    if max(row.steps, steps or 0) * row.batch < _FEW_PASSES * images:
         return {"dropout": 0.0, "augment": 0.0}
     return {"dropout": row.dropout, "augment": row.augment}
 

@@ -28,6 +28,7 @@ from ...models.method.methods import (
 )
 from ...models.method.options import (
     BridgeOptions,
+    ConditionOptions,
     RenoiseOptions,
     SampleOptions,
     ScoreMixOptions,
@@ -178,8 +179,9 @@ def _of_classes(
     before = batch.x1
     if method != "reproduce":
         before = mixup(before, batch.x2, batch.lambda_).final
-    if method == "condition-mix":
-        scores, weights = [score.conditioned_on(members)], torch.ones_like(members.weights[:, :1])
+    if isinstance(options, ConditionOptions):
+        mixed = MixedClasses(members.ids, options.weights(members.weights))
+        scores, weights = [score.conditioned_on(mixed)], torch.ones_like(members.weights[:, :1])
     else:
         scores = [score.conditioned_on(column) for column in members.ids.unbind(1)]
         weights = members.weights

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from ...manifests.plan.methods import CLASS_METHODS, extrapolates
-from ...models.method.options import Keep
+from ...models.method.options import Keep, MixedCondition
 from ...models.network.architecture import Network
 from ...models.network.compilers import Compile, as_compile_word
 from ..common.presets import (
@@ -28,15 +28,16 @@ SAMPLING = (
     "scoremix", "bridge", "renoise", "sample", "compose", "reproduce", "condition-mix",
 )  # fmt: skip
 CONDITIONED = frozenset({"compose", "reproduce", "condition-mix"})  # need classes in the network
+FROM_NOISE = CONDITIONED | {"sample"}  # begin with pure noise, not with an image
 # But for repaired seams.
 _WITHOUT_NETWORK = ("mixup", "cutmix", "fmix", "augmix", "mixup-classes")
 # Options of CLASS_METHODS, which no other method reads, and `guide`: as other methods have them.
 OPTIONS_OF_CLASSES = ("new_classes", "images_per_class", "solver_steps", "weights",
-    "allow_extrapolation")  # fmt: skip
+    "allow_extrapolation", "mixed_condition")  # fmt: skip
 _SUM = 1e-6  # to which weights must add up to 1
 _DENOISING = {"denoise", "denoise_steps", "noise_rule", "guidance", "guide"}
 _MIXING = {"ratio", "alpha", "lone_class"}
-_COMPOSING = {*OPTIONS_OF_CLASSES, "guidance", "guide"}
+_COMPOSING = {*OPTIONS_OF_CLASSES, "guidance", "guide"} - {"mixed_condition"}
 # What each method uses of the options that only some methods use.
 _USED: dict[Method, set[str]] = {
     "scoremix": {*_MIXING, "steps", "lr", "stop", "score_noise", "t0"} | _DENOISING,
@@ -48,7 +49,7 @@ _USED: dict[Method, set[str]] = {
     "renoise": {"ratio", "t0"} | _DENOISING,
     "sample": {"ratio", "denoise_steps", "guidance", "guide"},
     "compose": _COMPOSING,
-    "condition-mix": _COMPOSING,
+    "condition-mix": _COMPOSING | {"mixed_condition"},
     "reproduce": _COMPOSING - {"weights", "allow_extrapolation"},
     "mixup-classes": _COMPOSING - {"solver_steps", "guidance", "guide"},
 }
@@ -88,6 +89,8 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
     solver_steps: int = Field(default=32, ge=2)  # of Heun's method, from pure noise
     weights: tuple[float, ...] = Field(default=(0.5, 0.5), min_length=2)  # of a new class's members
     allow_extrapolation: bool = False  # weights below 0: images leave the range of the data
+    # condition-mix: length, embeddings summed to the length of one; mean, their weighted mean.
+    mixed_condition: MixedCondition = "length"
     # The largest micro-batch; balanced over the shards, its size is part of the recipe.
     batch: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

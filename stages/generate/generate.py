@@ -26,7 +26,7 @@ from ..common.ordered_map import ordered_map
 from ..common.out_of_memory import explain_out_of_memory
 from ..common.tensors import to_pixels
 from .apply import MicroBatch, apply_method
-from .config import SAMPLING
+from .config import FROM_NOISE, SAMPLING
 from .encodings import Encodings
 from .means import MeanImages
 from .mixtures import ClassMixtures
@@ -163,7 +163,7 @@ def _finished_batch(batch: pa.Table, result: MixResult, method: str) -> Generate
     """
     _check_finite(result, batch)
     if method in SAMPLING:  # an image pasted of two backgrounds may well be blank
-        _check_contrast(result, batch)
+        _check_contrast(method, result, batch)
     count = batch.num_rows
     return GeneratedBatch(
         rows=batch,
@@ -191,10 +191,17 @@ def _check_finite(result: MixResult, batch: pa.Table) -> None:
         )
 
 
-def _check_contrast(result: MixResult, batch: pa.Table) -> None:
-    """Refuses an image of one colour made from one that was not: the network has collapsed."""
+def _check_contrast(method: str, result: MixResult, batch: pa.Table) -> None:
+    """Refuses images of one colour made from others: the network has collapsed.
+
+    One that began with pure noise may be blank by chance, where some of the data nearly are; so of
+    these more than half of the batch must be.
+    """
     before, after = _contrast(result.mixup), _contrast(result.final.clamp(0, 1))
-    if keys := _keys_where((after < 1 / 255) & (before > _VISIBLE_CONTRAST), batch):
+    blank = (after < 1 / 255) & (before > _VISIBLE_CONTRAST)
+    if method in FROM_NOISE and 2 * int(blank[: batch.num_rows].sum()) <= batch.num_rows:
+        return
+    if keys := _keys_where(blank, batch):
         raise ScoreMixError(
             f"The score network made images of one colour of {keys}, whose parents are not."
             " Nothing was written of them. Train longer or with a lower train.lr, or lower"

@@ -11,6 +11,7 @@ from ...manifests.files.atomic import canonical_digest
 from ...manifests.plan.methods import NEW_CLASS_METHODS
 from ...models.method.options import (
     BridgeOptions,
+    ConditionOptions,
     RenoiseOptions,
     SampleOptions,
     ScoreMixOptions,
@@ -145,6 +146,8 @@ class Recipe:
 
 def _options(config: GenerateConfig, model: dict[str, Any]) -> Options:
     if config.method in CONDITIONED:
+        if config.method == "condition-mix":
+            return ConditionOptions(config.solver_steps, config.mixed_condition)
         return SolverOptions(config.solver_steps)
     assert config.t0 is not None and config.denoise_steps is not None
     if config.method == "bridge":

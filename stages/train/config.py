@@ -120,7 +120,7 @@ class TrainConfig(BaseModel, frozen=True, extra="forbid"):
         filled |= {key: getattr(row, key) for key in wanted}
         filled |= {
             key: value
-            for key, value in regularisers(row, images).items()
+            for key, value in regularisers(row, images, self.steps).items()
             if getattr(self, key) is None
         }
         filled |= {"labels": bool(self.labels), "draw": self.draw or "images"}

@@ -158,3 +158,10 @@ def test_regularisers_depend_on_how_often_an_image_is_seen(
     shorter = TrainConfig.model_validate({"preset": preset, "steps": 10})
     shorter = shorter.resolved(side, "cuda", images)
     assert (shorter.dropout, shorter.augment) == wanted
+
+
+def test_a_training_longer_than_the_presets_is_protected_as_it_passes_over_images() -> None:
+    """2,448 images: 157 passes by the preset's 6,000 updates of 64, 784 by 30,000."""
+    for steps, wanted in ((None, 0.0), (30_000, 0.15)):
+        config = TrainConfig.model_validate({"preset": "tiny", "steps": steps})
+        assert config.resolved(32, "cpu", 2_448).augment == wanted

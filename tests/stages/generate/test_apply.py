@@ -7,14 +7,15 @@ import pyarrow as pa
 import pytest
 import torch
 
-from scoremix.manifests.errors import ConfigError
+from scoremix.manifests.errors import ConfigError, ScoreMixError
 from scoremix.manifests.plan.methods import ONE_PARENT
 from scoremix.manifests.plan.plan import whole_pixels
 from scoremix.models.method.ladder import noise_ladder
+from scoremix.models.method.methods import MixResult
 from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import TrainedNet, build
 from scoremix.stages.generate.config import GenerateConfig
-from scoremix.stages.generate.generate import GeneratedBatch, generate
+from scoremix.stages.generate.generate import GeneratedBatch, _check_contrast, generate
 from scoremix.stages.generate.means import mean_images
 from scoremix.stages.generate.recipe import Recipe
 
@@ -142,6 +143,21 @@ def test_two_backgrounds_pasted_together_are_no_error() -> None:
     batches = list(generate(rows, images, recipe, None, device=torch.device("cpu")))
     contrasts = np.concatenate([np.ptp(batch.final, axis=(1, 2, 3)) for batch in batches])
     assert set(contrasts.tolist()) == {0, 255}
+
+
+def test_blank_images_are_refused_where_most_of_a_batch_is_blank_or_began_with_an_image() -> None:
+    rows, mixture = pa.table({"key": ["a", "b", "c", "d"]}), torch.rand(4, 1, SIDE, SIDE)
+    for method, blank, refused in (
+        ("bridge", 1, "a"), ("sample", 2, None), ("compose", 3, "a, b, c"), ("sample", 0, None)
+    ):  # fmt: skip
+        final = mixture.clone()
+        final[:blank] = 0.5
+        result = MixResult(mixture, mixture, final, None)
+        if refused is None:
+            _check_contrast(method, result, rows)
+            continue
+        with pytest.raises(ScoreMixError, match=f"images of one colour of {refused}, whose"):
+            _check_contrast(method, result, rows)
 
 
 def test_guidance_of_one_is_none_and_without_a_guide_it_is_refused() -> None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.plan.new_classes import NewClass
 from scoremix.models.method.ladder import noise_ladder
+from scoremix.models.method.options import ConditionOptions
 from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import TrainedNet, build
 from scoremix.stages.generate.config import GenerateConfig
@@ -111,6 +112,18 @@ def test_weights_of_one_class_alone_are_that_class_made_again() -> None:
     )
 
 
+def test_mixed_conditions_are_as_long_as_one() -> None:
+    """.5 and .5 become .71 each, so that orthogonal embeddings keep their length; or stay."""
+    weights = torch.tensor([[0.5, 0.5], [1.0, 0.0], [0.8, 0.2]])
+    kept = ConditionOptions(5, "length").weights(weights)
+    assert torch.allclose(kept.square().sum(dim=1), torch.ones(3))
+    assert torch.allclose(kept[:, 0] * weights[:, 1], kept[:, 1] * weights[:, 0])
+    assert torch.equal(ConditionOptions(5, "mean").weights(weights), weights)
+    rows = rows_of("condition-mix")
+    images = [made("condition-mix", rows, mixed_condition=how).final for how in ("length", "mean")]
+    assert not np.array_equal(*images)
+
+
 def test_the_step_before_is_what_mixup_makes_of_the_parents_or_parent_1() -> None:
     pixels = made("mixup-classes", rows_of("mixup-classes")).final
     for method in ("compose", "condition-mix"):
@@ -170,7 +183,7 @@ def test_a_recipe_names_what_the_method_uses_and_nothing_else() -> None:
 
     network = {"model_sha256": "00", "sigma_1": 5.0, "sigma_N": 0.01, "solver_steps": 5}
     assert named(method="compose") == network | {"means_sha256": "m0", "new_classes_sha256": "n0"}
-    assert named(method="condition-mix") == named(method="compose")
+    assert named(method="condition-mix") == named(method="compose") | {"mixed_condition": "length"}
     assert named(method="reproduce") == network | {"means_sha256": "m0"}
     assert named(method="mixup-classes") == {"new_classes_sha256": "n0"}
     guided = named(method="compose", guidance=1.5, guide="null-class")
