@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from ...manifests.files.atomic import canonical_digest, read_parquet, write_json
 from ...manifests.files.durable import make_folder
 from ...manifests.files.rows import rows_where
 from ...manifests.plan.methods import NEW_CLASS_METHODS
+from ...manifests.plan.new_classes import NewClass
 from ...manifests.plan.plan import rows_digest
 from ...manifests.run_folder import RunFolder
 from ...manifests.storage.store import store_of
@@ -99,7 +100,11 @@ class ArmMaker:
         check_has_network(run, options)
         if made.method in CONDITIONED:
             _check_conditioned(run, made)
-        new = self.selector.select(made) if made.method in NEW_CLASS_METHODS else ()
+        new: tuple[NewClass, ...] = ()
+        if made.method in NEW_CLASS_METHODS:
+            again = made.selection == "again"
+            better = self.corpus(replace(made, selection=None))[0] if again else None
+            new = self.selector.select(made, better)
         return builder_by(run, options, self.device, self.stopping, new)
 
     def _options(self, made: MadeFor) -> GenerateConfig:

@@ -3,6 +3,7 @@
 RUN/recognition/arms/NAME/                each corpus: images.npy, labels.npy
 RUN/recognition/made/                     shards of those that are made for it
 RUN/recognition/recogniser/               by which these select classes, where the run has none
+RUN/recognition/recogniser-again/         of arms that select again
 RUN/recognition/unseen/                   the unseen classes, as a corpus
 RUN/recognition/recognisers/ARM/OPTIONS/seed-K/   each recogniser: state, result.json
 RUN/recognition/data/, commands/          files and results of recognition.command
@@ -21,6 +22,7 @@ from ...manifests.files.rows import rows_where
 from ...manifests.run_folder import RunFolder
 from ...models.network.device import device_type
 from ...stages.common.json_lines import read_json_lines
+from ...stages.common.units import format_duration
 from ...stages.corpus.store import Corpus, check_pixels
 from ...stages.evaluate.number_format import round_floats
 from ...stages.evaluate.sentences import Change
@@ -63,6 +65,7 @@ class RecognitionReport:
     judged_on: str
     sampling: dict[str, float | None]  # by arm: seconds for 10,000 of its made images
     asked: RecognitionConfig
+    network: float | None = None  # seconds that the score network took to train
     failed: dict[str, str] = field(default_factory=dict)  # arm -> why it has no figures
 
     @property
@@ -75,6 +78,9 @@ class RecognitionReport:
         tables = [recognition_table(self.arms, self.sampling)] if self.arms else []
         tables += differences_tables(self.arms, self.asked.against)
         texts = [self.judged_on, *(table.as_text() for table in tables)]
+        if self.network is not None and any(self.sampling.values()):
+            took = format_duration(self.network)
+            texts.append(f"Training the score network took about {took} beside that.")
         return "\n\n".join([*texts, self.conclusion]) + "\n"
 
     @property
@@ -144,7 +150,8 @@ def recognition(
     )
     took = {arm.name: sampling.get(arm.corpus) for arm in arms}
     judged_on = _judged_on(asked, unseen, run.corpus)
-    report = RecognitionReport(folder, found, judged_on, took, asked, made.failed)
+    network = _network_seconds(run)
+    report = RecognitionReport(folder, found, judged_on, took, asked, network, made.failed)
     _write(report, made.results, config, spec)
     return report
 
@@ -236,6 +243,14 @@ def _sampling(run: FinishedRun) -> float | None:
     return 10_000 / rates[-1] * rows.num_rows / made if rates and made else None
 
 
+def _network_seconds(run: FinishedRun) -> float | None:
+    """How long the training of the score network took at its last logged rate."""
+    lines = [*read_json_lines(RunFolder(run.folder).training_log, ("images", "rate"))]
+    if not lines or lines[-1]["rate"] <= 0:
+        return None
+    return float(lines[-1]["images"] / lines[-1]["rate"])
+
+
 def _write(
     report: RecognitionReport,
     results: dict[str, list[dict[str, Any]]],
@@ -258,6 +273,7 @@ def _write(
         "conclusion": report.conclusion,
         "failed": report.failed,
         "sampling_seconds_per_10000": report.sampling,
+        "network_seconds": report.network,
         "roc_far": list(GRID),
         "arms": [arm.name for arm in report.arms],
         "images": {arm.name: arm.images for arm in report.arms},

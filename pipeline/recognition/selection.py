@@ -6,20 +6,28 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ...manifests.errors import VerifyError
+from ...manifests.files.atomic import canonical_digest
 from ...manifests.plan.methods import Selection
 from ...manifests.plan.new_classes import NewClass, class_count
 from ...manifests.run_folder import RunFolder
-from ...models.network.device import device_type
+from ...models.network.device import device_type, one_thread, set_deterministic
 from ...stages.recognise import recognise as recognising
-from ...stages.recognise.config import ClassRequest
+from ...stages.recognise.centres import class_centres
+from ...stages.recognise.config import ALGORITHM, ClassRequest
+from ...stages.recognise.recognise import LabelledRows, start_run
+from ...stages.recognise.run import RecogniserOptions
 from ...stages.recognise.select import select_classes
 from ...stages.recognition.arms import MadeFor
+from ...stages.trial.arm_corpus import ArmCorpus
 from ...stages.trial.locks import waiting_lock
+from ...stages.trial.one import options_folder
 from ..finished_run import FinishedRun
 from ..progress import ProgressReporter
+from .corpora import classes_of
 
 
 @dataclass(frozen=True)
@@ -32,17 +40,40 @@ class ClassSelector:
     stopping: Callable[[], bool]
     progress: ProgressReporter
 
-    def select(self, made: MadeFor) -> tuple[NewClass, ...]:
-        """The new classes of an arm. Raises ConfigError where there are not as many."""
-        config = self.run.config
-        generate, how = config.generate, made.selection or config.recognise.selection
-        members, usable = len(generate.weights), int(np.isfinite(self.centres).all(axis=1).sum())
-        count = class_count(made.new_classes or generate.new_classes, usable, members)
-        return self._selected(count, how)
+    def select(self, made: MadeFor, better: ArmCorpus | None = None) -> tuple[NewClass, ...]:
+        """The new classes of an arm. Raises ConfigError where there are not as many.
 
-    def _selected(self, count: int, how: Selection) -> tuple[NewClass, ...]:
-        given = self.centres, self.run.corpus.classes, count, how, self.run.config.generate.weights
+        better: of an arm that selects again, the one that its recogniser is trained on.
+        """
+        generate = self.run.config.generate
+        centres = self.centres if better is None else self._centres_by(better)
+        how: Selection = self.run.config.recognise.selection
+        if made.selection is not None:
+            how = "distant" if made.selection == "again" else made.selection
+        members, usable = len(generate.weights), int(np.isfinite(centres).all(axis=1).sum())
+        count = class_count(made.new_classes or generate.new_classes, usable, members)
+        given = centres, self.run.corpus.classes, count, how, generate.weights
         return tuple(select_classes(*given, self.run.config.seed))
+
+    def _centres_by(self, arm: ArmCorpus) -> NDArray[np.float32]:
+        """(K, E) of the real classes, by a recogniser that is trained on an arm's images."""
+        corpus, seed, device = self.run.corpus, self.run.config.seed, torch.device(self.device)
+        kind = self.run.ledger.device_type(device_type(self.device))
+        config, real = self.run.config.recognise.resolved(kind), LabelledRows.of(corpus)
+        images, labels = arm.open()
+        options = RecogniserOptions.over(config, len(images))
+        identity = canonical_digest([ALGORITHM, config.training_inputs(), arm.digest, seed])
+        place = self.folder / options_folder("recogniser-again", [identity])
+        set_deterministic(device)
+        with waiting_lock(self.folder, "recogniser-again", self.stopping), one_thread():
+            classes = classes_of(arm, corpus)
+            run = start_run(images, labels, classes, options, seed, device)
+            with self.progress.task(
+                f"recogniser of {arm.name}", options.updates * config.batch, "images"
+            ) as advance:
+                run.train(place, identity, self.stopping, advance)
+            embeddings = run.embed(np.asarray(corpus.images)[real.rows])
+        return class_centres(embeddings, real.labels, len(corpus.classes))
 
     @cached_property
     def centres(self) -> NDArray[np.float32]:

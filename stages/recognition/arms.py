@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 from ...manifests.plan.methods import CLASS_METHODS, NEW_CLASS_METHODS, Selection
 
@@ -13,7 +13,10 @@ AFFINE = "+affine"
 METHODS = ("compose", "condition-mix", "mixup-classes", "reproduce")
 assert CLASS_METHODS == {*METHODS}
 
-_SELECTIONS: tuple[Selection, ...] = get_args(Selection)
+# again: distant, by a recogniser that was trained on the arm without this word.
+ArmSelection = Literal["distant", "close", "random", "again"]
+_SELECTIONS: tuple[ArmSelection, ...] = get_args(ArmSelection)
+assert {*_SELECTIONS} == {*get_args(Selection), "again"}
 # NAME, @SELECTION, :IMAGES of each class, :IMAGESxCLASSES or :xCLASSES, +affine
 _ARM = re.compile(
     r"(?P<name>[a-z-]+)(?:@(?P<selection>[a-z]+))?"
@@ -26,7 +29,7 @@ class MadeFor:
     """A corpus that is made for the comparison: the real images, and those of a method."""
 
     method: str  # of METHODS
-    selection: Selection | None = None  # of new classes; None: recognise.selection
+    selection: ArmSelection | None = None  # of new classes; None: the run's
     images_per_class: int | None = None  # None: generate.images_per_class
     new_classes: int | None = None  # None: generate.new_classes
 
@@ -103,7 +106,8 @@ def _parsed(text: str) -> RecognitionArm:
     if selection is not None and name not in NEW_CLASS_METHODS:
         raise ValueError(f"no arm {text!r}: {name} makes the real classes again and selects none")
     if selection is not None and selection not in _SELECTIONS:
-        raise ValueError(f"no arm {text!r}: classes are chosen {', '.join(_SELECTIONS)}")
+        known = ", ".join(_SELECTIONS)
+        raise ValueError(f"no arm {text!r}: classes are chosen {known}")
     made = MadeFor(
         name, selection, int(images) if images else None, int(classes) if classes else None
     )

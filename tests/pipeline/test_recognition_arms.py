@@ -103,6 +103,18 @@ def test_what_the_run_has_made_is_taken_from_its_shards(run: Path) -> None:
     assert record(run)["arms"] == ["real", "own", "compose", "compose-3+affine"]
 
 
+def test_classes_are_selected_again_by_a_recogniser_that_saw_the_new_ones(run: Path) -> None:
+    assert compare(run, "compose,compose@again") == 0
+    (state,) = (run / "recognition" / "recogniser-again").glob("*/state.safetensors")
+    first, again = (arrays(run, arm) for arm in ("compose", "compose@again"))
+    assert sorted(first[1]) == sorted(again[1]) and len(made_folders(run)) <= 1
+    before = state.stat().st_mtime_ns, [path.stat().st_mtime_ns for path in made_folders(run)]
+    assert compare(run, "compose@again,real") == 0
+    assert before == (
+        state.stat().st_mtime_ns, [path.stat().st_mtime_ns for path in made_folders(run)]
+    )  # fmt: skip
+
+
 def test_more_images_and_other_classes_are_made(run: Path) -> None:
     arms = "compose:6,compose:5,compose@distant:x1,compose@close:x1,mixup-classes"
     assert compare(run, arms) == 0

@@ -24,6 +24,7 @@ def test_every_method_of_classes_can_be_an_arm() -> None:
     ("text", "name", "made"),
     [
         ("compose@random", "compose@random", MadeFor("compose", "random")),
+        ("compose@again:5", "compose@again-5", MadeFor("compose", "again", 5)),
         ("compose:7", "compose-7", MadeFor("compose", None, 7)),
         ("condition-mix:7x90", "condition-mix-7x90", MadeFor("condition-mix", None, 7, 90)),
         ("mixup-classes:x90", "mixup-classes-x90", MadeFor("mixup-classes", None, None, 90)),
@@ -59,7 +60,7 @@ def test_a_sweep_is_of_what_an_arm_does_not_name() -> None:
         ("own:5", "own is made already"),
         ("real@close", "real is made already"),
         ("reproduce@close", "reproduce makes the real classes again and selects none"),
-        ("compose@far", "classes are chosen distant, close, random"),
+        ("compose@far", "classes are chosen distant, close, random, again"),
     ],
 )
 def test_other_names_are_refused(text: str, why: str) -> None:
