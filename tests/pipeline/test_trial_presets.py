@@ -215,7 +215,8 @@ def test_a_preset_trains_every_arm_for_the_same_images(
     log.unlink()
     assert trial(run, "dcgan", folder, 640) == 0 and not log.exists()
     (folder / "main.py").write_text(DCGAN + "# changed\n")
-    assert trial(run, "dcgan", folder, 640) == 0 and log.exists()
+    assert trial(run, "dcgan", folder, 640) == 0 and not log.exists()
+    assert len([*(run / "trial" / "gans").glob("*/real/seed-0/trainer.log")]) == 1
 
 
 def test_a_conditional_generator_gets_a_call_for_each_class(run: Path, tmp_path: Path) -> None:
