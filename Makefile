@@ -1,7 +1,8 @@
 # Two commands do all the set-up on a fresh machine: `make run` and `make test`.
 PYTHON ?= python3
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet -c constraints.txt
-# The CPU build by default; for a GPU: make run TORCH="torch==2.13.0+cu130" or your own index.
+# What pip's index gives, which for Linux may be gigabytes with CUDA; another build (docs/install.md):
+# make run TORCH="torch==2.13.0+cpu", and PIP_EXTRA_INDEX_URL in the environment.
 TORCH ?= torch==2.13.0
 CONFIG ?= stages.yaml
 

@@ -14,6 +14,7 @@ import click
 from ...manifests.errors import ConfigError, Interrupted
 from ...manifests.run_folder import STAGES
 from ...manifests.storage.location import Place, place
+from ...stages.sources.spec import BUNDLED
 from ..echo import echo
 from ..ledger import Ledger
 from ..signals import interrupt_at_once, stop_on_signal
@@ -162,7 +163,7 @@ def augment(
         folder = folder or Path(config.run)
     else:
         sections: dict[str, Any] = {"ingest": {"source": data}, "run": str(folder or beside)}
-        if data not in ("digits", "faces"):
+        if data not in BUNDLED:
             images = place(data)
             if isinstance(images, Path):
                 images = expand_user(images).absolute()

@@ -71,8 +71,8 @@ def test_the_example_of_the_docs_is_judged_and_its_results_are_kept(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = example(run.parent)
-    command = re.findall(r'command: "(python mine\.py [^"]*)"', DOCS.read_text())[0]
-    command = command.replace("python mine.py", f"{PYTHON} {script}")
+    command = re.findall(r'command: "(python /opt/mine/mine\.py [^"]*)"', DOCS.read_text())[0]
+    command = command.replace("python /opt/mine/mine.py", f"{PYTHON} {script}")
     assert compare(run, command, arms="real,own,real+affine") == 0
     shown, first = capsys.readouterr().out, record(run)
     assert first["arms"] == ["real", "own"] and first["failed"] == {}
