@@ -12,7 +12,7 @@ from ...manifests.errors import ConfigError
 from ...manifests.run_folder import RunFolder
 from ...stages.corpus.store import open_corpus
 from ...stages.trial.one import RESULT, SAMPLES, gan_folder, read_result
-from ...stages.trial.outcome import TITLES, distance_of
+from ...stages.trial.outcome import NAMES, distance_of
 from ...stages.trial.vote import ACROSS, Contender, count_votes, read_answers, write_vote
 
 _VOTES = "votes"  # folder below trial/
@@ -51,7 +51,7 @@ def count_answers(run: Path, files: Sequence[Path]) -> str:
     folder = RunFolder(run).trial
     record = _record(folder)
     figure = distance_of(record["arms"][0]["last"][0])
-    table, text = count_votes(read_answers(files, folder / _VOTES), TITLES[figure])
+    table, text = count_votes(read_answers(files, folder / _VOTES), NAMES[figure])
     return f"{table.as_text()}\n\n{text}"
 
 

@@ -25,7 +25,8 @@ _HEADS = (
 )  # fmt: skip
 
 _AGAINST = {"kd": "held-out images", "sfd": "the target image"}
-TITLES = {"kd": "kernel distance", "sfd": "single-image Frechet distance"}
+NAMES = {"kd": "kernel distance", "sfd": "single-image Frechet distance"}
+_TITLES = NAMES | {"sfd": f"{NAMES['sfd']} x 1,000"}
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def conclusion(arms: Sequence[ArmOutcome], failed: Collection[str] = ()) -> str:
         sentences.append(
             f"{'Worth it' if better else 'Harmful'}: a GAN trained on {arm.name} is"
             f" {share}{'nearer to' if better else 'farther from'} {_AGAINST[name]}"
-            f" than one trained on real images alone ({TITLES[name]}"
+            f" than one trained on real images alone ({_TITLES[name]}"
             f" {format_kernel(arm.mean(name))} against {format_kernel(real.mean(name))},"
             f" {change.figures}; {size})."
         )
