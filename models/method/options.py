@@ -78,7 +78,7 @@ class ConditionOptions(SolverOptions):
     mixed_condition: MixedCondition
 
     def weights(self, given: "Tensor") -> "Tensor":
-        """Of the embeddings e_i, from the weights w (B, m) of the classes.
+        """Weighs the embeddings e_i by the weights w (B, m) of the classes.
 
         length: w / |w|. Embeddings of many dimensions are nearly orthogonal, so that their sum is
         then as long as one of them, where their mean, by .5 and .5, is .71 of that.

@@ -35,10 +35,11 @@ from ...stages.recognition.comparison import (
     passes_of,
 )
 from ...stages.recognition.config import RecognitionConfig
-from ...stages.recognition.judge import GRID
+from ...stages.recognition.judge import GRID, UnseenClasses, tar_name
 from ...stages.recognition.outcome import (
     RecognitionOutcome,
     differences_tables,
+    primary_figure,
     recognition_conclusion,
     recognition_outcomes,
     recognition_table,
@@ -122,6 +123,8 @@ def recognition(
             f"Nothing judges the recognisers of {run.folder}: no labelled images are held out, and"
             " no unseen classes are named. Add --unseen SOURCE, images of other classes."
         )
+    if figures := _measurable(asked, unseen, run.corpus):
+        primary_figure(figures, asked.figure)
     arms = asked.corpora
     corpora, sampling = _corpora(run, config, folder, device, stopping, progress)
     compared = [
@@ -216,6 +219,20 @@ def _spec(
         seed=run.config.seed,
         device=device,
     )
+
+
+def _measurable(asked: RecognitionConfig, unseen: Corpus | None, corpus: Corpus) -> list[str]:
+    """The figures that the recognisers will have, known before one is trained."""
+    wanted = {UNSEEN, HELD_OUT} if asked.command is None else placeholders_of(asked.command)
+    names: list[str] = []
+    if unseen is not None and UNSEEN in wanted:
+        if asked.figure.startswith("tar"):
+            judged = UnseenClasses.of(unseen, asked.pairs, asked.episodes, asked.resamples)
+            names += map(tar_name, judged.fars)
+        names += ["eer", "rank_1", "one_shot"]
+    if HELD_OUT in wanted and (corpus.reference_ids >= 0).any():
+        names.append("accuracy")
+    return names
 
 
 def _judged_on(asked: RecognitionConfig, unseen: Corpus | None, corpus: Corpus) -> str:

@@ -23,7 +23,7 @@ from ..corpus.store import Corpus, open_corpus
 from ..recognise.config import ALGORITHM, RecogniseConfig
 from ..recognise.run import RecogniserOptions
 from ..trial.arm_corpus import ArmCorpus
-from ..trial.one import options_folder, read_result
+from ..trial.one import failures, options_folder, read_result
 from ..trial.task_pool import work_on_all
 from .config import Length
 from .judge import UnseenClasses
@@ -85,12 +85,7 @@ class Compared:
     @classmethod
     def of(cls, results: dict[str, list[dict[str, Any]]]) -> "Compared":
         """Arms of which a recogniser failed are left out of the results."""
-        failed = {
-            arm: f"seed {number}: {one['failed']}"
-            for arm, found in results.items()
-            for number, one in reversed([*enumerate(found)])
-            if "failed" in one
-        }
+        failed = failures(results)
         return cls({arm: found for arm, found in results.items() if arm not in failed}, failed)
 
 

@@ -1,7 +1,7 @@
 """One task of a trial: an arm with a seed. Safe to run in any process; finished ones are kept."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,6 +157,19 @@ def some_of(samples: Images, count: int, seed: int) -> Images:
     """
     order = stream(image_seed(seed, "trial"), "kept").permutation(len(samples))
     return np.asarray(samples[np.sort(order[:count])])[np.argsort(np.argsort(order[:count]))]
+
+
+def failures(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
+    """Arm -> why the first of its networks that failed has no figures; arms without one left out.
+
+    results: arm -> the result of each seed.
+    """
+    return {
+        arm: f"seed {number}: {one['failed']}"
+        for arm, found in results.items()
+        for number, one in reversed([*enumerate(found)])
+        if "failed" in one
+    }
 
 
 def keep_samples(folder: Path, samples: Images) -> None:

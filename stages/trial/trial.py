@@ -25,7 +25,7 @@ from ..evaluate.config import EvaluateConfig
 from .arm_corpus import ArmCorpus
 from .gan_run import ALGORITHM, GanOptions
 from .judge import Judge, check_held_out, open_judge
-from .one import Labelled, Task, gan_folder, options_folder, read_result, run_task
+from .one import Labelled, Task, failures, gan_folder, options_folder, read_result, run_task
 from .task_pool import work_on_all
 
 Ids = NDArray[np.int64]
@@ -104,12 +104,7 @@ def run_trial(
     results = {
         arm.name: [_result(spec, job) for job in jobs if job.arm.name == arm.name] for arm in arms
     }
-    failed = {
-        arm: f"seed {number}: {one['failed']}"
-        for arm, found in results.items()
-        for number, one in reversed([*enumerate(found)])
-        if "failed" in one
-    }
+    failed = failures(results)
     whole = {arm: found for arm, found in results.items() if arm not in failed}
     return Trained(spec.gans, whole, failed)
 

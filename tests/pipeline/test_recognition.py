@@ -125,6 +125,9 @@ def test_arms_are_compared_with_a_chosen_one(run: Path, capsys: pytest.CaptureFi
     assert "no arm with made images; there are own, mixup-classes" in capsys.readouterr().err
     assert compare(run, *words, "--set", "recognition.figure=tar_0.001") == 2
     assert "was not measured; there are eer, rank_1" in capsys.readouterr().err
+    shutil.rmtree(run / "recognition")
+    assert compare(run, *words, "--set", "recognition.figure=tar_0.001") == 2
+    assert not (run / "recognition" / "recognisers").exists()  # it is refused before hours of work
 
 
 def test_own_has_the_images_and_classes_of_the_shards(run: Path) -> None:

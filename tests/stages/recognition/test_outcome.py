@@ -57,7 +57,7 @@ def test_the_sentence_is_on_the_figure_that_was_chosen_and_knows_its_direction()
 
 
 def test_arms_are_compared_with_a_chosen_rival() -> None:
-    """Of equal small changes alone; each in its own family of comparisons."""
+    """Compares arms with equal small changes alone, as comparisons of their own."""
     arms = {"real": REAL, "rival": BETTER, "own": REAL, "same": NEAR, "other+affine": REAL}
     numbers = dict.fromkeys(arms, 10)
     found = recognition_outcomes(arms, numbers, numbers, against="rival")
