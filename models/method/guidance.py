@@ -18,3 +18,19 @@ def guided(residual: Residual, guide: Residual, weight: float) -> Residual:
         return weak + weight * (residual(x, sigma) - weak)
 
     return guided_residual
+
+
+def evaluated_once(residual: Residual) -> Residual:
+    """The same residual; calls in a row of one tensor and level share one evaluation.
+
+    For the guide that several classes have in common. The tensor must not change in between.
+    """
+    last: tuple[Tensor, float, Tensor] | None = None
+
+    def remembered(x: Tensor, sigma: float) -> Tensor:
+        nonlocal last
+        if last is None or last[0] is not x or last[1] != sigma:
+            last = x, sigma, residual(x, sigma)
+        return last[2]
+
+    return remembered

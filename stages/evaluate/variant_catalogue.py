@@ -149,7 +149,11 @@ def evaluations(config: GenerateConfig, *, minimises: bool = True) -> tuple[int,
     of_ode = {"bridge": 3 * heun_there, "sample": heun_there + 1}
     heun = 2 * config.solver_steps - 1
     of_ode |= {"compose": len(config.weights) * heun, "condition-mix": heun, "reproduce": heun}
-    forward = of_ode.get(str(config.method), levels) * (1 if config.guidance == 1.0 else 2)
+    forward = of_ode.get(str(config.method), levels)
+    if config.guidance != 1.0:
+        # The null class is the same for all classes that are composed: one evaluation more.
+        once = config.method == "compose" and config.guide == "null-class"
+        forward += heun if once else forward
     return forward, config.steps if config.method == "scoremix" and minimises else 0
 
 

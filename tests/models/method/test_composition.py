@@ -174,3 +174,29 @@ def test_a_guide_of_the_null_class_is_classifier_free_guidance() -> None:
         torch.testing.assert_close(given.guided(x, 0.3), wanted)
         composed_first = composed([given.guided], torch.ones(2, 1))(x, 0.3)
     assert torch.equal(composed_first, guided(given, none, 2.5)(x, 0.3))
+
+
+def test_a_guide_without_a_class_is_evaluated_once_for_all_members() -> None:
+    """Three evaluations of two classes instead of four, and the same bits."""
+    net, calls = network(), []
+
+    class Counting(FrozenScore):
+        def __call__(self, x: torch.Tensor, sigma: float) -> torch.Tensor:
+            calls.append(sigma)
+            return super().__call__(x, sigma)
+
+    def sampled(guides: list[FrozenScore]) -> torch.Tensor:
+        members = zip(guides, (torch.tensor([0, 1]), torch.tensor([1, 2])), strict=True)
+        both = [
+            FrozenScore(net, 5.0, 0.01, guide=guide, guidance=2.0).conditioned_on(labels)  # type: ignore[arg-type]
+            for guide, labels in members
+        ]
+        return made(both, [0.3, 0.7])
+
+    def null() -> FrozenScore:
+        return Counting(net, 5.0, 0.01, always_null=True)  # type: ignore[arg-type]
+
+    apart = sampled([null(), null()])
+    of_each, shared = len(calls), null()
+    assert torch.equal(sampled([shared, shared]), apart)
+    assert len(calls) - of_each == of_each // 2 == 11  # two at each of five steps, one at the end

@@ -55,6 +55,9 @@ ROWS = 80
         ({"method": "renoise", "guidance": 1.5}, (50, 0)),  # and the guide's
         ({"method": "reproduce", "solver_steps": 10}, (19, 0)),
         ({"method": "compose", "solver_steps": 10}, (38, 0)),  # of two classes
+        # The null class is one for both classes, an early state knows each.
+        ({"method": "compose", "solver_steps": 10, "guidance": 2, "guide": "null-class"}, (57, 0)),
+        ({"method": "compose", "solver_steps": 10, "guidance": 2}, (76, 0)),
         ({"method": "reproduce"}, (63, 0)),
         ({"method": "condition-mix"}, (63, 0)),
         ({"method": "compose", "weights": (0.5, 0.25, 0.25)}, (189, 0)),  # the score of each class
