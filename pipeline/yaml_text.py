@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 _DEEPEST = 50  # collections in each other; a stages.yaml has four
+_MOST_BITS = 1024  # of a whole number; a seed has 64
 
 
 class _Loader(yaml.SafeLoader):
@@ -33,6 +34,18 @@ class _Loader(yaml.SafeLoader):
                 if isinstance(name, Hashable):
                     seen.add(name)
         return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: Any) -> int:
+        """As SafeLoader does; hexadecimal digits, unlike decimal ones, have no bound in Python."""
+        value: int = super().construct_yaml_int(node)
+        if value.bit_length() > _MOST_BITS:
+            raise yaml.constructor.ConstructorError(
+                None, None, "a number too long to be one", node.start_mark
+            )
+        return value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def load_yaml(text: str) -> Any:

@@ -73,6 +73,8 @@ def test_nothing_that_is_read_can_run_code() -> None:
         "run: r\ningest: {source: " + 10_000 * "[" + 10_000 * "]" + "}",
         "run: r\nseed: " + 5_000 * "9",
         "run: r\nseed: 1e" + 5_000 * "9",
+        "run: r\nseed: 0x" + 5_000 * "f",
+        "run: r\ningest: {path: 0b" + 20_000 * "1" + "}",
         'run: r\ningest: {source: "a\\0b"}',
         "run: r\x00",
         "run: r\ningest: {source: [a, {source: b, labl: cat}]}",

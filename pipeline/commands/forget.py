@@ -82,7 +82,8 @@ def _print_forgotten(folder: Path, done: "Forgotten") -> None:
     )
     echo(
         "The files themselves are where they were, and so is every copy or export of these shards"
-        " made before: delete them yourself. tombstones.json keeps hashes, so that no later ingest"
+        " made before: delete them yourself. A mount of them serves what it opened until it is"
+        " unmounted. tombstones.json keeps hashes, so that no later ingest"
         " of this run takes them."
     )
     if done.resembling:

@@ -17,7 +17,7 @@ class Standing(Enum):
     """A run folder, compared with the one that its id was last used in."""
 
     HOME = "home"  # the same folder, or one that it was moved to
-    COPY = "copy"  # that folder is still there, and has the id too
+    COPY = "copy"  # that folder is still there, perhaps renamed, and has the id too
     ELSEWHERE = "elsewhere"  # of another machine: moved or copied, which cannot be known here
 
 
@@ -58,17 +58,32 @@ def standing_of(run: Path, seal: dict[str, Any] | None) -> Standing:
 
 
 def original_of(seal: dict[str, Any] | None) -> Path | None:
-    """The folder in which the id was last used, if a run with this id is there."""
+    """The folder in which the id was last used, or what it is called now in the same place, if a
+    run with this id is there.
+    """
     if seal is None:
         return None
     folder = Path(seal["folder"])
     if not RunFolder(folder).ledger.exists():
-        return None
+        renamed = _renamed(folder, seal["inodes"])
+        if renamed is None:
+            return None
+        folder = renamed
     try:
         found = Ledger(folder).run_id
     except (ScoreMixError, OSError):
         return folder  # damaged or not readable: it may be the original
     return folder if found == seal["id"] else None
+
+
+def _renamed(folder: Path, inodes: list[int]) -> Path | None:
+    """The run folder that `folder` was renamed to, by its inode numbers; None if none is there."""
+    try:
+        with os.scandir(folder.parent) as entries:
+            same = [entry.path for entry in entries if entry.inode() == inodes[0]]
+        return next((Path(path) for path in same if _inodes(Path(path)) == inodes), None)
+    except OSError:
+        return None
 
 
 def _inodes(run: Path) -> list[int]:

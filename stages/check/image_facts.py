@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from PIL import Image, UnidentifiedImageError
 
 from ..common.progress import Progress
+from ..images.bit_depth import is_deep
 from ..images.decode import EXTENSIONS, pillow_limits
 from ..images.decode_pool import DecodePool
 from ..images.input import Input
+from ..images.tiff import has_planes
 from ..images.unusable import explain
 from ..sources.base import TooLarge
 from .file_index import FileIndex
@@ -36,6 +38,7 @@ class ImageFacts:
     mode: str = ""  # Pillow's
     format: str = ""
     wide: bool = False  # more than 8 bits a channel
+    planes: bool = False  # and the channels lie apart
     alpha: bool = False
     animated: bool = False
     turned: bool = False  # by EXIF
@@ -129,7 +132,7 @@ def _decoded(image: Image.Image, data: bytes) -> ImageFacts:
     width, height = image.size
     if width * height > MAX_PIXELS:
         return ImageFacts(problem="too-large", detail=f"{width}x{height}")
-    form, mode = image.format or "", image.mode
+    form, mode, deep, planes = image.format or "", image.mode, is_deep(image), has_planes(image)
     try:
         animated = getattr(image, "n_frames", 1) > 1 and form != "MPO"
         turned = image.getexif().get(_ORIENTATION_TAG, 1) not in (0, 1)
@@ -137,7 +140,6 @@ def _decoded(image: Image.Image, data: bytes) -> ImageFacts:
     except Exception as error:
         return ImageFacts(problem="damaged-image", detail=explain(error))
     deep_png = form == "PNG" and data[_BIT_DEPTH : _BIT_DEPTH + 1] == b"\x10"
-    wide = deep_png or mode in _WIDE or mode.startswith("I;")
-    return ImageFacts(
-        width, height, mode, form, wide, image.has_transparency_data, animated, turned
-    )
+    wide = deep or deep_png or mode in _WIDE or mode.startswith("I;")
+    alpha = image.has_transparency_data
+    return ImageFacts(width, height, mode, form, wide, deep and planes, alpha, animated, turned)

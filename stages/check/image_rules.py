@@ -63,6 +63,13 @@ ANY: dict[str, Rule] = {
         "Save as 8 bit, scaled and not clipped: `mogrify -depth 8 FILES`;"
         " `scoremix-pipeline augment` scales by itself.",
     ),
+    "sixteen-bit-planes": error(
+        "has 16 bits a channel, and its channels lie apart (TIFF, PlanarConfiguration 2)",
+        ALL,
+        "trains on noise: Pillow unpacks the planes as bytes of 8-bit colour, without an error",
+        "Save as 8 bit, with the channels of each pixel together, in the program that wrote it"
+        " (tifffile: planarconfig='contig'); `scoremix-pipeline augment` reads it right.",
+    ),
     "exif-orientation": warning(
         "is turned by its EXIF tag, which trainers do not read",
         ALL,

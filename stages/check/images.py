@@ -107,7 +107,7 @@ def check_size(spec: TrainerSpec, width: int, height: int) -> list[tuple[str, st
 
 def _wide(facts: ImageFacts, spec: TrainerSpec) -> str:
     clipped = facts.mode in _CLIPPED or facts.mode.startswith("I;")
-    if facts.wide and (spec.modes or clipped):
+    if facts.wide and not facts.planes and (spec.modes or clipped):
         return f"mode {facts.mode}, {facts.format}, more than 8 bits a channel"
     return ""
 
@@ -134,6 +134,7 @@ def _resized(facts: ImageFacts, spec: TrainerSpec) -> str:
 
 _IMAGE_RULES: dict[str, Callable[[ImageFacts, TrainerSpec], str]] = {
     "sixteen-bit": _wide,
+    "sixteen-bit-planes": lambda facts, spec: facts.format if facts.planes else "",
     "mode": _mode,
     "needs-rgb": _gray,
     "alpha-dropped": _alpha,

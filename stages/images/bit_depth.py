@@ -5,13 +5,15 @@ channel and drops the low byte, so colour is decoded once more with the two byte
 """
 
 import io
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 NOTE = "16-bit values scaled by 1/257"
+_BAND = 1 << 20  # values that are computed with at once
 
 # TIFF 6.0, sections 8 and 19.
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
@@ -25,6 +27,9 @@ _LOW_BYTES = {
     for colours in ("RGB", "RGBX", "RGBA", "RGBa", "CMYK")
     for order, other in (("L", "B"), ("B", "L"), ("N", "B" if _NATIVE_IS_LITTLE else "L"))
 } | {"LA;16B": "RGBA"}  # gray high, gray low, alpha high, alpha low
+
+
+_Stored = TypeVar("_Stored", np.uint8, np.uint16)
 
 
 def raw_mode(image: Image.Image) -> str | None:
@@ -44,12 +49,12 @@ def scale_colour(image: Image.Image, data: bytes, raw: str) -> Image.Image:
     if raw.startswith("RGBa"):  # Pillow has divided the high bytes by alpha: read them once more
         plain = raw.replace("a", "A")
         high = _decode_as(image, data, plain)
-        values = high.astype(np.int64) * 256 + _decode_as(image, data, _LOW_BYTES[plain])
+        values = _joined(high, _decode_as(image, data, _LOW_BYTES[plain]))
         return image_of(divide_by_alpha(values), "RGBA")
     low = _decode_as(image, data, _LOW_BYTES[raw])
     if raw == "LA;16B":
-        return image_of(low[..., ::2].astype(np.int64) * 256 + low[..., 1::2], "LA")
-    values = np.asarray(image).astype(np.int64) * 256 + low
+        return image_of(_joined(low[..., ::2], low[..., 1::2]), "LA")
+    values = _joined(np.asarray(image), low)
     scaled = image_of(values, image.mode)
     transparent = image.info.get("transparency")
     if image.mode == "RGB" and isinstance(transparent, tuple):
@@ -83,19 +88,31 @@ def _decode_as(image: Image.Image, data: bytes, raw: str) -> NDArray[np.uint8]:
         return np.asarray(other)
 
 
-def image_of(values: NDArray[np.int64], mode: str) -> Image.Image:
+def _joined(high: NDArray[np.uint8], low: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    values = high.astype(np.uint16)
+    values <<= 8
+    values |= low
+    return values
+
+
+def image_of(values: NDArray[np.uint16], mode: str) -> Image.Image:
     """Channels of 16 bits, (H, W, C) -> an 8-bit image of `mode`: L, LA, RGB, RGBA or CMYK."""
-    scaled = _scaled(values)
+    scaled = _in_bands(_scaled, values)
     height, width = scaled.shape[:2]
     return Image.frombytes(mode, (width, height), scaled.tobytes())
 
 
-def divide_by_alpha(values: NDArray[np.int64]) -> NDArray[np.int64]:
+def divide_by_alpha(values: NDArray[np.uint16]) -> NDArray[np.uint16]:
     """Premultiplied channels of 16 bits, alpha last -> not premultiplied; 0 under no alpha."""
-    alpha = values[..., -1:]
-    divisor = np.maximum(alpha, 1)
-    colours = np.minimum((2 * 65535 * values[..., :-1] + divisor) // (2 * divisor), 65535)
-    return np.concatenate([np.where(alpha > 0, colours, 0), alpha], axis=-1)
+
+    def divided(values: NDArray[np.int64]) -> NDArray[np.uint16]:
+        alpha = values[..., -1:]
+        divisor = np.maximum(alpha, 1)
+        colours = np.minimum((2 * 65535 * values[..., :-1] + divisor) // (2 * divisor), 65535)
+        both = np.concatenate([np.where(alpha > 0, colours, 0), alpha], axis=-1)
+        return both.astype(np.uint16)
+
+    return _in_bands(divided, values)
 
 
 def keeps_no_depth(image: Image.Image, raw: str | None) -> bool:
@@ -106,15 +123,22 @@ def keeps_no_depth(image: Image.Image, raw: str | None) -> bool:
 
 def scale_gray(image: Image.Image) -> Image.Image:
     """A gray image of more than 8 bits (I;16, ...) -> L, or LA where one value is transparent."""
-    values = np.asarray(image).astype(np.int64)
+    values = np.asarray(image)
     tags = _tags(image)
     top = 4095 if tags.get(_BITS_PER_SAMPLE) == (12,) else 65535
-    stored = top - values if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else values
-    scaled = Image.fromarray(_scaled(stored, top))
+    inverted = tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+    scaled = Image.fromarray(
+        _in_bands(lambda band: _scaled(top - band if inverted else band, top), values)
+    )
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
         scaled.putalpha(_alpha_mask(values != transparent))
     return scaled
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether a file, opened and not loaded, has more than 8 bits a channel, as far as is known."""
+    return raw_mode(image) is not None or max(_tags(image).get(_BITS_PER_SAMPLE, (1,))) > 8
 
 
 def is_signed(image: Image.Image) -> bool:
@@ -124,6 +148,15 @@ def is_signed(image: Image.Image) -> bool:
 
 def _tags(image: Image.Image) -> Any:
     return getattr(image, "tag_v2", {})
+
+
+def _in_bands(
+    change: Callable[[NDArray[np.int64]], NDArray[_Stored]], values: NDArray[Any]
+) -> NDArray[_Stored]:
+    """`change` of an image, some rows of 64-bit numbers at a time: all of them would be large."""
+    rows = max(1, _BAND // max(1, values[:1].size))
+    bands = (values[top : top + rows].astype(np.int64) for top in range(0, len(values), rows))
+    return np.concatenate([change(band) for band in bands])
 
 
 def _scaled(values: NDArray[np.int64], top: int = 65535) -> NDArray[np.uint8]:

@@ -98,7 +98,7 @@ def read_planes(image: Image.Image, data: bytes) -> tuple[Image.Image, int]:
     channels = colours + (kind != _UNSPECIFIED and photometric != 5)
     planes = [_read_plane(data, tags, number, samples, depth) for number in range(channels)]
     top = 2**depth - 1
-    values = np.stack(planes, axis=2).astype(np.int64)
+    values = np.stack(planes, axis=2).astype(np.uint16)
     if photometric == 0:
         values[..., :colours] = top - values[..., :colours]
     return _assemble(values, depth, photometric == 5, kind == _ASSOCIATED), depth
@@ -118,7 +118,7 @@ def read_small_palette(image: Image.Image) -> bool:
     return True
 
 
-def _assemble(values: NDArray[np.int64], depth: int, is_ink: bool, premultiplied: bool) -> Any:
+def _assemble(values: NDArray[np.uint16], depth: int, is_ink: bool, premultiplied: bool) -> Any:
     """(H, W, channels) of 8 or 16 bits -> an 8-bit image."""
     channels = values.shape[2]
     mode = "CMYK" if is_ink else _MODES[channels]

@@ -39,6 +39,7 @@ ALGORITHM = 6  # raised whenever equal inputs and options would give another cor
 
 _SMALL = 16  # px, below which photographs cannot be made out
 _SHRUNK = 4  # times smaller than they were, from which on that is worth a warning
+_LISTED = 5  # classes that a warning names
 
 _Rows = list[dict[str, Any]]  # of sources.parquet
 
@@ -96,7 +97,8 @@ def ingest(
                 classes=classes,
                 complete_rows=_mark_similar,
             )
-    for note in (_frames_left_out(corpus), _summary(corpus), _nearly_nothing_left(corpus)):
+    notes = _frames_left_out(corpus), _summary(corpus), _nearly_nothing_left(corpus)
+    for note in (*notes, _empty_classes(corpus)):
         if note:
             progress.note(note)
     return corpus
@@ -184,6 +186,20 @@ def _nearly_nothing_left(corpus: Corpus) -> str:
     return (
         f"ingest: WARNING: images of {median:,} px became {side} px (ingest.resolution), of which"
         f" little can be seen. Set ingest.resolution: {2 * _SMALL} or more."
+    )
+
+
+def _empty_classes(corpus: Corpus) -> str:
+    """A warning where classes have no image to train on, as with a limit below their number."""
+    trained = set(rows_where(corpus.sources, status="train")["class_id"].to_pylist())
+    empty = [name for id_, name in enumerate(corpus.classes) if id_ not in trained]
+    if not empty:
+        return ""
+    more = f" and {len(empty) - _LISTED} more" if len(empty) > _LISTED else ""
+    named = ", ".join(printable(name, line=True) for name in empty[:_LISTED])
+    return (
+        f"ingest: WARNING: {len(empty):,} of {len(corpus.classes):,} classes have no training"
+        f" image: {named}{more}. Raise ingest.limit, or add images that can be used."
     )
 
 

@@ -125,7 +125,8 @@ def classify(
     usable: decodes a record; called only where some images have a class and others have none.
 
     Raises:
-        ConfigError: usable images with a class and without; folders that are splits.
+        ConfigError: usable images with a class and without; folders that are splits; a source that
+            numbers its classes beside one that names them.
     """
     numbers = [
         item.label for source, _ in sources for item in source.inputs if isinstance(item.label, int)
@@ -144,6 +145,7 @@ def classify(
             f"{with_classes[0].title} has classes and {without[0].title} has none. Give that one a"
             " class, as in source: [{source: ..., label: NAME}], or set ingest.classes: none."
         )
+    _refuse_numbers_beside_names(with_classes)
     names = {
         record.class_name
         for _, records in sources
@@ -152,6 +154,27 @@ def classify(
     }
     order = with_classes[0].classes if len(with_classes) == 1 else ()
     return sorted(names, key=lambda name: (order.index(name) if name in order else -1, name))
+
+
+def _refuse_numbers_beside_names(sources: list[Source]) -> None:
+    """Raises ConfigError for class numbers of one source beside names of another.
+
+    Folders that are called 0, 1, 2 are numbers as well.
+    """
+    numbered, named = [], []
+    for source in sources:
+        labels = {item.label for item in source.inputs if item.claims_image}
+        if any(isinstance(label, int) for label in labels):
+            numbered.append(source)
+        if any(isinstance(label, str) and not label.isdecimal() for label in labels):
+            named.append(source)
+    if numbered and named and numbered != named:
+        raise ConfigError(
+            f"{named[0].title} names its classes, and {numbered[0].title} numbers them without"
+            " names: nothing says which class a number is. Give its classes names, or name each as"
+            " a source of its own, as in source: [{source: ..., label: NAME}], or set"
+            " ingest.classes: none."
+        )
 
 
 def class_label_name(label: Label | None, digits: int) -> str | None:
@@ -187,7 +210,7 @@ def _name_classes(
     if good and any(map(usable, labelled)):
         more = ", ..." if len(folders) > _LISTED else ""
         raise ConfigError(
-            f"{source.title} has {len(unlabelled)} images directly in it, without a class"
+            f"{source.title} has {len(unlabelled)} images{_directly(good)} without a class"
             f" ({good.input.name!r}), and {len(labelled)} in {len(folders)} classes"
             f" ({', '.join(folders[:_LISTED])}{more}): are those classes? Then give the others one;"
             " else set ingest.classes: none, or name a folder with ingest.path."
@@ -195,6 +218,11 @@ def _name_classes(
     if good:
         for record in labelled:
             record.class_name = None
+
+
+def _directly(record: InputRecord) -> str:
+    """Where images without a class lie, if it is a file: in a table, labels are null."""
+    return " directly in it," if record.input.path is not None else ""
 
 
 def select_training(

@@ -3,6 +3,7 @@
 Both are opened in child processes alone (isolation.py), or in one that decodes.
 """
 
+import contextlib
 import math
 import re
 import struct
@@ -25,6 +26,7 @@ HDF5_SUFFIXES = (".hdf5", ".h5", ".hdf")
 _LMDB_KEY = re.compile(rb"(\d{1,9})-(\d{1,19})")
 _NAMED = 10  # arrays that a message lists
 _IMAGES, _LABELS = "imgs", "labels"
+_LIKE_LABELS = re.compile("label|class|categor|target|^y$")
 _LMDB_MAGIC = 0xBEEFC0DE
 # A meta page of 64-bit LMDB: page header 16 bytes; magic, version (u32); address, map size (u64);
 # two databases of 48 bytes, the first beginning with the page size (u32); last page, txn (u64).
@@ -39,7 +41,7 @@ def open_hdf5(file: SourceFile, classes: bool) -> Source:
         InputError: a damaged file, or one that claims more than a file of its size can hold.
     """
     try:
-        count, labels = isolated(file, _list_hdf5, classes)
+        count, labels, unread = isolated(file, _list_hdf5, classes)
     except Unusable as error:
         raise _damaged(file, error) from error
     inputs = [
@@ -51,11 +53,16 @@ def open_hdf5(file: SourceFile, classes: bool) -> Source:
         )
         for row in range(count)
     ]
-    return Source(f"the HDF5 file {file.shown}", inputs)
+    title = f"the HDF5 file {file.shown}"
+    note = (
+        f"{title}: its labels are expected in an array {_LABELS!r}, and it has none;"
+        f" {', '.join(unread)} may hold them. Rename it."
+    )
+    return Source(title, inputs, notes=(note,) if unread else ())
 
 
-def _list_hdf5(file: SourceFile, classes: bool) -> tuple[int, list[int] | None]:
-    """The number of images and their labels."""
+def _list_hdf5(file: SourceFile, classes: bool) -> tuple[int, list[int] | None, list[str]]:
+    """The number of images, their labels, and arrays that may hold these where none are read."""
     title = f"the HDF5 file {file.shown}"
     try:
         opened = open_hdf5_file(file)
@@ -68,7 +75,7 @@ def _list_hdf5(file: SourceFile, classes: bool) -> tuple[int, list[int] | None]:
             )
         check_array(file, images)
         if not classes or stored is None:
-            return shape[0], None
+            return shape[0], None, _like_labels(opened, shape[0]) if classes else []
         kind = getattr(stored, "dtype", np.dtype("V"))
         if getattr(stored, "shape", None) != shape[:1] or kind.kind not in "iu":
             raise _bad_labels(title, f"shape {getattr(stored, 'shape', None)}, type {kind}", shape)
@@ -76,7 +83,7 @@ def _list_hdf5(file: SourceFile, classes: bool) -> tuple[int, list[int] | None]:
         found = np.asarray(stored[:])
         if (found < 0).any():
             raise _bad_labels(title, f"{found[found < 0][0]} among them", shape)
-        return shape[0], found.tolist()
+        return shape[0], found.tolist(), []
     except Unusable as error:
         raise ConfigError(
             f"{title} {error}. Put the data into the file itself: h5repack."
@@ -85,6 +92,16 @@ def _list_hdf5(file: SourceFile, classes: bool) -> tuple[int, list[int] | None]:
         raise
     except Exception as error:  # h5py raises many types for a damaged file
         raise _damaged(file, error) from error
+
+
+def _like_labels(opened: Any, count: int) -> list[str]:
+    """Names of arrays of a value per image that are called like labels."""
+    names = [key for key in islice(opened, _NAMED) if _LIKE_LABELS.search(str(key).lower())]
+    shapes = {}
+    for name in names:
+        with contextlib.suppress(Unusable):  # a link is not followed
+            shapes[name] = getattr(own_array(opened, name), "shape", None)
+    return [name for name, shape in shapes.items() if shape and shape[0] == count]
 
 
 def _bad_labels(title: str, found: str, shape: tuple[int, ...]) -> ConfigError:

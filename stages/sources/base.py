@@ -5,6 +5,7 @@ pipe) is an input whose `refused` says why.
 """
 
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -47,8 +48,18 @@ class SourceFile(NamedTuple):
 
 
 def source_file(path: str, shown: str | None = None) -> SourceFile:
-    """The file as it is now. Raises OSError where there is none."""
+    """The file as it is now.
+
+    Raises:
+        OSError: there is none.
+        ConfigError: a pipe, a socket or a device, whose opening may wait for ever.
+    """
     state = os.stat(path)
+    if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):
+        raise ConfigError(
+            f"{shown or path} is not a regular file but a pipe, a socket or a device. Write what"
+            " it gives to a file, or move it out of the folder."
+        )
     return SourceFile(path, state.st_size, state.st_mtime_ns, shown or path)
 
 

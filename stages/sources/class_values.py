@@ -18,11 +18,13 @@ def class_of(value: Any, names: Sequence[str], where: str, remedy: str = REMEDY)
     names: of the class numbers, or empty. where: the place of the label, for messages.
 
     Raises:
-        ConfigError: neither a text nor a whole number from 0, or a number beyond the names. Null
-            and -1 (Hugging Face) are no label.
+        ConfigError: neither a text nor a whole number from 0, a number beyond the names, or a
+            text too long for a name. Null, -1 (Hugging Face) and an empty text are no label.
     """
-    if value is None or isinstance(value, str):
-        return value
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return _name(value, where) if value.strip() else None
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         if names and value >= len(names):
             raise ConfigError(
@@ -59,12 +61,16 @@ def class_of_text(data: bytes, names: Sequence[str], where: str) -> Label | None
             f"The label of {where} is {text[:_MAX_TEXT]}; a class is a name or a whole number from"
             f" 0. {REMEDY}"
         )
+    return _name(text, where) if text else None
+
+
+def _name(text: str, where: str) -> str:
     if len(text) > _MAX_TEXT:
         raise ConfigError(
             f"The label of {where} has {len(text):,} characters, and a class name has at most"
             f" {_MAX_TEXT}: is it a caption? {REMEDY}"
         )
-    return text or None
+    return text
 
 
 def refuse_unnamed(inputs: Iterable[Input], title: str) -> None:

@@ -22,7 +22,7 @@ from .base import (
     sort_by_name,
     storable_name,
 )
-from .labels import source_of_files
+from .labels import LABEL_FILES, labels_above, source_of_files
 
 _LEAVES, _TO_FOLDER = "symbolic link that leaves the source's folder", "symbolic link to a folder"
 _UNFOLLOWED = (_LEAVES, _TO_FOLDER)
@@ -49,16 +49,71 @@ def open_folder(root: Path, boundary: Path, classes: bool, *, follow_links: bool
         ConfigError: a file of labels that labels do not come from (with `classes`).
     """
     listed = _list_followed(root) if follow_links else _list_files(root, str(boundary))
-    title = f"the folder {root}"
-    source = source_of_files(title, sort_by_name(listed), classes)
+    source = source_of_files(f"the folder {root}", sort_by_name(listed), classes)
+    source = _noting_links(source)
+    if classes:
+        above = (f"{folder}/{name}" for folder in _between(root, boundary) for name in LABEL_FILES)
+        source = labels_above(filter(os.path.isfile, above), source)
+    return replace(source, folder=root)
+
+
+def open_files(
+    paths: list[str], root: Path, title: str, classes: bool, *, follow_links: bool = False
+) -> Source:
+    """Files that a pattern names, and the files of labels in the folders above them up to `root`.
+
+    root: the folder in front of the pattern's first wildcard. follow_links: as for open_folder,
+    root being the boundary.
+
+    Raises:
+        ConfigError: a file of labels that labels do not come from (with `classes`).
+    """
+    files = dict.fromkeys(paths)
+    if classes:
+        folders = {str(root)}
+        for path in paths:
+            folders |= set(map(str, _between(Path(path).parent / "-", root)))
+        labels = (os.path.join(folder, name) for folder in folders for name in LABEL_FILES)
+        files |= dict.fromkeys(filter(os.path.isfile, labels))
+    below_link: dict[str, bool] = {}
+    inputs = [_pattern_input(path, root, below_link, follow_links) for path in files]
+    source = _noting_links(source_of_files(title, sort_by_name(inputs), classes))
+    if not classes:
+        return source
+    above = (os.path.join(root.parent, name) for name in LABEL_FILES)
+    return labels_above(filter(os.path.isfile, above), source)
+
+
+def _pattern_input(path: str, root: Path, below_link: dict[str, bool], follow_links: bool) -> Input:
+    """below_link: whether a folder is one that a link below `root` leads to, as far as known."""
+    name = storable_name(os.path.relpath(path, root))
+    if follow_links:
+        return file_input(name, os.path.realpath(path))
+    folder = os.path.dirname(path)
+    if folder not in below_link:
+        inner = (folder, *map(str, _between(Path(folder), root)))
+        below_link[folder] = any(Path(one) != root and os.path.islink(one) for one in inner)
+    if below_link[folder]:
+        return Input(name, read_refused, refused=_TO_FOLDER)
+    if os.path.islink(path):
+        return _link_input(name, path, os.path.realpath(root))
+    return file_input(name, path)
+
+
+def _between(folder: Path, top: Path) -> list[Path]:
+    """The folders above `folder` up to `top`, which is one of them; none where they are equal."""
+    return [one for one in folder.parents if one.is_relative_to(top)]
+
+
+def _noting_links(source: Source) -> Source:
     skipped = [item for item in source.inputs if item.refused in _UNFOLLOWED and not item.hidden]
     if not skipped:
-        return replace(source, folder=root)
+        return source
     note = (
-        f"{title}: {len(skipped)} links are not followed, such as {skipped[0].name}"
+        f"{source.title}: {len(skipped)} links are not followed, such as {skipped[0].name}"
         f" ({skipped[0].refused}). {FOLLOW_REMEDY}"
     )
-    return replace(source, folder=root, notes=(*source.notes, note))
+    return replace(source, notes=(*source.notes, note))
 
 
 def require_inside(path: Path, boundary: Path) -> None:

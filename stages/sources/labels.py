@@ -7,7 +7,7 @@ lies beside the images' folders, at the source's root or in a folder that holds 
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from .base import Source, common_folder, folder_labels, with_labels
 from .metadata_file import METADATA_FILES, NoLabels, read_metadata, slashed
 
 LABELS_FILE = "dataset.json"
+LABEL_FILES = (LABELS_FILE, *METADATA_FILES)
 _NAMED = 5  # images or folders that a message lists
 _PART = re.compile(r"\d{4,}")  # a folder of so many images each, and seldom a class
 _TWINS = (".json", ".txt")
@@ -26,11 +27,17 @@ _UNREAD_METADATA = "metadata.parquet"  # which Hugging Face reads too
 
 
 def source_of_files(
-    title: str, inputs: list[Input], classes: bool, names: list[str] | None = None
+    title: str,
+    inputs: list[Input],
+    classes: bool,
+    names: list[str] | None = None,
+    *,
+    others: Sequence[str] = (),
 ) -> Source:
     """A source of files in folders; with `classes`, labelled by a file of labels, else by folders.
 
-    names: below the root, where an input's own name has another prefix.
+    names: below the root, where an input's own name has another prefix. others: of files that are
+    no inputs, as captions beside the images.
 
     Raises:
         ConfigError: a dataset.json that cannot be read, or that does not label every image.
@@ -47,7 +54,14 @@ def source_of_files(
     by_metadata, notes = _with_metadata(inputs, title)
     if by_metadata and not _same_classes(by_folder, by_metadata):
         return Source(title, by_metadata, notes=tuple(notes))
-    return Source(title, by_folder, notes=(*notes, *folder_notes(by_folder, names, title)))
+    unread = [*_unread_notes(by_folder, title)]
+    more = unread or _folder_notes(by_folder, [*names, *others], title)
+    return Source(title, by_folder, notes=(*notes, *more))
+
+
+def is_label_file(name: str) -> bool:
+    """Whether a file of this name may hold the labels of the images below its folder."""
+    return name.split("/")[-1] in LABEL_FILES
 
 
 def _below(root: str, labels: Mapping[str, Label | None], inputs: list[Input]) -> dict[str, Any]:
@@ -65,7 +79,7 @@ def _absent(labels: Mapping[str, Any], file: str, inputs: list[Input]) -> Iterat
     if absent:
         shown = ", ".join(printable(name, line=True) for name in absent[:_NAMED])
         more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
-        yield f"{file} labels files that are not there: {shown}{more}."
+        yield f"{file} labels files that are not in the source: {shown}{more}."
 
 
 def _with_metadata(inputs: list[Input], title: str) -> tuple[list[Input], list[str]]:
@@ -112,7 +126,7 @@ def _with_file_labels(
     missing = [
         item.name
         for item in marked
-        if item.claims_image and not item.hidden and item.name not in labels
+        if item.claims_image and not item.hidden and not item.refused and item.name not in labels
     ]
     if missing:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
@@ -133,9 +147,7 @@ def _find_file(inputs: list[Input], file: str, title: str) -> tuple[str, bytes]:
     found = {item.name: item for item in inputs if item.name.split("/")[-1] == file}
     if not found:
         return "", b""
-    parts = common_folder(item.name for item in inputs if item.claims_image and not item.hidden)
-    for depth in range(len(parts) + 1):
-        root = "".join(f"{part}/" for part in parts[:depth])
+    for root in _roots(inputs):
         item = found.get(root + file)
         if item is None:
             continue
@@ -150,24 +162,40 @@ def _find_file(inputs: list[Input], file: str, title: str) -> tuple[str, bytes]:
     return "", b""
 
 
+def _roots(inputs: list[Input]) -> list[str]:
+    """The folders, "" or "name/", that hold all images, from the outermost on."""
+    parts = common_folder(item.name for item in inputs if item.claims_image and not item.hidden)
+    return ["".join(f"{part}/" for part in parts[:depth]) for depth in range(len(parts) + 1)]
+
+
 def _remedy(file: str) -> str:
     return f"Mend {file}, or set ingest.classes: none to ignore the labels."
 
 
-def folder_notes(inputs: list[Input], names: list[str], title: str) -> Iterator[str]:
+def _unread_notes(inputs: list[Input], title: str) -> Iterator[str]:
+    """Of files of labels that do not lie where they are looked for."""
+    tried = {root + file for root in _roots(inputs) for file in LABEL_FILES}
+    unread = [
+        item.name
+        for item in inputs
+        if is_label_file(item.name) and item.name not in tried and not item.hidden
+    ]
+    if unread:
+        more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""
+        yield (
+            f"{title}: {', '.join(unread[:_NAMED])}{more} not read, because it does not lie in a"
+            " folder that holds all images. Name each of these folders or archives as a source of"
+            " its own."
+        )
+
+
+def _folder_notes(inputs: list[Input], names: list[str], title: str) -> Iterator[str]:
     """What the folders that became classes look like, where they look like something else.
 
     names: of all files, below the root.
     """
     images = [item for item in inputs if item.claims_image and not item.hidden]
     folders = sorted({str(item.label) for item in images if item.label is not None})
-    files = (LABELS_FILE, *METADATA_FILES)
-    unread = [name for name in names if name.split("/")[-1] in files and "/" in name]
-    if folders and unread:
-        yield (
-            f"{title}: {', '.join(unread[:_NAMED])} not read, because it does not lie in a folder"
-            " that holds all images. Name each of these folders as a source of its own."
-        )
     if not folders or not all(folder.isdecimal() for folder in folders):
         return
     shown = ", ".join(folders[:_NAMED]) + (", ..." if len(folders) > _NAMED else "")
@@ -185,17 +213,44 @@ def folder_notes(inputs: list[Input], names: list[str], title: str) -> Iterator[
         )
 
 
-def labels_beside(path: str, source: Source) -> Iterator[str]:
-    """A note on files of labels that lie beside an archive without labels, and not in it."""
-    if all(item.label is None for item in source.inputs):
-        files = (LABELS_FILE, *METADATA_FILES, _UNREAD_METADATA)
-        folder = os.path.dirname(path)
-        there = [name for name in files if os.path.isfile(os.path.join(folder, name))]
-        if there:
-            yield (
-                f"{source.title}: {', '.join(there)} beside it is not read. If it has the labels of"
-                " these images, put it into the archive."
-            )
+def labels_beside(folder: str, source: Source) -> Source:
+    """With a note on files of labels that lie in the folder of an archive without labels."""
+    if any(item.label is not None for item in source.inputs):
+        return source
+    files = (*LABEL_FILES, _UNREAD_METADATA)
+    there = [name for name in files if os.path.isfile(os.path.join(folder, name))]
+    if not there:
+        return source
+    note = (
+        f"{source.title}: {', '.join(there)} beside it is not read. If it has the labels of these"
+        " images, put it into the archive."
+    )
+    return replace(source, notes=(*source.notes, note))
+
+
+def labels_above(names: Iterable[str], source: Source) -> Source:
+    """With a note on files of labels above the folder that ingest.path or a pattern names.
+
+    names: of files above that folder, for the note.
+    """
+    there = sorted(name for name in names if is_label_file(name))
+    if not there:
+        return source
+    note = (
+        f"{source.title}: {', '.join(there[:_NAMED])} above it is not read. If it has the labels of"
+        " these images, name the folder that holds it."
+    )
+    return replace(source, notes=(*source.notes, note))
+
+
+def is_above(name: str, inside: str) -> bool:
+    """Whether a file lies in a folder above `inside`: a/x.json is above a/b."""
+    folder = name.rpartition("/")[0]
+    return (
+        bool(inside)
+        and f"{inside}/" != f"{folder}/"
+        and f"{inside}/".startswith(f"{folder}/" if folder else "")
+    )
 
 
 def _has_labels(data: bytes) -> bool:

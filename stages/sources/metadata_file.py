@@ -30,11 +30,11 @@ def read_metadata(name: str, data: bytes, *, is_csv: bool) -> dict[str, Label | 
 
     Raises:
         NoLabels: no such format, no column file_name, or none of a label.
-        ConfigError: several columns that may be the label, a label that is no
-            class, or two of them for one image.
+        ConfigError: several columns that may be the label, a row of more cells than columns or
+            cut off before its label, a label that is no class, or two of them for one image.
     """
     try:
-        rows = _csv_rows(data) if is_csv else _json_rows(data)
+        rows = _csv_rows(name, data) if is_csv else _json_rows(data)
     except (ValueError, csv.Error, RecursionError) as error:
         raise NoLabels(f"it cannot be read ({error})") from error
     column = _label_column(name, sorted({key for row in rows for key in row}))
@@ -45,7 +45,9 @@ def read_metadata(name: str, data: bytes, *, is_csv: bool) -> dict[str, Label | 
             raise ConfigError(f"Row {number} of {name} has no {_FILE_NAME}. {REMEDY}")
         value, where = row.get(column), f"row {number} of {name}"
         if is_csv:
-            label = class_of_text((value or "").encode(), (), where)
+            if value is None:
+                raise ConfigError(f"The {where} ends before its {column}. {REMEDY}")
+            label = class_of_text(value.encode(), (), where)
         else:
             label = class_of(value, (), where, REMEDY)
         file = slashed(file)
@@ -59,12 +61,23 @@ def slashed(name: str) -> str:
     return name.replace("\\", "/").removeprefix("./")
 
 
-def _csv_rows(data: bytes) -> list[dict[str, Any]]:
-    return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
+def _csv_rows(name: str, data: bytes) -> list[dict[str, Any]]:
+    """Raises ConfigError for a row of more cells than columns: which is the label is not known."""
+    reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
+    rows = list(reader)
+    for number, row in enumerate(rows, 1):
+        if None in row:  # where csv puts cells of no column
+            raise ConfigError(
+                f"Row {number} of {name} has more cells than its {len(reader.fieldnames or ())}"
+                f" columns. A text with a comma in it needs quotes. {REMEDY}"
+            )
+    return rows
 
 
 def _json_rows(data: bytes) -> list[dict[str, Any]]:
-    rows = [json.loads(line) for line in data.decode("utf-8-sig").splitlines() if line.strip()]
+    # Lines end with \n alone: JSON's texts may hold the other separators that splitlines knows.
+    lines = data.decode("utf-8-sig").split("\n")
+    rows = [json.loads(line) for line in lines if line.strip()]
     if not all(isinstance(row, dict) for row in rows):
         raise ValueError("a line is no object")
     return rows

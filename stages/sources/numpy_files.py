@@ -19,6 +19,7 @@ from .limits import check_bytes, check_rows
 
 SUFFIXES = (".npz", ".npy")
 _CHANNELS = {1, 3}
+_MOST_CHANNELS = 4  # colour and opacity
 _MEMBER, _SINGLE = ".npy", "images"  # endings of names in a .npz, and the name of what has none
 _READ = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -62,7 +63,8 @@ class _Header(NamedTuple):
     @property
     def holds_images(self) -> bool:
         dimensions = len(self.shape)
-        shaped = dimensions == 3 or (
+        # (H, W, 3) is one image in colour, and not H gray ones of W x 3 pixels.
+        shaped = (dimensions == 3 and self.shape[2] > _MOST_CHANNELS) or (
             dimensions == 4 and bool(_CHANNELS & {self.shape[1], self.shape[3]})
         )
         return self.dtype == np.uint8 and shaped and 0 not in self.shape

@@ -20,9 +20,7 @@ from .base import (
     Source,
     SourceFile,
     no_such_folder,
-    sort_by_name,
     source_file,
-    storable_name,
 )
 from .labels import LABELS_FILE, labels_beside, source_of_files
 from .spec import BUNDLED, SourceSpec
@@ -104,16 +102,23 @@ def _open_local(spec: SourceSpec, key: str, stack: contextlib.ExitStack) -> Sour
     paths = find_source(source, key)
     if os.path.isdir(paths[0]) and len(paths) == 1:
         return _open_folder(Path(paths[0]).resolve(), spec, stack)
-    return _open_files([source_file(path) for path in paths], spec, key, stack)
+    root = None if os.path.exists(source) else Path(_fixed_part(source))
+    return _open_files([source_file(path) for path in paths], spec, key, stack, root)
 
 
 def _open_files(
-    files: list[SourceFile], spec: SourceSpec, key: str, stack: contextlib.ExitStack
+    files: list[SourceFile],
+    spec: SourceSpec,
+    key: str,
+    stack: contextlib.ExitStack,
+    root: Path | None,
 ) -> Source:
+    """root: the folder below which a pattern names images; None where one file is named."""
     shown = files[0].shown if len(files) == 1 else spec.source
     if _all_end_in(tars.SUFFIXES, files):
         title = f"the tar {shown}" if len(files) == 1 else f"{len(files)} tars {shown}"
         found = tars.open_tars(files, spec.path, title, spec.classes, stack, spec.image_column)
+        found = _noting_labels(found, os.path.dirname(files[0].path), spec)
         return found if _listed_by_name(spec) else _noting_gaps(found, files)
     if _all_end_in(tables.SUFFIXES, files):
         found = _open_tables(files, shown, spec)
@@ -129,17 +134,19 @@ def _open_files(
             return arrays.open_hdf5(file, spec.classes)
         if file.path.endswith(".zip") or zipfile.is_zipfile(file.path):
             found = zips.open_zip(file, spec.path, spec.classes)
-            unread = labels_beside(file.path, found) if spec.classes else ()
-            return replace(found, notes=(*found.notes, *unread))
-        if names_image(file.path):
-            image = folders.file_input(Path(file.path).name, file.path)
+            return _noting_labels(found, os.path.dirname(file.path), spec)
+        if names_image(file.path) and root is None:
+            image = folders.file_input(Path(file.path).name, os.path.realpath(file.path))
             return Source(f"the image {shown}", [image])
-    elif all(names_image(file.path) for file in files):
-        root = _fixed_part(spec.source)
-        names = [storable_name(os.path.relpath(file.path, root)) for file in files]
-        inputs = sort_by_name(map(folders.file_input, names, (file.path for file in files)))
-        return source_of_files(f"{len(files)} images {shown}", inputs, spec.classes)
+    if root is not None and all(names_image(file.path) for file in files):
+        paths, title = [file.path for file in files], f"{len(files)} images {shown}"
+        follow = spec.follow_links
+        return folders.open_files(paths, root, title, spec.classes, follow_links=follow)
     raise ConfigError(f"{key} is {shown}, which is none of: {_KINDS}.")
+
+
+def _noting_labels(source: Source, folder: str, spec: SourceSpec) -> Source:
+    return labels_beside(folder, source) if spec.classes else source
 
 
 def _listed_by_name(spec: SourceSpec) -> bool:
@@ -192,7 +199,7 @@ def _open_archives(
         _refuse_mixed_splits(files, shown)
         title = f"{len(files)} tars in {shown}"
         found = tars.open_tars(files, None, title, spec.classes, stack, spec.image_column)
-        return _noting_gaps(found, files)
+        return _noting_gaps(_noting_labels(found, str(root), spec), files)
     paths = tables.saved_files(root)  # by save_to_disk, beside which map() leaves its caches
     paths = paths or [path for path in visible if path.name.lower().endswith(tables.SUFFIXES)]
     paths = paths or sorted(root.glob("data/*.parquet"))  # a Hugging Face repository
@@ -276,7 +283,7 @@ def _open_url(
         found = found.with_sibling("index.json")  # beside our own shards: the names of classes
     folder = remote.fetch(found, fetching)
     files = [source_file(str(folder / name), f"{shown}/{name}") for name in names]
-    return _open_files(files, spec, key, stack)
+    return _open_files(files, spec, key, stack, folder if len(files) > 1 else None)
 
 
 def _archive_names(found: remote.RemoteFiles, spec: SourceSpec) -> list[str]:

@@ -2,7 +2,7 @@
 
 Members are grouped by the webdataset library's own rule, by which the key ends at the first dot of
 a file's name. Files of a sample that lie apart in the tar are joined. A label that exists and
-cannot be used stops the run.
+cannot be used, or that has a second one beside it, stops the run.
 """
 
 import json
@@ -16,9 +16,13 @@ from ..images.input import Input, Label, names_image
 from ..images.unusable import explain
 from .base import read_refused
 from .class_values import class_of, class_of_text
+from .metadata_file import LABEL_NAMES
 from .tar_member import TarMember
 
-_LABEL_KEYS = ("label", "cls", "class", "class_id")  # of a sample's JSON
+# Fields of a sample, and keys of its JSON: the first of them that is there has the class.
+_LABEL_FIELDS = ("cls", *(name for name in LABEL_NAMES if name != "cls"))
+_LABEL_KEYS = ("label", "cls", "class", "class_id", "labels", "category", "target")
+_PLAIN = ("", "image", "img")  # roles of the field that is the image wherever it is there
 _MAX_LABEL_BYTES = 200  # of a .cls beside no image; LaTeX has files of that name, and larger ones
 _SHOWN = 4  # names in a message
 _DOTS = "In WebDataset a key ends at the first dot of a file's name"
@@ -40,6 +44,11 @@ class _Sample:
     @property
     def first(self) -> TarMember:
         return next(iter(self.fields.values()))
+
+    @property
+    def label_file(self) -> TarMember | None:
+        """The file whose whole content is the label."""
+        return next((self.fields[name] for name in _LABEL_FIELDS if name in self.fields), None)
 
 
 def are_samples(members: list[TarMember]) -> bool:
@@ -80,13 +89,24 @@ def list_samples(
     seen: set[tuple[str | None, int]] = set()
     lone_labels: list[str] = []
     unlabelled = False
-    for sample in _join_apart(_group(members)):
+    samples = _join_apart(_group(members))
+    if classes:
+        _refuse_second_labels(samples, members, title)
+    roles = {_role(name) for sample in samples for name in sample.images}
+    expected = next((role for role in _PLAIN if role in roles), None)
+    for sample in samples:
         seen.update((member.shard, member.offset) for member in sample.fields.values())
         if not sample.images:
             yield Input(sample.first.full_name, read_refused, "sample without an image")
-            lone_labels += [sample.fields["cls"].full_name] if "cls" in sample.fields else []
+            lone_labels += [sample.label_file.full_name] if sample.label_file else []
             continue
         chosen = _choose_image(sample, title, image_field)
+        if image_field is None and expected is not None and not _has_role(sample, chosen):
+            # A depth map, say, whose photograph is missing: other samples show which is the image.
+            for name, member in sample.images.items():
+                reason = f"field {name} of a sample, and the images of others have no such name"
+                yield Input(member.full_name, read_refused, reason, declared_image=True)
+            continue
         label = _sample_label(sample, title, class_names) if classes else None
         unlabelled = unlabelled or label is None
         yield chosen.input(label=label)
@@ -142,7 +162,17 @@ def _fits(earlier: _Sample, later: _Sample) -> bool:
 
 
 def _has_plain_image(sample: _Sample) -> bool:
-    return any("." not in name for name in sample.images)
+    return any(_role(name) == "" for name in sample.images)
+
+
+def _role(field: str) -> str:
+    """What the name of a field says its image is: depth of depth.png, nothing of png."""
+    return field.rpartition(".")[0]
+
+
+def _has_role(sample: _Sample, chosen: TarMember) -> bool:
+    names = (name for name, member in sample.fields.items() if member is chosen)
+    return any(_role(name) in _PLAIN for name in names)
 
 
 def _choose_image(sample: _Sample, title: str, image_field: str | None) -> TarMember:
@@ -198,17 +228,41 @@ def _lone_labels(names: list[str], title: str) -> ConfigError:
 # --- labels
 
 
+def _refuse_second_labels(samples: list[_Sample], members: list[TarMember], title: str) -> None:
+    """Raises ConfigError where a label of an image is there twice, in the same tar.
+
+    `tar -r` appends a file that was changed: which of the two holds is for the user to say. The
+    same bytes again say nothing new.
+    """
+    labelled = {
+        (member.shard, member.name): member
+        for sample in samples
+        if sample.images
+        for name in (*_LABEL_FIELDS, "json")
+        if (member := sample.fields.get(name))
+    }
+    used = {id(member) for sample in samples if sample.images for member in sample.fields.values()}
+    for member in members:
+        first = labelled.get((member.shard, member.name))
+        if first is None or id(member) in used:
+            continue
+        if _stored_label(first, title) != _stored_label(member, title):
+            raise ConfigError(
+                f"{title} has the label {member.full_name} twice, and the two differ. Make the tar"
+                " again with one of them, or set ingest.classes: none."
+            )
+
+
 def _sample_label(
     sample: _Sample, title: str, class_names: dict[str, tuple[str, ...]]
 ) -> Label | None:
-    """The class of a sample: its .cls, else its JSON's.
+    """The class of a sample: its .cls or another field of a label's name, else its JSON's.
 
     Raises:
         ConfigError: there is a label, and it is none that can be used.
     """
     names = class_names.get(sample.first.path, ())
-    if "cls" in sample.fields:
-        member = sample.fields["cls"]
+    if member := sample.label_file:
         return class_of_text(_read_label(member, title), names, f"{member.full_name} of {title}")
     if "json" in sample.fields:
         member = sample.fields["json"]
@@ -233,7 +287,7 @@ def _read_label(member: TarMember, title: str) -> bytes:
 
 
 def _json_label(member: TarMember, names: tuple[str, ...], title: str) -> Label | None:
-    values = _json_object(_read_label(member, title))
+    values = _json_object(member, title)
     found = {key: values[key] for key in _LABEL_KEYS if values.get(key) is not None}
     for key, value in found.items():
         is_last = key == list(found)[-1]
@@ -245,12 +299,26 @@ def _json_label(member: TarMember, names: tuple[str, ...], title: str) -> Label 
     return None
 
 
-def _json_object(data: bytes) -> dict[str, Any]:
-    """A JSON object; empty for anything else, which has no label."""
+def _stored_label(member: TarMember, title: str) -> Any:
+    """What a file says of the label, whether that is a class or not."""
+    if not member.name.lower().endswith(".json"):
+        return _read_label(member, title)
+    values = _json_object(member, title)
+    return {key: values[key] for key in _LABEL_KEYS if key in values}
+
+
+def _json_object(member: TarMember, title: str) -> dict[str, Any]:
+    """A JSON object; empty for a list or a text, which has no label.
+
+    Raises ConfigError for what is no JSON: a label may be in it.
+    """
     try:
-        values = json.loads(data)
-    except (ValueError, RecursionError):
-        return {}
+        values = json.loads(_read_label(member, title))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"{member.full_name} of {title} is no JSON ({explain(error)}), so that its label, if it"
+            " has one, cannot be read. Mend it, or set ingest.classes: none."
+        ) from error
     return values if isinstance(values, dict) else {}
 
 
@@ -261,7 +329,7 @@ def _refuse_dotted_label(sample: _Sample, title: str) -> None:
         stem, _, ending = name.rpartition(".")
         is_label = ending == "cls" and bool(stem)
         if ending == "json" and stem in stems and not member.refused:
-            values = _json_object(_read_label(member, title))
+            values = _json_object(member, title)
             is_label = any(values.get(key) is not None for key in _LABEL_KEYS)
         if is_label:
             raise ConfigError(

@@ -154,7 +154,7 @@ def _image_group(file: SourceFile, group: int, image: str) -> pa.ChunkedArray:
 
 def _schema(file: SourceFile) -> pa.Schema:
     try:
-        if file.path.endswith(".arrow"):
+        if file.path.lower().endswith(".arrow"):
             return _map_arrow(file.path).schema
         return pq.read_schema(file.path)
     except MemoryError:  # pyarrow's is an ArrowException too
@@ -165,7 +165,7 @@ def _schema(file: SourceFile) -> pa.Schema:
 
 def _group_sizes(file: SourceFile) -> list[int]:
     """Rows of every row group; an Arrow file is one, since it is mapped and not loaded."""
-    if file.path.endswith(".arrow"):
+    if file.path.lower().endswith(".arrow"):
         return [_map_arrow(file.path).num_rows]
     facts = pq.read_metadata(file.path)
     return [facts.row_group(group).num_rows for group in range(facts.num_row_groups)]
@@ -173,7 +173,7 @@ def _group_sizes(file: SourceFile) -> list[int]:
 
 def _check_columns(file: SourceFile, columns: list[str]) -> None:
     """Raises InputError where the footer says that a column unpacks to far more than the file."""
-    if file.path.endswith(".arrow"):
+    if file.path.lower().endswith(".arrow"):
         return  # mapped; what is compressed in it is unpacked within the limits of the process
     facts = pq.read_metadata(file.path)
     unpacked = 0
@@ -189,7 +189,7 @@ def _check_columns(file: SourceFile, columns: list[str]) -> None:
 def _read_group(file: SourceFile, group: int, column: str) -> pa.ChunkedArray:
     """One column of one row group."""
     try:
-        if file.path.endswith(".arrow"):
+        if file.path.lower().endswith(".arrow"):
             found = _map_arrow(file.path)[column]
             found.validate(full=True)  # offsets that lead out of the file end the process
             return found

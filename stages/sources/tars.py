@@ -19,20 +19,19 @@ from typing import IO, Any, cast
 
 from ...manifests.errors import ConfigError, InputError
 from ...manifests.files.atomic import storage_errors
+from ..images.input import Input
 from ..images.unusable import Unusable, explain
 from .base import (
     MAX_INPUT_BYTES,
     Source,
     SourceFile,
     clean_path,
-    folder_labels,
     no_such_folder,
     storable_name,
-    with_labels,
 )
 from .class_values import clean_class_name, refuse_unnamed
 from .folders import read_beside
-from .labels import folder_notes, source_of_files
+from .labels import is_above, is_label_file, labels_above, source_of_files
 from .limits import check_bytes
 from .samples import are_samples, list_samples, refuse_lone_labels
 from .tar_member import TarMember
@@ -77,15 +76,12 @@ def open_tars(
         inputs = list(list_samples(members, title, classes, class_names, image_field))
         if any(class_names.values()):
             refuse_unnamed(inputs, title)
-        notes: tuple[str, ...] = ()
         if classes and all(item.label is None for item in inputs):
-            # Captions beside the images of class folders, say: the folders are still there.
-            names = [item.name.split("/", 1)[-1] if several else item.name for item in inputs]
-            inputs = with_labels(inputs, folder_labels(inputs, names))
-            notes = tuple(folder_notes(inputs, [member.name for member in members], title))
+            # Captions beside the images of class folders, say, or of a metadata.csv.
+            return _labelled_as_files(inputs, members, title)
         orders = set(class_names.values())
         order = orders.pop() if len(orders) == 1 else ()
-        return Source(title, inputs, classes=order, notes=notes)
+        return Source(title, inputs, classes=order)
     if classes:
         refuse_lone_labels(members, title)
     inside = clean_path(path)
@@ -99,7 +95,18 @@ def open_tars(
         raise no_such_folder(str(path), title, tops)
     names = [member.name[len(prefix) :] for member in chosen]
     inputs = [member.input(name) for member, name in zip(chosen, names, strict=True)]
-    return source_of_files(title, inputs, classes, names)
+    found = source_of_files(title, inputs, classes, names)
+    above = (member.name for member in members if is_above(member.name, inside))
+    return labels_above(above, found) if classes else found
+
+
+def _labelled_as_files(inputs: list[Input], members: list[TarMember], title: str) -> Source:
+    """Samples without a label of their own, with the labels that files in folders would have."""
+    by_name = {member.full_name: member for member in members}
+    inputs = [by_name[item.name].input() if is_label_file(item.name) else item for item in inputs]
+    names = [by_name[item.name].name for item in inputs]
+    others = [member.name for member in members]
+    return source_of_files(title, inputs, True, names, others=others)
 
 
 def _members(file: SourceFile, path: str, shard: str | None) -> Iterator[TarMember]:

@@ -19,7 +19,7 @@ from .base import (
     sort_by_name,
     storable_name,
 )
-from .labels import source_of_files
+from .labels import is_above, labels_above, source_of_files
 from .limits import check_bytes, check_rows
 
 _UTF8_FLAG = 0x800  # of a member's name
@@ -48,7 +48,9 @@ def open_zip(file: SourceFile, path: str | None, classes: bool) -> Source:
         for number, (info, name) in enumerate(zip(members, names, strict=True))
         if name.startswith(prefix) and not name.endswith("/")
     )
-    return source_of_files(f"{title}, folder {inside}" if inside else title, inputs, classes)
+    found = source_of_files(f"{title}, folder {inside}" if inside else title, inputs, classes)
+    above = (storable_name(name) for name in names if is_above(name, inside))
+    return labels_above(above, found) if classes else found
 
 
 def member_names(members: list[zipfile.ZipInfo]) -> list[str]:

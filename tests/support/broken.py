@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import lmdb
 import numpy as np
+import tifffile
 from PIL import Image
 
 from scoremix.stages.check.check import check_corpus
@@ -51,8 +52,17 @@ def encoded(image: Image.Image | None = None, form: str = "PNG", **options: Any)
     return buffer.getvalue()
 
 
+def planes_of_16_bits() -> bytes:
+    """RGB of 16 bits whose channels lie apart: a TIFF that Pillow scrambles without an error."""
+    planes = np.arange(3 * 16 * 16, dtype=np.uint16).reshape(3, 16, 16) * 85
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, planes, photometric="rgb", planarconfig="separate")
+    return buffer.getvalue()
+
+
 PNG = encoded()
 WIDE_PNG = encoded(picture(mode="I;16"))
+PLANES_TIFF = planes_of_16_bits()
 CUT_PNG = PNG[: len(PNG) // 2]
 
 
@@ -222,6 +232,7 @@ REMEDIES = {
     "damaged-image": "Fetch or make",
     "too-large": "Scale",
     "sixteen-bit": "mogrify -depth 8",
+    "sixteen-bit-planes": "planarconfig='contig'",
     "exif-orientation": "-auto-orient",
     "several-frames": "files of their own",
     "odd-name": "000123.png",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from broken import (
     CUT_PNG,
+    PLANES_TIFF,
     PNG,
     WIDE_PNG,
     Case,
@@ -80,6 +81,8 @@ ANY = [
     Case("too-large", S, folder(z__png=encoded(picture(1).resize((20_000, 6_000)))), "z.png"),
     Case("sixteen-bit", S, folder(z__png=WIDE_PNG), "z.png", "I;16"),
     Case("sixteen-bit", "dcgan", only({"a/0.png": WIDE_PNG, "b/0.png": PNG}), "a/0.png"),
+    Case("sixteen-bit-planes", S, folder(z__tif=PLANES_TIFF), "z.tif", "TIFF"),
+    Case("sixteen-bit-planes", "dcgan", only({"a/0.png": PNG, "b/0.tif": PLANES_TIFF}), "b/0.tif"),
     Case("exif-orientation", S, folder(z__jpg=turned()), "z.jpg"),
     Case("several-frames", S, folder(z__png=animated()), "z.png"),
     Case("odd-name", S, only({"a\\b.png": PNG, "c.png": PNG}), "a\\b.png"),

@@ -95,6 +95,19 @@ def test_a_copy_does_not_touch_what_the_original_made_before(photos: Path, image
     assert augment(images, photos, "--run", folder, *WRITE) == 0  # the original's still
 
 
+def test_a_copy_of_a_run_that_was_renamed_is_a_copy(
+    photos: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, first = tiny.digests(photos), photos.with_name("first.run")
+    photos.with_name("photos.run").rename(first)
+    second = photos.with_name("second.run")
+    shutil.copytree(first, second)
+    assert run(second, "--set", "seed=9") == 2
+    assert f"{second} is a copy of the run {first}" in capsys.readouterr().err
+    assert tiny.digests(photos) == before
+    assert run(first, "--set", "seed=9") == 0  # renamed, and the same run
+
+
 def test_a_copy_with_its_shards_is_a_run_of_its_own(photos: Path, images: Path) -> None:
     before, backup = tiny.digests(photos), photos.parent / "backup"
     for name in ("photos", "photos.run"):

@@ -11,6 +11,7 @@ import raw_files
 import tifffile
 from raw_files import Array
 
+from scoremix.stages.images import bit_depth
 from scoremix.stages.images.decode import Decoded, decode, pillow_limits
 from scoremix.stages.images.preparation import Preparation
 
@@ -105,6 +106,15 @@ def test_every_layout_is_read_as_tifffile_does_or_refused_by_name(bits: int) -> 
             assert (result.pixels == case.wanted()).all(), name
             assert (bits == 8) == ("1/257" not in str(result.note)), name
     assert refused <= {8: 48, 16: 88}[bits]
+
+
+def test_bands_of_an_image_give_what_the_whole_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [case.file() for case in cases() if case.bits == 16]
+    whole = [decoded(file).pixels for file in files]
+    monkeypatch.setattr(bit_depth, "_BAND", 3 * SIDE)
+    for before, file in zip(whole, files, strict=True):
+        after = decoded(file).pixels
+        assert (before is None) == (after is None) and np.array_equal(before, after)
 
 
 @pytest.mark.parametrize("planar", ["contig", "separate"])

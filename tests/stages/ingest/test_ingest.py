@@ -241,6 +241,12 @@ def test_limit_takes_one_of_every_class_in_turn(take: Take, tmp_path: Path) -> N
         *("c/001.png", "c/002.png", "d/000.png", "d/001.png"),
     ]
     assert take(root, "few", limit=3).classes == ["a", "b", "c", "d"]
+    notes = NoteRecorder()
+    config = IngestConfig(source=str(root), resolution=8, limit=3, holdout=0)
+    ingest(config, tmp_path / "noted", seed=0, progress=notes, workers=1)
+    assert (
+        "WARNING: 1 of 4 classes have no training image: c. Raise ingest.limit" in notes.notes[-1]
+    )
     plain = take(root, "plain", limit=8, classes="none")
     assert names(plain, "train") == [f"a/{index:03d}.png" for index in range(8)]
 

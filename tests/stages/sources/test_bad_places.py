@@ -17,6 +17,7 @@ import pytest
 from odd_files import SIDE, noise
 from raw_files import flipped, png
 
+from scoremix.manifests.errors import ConfigError, InputError
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.corpus.store import Corpus
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
@@ -260,3 +261,18 @@ def test_a_zip_cut_anywhere_is_refused_or_says_which_member_is_bad(tmp_path: Pat
         with pytest.raises(Exception, match="could not be opened") as caught:
             take(tmp_path / "in.zip", tmp_path / "corpus")
         assert getattr(caught.value, "exit_code", None) == 4
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.parquet", "a.arrow", "a.hdf5", "a.zip", "data.mdb"])
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_pipe_in_the_place_of_an_archive_does_not_hang(
+    tmp_path: Path, name: str, inside: bool
+) -> None:
+    root = tmp_path / "in"
+    root.mkdir()
+    os.mkfifo(root / name)
+    in_folder = inside or name == "data.mdb"
+    config = IngestConfig(source=str(root if in_folder else root / name), resolution=8)
+    wanted: tuple[type[Exception], ...] = (ConfigError, InputError)
+    with pytest.raises(wanted, match="not a regular file|no images"):
+        ingest(config, tmp_path / "corpus", seed=0, progress=Silent(), workers=1)

@@ -181,3 +181,98 @@ def test_metadata_without_labels_is_not_read_and_named(
     files = hugging_face("csv") | {"metadata.csv": table}
     (line,) = noted(tmp_path, as_folder(tmp_path / "in", files))
     assert f"metadata.csv is not read for labels: {reason}" in line
+
+
+def test_a_text_with_a_comma_and_no_quotes_stops(tmp_path: Path) -> None:
+    rows = "".join(f"{index}.png,cat,a cat, sitting\n" for index in range(COUNT))
+    files = hugging_face("csv") | {"metadata.csv": f"file_name,label,text\n{rows}".encode()}
+    with pytest.raises(ConfigError, match="Row 1 of metadata.csv .* more cells than its 3 columns"):
+        take(tmp_path, as_folder(tmp_path / "in", files))
+    short = f"file_name,label\n{rows.replace(',cat,a cat, sitting', '')}"
+    with pytest.raises(ConfigError, match="row 1 of metadata.csv .* ends before its label"):
+        take(tmp_path, as_folder(tmp_path / "in", files | {"metadata.csv": short.encode()}))
+
+
+def test_a_line_separator_in_a_text_of_jsonl_is_a_character(tmp_path: Path) -> None:
+    rows = [
+        json.dumps({"file_name": f"{i}.png", "label": NAMES[LABELS[i]], "text": "a\u2028b"},
+                   ensure_ascii=False)
+        for i in range(COUNT)
+    ]  # fmt: skip
+    files = hugging_face("jsonl") | {"metadata.jsonl": "\r\n".join(rows).encode()}
+    source = as_folder(tmp_path / "in", files)
+    assert column(take(tmp_path, source), "class_id") == LABELS and noted(tmp_path, source) == []
+
+
+# --- labels that lie beside what is named
+
+
+@pytest.mark.parametrize("pattern", ["*/*.png", "00000/*.png", "0000[0-9]/*.png"])
+def test_a_pattern_finds_the_labels_of_its_images(tmp_path: Path, pattern: str) -> None:
+    root = as_folder(tmp_path / "in", stylegan(""))
+    if pattern.startswith("00000"):  # its folder is below that of the labels
+        (line,) = noted(tmp_path, f"{root}/{pattern}")
+        assert "dataset.json above it is not read" in line
+        return
+    corpus = take(tmp_path, f"{root}/{pattern}")
+    assert (corpus.images == PIXELS).all() and column(corpus, "class_id") == LABELS
+    assert column(corpus, "name")[0] == "00000/img00000000.png"
+    assert noted(tmp_path, f"{root}/{pattern}") == []
+
+
+def test_a_pattern_finds_metadata(tmp_path: Path) -> None:
+    root = as_folder(tmp_path / "in", hugging_face("csv"))
+    corpus = take(tmp_path, f"{root}/*.png")
+    assert corpus.classes == NAMES and column(corpus, "class_id") == LABELS
+    (line,) = noted(tmp_path, f"{root}/[0-5].png")
+    assert "metadata.csv labels files that are not in the source: 6.png" in line
+    assert take(tmp_path, f"{root}/*.png", classes="none").classes == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_labels_above_the_folder_that_is_named_are_noted(
+    tmp_path: Path, kind: Callable[[Path, Files], str]
+) -> None:
+    source = kind(tmp_path / "in", stylegan("a/"))
+    (line,) = noted(tmp_path, source, path="a/00000")
+    assert "a/dataset.json above it is not read" in line and "name the folder" in line
+    assert noted(tmp_path, source, path="a") == []
+    assert noted(tmp_path, source, path="a/00000", classes="none") == []
+
+
+def test_every_tars_own_labels_are_named(tmp_path: Path) -> None:
+    for name in "ab":
+        as_tar(tmp_path / name, stylegan(""))
+    (line,) = noted(tmp_path, f"{tmp_path}/?.tar", duplicates="keep")
+    assert "a.tar/dataset.json, b.tar/dataset.json not read" in line
+    assert "source of its own" in line
+
+
+def test_labels_beside_a_tar_are_named(tmp_path: Path) -> None:
+    files = hugging_face("csv")
+    as_folder(tmp_path, {"metadata.csv": files.pop("metadata.csv")})
+    (line,) = noted(tmp_path, as_tar(tmp_path / "in", files))
+    assert "metadata.csv beside it is not read" in line
+
+
+@pytest.mark.parametrize("name", ["label", "y", "targets"])
+def test_labels_of_another_name_in_hdf5_are_named(tmp_path: Path, name: str) -> None:
+    h5py = pytest.importorskip("h5py")
+    path = str(tmp_path / "a.hdf5")
+    with h5py.File(path, "w") as file:
+        file["imgs"], file[name], file["stray"] = PIXELS, LABELS, LABELS[:2]
+    (line,) = noted(tmp_path, path)
+    assert f"{name} may hold them. Rename it." in line
+    with h5py.File(path, "a") as file:
+        file.move(name, "labels")
+    assert column(take(tmp_path, path), "class_id") == LABELS
+
+
+def test_numbers_beside_names_stop(tmp_path: Path) -> None:
+    named = {f"{NAMES[label]}/{i}.png": FILES[i] for i, label in enumerate(LABELS)}
+    sources = [as_folder(tmp_path / "a", named), as_folder(tmp_path / "b", stylegan(""))]
+    with pytest.raises(ConfigError, match="a names its classes, and .*b numbers them without"):
+        take(tmp_path, sources, duplicates="keep")
+    numbers = {f"{label}/{i}.png": FILES[i] for i, label in enumerate(LABELS)}
+    sources[0] = as_folder(tmp_path / "c", numbers)
+    assert take(tmp_path, sources, duplicates="keep").classes == ["0", "1", "2"]

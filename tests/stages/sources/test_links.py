@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
-from source_kinds import COUNT, FILES, LABELS, NAMES, PIXELS, column, noted, take
+from source_kinds import COUNT, FILES, LABELS, NAMES, PIXELS, column, noted, png, take
 
 from scoremix.manifests.errors import InputError
 from scoremix.pipeline.fingerprints import fingerprint
@@ -67,3 +68,35 @@ def test_a_change_behind_a_link_is_a_change_of_the_source(tmp_path: Path) -> Non
     blob.write_bytes(FILES[0] + b"more")
     assert fingerprint(root, follow_links=True) != before[0]
     assert fingerprint(root) == before[1]
+
+
+def test_a_pattern_follows_links_as_a_folder_does(tmp_path: Path) -> None:
+    root = cache(tmp_path)
+    with pytest.raises(InputError, match="leaves the source's folder[^$]*follow_links: true"):
+        take(tmp_path, f"{root}/*/*.png")
+    corpus = take(tmp_path, f"{root}/*/*.png", follow_links=True)
+    assert (corpus.images == PIXELS[ORDER]).all() and corpus.classes == NAMES
+
+
+def test_a_pattern_enters_no_folder_that_is_a_link(tmp_path: Path) -> None:
+    root, store = tmp_path / "in", tmp_path / "store"
+    for index, label in enumerate(LABELS):
+        folder = (store if label == 2 else root) / NAMES[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{index}.png").write_bytes(FILES[index])
+    (root / "yak").symlink_to(store / "yak")
+    (root / "cat" / "same.png").symlink_to("1.png")
+    line, left_out = noted(tmp_path, f"{root}/*/*.png", duplicates="keep")
+    assert left_out.endswith("all of their images are bad: yak")
+    count = LABELS.count(2)
+    assert f"{count} links are not followed, such as yak/" in line and "(symbolic link to a" in line
+    assert take(tmp_path, f"{root}/*/*.png").classes == ["cat", "dog"]
+    corpus = take(tmp_path, f"{root}/*/*.png", follow_links=True)
+    assert (corpus.images == PIXELS[ORDER]).all() and corpus.classes == NAMES
+
+
+def test_an_image_that_is_a_link_is_read_where_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(np.concatenate([PIXELS[:2].reshape(16, 8, 3)] * 2, 1)))
+    (tmp_path / "b.png").symlink_to("a.png")
+    corpus = take(tmp_path, str(tmp_path / "b.png"), patches={"per_image": 2, "size": 8})
+    assert len(corpus.images) == 2

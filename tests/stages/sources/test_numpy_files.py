@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scoremix.manifests.errors import ConfigError
 from scoremix.stages.images.decode_pool import DecodePool
 from scoremix.stages.images.preparation import Preparation
 from scoremix.stages.sources.numpy_files import open_numpy
@@ -22,3 +23,12 @@ def test_an_input_takes_its_own_image_to_a_process(tmp_path: Path, suffix: str) 
     with DecodePool(2, processes_from=1) as pool:
         decoded = [result.pixels for result in pool.decode(inputs, preparation)]
     assert np.array_equal(np.array(decoded), images.transpose(0, 2, 3, 1))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_one_image_is_no_row_of_gray_ones(tmp_path: Path, channels: int) -> None:
+    np.save(tmp_path / "one.npy", np.zeros((64, 64, channels), np.uint8))
+    with pytest.raises(ConfigError, match=rf"uint8 \(N, H, W, C\).*\(64, 64, {channels}\)"):
+        open_numpy(tmp_path / "one.npy")
+    np.save(tmp_path / "gray.npy", np.zeros((5, 64, 64), np.uint8))
+    assert len(open_numpy(tmp_path / "gray.npy").inputs) == 5

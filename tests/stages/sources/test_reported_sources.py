@@ -116,14 +116,14 @@ def test_labelled_images_that_are_not_there_are_named(tmp_path: Path) -> None:
     style = {"dataset.json": json.dumps({"labels": pairs}).encode()}
     source = files(tmp_path / "in", contents | style)
     assert noted(tmp_path, source) == [
-        "ingest: dataset.json labels files that are not there: late.png."
+        "ingest: dataset.json labels files that are not in the source: late.png."
     ]
     rows = "".join(f"{name},{label}\n" for name, label in pairs)
     source = files(
         tmp_path / "csv", contents | {"metadata.csv": f"file_name,label\n{rows}".encode()}
     )
     assert noted(tmp_path, source) == [
-        "ingest: metadata.csv labels files that are not there: late.png."
+        "ingest: metadata.csv labels files that are not in the source: late.png."
     ]
 
 

@@ -228,3 +228,75 @@ def test_several_that_may_be_the_image_are_a_choice(tmp_path: Path, fields: Any)
         assert (corpus.images == PIXELS[[place, 2 + place, 4 + place]]).all()
     with pytest.raises(ConfigError, match="has no such image. Its images: "):
         take(tmp_path, [{"source": source, "image_column": "up.png"}])
+
+
+def test_a_depth_map_is_no_image_where_others_have_photographs(tmp_path: Path) -> None:
+    files = labelled("cls", CLS[:4])
+    files = [(name.replace("1.png", "1.depth.png"), data) for name, data in files]
+    files.insert(0, ("0.depth.png", FILES[5]))
+    corpus = take(tmp_path, tar(tmp_path / "a.tar", files))
+    assert (corpus.images == PIXELS[[0, 2, 3]]).all()
+    assert column(corpus, "class_name") == ["2", "1", "2"]
+    reasons = column(corpus, "reason", "rejected")
+    assert "field depth.png of a sample, and the images of others have no such name" in reasons
+
+
+# --- labels that would be lost
+
+
+@pytest.mark.parametrize("field", ["class", "label", "labels", "target", "category", "class_id"])
+def test_a_field_that_is_called_like_a_label_is_one(tmp_path: Path, field: str) -> None:
+    corpus = take(tmp_path, tar(tmp_path / "a.tar", labelled(field, CLS)))
+    assert column(corpus, "class_id") == LABELS
+    values = [json.dumps({field: NAMES[label]}).encode() for label in LABELS]
+    corpus = take(tmp_path, tar(tmp_path / "b.tar", labelled("json", values)))
+    assert column(corpus, "class_id") == LABELS and corpus.classes == NAMES
+
+
+@pytest.mark.parametrize("value", [b'{"label": 1,}', b"", b"[" * 100_000])
+def test_json_that_is_none_stops(tmp_path: Path, value: bytes) -> None:
+    files = labelled("json", [value] * COUNT)
+    with pytest.raises(ConfigError, match="0.json of .* is no JSON .*classes: none"):
+        take(tmp_path, tar(tmp_path / "a.tar", files))
+    assert len(take(tmp_path, tar(tmp_path / "a.tar", files), classes="none").images) == COUNT
+
+
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("field", ["cls", "json"])
+def test_a_second_label_of_an_image_stops(tmp_path: Path, field: str, apart: bool) -> None:
+    """As `tar -r` leaves it, after a label was changed."""
+
+    def value(number: int) -> bytes:
+        return json.dumps({"label": number}).encode() if field == "json" else b"%d" % number
+
+    files = labelled(field, [value(label) for label in LABELS])
+    at = len(files) if apart else 2
+    with pytest.raises(ConfigError, match=f"has the label 0.{field} twice, and the two differ"):
+        take(
+            tmp_path, tar(tmp_path / "a.tar", [*files[:at], (f"0.{field}", value(7)), *files[at:]])
+        )
+    same = [*files[:at], files[1], *files[at:]]
+    assert column(take(tmp_path, tar(tmp_path / "b.tar", same)), "class_id") == LABELS
+
+
+@pytest.mark.parametrize("value", ["", "  ", "x" * 201])
+def test_texts_of_json_and_tables_are_bound_as_those_of_files(tmp_path: Path, value: str) -> None:
+    files = labelled("json", [json.dumps({"label": value}).encode()] * COUNT)
+    path = tar(tmp_path / "a.tar", files)
+    table = pa.table({"image": [{"bytes": data} for data in FILES], "label": [value] * COUNT})
+    pq.write_table(table, tmp_path / "a.parquet")
+    for source in (path, str(tmp_path / "a.parquet")):
+        if value.strip():
+            with pytest.raises(ConfigError, match="has 201 characters"):
+                take(tmp_path, source)
+        else:
+            assert take(tmp_path, source).classes == []
+
+
+def test_captions_beside_images_do_not_hide_their_metadata(tmp_path: Path) -> None:
+    rows = [json.dumps({"file_name": f"{i}.png", "label": NAMES[LABELS[i]]}) for i in range(COUNT)]
+    files = labelled("txt", [b"a caption"] * COUNT)
+    files.append(("metadata.jsonl", "\n".join(rows).encode()))
+    corpus = take(tmp_path, tar(tmp_path / "a.tar", files))
+    assert corpus.classes == NAMES and column(corpus, "class_id") == LABELS
+    assert (corpus.images == PIXELS).all()
