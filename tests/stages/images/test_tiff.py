@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import raw_files
 import tifffile
+from PIL import Image
 from raw_files import Array
 
 from scoremix.stages.images import bit_depth
@@ -106,6 +107,56 @@ def test_every_layout_is_read_as_tifffile_does_or_refused_by_name(bits: int) -> 
             assert (result.pixels == case.wanted()).all(), name
             assert (bits == 8) == ("1/257" not in str(result.note)), name
     assert refused <= {8: 48, 16: 88}[bits]
+
+
+@pytest.mark.parametrize("stored", ["zlib", "lzma"])
+def test_the_predictor_is_undone(stored: str) -> None:
+    """Differences of neighbours (TIFF 6.0, section 14), in whatever order the bytes are."""
+    layouts = itertools.product((8, 16), ("contig", "separate"), (False, True), "<>", (1, 3, 4))
+    for bits, planar, tiled, order, channels in layouts:
+        kind = np.uint8 if bits == 8 else np.uint16
+        random = np.random.default_rng(channels)
+        values = random.integers(0, 2**bits, (SIDE, SIDE, channels), dtype=kind)
+        options: dict[str, Any] = {"tile": (16, 16)} if tiled else {"rowsperstrip": 7}
+        if channels == 4:
+            options["extrasamples"] = ["unassalpha"]
+            values[..., 3] = 2**bits - 1
+        if channels > 1:
+            options["planarconfig"] = planar
+        colours = values[..., 0] if channels == 1 else values
+        apart = channels > 1 and planar == "separate"
+        buffer = io.BytesIO()
+        tifffile.imwrite(
+            buffer, np.moveaxis(colours, -1, 0).copy() if apart else colours, predictor=2,
+            photometric="minisblack" if channels == 1 else "rgb", compression=stored,
+            byteorder=order, **options,
+        )  # fmt: skip
+        result = decoded(buffer.getvalue())
+        wanted = np.rint(values[..., :3] * (255 / (2**bits - 1)))
+        assert result.pixels is not None, (bits, planar, tiled, order, channels, result.reason)
+        wanted = np.broadcast_to(wanted, (SIDE, SIDE, 3))
+        assert (result.pixels == wanted).all(), (bits, planar, tiled, order, channels)
+
+
+@pytest.mark.parametrize("predictor", [{}, {317: 2}])
+@pytest.mark.parametrize("stored", ["tiff_lzw", "packbits", "tiff_adobe_deflate", "zstd", "lzma"])
+def test_every_lossless_compression_of_libtiff_is_read(
+    stored: str, predictor: dict[int, int]
+) -> None:
+    """As Pillow writes them: eight bits of every mode, and sixteen of gray."""
+    random = np.random.default_rng(1)
+    for shape, kind in (((), np.uint8), ((3,), np.uint8), ((4,), np.uint8), ((), np.uint16)):
+        if stored == "packbits" and predictor:  # which it does not know
+            continue
+        values = random.integers(0, np.iinfo(kind).max, (SIDE, SIDE, *shape), kind, endpoint=True)
+        if shape == (4,):
+            values[..., 3] = 255
+        buffer = io.BytesIO()
+        Image.fromarray(values).save(buffer, "TIFF", compression=stored, tiffinfo=predictor)
+        pixels = decoded(buffer.getvalue()).pixels
+        wanted = np.rint(values * (255 / np.iinfo(kind).max))
+        wanted = wanted[..., :3] if shape else wanted[..., None]
+        assert pixels is not None and (pixels == wanted).all(), (stored, shape, kind)
 
 
 def test_bands_of_an_image_give_what_the_whole_does(monkeypatch: pytest.MonkeyPatch) -> None:
