@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...manifests.errors import ConfigError
 from ...manifests.files.lock import run_lock
 from ...manifests.run_folder import RunFolder
 from ..echo import echo
@@ -110,6 +111,9 @@ def trial(
     )
     config = load_config(RunFolder(folder).config, changes)
     if vote or answers:
+        unused: dict[str, object] = {**lists, **numbers, "processes": processes}
+        unused["dry-run"] = dry_run or None
+        _refuse_unused(unused | ({"arms": None} if vote else {}), "--vote" if vote else "--count")
         chosen_arms = [arm.name for arm in config.trial.corpora] if arms else []
         _vote(folder, chosen_arms, vote, answers, config.seed)
         return
@@ -122,6 +126,16 @@ def trial(
         echo(estimate_trial(opened, config.trial, device=chosen, processes=places))
         return
     conduct(folder, config, chosen, processes, ProgressReporter(quiet))
+
+
+def _refuse_unused(options: dict[str, object], of: str) -> None:
+    """Raises ConfigError for options that --vote or --count would ignore."""
+    given = [f"--{name}" for name, value in options.items() if value is not None]
+    if given:
+        raise ConfigError(
+            f"{', '.join(given)}: no effect beside {of}, which takes the finished trial as it is."
+            " Leave it out."
+        )
 
 
 def conduct(

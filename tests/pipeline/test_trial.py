@@ -191,6 +191,11 @@ def test_people_vote_on_its_arms(run: Path, capsys: pytest.CaptureFixture[str]) 
     assert cli("trial", run, "--count", answers) == 0
     assert "2 answers" in capsys.readouterr().out
 
+    # Options that would have no effect are refused.
+    assert cli("trial", run, "--count", answers, "--arms", "real,own", "--seeds", "3") == 2
+    assert "--arms, --seeds: no effect beside --count" in capsys.readouterr().err
+    assert cli("trial", run, "--vote", "4", "--dry-run") == 2
+
     # Of chosen arms alone; one that was not trained is named.
     assert cli("trial", run, "--vote", "4", "--arms", "real,mixup") == 2
     assert "has no arm mixup; it has real, own." in capsys.readouterr().err
