@@ -85,7 +85,10 @@ class ProgressReporter:
             if now - last < _SECONDS_BETWEEN_LINES:
                 return
             last = now
-            rate = max(done - resumed, 1) / (now - begin)
+            if done == resumed:  # still at its start: no rate is known
+                self.console.print(f"{name}: {done:,}/{total:,} {unit}", markup=False)
+                return
+            rate = (done - resumed) / (now - begin)
             left = (total - done) / rate
             self.console.print(
                 f"{name}: {done:,}/{total:,} {unit}, {rate:,.1f}/s, {format_duration(left)} left",

@@ -1,0 +1,57 @@
+"""Progress lines: a rate and the time left once they are known, and what a resumed task had not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scoremix.pipeline import progress as progress_module
+from scoremix.pipeline.progress import ProgressReporter
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(progress_module, "time", clock)
+    return clock
+
+
+def test_no_time_is_left_to_say_before_anything_is_done(
+    clock: Clock, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    reporter = ProgressReporter()
+    reporter.log = tmp_path / "log.jsonl"
+    with reporter.task("trial", 1_000_000, "images") as advance:
+        for seconds, count in ((15, 0), (5, 0), (10, 300), (30, 300)):
+            clock.now += seconds
+            advance(count)
+    assert capsys.readouterr().err.splitlines() == [
+        "trial: 0/1,000,000 images",
+        "trial: 300/1,000,000 images, 10.0/s, 27 h 46 min left",
+        "trial: 600/1,000,000 images, 10.0/s, 27 h 45 min left",
+    ]
+    lines = [json.loads(line) for line in reporter.log.read_text().splitlines()]
+    assert [line["done"] for line in lines] == [300, 600]
+
+
+def test_a_resumed_task_counts_what_it_does_itself(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ProgressReporter().task("train", 1_000, "images") as advance:
+        advance(900)
+        clock.now += 10
+        advance(0)
+        clock.now += 10
+        advance(20)
+    assert capsys.readouterr().err.splitlines() == [
+        "train: 900/1,000 images",
+        "train: 920/1,000 images, 1.0/s, 1 min 20 s left",
+    ]
