@@ -12,6 +12,7 @@ from ..manifests.foreign_text import is_incomplete, redact_all, redact_url
 from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import is_url
 from ..stages.evaluate import config as evaluating
+from ..stages.evaluate.variant_catalogue import MAY_CHANGE, changes_of
 from ..stages.generate.config import OPTIONS_OF_CLASSES
 from ..stages.generate.recipe import Recipe
 from ..stages.ingest import ingest as ingesting
@@ -130,7 +131,13 @@ def inputs_of_write(planned: Planned) -> dict[str, Any]:
 def inputs_of_evaluate(config: Config, planned: Planned) -> dict[str, Any]:
     # Earlier versions did not measure what was cut off; all other metrics are as they were.
     extrapolates = any(one.extrapolates for one in planned.new_classes)
+    # Variants are made by options that the recipe of the corpus may make no use of.
+    variants = {
+        name: {key: getattr(config.generate, key) for key in MAY_CHANGE} | dict(changes)
+        for name, changes in changes_of(config.evaluate.variants, config.generate).items()
+    }
     return ({"clipped": True} if extrapolates else {}) | {
+        "variants": variants,
         "options": config.evaluate.model_dump(mode="json"),
         "features": fingerprint(named_path(config.evaluate.features)),
         "weights": fingerprint(config.evaluate.inception_weights),

@@ -98,6 +98,18 @@ def count_files(path: Path) -> tuple[int, int]:
     return files, size
 
 
+def first_files(path: Path, most: int = 100) -> list[str]:
+    """Names below a folder, in the order of a sorted walk; none of a file."""
+    names = []
+    for folder, folders, files in os.walk(path):
+        folders.sort()
+        below = os.path.relpath(folder, path)
+        names += [os.path.normpath(os.path.join(below, name)) for name in sorted(files)]
+        if len(names) >= most:
+            break
+    return names[:most]
+
+
 def _staging_folder(out: Path) -> Path:
     return out.with_name(f".{out.name}.exporting")
 

@@ -8,12 +8,23 @@ costs nothing to open, and two streams never overlap.
 import hashlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def image_seed(dataset_seed: int, key: str) -> int:
     """63-bit key of an image's streams: it must survive JSON and Parquet's int64."""
     digest = hashlib.sha256(f"{dataset_seed}/{key}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def some_rows(total: int, at_most: int, seed: int, purpose: str) -> NDArray[np.int64]:
+    """A seeded choice of `at_most` of the rows 0 to total - 1, ascending; all where they are few.
+
+    The first so many would be of the first classes alone: images are stored by name.
+    """
+    if total <= at_most:
+        return np.arange(total)
+    return np.sort(stream(image_seed(seed, purpose), "rows").permutation(total)[:at_most])
 
 
 def stream(seed: int, purpose: str) -> np.random.Generator:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .layout import ExportListing
+from .layout import ExportListing, domain_ids
 from .presets import share_seeds
 from .requirements import (
     fitting_batch,
@@ -79,11 +79,11 @@ def _facts(
     side = listing.resolution
     batch = fitting_batch(spec, images_of_an_epoch(listing))
     counts = listing.real_counts() if is_labelled(listing) else [1]
-    samples = beside(out, "samples").with_suffix("")
+    samples = beside(out, "samples", is_folder=True)
     return {
         "out": shlex.quote(str(out)),
         "real": shlex.quote(str(real)),
-        "real_name": shlex.quote(real.stem),
+        "real_name": shlex.quote(real.name.removesuffix(".zip")),
         "samples": shlex.quote(str(samples)),
         "name": listing.name,
         "resolution": side,
@@ -93,7 +93,7 @@ def _facts(
         "classes": max(len(listing.classes), 1),
         "last_class": max(len(listing.classes) - 1, 0),
         "count": listing.count,
-        "sources": (listing.class_counts() or [listing.count])[0],
+        "sources": _images_of_a(listing),
         "batch": batch,
         "val_batch": max(1, min(32, *counts)),
         "cond": spec.conditional if is_labelled(listing) else "",
@@ -144,6 +144,19 @@ def is_labelled(listing: ExportListing) -> bool:
     return listing.labels != "none" and len(listing.classes) > 1
 
 
-def beside(out: Path, word: str) -> Path:
-    """A path beside an export: corpus.zip -> corpus-real.zip."""
-    return out.with_name(f"{out.stem}-{word}{out.suffix}")
+def _images_of_a(listing: ExportListing) -> int:
+    """Images of domain A, which are translated; of all classes where there are no domains."""
+    counts = listing.class_counts()
+    if listing.layout.target != "unpaired" or not counts:
+        return (counts or [listing.count])[0]
+    return counts[domain_ids(listing.layout, listing.classes)[0]]
+
+
+def beside(out: Path, word: str, *, is_folder: bool = False) -> Path:
+    """A path beside an export: corpus.zip -> corpus-real.zip, or corpus-real for a folder.
+
+    Of a folder a dot is a part of its name: arm.1 and arm.10 are two arms.
+    """
+    ending = out.suffix if out.suffix == ".zip" else ""
+    stem = out.name.removesuffix(ending)
+    return out.with_name(f"{stem}-{word}{'' if is_folder else ending}")

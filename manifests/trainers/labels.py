@@ -1,5 +1,6 @@
 """The labels of an export: class ids or weights of classes, from the rows of the manifest."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -53,9 +54,12 @@ def heaviest_classes(rows: pa.Table) -> npt.NDArray[np.int64]:
     return heaviest
 
 
-def check_classes(ids: npt.NDArray[np.int64], classes: tuple[str, ...]) -> None:
-    """Raises ConfigError where a class has no image."""
-    missing = sorted(set(range(len(classes))) - set(ids.tolist()))
+def check_classes(
+    ids: npt.NDArray[np.int64], classes: tuple[str, ...], wanted: Iterable[int] | None = None
+) -> None:
+    """Raises ConfigError where a class, or one of those that are wanted, has no image."""
+    needed = range(len(classes)) if wanted is None else wanted
+    missing = sorted(set(needed) - set(ids.tolist()))
     if missing:
         named = ", ".join(repr(classes[id_]) for id_ in missing[:5])
         raise ConfigError(

@@ -100,6 +100,7 @@ class ExportListing:
     to_rgb: bool  # images are gray in the shards and RGB in the layout
     name: str  # of the run and the arm, ASCII: "digits-scoremix-10"; "digits-real"
     index_digest: str  # of the corpus
+    corpus_digest: str  # of what the images were made from, as ingest wrote it
 
     @property
     def count(self) -> int:
@@ -216,18 +217,27 @@ def read_layout(shards: Path, layout: Layout, run: Path | None = None) -> Export
         last = int(pc.max(rows["round"]).as_py())
     if last == 0 and real_classes < len(classes):
         classes = classes[:real_classes]
+    if layout.real_split and real_classes < len(classes):
+        raise ConfigError(
+            f"This corpus has {len(classes) - real_classes} new classes, and"
+            f" {layout.real_split}/ of this layout holds real images, of which they have none: the"
+            " trainer would find another number of classes there. Leave them out with"
+            " --real-classes-only."
+        )
     rows = rows.combine_chunks()
+    has_labels = layout.target != "lmdb" and not layout.flat
     ids, labels = read_labels(
         rows,
         layout.target,
-        kept=layout.target != "lmdb" and not layout.flat,
+        kept=has_labels,
         hard=layout.hard_labels,
         captions=layout.text_labels,
     )
-    if labels == "hard":
+    if labels == "hard" and has_labels and layout.target != "unpaired":
         check_classes(ids, classes)
     if layout.target == "unpaired":
         wanted = domain_ids(layout, classes)
+        check_classes(ids, classes, wanted)
         mask = np.isin(ids, wanted)
         rows, ids = rows.filter(pa.array(mask)), ids[mask]
     return ExportListing(
@@ -241,8 +251,15 @@ def read_layout(shards: Path, layout: Layout, run: Path | None = None) -> Export
         resolution=index["resolution"],
         channels=3 if layout.rgb else index["channels"],
         to_rgb=layout.rgb and index["channels"] == 1,
-        name=f"{corpus_name(shards, run)}-{_arm_name(index['recipe'], last)}",
+        name="-".join(
+            [
+                corpus_name(shards, run),
+                _arm_name(index["recipe"], last),
+                *map(slug, layout.domains or ()),
+            ]
+        ),
         index_digest=index["index_digest"],
+        corpus_digest=str(index["recipe"].get("corpus_digest")),
     )
 
 

@@ -57,8 +57,11 @@ def training_length(
     epoch -= epoch % max(1, batch * spec.full_batches)
     epochs = max(1, round(asked / max(1, epoch)))
     iterations = max(1, round(asked / update))
-    if iterations > _FEW:  # the last one is then kept as a checkpoint
-        iterations = round(iterations / _SAVES) * _SAVES
+    # The last one is kept as a checkpoint: it is a multiple of what lies between two of them.
+    save_every = math.ceil(iterations / _SAVES)
+    if iterations > _FEW:
+        save_every = round(iterations / _SAVES)
+    iterations = round(iterations / save_every) * save_every
     images = max(1, round(asked / length.update)) * length.update
     counted = {"images": images, "iterations": iterations * update, "epochs": epochs * epoch}
     return {  # the names are LENGTHS
@@ -70,7 +73,7 @@ def training_length(
         "eighth": images // 8,
         "iterations": iterations,
         "one_more": iterations + 1,
-        "save_every": math.ceil(iterations / _SAVES),
+        "save_every": save_every,
         "last_checkpoint": f"{iterations:06d}",
         "last_10000": f"{iterations // 10_000 * 10_000:06d}",
         "epochs": epochs,

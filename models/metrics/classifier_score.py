@@ -31,7 +31,8 @@ def classifier_score(
 ) -> ClassifierScore:
     """exp of the mean KL divergence of p(y|x) from p(y), per split (Salimans et al. 2016).
 
-    outputs: (n, classes) logits, or probabilities. Splits are consecutive, as published.
+    outputs: (n, classes) logits, or probabilities, in random order: splits are consecutive, as
+    published, and a split of one class alone would score 1.
 
     Raises:
         ValueError: fewer images than splits, or rows that are no probabilities.

@@ -19,7 +19,10 @@ from .options import PLACE
 _TARGET = re.compile(r"hf://datasets/([\w.-]+(?:/[\w.-]+)?)/?")
 # Shards that an earlier push left there, of a corpus with more of them.
 _OURS = [
-    f"{kind}-[0-9]*.{ending}" for kind in ("real", "aug") for ending in ("tar", "parquet", "json")
+    f"{kind}-{digits * '[0-9]'}.{ending}"
+    for kind in ("real", "aug")
+    for digits in range(6, 10)
+    for ending in ("tar", "parquet", "json")
 ]
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import click
 
 from ...manifests.errors import VerifyError
+from ...manifests.run_folder import RunFolder
 from ...manifests.storage.location import Place
 from ...manifests.storage.store import LocalStore, store_of
+from ...manifests.tombstones import read_tombstones
 from ..echo import echo
 from ..ledger import Ledger, find_run, find_shards
 from .options import JSON, PLACE, print_json
@@ -57,6 +59,12 @@ def verify(
         _print_links(store)
         for problem in (*problems, *rewritten):
             echo(str(problem))
+    if rewritten and not problems and run is not None and (again := _command_left(run)):
+        raise VerifyError(
+            f"{run} was stopped before it recorded what it published in {shards}, or is still at"
+            f" it; what lies there agrees with itself. Run `{again}`, which ends it and makes"
+            " nothing again."
+        )
     if rewritten:
         raise VerifyError(
             f"{shards} is not what {run} published. Where nobody else works on it, do not use it:"
@@ -78,6 +86,19 @@ def verify(
         f"{shards} is whole: {read} agrees with SHA256SUMS, index, markers and manifest"
         f"{pixels}{ledger}."
     )
+
+
+def _command_left(run: Path) -> str:
+    """The command that a stopped run or `forget` needs to end; empty where none was stopped."""
+    tombstones = read_tombstones(run)
+    if tombstones.pending:
+        return f"scoremix-pipeline forget {run}"
+    ledger = Ledger(run)
+    planned = ledger.outcome("plan").get("digest")
+    written = ledger.stages.get("write", {}).get("inputs", {}).get("plan")
+    # After `forget`, the plan that is written lacks rows of the one that was drawn.
+    stopped = not tombstones.entries and written != planned
+    return f"scoremix-pipeline run {RunFolder(run).config}" if stopped else ""
 
 
 def _print_links(store: object) -> None:

@@ -104,8 +104,11 @@ class CorpusStream(IterableDataset[Sample]):
     """Reads the tars of a corpus in order: for disks and object stores where seeking is slow.
 
     Each image comes once a pass: DataLoader workers, and the processes of torch.distributed where
-    it is initialised, each read a part of their own, equal to within one image.
+    it is initialised, each read a part of their own, equal to within one image. A worker that was
+    not forked knows no process group: it takes the rank of the process that started it.
     """
+
+    _process = 0, 1  # rank and number of processes, where this one belongs to no group
 
     def __init__(self, corpus: CorpusDataset, *, shuffle: int = 0, seed: int = 0) -> None:
         """shuffle: images among which the next one is drawn; 0: in the order of the tars. With it,
@@ -116,18 +119,34 @@ class CorpusStream(IterableDataset[Sample]):
         super().__init__()
         if shuffle < 0:
             raise ConfigError(f"shuffle is {shuffle}; give a number of images, 0 for none.")
-        self.corpus, self.shuffle, self.seed, self.epoch = corpus, shuffle, seed, 0
+        self.corpus, self.shuffle, self.seed = corpus, shuffle, seed
+        # In shared memory: workers that stay between passes (persistent_workers) see it change.
+        self._epoch = torch.zeros((), dtype=torch.int64)
+        self._epoch.share_memory_()  # type: ignore[no-untyped-call]
+
+    @property
+    def epoch(self) -> int:
+        """The number of the pass, on which the order depends."""
+        return int(self._epoch)
 
     def set_epoch(self, epoch: int) -> None:
-        """The number of the next pass, on which the order depends. Call it before each pass."""
-        self.epoch = epoch
+        """The number of the next pass. Call it before each pass."""
+        self._epoch.fill_(epoch)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_process": self._rank()}
+
+    def _rank(self) -> tuple[int, int]:
+        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+            return self._process
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
 
     def __len__(self) -> int:
         return len(self.corpus)
 
     def __iter__(self) -> Iterator[Sample]:
         """Raises VerifyError for an image that is damaged or gone."""
-        part, parts = _part()
+        part, parts = self._part()
         order = self._order()
         mine = order[part * len(order) // parts : (part + 1) * len(order) // parts]
         samples = self._read(mine)
@@ -145,6 +164,13 @@ class CorpusStream(IterableDataset[Sample]):
         draw.shuffle(held)
         yield from held
 
+    def _part(self) -> tuple[int, int]:
+        """The part that this process reads, and of how many: workers within ranks."""
+        worker = get_worker_info()
+        number, workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        rank, world = self._rank()
+        return rank * workers + number, world * workers
+
     def _order(self) -> NDArray[np.int64]:
         """Rows of the corpus, shard by shard; the shards shuffled where the images are."""
         shards = self.corpus.rows["shard"].to_numpy(zero_copy_only=False)
@@ -159,13 +185,3 @@ class CorpusStream(IterableDataset[Sample]):
             for start in range(0, len(places), _ROWS):
                 for row in self.corpus.rows.take(places[start : start + _ROWS]).to_pylist():
                     yield self.corpus.sample(row, images)
-
-
-def _part() -> tuple[int, int]:
-    """The part that this process reads, and of how many: workers within ranks."""
-    worker = get_worker_info()
-    number, workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
-    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-    rank = torch.distributed.get_rank() if distributed else 0
-    world = torch.distributed.get_world_size() if distributed else 1
-    return rank * workers + number, world * workers

@@ -8,6 +8,7 @@ import torch
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import sha256_file
+from ...manifests.plan.random_streams import some_rows
 from ...manifests.run_folder import RunFolder
 from ...manifests.storage.store import store_of
 from ...stages.corpus.store import check_pixels
@@ -35,10 +36,10 @@ def evaluate(context: StageContext, builder: ShardBuilder, manifest: pa.Table) -
         check_pixels(corpus)
         norms = None
         if net is not None and len(corpus.reference):
-            held_out, device = corpus.reference[:_NORM_IMAGES], torch.device(job.device)
+            rows = some_rows(len(corpus.reference), _NORM_IMAGES, config.seed, "norms of held-out")
+            held_out, labels = corpus.reference[rows], corpus.reference_ids[rows]
             net.net.compute_in(planned.recipe.precision)
-            labels = corpus.reference_ids[: len(held_out)]
-            norms = real_norms(net.net, net.sigma_1, held_out, labels, device)
+            norms = real_norms(net.net, net.sigma_1, held_out, labels, torch.device(job.device))
         evaluation = evaluating.EvaluationInputs(
             plan=planned.rows,
             manifest=manifest,

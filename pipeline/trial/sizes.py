@@ -38,7 +38,8 @@ from ..progress import ProgressReporter
 from ..run import run as run_stages
 from .trial import TrialReport, trial
 
-_BY_IMAGES = ("steps", "dropout", "augment")  # of train: its preset decides by their number
+# Of train: its preset decides them by the number of images.
+_BY_IMAGES = ("steps", "checkpoint_every", "dropout", "augment")
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,22 @@ class Corpus:
         return np.sort(np.asarray(training["row"].to_numpy(), dtype=np.int64))
 
     @property
+    def training_images(self) -> NDArray[np.uint8]:
+        """(N', H, W, C): the training images that were not forgotten, as `training_rows` has them.
+
+        What is left of a forgotten image is black.
+        """
+        rows = self.training_rows
+        return self.images if len(rows) == len(self.images) else self.images[rows]
+
+    @property
+    def training_keys(self) -> list[str]:
+        """Keys of `training_images`. After `forget --retrain` they are not the numbers of rows."""
+        training = rows_where(self.sources, status="train")
+        keys: list[str] = training.sort_by("row")["key"].to_pylist()
+        return keys
+
+    @property
     def reference_ids(self) -> NDArray[np.int64]:
         """(M,) class ids of the held-out images, -1 without a class."""
         held_out = rows_where(self.sources, status="reference")
@@ -261,8 +277,10 @@ def content_digest(files: dict[str, dict[str, Any]], rows: list[dict[str, Any]])
     used = [
         [row["class_id"], row["sha256"], row["license"]] for row in rows if row["status"] == "train"
     ]
+    held_out = [row["class_id"] for row in rows if row["status"] == "reference"]
+    labels = {"held_out": held_out} if any(id_ >= 0 for id_ in held_out) else {}
     pixels = {name: files[name]["sha256"] for name in FILES if name != "sources.parquet"}
-    return canonical_digest({"files": pixels, "train": used})
+    return canonical_digest({"files": pixels, "train": used} | labels)
 
 
 def check_pixels(corpus: Corpus) -> None:

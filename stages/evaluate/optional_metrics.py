@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ...manifests.plan.random_streams import some_rows, stream
 from ...models.features.errors import FeaturesError
 from ...models.features.networks import (
     Classifier,
@@ -121,10 +122,12 @@ class OptionalMetrics:
     def records_of_run(self, rows: Sequence[SheetRow], reference: Images) -> list[MetricRecord]:
         """Records of mixup, final and held-out images; sets of fewer than fifty are left out.
 
-        rows: the judged ones are measured. reference: (M, H, W, C), as many of it.
+        rows: the judged ones are measured. reference: (M, H, W, C), a seeded choice of as many.
         """
         mixed = [row for row in rows if is_judged(row[0])]
-        sets = {"held-out images": reference[: max(len(mixed), MIN_IMAGES)]}
+        most = max(len(mixed), MIN_IMAGES)
+        held_out = some_rows(len(reference), most, self._seed, "held-out images")
+        sets = {"held-out images": reference[held_out]}
         if mixed:
             judged = baseline_of(mixed[0][0]["method"]).judged
             sets[f"mixup, {judged}"] = np.stack([row[1] for row in mixed])
@@ -139,7 +142,10 @@ class OptionalMetrics:
     def _classifier_score(
         self, classifier: Classifier, images: Images, subset: str
     ) -> MetricRecord:
-        score = classifier_score(classifier(images), probabilities=classifier.probabilities)
+        # Images of a folder come class by class, and every part must have all classes in it.
+        order = stream(self._seed, "parts of a classifier score").permutation(len(images))
+        outputs = classifier(images)[order]
+        score = classifier_score(outputs, probabilities=classifier.probabilities)
         facts = classifier.describe()
         return MetricRecord(
             metric_name("cs", facts),

@@ -16,7 +16,7 @@ UNMIXED = "one parent alone"  # noised and denoised: the effect of the network w
 MINIMISATION, DENOISING = "minimisation alone", "denoising alone"
 _RESERVED = ("mixup", MINIMISATION, CONFIGURED, UNMIXED)
 _T0 = (0.05, 0.15, 0.25, 0.35)
-_MAY_CHANGE = (
+MAY_CHANGE = (
     "method", "contrast", "keep", "gamma", "steps", "lr", "stop", "score_noise", "t0", "repair_t0",
     "guidance", "denoise", "denoise_steps", "noise_rule",
 )  # fmt: skip
@@ -69,9 +69,9 @@ def check_variant(name: str, changes: Changes) -> None:
     if name in _RESERVED:
         raise ValueError(f"variant {name!r}: a built-in row has that name. Give it another name.")
     wrong = {
-        key: f"{key} is not an option that it may change ({', '.join(_MAY_CHANGE)})"
+        key: f"{key} is not an option that it may change ({', '.join(MAY_CHANGE)})"
         for key in changes
-        if key not in _MAY_CHANGE
+        if key not in MAY_CHANGE
     }
     if changes.get("method") in CLASS_METHODS:
         wrong["method"] = f"method: {changes['method']} makes images of classes, and mixes no row"

@@ -21,6 +21,7 @@ from ...manifests.files.atomic import json_bytes, storage_errors
 from ...manifests.files.atomic_tree import (
     commit_tree,
     count_files,
+    first_files,
     record_path,
     remove_staging,
     staged_tree,
@@ -103,17 +104,27 @@ def export(
         files, size = count_files(out)
     if written:
         with staged_tree(out) as data:
-            _check_space(out, listing)
-            _write(selection, data, out, progress)
-            files, size = count_files(data)
-            record = {"format": RECORD_FORMAT, "request": request, "files": files, "bytes": size}
-            commit_tree(data, out, json_bytes(record | _summary(listing)))
+            written = _must_write(out, request, config.overwrite)  # another may just have ended
+            if written:
+                _check_space(out, listing)
+                _write(selection, data, out, progress)
+                _must_write(out, request, config.overwrite)  # another program may have made it
+                record = _record_of(data, request) | _summary(listing)
+                commit_tree(data, out, json_bytes(record))
+            files, size = count_files(out)
     held_out = selection.held_out
     plan = TrainingPlan(run, config.images_shown, alone=config.held_out_only)
     commands = commands_for(selection.own_spec, listing, out.absolute(), plan)
     if held_out is not None:
         summary = f"{held_out.count:,} held-out images are in it too."
         commands = replace(commands, notes=(*commands.notes, summary))
+    if selection.corpus is not None and listing.labels != "none":
+        unknown = int((selection.corpus.reference_ids < 0).sum())
+        if unknown:
+            summary = (
+                f"{unknown:,} held-out images of classes without training images are left out."
+            )
+            commands = replace(commands, notes=(*commands.notes, summary))
     return Exported(out, spec, listing, files, size, written, commands)
 
 
@@ -200,22 +211,29 @@ def _request(selection: _Selection, out: Path) -> dict[str, Any]:
     }
 
 
+def _record_of(data: Path, request: dict[str, Any]) -> dict[str, Any]:
+    files, size = count_files(data)
+    record = {"format": RECORD_FORMAT, "request": request, "files": files, "bytes": size}
+    return record | {"first": first_files(data)}
+
+
 def _must_write(out: Path, request: dict[str, Any], overwrite: bool) -> bool:
     """Whether `out` must be written; raises ConfigError where that would replace something."""
     if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
         return True
     try:
         record = json.loads(record_path(out).read_bytes())
-        ours = record["format"] == RECORD_FORMAT
+        known = record["format"] == RECORD_FORMAT
     except (OSError, ValueError, KeyError, TypeError):
-        record, ours = {}, False
-    if not ours:
+        record, known = {}, False
+    if not known or not _holds_some(out, record.get("first")):
         if overwrite and out.is_file():
             return True
         remedy = "Name another path, or remove it yourself" if out.is_dir() else "Add --overwrite"
+        name = record_path(out).name
+        why = f"{name}, beside it, is of other files" if known else f"{name} is not beside it"
         raise ConfigError(
-            f"{out} exists and no export made it: {record_path(out).name} is not beside it. "
-            f"Nothing was changed. {remedy}."
+            f"{out} exists and no export made it: {why}. Nothing was changed. {remedy}."
         )
     whole = count_files(out) == (record["files"], record["bytes"])
     if whole and record["request"] == request:
@@ -234,6 +252,12 @@ def _must_write(out: Path, request: dict[str, Any], overwrite: bool) -> bool:
         f"{out} is {what}. Nothing was changed. Add --overwrite to replace it, or name another "
         "path."
     )
+
+
+def _holds_some(out: Path, first: list[str] | None) -> bool:
+    """Whether a folder has one of the files that the export beside whose record it lies wrote: it
+    may be another folder that took the name. first: None in records of earlier versions."""
+    return not first or out.is_file() or any(os.path.lexists(out / name) for name in first)
 
 
 def _check_space(out: Path, listing: ExportListing) -> None:

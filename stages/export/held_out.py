@@ -65,9 +65,12 @@ def open_held_out(run: Path | None, listing: ExportListing) -> Corpus:
         )
     check_pixels(corpus)
     names = listing.classes[: listing.real_classes]
-    if tuple(corpus.classes) != names or corpus.images.shape[1] != listing.resolution:
+    # Ingested anew, images that are held out now may be training images of these shards.
+    same = corpus.digest == listing.corpus_digest
+    if not same or tuple(corpus.classes) != names or corpus.images.shape[1] != listing.resolution:
         raise ConfigError(
-            f"The corpus of {run} is not that of its shards: classes or sizes differ. Run"
+            f"The corpus of {run} is not that of its shards: it was read again since, with other"
+            " options or images, and what it holds out may be in the shards. Run"
             f" `scoremix-pipeline run {RunFolder(run).config}` to build the shards again."
         )
     return corpus
@@ -96,13 +99,15 @@ def held_out_listing(
 ) -> ExportListing:
     """The held-out images of `corpus` as rows of round 0, under `layout`.
 
+    Images of a class that the training images lack are left out of a layout with classes.
+
     Raises ConfigError where a class of the corpus has none.
     """
     ids = corpus.reference_ids
-    chosen = np.arange(len(ids))
+    labels: LabelKind = "none" if listing.labels == "none" else "hard"
+    chosen = np.arange(len(ids)) if labels == "none" else np.flatnonzero(ids >= 0)
     if layout.target == "unpaired":
         chosen = np.flatnonzero(np.isin(ids, domain_ids(layout, listing.classes)))
-    labels: LabelKind = "none" if listing.labels == "none" else "hard"
     if labels == "hard":
         needed = set(listing.class_ids.tolist()) - {-1} or set(range(len(listing.classes)))
         missing = sorted(needed - set(ids[chosen].tolist()))

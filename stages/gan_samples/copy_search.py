@@ -29,8 +29,9 @@ class CopySearch:
         if extractor.name != RandomNet.name:
             return cls(extractor, suite)
         held_out = suite.real.held_out
-        pixels = Pixels(corpus.reference if held_out else corpus.images)
-        training = pixels(np.asarray(corpus.images))
+        images = np.asarray(corpus.training_images)
+        pixels = Pixels(corpus.reference if held_out else images)
+        training = pixels(images)
         reference = pixels(np.asarray(corpus.reference)) if held_out else training
         real = RealFeatures(pixels.describe(), reference, held_out, training, len(training))
         return cls(pixels, MetricSuite(real, suite.seed))

@@ -40,7 +40,7 @@ from .sheet import draw_nearest_pairs
 from .summary import describe_report
 from .translation import Domains, evaluate_pairs
 
-ALGORITHM = 2  # raised whenever equal inputs would give other figures
+ALGORITHM = 3  # raised whenever equal inputs would give other figures
 
 _PAIRS = 12  # nearest training images that are shown
 _LISTED = 20  # files that a list of the report names; its count is of all
@@ -160,7 +160,8 @@ def _open_baseline(
     progress: Progress,
 ) -> _Baseline:
     held_out = len(corpus.reference) > 0
-    against = corpus.reference if held_out else corpus.images
+    images = corpus.training_images
+    against = corpus.reference if held_out else images
     if len(against) <= K:
         which = "held-out" if held_out else "training"
         raise ConfigError(
@@ -168,9 +169,9 @@ def _open_baseline(
             " more out (ingest.holdout, ingest.reference)."
         )
     extractor = open_extractor(config.features, config.inception_weights, against)
-    total = len(corpus.images) + len(corpus.reference)
+    total = len(images) + len(corpus.reference)
     with progress.task("features of real images", total, "images") as advance:
-        training = cache.features(extractor, corpus.images, advance)
+        training = cache.features(extractor, images, advance)
         reference = cache.features(extractor, against, advance) if held_out else training
     real = RealFeatures(extractor.describe(), reference, held_out, training, len(training))
     stage_seed = image_seed(seed, "generated")
@@ -178,7 +179,7 @@ def _open_baseline(
     hashes = corpus.sources.filter(used).select(["status", "pixel_sha256", "key"]).to_pylist()
     suite = MetricSuite(real, stage_seed)
     optional = OptionalMetrics(named_weights(config, target), stage_seed)
-    ids = corpus.reference_ids if held_out else corpus.training_ids
+    ids = corpus.reference_ids if held_out else corpus.training_ids[corpus.training_rows]
     return _Baseline(
         corpus=corpus,
         extractor=extractor,
@@ -267,16 +268,16 @@ def _nearest_training(
     if copies is None:
         return [], []
     order = np.argsort(copies.ratios, kind="stable")[:_PAIRS].tolist()
+    training, keys = baseline.corpus.training_images, baseline.corpus.training_keys
     rows = [
         {
             "name": samples.names[place],
-            "training": f"{int(copies.rows[place]):06d}",
+            "training": keys[int(copies.rows[place])],
             "ratio": float(copies.ratios[place]),
             "distance": float(copies.distances[place]),
         }
         for place in order
     ]
-    training = baseline.corpus.images
     return rows, [
         (np.array(samples.images[place]), np.array(training[int(copies.rows[place])]))
         for place in order
@@ -303,7 +304,7 @@ def _report(
         "kd": baseline.extractor.kd + suite.suffix,
         "fd": baseline.extractor.fd + suite.suffix,
         "held_out": len(corpus.reference),
-        "training": len(corpus.images),
+        "training": len(corpus.training_rows),
         "sets": [result.facts for result in results],
         "real": [record.as_json() for record in real],
         "best": choose_best_snapshot(compared),

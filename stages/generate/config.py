@@ -156,7 +156,7 @@ class GenerateConfig(BaseModel, frozen=True, extra="forbid"):
         if self.denoise != "stochastic":
             used = used - {"noise_rule"}
         if self.steps == 0:
-            used = used - {"lr", "stop"}
+            used = used - {"lr", "stop", "score_noise"}
         return [
             name
             for name, field in type(self).model_fields.items()

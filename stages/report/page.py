@@ -27,7 +27,7 @@ from .pilot_section import pilot_section
 from .random_grids import random_grids
 from .run_facts import RunFacts, norms_of, read_facts
 from .training_reading import read_curve
-from .trial_section import trial_section
+from .trial_section import TRIAL_STRIP, trial_section
 from .variants_table import variants_section
 
 _KINDS = {  # colours of style.html
@@ -83,7 +83,7 @@ def write_page(facts: RunFacts, training: NDArray[np.uint8], out: Path) -> None:
     ]
     values["pilot"] = pilot_section(facts.run, facts.config)
     values["generated"] = gan_samples.sections(facts.run)
-    values["trial"] = trial_section(facts.run, training)
+    values["trial"] = trial_section(facts.run, training[facts.real[0][:TRIAL_STRIP]])
     values["answers"] = answers_section(facts, values["trial"])
     write_bytes(out, render("page.html", values))
 

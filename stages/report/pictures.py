@@ -76,22 +76,33 @@ def neighbours(facts: RunFacts, training: Images, count: int = 12) -> list[Pair]
     training: uint8 (N, H, W, C), as plan rows number it.
     """
     places = np.flatnonzero(facts.augmented & (facts.folded >= MIXED_LAMBDA))
-    if not len(places):
+    if not len(places) or not len(facts.real[0]):
         return []
     places = places[np.linspace(0, len(places) - 1, min(COMPARED, len(places))).astype(int)]
     rows = facts.manifest.take(pa.array(places))
     made = read_pictures(facts, places)
-    distances, nearest = _nearest(np.stack([_small(np.asarray(image)) for image in made]), training)
+    small = np.stack([_small(np.asarray(image)) for image in made])
+    real, keys = facts.real
+    distances, nearest = _nearest(small, training, real)
     order = np.argsort(distances, kind="stable")
     half = count // 2
     middle = max(half, len(order) // 2)
     chosen = [*order[:half], *order[middle : middle + count - half]]
     listed = rows.select(["key", "row_1", "row_2", "lambda"]).to_pylist()
-    return [_pair(listed[at], made[at], training, int(nearest[at]), distances[at]) for at in chosen]
+    key_of = dict(zip(real.tolist(), keys, strict=True))
+    return [
+        _pair(listed[at], made[at], training, (row := int(nearest[at])), key_of[row], distances[at])
+        for at in chosen
+    ]
 
 
 def _pair(
-    row: dict[str, Any], image: Image.Image, training: Images, nearest: int, distance: float
+    row: dict[str, Any],
+    image: Image.Image,
+    training: Images,
+    nearest: int,
+    key: str,
+    distance: float,
 ) -> Pair:
     pixels = training[nearest]
     neighbour = to_pil(pixels)
@@ -99,25 +110,28 @@ def _pair(
         key=row["key"],
         image=data_uri(_enlarged(image)),
         neighbour=data_uri(_enlarged(neighbour)),
-        neighbour_key=f"{nearest:06d}",
+        neighbour_key=key,
         parent=nearest in (row["row_1"], row["row_2"]),
         distance=float(distance),
         folded=min(row["lambda"], 1.0 - row["lambda"]),
     )
 
 
-def _nearest(made: Floats, training: Images) -> tuple[Floats, NDArray[np.int64]]:
-    """For each of (n, D) the RMS difference to the nearest training image, and which it is."""
+def _nearest(
+    made: Floats, training: Images, rows: NDArray[np.int64]
+) -> tuple[Floats, NDArray[np.int64]]:
+    """For each of (n, D) the RMS difference to the nearest of these images, and its row."""
     best = np.full(len(made), np.inf)
     which = np.zeros(len(made), dtype=np.int64)
     squares = (made**2).sum(axis=1)
-    for start in range(0, len(training), 1024):
-        block = np.stack([_small(pixels) for pixels in training[start : start + 1024]])
+    for start in range(0, len(rows), 1024):
+        part = rows[start : start + 1024]
+        block = np.stack([_small(training[row]) for row in part])
         squared = squares[:, None] + (block**2).sum(axis=1) - 2 * made @ block.T
         at = squared.argmin(axis=1)
         value = squared[np.arange(len(made)), at]
         nearer = value < best
-        best[nearer], which[nearer] = value[nearer], at[nearer] + start
+        best[nearer], which[nearer] = value[nearer], part[at[nearer]]
     return np.sqrt(np.maximum(best, 0) / made.shape[1]), which
 
 

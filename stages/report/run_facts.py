@@ -61,6 +61,13 @@ class RunFacts:
         return fold_lambda(self.manifest)
 
     @property
+    def real(self) -> tuple[NDArray[np.int64], list[str]]:
+        """Rows and keys of the training images in the shards, without forgotten ones."""
+        real = self.manifest.filter(pc.invert(pc.equal(self.manifest["kind"], "augmented")))
+        rows: NDArray[np.int64] = real["row_1"].to_numpy()
+        return rows, real["key"].to_pylist()
+
+    @property
     def augmented(self) -> NDArray[np.bool_]:
         """Which rows of the manifest are augmented images."""
         mask: NDArray[np.bool_] = pc.equal(self.manifest["kind"], "augmented").to_numpy()

@@ -15,11 +15,13 @@ from ..evaluate.tables import Table
 from ..images.png import to_pil
 from . import pictures
 
-_SHOWN, _LEAST_SIDE = 16, 48  # images of a strip; pixels of one
+TRIAL_STRIP, _LEAST_SIDE = 16, 48  # images of a strip; pixels of one
 
 
 def trial_section(run: Path, training: NDArray[np.uint8]) -> dict[str, Any] | None:
     """What the page shows of trial/trial.json; None where there was no trial.
+
+    training: uint8 (N, H, W, C), some training images for comparison.
 
     Raises:
         VerifyError: the file is damaged.
@@ -56,11 +58,11 @@ def trial_section(run: Path, training: NDArray[np.uint8]) -> dict[str, Any] | No
 
 def _strips(gans: Path, arms: Iterable[str], training: NDArray[np.uint8]) -> list[tuple[str, str]]:
     """Training images, then samples of every arm that has some: names and addresses."""
-    strips = [("training images", _strip(np.asarray(training[:_SHOWN])))]
+    strips = [("training images", _strip(np.asarray(training)))]
     for arm in arms:
         samples = gans / arm / "seed-0" / "samples.npy"
         if samples.is_file():
-            strips.append((arm, _strip(np.load(samples, allow_pickle=False)[:_SHOWN])))
+            strips.append((arm, _strip(np.load(samples, allow_pickle=False)[:TRIAL_STRIP])))
     return strips
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import sha256_file
+from ...manifests.plan.random_streams import some_rows
 from ...models.method.diameter import diameter
 from ...models.method.ladder import SIGMA_N
 from ...models.network.architecture import Architecture
@@ -113,13 +114,18 @@ def describe_training(
 
 
 def median_norm(
-    net: ScoreNet, ladder: NDArray[np.float64], corpus: Corpus, device: torch.device
+    net: ScoreNet, ladder: NDArray[np.float64], corpus: Corpus, seed: int, device: torch.device
 ) -> dict[str, Any]:
-    """Median ||sigma_N S||^2 / D of real images, where `generate.stop: real` stops."""
+    """Median ||sigma_N S||^2 / D of real images, where `generate.stop: real` stops.
+
+    Of a seeded choice of MEASURED_IMAGES of them.
+    """
     held_out = len(corpus.reference) > 0
-    images = (corpus.reference if held_out else corpus.images)[:MEASURED_IMAGES]
-    labels = (corpus.reference_ids if held_out else corpus.training_ids)[: len(images)]
-    norms = real_norms(net, float(ladder[0]), images, labels, device)
+    every = corpus.reference if held_out else corpus.images
+    ids = corpus.reference_ids if held_out else corpus.training_ids
+    places = np.arange(len(every)) if held_out else corpus.training_rows
+    rows = places[some_rows(len(places), MEASURED_IMAGES, seed, "norms of real images")]
+    norms = real_norms(net, float(ladder[0]), every[rows], ids[rows], device)
     return {"median": float(np.median(norms)), "of": "held out" if held_out else "training"}
 
 

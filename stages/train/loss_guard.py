@@ -1,5 +1,6 @@
 """Loss guard: keeps a loss that is not finite from the weights, without making a GPU wait."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,8 +35,9 @@ class LossGuard:
     where its `found_inf` is 1.
     """
 
-    def __init__(self, optimiser: torch.optim.Adam, deferred: bool) -> None:
-        self._optimiser, self._deferred = optimiser, deferred
+    def __init__(self, optimiser: torch.optim.Adam, deferred: bool, keys: Sequence[str]) -> None:
+        """keys: of the training images by row, for the error."""
+        self._optimiser, self._deferred, self._keys = optimiser, deferred, keys
         self._pending: _PendingLoss | None = None
         self._values: list[float] = []
 
@@ -68,7 +70,7 @@ class LossGuard:
             return
         value = pending.value()
         if not np.isfinite(value):
-            raise _diverged(pending, value)
+            raise _diverged(pending, value, self._keys)
         self._values.append(value)
 
     def take_mean(self) -> float:
@@ -87,11 +89,11 @@ def _copy_to_host(mean: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event | 
     return host, ready
 
 
-def _diverged(pending: _PendingLoss, value: float) -> TrainingDiverged:
-    keys = [f"{row:06d}" for row in pending.rows[~pending.losses.isfinite().cpu().numpy()]]
-    keys = keys or ["images of another process"]
+def _diverged(pending: _PendingLoss, value: float, keys: Sequence[str]) -> TrainingDiverged:
+    rows = pending.rows[~pending.losses.isfinite().cpu().numpy()].tolist()
+    named = [keys[row] for row in rows[:_MOST_KEYS]] or ["images of another process"]
     return TrainingDiverged(
-        f"The loss at step {pending.step} is {value}; it came from {', '.join(keys[:_MOST_KEYS])}."
+        f"The loss at step {pending.step} is {value}; it came from {', '.join(named)}."
         " The network was not updated with it. Look at those images, or lower train.lr, and run"
         " again."
     )

@@ -138,7 +138,8 @@ class _TrainingRun:
         if self.state.step:
             progress.note(f"train: going on from step {self.state.step:,}")
         self.net, self.optimiser = self.accelerator.prepare(net, self.bare_optimiser)
-        self.losses = LossGuard(self.bare_optimiser, deferred=self.device.type == "cuda")
+        deferred = self.device.type == "cuda"
+        self.losses = LossGuard(self.bare_optimiser, deferred, corpus.training_keys)
         self.batches = Batches(
             corpus.images,
             self.ladder,
@@ -334,7 +335,7 @@ class _TrainingRun:
             self.corpus,
             seed=self.seed,
             algorithm=self.config.algorithm,
-            norm_real=median_norm(self.ema.net, self.ladder, self.corpus, self.device),
+            norm_real=median_norm(self.ema.net, self.ladder, self.corpus, self.seed, self.device),
             training={
                 "options": self.config.as_recorded(),
                 "steps": self.state.step,

@@ -207,6 +207,18 @@ def test_exports_have_real_and_new_classes_side_by_side(done: Path, tmp_path: Pa
     assert found == [f"{id_}_{name}" for id_, name in enumerate(NAMES)]
     images = list((places["real"] / "train").rglob("*.png"))
     assert len(images) == sum(not is_new or row["kind"] == "real" for row in rows_of(done))
+    # A folder of real images beside them would have other classes.
+    split = [
+        "--to",
+        "imagefolder",
+        "--trainer",
+        "studiogan",
+        "--quiet",
+        "--out",
+        tmp_path / "split",
+    ]
+    assert cli("export", done / "shards.run", *split) == (2 if is_new else 0)
+    assert cli("export", done / "shards.run", *split, "--real-classes-only") == 0
     h5py = pytest.importorskip("h5py")
     with h5py.File(next(places["hdf5"].glob("*.hdf5"))) as file:
         assert set(np.asarray(file["labels"]).tolist()) == set(range(len(classes)))

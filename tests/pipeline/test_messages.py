@@ -218,3 +218,27 @@ def test_help_and_a_typo_load_no_large_library() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert found.stdout == "[]\n"
+
+
+def test_verify_says_to_go_on_where_a_run_was_killed_as_it_published(
+    images: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    """The corpus agrees with itself, and the ledger does not know it yet."""
+    out, run = tmp_path / "shards", tmp_path / "shards.run"
+    changed = tiny.options(generate__method="mixup", generate__ratio=1)
+    words = ["augment", "--data", str(images), "--out", str(out), "--until", "write", "--quiet"]
+    assert cli(*words, *changed) == 0
+    more = [*words, *tiny.options(generate__method="mixup", generate__ratio=2)]
+    assert tiny.command(more, SCOREMIX_FAULT="kill:sums:1").returncode == -9
+    capsys.readouterr()
+    assert cli("verify", run) == 3
+    error = capsys.readouterr().err
+    assert "stopped before it recorded" in error and f"run {run / 'stages.yaml'}`" in error
+    assert cli("run", run / "stages.yaml", "--until", "write", "--quiet") == 0
+    assert cli("verify", run) == 0
+
+    # Digests that someone wrote anew are another matter.
+    sums = out / "SHA256SUMS"
+    sums.write_text(sums.read_text() + "\n")
+    assert cli("verify", run) == 3
+    assert "empty the folder" in capsys.readouterr().err

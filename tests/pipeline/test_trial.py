@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from gans import gan
 from scoremix.manifests.files.crash_points import TRIAL_POINTS
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.config import load_config
+from scoremix.pipeline.finished_run import load_finished_run
 from scoremix.pipeline.shards.builder import ShardBuilder
+from scoremix.pipeline.trial.sizes import open_train
 from scoremix.stages.corpus.store import open_corpus
 
 QUICK = (
@@ -386,6 +389,13 @@ def test_fewer_images_are_runs_of_their_own(run: Path, capsys: pytest.CaptureFix
     )
     assert config.generate.method == own.generate.method == "bridge"
     assert config.train.steps == own.train.steps == 6  # set by the user: kept
+
+    # What nobody set is decided anew by their number: measured as often in passes as usual.
+    opened = load_finished_run(run)
+    usual = opened.config.train.model_copy(update={"checkpoint_every": None, "network": "unet"})
+    usual = usual.resolved(opened.corpus.images.shape[1], "cpu", len(opened.corpus.images))
+    opened = replace(opened, config=opened.config.model_copy(update={"train": usual}))
+    assert open_train(opened).checkpoint_every is None
 
     # Again: nothing is made. The report of the run still has its own trial.
     states = sorted(run.rglob("result.json")) + sorted(sizes.rglob("model.safetensors"))

@@ -247,3 +247,41 @@ def test_every_command_is_printed() -> None:
     assert [field.name for field in fields(Commands)] == [
         "train", "sample", "generated", "real", "evaluate", "notes"
     ]  # fmt: skip
+
+
+# --- which images, which names --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("trainer", ["cut", "fastcut", "sincut"])
+def test_all_of_domain_a_is_translated(trainer: str, tmp_path: Path) -> None:
+    """Whichever classes are named, and in which order."""
+    shards = make_corpus(tmp_path, images=31, side=64, ratio=0, classes=("a", "b", "c"))
+    names = set()
+    for domains in (["b", "c"], ["c", "a"], ["a", "b"]):
+        config = ExportConfig(trainer=trainer, domains=domains)
+        found = read_layout(shards, config.layout(row(trainer)), None)
+        commands = commands_for(row(trainer), found, Path("/data/set"), TrainingPlan())
+        wanted = found.class_counts()["abc".index(domains[0])]
+        assert wanted > 0 and f"--num_test {wanted} " in commands.sample
+        names.add(found.name)
+    assert len(names) == 3
+
+
+def test_a_dot_in_the_name_of_a_folder_is_a_part_of_it(made: Path) -> None:
+    for spec in (row("cut"), row("stargan-v2")):
+        listing = read_layout(made, ExportConfig().layout(spec), None)
+        places = {
+            commands_for(spec, listing, Path(f"/data/{name}"), TrainingPlan()).sample
+            for name in ("arm.1", "arm.10", "arm")
+        }
+        assert len(places) == 3
+
+
+@pytest.mark.parametrize("images", [1, 90, 1000, 7_000, 8_000, 8_100, 123_456])
+def test_stargan_samples_from_a_checkpoint_that_was_saved(images: int, made: Path) -> None:
+    commands = printed(row("stargan-v2"), made, TrainingPlan(shown=images))
+    last, every = (
+        int(re.search(rf"--{name} (\d+)", text)[1])  # type: ignore[index]
+        for name, text in (("resume_iter", commands.sample), ("save_every", commands.train))
+    )
+    assert last % every == 0 and f"--total_iters {last} " in commands.train

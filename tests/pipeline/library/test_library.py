@@ -1,9 +1,11 @@
 """`import scoremix`: a run's mixer, its corpus as a Dataset, what the documents show of them."""
 
+import multiprocessing
 import pickle
 import re
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -307,3 +309,36 @@ def test_the_training_loop_of_the_examples_runs(more: list[str], run: Path) -> N
     assert done.returncode == 0, done.stderr
     loss = re.fullmatch(r"3 steps of 8; the discriminator's loss is (\d+\.\d+)\n", done.stdout)
     assert loss and 0 < float(loss[1]) < 10
+
+
+def _keys_of_rank(place: str, rank: int, world: int, folder: str) -> list[str]:
+    """What one process of a group reads, through workers that are not forked."""
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{place}", rank=rank, world_size=world
+    )
+    stream = scoremix.Corpus(folder).stream()
+    loader = DataLoader(
+        stream, batch_size=None, num_workers=2, multiprocessing_context="forkserver"
+    )
+    keys = [key for _, _, key in loader]
+    torch.distributed.destroy_process_group()
+    return keys
+
+
+def test_ranks_read_parts_of_their_own_through_spawned_workers(run: Path, tmp_path: Path) -> None:
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        jobs = [
+            pool.submit(_keys_of_rank, str(tmp_path / "group"), rank, 2, str(run))
+            for rank in range(2)
+        ]
+        parts = [job.result(timeout=300) for job in jobs]
+    assert not set(parts[0]) & set(parts[1])
+    assert sorted(parts[0] + parts[1]) == sorted(k for _, _, k in scoremix.Corpus(run).stream())
+
+
+def test_workers_that_stay_see_the_next_pass(run: Path) -> None:
+    stream = scoremix.Corpus(run).stream(shuffle=10, seed=3)
+    loader = DataLoader(stream, batch_size=None, num_workers=1, persistent_workers=True)
+    first, again = ([key for _, _, key in loader] for _ in range(2))
+    stream.set_epoch(1)
+    assert first == again and [key for _, _, key in loader] != first

@@ -25,9 +25,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from scoremix.manifests.errors import ConfigError
+from scoremix.manifests.plan.random_streams import some_rows
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.evaluate.config import EvaluateConfig
 from scoremix.stages.evaluate.number_format import format_number
+from scoremix.stages.evaluate.optional_metrics import MetricWeights, OptionalMetrics
 from scoremix.stages.evaluate.row_sample import choose_rows, fold_lambda
 from scoremix.stages.evaluate.verdict import decide_verdict
 
@@ -321,3 +323,33 @@ def test_the_paragraph_in_full() -> None:
         " the difference 0.200 to 0.300), which contradicts the kernel distance. From mixup"
         " to these images: precision 0.50 to 0.62, coverage 0.90 to 0.88."
     )
+
+
+def test_a_classifier_score_does_not_depend_on_the_order_of_images(tmp_path: Path) -> None:
+    """Images of a folder come class by class: parts of one class each would have a score of 1."""
+    import torch
+
+    class Level(torch.nn.Module):
+        """Ten classes by the grey level, with certainty."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            level = x.float().mean(dim=(1, 2, 3)).reshape(-1, 1) / 25.5
+            return -50.0 * (level - torch.arange(10) - 0.5).abs()
+
+    torch.jit.save(torch.jit.script(Level()), tmp_path / "level.pt")
+    metrics = OptionalMetrics(MetricWeights(classifier=tmp_path / "level.pt"), seed=3)
+    levels = np.repeat(np.arange(10), 100)
+    images = np.broadcast_to(
+        (25.5 * (levels + 0.5)).astype(np.uint8)[:, None, None, None], (1000, 8, 8, 3)
+    )
+    shuffled = images[np.random.default_rng(0).permutation(1000)]
+    scores = [next(metrics.records(each, "images")).value for each in (images, shuffled)]
+    assert min(scores) > 9
+
+
+def test_held_out_images_are_a_choice_of_all_and_not_the_first_ones() -> None:
+    rows = some_rows(1000, 100, 7, "held-out images")
+    assert (np.diff(rows) > 0).all() and len(rows) == 100 and rows.max() > 900
+    assert np.array_equal(rows, some_rows(1000, 100, 7, "held-out images"))
+    assert not np.array_equal(rows, some_rows(1000, 100, 8, "held-out images"))
+    assert np.array_equal(some_rows(5, 100, 7, "held-out images"), np.arange(5))

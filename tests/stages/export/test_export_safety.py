@@ -22,6 +22,7 @@ from scoremix.manifests.files.crash_points import EXPORT_POINTS
 from scoremix.manifests.trainers.image_bytes import ShardImages
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.common.progress import Silent
+from scoremix.stages.export import export as export_module
 from scoremix.stages.export.export import ExportConfig
 from scoremix.stages.export.export import export as write
 
@@ -133,6 +134,35 @@ def test_what_no_export_made_is_never_taken_for_one(shards: Path, tmp_path: Path
     assert export(shards, tmp_path / "empty", "--to", "imagefolder") == 0
     (tmp_path / "a.zip.export.json").write_text("[]")  # a record that is none
     assert export(shards, file, "--to", "stylegan") == 2
+
+
+def test_another_folder_of_the_name_is_no_export(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The export was removed, its record was not, and someone else took the name."""
+    out = tmp_path / "D"
+    assert export(shards, out, *TARGETS["folder"]) == 0
+    shutil.rmtree(out)
+    out.mkdir()
+    (out / "mine.png").write_bytes(b"mine")
+    assert export(shards, out, *TARGETS["folder"], "--overwrite") == 2
+    assert "D.export.json, beside it, is of other files" in capsys.readouterr().err
+    assert (out / "mine.png").read_bytes() == b"mine"
+
+
+def test_what_appears_during_an_export_is_not_replaced(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, before = tmp_path / "D", export_module._write
+
+    def write_and_meet(*given: Any) -> None:
+        before(*given)
+        out.mkdir()
+        (out / "mine.png").write_bytes(b"mine")
+
+    monkeypatch.setattr(export_module, "_write", write_and_meet)
+    assert export(shards, out, *TARGETS["folder"]) == 2
+    assert sorted(os.listdir(tmp_path)) == ["D"] and os.listdir(out) == ["mine.png"]
 
 
 @pytest.mark.parametrize("name", list(TARGETS))

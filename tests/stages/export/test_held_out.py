@@ -1,6 +1,7 @@
 """Held-out images in an export: where a trainer looks for them, or alone; never twice."""
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +135,41 @@ def test_the_command_finds_the_run_of_its_shards(run: Path, tmp_path: Path) -> N
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
         "testA", "testB", "trainA", "trainB"
     ]  # fmt: skip
+
+
+def test_a_corpus_that_was_read_anew_has_no_held_out_images_for_these_shards(
+    run: Path, tmp_path: Path
+) -> None:
+    """What is held out now may be in the shards."""
+    again = tmp_path / "run"
+    shutil.copytree(run, again)
+    words = ("run", again / "stages.yaml", "--quiet", "--until", "ingest")
+    assert cli(*words, "--set", "ingest.holdout=0.5") == 0
+    for options in ({"held_out": True}, {"held_out_only": True}):
+        with pytest.raises(ConfigError, match="read again since.* may be in the shards"):
+            exported(again, tmp_path / "a", trainer="stargan-v2", **options)
+    assert not (tmp_path / "a").exists()
+
+
+def test_held_out_images_of_other_classes_are_left_out_and_counted(tmp_path: Path) -> None:
+    for seed, name in enumerate(("cat", "dog")):
+        save(scenes(12, seed), tmp_path / "photos" / name)
+        save(scenes(6, 10 + seed), tmp_path / "others" / name)
+    save(scenes(5, 20), tmp_path / "others" / "yak")
+    changed = tiny.options(
+        generate__method="mixup", generate__ratio=1, ingest__resolution=SIDE,
+        ingest__reference=str(tmp_path / "others"), ingest__holdout=None,
+    )  # fmt: skip
+    words = ["augment", "--data", tmp_path / "photos", "--out", tmp_path / "run" / "shards"]
+    assert cli(*words, "--run", tmp_path / "run", "--quiet", *changed) == 0
+    corpus = open_corpus(tmp_path / "run" / "corpus")
+    assert (corpus.reference_ids < 0).sum() == 5 and len(corpus.reference) == 17
+    known = held_out(corpus, 0) | held_out(corpus, 1)
+    for trainer, options in (
+        ("stargan-v2", {"held_out": True}),
+        ("stylegan3", {"held_out_only": True}),
+        ("studiogan", {"held_out_only": True}),
+    ):
+        done = exported(tmp_path / "run", tmp_path / trainer, trainer=trainer, **options)
+        assert any("5 held-out images of classes" in note for note in done.commands.notes)
+    assert pixels(tmp_path / "stargan-v2" / "val") == pixels(tmp_path / "stylegan3") == known

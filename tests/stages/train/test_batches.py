@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from scoremix.stages.train.loss_guard import LossGuard
 from scoremix.stages.train.train import train
 
 LADDER = np.geomspace(10, 0.01, 50)
+KEYS = [f"{row + 1:06d}" for row in range(10)]  # as where the first image was forgotten
 CPU = torch.device("cpu")
 
 
@@ -126,11 +128,11 @@ def update(guard: LossGuard, optimiser: torch.optim.Adam, step: int, bad: bool) 
 def test_a_loss_that_is_not_finite_never_reaches_the_weights(deferred: bool) -> None:
     weight = torch.nn.Parameter(torch.ones(1))
     optimiser = torch.optim.Adam([weight], lr=0.1, fused=True)
-    guard = LossGuard(optimiser, deferred)
+    guard = LossGuard(optimiser, deferred, KEYS)
     for step in range(3):
         update(guard, optimiser, step, bad=False)
     before = weight.detach().clone()
-    with pytest.raises(TrainingDiverged, match="loss at step 3 is nan; it came from 000008"):
+    with pytest.raises(TrainingDiverged, match="loss at step 3 is nan; it came from 000009"):
         update(guard, optimiser, 3, bad=True)
         guard.check_pending()
     assert torch.equal(weight.detach(), before)
@@ -139,7 +141,7 @@ def test_a_loss_that_is_not_finite_never_reaches_the_weights(deferred: bool) -> 
 def test_a_deferred_bad_loss_raises_at_the_next_step() -> None:
     weight = torch.nn.Parameter(torch.ones(1))
     optimiser = torch.optim.Adam([weight], lr=0.1, fused=True)
-    guard = LossGuard(optimiser, deferred=True)
+    guard = LossGuard(optimiser, True, KEYS)
     update(guard, optimiser, 0, bad=True)
     with pytest.raises(TrainingDiverged, match="loss at step 0"):
         update(guard, optimiser, 1, bad=False)
@@ -148,7 +150,9 @@ def test_a_deferred_bad_loss_raises_at_the_next_step() -> None:
 
 @pytest.mark.parametrize("deferred", [False, True])
 def test_the_mean_is_of_the_steps_since_the_last_one(deferred: bool) -> None:
-    guard = LossGuard(torch.optim.Adam([torch.nn.Parameter(torch.ones(1))], fused=True), deferred)
+    guard = LossGuard(
+        torch.optim.Adam([torch.nn.Parameter(torch.ones(1))], fused=True), deferred, KEYS
+    )
     for step, value in enumerate((1.0, 2.0)):
         guard.record(step, np.arange(1), torch.tensor([value]), torch.tensor(value))
     assert guard.take_mean() == 1.5
@@ -169,8 +173,8 @@ def test_deferred_reading_trains_the_same_network(
     at_once = trained("at-once")
     original = LossGuard.__init__
 
-    def always_deferred(self: LossGuard, optimiser: torch.optim.Adam, deferred: bool) -> None:
-        original(self, optimiser, True)
+    def always_deferred(self: LossGuard, optimiser: torch.optim.Adam, *given: Any) -> None:
+        original(self, optimiser, True, given[-1])
 
     monkeypatch.setattr(loss_guard.LossGuard, "__init__", always_deferred)
     assert trained("deferred") == at_once
