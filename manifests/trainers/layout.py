@@ -13,7 +13,7 @@ File names are `RRR_KEY.png`, R the round: real images sort first, then round by
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -217,13 +217,7 @@ def read_layout(shards: Path, layout: Layout, run: Path | None = None) -> Export
         last = int(pc.max(rows["round"]).as_py())
     if last == 0 and real_classes < len(classes):
         classes = classes[:real_classes]
-    if layout.real_split and real_classes < len(classes):
-        raise ConfigError(
-            f"This corpus has {len(classes) - real_classes} new classes, and"
-            f" {layout.real_split}/ of this layout holds real images, of which they have none: the"
-            " trainer would find another number of classes there. Leave them out with"
-            " --real-classes-only."
-        )
+    _refuse_new_classes(layout, len(classes) - real_classes)
     rows = rows.combine_chunks()
     has_labels = layout.target != "lmdb" and not layout.flat
     ids, labels = read_labels(
@@ -251,13 +245,7 @@ def read_layout(shards: Path, layout: Layout, run: Path | None = None) -> Export
         resolution=index["resolution"],
         channels=3 if layout.rgb else index["channels"],
         to_rgb=layout.rgb and index["channels"] == 1,
-        name="-".join(
-            [
-                corpus_name(shards, run),
-                _arm_name(index["recipe"], last),
-                *map(slug, layout.domains or ()),
-            ]
-        ),
+        name=f"{corpus_name(shards, run)}-{_arm_name(index['recipe'], last, layout.domains)}",
         index_digest=index["index_digest"],
         corpus_digest=str(index["recipe"].get("corpus_digest")),
     )
@@ -270,9 +258,22 @@ def corpus_name(shards: Path, run: Path | None) -> str:
     return slug(path.parent.name if name == "shards" else name) or "corpus"
 
 
-def _arm_name(recipe: Mapping[str, Any], last: int) -> str:
-    """ "real", or the method and the ratio: two arms of one run are trained under two names."""
-    return f"{slug(str(recipe.get('method', 'augmented')))}-{last}" if last else "real"
+def _refuse_new_classes(layout: Layout, count: int) -> None:
+    """Raises ConfigError for new classes beside a folder of real images."""
+    if layout.real_split and count:
+        raise ConfigError(
+            f"This corpus has {count} new classes, and {layout.real_split}/ of this layout holds"
+            " real images, of which they have none: the trainer would find another number of"
+            " classes there. Leave them out with --real-classes-only."
+        )
+
+
+def _arm_name(recipe: Mapping[str, Any], last: int, domains: Iterable[str] | None) -> str:
+    """ "real", or the method and the ratio, and the domains that were named: two arms of one run
+    are trained under two names.
+    """
+    arm = f"{slug(str(recipe.get('method', 'augmented')))}-{last}" if last else "real"
+    return "-".join([arm, *map(slug, domains or ())])
 
 
 def file_name(key: str, round_: int) -> str:
