@@ -29,15 +29,17 @@ class _PendingLoss:
 
 
 class LossGuard:
-    """Reads every step's loss: at once, or `deferred`, on a GPU, when the next step is queued.
+    """Reads every step's loss: at once, or deferred, on a GPU, when the next step is queued.
 
     The GPU itself then skips the update of a bad loss: the fused Adam leaves the weights unchanged
     where its `found_inf` is 1.
     """
 
-    def __init__(self, optimiser: torch.optim.Adam, deferred: bool, keys: Sequence[str]) -> None:
-        """keys: of the training images by row, for the error."""
-        self._optimiser, self._deferred, self._keys = optimiser, deferred, keys
+    def __init__(
+        self, optimiser: torch.optim.Adam, device: torch.device, keys: Sequence[str]
+    ) -> None:
+        """device: that the training runs on. keys: of the training images by row."""
+        self._optimiser, self._deferred, self._keys = optimiser, device.type == "cuda", keys
         self._pending: _PendingLoss | None = None
         self._values: list[float] = []
 

@@ -138,8 +138,7 @@ class _TrainingRun:
         if self.state.step:
             progress.note(f"train: going on from step {self.state.step:,}")
         self.net, self.optimiser = self.accelerator.prepare(net, self.bare_optimiser)
-        deferred = self.device.type == "cuda"
-        self.losses = LossGuard(self.bare_optimiser, deferred, corpus.training_keys)
+        self.losses = LossGuard(self.bare_optimiser, self.device, corpus.training_keys)
         self.batches = Batches(
             corpus.images,
             self.ladder,

@@ -27,6 +27,11 @@ KEYS = [f"{row + 1:06d}" for row in range(10)]  # as where the first image was f
 CPU = torch.device("cpu")
 
 
+def device(deferred: bool) -> torch.device:
+    """The one on which losses are read later, or at once; tensors of these tests lie on the CPU."""
+    return torch.device("cuda") if deferred else CPU
+
+
 def images(count: int = 11) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(256, size=(count, 4, 4, 3), dtype=np.uint8)
 
@@ -128,7 +133,7 @@ def update(guard: LossGuard, optimiser: torch.optim.Adam, step: int, bad: bool) 
 def test_a_loss_that_is_not_finite_never_reaches_the_weights(deferred: bool) -> None:
     weight = torch.nn.Parameter(torch.ones(1))
     optimiser = torch.optim.Adam([weight], lr=0.1, fused=True)
-    guard = LossGuard(optimiser, deferred, KEYS)
+    guard = LossGuard(optimiser, device(deferred), KEYS)
     for step in range(3):
         update(guard, optimiser, step, bad=False)
     before = weight.detach().clone()
@@ -141,7 +146,7 @@ def test_a_loss_that_is_not_finite_never_reaches_the_weights(deferred: bool) -> 
 def test_a_deferred_bad_loss_raises_at_the_next_step() -> None:
     weight = torch.nn.Parameter(torch.ones(1))
     optimiser = torch.optim.Adam([weight], lr=0.1, fused=True)
-    guard = LossGuard(optimiser, True, KEYS)
+    guard = LossGuard(optimiser, device(True), KEYS)
     update(guard, optimiser, 0, bad=True)
     with pytest.raises(TrainingDiverged, match="loss at step 0"):
         update(guard, optimiser, 1, bad=False)
@@ -151,7 +156,7 @@ def test_a_deferred_bad_loss_raises_at_the_next_step() -> None:
 @pytest.mark.parametrize("deferred", [False, True])
 def test_the_mean_is_of_the_steps_since_the_last_one(deferred: bool) -> None:
     guard = LossGuard(
-        torch.optim.Adam([torch.nn.Parameter(torch.ones(1))], fused=True), deferred, KEYS
+        torch.optim.Adam([torch.nn.Parameter(torch.ones(1))], fused=True), device(deferred), KEYS
     )
     for step, value in enumerate((1.0, 2.0)):
         guard.record(step, np.arange(1), torch.tensor([value]), torch.tensor(value))
@@ -174,7 +179,7 @@ def test_deferred_reading_trains_the_same_network(
     original = LossGuard.__init__
 
     def always_deferred(self: LossGuard, optimiser: torch.optim.Adam, *given: Any) -> None:
-        original(self, optimiser, True, given[-1])
+        original(self, optimiser, device(True), given[-1])
 
     monkeypatch.setattr(loss_guard.LossGuard, "__init__", always_deferred)
     assert trained("deferred") == at_once
