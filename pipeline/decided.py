@@ -33,10 +33,10 @@ def decided(config: Config, ledger: Ledger) -> Config:
     taken = {
         name: value
         for name, value in options.items()
-        if name not in APART or getattr(generate, name) is None
+        if name not in APART or (name != "alpha" and getattr(generate, name) is None)
     }
     generate = generate.model_copy(update=taken)
-    if generate.alpha is None:  # it was set when the pilot ran, and is not any more
+    if generate.alpha is None:  # the preset's, which may be another one than when the pilot ran
         assert config.train.preset != "auto", "resolved"
         alpha = alpha_of(config.train.preset, str(generate.method), generate.contrast)
         generate = generate.model_copy(update={"alpha": alpha})

@@ -15,7 +15,8 @@ from scoremix.manifests.files.crash_points import PILOT_POINTS
 from scoremix.manifests.run_folder import RunFolder
 from scoremix.pipeline import dry_run, launch
 from scoremix.pipeline.cli import commands, exit_code
-from scoremix.pipeline.config import Config, load_config
+from scoremix.pipeline.config import Config, compose, load_config
+from scoremix.pipeline.decided import decided
 from scoremix.pipeline.job import Job
 from scoremix.pipeline.ledger import Ledger
 from scoremix.pipeline.progress import ProgressReporter
@@ -302,3 +303,19 @@ def test_every_process_of_a_launch_meets_as_many_barriers(
         progress = ProgressReporter(quiet=True)
         run_stages(Job(config, folder, folder / "shards", "cpu", progress, until=until))
     assert met[0] == met[1] == (3 if until == "write" else 2)
+
+
+@pytest.mark.parametrize(("preset", "alpha"), [("gpu", 1.0), ("paper", 0.2)])
+def test_alpha_is_the_presets_and_not_that_of_the_pilot(preset: str, alpha: float) -> None:
+    """Two presets of equal networks share a pilot."""
+
+    class Recorded:
+        run = Path("run")
+
+        def outcome(self, stage: str) -> dict[str, Any]:
+            return {"options": {"method": "bridge", "alpha": 0.7}} if stage == "pilot" else {}
+
+    changes = {"train": {"preset": preset, "network": "unet"}, "generate": {"method": "auto"}}
+    config = compose({"run": "run", "ingest": {"source": "digits"}} | changes, [], "the test")
+    resolved = config.resolved(32, "cpu", 500)
+    assert decided(resolved, Recorded()).generate.alpha == alpha  # type: ignore[arg-type]
