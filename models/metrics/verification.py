@@ -171,6 +171,7 @@ class VerificationIntervals:
 
     eer: tuple[float, float]
     tar: dict[float, tuple[float, float]]  # by FAR
+    draws: Floats  # (resamples, 1 + FARs): the equal error rate and each TAR of every draw
 
 
 def class_intervals(
@@ -200,9 +201,10 @@ def class_intervals(
             continue  # one class alone was drawn, or none with two images
         far, tar = _curve(ranked, is_genuine, weights)
         found.append([equal_error_rate(far, tar), *tar_on_grid(far, tar, fars)])
-    ends = np.quantile(np.array(found), [0.025, 0.975], axis=0).T
+    draws = np.array(found)
+    ends = np.quantile(draws, [0.025, 0.975], axis=0).T
     eer, *tars = [(float(low), float(high)) for low, high in ends]
-    return VerificationIntervals(eer, dict(zip(fars, tars, strict=True)))
+    return VerificationIntervals(eer, dict(zip(fars, tars, strict=True)), draws)
 
 
 def _check(genuine: Floats, impostor: Floats) -> None:

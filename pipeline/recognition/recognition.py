@@ -44,6 +44,7 @@ from ...stages.recognition.outcome import (
     recognition_outcomes,
     recognition_table,
 )
+from ...stages.recognition.over_classes import DRAWS
 from ...stages.recognition.template import HELD_OUT, UNSEEN
 from ...stages.trial.arm_corpus import ArmCorpus
 from ...stages.trial.command import placeholders_of
@@ -129,7 +130,11 @@ def recognition(
     corpora, sampling = _corpora(run, config, folder, device, stopping, progress)
     compared = [
         ComparedCorpus(
-            arm.name, corpora[arm.corpus], classes_of(corpora[arm.corpus], run.corpus), arm.affine
+            arm.name,
+            corpora[arm.corpus],
+            classes_of(corpora[arm.corpus], run.corpus),
+            arm.affine,
+            arm.twice,
         )
         for arm in arms
     ]
@@ -298,9 +303,18 @@ def _write(
         "less_real": _as_json({arm.name: arm.less_real for arm in report.arms}),
         "less_real_affine": _as_json({arm.name: arm.less_real_affine for arm in report.arms}),
         "less_against": _as_json({arm.name: arm.less_against for arm in report.arms}),
-        "results": results,
+        "over_classes": {arm.name: dict(arm.over_classes) for arm in report.arms},
+        "results": {
+            arm: [_without_draws(each) for each in found] for arm, found in results.items()
+        },
     }
     write_json(report.record, round_floats(figures))
+
+
+def _without_draws(result: dict[str, Any]) -> dict[str, Any]:
+    """A recogniser's result without the figures of every draw, which its own file keeps."""
+    figures = {name: value for name, value in result["figures"].items() if name != DRAWS}
+    return result | {"figures": figures}
 
 
 def _as_json(changes: dict[str, Mapping[str, Change]]) -> dict[str, Any]:

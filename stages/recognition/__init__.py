@@ -9,5 +9,6 @@ image_folders  an arm as PNG files, a folder for each class
 judge       a recogniser on classes never seen, and on held-out images of those it knows
 one         one task, an arm with a seed: train, judge, keep the result
 outcome     what all of them say together: table, differences, one sentence
+over_classes  differences of arms over draws of the unseen classes
 picture     the ROC curves
 """

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from ...manifests.plan.methods import CLASS_METHODS, NEW_CLASS_METHODS, Selection
 
 REAL, OWN = "real", "own"
+TWICE = "real@twice"  # trained for twice as many updates: what length alone does
 AFFINE = "+affine"
 METHODS = ("compose", "condition-mix", "mixup-classes", "reproduce")
 assert CLASS_METHODS == {*METHODS}
@@ -17,7 +18,7 @@ assert CLASS_METHODS == {*METHODS}
 ArmSelection = Literal["distant", "close", "random", "again"]
 _SELECTIONS: tuple[ArmSelection, ...] = get_args(ArmSelection)
 assert {*_SELECTIONS} == {*get_args(Selection), "again"}
-# NAME, @SELECTION, :IMAGES of each class, :IMAGESxCLASSES or :xCLASSES, +affine
+# NAME, @SELECTION (or real@twice), :IMAGES of each class, :IMAGESxCLASSES or :xCLASSES, +affine
 _ARM = re.compile(
     r"(?P<name>[a-z-]+)(?:@(?P<selection>[a-z]+))?"
     r"(?::(?P<images>[1-9]\d{0,5})?(?:x(?P<classes>[1-9]\d{0,6}))?(?<=\d))?(?P<affine>\+affine)?"
@@ -49,11 +50,12 @@ class RecognitionArm:
     corpus: str  # REAL: the training images; OWN: with those of the run's shards; made.name
     affine: bool  # small random turns, sizes and shifts of every image
     made: MadeFor | None = None  # None for REAL and OWN
+    twice: bool = False  # trained for twice as many updates
 
     @property
     def name(self) -> str:
         """As tables and folders have it."""
-        return self.corpus + (AFFINE if self.affine else "")
+        return (TWICE if self.twice else self.corpus) + (AFFINE if self.affine else "")
 
 
 def parse_recognition_arms(
@@ -91,13 +93,15 @@ def _parsed(text: str) -> RecognitionArm:
     name = "" if found is None else found["name"]
     if found is None or name not in (REAL, OWN, *METHODS):
         raise ValueError(
-            f"no arm {text!r}; use {', '.join((REAL, OWN, *METHODS))}, each with {AFFINE} too. A"
-            f" method may choose its classes and their number, as in compose@random or compose:10"
-            " (10 images of each class) or compose:10x50 (of 50 new classes)"
+            f"no arm {text!r}; use {', '.join((REAL, TWICE, OWN, *METHODS))}, each with {AFFINE}"
+            " too. A method may choose its classes and their number, as in compose@random or"
+            " compose:10 (10 images of each class) or compose:10x50 (of 50 new classes)"
         )
     affine, selection = found["affine"] is not None, found["selection"]
     images, classes = found["images"], found["classes"]
     if name in (REAL, OWN):
+        if text.removesuffix(AFFINE) == TWICE:
+            return RecognitionArm(name, affine, twice=True)
         if selection or images or classes:
             raise ValueError(
                 f"no arm {text!r}: {name} is made already, so that it takes no selection or number"

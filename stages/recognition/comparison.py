@@ -29,6 +29,11 @@ from .config import Length
 from .judge import UnseenClasses
 from .one import RecognitionTask, run_recognition_task
 
+JUDGED = 1  # raised whenever a result has other figures: states are kept, and judged again
+
+
+JUDGED = 1  # raised whenever a result has other figures: states are kept, and judged again
+
 
 @dataclass(frozen=True)
 class ComparisonSpec:
@@ -57,6 +62,7 @@ class ComparedCorpus:
     corpus: ArmCorpus
     classes: int  # real ones and new ones
     affine: bool
+    twice: bool = False  # trained for twice as many updates
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,8 @@ def options_of(spec: ComparisonSpec, arm: ComparedCorpus) -> RecogniserOptions:
     """How an arm's recognisers are trained, and for how long."""
     config = spec.config.model_copy(update={"affine": arm.affine})
     options = RecogniserOptions.over(config, spec.real)
+    if arm.twice:
+        return replace(options, updates=2 * options.updates)
     if spec.length == "updates":
         return options
     share = real_share(arm.corpus.open()[1], spec.real)
@@ -148,7 +156,7 @@ def _job(spec: ComparisonSpec, arm: ComparedCorpus, number: int) -> _Recognition
     facts += [options.config.training_inputs(), spec.seed]
     folder = spec.folder / options_folder(f"recognisers/{arm.name}", facts) / f"seed-{number}"
     trained = canonical_digest([*facts, number])
-    judged = [spec.unseen_digest, spec.pairs, spec.episodes, spec.resamples]
+    judged = [JUDGED, spec.unseen_digest, spec.pairs, spec.episodes, spec.resamples]
     return _RecognitionJob(
         arm, number, options, folder, trained, canonical_digest([trained, judged])
     )

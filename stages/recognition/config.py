@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from ..ingest.config import SourceConfig
 from ..trial.command import placeholders_of
-from .arms import REAL, RecognitionArm, parse_recognition_arms
+from .arms import REAL, TWICE, RecognitionArm, parse_recognition_arms
 from .template import check_recogniser_template
 
 Count = Annotated[int, Field(ge=1)]
@@ -57,11 +57,13 @@ class RecognitionConfig(BaseModel):
                 "the command does not name {affine}, so that arms with +affine are left out, and"
                 " there is no other. Name {affine}, which is 0 or 1, or another arm"
             )
-        names = [arm.name for arm in self.corpora if arm.corpus != REAL]
+        if self.command is not None and any(arm.twice for arm in self.corpora):
+            raise ValueError(f"{TWICE} is of the built-in recogniser: a command has its own length")
+        names = [arm.name for arm in self.corpora if arm.corpus != REAL or arm.twice]
         if self.against is not None and self.against not in names:
             raise ValueError(
-                f"against is {self.against!r}, which is no arm with made images; there are"
-                f" {', '.join(names) or 'none'}"
+                f"against is {self.against!r}, which is no arm with made images, nor {TWICE}; there"
+                f" are {', '.join(names) or 'none'}"
             )
         return self
 

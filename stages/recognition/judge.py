@@ -24,6 +24,7 @@ from ...models.metrics.verification import (
 from ..corpus.store import Corpus
 from ..recognise.recognise import held_out_accuracy
 from ..recognise.run import RecogniserRun
+from .over_classes import DRAWS
 
 FARS = (1e-2, 1e-3)  # at which TAR is given, where there are impostor pairs enough
 GRID = tuple(float(far) for far in np.round(np.logspace(-4, 0, 41), 8))  # of the picture
@@ -118,5 +119,8 @@ def measure_embeddings(embeddings: NDArray[np.floating], unseen: UnseenClasses) 
     found = class_intervals(*resampled, unseen.resamples, random)
     ends = {tar_name(each): list(found.tar[each]) for each in unseen.fars}
     figures["interval_95_over_classes"] = {"eer": list(found.eer), **ends}
+    # The same draws for every recogniser, so that arms can be compared draw by draw.
+    names = ["eer", *(tar_name(each) for each in unseen.fars)]
+    figures[DRAWS] = dict(zip(names, found.draws.T.tolist(), strict=True))
     figures["roc"] = [float(each) for each in tar_on_grid(far, tar, GRID)]
     return figures

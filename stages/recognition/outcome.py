@@ -19,6 +19,7 @@ from ..trial.outcome import PairedChange, by_chance, clear_together, paired_chan
 from .arms import AFFINE, REAL
 from .config import Figure
 from .judge import FARS, tar_name
+from .over_classes import Interval, intervals_over_classes
 
 _TITLES = {
     **{tar_name(far): f"TAR at FAR {far:g}" for far in FARS},
@@ -50,6 +51,8 @@ class RecognitionOutcome:
     less_real_affine: Mapping[str, PairedChange] = field(default_factory=dict)
     less_against: Mapping[str, PairedChange] = field(default_factory=dict)  # of one chosen arm
     passes: float | None = None  # over the real images; None where it is not known
+    # What it has more than the arm it is judged against, over draws of the unseen classes.
+    over_classes: Mapping[str, Interval] = field(default_factory=dict)
 
     @property
     def judged(self) -> tuple[str, Mapping[str, PairedChange]]:
@@ -57,6 +60,14 @@ class RecognitionOutcome:
         if self.less_real_affine:
             return REAL + AFFINE, self.less_real_affine
         return REAL, self.less_real
+
+    @property
+    def is_alike(self) -> bool:
+        """Whether several seeds gave the same, to the last digit: they were one training. Figures
+        of which nothing is missing or wrong may be the same by themselves."""
+        several = [values for values in self.figures.values() if len(values) > 1]
+        spread = any(float(np.ptp(values)) > 0 for values in several)
+        return bool(several) and not spread and any(0 < values[0] < 1 for values in several)
 
     def mean(self, name: str) -> float:
         """The mean over seeds."""
@@ -106,6 +117,10 @@ def recognition_outcomes(
         found = {name: paired_change(figures[arm][name], real[name]) for name in figures[arm]}
         return {name: change for name, change in found.items() if change is not None}
 
+    def baseline_of(arm: str) -> str:
+        affine = arm.endswith(AFFINE) and arm != REAL + AFFINE and REAL + AFFINE in results
+        return REAL + AFFINE if affine else REAL
+
     def seconds(arm: str) -> float | None:
         known = [each["seconds"] for each in results[arm] if each["seconds"] is not None]
         return float(np.mean(known)) if known else None
@@ -121,6 +136,7 @@ def recognition_outcomes(
             less_real_affine=less(arm, REAL + AFFINE) if arm.endswith(AFFINE) else {},
             less_against=less(arm, against) if against and _are_rivals(arm, against) else {},
             passes=(passes or {}).get(arm),
+            over_classes=intervals_over_classes(results, arm, baseline_of(arm)),
         )
         for arm in results
     ]
@@ -165,8 +181,27 @@ def differences_tables(
         _differences(REAL, {arm.name: arm.less_real for arm in arms}),
         _differences(REAL + AFFINE, {arm.name: arm.less_real_affine for arm in arms}),
         _differences(str(against), {arm.name: arm.less_against for arm in arms}),
+        _over_classes(arms),
     ]
     return [table for table in tables if table is not None]
+
+
+def _over_classes(arms: Sequence[RecognitionOutcome]) -> Table | None:
+    """Intervals over draws of the unseen classes, each arm less what it is judged against."""
+    compared = [arm for arm in arms if arm.over_classes]
+    if not compared:
+        return None
+    names = list(compared[0].over_classes)
+    rows = [
+        [
+            arm.name,
+            arm.judged[0],
+            *(f"{100 * low:+.2f} to {100 * high:+.2f}" for low, high in arm.over_classes.values()),
+        ]
+        for arm in compared
+    ]
+    heads = ["points, 95 % over draws of the unseen classes", "less"]
+    return Table([*heads, *(_TITLES[name] for name in names)], rows)
 
 
 def _differences(baseline: str, changes: Mapping[str, Mapping[str, Change]]) -> Table | None:
@@ -208,6 +243,11 @@ def recognition_conclusion(
     seeds = len(real.figures[name])
     if seeds < 2:
         return "No conclusion from one seed: set recognition.seeds to 3 or more."
+    if alike := [arm.name for arm in arms if arm.is_alike]:
+        return (
+            f"No conclusion: all seeds of {', '.join(alike)} gave the same figures. Does the"
+            " command pass {seed} on?"
+        )
     by_name = {arm.name: arm for arm in arms}
     clear = clear_together({arm.name: arm.judged[1][name] for arm in others})
     sentences, unclear = list[str](), dict[str, list[str]]()

@@ -52,7 +52,7 @@ def test_a_sweep_is_of_what_an_arm_does_not_name() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("mixup", "no arm 'mixup'; use real, own, compose, condition-mix"),
+        ("mixup", "no arm 'mixup'; use real, real@twice, own, compose, condition-mix"),
         ("compose:", "no arm 'compose:'"),
         ("compose:0", "no arm 'compose:0'"),
         ("compose:5x0", "no arm 'compose:5x0'"),

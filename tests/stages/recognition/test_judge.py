@@ -5,6 +5,7 @@ import pytest
 
 from scoremix.manifests.errors import ConfigError
 from scoremix.stages.recognition.judge import FARS, GRID, UnseenClasses, measure
+from scoremix.stages.recognition.over_classes import DRAWS
 
 
 class FakeRun:
@@ -41,6 +42,7 @@ def test_perfect_embeddings_have_perfect_figures() -> None:
     assert found["eer"] == 0.0 and found["accuracy"] == pytest.approx(2 / 3)
     assert found["roc"] == [1.0] * len(GRID)
     assert found["interval_95_over_classes"]["tar_0.01"] == [1.0, 1.0]
+    assert {len(draws) for draws in found[DRAWS].values()} == {20}
 
 
 def test_a_far_without_impostor_pairs_enough_is_left_out() -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from scoremix.manifests.errors import ConfigError
@@ -14,6 +15,7 @@ from scoremix.stages.recognition.outcome import (
     recognition_outcomes,
     recognition_table,
 )
+from scoremix.stages.recognition.over_classes import DRAWS
 
 
 def results(tar: list[float], eer: list[float]) -> list[dict[str, Any]]:
@@ -136,3 +138,51 @@ def test_arms() -> None:
     real, own = parse_recognition_arms(["real", "own+affine"])
     assert (real.corpus, real.affine) == ("real", False)
     assert (own.name, own.corpus, own.affine) == ("own+affine", "own", True)
+
+
+def test_equal_figures_of_all_seeds_conclude_nothing() -> None:
+    """A command that is not given {seed}: the interval would have no width."""
+    same = results([0.9, 0.9, 0.9], [0.05, 0.05, 0.05])
+    text = recognition_conclusion(outcomes(real=REAL, own=same))
+    assert text.startswith("No conclusion: all seeds of own gave the same figures.")
+    perfect = results([1.0, 1.0, 1.0], [0.0, 0.0, 0.0])
+    for arm in perfect:
+        arm["figures"]["tar_0.001"] = 1.0
+    assert "No conclusion" not in recognition_conclusion(outcomes(real=REAL, own=perfect))
+
+
+def test_arms_are_compared_draw_by_draw_over_the_unseen_classes() -> None:
+    """Draws differ far more than arms do: what the arms differ by is nearly the same in each."""
+    draws = np.random.default_rng(0).normal(0.10, 0.03, 500)
+
+    def arm(found: list[dict[str, Any]], less: float) -> list[dict[str, Any]]:
+        return [
+            one | {"figures": one["figures"] | {DRAWS: {"eer": (draws - less + n / 1000).tolist()}}}
+            for n, one in enumerate(found)
+        ]
+
+    found = outcomes(real=arm(REAL, 0), own=arm(BETTER, 0.02), other=BETTER)
+    assert found[1].over_classes["eer"] == pytest.approx((-0.02, -0.02))
+    assert not found[0].over_classes and not found[2].over_classes
+    table = differences_tables(found)[-1]
+    assert table.heads == [
+        "points, 95 % over draws of the unseen classes",
+        "less",
+        "equal error rate",
+    ]
+    assert table.rows == [["own", "real", "-2.00 to -2.00"]]
+
+
+def test_real_images_may_be_trained_on_twice_as_long() -> None:
+    plain, twice = parse_recognition_arms(["real", "real@twice+affine"])
+    assert (plain.name, plain.twice) == ("real", False)
+    assert (twice.name, twice.corpus, twice.twice, twice.affine) == (
+        "real@twice+affine", "real", True, True,
+    )  # fmt: skip
+    for text in ("own@twice", "compose@twice", "real@twice:5"):
+        with pytest.raises(ValueError, match="no arm"):
+            parse_recognition_arms([text])
+    arms = ["real", "real@twice", "compose"]
+    assert RecognitionConfig(arms=arms, against="real@twice").against == "real@twice"
+    with pytest.raises(ValueError, match="a command has its own length"):
+        RecognitionConfig(arms=arms, command="train {data} {out} {unseen}")
