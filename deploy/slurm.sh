@@ -15,7 +15,10 @@ if [ -z "${SLURM_JOB_ID:-}" ]; then
     fi
     stages=$(realpath "$1") workers=$2
     shift 2
-    submit() { sbatch --parsable --requeue --open-mode append --signal B:USR1@120 "$@"; }
+    submit() {
+        sbatch --parsable --requeue --open-mode append --signal B:USR1@120 \
+            --kill-on-invalid-dep yes "$@"
+    }
     script=$(realpath "$0")
     prepare=$(submit --job-name scoremix-prepare "$@" "$script" "$stages" --until plan)
     array=$(submit --job-name scoremix-generate --array "0-$((workers - 1))" \

@@ -9,7 +9,8 @@ if [ $# -ne 3 ]; then
     sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
-image=$1 count=$2 folder=$(dirname "$(realpath "$3")") name=$(basename "$3")
+image=$1 count=$2 stages=$(realpath "$3")
+folder=$(dirname "$stages") name=$(basename "$stages")
 engine=${ENGINE:-docker}
 one() { # GPU, then the command's arguments
     local gpu=(--gpus "device=$1")

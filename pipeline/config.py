@@ -1,5 +1,6 @@
 """stages.yaml: every stage's own Config composed into one, checked, and resolved."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -254,6 +255,22 @@ def _apply(values: dict[str, Any], override: str) -> None:
             f"--set {override}: {yaml_error(error, 'the value')} Quote it, as in"
             f" --set '{name}=\"{text}\"'."
         ) from error
+    if _ends_in_comment(text, values[key]):
+        raise ConfigError(
+            f"--set {override}: what follows # is a comment in YAML. Quote the value, as in"
+            f" --set '{name}=\"{text}\"'."
+        )
+
+
+def _ends_in_comment(text: str, value: Any) -> bool:
+    """Whether YAML has left out the end of a text: photos #2 is photos."""
+    mark = re.search(r"(^|\s)#", text)
+    if mark is None:
+        return False
+    try:
+        return bool(load_yaml(text[: mark.start()]) == value)
+    except yaml.YAMLError:  # it is quoted
+        return False
 
 
 def _merged(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from ..stages.sources.remote import FetchOptions
 from ..stages.train.checkpoint import resumable_state
 from ..stages.train.config import TrainConfig
 from ..stages.train.facts import architecture_of, check_draw
-from ..stages.train.train import identity_of
+from ..stages.train.identity import identity_of
 from ..stages.write.write import sample_bytes
 from .class_estimate import images_made, is_recognised, kind_made, recognise_seconds
 from .config import Config

@@ -69,6 +69,8 @@ def _written(source: Place | str, target: Path) -> str:
     if isinstance(source, Path):
         folder = target.absolute().parent
         inside = os.path.relpath(source, folder)
+        if inside in BUNDLED:  # a folder of that name, and not the bundled set
+            return f".{os.sep}{inside}"
         return str(source) if inside.startswith(f"..{os.sep}..") else inside
     return str(source)
 

@@ -101,7 +101,7 @@ def select_gpu(device: str) -> None:
 def wait_for_all(device: str) -> None:
     """Barrier over all processes of the launch; the leader's files are there after it."""
     if world_size() > 1:
-        from accelerate import Accelerator
+        from ..stages.common.accelerator import patient_accelerator
 
         select_gpu(device)
-        Accelerator(cpu=device == "cpu").wait_for_everyone()
+        patient_accelerator(device).wait_for_everyone()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..manifests.errors import ConfigError, Interrupted, ScoreMixError
+from ..manifests.errors import ConfigError, Interrupted, LockedError, ScoreMixError
 from ..manifests.extras import require
 from ..manifests.files import atomic
 from ..manifests.files.durable import remove_tree
@@ -105,7 +105,7 @@ def removed_if_it_fails_at_once(run: Path) -> Iterator[None]:
     made = [path for path in (run, *run.parents) if not path.exists()]
     try:
         yield
-    except Interrupted:
+    except (Interrupted, LockedError):  # locked: another run has just begun in it
         raise
     except ScoreMixError:
         if made and _holds_nothing(run):

@@ -38,6 +38,7 @@ class MirroredStore:
         self.remote, self.mirror = remote, mirror
         self._listing: dict[str, dict[str, Any]] = {}
         self._listed: float | None = None  # when, by the monotonic clock
+        self._took = 0.0  # seconds that it took
         self._markers: dict[str, tuple[list[Any], bytes]] = {}  # name -> version, contents
 
     def __str__(self) -> str:
@@ -115,12 +116,16 @@ class MirroredStore:
         write_bytes(mirrored_index(self.mirror), self.remote.read(INDEX))
 
     def _list(self, max_age: float) -> dict[str, dict[str, Any]]:
-        """A listing at most `max_age` seconds old; reads the markers that are new in it."""
-        if self._listed is None or time.monotonic() - self._listed > max_age:
+        """A listing at most `max_age` seconds old; reads the markers that are new in it.
+
+        One that took longer is used for as long as it took: else each call would list anew.
+        """
+        if self._listed is None or time.monotonic() - self._listed > max(max_age, self._took):
             begin = time.monotonic()
             self._listing = self.remote.listing()
             self._read_markers(filter(_MARKER.fullmatch, self._listing))
-            self._listed = begin if max_age else None
+            self._listed = time.monotonic() if max_age else None
+            self._took = time.monotonic() - begin if max_age else 0.0
         return self._listing
 
     def _read_markers(self, names: Iterable[str]) -> None:

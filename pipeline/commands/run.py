@@ -169,7 +169,7 @@ def augment(
                 images = expand_user(images).absolute()
             sections["ingest"]["source"] = str(images)
         config = compose(sections, changes, "The command line")
-        folder = folder or beside
+        folder = folder or Path(config.run)  # --set run=... has the last word
     asked = RunOptions(until=until, confirm=_confirmation(yes, options["quiet"]), **options)
     with open_job(config, folder, out, asked) as job:
         _do(job, dry_run=options["dry_run"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...manifests.errors import ConfigError
+from ...manifests.errors import ConfigError, ScoreMixError
 from ...manifests.files.lock import run_lock
 from ...manifests.run_folder import RunFolder
 from ..echo import echo
@@ -168,6 +168,8 @@ def conduct(
         )
     echo(report.as_text())
     echo(f"figures: {os.path.relpath(report.record)}")
+    if report.is_empty:
+        raise ScoreMixError("Every arm of the trial failed, each for the reason above.")
     if RunFolder(folder.absolute()).report_page.exists():
         page = write_report(folder.absolute(), store_of(Ledger(folder.absolute()).place()))
         echo(f"report:  {os.path.relpath(page)}")

@@ -128,16 +128,7 @@ def recognition(
         primary_figure(figures, asked.figure)
     arms = asked.corpora
     corpora, sampling = _corpora(run, config, folder, device, stopping, progress)
-    compared = [
-        ComparedCorpus(
-            arm.name,
-            corpora[arm.corpus],
-            classes_of(corpora[arm.corpus], run.corpus),
-            arm.affine,
-            arm.twice,
-        )
-        for arm in arms
-    ]
+    compared = [_compared(arm, corpora[arm.corpus], run.corpus) for arm in arms]
     spec = _spec(run, config, folder, unseen, device)
     passes: dict[str, float] = {}
     if asked.command is None:
@@ -162,6 +153,10 @@ def recognition(
     report = RecognitionReport(folder, found, judged_on, took, asked, network, made.failed)
     _write(report, made.results, config, spec)
     return report
+
+
+def _compared(arm: RecognitionArm, made: ArmCorpus, corpus: Corpus) -> ComparedCorpus:
+    return ComparedCorpus(arm.name, made, classes_of(made, corpus), arm.affine, arm.twice)
 
 
 def _note_left_out(asked: RecognitionConfig, progress: ProgressReporter) -> None:

@@ -1,6 +1,5 @@
 """LocalDestination: shards in a folder on a file system that every worker sees."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from ...manifests.errors import StorageError
 from ...manifests.files.atomic import read_parquet, sha256_file, storage_errors
 from ...manifests.files.durable import make_folder
 from ...manifests.files.lock import folder_lock, remove_shard_locks
+from ...manifests.files.mounts import on_one_mount
 from ...manifests.published.publish import is_published, unpublish, write_plan
 from ...manifests.published.sums import SUMS
 from ...manifests.run_folder import RunFolder
@@ -106,10 +106,9 @@ class LocalDestination:
         shards, run = self.shards, self.run
         with storage_errors(shards):
             make_folder(shards)
-        device = os.stat(shards).st_dev
-        if run in shards.parents and run.stat().st_dev == device:
+        if run in shards.parents and on_one_mount(run, shards):
             return RunFolder(run).temporary
         name = f"scoremix-tmp-{(Ledger(run).run_id or 'none')[:_ID_LENGTH]}"
-        if shards.parent.stat().st_dev == device:
+        if on_one_mount(shards.parent, shards):
             return shards.with_name(f".{shards.name}.{name}")
         return shards / f".{name}"  # a mount point: gone before anything is published

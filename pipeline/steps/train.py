@@ -4,6 +4,7 @@ import torch
 
 from ...manifests.errors import VerifyError
 from ...manifests.files.atomic import sha256_file
+from ...manifests.run_folder import STAGES
 from ...models.network.checkpoint import TrainedNet
 from ...stages.corpus.store import Corpus, check_pixels
 from ...stages.train import train as training
@@ -13,6 +14,7 @@ from ..job import Role, StageContext
 from ..long_run import announce_training
 from ..planned import check_plan
 from ..refused_options import check_guide, check_makes_a_difference
+from ..shards.room import check_room_before_training
 from ..trained_network import is_trained, open_network
 
 
@@ -25,6 +27,7 @@ def train(context: StageContext, config: Config, corpus: Corpus) -> TrainedNet |
         TrainingDiverged: a loss is not finite; the weights before that update are kept.
         ConfigError: no plan can be made of this corpus (checked before the training).
         VerifyError: pixels or model.json are damaged.
+        StorageError: the shards will not fit (checked before the training).
         Interrupted: a stop was asked for, and the same command goes on from the last state; or a
             run of more than an hour was declined.
     """
@@ -39,6 +42,8 @@ def train(context: StageContext, config: Config, corpus: Corpus) -> TrainedNet |
         check_makes_a_difference(config)
         check_guide(config)
         check_pixels(corpus)
+        if STAGES.index(job.until) >= STAGES.index("write"):
+            check_room_before_training(config, corpus, job.shards)
         announce_training(context, config, corpus)
         training.train(
             config.train,

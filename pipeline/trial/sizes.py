@@ -51,6 +51,11 @@ class SizesReport:
     reports: list[TrialReport]
 
     @property
+    def is_empty(self) -> bool:
+        """Whether every arm of every size failed."""
+        return all(report.is_empty for report in self.reports)
+
+    @property
     def record(self) -> Path:
         """The file of all figures."""
         return self.folder / "sizes.json"

@@ -52,6 +52,11 @@ class TrialReport:
         """The file of all figures."""
         return self.folder / "trial.json"
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether every arm failed."""
+        return not self.arms
+
     def as_text(self) -> str:
         """The table, that of pairs where it is a translation, and the conclusion."""
         pairs = pairs_table(self.arms)

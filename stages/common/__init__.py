@@ -2,6 +2,7 @@
 
 presets        the table of presets: sizes and steps by resolution
 expected       the quality that was measured on the images most alike
+accelerator    accelerate's, for processes that wait for each other for hours
 progress       the interface through which a stage reports progress
 tensors        8-bit pixels to the network's tensors, and back
 processors     how many processors this process may use

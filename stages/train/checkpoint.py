@@ -104,14 +104,24 @@ def resumable_state(folder: Path, identity: str, *, at_most: int) -> TrainingPro
     Raises:
         ScoreMixError: a file is damaged; it is not replaced silently, hours of training are in it.
     """
+    state = state_in(folder)
+    if state is None:
+        return None
+    best_step, of = _best_of(folder)
+    fits = max(state.step, best_step) <= at_most and of in (None, identity)
+    return state if state.identity == identity and fits else None
+
+
+def state_in(folder: Path) -> TrainingProgress | None:
+    """How far the training got whose state lies there; None without one.
+
+    Raises ScoreMixError for a damaged file.
+    """
     path = folder / STATE
     if not path.exists():
         return None
     with _damage_reported(path), safe_open(path, framework="pt") as file:
-        state = TrainingProgress(**json.loads(file.metadata()["progressed"]))
-    best_step, of = _best_of(folder)
-    fits = max(state.step, best_step) <= at_most and of in (None, identity)
-    return state if state.identity == identity and fits else None
+        return TrainingProgress(**json.loads(file.metadata()["progressed"]))
 
 
 def save_best(folder: Path, ema: Ema[ScoreNet], state: TrainingProgress) -> None:

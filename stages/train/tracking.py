@@ -22,6 +22,7 @@ from ...models.method.ladder import SIGMA_N
 from ...models.method.methods import FrozenScore
 from ...models.method.sampling import draw_samples
 from ...models.network.score_net import ScoreNet
+from ..common.accelerator import patient_accelerator
 from ..common.tensors import to_pixels, to_unit
 from .config import TrainConfig
 
@@ -33,9 +34,9 @@ _OF_MEAN = 1000  # images that the mean image is of, at most
 def tracked_accelerator(device: str, tracker: str, out: Path) -> Accelerator:
     """The accelerator of a training into `out` (score-net/), with its tracker."""
     if tracker == "none":
-        return Accelerator(cpu=device == "cpu")
-    return Accelerator(
-        cpu=device == "cpu", log_with=LoggerType(tracker), project_dir=out.parent / TRACKING
+        return patient_accelerator(device)
+    return patient_accelerator(
+        device, log_with=LoggerType(tracker), project_dir=out.parent / TRACKING
     )
 
 

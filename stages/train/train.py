@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError, Interrupted
-from ...manifests.files.atomic import canonical_digest, write_bytes, write_json
+from ...manifests.files.atomic import write_bytes, write_json
 from ...manifests.files.crash_points import crash_point
 from ...manifests.plan.random_streams import image_seed
 from ...manifests.run_folder import TRAINING_LOG, TRAINING_STATE
@@ -42,6 +42,7 @@ from .checkpoint import BEST, load_state, save_best, save_state
 from .config import TrainConfig
 from .facts import architecture_of, describe_training, drawn_classes, median_norm, sigma_1_of
 from .guide import drop_early_states, is_guide_step, keep_guide, save_guide
+from .identity import identity_at
 from .log import TrainLog
 from .loss_guard import LossGuard
 from .optimiser import make_optimiser, set_rate
@@ -70,7 +71,8 @@ def train(
     Raises:
         TrainingDiverged: the loss is not finite; the weights were not updated with it.
         Interrupted: `stopping()` became true; the same call resumes.
-        ConfigError: the batch does not divide by the processes, or no two images differ.
+        ConfigError: the batch does not divide by the processes, or no two images differ, or other
+            processes began this training.
     """
     run = _TrainingRun(config, corpus, out, seed, t0, device, progress)
     try:
@@ -81,17 +83,6 @@ def train(
         return run.finish()
     finally:
         run.tracking.close()
-
-
-def identity_of(
-    config: TrainConfig, corpus_digest: str, seed: int, t0: float, processes: int = 1
-) -> str:
-    """Identifies a training: a state is resumed only by the same one, whatever its `steps`."""
-    length = ("steps", "early_stop")
-    free = {name: value for name, value in config.as_inputs().items() if name not in length}
-    return canonical_digest(
-        [config.algorithm, free, corpus_digest, seed, config.focused_on(t0), processes]
-    )
 
 
 class _TrainingRun:
@@ -131,7 +122,8 @@ class _TrainingRun:
         self.bare_optimiser = make_optimiser(net, config)
 
         # Resume from the last state of this training.
-        identity = identity_of(config, corpus.digest, seed, t0, self.accelerator.num_processes)
+        facts = config, corpus.digest, seed, t0, self.accelerator.num_processes
+        identity = identity_at(out / TRAINING_STATE, *facts)
         self.state = load_state(
             out / TRAINING_STATE, identity, net, self.ema, self.bare_optimiser, at_most=self.steps
         )

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from scoremix.pipeline.config import Config
+from scoremix.manifests.errors import ConfigError
+from scoremix.pipeline.config import Config, compose
 from scoremix.pipeline.config_errors import explain
 
 
@@ -39,3 +40,13 @@ def explained(values: Any) -> str:
     with pytest.raises(ValidationError) as error:
         Config.model_validate(values)
     return explain(error.value, "x.yaml", Config)
+
+
+@pytest.mark.parametrize("value", ["photos #2", "#2", "photos  # mine"])
+def test_a_comment_in_a_value_is_not_cut_off_silently(value: str) -> None:
+    values = {"run": "run", "ingest": {"source": "digits"}}
+    with pytest.raises(ConfigError, match="what follows # is a comment in YAML. Quote the value"):
+        compose(values, [f"ingest.source={value}"], "the test")
+    quoted = compose(values, [f'ingest.source="{value}"'], "the test")
+    assert str(quoted.ingest.source).endswith(value)
+    assert compose(values, ["ingest.source=photos#2"], "the test").ingest.source != "photos"

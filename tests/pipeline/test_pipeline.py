@@ -376,6 +376,10 @@ def test_two_processes_train_one_network(data: Path, tmp_path: Path) -> None:
     facts = json.loads((tmp_path / "run" / "score-net" / "model.json").read_text())
     assert facts["training"]["world_size"] == 2 and facts["training"]["steps"] == 6
     assert cli("verify", tmp_path / "run") == 0
+    # Another number of processes would begin the training anew: it does not, unasked.
+    more = cli(*arguments, "--quiet", "--set", "train.steps=9", "--until", "train")
+    assert more == 2
+    assert (tmp_path / "run" / "score-net" / "last" / "state.safetensors").exists()
     # Averaged over two halves of the same batches: the same losses, to rounding.
     assert cli(*arguments, "--quiet", "--set", f"run={tmp_path / 'one'}", "--until", "train") == 0
     logs = [tmp_path / name / "score-net" / "train.jsonl" for name in ("run", "one")]

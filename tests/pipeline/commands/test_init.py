@@ -147,3 +147,10 @@ def test_a_source_may_come_by_set(tmp_path: Path) -> None:
     Path("stages.yaml").write_text("seed: 1\n")
     config = load_stages(Path("stages.yaml"), ["ingest.source=digits"])
     assert (config.seed, config.ingest.source) == (1, "digits")
+
+
+@pytest.mark.parametrize("data", ["faces/", "./faces"])
+def test_a_folder_called_like_a_bundled_set_is_that_folder(tmp_path: Path, data: str) -> None:
+    make_photos(tmp_path / "faces", 60, (64, 64))
+    config, _ = fitted("--data", data)
+    assert config.ingest.source == str(tmp_path / "faces")
