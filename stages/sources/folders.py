@@ -71,8 +71,8 @@ def open_files(
     files = dict.fromkeys(paths)
     if classes:
         folders = {str(root)}
-        for path in paths:
-            folders |= set(map(str, _between(Path(path).parent / "-", root)))
+        for folder in {os.path.dirname(path) for path in paths}:
+            folders |= set(map(str, _between(Path(folder) / "-", root)))
         labels = (os.path.join(folder, name) for folder in folders for name in LABEL_FILES)
         files |= dict.fromkeys(filter(os.path.isfile, labels))
     below_link: dict[str, bool] = {}

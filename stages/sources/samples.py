@@ -92,8 +92,7 @@ def list_samples(
     samples = _join_apart(_group(members))
     if classes:
         _refuse_second_labels(samples, members, title)
-    roles = {_role(name) for sample in samples for name in sample.images}
-    expected = next((role for role in _PLAIN if role in roles), None)
+    second = {role for sample in samples for role in _second_roles(sample)}
     for sample in samples:
         seen.update((member.shard, member.offset) for member in sample.fields.values())
         if not sample.images:
@@ -101,10 +100,10 @@ def list_samples(
             lone_labels += [sample.label_file.full_name] if sample.label_file else []
             continue
         chosen = _choose_image(sample, title, image_field)
-        if image_field is None and expected is not None and not _has_role(sample, chosen):
+        if image_field is None and _roles(sample) <= second:
             # A depth map, say, whose photograph is missing: other samples show which is the image.
             for name, member in sample.images.items():
-                reason = f"field {name} of a sample, and the images of others have no such name"
+                reason = f"field {name} alone, which in other samples is beside the image"
                 yield Input(member.full_name, read_refused, reason, declared_image=True)
             continue
         label = _sample_label(sample, title, class_names) if classes else None
@@ -170,9 +169,14 @@ def _role(field: str) -> str:
     return field.rpartition(".")[0]
 
 
-def _has_role(sample: _Sample, chosen: TarMember) -> bool:
-    names = (name for name, member in sample.fields.items() if member is chosen)
-    return any(_role(name) in _PLAIN for name in names)
+def _roles(sample: _Sample) -> set[str]:
+    return {_role(name) for name in sample.images}
+
+
+def _second_roles(sample: _Sample) -> set[str]:
+    """Roles of images that are beside the image itself: depth, where 0.depth.png is by 0.png."""
+    roles = _roles(sample)
+    return roles - {*_PLAIN} if roles & {*_PLAIN} else set()
 
 
 def _choose_image(sample: _Sample, title: str, image_field: str | None) -> TarMember:

@@ -238,7 +238,11 @@ def test_a_depth_map_is_no_image_where_others_have_photographs(tmp_path: Path) -
     assert (corpus.images == PIXELS[[0, 2, 3]]).all()
     assert column(corpus, "class_name") == ["2", "1", "2"]
     reasons = column(corpus, "reason", "rejected")
-    assert "field depth.png of a sample, and the images of others have no such name" in reasons
+    assert "field depth.png alone, which in other samples is beside the image" in reasons
+    # Where no sample has both, it is a dot in a key.
+    files = labelled("txt", [b"a caption"] * COUNT)
+    files = [(name.replace("1.", "1.v1."), data) for name, data in files]
+    assert (take(tmp_path, tar(tmp_path / "b.tar", files)).images == PIXELS).all()
 
 
 # --- labels that would be lost
