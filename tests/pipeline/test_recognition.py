@@ -122,7 +122,10 @@ def test_arms_are_compared_with_a_chosen_one(run: Path, capsys: pytest.CaptureFi
     assert "less own, points" in shown and list(record(run)["less_against"]) == ["mixup-classes"]
     assert "rank-1" in record(run)["conclusion"]
     assert compare(run, *words, "--set", "recognition.against=real") == 2
-    assert "no arm with made images; there are own, mixup-classes" in capsys.readouterr().err
+    assert (
+        "no arm with made images, nor real@twice; there are own, mixup-classes"
+        in capsys.readouterr().err
+    )
     assert compare(run, *words, "--set", "recognition.figure=tar_0.001") == 2
     assert "was not measured; there are eer, rank_1" in capsys.readouterr().err
     shutil.rmtree(run / "recognition")
@@ -213,7 +216,10 @@ def test_options_that_do_not_hold_are_refused(
     assert "generate.ratio=3 does not hold for a comparison" in capsys.readouterr().err
     assert cli("recognition", run, "--path", "train") == 2
     assert compare(run, "--arms", "real,mixup") == 2
-    assert "no arm 'mixup'; use real, own, compose, condition-mix" in capsys.readouterr().err
+    assert (
+        "no arm 'mixup'; use real, real@twice, own, compose, condition-mix"
+        in capsys.readouterr().err
+    )
 
 
 def test_forget_removes_it(run: Path) -> None:
