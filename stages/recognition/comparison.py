@@ -32,9 +32,6 @@ from .one import RecognitionTask, run_recognition_task
 JUDGED = 1  # raised whenever a result has other figures: states are kept, and judged again
 
 
-JUDGED = 1  # raised whenever a result has other figures: states are kept, and judged again
-
-
 @dataclass(frozen=True)
 class ComparisonSpec:
     """Everything that the tasks of a comparison share; it travels to child processes."""

@@ -51,15 +51,14 @@ class RecognitionOutcome:
     less_real_affine: Mapping[str, PairedChange] = field(default_factory=dict)
     less_against: Mapping[str, PairedChange] = field(default_factory=dict)  # of one chosen arm
     passes: float | None = None  # over the real images; None where it is not known
-    # What it has more than the arm it is judged against, over draws of the unseen classes.
+    baseline: str = REAL  # the arm of real images that it is judged against
+    # What it has more than that arm, over draws of the unseen classes.
     over_classes: Mapping[str, Interval] = field(default_factory=dict)
 
     @property
     def judged(self) -> tuple[str, Mapping[str, PairedChange]]:
         """The arm of real images that it is judged against, and how much more it has."""
-        if self.less_real_affine:
-            return REAL + AFFINE, self.less_real_affine
-        return REAL, self.less_real
+        return self.baseline, self.less_real if self.baseline == REAL else self.less_real_affine
 
     @property
     def is_alike(self) -> bool:
@@ -134,6 +133,7 @@ def recognition_outcomes(
             less_real=less(arm, REAL),
             seconds=seconds(arm),
             less_real_affine=less(arm, REAL + AFFINE) if arm.endswith(AFFINE) else {},
+            baseline=baseline_of(arm),
             less_against=less(arm, against) if against and _are_rivals(arm, against) else {},
             passes=(passes or {}).get(arm),
             over_classes=intervals_over_classes(results, arm, baseline_of(arm)),
@@ -195,7 +195,7 @@ def _over_classes(arms: Sequence[RecognitionOutcome]) -> Table | None:
     rows = [
         [
             arm.name,
-            arm.judged[0],
+            arm.baseline,
             *(f"{100 * low:+.2f} to {100 * high:+.2f}" for low, high in arm.over_classes.values()),
         ]
         for arm in compared

@@ -173,7 +173,7 @@ def _remedy(file: str) -> str:
 
 
 def _unread_notes(inputs: list[Input], title: str) -> Iterator[str]:
-    """Of files of labels that do not lie where they are looked for."""
+    """Names label files that lie outside the folders in which they are searched for."""
     tried = {root + file for root in _roots(inputs) for file in LABEL_FILES}
     unread = [
         item.name
@@ -219,13 +219,7 @@ def labels_beside(folder: str, source: Source) -> Source:
         return source
     files = (*LABEL_FILES, _UNREAD_METADATA)
     there = [name for name in files if os.path.isfile(os.path.join(folder, name))]
-    if not there:
-        return source
-    note = (
-        f"{source.title}: {', '.join(there)} beside it is not read. If it has the labels of these"
-        " images, put it into the archive."
-    )
-    return replace(source, notes=(*source.notes, note))
+    return _not_reading(there, "beside", "put it into the archive", source)
 
 
 def labels_above(names: Iterable[str], source: Source) -> Source:
@@ -234,11 +228,15 @@ def labels_above(names: Iterable[str], source: Source) -> Source:
     names: of files above that folder, for the note.
     """
     there = sorted(name for name in names if is_label_file(name))
-    if not there:
+    return _not_reading(there, "above", "name the folder that holds it", source)
+
+
+def _not_reading(files: list[str], where: str, remedy: str, source: Source) -> Source:
+    if not files:
         return source
     note = (
-        f"{source.title}: {', '.join(there[:_NAMED])} above it is not read. If it has the labels of"
-        " these images, name the folder that holds it."
+        f"{source.title}: {', '.join(files[:_NAMED])} {where} it is not read. If it has the labels"
+        f" of these images, {remedy}."
     )
     return replace(source, notes=(*source.notes, note))
 
@@ -246,11 +244,7 @@ def labels_above(names: Iterable[str], source: Source) -> Source:
 def is_above(name: str, inside: str) -> bool:
     """Whether a file lies in a folder above `inside`: a/x.json is above a/b."""
     folder = name.rpartition("/")[0]
-    return (
-        bool(inside)
-        and f"{inside}/" != f"{folder}/"
-        and f"{inside}/".startswith(f"{folder}/" if folder else "")
-    )
+    return inside != folder and f"{inside}/".startswith(f"{folder}/" if folder else "")
 
 
 def _has_labels(data: bytes) -> bool:

@@ -118,7 +118,7 @@ def median_norm(
 ) -> dict[str, Any]:
     """Median ||sigma_N S||^2 / D of real images, where `generate.stop: real` stops.
 
-    Of a seeded choice of MEASURED_IMAGES of them.
+    Measured on a seeded choice of MEASURED_IMAGES of them.
     """
     held_out = len(corpus.reference) > 0
     every = corpus.reference if held_out else corpus.images

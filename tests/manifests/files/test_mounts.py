@@ -1,4 +1,4 @@
-"""Which folders a rename can reach: bind mounts of one file system are told apart."""
+"""Tells mounts of one file system from each other: a rename across them fails."""
 
 from pathlib import Path
 

@@ -171,6 +171,14 @@ def test_arms_are_compared_draw_by_draw_over_the_unseen_classes() -> None:
         "equal error rate",
     ]
     assert table.rows == [["own", "real", "-2.00 to -2.00"]]
+    one = {
+        "real": arm(REAL, 0)[:1],
+        "real+affine": arm(REAL, 0)[:1],
+        "own+affine": arm(SAME, 0.01)[:1],
+    }
+    numbers = dict.fromkeys(one, 10)
+    table = differences_tables(recognition_outcomes(one, numbers, numbers))[-1]
+    assert ["own+affine", "real+affine", "-1.00 to -1.00"] in table.rows  # of one seed, too
 
 
 def test_real_images_may_be_trained_on_twice_as_long() -> None:
