@@ -4,7 +4,7 @@ clipped       the share of values that rounding cuts off
 builder       corpus, network, plan and recipe at hand: builds one shard
 worker        divides the shards among workers: first its own share, then what nobody else makes
 destination   where shards go: what a folder and an object store have in common
-room          whether shards will fit, before the training
+room          whether shards will fit on the disk: before the training, before they are made
 local         shards in a folder
 object_store  shards in an object store: finished in the run folder, uploaded, read back
 ownership     which run may write at a place: claimed, checked, adopted

@@ -33,8 +33,7 @@ from ...stages.write.tasks import ShardTask
 from ..config import Config
 from ..means import open_means
 from ..planned import Planned
-
-_SAMPLED = 32  # images sampled to estimate the mean file size
+from .room import estimate_sample_bytes
 
 
 @dataclass(frozen=True)
@@ -132,9 +131,7 @@ class ShardBuilder:
 
     def estimate_bytes(self, tasks: list[ShardTask]) -> int:
         """About how many bytes these shards will take, from some training images."""
-        images = self.corpus.images
-        some = images[:: max(1, len(images) // _SAMPLED)]
-        each = writing.sample_bytes(some, select_encoder(self.config.write.encoder))
+        each = estimate_sample_bytes(self.config, self.corpus.images)
         return int(sum(task.rows.num_rows for task in tasks) * each)
 
     @cached_property

@@ -12,8 +12,6 @@ from .builder import ShardBuilder
 
 Advance = Callable[[int], None]  # reports that so many images more are finished
 
-DISK_MARGIN = 0.8  # refuse only where free space is below this share of the estimate
-
 
 class ShardDestination(Protocol):
     """Shards below one place. The maker of a shard holds its lock (worker.py)."""

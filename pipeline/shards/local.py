@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ...manifests.errors import StorageError
 from ...manifests.files.atomic import read_parquet, sha256_file, storage_errors
 from ...manifests.files.durable import make_folder
 from ...manifests.files.lock import folder_lock, remove_shard_locks
@@ -16,13 +15,13 @@ from ...manifests.published.sums import SUMS
 from ...manifests.run_folder import RunFolder
 from ...manifests.shards.shard import Marker, read_marker
 from ...manifests.storage.store import LocalStore
-from ...stages.common.units import format_bytes
 from ...stages.generate.generate import GeneratedBatch
 from ...stages.write.tasks import ShardTask
 from ..ledger import Ledger
 from .builder import ShardBuilder
-from .destination import DISK_MARGIN, Advance
+from .destination import Advance
 from .ownership import refuse_other_owner
+from .room import refuse_full_disk
 
 _ID_LENGTH = 12  # digits of the run's id in the name of a folder
 
@@ -56,15 +55,7 @@ class LocalDestination:
                 write_plan(LocalStore(self.shards, self.temporary()), builder.planned.rows)
 
     def check_room(self, builder: ShardBuilder, missing: list[ShardTask]) -> None:
-        wanted = builder.estimate_bytes(missing)
-        there = next(path for path in (self.shards, *self.shards.parents) if path.exists())
-        free = shutil.disk_usage(there).free
-        if free < DISK_MARGIN * wanted:
-            raise StorageError(
-                f"The shards that are missing will take about {format_bytes(wanted)}; {self.shards}"
-                f" has {format_bytes(free)} left. Nothing was begun. Free some space, or name"
-                " another folder with augment --out; the same command resumes."
-            )
+        refuse_full_disk(self.shards, builder.estimate_bytes(missing))
 
     def finished(self, task: ShardTask) -> bool:
         return task.finished(self.shards)

@@ -23,7 +23,8 @@ from ...stages.generate.generate import GeneratedBatch
 from ...stages.write.tasks import ShardTask
 from ..ledger import Ledger
 from .builder import ShardBuilder
-from .destination import DISK_MARGIN, Advance
+from .destination import Advance
+from .room import fits
 
 
 class ObjectStoreDestination:
@@ -58,8 +59,8 @@ class ObjectStoreDestination:
     def check_room(self, builder: ShardBuilder, missing: list[ShardTask]) -> None:
         """One shard at a time passes through the run folder; a store is never full."""
         wanted = max((builder.estimate_bytes([task]) for task in missing), default=0)
-        free = shutil.disk_usage(self.run).free
-        if free < DISK_MARGIN * wanted:
+        if not fits(self.run, wanted):
+            free = shutil.disk_usage(self.run).free
             raise StorageError(
                 f"A shard takes about {format_bytes(wanted)} before it is uploaded; {self.run} has"
                 f" {format_bytes(free)} left. Free some space, or set write.shard_size to fewer"

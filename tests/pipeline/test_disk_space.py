@@ -44,6 +44,6 @@ def test_a_corpus_that_will_not_fit_is_refused_before_the_training(
     with monkeypatch.context() as full:
         full.setattr(shutil, "disk_usage", lambda path: usage._replace(free=20_000))
         assert cli(*command) == 6
-        assert "Nothing was trained" in capsys.readouterr().err
+        assert "Nothing was begun" in capsys.readouterr().err
         assert not (tmp_path / "shards.run" / "score-net").exists()
         assert cli(*command, "--until", "train") == 0  # which needs no room for shards
