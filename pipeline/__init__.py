@@ -37,6 +37,7 @@ launch           processes of one launch (`accelerate launch`, torchrun), and `-
 environment      libraries and processor that the bytes of a shard depend on
 speed_probe      seconds of a network call on this machine
 dry_run          --dry-run: counts, bytes, and time from a short probe
+work_left        steps of the training and shards of the plan that are left to do
 long_run         says before a run of more than an hour how long it takes
 status           what a run folder holds
 progress         progress bars, timed lines and the JSON log

@@ -5,8 +5,7 @@ import time
 import numpy as np
 import torch
 
-from ..manifests.errors import ConfigError, ScoreMixError
-from ..manifests.run_folder import RunFolder
+from ..manifests.errors import ConfigError
 from ..manifests.tombstones import read_tombstones
 from ..models.method.ladder import noise_ladder, sigma_at
 from ..models.method.loss import dsm_loss
@@ -21,7 +20,6 @@ from ..stages.corpus.store import open_corpus
 from ..stages.evaluate.variant_catalogue import changes_of
 from ..stages.generate.config import GenerateConfig
 from ..stages.generate.encodings import encodings_each
-from ..stages.generate.recipe import check_guide_differs
 from ..stages.images.png import select_encoder
 from ..stages.ingest.inventory import JUDGED
 from ..stages.ingest.preview import IngestPreview, preview_ingest
@@ -29,23 +27,21 @@ from ..stages.pilot.candidates import choose_in_time, rows_in_time
 from ..stages.pilot.pilot import SHOWN
 from ..stages.pilot.rule import MIN_HELD_OUT, choose_unseen
 from ..stages.sources.remote import FetchOptions
-from ..stages.train.checkpoint import resumable_state
 from ..stages.train.config import TrainConfig
 from ..stages.train.facts import architecture_of, check_draw
-from ..stages.train.identity import identity_of
 from ..stages.write.write import sample_bytes
 from .class_estimate import images_made, is_recognised, kind_made, recognise_seconds
 from .config import Config
 from .decided import candidate_configs, decided
 from .fewer_rounds import refuse_before_saving
-from .fingerprints import inputs_of_ingest, inputs_of_pilot, inputs_of_train
+from .fingerprints import inputs_of_ingest, inputs_of_pilot
 from .job import Job
 from .ledger import Ledger
 from .planned import PlannedImages, check_planned_images
-from .refused_options import check_guide, check_makes_a_difference
+from .refused_options import check_makes_a_difference
 from .speed_probe import probe_network, timed
-from .trained_network import is_trained, read_model_facts
 from .unused import unused_notes
+from .work_left import shards_left, share_of_training
 
 PROBE_SECONDS = 2.0
 # Options of `train` on which the quality depends.
@@ -101,8 +97,10 @@ def estimate(job: Job) -> str:
         name: f"about {format_duration(value)}" + (f" ({notes[name]})" if name in notes else "")
         for name, value in seconds.items()
     }
+    if ledger.why_stale("ingest", inputs_of_ingest(job.config, ledger)) is None:
+        seconds["ingest"], texts["ingest"] = 0.0, "up to date"
     if "train" in seconds:
-        left, note = _share_of_training(config, job.files, ledger, found)
+        left, note = share_of_training(config, job.files, ledger, found)
         seconds["train"] *= left
         most = ", less where it stops early" if config.train.may_stop_early else ""
         texts["train"] = (
@@ -110,6 +108,7 @@ def estimate(job: Job) -> str:
         )
     if "recognise" in seconds and is_recognised(job, config, ledger):
         seconds["recognise"], texts["recognise"] = 0.0, "up to date, the new classes are kept"
+    _count_finished_shards(job, config, ledger, seconds, texts)
     lines += [f"{name + ':':<15}{text}" for name, text in texts.items()]
     if config.generate.needs_network:
         lines.append(f"quality:       {_quality(config, found, kind)}")
@@ -117,6 +116,25 @@ def estimate(job: Job) -> str:
     lines += [f"note:          {note}" for note in said]
     total = f"about {format_duration(sum(seconds.values()))} on this machine ({device})"
     return "\n".join([*lines, f"total:         {total}, evaluation included"])
+
+
+def _count_finished_shards(
+    job: Job, config: Config, ledger: Ledger, seconds: dict[str, float], texts: dict[str, str]
+) -> None:
+    """Takes what is finished out of the seconds of `write` and the stages beside it."""
+    left = shards_left(job, config, ledger)
+    if left is None:
+        return
+    shares = {"generate": left.made, "write": left.images}
+    if left.is_evaluated:
+        shares["evaluate"] = 0.0
+    remaining = f"{left.missing:,} of {left.shards:,} shards left"
+    for name, share in shares.items():
+        if name not in seconds or share == 1.0:
+            continue
+        seconds[name] *= share
+        duration = f"about {format_duration(seconds[name])} ({remaining})"
+        texts[name] = duration if share else "up to date"
 
 
 def _held_out(count: int) -> str:
@@ -152,58 +170,6 @@ def _quality(config: Config, found: IngestPreview, kind: str) -> str:
     return expected_quality(
         train.preset, train.network, method, found.resolution, found.training, changed
     )
-
-
-def _share_of_training(
-    config: Config, files: RunFolder, ledger: Ledger, found: IngestPreview
-) -> tuple[float, str]:
-    """The share of the steps that `run` will train, and why."""
-    steps = config.train.steps
-    ingest = ledger.why_stale("ingest", inputs_of_ingest(config, ledger))
-    if not ledger.outcome("ingest"):
-        check_guide(config)
-        return 1.0, str(ingest)
-    digest = ledger.outcome("ingest")["digest"]
-    again = ledger.why_stale("train", inputs_of_train(config, digest, ledger))
-    if ingest is not None:
-        if not _may_come_again(files, found):
-            return 1.0, f"ingest {ingest}; another corpus comes out"
-        kept = again is None and is_trained(files)
-        then = "the network is kept" if kept else "an earlier training may go on"
-        return 1.0, f"ingest {ingest}; {then} if the same corpus comes out"
-    if again is None and is_trained(files):
-        check_guide_differs(config.generate, read_model_facts(files))
-        return 0.0, "up to date, the network is kept"
-    check_guide(config)
-    why, step = again or "its files are gone", resumed_step(config, files, digest)
-    if not step:
-        return 1.0, why
-    assert steps is not None
-    return (steps - step) / max(steps, 1), f"{why}; it goes on from step {step:,}"
-
-
-def resumed_step(config: Config, files: RunFolder, digest: str) -> int:
-    """The step from which the training of `config` (resolved) would go on; 0: the first.
-
-    digest: of the corpus.
-    """
-    assert config.train.steps is not None and config.generate.highest_t0 is not None
-    identity = identity_of(config.train, digest, config.seed, config.generate.highest_t0)
-    state = resumable_state(files.training_state, identity, at_most=config.train.steps)
-    return state.step if state else 0
-
-
-def _may_come_again(files: RunFolder, found: IngestPreview) -> bool:
-    """Whether ingest may reproduce the present corpus, judging by counts."""
-    try:
-        corpus = open_corpus(files.corpus)
-    except ScoreMixError:
-        return False
-    if corpus.images.shape[1] != found.resolution or corpus.forgotten:
-        return False
-    least, counts = len(corpus.images), corpus.counts
-    # Only decoding shows which images are damaged or duplicates.
-    return least <= found.training <= least + counts["rejected"] + counts["duplicate"]
 
 
 def _shards(config: Config, found: IngestPreview) -> int:

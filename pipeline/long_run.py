@@ -22,10 +22,11 @@ from ..stages.ingest.preview import IngestPreview
 from . import launch
 from .class_estimate import recognise_seconds
 from .config import Config
-from .dry_run import PROBE_SECONDS, possible_methods, probe_stages, resumed_step
+from .dry_run import PROBE_SECONDS, possible_methods, probe_stages
 from .job import Role, StageContext
 from .signals import interrupt_at_once
 from .speed_probe import probe_network
+from .work_left import resumed_step
 
 LONG = 3600.0  # seconds
 _SAMPLES = 32  # images of the corpus that the network is timed on

@@ -760,6 +760,29 @@ def test_dry_run_tells_whether_the_network_is_kept(
     assert train_line("--set", "ingest.resolution=16").endswith("another corpus comes out)")
 
 
+def test_a_dry_run_counts_only_the_shards_that_are_missing(
+    done: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for part in ("shards", "shards.run"):
+        shutil.copytree(done.with_name(part), tmp_path / part)
+
+    def lines(*more: str) -> dict[str, str]:
+        assert augment(data, tmp_path / "shards", "--dry-run", *more, seed=0) == 0
+        found = (line.split(":", 1) for line in capsys.readouterr().out.splitlines())
+        return {name: text.strip() for name, text in found}
+
+    assert augment(data, tmp_path / "shards", seed=0) == 0  # a copy evaluates once more
+    now = lines()
+    assert {now[name] for name in ("ingest", "generate", "write", "evaluate")} == {"up to date"}
+    higher = lines("--set", "generate.ratio=4")  # two rounds more, of three shards each
+    assert higher["generate"].endswith("(6 of 15 shards left)")
+    assert higher["write"].endswith("(6 of 15 shards left)")
+    assert higher["evaluate"].startswith("about")
+    (tmp_path / "shards" / "aug-000004.tar").unlink()
+    assert lines()["generate"].endswith("(1 of 9 shards left)")
+    assert "left" not in lines("--set", "train.lr=0.5")["generate"]  # all of them
+
+
 def test_a_damaged_training_state_is_named(
     done: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
