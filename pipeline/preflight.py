@@ -95,7 +95,7 @@ def _is_within(inner: Place, outer: Place) -> bool:
 
 def claimant_of(job: Job) -> Claimant:
     """The job as one that asks for the place of its shards."""
-    return Claimant(job.folder, job.shards, replace=job.replace)
+    return Claimant(job.folder, job.shards, replace=job.replace, stopping=job.stopping)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ at home. docs/design.md has the reasons.
 
 import logging
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -22,6 +23,7 @@ from ...manifests.published.owner import OWNER, Owner, read_owner
 from ...manifests.run_folder import RunFolder
 from ...manifests.storage.location import Place, same_place
 from ...manifests.storage.remote import RemoteStore, open_remote
+from ...manifests.storage.retry import RetryPolicy
 from ...manifests.storage.store import LocalStore, Store
 from ..ledger import Ledger
 from .home import Standing, original_of, seal_of, standing_of
@@ -52,6 +54,7 @@ class Claimant:
     corpus: str | None = None  # digest of the planned shards, once known
     same_corpus: bool = False  # the shards there are those of the plan, by their digests
     keeps_foreign: bool = False  # foreign files are left and named, as `repair` does
+    stopping: Callable[[], bool] = lambda: False  # then an object store is waited for no longer
 
     @property
     def contains_shards(self) -> bool:
@@ -59,6 +62,12 @@ class Claimant:
         if not isinstance(self.shards, Path):
             return False
         return self.shards.resolve().is_relative_to(self.run.resolve())
+
+    def open_store(self) -> Store:
+        """The files at the place, to be written."""
+        if isinstance(self.shards, Path):
+            return LocalStore(self.shards)
+        return open_remote(self.shards, RetryPolicy.from_environment(self.stopping))
 
     def is_recorded(self, ledger: Ledger) -> bool:
         """Whether the ledger names the place, or would by default."""
@@ -90,7 +99,7 @@ def claim(claimant: Claimant) -> Tenure:
     """
     shards = claimant.shards
     if not isinstance(shards, Path):
-        return _claim(claimant, open_remote(shards))
+        return _claim(claimant, claimant.open_store())
     for _ in range(2):  # a run that failed at its start may just have removed the empty folder
         try:
             with storage_errors(shards):
@@ -107,8 +116,7 @@ def record_claim(claimant: Claimant) -> None:
 
     Raises ConfigError also where a guest's plan is not that of the shards there.
     """
-    shards = claimant.shards
-    store = LocalStore(shards) if isinstance(shards, Path) else open_remote(shards)
+    store = claimant.open_store()
     tenure = _claim(claimant, store)
     if tenure is Tenure.GUEST and not claimant.same_corpus:
         owner = read_owner(store)
@@ -169,14 +177,14 @@ def release(claimant: Claimant, existed: bool) -> None:
     """
     shards, run_id = claimant.shards, Ledger(claimant.run).run_id
     if not isinstance(shards, Path):
-        store: Store = open_remote(shards)
+        store = claimant.open_store()
         if store.names() == [OWNER] and _recorded_id(store) == run_id:
             store.remove(OWNER)
         return
     if not shards.is_dir():
         return
+    store = claimant.open_store()
     with folder_lock(shards):
-        store = LocalStore(shards)
         if set(store.names()) - {FOLDER_LOCK} == {OWNER} and _recorded_id(store) == run_id:
             store.remove(OWNER)
             if not existed:

@@ -10,16 +10,25 @@ from typing import Any
 import pytest
 import tiny
 from earlier import edit_ledger, list_foreign, without_id
+from fsspec.implementations.memory import MemoryFileSystem
 from remote_runs import augment, command, digests, store_at
 
-from scoremix.manifests.errors import ConfigError
+from scoremix.manifests.errors import ConfigError, Interrupted
 from scoremix.manifests.published.owner import OWNER, read_owner
 from scoremix.manifests.published.sums import SUMS
 from scoremix.manifests.published.verify import Problem, verify
+from scoremix.manifests.storage.location import URL
 from scoremix.manifests.storage.store import LocalStore
 from scoremix.pipeline.ledger import Ledger
 from scoremix.pipeline.shards.home import Standing, standing_of
-from scoremix.pipeline.shards.ownership import Claimant, Tenure, check_owner, claim, release
+from scoremix.pipeline.shards.ownership import (
+    Claimant,
+    Tenure,
+    check_owner,
+    claim,
+    record_claim,
+    release,
+)
 
 WRITE = ("--until", "write")
 
@@ -465,3 +474,17 @@ def test_other_data_does_not_replace_what_was_made_unasked(
     assert augment(tmp_path / "moved", photos, *WRITE) == 0
     assert command("run", tmp_path / "stages.yaml", *WRITE, "--set", "ingest.source=digits") == 2
     assert "digits was asked for" in capsys.readouterr().err
+
+
+def test_a_stop_ends_the_wait_for_a_store_at_the_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> bytes:
+        raise ConnectionError("the store does not answer")
+
+    for name in ("cat_file", "_open"):
+        monkeypatch.setattr(MemoryFileSystem, name, failing)
+    stopped = Claimant(tmp_path / "run", URL("memory://claimed"), stopping=lambda: True)
+    for action in (claim, record_claim):
+        with pytest.raises(Interrupted, match="Stopped while"):
+            action(stopped)
