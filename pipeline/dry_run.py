@@ -97,6 +97,25 @@ def estimate(job: Job) -> str:
         name: f"about {format_duration(value)}" + (f" ({notes[name]})" if name in notes else "")
         for name, value in seconds.items()
     }
+    _count_what_is_done(job, config, found, ledger, seconds, texts)
+    lines += [f"{name + ':':<15}{text}" for name, text in texts.items()]
+    if config.generate.needs_network:
+        lines.append(f"quality:       {_quality(config, found, kind)}")
+    said = unused_notes(job.config, found.resolution, kind, found.training)
+    lines += [f"note:          {note}" for note in said]
+    total = f"about {format_duration(sum(seconds.values()))} on this machine ({device})"
+    return "\n".join([*lines, f"total:         {total}, evaluation included"])
+
+
+def _count_what_is_done(
+    job: Job,
+    config: Config,
+    found: IngestPreview,
+    ledger: Ledger,
+    seconds: dict[str, float],
+    texts: dict[str, str],
+) -> None:
+    """Takes what is finished out of the seconds of each stage, and says so in its text."""
     if ledger.why_stale("ingest", inputs_of_ingest(job.config, ledger)) is None:
         seconds["ingest"], texts["ingest"] = 0.0, "up to date"
     if "train" in seconds:
@@ -109,19 +128,11 @@ def estimate(job: Job) -> str:
     if "recognise" in seconds and is_recognised(job, config, ledger):
         seconds["recognise"], texts["recognise"] = 0.0, "up to date, the new classes are kept"
     _count_finished_shards(job, config, ledger, seconds, texts)
-    lines += [f"{name + ':':<15}{text}" for name, text in texts.items()]
-    if config.generate.needs_network:
-        lines.append(f"quality:       {_quality(config, found, kind)}")
-    said = unused_notes(job.config, found.resolution, kind, found.training)
-    lines += [f"note:          {note}" for note in said]
-    total = f"about {format_duration(sum(seconds.values()))} on this machine ({device})"
-    return "\n".join([*lines, f"total:         {total}, evaluation included"])
 
 
 def _count_finished_shards(
     job: Job, config: Config, ledger: Ledger, seconds: dict[str, float], texts: dict[str, str]
 ) -> None:
-    """Takes what is finished out of the seconds of `write` and the stages beside it."""
     left = shards_left(job, config, ledger)
     if left is None:
         return

@@ -31,7 +31,9 @@ def warning(what: str, hits: str, happens: str, remedy: str) -> Rule:
 
 ALL = "all"
 RESIZE = (
-    "Bring all to one size: `scoremix-pipeline augment --data {path} --out SHARDS --set"
-    " ingest.resolution={side}` crops and resizes; other tools, in place: `mogrify -resize"
+    "Bring all to one size: `scoremix-pipeline augment --data {path} --out SHARDS --ratio 1 --set"
+    " ingest.resolution={side} --set ingest.holdout=0 --set generate.method=mixup` crops and"
+    " resizes, and trains nothing; `export SHARDS --real-only --trainer NAME --out NEW` writes the"
+    " images for the trainer. Other tools, in place: `mogrify -resize"
     " '{side}x{side}^' -gravity center -extent {side}x{side} FILES`."
 )

@@ -151,7 +151,7 @@ def levels_of(method: str, network: Network, row: Preset) -> int | None:
 def alpha_of(preset: PresetName, method: str, contrast: str = "plain") -> float | None:
     """Of lambda ~ Beta(alpha, alpha); None for `auto`, which decides.
 
-    The published .2 makes two of three images nearly copies of a parent. By methods that keep the
+    The published .2 makes most images nearly copies of a parent. By methods that keep the
     variance of images, new images cost less nearness to real ones than by plain mixup: their lambda
     is uniform (docs/presets.md#alpha), as it is in the papers of CutMix and FMix.
     """

@@ -32,6 +32,8 @@ def configuration(script: str, words: list[str]) -> Any:
 
     if hasattr(module, "launch_training"):
         module.launch_training = stop
+    elif hasattr(module, "subprocess_fn"):  # StyleGAN2-ada's
+        module.subprocess_fn = lambda args, **_: stop(c=args)
     loop = importlib.import_module("training.training_loop")
     loop.training_loop = stop
     command = getattr(module, "main", None) or module.cmdline
@@ -60,10 +62,14 @@ def main(script: str, words: list[str]) -> None:
         if "R3GAN" not in str(found["loss_kwargs"]):
             common["img_channels"] = channels
         generator = dnnlib.util.construct_class_by_name(**found["G_kwargs"], **common).eval()
-        made = generator(torch.randn([1, generator.z_dim]), label)
+        # StyleGAN2-ada's compute in half precision wherever they are, the later ones on GPUs alone.
+        full = (
+            {"force_fp32": True} if "networks.Generator" in found["G_kwargs"]["class_name"] else {}
+        )
+        made = generator(torch.randn([1, generator.z_dim]), label, **full)
         if "Projected" not in str(found["D_kwargs"]):  # that one loads weights from the network
             critic = dnnlib.util.construct_class_by_name(**found["D_kwargs"], **common).eval()
-            critic(made.float(), label)
+            critic(made.float(), label, **full)
     else:
         shapes = {"img_resolution": side, "img_channels": channels, "label_dim": classes}
         network = dnnlib.util.construct_class_by_name(**found["network_kwargs"], **shapes).eval()

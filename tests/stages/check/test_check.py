@@ -133,7 +133,7 @@ def test_remedies_name_a_side_that_the_trainer_reads(
 ) -> None:
     [verdict] = check_corpus(build(tmp_path), wanted, Silent())
     remedies = [one.remedy for one in verdict.findings if "ingest.resolution" in one.remedy]
-    assert remedies and all(f"ingest.resolution={side}`" in remedy for remedy in remedies)
+    assert remedies and all(f"ingest.resolution={side} " in remedy for remedy in remedies)
     assert all(f"-extent {side}x{side}" in remedy for remedy in remedies)
 
 

@@ -161,8 +161,9 @@ def test_the_side_is_in_each_of_rosinality_s_commands(
 
 
 @pytest.mark.parametrize(("trainer", "side"), [
-    ("stylegan3", 64), ("projected-gan", 64), ("projected-gan", 128), ("edm", 24), ("edm2", 24),
-    ("r3gan", 32), ("r3gan", 64),
+    ("stylegan2-ada", 32), ("stylegan2-ada", 128), ("diffaugment-stylegan2", 32),
+    ("diffaugment-stylegan2", 128), ("stylegan3", 64), ("projected-gan", 64),
+    ("projected-gan", 128), ("edm", 24), ("edm2", 24), ("r3gan", 32), ("r3gan", 64),
 ])  # fmt: skip
 @pytest.mark.parametrize("classes", [("cat", "dog"), ()], ids=["classes", "none"])
 def test_the_networks_of_the_printed_command_build(
@@ -187,6 +188,36 @@ def test_the_networks_of_the_printed_command_build(
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found == {"shape": [1, 3, side, side], "classes": len(classes)}
+
+
+@pytest.mark.parametrize(("trainer", "side"), [
+    ("biggan", 32), ("biggan", 64), ("biggan", 128), ("diffaugment-biggan", 32),
+    ("diffaugment-biggan", 128), ("stargan-v2", 32), ("stargan-v2", 64), ("fastgan", 64),
+    ("fastgan", 256), ("styleswin", 32), ("styleswin", 64), ("rosinality", 8), ("rosinality", 64),
+])  # fmt: skip
+def test_the_training_script_builds_networks_that_take_each_other_s_images(
+    trainer: str, side: int, tmp_path: Path
+) -> None:
+    """Its own lines, with the printed words, up to the networks; then a batch through both."""
+    folder = checkout(FOLDERS[trainer])
+    shards = make_corpus(tmp_path, images=8, side=side, ratio=0)
+    done = exported(shards, tmp_path / "a", trainer)
+    words = shlex.split(done.commands.train.rpartition("; ")[2])
+    at = next(place for place, word in enumerate(words) if word.endswith(".py"))
+    for name in ("work", f"work/RUNS/{tmp_path.name}-real"):  # as the printed line makes them
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+    ran = subprocess.run(
+        [sys.executable, str(SUPPORT / "build_gan.py"), str(folder / words[at]), *words[at + 1 :]],
+        cwd=tmp_path / "work",
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    found = json.loads(ran.stdout.splitlines()[-1])
+    network = next((one for one in done.spec.networks if one >= side), side)
+    assert found["made"] == [2, 3, network, network] and found["judged"][0] % 2 == 0
 
 
 def test_dcgan_draws_single_images_by_the_printed_commands(made: Path, tmp_path: Path) -> None:
