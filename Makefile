@@ -20,7 +20,7 @@ run: .venv/.demo
 	.venv/bin/scoremix-pipeline run $(CONFIG)
 
 test: .venv/.dev lint types
-	.venv/bin/python -m pytest -q -n 2 --dist worksteal
+	.venv/bin/python -m pytest -q -n 2 --dist worksteal --durations=80 --durations-min=4
 
 # The tests of floating-point results (marker numeric), with the kernels that an older processor
 # would use for matrix products, loops, convolutions and the C library's functions. OpenBLAS has

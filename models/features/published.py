@@ -3,6 +3,7 @@
 Nothing is downloaded unless `scoremix-pipeline features --make` is asked to by name.
 """
 
+import re
 from dataclasses import dataclass
 
 INCEPTION_FILE = "inception-2015-12-05.pt"  # the only name that clean-fid opens
@@ -81,6 +82,10 @@ HOW = (
 
 
 def published(name: str) -> PublishedNetwork | None:
-    """The network that a file's name says: mobilenetv2.pt, dino.pt, inception-2015-12-05.pt."""
-    stem = name.rpartition("/")[2].partition(".")[0].lower().replace("_", "")
-    return next((one for key, one in PUBLISHED.items() if stem.startswith(key)), None)
+    """The network that a file's name says: mobilenetv2.pt, dino.pt, inception-2015-12-05.pt.
+
+    dinov2.pt and dino_v2.pt say another one, which is not here.
+    """
+    stem = name.rpartition("/")[2].partition(".")[0].lower().replace("mobilenet_v2", "mobilenetv2")
+    said = (key for key in PUBLISHED if re.match(rf"{key}(?![a-z0-9]|[-_]?v\d)", stem))
+    return PUBLISHED.get(next(said, ""))

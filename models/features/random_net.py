@@ -73,8 +73,8 @@ class RandomNet:
             _filters(random, *shape) for shape in ((_FIRST, channels), (_SECOND, _FIRST))
         )
         self._b1 = torch.from_numpy(random.standard_normal(_FIRST).astype(np.float32))
-        pixels = np.asarray(reference, dtype=np.float64).reshape(-1, channels) / 255.0
-        self._mean, self._whitening = pixels.mean(axis=0), _whitening(pixels)
+        self._mean, covariance = _colours(reference)
+        self._whitening = _whitening(covariance)
         blocks = self._blocks(reference)
         if not any(block.std(axis=0).max() > 0 for block in blocks):
             raise alike
@@ -122,9 +122,27 @@ class RandomNet:
         return found
 
 
-def _whitening(pixels: Vectors) -> Vectors:
-    """(C, C): turns colours (n, C) into independent ones of equal spread, the faint ones less."""
-    values, axes = np.linalg.eigh(np.cov(pixels, rowvar=False).reshape(pixels.shape[1], -1))
+def _colours(images: Images) -> tuple[Vectors, Vectors]:
+    """Mean (C,) and covariance (C, C) of the pixels, in [0, 1]; from whole numbers, exactly.
+
+    Summed some images at a time: as floats, 5,000 images of 256 px would take 8 GB.
+    """
+    channels = images.shape[3]
+    total, square = np.zeros(channels, np.int64), np.zeros((channels, channels), np.int64)
+    for at in range(0, len(images), _BATCH):
+        pixels = np.asarray(images[at : at + _BATCH]).reshape(-1, channels).astype(np.int64)
+        total += pixels.sum(axis=0)
+        square += pixels.T @ pixels
+    n = int(np.prod(images.shape[:3]))
+    # n square - total total^T, in Python's whole numbers: in 64 bits it may overflow.
+    spread = n * square.astype(object) - np.outer(total.astype(object), total.astype(object))
+    covariance = (spread / (n * (n - 1))).astype(np.float64) / 255.0**2
+    return total / n / 255.0, covariance
+
+
+def _whitening(covariance: Vectors) -> Vectors:
+    """(C, C): turns colours into independent ones of equal spread, the faint ones less."""
+    values, axes = np.linalg.eigh(covariance)
     values = values.clip(min=0.0)
     floor = _COLOUR_FLOOR**2 * values.max()
     whitening: Vectors = (axes / np.sqrt(values + floor if floor > 0 else 1.0)) @ axes.T

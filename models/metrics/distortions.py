@@ -4,7 +4,9 @@ Each function takes uint8 (N, H, W, C) and gives the same; equal seeds give equa
 """
 
 import io
+import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,6 +23,26 @@ _NOISE = 20.0  # grey levels
 _GHOSTS = (0.1, 0.9)  # lambda
 _PATCHES = 4  # a side
 _QUALITY = 30
+_PART_VALUES = 2**24
+
+
+def grey_levels(images: Images, damaged: Images) -> float:
+    """The root mean square of the change."""
+    total = 0
+    for part in _parts(images):
+        change = damaged[part].astype(np.int64) - images[part]
+        total += int(np.sum(change * change))
+    return math.sqrt(total / images.size)
+
+
+def _parts(images: Images) -> list[slice]:
+    """Images that are changed at a time, in numbers of eight bytes: 128 MiB of them."""
+    size = max(1, _PART_VALUES // int(np.prod(images.shape[1:])))
+    return [slice(start, start + size) for start in range(0, len(images), size)]
+
+
+def _in_parts(images: Images, change: Callable[[Images], Images]) -> Images:
+    return np.concatenate([change(images[part]) for part in _parts(images)])
 
 
 def blurred(images: Images, random: np.random.Generator) -> Images:
@@ -30,6 +52,11 @@ def blurred(images: Images, random: np.random.Generator) -> Images:
     offsets = torch.arange(-reach, reach + 1, dtype=torch.float64)
     kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
     kernel /= kernel.sum()
+    return _in_parts(images, partial(_convolved, kernel=kernel, reach=reach))
+
+
+def _convolved(images: Images, kernel: torch.Tensor, reach: int) -> Images:
+    """Each row and column of each image convolved with the kernel, whose half-width is `reach`."""
     x = torch.from_numpy(images.astype(np.float64)).permute(0, 3, 1, 2)
     shape = x.shape
     x = x.reshape(-1, 1, *shape[2:])
@@ -44,13 +71,17 @@ def blurred(images: Images, random: np.random.Generator) -> Images:
 
 def noisy(images: Images, random: np.random.Generator) -> Images:
     """Independent normal noise of 20 grey levels."""
-    return _levels(images + random.normal(0.0, _NOISE, images.shape))
+    return _in_parts(images, lambda part: _levels(part + random.normal(0.0, _NOISE, part.shape)))
 
 
 def faded(images: Images, random: np.random.Generator) -> Images:
     """Half the contrast, around each image's own mean."""
-    mean = images.mean(axis=(1, 2, 3), keepdims=True)
-    return _levels(mean + 0.5 * (images - mean))
+
+    def halved(part: Images) -> Images:
+        mean = part.mean(axis=(1, 2, 3), keepdims=True)
+        return _levels(mean + 0.5 * (part - mean))
+
+    return _in_parts(images, halved)
 
 
 def ghosts(images: Images, random: np.random.Generator) -> Images:
@@ -59,7 +90,11 @@ def ghosts(images: Images, random: np.random.Generator) -> Images:
     order = random.permutation(len(images))
     partners = np.empty_like(order)
     partners[order] = np.roll(order, 1)  # a cycle: no image is its own partner
-    return _levels(weights * images + (1.0 - weights) * images[partners])
+    found = np.empty_like(images)
+    for part in _parts(images):
+        other = images[partners[part]]
+        found[part] = _levels(weights[part] * images[part] + (1.0 - weights[part]) * other)
+    return found
 
 
 def shuffled(images: Images, random: np.random.Generator) -> Images:

@@ -16,7 +16,7 @@ from .by_ratio import COPIES, TrainingFeatures, by_ratio
 from .feature_cache import Features
 from .real_images import RealImages
 from .regenerate import STEPS, Trace
-from .row_sample import BANDS, MIXED_LAMBDA, fold_lambda
+from .row_sample import BANDS, MIXED_LAMBDA, Floats, fold_lambda
 from .sentences import Change
 from .verdict import Comparisons, norm_quantiles
 
@@ -43,6 +43,7 @@ def compare_with_mixup(
     method = "+".join(sorted(set(trace.rows["method"].to_pylist())))
     if method == "mixup" and trace.features["final"] is not trace.features["mixup"]:
         method = "mixup, contrast kept"
+    planned = fold_lambda(rows_where(plan, kind="augmented"))
     # Without lambdas there is one band: all images.
     bands = (("all", 0.0, BANDS[-1][2]),) if method in ONE_PARENT else BANDS
     return Comparisons(
@@ -52,11 +53,11 @@ def compare_with_mixup(
         features=real.extractor.describe() | {"dimensions": real.reference.vectors.shape[1]},
         held_out=real.held_out,
         reproduced=(trace.reproduced, trace.rows.num_rows),
-        bands=[_band(trace, real, plan, *band) for band in bands],
+        bands=[_band(trace, real, planned, *band) for band in bands],
         mixed=_band(
             trace,
             real,
-            plan,
+            planned,
             "all" if method in ONE_PARENT else ">= .1",
             MIXED_LAMBDA,
             BANDS[-1][2],
@@ -148,10 +149,12 @@ def _joined(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, floa
 
 
 def _band(
-    trace: Trace, real: RealImages, plan: pa.Table, name: str, low: float, high: float
+    trace: Trace, real: RealImages, planned: Floats, name: str, low: float, high: float
 ) -> dict[str, Any]:
-    """Count, share of the corpus and distances of rows with low <= folded lambda < high."""
-    planned = fold_lambda(rows_where(plan, kind="augmented"))
+    """Count, share of the corpus and distances of rows with low <= folded lambda < high.
+
+    planned: folded lambda of all augmented rows of the plan.
+    """
     inside = (trace.folded >= low) & (trace.folded < high)
     share = float(np.mean((planned >= low) & (planned < high)))
     steps = {step: real.distances(trace.features[step][inside]) for step in STEPS}

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
@@ -241,8 +242,9 @@ def _trace(
     if weights.measures_sets:
         optional = OptionalMetrics(weights, image_seed(inputs.seed, "extras"))
     kept = sheet | (mixed_keys(rows) if optional else set())
-    batches = inputs.execute(rows)
-    trace = regenerate(batches, rows.num_rows, inputs.manifest, real.extractor, kept, progress)
+    batches, keys = inputs.execute(rows), inputs.manifest["key"]
+    written = inputs.manifest.filter(pc.is_in(keys, value_set=rows["key"].combine_chunks()))
+    trace = regenerate(batches, rows.num_rows, written, real.extractor, kept, progress)
     return trace, optional.records_of_run(trace.kept, inputs.reference) if optional else []
 
 

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...manifests.files.atomic import canonical_digest, replacing, sha256_file, write_json
+from ...models.features.errors import FeaturesError
 from ...models.features.extractors import Extractor
 from ..common.npy import npy_header
 from ..common.progress import Advance
@@ -123,7 +124,12 @@ def _compute_and_save(
             chunk = images[start : start + _CHUNK]
             computed = extractor(chunk)
             vectors = computed.astype("<f4")
-            assert np.array_equal(vectors, computed), "a network's features are float32"
+            if not np.array_equal(vectors, computed):
+                raise FeaturesError(
+                    f"The network {extractor.describe().get('label')} gives values of"
+                    f" {computed.dtype} that float32 cannot hold. Let it return float32, as in"
+                    " `return features.float()`."
+                )
             if start == 0:
                 file.write(npy_header((len(images), vectors.shape[1]), "<f4"))
             file.write(vectors.tobytes())

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...manifests.plan.random_streams import image_seed, stream
 from ...models.features.extractors import Extractor
 from ...models.metrics.distances import Reference, compare
-from ...models.metrics.distortions import DISTORTIONS
+from ...models.metrics.distortions import DISTORTIONS, grey_levels
 from ..common.progress import Progress
 from .feature_cache import FeatureCache
 
@@ -69,14 +69,14 @@ def measure_sensitivity(
         before = cache.features(extractor, images, advance)
         for name, distort in DISTORTIONS.items():
             damaged = distort(images, stream(image_seed(seed, "sensitivity"), name))
-            change = np.sqrt(np.mean((damaged.astype(np.float64) - images) ** 2))
+            change = grey_levels(images, damaged)
             if change < _LEAST_CHANGE:
                 advance(len(images))
                 continue
             after = cache.features(extractor, damaged, advance)
             pair = compare(reference, before, after, image_seed(seed, "sensitivity"))
             seen[name] = {
-                "grey_levels": float(change),
+                "grey_levels": change,
                 "difference": pair.kd_difference,
                 "interval_95": pair.kd_interval,
             }

@@ -69,12 +69,12 @@ class MicroBatch:
         """Images of the corpus by row, (len(rows), C, H, W) in [0, 1]."""
         return to_unit(self.images[rows], self.device)
 
-    @property
+    @cached_property
     def x1(self) -> torch.Tensor:
         """Parent 1, (B, C, H, W) in [0, 1]."""
         return self.images_at(self.column("row_1"))
 
-    @property
+    @cached_property
     def x2(self) -> torch.Tensor:
         """Parent 2."""
         return self.images_at(self.column("row_2"))
@@ -109,7 +109,7 @@ class MicroBatch:
         assert isinstance(total, torch.Tensor)
         return total
 
-    @property
+    @cached_property
     def members(self) -> MixedClasses:
         """Real classes of each row's class and their weights, (B, m) each."""
         assert self.mixtures is not None

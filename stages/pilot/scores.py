@@ -23,7 +23,7 @@ from ..evaluate.sentences import Change
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
-_CHUNK = 256  # real images that are measured at a time
+_CHUNK_VALUES = 2**22  # of real images that are measured at a time
 
 
 @dataclass(frozen=True)
@@ -186,5 +186,6 @@ def _distances(x: Features, training: Features) -> Floats:
 
 def _in_chunks(measure: Callable[[Images], Floats], images: Rows) -> Floats:
     """(n,) of memory-mapped images, read a chunk at a time."""
-    starts = range(0, len(images), _CHUNK)
-    return np.concatenate([measure(images[start : start + _CHUNK]) for start in starts])
+    size = max(1, _CHUNK_VALUES // int(np.prod(images.shape[1:])))
+    starts = range(0, len(images), size)
+    return np.concatenate([measure(images[start : start + size]) for start in starts])

@@ -25,6 +25,7 @@ from .centres import cosine_distances
 
 Floats = NDArray[np.float64]
 Group = tuple[int, ...]  # places among the usable classes, ascending
+_PAIRS = 2**16  # that are Python's numbers at a time: 10,000 classes have 50 million
 
 
 def select_classes(
@@ -118,14 +119,16 @@ class _Selector:
         """Goes once through the pairs in their order, and takes each with the members that suit it
         where there are places."""
         free = self._used < self._most
-        for one, other in pairs.tolist():
-            if len(self._groups) == self._count:
-                return
-            if free[one] and free[other]:
-                group = self._completed((one, other), free)
-                if group is not None and group not in self._taken:
-                    self._add(group)
-                    free = self._used < self._most
+        for start in range(0, len(pairs), _PAIRS):
+            some = pairs[start : start + _PAIRS]
+            for one, other in some[free[some].all(axis=1)].tolist():
+                if len(self._groups) == self._count:
+                    return
+                if free[one] and free[other]:
+                    group = self._completed((one, other), free)
+                    if group is not None and group not in self._taken:
+                        self._add(group)
+                        free = self._used < self._most
 
     def _completed(self, pair: Group, free: NDArray[np.bool_]) -> Group | None:
         """The pair with further members: each time the class with the greatest least gain."""

@@ -264,7 +264,7 @@ def recognition_conclusion(
             f"{'Worth it' if better else 'Harmful'}: trained on {arm.name}, the {_TITLES[name]} is"
             f" {100 * arm.mean(name):.2f} %, on {_AS[baseline]}"
             f" {100 * by_name[baseline].mean(name):.2f} % (difference {_points(change)} points;"
-            f" {seeds} seeds)."
+            f" {seeds} seeds).{_on_other_classes(arm, name)}"
         )
     if unsettled:
         sentences.append(by_chance(unsettled, len(others)))
@@ -274,6 +274,20 @@ def recognition_conclusion(
     if against is not None:
         sentences += _of_rivals({arm.name: arm for arm in arms if arm.less_against}, against, name)
     return " ".join(sentences)
+
+
+def _on_other_classes(arm: RecognitionOutcome, figure: str) -> str:
+    """What the sentence on an arm adds where other unseen classes might say otherwise; else "".
+
+    Seeds are of the training alone: all of them are judged on the same classes.
+    """
+    low, high = arm.over_classes.get(figure, (1.0, 1.0))
+    if low > 0 or high < 0:
+        return ""
+    return (
+        f" Not clearly so on other classes: over draws of these the difference is"
+        f" {100 * low:+.2f} to {100 * high:+.2f}."
+    )
 
 
 def _of_rivals(rivals: Mapping[str, RecognitionOutcome], against: str, figure: str) -> list[str]:

@@ -13,7 +13,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-# Standard deviations; angles are uniform over the circle.
+from ..common.tensors import to_device
+
+# Standard deviations; angles are uniform over the circle. A shift is in units of half a side: a
+# sixteenth of the side, half of EDM's. The tables of docs/presets.md were measured with it.
 _LOG2_SCALE, _SHIFT, _BRIGHTNESS, _LOG2_CONTRAST = 0.2, 0.125, 0.15, 0.3
 
 
@@ -71,11 +74,11 @@ def draw_views(count: int, random: np.random.Generator, probability: float) -> V
 def apply_views(x: Tensor, views: Views) -> Tensor:
     """The images x (B, C, H, W) in [0, 1] as the views show them; reflected beyond their border."""
     device = x.device
-    mirrored = torch.from_numpy(views.mirrored).to(device).reshape(-1, 1, 1, 1)
+    mirrored = to_device(views.mirrored, device).reshape(-1, 1, 1, 1)
     x = torch.where(mirrored, x.flip(3), x)
     if views.moved.any():
-        rows = torch.from_numpy(np.flatnonzero(views.moved)).to(device)
-        matrix = torch.from_numpy(views.matrix[views.moved]).to(device)
+        rows = to_device(np.flatnonzero(views.moved), device)
+        matrix = to_device(views.matrix[views.moved], device)
         part = x[rows]
         grid = F.affine_grid(matrix, list(part.shape), align_corners=False)
         seen = F.grid_sample(
@@ -83,7 +86,7 @@ def apply_views(x: Tensor, views: Views) -> Tensor:
         )
         x = x.index_copy(0, rows, seen.clamp(0, 1))
     contrast, brightness = (
-        torch.from_numpy(values).to(device).reshape(-1, 1, 1, 1)
+        to_device(values, device).reshape(-1, 1, 1, 1)
         for values in (views.contrast, views.brightness)
     )
     return (x - 0.5) * contrast + 0.5 + brightness

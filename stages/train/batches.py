@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ...manifests.errors import ConfigError
 from ...manifests.plan.random_streams import image_seed, stream
 from ...models.method.loss import draw_levels, draw_lognormal
-from ..common.tensors import as_unit, to_unit
+from ..common.tensors import as_unit, to_device, to_unit
 from .augment import apply_views, draw_views
 
 NULL_SHARE = 0.1  # of the images: they get the null class
@@ -131,11 +131,7 @@ class Batches:
         return as_unit(self._resident[self._to_device(rows)])
 
     def _to_device(self, values: NDArray[np.generic]) -> torch.Tensor:
-        """Copies to the device without waiting for it."""
-        tensor = torch.from_numpy(values)
-        if self._device.type == "cuda":
-            tensor = tensor.pin_memory()
-        return tensor.to(self._device, non_blocking=True)
+        return to_device(values, self._device)
 
 
 def batch_rows(count: int, batch: int, step: int, seed: int) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ chosen at the first has no guide.
 
 from pathlib import Path
 
+from ...manifests.errors import ScoreMixError
 from ...manifests.files.atomic import write_bytes
 from ...manifests.files.durable import remove_file
 from ...manifests.run_folder import TRAINING_STATE
@@ -45,7 +46,14 @@ def keep_guide(out: Path, chosen_step: int, first: int | None, identity: str) ->
     step = first
     while 2 * step <= chosen_step // 4:
         step *= 2
-    write_bytes(out / GUIDE, _path(out / TRAINING_STATE, step, identity).read_bytes())
+    early = _path(out / TRAINING_STATE, step, identity)
+    if not early.is_file():
+        raise ScoreMixError(
+            f"{early} is gone: it holds an early state of this training, by which samples are"
+            " guided. Restore it, or delete the folder it was in, and run the same command again,"
+            " which trains anew."
+        )
+    write_bytes(out / GUIDE, early.read_bytes())
 
 
 def _path(folder: Path, step: int, identity: str) -> Path:

@@ -50,6 +50,7 @@ class Tracking:
         self, accelerator: Accelerator, config: TrainConfig, out: Path, seed: int, identity: str
     ) -> None:
         self.accelerator, self.seed = accelerator, seed
+        self._mean: torch.Tensor | None = None  # of the training images, once a sheet was drawn
         self.is_on = config.tracker != "none" and accelerator.is_main_process
         if config.tracker == "none":
             return
@@ -86,8 +87,10 @@ class Tracking:
         if not self.is_on:
             return
         device = self.accelerator.device
-        some = images[:: -(-len(images) // _OF_MEAN)]
-        mean = to_unit(np.asarray(some), device).mean(0, keepdim=True)
+        if self._mean is None:
+            some = images[:: -(-len(images) // _OF_MEAN)]
+            self._mean = to_unit(np.asarray(some), device).mean(0, keepdim=True)
+        mean = self._mean
         random = stream(image_seed(self.seed, "tracker-sheet"), "sample")
         shape = (_SAMPLES, *mean.shape[1:])
         z = torch.from_numpy(random.standard_normal(shape, dtype=np.float32)).to(device)

@@ -192,7 +192,8 @@ class _TrainingRun:
 
         # Measure the averages per noise band, keep the best and early ones, save the state.
         loss = self.losses.take_mean()
-        self.measure(loss, (end - first) * self.batch / (time.monotonic() - started))
+        with self._explain_out_of_memory():
+            self.measure(loss, (end - first) * self.batch / (time.monotonic() - started))
         if self.accelerator.is_main_process and is_guide_step(self.state.step, self._first_guide()):
             save_guide(self.out / TRAINING_STATE, self.ema, self.state.step, self.state.identity)
         self._save()

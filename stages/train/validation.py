@@ -16,7 +16,7 @@ MEASURED_IMAGES = 256  # at most, in a measurement
 PATIENCE = 3  # checkpoints
 
 _LEVELS_PER_BAND = 8
-_BATCH = 64
+_BATCH, _BATCH_SIDE = 64, 64  # images at a time, of so many pixels a side; of larger ones fewer
 
 
 @torch.no_grad()
@@ -44,8 +44,9 @@ def band_losses(
         noise = torch.from_numpy(random.standard_normal(tuple(x.shape), dtype=np.float32))
         z = noise.to(device)
         parts = []
-        for start in range(0, count, _BATCH):
-            part = slice(start, start + _BATCH)
+        size = _batch_of(images)
+        for start in range(0, count, size):
+            part = slice(start, start + size)
             classes = None if given is None else given[part]
             parts.append(dsm_loss(net, x[part], sigma[part], z[part], classes))
         means[name] = float(torch.cat(parts).mean())
@@ -93,8 +94,15 @@ def real_norms(
     """
     score = FrozenScore(net, sigma_1, SIGMA_N)
     parts = []
-    for start in range(0, len(images), _BATCH):
-        x = to_unit(images[start : start + _BATCH], device)
-        given = score.conditioned_on(torch.from_numpy(labels[start : start + _BATCH]).to(device))
+    size = _batch_of(images)
+    for start in range(0, len(images), size):
+        x = to_unit(images[start : start + size], device)
+        given = score.conditioned_on(torch.from_numpy(labels[start : start + size]).to(device))
         parts.append(score_norm(x, given, SIGMA_N).cpu().numpy())
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def _batch_of(images: NDArray[np.uint8]) -> int:
+    """How many of (N, H, W, C) at a time: with no more pixels than 64 images of 64 px."""
+    side = max(_BATCH_SIDE, int(images.shape[1]))
+    return max(1, _BATCH * _BATCH_SIDE**2 // side**2)

@@ -24,6 +24,7 @@ from ..train.batches import batch_rows
 from .snapshots import Ids, Images, Sampler, half_precision
 
 ALGORITHM = 2  # raised whenever equal inputs would train another GAN
+ALGORITHM_OF_GROWING = 2  # the same of a growing corpus alone
 
 STOPPED = "The trial was stopped; the same command goes on."
 
@@ -56,7 +57,7 @@ class GanOptions:
         """How many of `total` images the update `step` draws from, the first ones."""
         if rises is None:
             return total
-        rounds = rises.rounds * step // max(1, self.steps - 1)
+        rounds = (rises.rounds + 1) * step // self.steps  # each number of rounds equally long
         return rises.real + (total - rises.real) * rounds // rises.rounds
 
     @property
@@ -68,7 +69,7 @@ class GanOptions:
 
 @dataclass(frozen=True)
 class Rise:
-    """A growing corpus: `real` images at first, and all rounds of augmented ones at the end."""
+    """A growing corpus: `real` images at first, round after round, and all rounds at the end."""
 
     real: int
     rounds: int

@@ -16,6 +16,7 @@ from ...models.metrics.neighbours import Vectors
 from ...models.metrics.prdc import prdc
 from ..corpus.store import Corpus
 from ..evaluate.config import EvaluateConfig
+from ..evaluate.feature_cache import FeatureCache, ImageSet, Rows
 
 MIN_HELD_OUT = 60  # two halves of 30, below which nothing can be said
 
@@ -71,9 +72,7 @@ def open_judge(
         held_out = held_out[corpus.reference_ids == class_id]
         check_held_out(len(held_out), f" of class {corpus.classes[class_id]}")
     try:
-        return Judge(
-            open_features(evaluate, corpus), np.asarray(corpus.images[rows]), held_out, seed
-        )
+        return Judge(open_features(evaluate, corpus), Rows(corpus.images, rows), held_out, seed)
     except FeaturesError as error:
         raise ConfigError(str(error)) from error
 
@@ -81,14 +80,16 @@ def open_judge(
 class Judge:
     """Measures sets of samples by the features of the stage `evaluate`."""
 
-    def __init__(self, extractor: Extractor, training: Images, held_out: Images, seed: int) -> None:
+    def __init__(
+        self, extractor: Extractor, training: ImageSet, held_out: Images, seed: int
+    ) -> None:
         halves = split_held_out(len(held_out), seed)
         self._extract = extractor
         self.features = extractor.describe()
         vectors = extractor(held_out)
         self._choosing = Reference(vectors[halves.choosing])
         self._reporting = Reference(vectors[halves.reporting])
-        self._training = extractor(training)
+        self._training = FeatureCache(None).features(extractor, training, lambda count: None)
         self._spacing = training_spacing(self._training)
 
     def vectors(self, samples: Images) -> Vectors:

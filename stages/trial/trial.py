@@ -23,7 +23,7 @@ from ..common.progress import Progress
 from ..corpus.store import Corpus, open_corpus
 from ..evaluate.config import EvaluateConfig
 from .arm_corpus import ArmCorpus
-from .gan_run import ALGORITHM, GanOptions
+from .gan_run import ALGORITHM, ALGORITHM_OF_GROWING, GanOptions
 from .judge import Judge, check_held_out, open_judge
 from .one import Labelled, Task, failures, gan_folder, options_folder, read_result, run_task
 from .task_pool import work_on_all
@@ -111,7 +111,7 @@ def run_trial(
 
 def _job(spec: TrialSpec, arm: ArmCorpus, number: int) -> _Job:
     facts = [spec.gans, arm.digest, spec.seed, number]
-    facts += [] if arm.rises is None else [vars(arm.rises)]
+    facts += [] if arm.rises is None else [ALGORITHM_OF_GROWING, vars(arm.rises)]
     trained = canonical_digest(facts)
     identity = canonical_digest([trained, spec.samples, spec.features])
     return _Job(arm, number, trained, identity)

@@ -7,6 +7,7 @@ trial/votes/ID.key.json   which arm lies on which side; the page does not know
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import canonical_digest, write_bytes, write_json
 from ...manifests.plan.random_streams import image_seed, stream
 from ...models.metrics.copying import share_interval_95
+from ...models.metrics.paired_seeds import student_quantile
 from ..evaluate.number_format import format_kernel
 from ..evaluate.tables import Table
 from ..images.png import to_pil
@@ -27,6 +29,7 @@ from ..report.pictures import data_uri
 
 ACROSS = 3  # samples along a side of a square
 _SIDE, _GAP, _BETWEEN = 288, 6, 128  # pixels of a square and between samples; their gray level
+_VOTERS = 3  # from so many on an interval is over people
 Side = Literal["left", "right", "neither"]
 
 Images = NDArray[np.uint8]
@@ -151,6 +154,7 @@ class Votes:
     """What people answered on the pages of one trial."""
 
     pairs: list[tuple[str, str, Side]]  # left, right, answer
+    voters: list[str]  # of each pair
     distances: dict[str, float]  # of the arms, when the pages were written
 
 
@@ -161,6 +165,7 @@ def read_answers(files: Sequence[Path], folder: Path) -> Votes:
     counted twice, and for votes on GANs that were not the same.
     """
     found: list[tuple[str, str, Side]] = []
+    by_whom: list[str] = []
     distances: dict[str, float] = {}
     voters: dict[str, Path] = {}
     for path in files:
@@ -174,6 +179,7 @@ def read_answers(files: Sequence[Path], folder: Path) -> Votes:
                     raise ValueError(f"pair {number}: {answer!r}")
                 left, right = key["pairs"][_place(number, len(key["pairs"]))]
                 found.append((left, right, answer))
+                by_whom.append(voter)
             judged = {str(arm): float(value) for arm, value in key["distances"]}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(
@@ -186,7 +192,7 @@ def read_answers(files: Sequence[Path], folder: Path) -> Votes:
                 f"{path} answers a vote on other GANs than {files[0]}. Count them apart."
             )
         voters[voter], distances = path, judged
-    return Votes(found, distances)
+    return Votes(found, by_whom, distances)
 
 
 def _key_of(path: Path, identity: str, folder: Path) -> dict[str, Any]:
@@ -211,14 +217,17 @@ def count_votes(answers: Votes, figure: str = "kernel distance") -> tuple[Table,
     pairs, distances = answers.pairs, answers.distances
     rows, agreed, clear = [], 0, 0
     for first, second in itertools.combinations(distances, 2):
-        mine = [answer for answer in pairs if {answer[0], answer[1]} == {first, second}]
-        wins = [sum(_winner(answer) == arm for answer in mine) for arm in (first, second)]
+        couple = [{pair[0], pair[1]} == {first, second} for pair in pairs]
+        mine = list(itertools.compress(pairs, couple))
+        winners = [_winner(answer) for answer in mine]
+        wins = [winners.count(arm) for arm in (first, second)]
         decided = sum(wins)
         nearer = min((first, second), key=lambda arm: distances[arm])
         cells = [f"{first} : {second}", f"{wins[0]} : {wins[1]}", f"{len(mine) - decided}"]
         voted = ""
         if decided:
-            low, high = share_interval_95(wins[0], decided)
+            whose = itertools.compress(answers.voters, couple)
+            low, high = _interval(first, winners, list(whose))
             cells.append(f"{wins[0] / decided:.0%} ({low:.0%} to {high:.0%})")
             voted = first if low > 0.5 else second if high < 0.5 else "no difference"
         else:
@@ -232,13 +241,35 @@ def count_votes(answers: Votes, figure: str = "kernel distance") -> tuple[Table,
         "arms", "votes", "neither", "share of the first (95 %)", "people prefer",
         f"{figure} x 1000", "nearer",
     )  # fmt: skip
-    text = f"{len(pairs):,} answers. "
+    voters = len(set(answers.voters))
+    text = f"{len(pairs):,} answers of {voters:,} voter{'s' * (voters != 1)}. "
+    if voters < _VOTERS:
+        text += f"Of fewer than {_VOTERS} voters intervals are of their own answers alone. "
     if clear:
         text += f"Where people clearly prefer one arm ({clear} of {len(rows)} couples), it is the"
         text += f" nearer one by {figure} in {agreed}."
     else:
         text += "No arm is clearly preferred to another."
     return Table(heads, rows), text
+
+
+def _interval(
+    arm: str, winners: Sequence[str | None], voters: Sequence[str]
+) -> tuple[float, float]:
+    """Of the share of `arm` among decided answers, 95 %.
+
+    Wilson's, and from _VOTERS voters on the wider of it and Student's over their shares: answers of
+    one person are not independent.
+    """
+    decided = [(who, won == arm) for who, won in zip(voters, winners, strict=True) if won]
+    low, high = share_interval_95(sum(won for _, won in decided), len(decided))
+    people = sorted({who for who, _ in decided})
+    if len(people) < _VOTERS:
+        return low, high
+    shares = [np.mean([won for whose, won in decided if whose == who]) for who in people]
+    error = float(np.std(shares, ddof=1)) / math.sqrt(len(people))
+    half, mean = student_quantile(0.95, len(people) - 1) * error, float(np.mean(shares))
+    return max(0.0, min(low, mean - half)), min(1.0, max(high, mean + half))
 
 
 def _winner(answer: tuple[str, str, Side]) -> str | None:

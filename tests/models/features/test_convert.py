@@ -168,6 +168,10 @@ def test_inception_is_known_by_its_hash(tmp_path: Path, monkeypatch: pytest.Monk
         ("dino.pt", "dino"),
         ("inception-2015-12-05.pt", "inception"),
         ("resnet.pt", None),
+        ("dino-small.pt", "dino"),
+        ("dinov2.pt", None),
+        ("dino_v2.pt", None),
+        ("inception_v3.pt", None),
     ],
 )
 def test_a_files_name_says_which_network(name: str, found: str | None) -> None:

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from scoremix.models.features.errors import FeaturesError
-from scoremix.models.features.random_net import RandomNet
+from scoremix.models.features.random_net import RandomNet, _colours
 from scoremix.models.metrics.distances import Reference, compare
 from scoremix.models.metrics.distortions import DISTORTIONS
 
@@ -50,6 +50,18 @@ def test_features_are_standardised_on_the_reference(side: int, channels: int) ->
     parts = np.concatenate([extract(reference[:50]), extract(reference[50:])])
     np.testing.assert_allclose(parts, found, atol=1e-4)
     assert extract(reference[:0]).shape == (0, found.shape[1])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_colours_are_those_of_all_pixels_together(channels: int) -> None:
+    """Summed some images at a time, in whole numbers."""
+    images = pictures(150, 8, channels)
+    mean, covariance = _colours(images)
+    pixels = images.reshape(-1, channels) / 255.0
+    np.testing.assert_allclose(mean, pixels.mean(axis=0), rtol=1e-13)
+    expected = np.cov(pixels, rowvar=False).reshape(channels, channels)
+    np.testing.assert_allclose(covariance, expected, rtol=1e-11)
+    assert np.array_equal(covariance, _colours(images[::-1])[1])  # in any order
 
 
 def test_a_place_that_never_varies_counts_within_bounds() -> None:

@@ -39,6 +39,13 @@ class Counting:
         return pair.astype(np.float64)
 
 
+class Double(Counting):
+    """A network that returns float64."""
+
+    def __call__(self, images: Images) -> NDArray[np.float64]:
+        return super().__call__(images) / 3
+
+
 def random_images(count: int, seed: int = 0) -> Images:
     return np.random.default_rng(seed).integers(0, 256, (count, 4, 4, 1), dtype=np.uint8)
 
@@ -142,3 +149,9 @@ def test_pixel_features_and_runs_without_a_folder_keep_nothing(tmp_path: Path) -
         FeatureCache(None).features(extract, images, advance)
     assert extract.seen == 600
     assert FeatureCache(tmp_path).features(extract, images[:0], advance).shape == (0, 2)
+
+
+def test_values_that_float32_cannot_hold_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FeaturesError, match="float64 that float32 cannot hold"):
+        FeatureCache(tmp_path).features(Double(), random_images(5), lambda count: None)
+    assert not list(tmp_path.iterdir())

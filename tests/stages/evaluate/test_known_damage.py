@@ -9,6 +9,7 @@ import torch
 from blob_corpus import Corpus, Images, evaluated, noisy, real_looking
 
 from scoremix.models.features.random_net import RandomNet
+from scoremix.models.metrics import distortions
 from scoremix.models.metrics.distances import Reference
 from scoremix.models.metrics.distortions import DISTORTIONS
 from scoremix.stages.common.progress import Silent
@@ -22,6 +23,19 @@ class Levels(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.stack([x.mean(dim=[1, 2, 3]), (x * x).mean(dim=[1, 2, 3]) / 100], dim=1)
+
+
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_large_sets_are_damaged_some_images_at_a_time(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 3)).astype(np.uint8)
+    whole = DISTORTIONS[name](images, np.random.default_rng(1))
+    change = distortions.grey_levels(images, whole)
+    assert change == pytest.approx(np.sqrt(np.mean((whole.astype(float) - images) ** 2)))
+    monkeypatch.setattr(distortions, "_PART_VALUES", 2 * images[0].size)
+    np.testing.assert_array_equal(DISTORTIONS[name](images, np.random.default_rng(1)), whole)
+    assert distortions.grey_levels(images, whole) == change
 
 
 @pytest.mark.parametrize("name", DISTORTIONS)

@@ -164,6 +164,13 @@ def test_arms_are_compared_draw_by_draw_over_the_unseen_classes() -> None:
     found = outcomes(real=arm(REAL, 0), own=arm(BETTER, 0.02), other=BETTER)
     assert found[1].over_classes["eer"] == pytest.approx((-0.02, -0.02))
     assert not found[0].over_classes and not found[2].over_classes
+    assert "other classes" not in recognition_conclusion(found)
+    # As clear over seeds, and nothing over draws: the sentence says so.
+    unsure = outcomes(real=arm(REAL, 0), own=arm(BETTER, 0.0))
+    unsure[1].over_classes["eer"] = (-0.03, 0.01)
+    assert recognition_conclusion(unsure).endswith(
+        "Not clearly so on other classes: over draws of these the difference is -3.00 to +1.00."
+    )
     table = differences_tables(found)[-1]
     assert table.heads == [
         "points, 95 % over draws of the unseen classes",

@@ -8,6 +8,7 @@ import tiny
 import torch
 from numpy.typing import NDArray
 
+from scoremix.manifests.errors import ScoreMixError
 from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import GUIDE, build
@@ -15,6 +16,7 @@ from scoremix.models.network.ema import Ema
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
 from scoremix.stages.train import train as training
+from scoremix.stages.train import validation
 from scoremix.stages.train.config import TrainConfig
 from scoremix.stages.train.guide import drop_early_states, is_guide_step, keep_guide, save_guide
 from scoremix.stages.train.validation import is_long_past, overall, real_norms
@@ -29,6 +31,12 @@ def test_the_mean_over_bands() -> None:
     for name in bands:
         worse = overall(bands | {name: 1.1 * bands[name]}, None, geometric=True)
         assert worse == pytest.approx(1.1 ** (1 / 3) * overall(bands, None, geometric=True))
+
+
+@pytest.mark.parametrize(("side", "most"), [(8, 64), (64, 64), (128, 16), (256, 4), (1024, 1)])
+def test_large_images_are_measured_in_smaller_batches(side: int, most: int) -> None:
+    """A GPU that just holds its share of an update must not fail at the first checkpoint."""
+    assert validation._batch_of(np.zeros((1, side, side, 3), dtype=np.uint8)) == most
 
 
 def test_norms_of_real_images_are_those_of_their_own_classes() -> None:
@@ -85,6 +93,8 @@ def test_the_guide_is_the_last_of_them_up_to_a_quarter_of_the_chosen_step(tmp_pa
     drop_early_states(tmp_path / "last", "mine")
     assert len(list((tmp_path / "last").iterdir())) == 4
     drop_early_states(tmp_path / "last", "other")
+    with pytest.raises(ScoreMixError, match="early-mine-200.safetensors is gone"):
+        keep_guide(tmp_path, 800, 100, "mine")
     assert not list((tmp_path / "last").iterdir())
     keep_guide(tmp_path, 800, None, "mine")
     assert not (tmp_path / GUIDE).exists()

@@ -98,6 +98,24 @@ def test_answers_are_counted_beside_the_distances(tmp_path: Path) -> None:
     assert "in 1." in count_votes(answers)[1]
 
 
+def test_an_interval_of_three_voters_is_over_people(tmp_path: Path) -> None:
+    """Ten answers of one person are no ten people: two prefer bridge, one mixup."""
+    page = write_vote(tmp_path, ARMS, 30, 0)
+    tastes = {"ann": "bridge", "ben": "bridge", "cid": "mixup"}
+    files = [answers_of(page, taste, voter) for voter, taste in tastes.items()]
+    table, text = count_votes(read_answers(files, tmp_path))
+    cells = {row[0]: row[1:] for row in table.rows}
+    assert cells["bridge : mixup"][0] == "20 : 10"
+    # Shares 1, 1 and 0: Student's half-width is 4.30 x .577 / sqrt(3), beyond both ends.
+    assert cells["bridge : mixup"][2:4] == ["67% (0% to 100%)", "no difference"]
+    # ann and ben alone compare real with bridge (cid: neither): two people, Wilson's.
+    assert cells["real : bridge"][2] == "0% (0% to 16%)"
+    assert text.startswith("90 answers of 3 voters. ") and "Of fewer" not in text
+    two, told = count_votes(read_answers(files[:2], tmp_path))
+    assert two.rows[2][3] == "100% (84% to 100%)"
+    assert "Of fewer than 3 voters intervals are of their own answers alone." in told
+
+
 def test_nobody_is_counted_twice_and_no_votes_on_other_gans(tmp_path: Path) -> None:
     page = write_vote(tmp_path, ARMS, 12, 0)
     mine = answers_of(page, "bridge", "ann")
