@@ -18,7 +18,8 @@ from ..stages.sources.open import find_source
 from .fingerprints import named_path
 from .job import Job
 from .other_data import refuse_other_data
-from .shards.ownership import Claimant, check_owner
+from .shards.claimant import Claimant
+from .shards.ownership import check_owner
 
 
 def check_job(job: Job) -> None:

@@ -326,9 +326,7 @@ def _kernel_blocks(x: Floats, y: Floats) -> Iterator[tuple[slice, Floats]]:
     """Blocks of rows of k(x, y) = (x.y / D + 1)^3, with their place."""
     for start in range(0, len(x), _BLOCK):
         block = slice(start, start + _BLOCK)
-        kernel = x[block] @ y.T
-        kernel /= x.shape[1]
-        kernel += 1.0
+        kernel = x[block] @ y.T / x.shape[1] + 1.0
         cube = kernel * kernel  # not kernel**3: NumPy computes that by pow, ten times as slowly
         cube *= kernel
         yield block, cube

@@ -46,8 +46,9 @@ from ...stages.write.tasks import ShardTask
 from ..finished_run import FinishedRun
 from ..progress import ProgressReporter
 from ..shards.builder import ShardBuilder
+from ..shards.claimant import Claimant
 from ..shards.local import LocalDestination
-from ..shards.ownership import Claimant, refuse_copy, restore_owner
+from ..shards.ownership import refuse_copy, restore_owner
 
 
 @dataclass

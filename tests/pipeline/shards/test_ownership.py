@@ -20,9 +20,9 @@ from scoremix.manifests.published.verify import Problem, verify
 from scoremix.manifests.storage.location import URL
 from scoremix.manifests.storage.store import LocalStore
 from scoremix.pipeline.ledger import Ledger
+from scoremix.pipeline.shards.claimant import Claimant
 from scoremix.pipeline.shards.home import Standing, standing_of
 from scoremix.pipeline.shards.ownership import (
-    Claimant,
     Tenure,
     check_owner,
     claim,
