@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 import damaging
+import quick_charts  # noqa: F401  (charts are written, and not drawn)
 
 from scoremix.pipeline.cli import commands, exit_code
 

@@ -5,5 +5,10 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _short_probes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dry runs time three steps of each kind, and not steps for two seconds each."""
-    monkeypatch.setattr("scoremix.pipeline.dry_run.PROBE_SECONDS", 0.0)
+    """Three steps of each kind are timed, and not steps for a second or two each."""
+    for name in (
+        "dry_run.PROBE_SECONDS",
+        "steps.pilot._PROBE_SECONDS",
+        "trial.cost._PROBE_SECONDS",
+    ):
+        monkeypatch.setattr(f"scoremix.pipeline.{name}", 0.0)

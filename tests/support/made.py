@@ -1,7 +1,11 @@
 """Published corpora made directly, without a run: any size, mode, classes and labels."""
 
+import atexit
+import functools
 import hashlib
 import io
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,7 +50,27 @@ def make_corpus(
     soft: bool = False,
     shard_size: int = 4,
 ) -> Path:
-    """root/shards, published: `images` real ones, `ratio` rounds; classes in turn."""
+    """root/shards, published: `images` real ones, `ratio` rounds; classes in turn.
+
+    A copy of the one that was made first with these values.
+    """
+    made = _made(images, side, channels, classes, ratio, soft, shard_size)
+    shutil.copytree(made, root / "shards", dirs_exist_ok=True)
+    return root / "shards"
+
+
+@functools.cache
+def _made(
+    images: int,
+    side: int,
+    channels: int,
+    classes: tuple[str, ...],
+    ratio: int,
+    soft: bool,
+    shard_size: int,
+) -> Path:
+    root = Path(tempfile.mkdtemp(prefix="scoremix-made-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
     ids = [row % len(classes) if classes else -1 for row in range(images)]
     plan = _plan(ids, classes, PlanOptions(
         ratio, 0.2, "any" if soft else "auto", "self", "mixup", shard_size

@@ -105,5 +105,5 @@ def test_it_sees_damage(side: int, channels: int) -> None:
     before = extract(images)
     for name, distort in DISTORTIONS.items():
         damaged = distort(images, np.random.default_rng(0))
-        pair = compare(reference, before, extract(damaged), seed=0)
+        pair = compare(reference, before, extract(damaged), seed=0, frechet=False)
         assert pair.kd_interval[0] > 0, (name, pair.kd_difference, pair.kd_interval)

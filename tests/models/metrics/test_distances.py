@@ -148,7 +148,8 @@ def test_interval_covers_the_truth() -> None:
     for seed in range(60):
         common = gaussian(seed, 120, 4)
         mixup, final = 0.3**0.5 * common, 0.7**0.5 * common
-        low, high = compare(gaussian(500 + seed, 150, 4), mixup, final, seed).kd_interval
+        reference = gaussian(500 + seed, 150, 4)
+        low, high = compare(reference, mixup, final, seed, frechet=False).kd_interval
         covered += low <= truth <= high
     assert covered >= 51  # 95 % of 60 is 57; fewer than 51 has probability 0.002
 

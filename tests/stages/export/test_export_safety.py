@@ -222,19 +222,8 @@ def test_a_kill_leaves_nothing_or_all_of_it(
     name: str, point: str, shards: Path, undisturbed: dict[str, str], tmp_path: Path
 ) -> None:
     out = tmp_path / name
-    program = (
-        "import sys\n"
-        "from pathlib import Path\n"
-        "from scoremix.pipeline.cli import main\n"
-        "main(sys.argv[1:])\n"
-    )
     words = ["export", shards, "--out", out, "--quiet", *TARGETS[name]]
-    done = subprocess.run(
-        [sys.executable, "-c", program, *map(str, words)],
-        env={**os.environ, "SCOREMIX_FAULT": f"kill:{point}"},
-        capture_output=True,
-        text=True,
-    )
+    done = tiny.command(words, SCOREMIX_FAULT=f"kill:{point}")
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert out.exists() == (point == "export-named")
     assert export(shards, out, *TARGETS[name]) == 0

@@ -71,11 +71,14 @@ def rows_of(method: str) -> pa.Table:
     })  # fmt: skip
 
 
+NET, GUIDE = network(4), network(3)
+
+
 def made(name: str, rows: pa.Table, **more: Any) -> GeneratedBatch:
     """All batches as one."""
     config = GenerateConfig.model_validate(OPTIONS | CHANGES[name] | more)
     means = MEANS if config.needs_means else None
-    net = TrainedNet(network(4), 5.0, 0.01, FACTS, network(3)) if config.needs_network else None
+    net = TrainedNet(NET, 5.0, 0.01, FACTS, GUIDE) if config.needs_network else None
     recipe = Recipe.from_config(config, FACTS, "c0", MEANS.sha256)
     cpu = torch.device("cpu")
     batches = list(generate(rows, IMAGES, recipe, net, means=means, device=cpu))
