@@ -80,6 +80,8 @@ def init(path: Path, data: str | None, inside: str | None, device: str) -> None:
     if data is None and sys.stdin.isatty() and sys.stderr.isatty():
         asked = "Folder, zip or URL of your images (empty: the bundled digits)"
         data = click.prompt(asked, default="digits", show_default=False, err=True)
+    if data is None and inside is not None:
+        raise click.UsageError("--path names a folder in --data, which is missing.")
     if data is None:
         text = default_text()
         note = (

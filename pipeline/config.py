@@ -295,6 +295,7 @@ _PATHS = {
     ("evaluate", "lpips"): (),
     ("evaluate", "classifier"): (),
     ("evaluate", "maps"): (),
+    ("trial", "checkout"): (),
 }
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from ..manifests.errors import ConfigError
+from ..manifests.run_folder import STAGES
 from ..manifests.tombstones import read_tombstones
 from ..models.method.ladder import noise_ladder, sigma_at
 from ..models.method.loss import dsm_loss
@@ -50,6 +51,7 @@ _DECISIVE = (
     "labels",
 )  # fmt: skip
 _OF_METHOD = ("keep", "gamma", "t0", "denoise_steps", "guidance")  # and of `generate`
+_STAGE = {"generate": "write", "the rest": "ingest"}  # that a part belongs to, if not its own
 _STARTING = 6.0  # imports, the exact sigma_1, publishing, the report: whatever the job
 
 
@@ -98,13 +100,24 @@ def estimate(job: Job) -> str:
         for name, value in seconds.items()
     }
     _count_what_is_done(job, config, found, ledger, seconds, texts)
+    seconds = done_until(job.until, seconds)
+    texts = {name: texts[name] for name in seconds}
     lines += [f"{name + ':':<15}{text}" for name, text in texts.items()]
     if config.generate.needs_network:
         lines.append(f"quality:       {_quality(config, found, kind)}")
     said = unused_notes(job.config, found.resolution, kind, found.training)
     lines += [f"note:          {note}" for note in said]
     total = f"about {format_duration(sum(seconds.values()))} on this machine ({device})"
-    return "\n".join([*lines, f"total:         {total}, evaluation included"])
+    included = "evaluation included" if job.until == STAGES[-1] else f"until {job.until}"
+    return "\n".join([*lines, f"total:         {total}, {included}"])
+
+
+def done_until(until: str, seconds: dict[str, float]) -> dict[str, float]:
+    """Seconds by part of a run, without those parts that come after the stage `until`."""
+    last = STAGES.index(until)
+    return {
+        name: each for name, each in seconds.items() if STAGES.index(_STAGE.get(name, name)) <= last
+    }
 
 
 def _count_what_is_done(

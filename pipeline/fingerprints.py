@@ -21,7 +21,7 @@ from ..stages.recognise import config as recognising
 from ..stages.sources import remote
 from ..stages.sources.bundled import PACKAGES
 from ..stages.sources.folders import walk
-from ..stages.sources.open import expand_pattern
+from ..stages.sources.open import expand_pattern, files_beside
 from ..stages.sources.spec import BUNDLED
 from ..stages.train import config as training
 from .config import FEATURE_WORDS, Config
@@ -184,9 +184,12 @@ def fingerprint(source: str | None, *, follow_links: bool = False) -> Any:
         return canonical_digest(sorted(list_files(paths[0], follow_links=follow_links)))
     found = [(path, path.stat()) for path in paths if path.is_file()]
     several = len(paths) > 1  # then the names decide the order
-    return [
+    listed = [
         [path.name if several else None, state.st_size, state.st_mtime_ns] for path, state in found
-    ] or None
+    ]
+    beside = [(path, path.stat()) for path in files_beside(source)]
+    listed += [[path.name, state.st_size, state.st_mtime_ns] for path, state in beside]
+    return listed or None
 
 
 def list_files(folder: Path, *, follow_links: bool) -> Iterator[tuple[str, int, int]]:

@@ -94,6 +94,16 @@ def load_finished_run(folder: Path, *, finished: bool = True) -> FinishedRun:
     return FinishedRun(folder, config, ledger, corpus, planned)
 
 
+def require_written(run: FinishedRun) -> None:
+    """Raises ConfigError unless the shards of the run are those of its plan, and published."""
+    why = run.ledger.why_stale("write", inputs_of_write(run.planned))
+    if why is not None:
+        raise ConfigError(
+            f"The shards of {run.folder} are not what it would make now: write is {why}. Run"
+            f" `scoremix-pipeline run {RunFolder(run.folder).config}` to finish them first."
+        )
+
+
 def resolved_config(files: RunFolder, ledger: Ledger, corpus: Corpus) -> Config:
     """The run's config with every value filled in for its corpus and device."""
     device = ledger.outcome("ingest").get("device_type", "cpu")

@@ -186,7 +186,7 @@ def find_shards(path: Place) -> Place:
         return path
     if not path.is_dir():
         raise ConfigError(f"{path} is not a folder. Name a folder of shards, or a run folder.")
-    return Ledger(path).place() if RunFolder(path).ledger.exists() else path
+    return Ledger(path).place() if _is_run(path) else path
 
 
 def find_run(shards: Place) -> Path | None:
@@ -198,10 +198,10 @@ def find_run(shards: Place) -> Path | None:
         near = [Path.cwd() / f"{shards.name}.run"]
     else:
         shards = shards.absolute()
-        if RunFolder(shards).ledger.exists():
+        if _is_run(shards):
             return shards
         near = [shards.parent, shards.with_name(f"{shards.name}.run")]
-    there = (run for run in near if RunFolder(run).ledger.exists())
+    there = (run for run in near if _is_run(run))
     return next((run for run in there if same_place(Ledger(run).place(), shards)), None)
 
 

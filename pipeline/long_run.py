@@ -10,7 +10,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from ..manifests.run_folder import STAGES
 from ..models.method.ladder import sigma_at
 from ..models.method.methods import FrozenScore
 from ..models.network.checkpoint import TrainedNet
@@ -22,7 +21,7 @@ from ..stages.ingest.preview import IngestPreview
 from . import launch
 from .class_estimate import recognise_seconds
 from .config import Config
-from .dry_run import PROBE_SECONDS, possible_methods, probe_stages
+from .dry_run import PROBE_SECONDS, done_until, possible_methods, probe_stages
 from .job import Role, StageContext
 from .signals import interrupt_at_once
 from .speed_probe import probe_network
@@ -30,7 +29,6 @@ from .work_left import resumed_step
 
 LONG = 3600.0  # seconds
 _SAMPLES = 32  # images of the corpus that the network is timed on
-_ENDS_BEFORE = {"pilot": "pilot", "generate": "write", "evaluate": "evaluate"}
 _ADVICE = (
     " It can be stopped at any time: the same command goes on. To see minutes of it first:"
     " --ratio 1 --set ingest.resolution=32 --set train.steps=200 --set generate.method=bridge and"
@@ -54,12 +52,7 @@ def announce_training(context: StageContext, config: Config, corpus: Corpus) -> 
     def measure(probe_seconds: float) -> dict[str, float]:
         seconds, _ = probe_stages(config, methods, found, job.device, probe_seconds)
         seconds |= recognise_seconds(config, found, job.device, probe_seconds)
-        until = STAGES.index(job.until)
-        return {
-            name: value
-            for name, value in seconds.items()
-            if until >= STAGES.index(_ENDS_BEFORE.get(name, name))
-        }
+        return done_until(job.until, seconds)
 
     with _timing(job.device):
         # Three steps of each kind show that most runs are short, in a moment.

@@ -30,7 +30,8 @@ def refuse_other_data(config: Config, folder: Path, shards: Place) -> None:
     homes, seen = (ledger.identity or {}).get("homes", []), _seen_from(new, folder.resolve())
     if set(old) <= set(new) or any(_seen_from(old, home) == seen for home in homes):
         return
-    prints = [fingerprint(spec.source) for spec in config.ingest.sources]
+    follow = config.ingest.follow_links
+    prints = [fingerprint(spec.source, follow_links=follow) for spec in config.ingest.sources]
     if None in prints:  # nothing is there: ingest says so
         return
     inside = [path for _, path in old] == [path for _, path in new]

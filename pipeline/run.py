@@ -17,6 +17,7 @@ from ..manifests.errors import (
 )
 from ..manifests.files.lock import run_lock
 from ..manifests.run_folder import STAGES
+from ..manifests.storage.location import same_place
 from . import launch
 from .energy import open_meter
 from .finished_run import refuse_pending
@@ -153,4 +154,10 @@ def _open_as_worker(job: Job) -> Iterator[StageContext]:
             ) from error
         refuse_pending(job.folder)
         job = replace(job, only="write", until="write")
-        yield StageContext(job, Role.WORKER, Ledger(job.folder), lock=None)
+        ledger = Ledger(job.folder)
+        if ledger.shards is not None and not same_place(ledger.place(), job.shards):
+            raise ConfigError(
+                f"The shards of {job.folder} go to {ledger.place()}, and worker {job.worker} was to"
+                f" write to {job.shards}: each would get a part. Give all of them one --out."
+            )
+        yield StageContext(job, Role.WORKER, ledger, lock=None)

@@ -75,8 +75,7 @@ def _state(stage: str, text: str) -> dict[str, str]:
 
 
 def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str, str]]:
-    explain = source_changes(config, files)
-    why = ledger.why_stale("ingest", inputs_of_ingest(config, ledger), explain)
+    why, unknown = _why_ingest(config, files, ledger)
     if not ledger.outcome("ingest"):
         return [("ingest", f"missing ({why or 'not done yet'})")]
     digest = ledger.outcome("ingest")["digest"]
@@ -88,7 +87,8 @@ def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str,
         return [("ingest", f"missing ({files.corpus_commit} is damaged)")]
     # A stages.yaml that was edited, or emptied, may lack values that were filled in.
     config = config.resolved(corpus.images.shape[1], _device_type(ledger), len(corpus.images))
-    found = [("ingest", f"stale, {why}" if why else f"done, {_counted(corpus.counts)}")]
+    done = f"done, {_counted(corpus.counts)}{unknown}"
+    found = [("ingest", f"stale, {why}" if why else done)]
     model = None
     if not config.generate.needs_network:
         found.append(("train", f"skipped, {config.generate.method} needs no score network"))
@@ -134,6 +134,15 @@ def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str,
     planned = planned_of(rows, ledger, recipe, corpus, new_classes)
     found.append(("plan", f"done, {planned.rows.num_rows:,} rows"))
     return found + _write_and_evaluate(config, files, ledger, planned)
+
+
+def _why_ingest(config: Config, files: RunFolder, ledger: Ledger) -> tuple[str | None, str]:
+    """Why ingest is stale, None if it is not; and what cannot be known from here, else ""."""
+    try:
+        explain = source_changes(config, files)
+        return ledger.why_stale("ingest", inputs_of_ingest(config, ledger), explain), ""
+    except (ConfigError, StorageError) as error:  # a source that cannot be reached
+        return None, f"; whether its source changed is not known: {error}"
 
 
 def _write_and_evaluate(

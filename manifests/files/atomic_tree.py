@@ -14,10 +14,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import LockedError
+from ..errors import LockedError, StorageError
 from .atomic import storage_errors, write_bytes
 from .crash_points import crash_point
 from .durable import make_folder, sync_folder
+from .lock import NO_LOCK
 
 
 @contextlib.contextmanager
@@ -126,6 +127,11 @@ def _lock_staging(folder: Path, out: Path) -> int:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(descriptor)
+            if error.errno in NO_LOCK:
+                raise StorageError(
+                    f"{folder} is on a file system without locks ({error.strerror}), so that two"
+                    f" exports to {out} could not be told apart. Export to another one."
+                ) from error
             raise LockedError(
                 f"{out} is being exported by another process. Wait for it to end or stop it."
             ) from error

@@ -31,7 +31,8 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 FOLDER_LOCK = ".scoremix-lock"  # in a folder that cannot be locked itself
-_NO_LOCK = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EISDIR}
+# Of flock where a file system, or a folder on it, has no locks.
+NO_LOCK = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EISDIR}
 
 _DESCRIPTORS: set[int] = set()  # of the locks that this process holds
 
@@ -105,7 +106,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as error:
             os.close(descriptor)
-            if error.errno not in _NO_LOCK:
+            if error.errno not in NO_LOCK:
                 raise
             descriptor = _lock_file_in(folder)
         try:

@@ -139,17 +139,21 @@ def group_by_shard(plan: pa.Table) -> dict[str, pa.Table]:
     return shards
 
 
+_DIGESTED = 65_536  # rows that are Python's objects at a time
+
+
 def rows_digest(rows: pa.Table) -> str:
     """sha256 of the plan columns in a canonical form.
 
     Depends only on the values, not on chunking, Parquet or pyarrow; a manifest has the digest of
     the plan rows that it was made from.
     """
-    columns = [rows[name].to_pylist() for name in PLAN.names]
     digest = hashlib.sha256(json.dumps(PLAN.names).encode())
     encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-    for row in zip(*columns, strict=True):
-        digest.update(b"\n" + encode(row).encode())
+    for batch in rows.select(PLAN.names).to_batches(max_chunksize=_DIGESTED):
+        columns = [column.to_pylist() for column in batch.columns]
+        for row in zip(*columns, strict=True):
+            digest.update(b"\n" + encode(row).encode())
     return digest.hexdigest()
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..files.atomic import canonical_digest, json_bytes
+from ..files.rows import rows_where
 from ..plan.schema import MANIFEST
 from ..shards.shard import NORMS, Marker
 from .card import CorpusFacts, Counts, methods_named
@@ -142,9 +143,9 @@ def croissant_bytes(
 
 def digest_of_sources(manifest: pa.Table) -> str:
     """Digest of the source files of the real images, in key order."""
-    rows = manifest.select(["key", "kind", "source_1_sha256"]).to_pylist()
-    real = sorted((row["key"], row["source_1_sha256"]) for row in rows if row["kind"] == "real")
-    return canonical_digest(real)
+    real = rows_where(manifest.select(["key", "kind", "source_1_sha256"]), kind="real")
+    columns = (real[name].to_pylist() for name in ("key", "source_1_sha256"))
+    return canonical_digest(sorted(zip(*columns, strict=True)))
 
 
 def _description(facts: CorpusFacts, counts: Counts) -> str:

@@ -118,6 +118,12 @@ def evaluate(
         evaluate_generated(folder, options, config, overrides, quiet, as_json)
         return
     refuse_without_generated(options)
+    refuse_other_options(
+        overrides,
+        ("evaluate.",),
+        "an evaluation, which makes nothing again; options of evaluate can be set, and the run"
+        f" keeps them. For others: `scoremix-pipeline run {folder}/stages.yaml`",
+    )
     shards = Ledger(folder).place()
     with open_job(config, folder, shards, RunOptions(device, quiet, only="evaluate")) as job:
         if as_json:

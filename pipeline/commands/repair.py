@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ...manifests.errors import ConfigError, VerifyError
-from ...manifests.run_folder import RunFolder
 from ...manifests.storage.location import Place
 from ..echo import echo
-from ..ledger import Ledger, find_run, require_run
+from ..ledger import find_run, find_shards, require_run
 from .options import DEVICE, PLACE, QUIET, resolve_device
 
 if TYPE_CHECKING:
@@ -44,8 +43,7 @@ def repair(shards: Place, folder: Path | None, accept_new: bool, device: str, qu
     from ..finished_run import load_finished_run
     from ..maintenance.repair import repair as mend
 
-    if isinstance(shards, Path) and RunFolder(shards).ledger.exists():
-        shards = Ledger(run).place()
+    shards = find_shards(shards)
     with run_lock(run):
         report = mend(
             load_finished_run(run),

@@ -279,6 +279,8 @@ def print_outcome(job: "Job", outcome: "Outcome") -> None:
     if job.config.trial.with_run and whole:
         from .trial import conduct
 
+        if job.stopping():
+            raise Interrupted("Stopped before the trial; the same command goes on.")
         conduct(job.folder, job.config, job.device, None, job.progress)
     job.progress.note(f"finished in {format_duration(job.progress.elapsed())}")
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
-from ...manifests.errors import VerifyError
+from ...manifests.errors import ConfigError, VerifyError
 from ...manifests.run_folder import RunFolder
 from ...manifests.storage.location import Place
 from ...manifests.storage.store import LocalStore, store_of
 from ...manifests.tombstones import read_tombstones
 from ..echo import echo
-from ..ledger import Ledger, find_run, find_shards
+from ..ledger import Ledger, find_run, find_shards, require_run
 from .options import JSON, PLACE, print_json
 
 _SHOWN = 3  # links that a note names
@@ -46,11 +46,16 @@ def verify(
     from ...manifests.published.verify import verify as check
 
     part = Partition.parse(subset) if subset else None
-    run = folder or find_run(shards)
+    run = require_run(folder) if folder else find_run(shards)
     shards = find_shards(shards)
     store = store_of(shards)
     problems = check(shards if isinstance(shards, Path) else store, deep=deep, part=part)
     recorded = Ledger(run).outcome("write").get("sums_sha256") if run is not None else None
+    if folder is not None and recorded is None:
+        raise ConfigError(
+            f"{folder} has not recorded what it published, so that {shards} cannot be compared with"
+            " it. Leave --run out, or name the run that made it."
+        )
     rewritten = compare_with_run(store, recorded)
     if as_json:
         found = [{"file": one.file, "what": one.what} for one in (*problems, *rewritten)]
@@ -65,7 +70,7 @@ def verify(
             f" it; what lies there agrees with itself. Run `{again}`, which ends it and makes"
             " nothing again."
         )
-    if rewritten:
+    if rewritten and not problems:
         raise VerifyError(
             f"{shards} is not what {run} published. Where nobody else works on it, do not use it:"
             f" empty the folder and run `scoremix-pipeline run {run}/stages.yaml`, which makes the"

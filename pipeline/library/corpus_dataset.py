@@ -56,8 +56,7 @@ class CorpusDataset(Dataset[Sample]):
             ConfigError: no finished corpus is there, or none of that ratio.
             VerifyError: its index or manifest is damaged.
         """
-        named = place(os.fspath(corpus))
-        self.store: Store = store_of(find_shards(named))
+        self.place = find_shards(place(os.fspath(corpus)))
         self.transform = transform
         manifest = read_manifest(self.store)
         index = read_index(self.store)
@@ -68,6 +67,11 @@ class CorpusDataset(Dataset[Sample]):
         self.rows: pa.Table = rows.filter(pc.less_equal(rows["round"], last)).combine_chunks()
         self.soft = self.rows.num_rows > 0 and self.rows["soft_label"].null_count == 0
         self._images: tuple[int, ShardImages] | None = None  # with the process that opened it
+
+    @property
+    def store(self) -> Store:
+        """The files; opened anew, since connections to an object store belong to one process."""
+        return store_of(self.place)
 
     def __len__(self) -> int:
         return int(self.rows.num_rows)

@@ -29,7 +29,7 @@ from ...stages.recognition.config import RecognitionConfig
 from ...stages.recognition.image_folders import ImageFolder
 from ...stages.recognition.judge import UnseenClasses
 from ...stages.recognition.template import HELD_OUT, UNSEEN
-from ...stages.trial.command import TrainerCall, placeholders_of, run_trainer
+from ...stages.trial.command import TrainerCall, placeholders_of, require_whole_command, run_trainer
 from ...stages.trial.locks import waiting_lock
 from ...stages.trial.one import RESULT, read_result
 from ...stages.trial.task_pool import CommandTask, run_all_commands
@@ -127,7 +127,8 @@ class RecognitionByCommand:
 
     def _judged(self, names: Sequence[str]) -> JudgedImages:
         """The images that the command is to answer for, as files."""
-        wanted, place = placeholders_of(self.config.command or ""), self.folder / "data"
+        command = require_whole_command(self.config.command or "", "recognition.command")
+        wanted, place = placeholders_of(command), self.folder / "data"
         unseen, unseen_paths = None, list[Path]()
         if UNSEEN in wanted:
             if self.unseen is None:

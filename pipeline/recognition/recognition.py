@@ -49,7 +49,7 @@ from ...stages.recognition.template import HELD_OUT, UNSEEN
 from ...stages.trial.arm_corpus import ArmCorpus
 from ...stages.trial.command import placeholders_of
 from ..config import Config
-from ..finished_run import FinishedRun
+from ..finished_run import FinishedRun, require_written
 from ..progress import ProgressReporter
 from .command import RecognitionByCommand
 from .corpora import classes_of, labelled_corpus
@@ -192,6 +192,8 @@ def _corpora(
             corpora[arm.corpus], seconds = maker.corpus(arm.made)
             sampling[arm.corpus] = _sampling(run) if seconds is None else seconds
             continue
+        if arm.corpus == OWN:
+            require_written(run)  # else classes and held-out images may be others
         given = arm.corpus, run.folder, run.corpus, folder, stopping, progress
         corpora[arm.corpus] = labelled_corpus(*given)
         sampling[arm.corpus] = _sampling(run) if arm.corpus == OWN else None

@@ -1,6 +1,7 @@
 """Classes that no recogniser is trained on: read as ingest reads, prepared as the corpus was."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,7 @@ def open_unseen(
                 forgotten=read_tombstones(run.folder).hashes,
             )
             write_json(place / _RECORD, {"digest": canonical_digest(inputs)})
+            shutil.rmtree(place / "fetched", ignore_errors=True)
     _check(found, run.corpus)
     return found
 

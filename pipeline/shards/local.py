@@ -55,7 +55,10 @@ class LocalDestination:
                 write_plan(LocalStore(self.shards, self.temporary()), builder.planned.rows)
 
     def check_room(self, builder: ShardBuilder, missing: list[ShardTask]) -> None:
-        refuse_full_disk(self.shards, builder.estimate_bytes(missing))
+        # Shards of another plan or recipe are replaced, one after the other.
+        old = (path for task in missing for path in self.shards.glob(f"{task.name}.*"))
+        held = sum(path.stat().st_size for path in old)
+        refuse_full_disk(self.shards, builder.estimate_bytes(missing), held)
 
     def finished(self, task: ShardTask) -> bool:
         return task.finished(self.shards)

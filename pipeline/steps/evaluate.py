@@ -57,8 +57,8 @@ def evaluate(context: StageContext, builder: ShardBuilder, manifest: pa.Table) -
         )
         watched = Stoppable(job.progress, job.stopping)
         evaluating.evaluate(config.evaluate, evaluation, files.report, watched)
+        _report(context)  # first: a kill in between leaves an evaluation that is made again
         context.ledger.record("evaluate", inputs, metrics_sha256=sha256_file(files.metrics))
-        _report(context)
     save_config(context.resolve(corpus), files)  # `auto` stays: a new network has a new pilot
     metrics = json.loads(files.metrics.read_text())
     advice = metrics.get("answers", {}).get("sentence")  # runs of earlier versions have none

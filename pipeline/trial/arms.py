@@ -26,7 +26,7 @@ from ...stages.trial.arms import OWN, Arm
 from ...stages.trial.gan_run import Rise
 from ...stages.trial.locks import waiting_lock
 from ..config import Config
-from ..finished_run import FinishedRun
+from ..finished_run import FinishedRun, require_written
 from ..other_options import builder_by, check_has_network, other_options
 from ..shards.builder import ShardBuilder
 from ..shards.local import LocalDestination
@@ -207,6 +207,7 @@ def shard_corpus(
     if arm.method in (None, OWN) and arm.ratio <= built and isinstance(own, Path):
         if not (own / INDEX).exists():
             raise ConfigError(f"{own} is not finished: run the stages of {run.folder} first.")
+        require_written(run)  # else they may hold images that are held out now
         return _as_corpus(arm, own, arm.ratio, run)
     place = folder / "arms" / arm.name / "shards"
     builder = _builder(run, arm, device, stopping)

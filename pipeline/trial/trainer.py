@@ -23,7 +23,7 @@ from ...manifests.trainers.requirements import find_spec, trainer_names
 from ...manifests.trainers.spec import TrainerSpec, TrialPreset
 from ...stages.trial import trainer_script
 from ...stages.trial.arms import Arm
-from ...stages.trial.command import LENGTHS, placeholders_of
+from ...stages.trial.command import LENGTHS, placeholders_of, require_whole_command
 from ...stages.trial.config import TrialConfig
 from ..finished_run import FinishedRun
 
@@ -49,6 +49,7 @@ def choose_trainer(config: TrialConfig) -> ChosenTrainer | None:
         ConfigError: an unknown trainer, one without a preset, a checkout that is none of it.
     """
     if config.command is not None:
+        require_whole_command(config.command, "trial.command")
         spec = find_spec(config.trainer, None if config.trainer else "imagefolder")
         return ChosenTrainer(spec, config.command, config.generated or ".", {}, "")
     if config.trainer is None and config.checkout is None:

@@ -200,7 +200,10 @@ def _read_classes(path: Path) -> list[str]:
 
 
 def _map_images(path: Path) -> NDArray[np.uint8]:
-    images: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+    try:
+        images: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:  # of its header, or cut off
+        raise _changed_error(path) from error
     return images
 
 

@@ -167,6 +167,11 @@ def _check_destination(listing: ExportListing, out: Path, spec: TrainerSpec) -> 
     if out.is_symlink() or not out.name:
         what = "a symbolic link, which a rename would replace" if out.name else "the root folder"
         raise ConfigError(f"--out {out} is {what}. Name the folder or file itself.")
+    if out.is_mount():
+        raise ConfigError(
+            f"--out {out} is a mount point, which nothing can be renamed to. Name a folder in it:"
+            f" --out {out / listing.name}."
+        )
     if out.resolve().is_relative_to(listing.shards.resolve()):
         raise ConfigError(
             f"{out} lies inside the shards, whose files SHA256SUMS lists. Choose a place outside."

@@ -153,7 +153,8 @@ def classify(
         if record.is_image and record.class_name is not None
     }
     order = with_classes[0].classes if len(with_classes) == 1 else ()
-    return sorted(names, key=lambda name: (order.index(name) if name in order else -1, name))
+    place = {name: number for number, name in reversed(list(enumerate(order)))}
+    return sorted(names, key=lambda name: (place.get(name, -1), name))
 
 
 def _refuse_numbers_beside_names(sources: list[Source]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import storage_errors
+from ...manifests.files.lock import NO_LOCK
 from .fuse import unmount_command
 
 
@@ -61,12 +62,16 @@ def _locked(mountpoint: Path) -> Iterator[None]:
     """Locks the folder: of two mounts on it at the same moment, one is refused."""
     folder = os.open(mountpoint, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"Somebody is mounting on {mountpoint} just now. Name another folder."
+            ) from error
+        except OSError as error:
+            if error.errno not in NO_LOCK:  # NFS locks no folders: then without
+                raise
         yield
-    except BlockingIOError as error:
-        raise ConfigError(
-            f"Somebody is mounting on {mountpoint} just now. Name another folder."
-        ) from error
     finally:
         os.close(folder)
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -70,11 +70,7 @@ def open_files(
     """
     files = dict.fromkeys(paths)
     if classes:
-        folders = {str(root)}
-        for folder in {os.path.dirname(path) for path in paths}:
-            folders |= set(map(str, _between(Path(folder) / "-", root)))
-        labels = (os.path.join(folder, name) for folder in folders for name in LABEL_FILES)
-        files |= dict.fromkeys(filter(os.path.isfile, labels))
+        files |= dict.fromkeys(label_files(paths, root))
     below_link: dict[str, bool] = {}
     inputs = [_pattern_input(path, root, below_link, follow_links) for path in files]
     source = _noting_links(source_of_files(title, sort_by_name(inputs), classes))
@@ -82,6 +78,15 @@ def open_files(
         return source
     above = (os.path.join(root.parent, name) for name in LABEL_FILES)
     return labels_above(filter(os.path.isfile, above), source)
+
+
+def label_files(paths: Iterable[str], root: Path) -> list[str]:
+    """The files of labels in `root` and in the folders from there to the files at `paths`."""
+    folders = {str(root)}
+    for folder in {os.path.dirname(path) for path in paths}:
+        folders |= set(map(str, _between(Path(folder) / "-", root)))
+    labels = (os.path.join(folder, name) for folder in folders for name in LABEL_FILES)
+    return sorted(filter(os.path.isfile, labels))
 
 
 def _pattern_input(path: str, root: Path, below_link: dict[str, bool], follow_links: bool) -> Input:

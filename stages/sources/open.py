@@ -22,7 +22,7 @@ from .base import (
     no_such_folder,
     source_file,
 )
-from .labels import LABELS_FILE, labels_beside, source_of_files
+from .labels import LABEL_FILES, LABELS_FILE, labels_beside, source_of_files
 from .spec import BUNDLED, SourceSpec
 
 _KINDS = (
@@ -72,6 +72,23 @@ def expand_pattern(source: str) -> list[str]:
         return [source]
     names = remote.expand_braces(source)
     return [path for name in names for path in sorted(glob.glob(name)) or [name]]
+
+
+def files_beside(source: str) -> list[Path]:
+    """Files that a source's labels may come from, and that its path or pattern does not name.
+
+    Of images by a pattern the files of labels above them, of tars the index.json beside them.
+    """
+    paths = expand_pattern(source)
+    if len(paths) == 1 and os.path.isdir(paths[0]):
+        return []
+    folders_of = {Path(path).parent for path in paths}
+    found = [folder / "index.json" for folder in folders_of]
+    if set(source) & set("{*?["):
+        root = Path(_fixed_part(source))
+        found += map(Path, folders.label_files(paths, root))
+        found += [root.parent / name for name in LABEL_FILES]
+    return sorted(path for path in set(found) - set(map(Path, paths)) if path.is_file())
 
 
 def find_source(source: str, key: str) -> list[str]:

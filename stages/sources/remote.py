@@ -139,6 +139,8 @@ def fingerprint(source: str) -> Any:
     if found.is_folder:
         return canonical_digest(found.versions)
     several = len(found.entries) > 1
+    if all(name.lower().endswith(".tar") for name in found.entries):
+        found = found.with_sibling("index.json")  # from which class names come
     return [[name if several else None, *state] for name, *state in found.versions]
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from ...manifests.errors import Interrupted, ScoreMixError
+from ...manifests.errors import ConfigError, Interrupted, ScoreMixError
+from ...manifests.foreign_text import REDACTED
 from . import supervisor
 
 PLACEHOLDERS = ("data", "out", "seed", "gpu")
@@ -49,6 +50,16 @@ def placeholders_of(text: str) -> set[str]:
     if any(form or conversion for _, _, form, conversion in fields):
         raise ValueError("placeholders stand alone, as in {data}")
     return {str(name) for _, name, _, _ in fields}
+
+
+def require_whole_command(text: str, option: str) -> str:
+    """The command itself; raises ConfigError for one that was stored without a URL's query."""
+    if f"?{REDACTED}" in text or f"//{REDACTED}@" in text:
+        raise ConfigError(
+            f"{option} was stored without the query of a URL in it, which may hold a secret:"
+            f" {text}. Give it again with --set '{option}=...', or let it read the URL from a file."
+        )
+    return text
 
 
 def check_template(text: str, placeholders: Sequence[str] = PLACEHOLDERS) -> str:

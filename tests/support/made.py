@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -39,7 +40,21 @@ def pixels_of(key: str, side: int, channels: int) -> NDArray[np.uint8]:
     return np.clip(smooth.reshape(grain.shape) + grain, 0, 255).astype(np.uint8)
 
 
-def make_corpus(
+def make_corpus(root: Path, **values: Any) -> Path:
+    """As build_corpus; a copy of the one that was built first with these values."""
+    made = _built(tuple(sorted(values.items())))
+    shutil.copytree(made, root / "shards", dirs_exist_ok=True)
+    return root / "shards"
+
+
+@functools.cache
+def _built(values: tuple[tuple[str, Any], ...]) -> Path:
+    root = Path(tempfile.mkdtemp(prefix="scoremix-made-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    return build_corpus(root, **dict(values))
+
+
+def build_corpus(
     root: Path,
     *,
     images: int = 6,
@@ -50,27 +65,7 @@ def make_corpus(
     soft: bool = False,
     shard_size: int = 4,
 ) -> Path:
-    """root/shards, published: `images` real ones, `ratio` rounds; classes in turn.
-
-    A copy of the one that was made first with these values.
-    """
-    made = _made(images, side, channels, classes, ratio, soft, shard_size)
-    shutil.copytree(made, root / "shards", dirs_exist_ok=True)
-    return root / "shards"
-
-
-@functools.cache
-def _made(
-    images: int,
-    side: int,
-    channels: int,
-    classes: tuple[str, ...],
-    ratio: int,
-    soft: bool,
-    shard_size: int,
-) -> Path:
-    root = Path(tempfile.mkdtemp(prefix="scoremix-made-"))
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    """root/shards, published: `images` real ones, `ratio` rounds; classes in turn."""
     ids = [row % len(classes) if classes else -1 for row in range(images)]
     plan = _plan(ids, classes, PlanOptions(
         ratio, 0.2, "any" if soft else "auto", "self", "mixup", shard_size

@@ -116,10 +116,10 @@ def test_corpora_from_before_it_are_whole(tmp_path: Path, monkeypatch: pytest.Mo
 
     with monkeypatch.context() as older:
         older.setattr(publishing, "metadata_files", before)
-        shards = made.make_corpus(tmp_path)
+        shards = made.build_corpus(tmp_path)
     assert not (shards / CROISSANT).exists()
     assert verify(shards) == [] and is_published(shards)
-    made.make_corpus(tmp_path)  # published again
+    made.build_corpus(tmp_path)  # published again
     assert (shards / CROISSANT).exists() and verify(shards) == [] and is_published(shards)
     (shards / CROISSANT).unlink()
     assert not is_published(shards) and [one.file for one in verify(shards)] == [CROISSANT]

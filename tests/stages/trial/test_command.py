@@ -12,9 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from scoremix.manifests.errors import Interrupted
+from scoremix.manifests.errors import ConfigError, Interrupted
 from scoremix.manifests.files.lock import shard_lock
-from scoremix.stages.trial.command import TrainerCall, TrainerFailed, run_trainer
+from scoremix.manifests.foreign_text import redact_all
+from scoremix.stages.trial.command import (
+    TrainerCall,
+    TrainerFailed,
+    require_whole_command,
+    run_trainer,
+)
 from scoremix.stages.trial.locks import waiting_lock
 
 # A child in the background, and a shell of its own, as trainers with loaders have.
@@ -130,3 +136,10 @@ def test_a_forked_child_does_not_hold_the_pipe(tmp_path: Path) -> None:
         assert until(lambda: not any(map(lives, family(tmp_path)))), "the trainer goes on"
     finally:
         os.kill(int(fork.read_text()), signal.SIGKILL)
+
+
+def test_a_command_that_was_stored_without_a_secret_is_not_run() -> None:
+    whole = "train.py {data} {out} --init https://host/w.pt?sig=abc"
+    assert require_whole_command(whole, "trial.command") == whole
+    with pytest.raises(ConfigError, match="trial.command was stored without the query"):
+        require_whole_command(redact_all(whole), "trial.command")
