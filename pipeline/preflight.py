@@ -1,6 +1,6 @@
 """Preflight: refuses, before anything is made, what would fail late."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -99,11 +99,19 @@ def claimant_of(job: Job) -> Claimant:
     return Claimant(job.folder, job.shards, replace=job.replace, stopping=job.stopping)
 
 
+def missing_folders(run: Path) -> list[Path]:
+    """The run folder and those above it that are not there yet."""
+    return [path for path in (run, *run.parents) if not path.exists()]
+
+
 @contextmanager
-def removed_if_it_fails_at_once(run: Path) -> Iterator[None]:
+def removed_if_it_fails_at_once(run: Path, made: Sequence[Path]) -> Iterator[None]:
     """Removes the run folder, with the parents made for it, where the run ends in an error before
-    anything was made: a mistake leaves nothing behind. A folder that was there before stays."""
-    made = [path for path in (run, *run.parents) if not path.exists()]
+    anything was made: a mistake leaves nothing behind. The caller holds its lock, so that nobody
+    begins in it meanwhile.
+
+    made: as missing_folders gave it before the lock was taken; a folder that was there stays.
+    """
     try:
         yield
     except (Interrupted, LockedError):  # locked: another run has just begun in it

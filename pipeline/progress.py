@@ -41,16 +41,14 @@ class ProgressReporter:
 
     @contextlib.contextmanager
     def task(self, name: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-        if self.quiet:
-            yield lambda done: None
-        elif self.console.is_terminal:
-            with self._bar(name, total, unit) as advance:
-                yield advance
+        if self.quiet or not self.console.is_terminal:
+            yield self._counting(name, total, unit, None)
         else:
-            yield self._lines(name, total, unit)
+            with self._bar(name, total) as bar:
+                yield self._counting(name, total, unit, bar)
 
     @contextlib.contextmanager
-    def _bar(self, name: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    def _bar(self, name: str, total: int) -> Iterator[Callable[[int, str], None]]:
         columns = (
             TextColumn("{task.description:>9}"),
             BarColumn(),
@@ -60,21 +58,15 @@ class ProgressReporter:
         )
         with Progress(*columns, console=self.console, transient=True) as bars:
             task = bars.add_task(name, total=total, rate="")
-            begin = time.monotonic()
-            done = resumed = 0
+            yield lambda count, rate: bars.update(task, advance=count, rate=rate)
 
-            def advance(count: int) -> None:
-                nonlocal done, resumed
-                resumed = count if done == 0 and time.monotonic() - begin < 0.01 else resumed
-                done += count
-                seconds = max(time.monotonic() - begin, 1e-6)
-                bars.update(task, advance=count, rate=f"{(done - resumed) / seconds:,.0f} {unit}/s")
-
-            yield advance
-
-    def _lines(self, name: str, total: int, unit: str) -> Callable[[int], None]:
+    def _counting(
+        self, name: str, total: int, unit: str, bar: Callable[[int, str], None] | None
+    ) -> Callable[[int], None]:
+        """Counts what is done: each time on the bar, now and then as a line, and in the log."""
         begin = last = time.monotonic()
         done = resumed = 0
+        lines = bar is None and not self.quiet
 
         def advance(count: int) -> None:
             nonlocal done, last, resumed
@@ -82,18 +74,21 @@ class ProgressReporter:
             # What a resumed task starts with was not done at this rate.
             resumed = count if done == 0 and now - begin < 0.01 else resumed
             done += count
+            rate = (done - resumed) / max(now - begin, 1e-6)
+            if bar is not None:
+                bar(count, f"{rate:,.0f} {unit}/s")
             if now - last < _SECONDS_BETWEEN_LINES:
                 return
             last = now
+            text = f"{name}: {done:,}/{total:,} {unit}"
             if done == resumed:  # still at its start: no rate is known
-                self.console.print(f"{name}: {done:,}/{total:,} {unit}", markup=False)
+                if lines:
+                    self.console.print(text, markup=False)
                 return
-            rate = (done - resumed) / (now - begin)
             left = (total - done) / rate
-            self.console.print(
-                f"{name}: {done:,}/{total:,} {unit}, {rate:,.1f}/s, {format_duration(left)} left",
-                markup=False,
-            )
+            if lines:
+                text += f", {rate:,.1f}/s, {format_duration(left)} left"
+                self.console.print(text, markup=False)
             self._record(task=name, done=done, total=total, rate=rate, left=left)
 
         return advance

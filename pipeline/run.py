@@ -24,7 +24,13 @@ from .finished_run import refuse_pending
 from .job import Job, Outcome, Role, StageContext
 from .ledger import Ledger
 from .maintenance.forget import finish_pending
-from .preflight import check_job, claimant_of, remove_leftovers, removed_if_it_fails_at_once
+from .preflight import (
+    check_job,
+    claimant_of,
+    missing_folders,
+    remove_leftovers,
+    removed_if_it_fails_at_once,
+)
 from .shards.builder import ShardBuilder
 from .shards.open import open_destination
 from .shards.ownership import Tenure, claim, release
@@ -101,7 +107,8 @@ def open_run(job: Job) -> Iterator[StageContext]:
         yield StageContext(replace(job, until=until), Role.FOLLOWER, Ledger(job.folder), lock=None)
     else:
         check_job(job)
-        with removed_if_it_fails_at_once(job.folder), run_lock(job.folder) as lock:
+        made = missing_folders(job.folder)
+        with run_lock(job.folder) as lock, removed_if_it_fails_at_once(job.folder, made):
             remove_leftovers(job.folder)
             finish_pending(job.folder)
             job.progress.log = job.files.progress_log

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -48,7 +49,9 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]:
 
     `temporary` must be on the same file system; by default a dotted name beside `path`.
     """
-    temporary = temporary or path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if temporary is None:  # containers that share a folder may have one process number
+        name = f".{path.name}.{secrets.token_hex(4)}.{os.getpid()}.tmp"
+        temporary = path.with_name(name)
     with storage_errors(path):
         make_folder(path.parent)
         make_folder(temporary.parent)

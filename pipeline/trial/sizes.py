@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ...manifests.errors import ConfigError
+from ...manifests.errors import ConfigError, LockedError
 from ...manifests.files.atomic import read_parquet, write_bytes, write_json, write_parquet
 from ...manifests.files.durable import remove_file
 from ...manifests.files.lock import run_lock
@@ -113,7 +113,13 @@ def trial_sizes(
                 stopping,
                 until="plan" if config.is_builtin else "write",
             )
-            run_stages(job)
+            kept = progress.log, progress.meter
+            try:
+                run_stages(job)
+            except LockedError:  # another process is at its trial: then these stages are done
+                progress.note(f"trial: {place / 'run'} is in use by another process")
+            finally:
+                progress.log, progress.meter = kept
         with run_lock(place / "run", shared=True):
             made = load_finished_run(place / "run", finished=False)
             made = replace(

@@ -1,9 +1,12 @@
 """Progress lines: a rate and the time left once they are known, and what a resumed task had not."""
 
+import io
 import json
+import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from scoremix.pipeline import progress as progress_module
 from scoremix.pipeline.progress import ProgressReporter
@@ -55,3 +58,23 @@ def test_a_resumed_task_counts_what_it_does_itself(
         "train: 900/1,000 images",
         "train: 920/1,000 images, 1.0/s, 1 min 20 s left",
     ]
+
+
+@pytest.mark.parametrize("shown", ["quiet", "terminal", "lines"])
+def test_rates_are_logged_however_they_are_shown(
+    shown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`status` reads them from another terminal, and recognition its seconds of sampling."""
+    monkeypatch.setattr("scoremix.pipeline.progress._SECONDS_BETWEEN_LINES", 0.0)
+    reporter = ProgressReporter(quiet=shown == "quiet")
+    if shown == "terminal":
+        reporter.console = Console(file=io.StringIO(), force_terminal=True)
+    reporter.log = tmp_path / "progress.jsonl"
+    with reporter.task("generate", 30, "images") as advance:
+        time.sleep(0.02)
+        advance(10)
+        advance(20)
+    lines = [json.loads(line) for line in reporter.log.read_text().splitlines()]
+    assert [line["done"] for line in lines] == [10, 30]
+    assert {line["task"] for line in lines} == {"generate"} and lines[0]["rate"] > 0
+    assert ("generate: 30/30 images" in capsys.readouterr().err) == (shown == "lines")
