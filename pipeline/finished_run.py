@@ -43,9 +43,12 @@ class FinishedRun:
         return ShardBuilder(self.folder, self.config, self.corpus, None, self.planned, device)
 
     def with_network(self, builder: ShardBuilder) -> ShardBuilder:
-        """Ready to make shards. Raises ScoreMixError where pixels or network are not those."""
+        """Ready to make images. Raises ScoreMixError where pixels or network are not those.
+
+        builder: may be of other options than the run's, as for an arm of a trial.
+        """
         check_pixels(self.corpus)
-        if not self.config.generate.needs_network:
+        if not builder.config.generate.needs_network:
             return builder
         net = open_network(RunFolder(self.folder), torch.device(builder.device))
         return replace(builder, net=net)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from ..errors import ConfigError
 from .index import INDEX, read_index
+from .sums import SUMS
 
 Kind = Literal["all", "real", "augmented"]
 
@@ -30,11 +31,12 @@ def shard_urls(shards: Path, *, ratio: int | None = None, kind: Kind = "all") ->
     """
     if kind not in ("all", "real", "augmented"):
         raise ConfigError(f"Kind {kind!r} was asked for; use all, real or augmented.")
-    if not (shards / INDEX).is_file():
-        raise ConfigError(
-            f"{shards} is no published corpus: it has no {INDEX}. Name the shards folder of a "
-            "finished run, or run the same command again to finish it."
-        )
+    for name in (INDEX, SUMS):  # without the latter it is being changed, or was left so
+        if not (shards / name).is_file():
+            raise ConfigError(
+                f"{shards} is no published corpus: it has no {name}. Name the shards folder of a"
+                " finished run, or run the same command again to finish it."
+            )
     index = read_index(shards)
     last = last_round(index["ratio"], ratio)
     chosen = [

@@ -18,6 +18,7 @@ from ...manifests.errors import ConfigError
 from ...manifests.published.index import read_index
 from ...manifests.published.inspect import read_manifest
 from ...manifests.published.subset import last_round
+from ...manifests.published.sums import SUMS
 from ...manifests.storage.location import place
 from ...manifests.storage.store import Store, store_of
 from ...manifests.trainers.image_bytes import ShardImages, open_tars
@@ -58,6 +59,11 @@ class CorpusDataset(Dataset[Sample]):
         """
         self.place = find_shards(place(os.fspath(corpus)))
         self.transform = transform
+        if self.store.size(SUMS) is None:
+            raise ConfigError(
+                f"{self.place} is no published corpus: it has no {SUMS}. It is being changed, or was"
+                " left so: run the command that made it once more."
+            )
         manifest = read_manifest(self.store)
         index = read_index(self.store)
         last = last_round(index["ratio"], ratio)

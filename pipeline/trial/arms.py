@@ -130,7 +130,7 @@ def _array_corpus(
         if rows is not None and _in_own_shards(run, arm):
             yield from _from_own_shards(run, rows)
         elif rows is not None and plan.builder is not None:
-            for batch in plan.builder.generate(rows):
+            for batch in _with_network(run, plan.builder).generate(rows):
                 yield batch.final
 
     rises = Rise(len(real), arm.ratio) if arm.growing else None
@@ -185,12 +185,16 @@ def check_network(run: FinishedRun, options: GenerateConfig) -> None:
 
 
 def _builder(run: FinishedRun, arm: Arm, device: str, stopping: Callable[[], bool]) -> ShardBuilder:
-    """Makes the arm's images as a run with its options would: plan, recipe, network, means."""
+    """Plans the arm's images as a run with its options would make them: rows, recipe, means."""
     kind = run.ledger.device_type(device_type(device))
     options = arm_options(run.config, arm, run.corpus.images.shape[1], kind)
     check_network(run, options)
-    builder = builder_by(run, options.model_copy(update={"ratio": arm.ratio}), device, stopping)
-    return run.with_network(builder) if options.needs_network else builder
+    return builder_by(run, options.model_copy(update={"ratio": arm.ratio}), device, stopping)
+
+
+def _with_network(run: FinishedRun, builder: ShardBuilder) -> ShardBuilder:
+    """Ready to make images. Not before some are missing: it reads all of the corpus once."""
+    return run.with_network(builder) if builder.config.generate.needs_network else builder
 
 
 def shard_corpus(
@@ -212,15 +216,18 @@ def shard_corpus(
     place = folder / "arms" / arm.name / "shards"
     builder = _builder(run, arm, device, stopping)
     with waiting_lock(folder, arm_lock(arm), stopping):
-        _build(builder, LocalDestination(place, place.parent), progress)
+        _build(run, builder, LocalDestination(place, place.parent), progress)
     return _as_corpus(arm, place, arm.ratio, run)
 
 
-def _build(builder: ShardBuilder, destination: LocalDestination, progress: Progress) -> None:
+def _build(
+    run: FinishedRun, builder: ShardBuilder, destination: LocalDestination, progress: Progress
+) -> None:
     missing = [task for task in builder.planned.shards if not destination.finished(task)]
     if not missing and destination.is_published():
         return
     images = sum(task.rows.num_rows for task in missing)
+    builder = _with_network(run, builder) if missing else builder
     with progress.task(f"arm {destination.shards.parent.name}", images, "images") as advance:
         destination.claim(builder, lambda same: None, changes=bool(missing))
         for task in missing:

@@ -2,16 +2,21 @@
 
 import json
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tiny
 
+import scoremix
 from scoremix.manifests.errors import ConfigError
+from scoremix.manifests.published.subset import shard_urls
 from scoremix.manifests.published.sums import SUMS
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.config import load_config
 from scoremix.pipeline.finished_run import load_finished_run, require_written
+from scoremix.pipeline.other_options import builder_by
 
 Captured = pytest.CaptureFixture[str]
 MIXUP = tiny.options(generate__method="mixup", generate__ratio=1)
@@ -206,3 +211,26 @@ def test_a_run_folder_is_named_to_repair_beside_its_run(root: Path, capsys: Capt
     before = tiny.digests(root / "shards")
     assert cli("repair", root / "shards.run", "--run", root / "shards.run") == 0
     assert tiny.digests(root / "shards") == before
+
+
+def test_an_arm_by_the_network_gets_it_though_the_run_made_no_use_of_it(tmp_path: Path) -> None:
+    """As where a pilot chose mixup, and a trial compares with `bridge`."""
+    tiny.make_images(tmp_path / "images")
+    words = ["augment", "--data", tmp_path / "images", "--out", tmp_path / "s", "--quiet"]
+    assert cli(*words, *tiny.options(generate__ratio=1), "--until", "write") == 0
+    run = load_finished_run(tmp_path / "s.run")
+    mixup = run.config.generate.model_copy(update={"method": "mixup"})
+    without = replace(run, config=run.config.model_copy(update={"generate": mixup}))
+    builder = builder_by(without, run.config.generate, "cpu")
+    assert builder.net is None and without.with_network(builder).net is not None
+    assert without.with_network(builder_by(without, mixup, "cpu")).net is None
+
+
+@pytest.mark.parametrize("open_corpus", [shard_urls, scoremix.Corpus])
+def test_a_corpus_that_is_being_changed_is_not_read(
+    open_corpus: Callable[[Path], object], root: Path
+) -> None:
+    assert open_corpus(root / "shards")
+    (root / "shards" / SUMS).unlink()
+    with pytest.raises(ConfigError, match="SHA256SUMS"):
+        open_corpus(root / "shards")
