@@ -61,8 +61,8 @@ class CorpusDataset(Dataset[Sample]):
         self.transform = transform
         if self.store.size(SUMS) is None:
             raise ConfigError(
-                f"{self.place} is no published corpus: it has no {SUMS}. It is being changed, or was"
-                " left so: run the command that made it once more."
+                f"{self.place} is no published corpus: it has no {SUMS}. It is being changed, or"
+                " was left so: run the command that made it once more."
             )
         manifest = read_manifest(self.store)
         index = read_index(self.store)
