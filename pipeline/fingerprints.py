@@ -51,7 +51,7 @@ def inputs_of_ingest(config: Config, ledger: Ledger | None = None) -> dict[str, 
         "source": [made_of(asked.source) for asked in config.ingest.sources],
         "reference": None if beside is None else made_of(beside.source),
         "algorithm": ingesting.ALGORITHM,
-    }
+    } | ({"reference_patches": True} if config.ingest.patches and beside else {})
 
 
 def _known_fingerprints(ledger: Ledger | None) -> dict[str, Any]:

@@ -94,12 +94,24 @@ class MirroredStore:
         marker = read_marker(self.mirror, name)
         if marker is None:
             raise ScoreMixError(f"{self.mirror} holds no finished shard {name}. Run again.")
-        self._listed = None
+        listed, self._listed = self._listed, None
         upload_shard(
             self.mirror, self.remote, marker, new=self.remote.size(f"{name}.json") is not None
         )
+        self._add_to_listing(name, marker)
+        self._listed = listed
         self.drop_tar(name)
         return marker
+
+    def _add_to_listing(self, name: str, marker: Marker) -> None:
+        """What a listing would say of a shard that was just uploaded."""
+        facts = self.remote.facts(f"{name}.json")
+        if facts is None:  # removed by another process at once: the next listing will say
+            return
+        self._listing[f"{name}.tar"] = {"size": marker.tar.size}
+        self._listing[f"{name}.parquet"] = {"size": marker.parquet.size}
+        self._listing[f"{name}.json"] = facts
+        self._markers[f"{name}.json"] = version(facts), (self.mirror / f"{name}.json").read_bytes()
 
     def drop_tar(self, name: str) -> None:
         """Removes the mirror's tar of a shard that the store has."""

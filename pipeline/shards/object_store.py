@@ -92,8 +92,8 @@ class ObjectStoreDestination:
             advance(task.rows.num_rows)
         else:
             builder.write(task, batches, mirror, self._temporary(), advance)
-        self.store.refresh()
-        if task.finished(self.store):  # by a worker with a run folder of its own, meanwhile
+        # Asked of the store itself: a listing of all shards for each of them would be quadratic.
+        if task.finished(self.store.remote):  # by a worker with a run folder of its own, meanwhile
             self.store.drop_tar(task.name)
         else:
             self.store.upload(task.name)

@@ -107,7 +107,7 @@ def open_inventory(
             fraction=config.fraction,
             seed=seed,
         )
-        reference_records = _list_reference(config, stack, first, pool, classes, fetching)
+        reference_records = _list_reference(config, seed, stack, first, pool, classes, fetching)
         yield Inventory(
             title, sources, pool, records, reference_records, preparation, classes, groups
         )
@@ -119,17 +119,21 @@ def _is_usable(preparation: Preparation, record: InputRecord) -> bool:
 
 def _list_reference(
     config: IngestConfig,
+    seed: int,
     stack: contextlib.ExitStack,
     first: int,
     pool: DecodePool,
     classes: list[str],
     fetching: FetchOptions | None,
 ) -> list[InputRecord]:
-    """The inputs of ingest.reference; classes that the training images lack are left out."""
+    """The inputs of ingest.reference, cut as the training images are; classes that these lack are
+    left out."""
     if config.reference_source is None:
         return []
     source = stack.enter_context(open_source(config.reference_source, "ingest.reference", fetching))
     records = list_records(source, -1, first, pool)
+    if config.patches is not None:
+        records = cut_into_patches(records, first, config.patches.per_image, seed)
     digits = len(classes[-1]) if classes and classes[-1].isdecimal() else 0
     for record in records:
         name = class_label_name(record.input.label, digits)

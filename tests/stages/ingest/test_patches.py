@@ -60,6 +60,21 @@ def test_two_domains_of_one_image_each(tmp_path: Path) -> None:
     assert corpus.sources["class_id"].to_pylist()[:32] == [0] * 16 + [1] * 16
 
 
+def test_patches_are_compared_with_patches(tmp_path: Path) -> None:
+    """Of ingest.reference, too: whole images scaled to the size of a patch look like none."""
+    (tmp_path / "other").mkdir()
+    path, other = picture(tmp_path / "one.png", 0), picture(tmp_path / "other" / "two.png", 1)
+    corpus = take(tmp_path, str(path), 6, reference=str(other.parent))
+    whole = np.asarray(Image.open(other))
+    held_out = [row for row in corpus.sources.to_pylist() if row["status"] == "reference"]
+    assert len(corpus.reference) == len(held_out) == 6 and len(corpus.images) == 6
+    cut = set()
+    for row in held_out:
+        left, top = map(int, re.findall(r"patch 24x24 at (\d+),(\d+)", row["note"])[0])
+        cut.add(whole[top : top + 24, left : left + 24].tobytes())
+    assert {image.tobytes() for image in np.asarray(corpus.reference)} == cut
+
+
 def test_an_image_that_is_too_small_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     picture(tmp_path / "in" / "a.png", 0)
