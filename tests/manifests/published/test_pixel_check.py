@@ -65,7 +65,7 @@ def test_only_deep_finds_what_a_writer_did_wrong(
             yield sample
 
     monkeypatch.setattr(made, "_samples", wrong)
-    shards = made.make_corpus(tmp_path)
+    shards = made.build_corpus(tmp_path)
     assert verify(shards) == []
     (problem,) = verify(shards, deep=True)
     assert problem.file.startswith("aug-") and problem.file.endswith(".tar")
