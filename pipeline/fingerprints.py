@@ -15,6 +15,7 @@ from ..stages.evaluate import config as evaluating
 from ..stages.evaluate.variant_catalogue import MAY_CHANGE, changes_of
 from ..stages.generate.config import OPTIONS_OF_CLASSES
 from ..stages.generate.recipe import Recipe
+from ..stages.images.plugins import is_installed
 from ..stages.ingest import ingest as ingesting
 from ..stages.pilot import config as piloting
 from ..stages.recognise import config as recognising
@@ -29,6 +30,8 @@ from .decided import APART
 from .ledger import Ledger
 from .new_classes import class_request
 from .planned import Planned, plan_options_of
+
+DECODERS = "decoders"  # an input of ingest
 
 
 def inputs_of_ingest(config: Config, ledger: Ledger | None = None) -> dict[str, Any]:
@@ -45,13 +48,20 @@ def inputs_of_ingest(config: Config, ledger: Ledger | None = None) -> dict[str, 
             return known[source]
         return fingerprint(source, follow_links=config.ingest.follow_links)
 
-    return {
-        "options": redact_all(config.ingest.model_dump(mode="json")),
-        "seed": config.seed,
-        "source": [made_of(asked.source) for asked in config.ingest.sources],
-        "reference": None if beside is None else made_of(beside.source),
-        "algorithm": ingesting.ALGORITHM,
-    } | ({"reference_patches": True} if config.ingest.patches and beside else {})
+    # A package that some images lacked, and that is here now: they can be read.
+    lacked = ledger.outcome("ingest").get("packages", []) if ledger is not None else []
+    decoders = [package for package in lacked if is_installed(package)]
+    return (
+        ({DECODERS: decoders} if decoders else {})
+        | {
+            "options": redact_all(config.ingest.model_dump(mode="json")),
+            "seed": config.seed,
+            "source": [made_of(asked.source) for asked in config.ingest.sources],
+            "reference": None if beside is None else made_of(beside.source),
+            "algorithm": ingesting.ALGORITHM,
+        }
+        | ({"reference_patches": True} if config.ingest.patches and beside else {})
+    )
 
 
 def _known_fingerprints(ledger: Ledger | None) -> dict[str, Any]:

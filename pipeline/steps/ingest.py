@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from ...manifests.errors import ScoreMixError, VerifyError
 from ...manifests.files.atomic import write_bytes
@@ -9,12 +10,13 @@ from ...manifests.run_folder import RunFolder
 from ...manifests.tombstones import read_tombstones
 from ...models.network.device import device_type
 from ...stages.corpus.store import Corpus, open_corpus
+from ...stages.images.plugins import is_installed, packages_in
 from ...stages.ingest import ingest as ingesting
 from ...stages.sources.remote import FetchOptions
 from .. import launch
 from ..config import Config, dump_config
 from ..fewer_rounds import refuse_before_saving
-from ..fingerprints import inputs_of_ingest, inputs_of_train
+from ..fingerprints import DECODERS, inputs_of_ingest, inputs_of_train
 from ..job import Role, StageContext
 from ..maintenance.forget import drop_from_plan
 from ..planned import check_plan
@@ -87,7 +89,12 @@ def _ingest_if_stale(context: StageContext) -> Corpus:
     )
     shutil.rmtree(files.fetched, ignore_errors=True)
     record_listing(job.config, files)
-    context.ledger.record("ingest", inputs, digest=corpus.digest, device_type=device)
+    inputs.pop(DECODERS, None)  # it asks for reading again, and that was done
+    outcome: dict[str, Any] = {"digest": corpus.digest, "device_type": device}
+    lacked = packages_in(text or "" for text in corpus.sources["reason"].to_pylist())
+    if lacked := [package for package in lacked if not is_installed(package)]:
+        outcome["packages"] = lacked
+    context.ledger.record("ingest", inputs, **outcome)
     return corpus
 
 

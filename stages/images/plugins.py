@@ -1,13 +1,15 @@
 """Formats that Pillow reads with a further package: used where it is installed, else named."""
 
 import importlib
-from collections.abc import Callable
+import importlib.util
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from PIL import Image
 
+_HOW = "pip install "
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _AVIF = {b"avif", b"avis"}
 _JXL = (b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n")  # ISO/IEC 18181-2: codestream, container
@@ -60,9 +62,21 @@ def register() -> None:
                 continue
 
 
+def packages_in(reasons: Iterable[str]) -> list[str]:
+    """The packages that reasons of `missing_for` name."""
+    texts = set(reasons)
+    return [one.package for one in _PLUGINS if any(_HOW + one.package in text for text in texts)]
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package of these can be imported now."""
+    modules = (one.module for one in _PLUGINS if one.package == package)
+    return any(importlib.util.find_spec(module) is not None for module in modules)
+
+
 def missing_for(data: bytes) -> str | None:
     """The format of a file that Pillow does not read without a package, and which; else None."""
     for plugin in _PLUGINS:
         if plugin.matches(data[:16]) and plugin.format not in Image.OPEN:
-            return f"{plugin.title} is read with another package: pip install {plugin.package}"
+            return f"{plugin.title} is read with another package: {_HOW}{plugin.package}"
     return None

@@ -221,9 +221,9 @@ def test_an_arm_by_the_network_gets_it_though_the_run_made_no_use_of_it(tmp_path
     run = load_finished_run(tmp_path / "s.run")
     mixup = run.config.generate.model_copy(update={"method": "mixup"})
     without = replace(run, config=run.config.model_copy(update={"generate": mixup}))
-    builder = builder_by(without, run.config.generate, "cpu")
+    builder = builder_by(without, run.config.generate, "cpu", lambda: False)
     assert builder.net is None and without.with_network(builder).net is not None
-    assert without.with_network(builder_by(without, mixup, "cpu")).net is None
+    assert without.with_network(builder_by(without, mixup, "cpu", lambda: False)).net is None
 
 
 @pytest.mark.parametrize("open_corpus", [shard_urls, scoremix.Corpus])
@@ -234,3 +234,21 @@ def test_a_corpus_that_is_being_changed_is_not_read(
     (root / "shards" / SUMS).unlink()
     with pytest.raises(ConfigError, match="SHA256SUMS"):
         open_corpus(root / "shards")
+
+
+def test_images_whose_decoder_was_missing_are_read_once_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    tiny.make_images(tmp_path / "images", ("one",))
+    heic = b"\0\0\0\x18ftypheic" + bytes(40)
+    (tmp_path / "images" / "one" / "phone.heic").write_bytes(heic)
+    words = ["augment", "--data", tmp_path / "images", "--out", tmp_path / "s", *MIXUP]
+    words += ["--until", "ingest"]
+    assert cli(*words) == 0 and cli(*words) == 0
+    assert "Nothing to do" in capsys.readouterr().out
+    for place in ("fingerprints", "steps.ingest"):
+        monkeypatch.setattr(f"scoremix.pipeline.{place}.is_installed", lambda package: True)
+    assert cli(*words) == 0
+    assert "ingest: changed: decoders" in capsys.readouterr().err
+    assert cli(*words) == 0  # it was read again, once, though this package is none
+    assert "Nothing to do" in capsys.readouterr().out
