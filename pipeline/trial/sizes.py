@@ -80,6 +80,18 @@ class SizesReport:
         return "\n\n".join([self.table.as_text(), *said]) + "\n"
 
 
+def _run_its_stages(job: Job) -> None:
+    """Runs a size's stages; what comes after them is logged where it was before."""
+    progress = job.progress
+    kept = progress.log, progress.meter
+    try:
+        run_stages(job)
+    except LockedError:  # another process is at its trial: then these stages are done
+        progress.note(f"trial: {job.folder} is in use by another process")
+    finally:
+        progress.log, progress.meter = kept
+
+
 def trial_sizes(
     run: FinishedRun,
     config: TrialConfig,
@@ -113,13 +125,7 @@ def trial_sizes(
                 stopping,
                 until="plan" if config.is_builtin else "write",
             )
-            kept = progress.log, progress.meter
-            try:
-                run_stages(job)
-            except LockedError:  # another process is at its trial: then these stages are done
-                progress.note(f"trial: {place / 'run'} is in use by another process")
-            finally:
-                progress.log, progress.meter = kept
+            _run_its_stages(job)
         with run_lock(place / "run", shared=True):
             made = load_finished_run(place / "run", finished=False)
             made = replace(
