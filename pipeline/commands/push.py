@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import click
 
 from ...manifests.errors import ConfigError, StorageError, VerifyError
 from ...manifests.extras import require
+from ...manifests.files.lock import run_lock
 from ...manifests.foreign_text import fit_to_print
 from ...manifests.storage.location import Place
 from ..echo import echo
-from ..ledger import find_shards
+from ..ledger import Ledger, find_run, find_shards
 from .options import PLACE
 
 _TARGET = re.compile(r"hf://datasets/([\w.-]+(?:/[\w.-]+)?)/?")
@@ -46,9 +48,11 @@ def push(shards: Place, target: str, public: bool, yes: bool) -> None:
             " that."
         )
     hub = require("huggingface_hub", "hub", "push")
-    files = _verified_files(folder)
-    _agree(folder, files, repo, public=public, yes=yes)
-    _upload(hub, folder, files, repo, public=public)
+    run = find_run(shards)
+    with nullcontext() if run is None else run_lock(run, shared=True):  # nobody changes them
+        files = _verified_files(folder, run)
+        _agree(folder, files, repo, public=public, yes=yes)
+        _upload(hub, folder, files, repo, public=public)
     echo(
         f"{repo}: {len(files)} files uploaded and committed. To load it again:\n\n"
         "    import datasets\n"
@@ -67,16 +71,18 @@ def _name_of(target: str) -> str:
     return found[1]
 
 
-def _verified_files(folder: Path) -> Mapping[str, int]:
+def _verified_files(folder: Path, run: Path | None) -> Mapping[str, int]:
     """Name -> bytes of the files of the corpus in `folder`: what SHA256SUMS lists, and itself.
 
     Raises:
-        VerifyError: it is not whole, or not finished.
+        VerifyError: it is not whole, not finished, or not what its run published.
     """
+    from ...manifests.published.run_record import compare_with_run
     from ...manifests.published.sums import SUMS, parse_sums
     from ...manifests.published.verify import verify
 
-    problems = verify(folder)
+    recorded = None if run is None else Ledger(run).outcome("write").get("sums_sha256")
+    problems = [*verify(folder), *compare_with_run(folder, recorded)]
     if problems:
         raise VerifyError(
             f"{folder} is not what its manifests promise, and nothing was uploaded:"

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import tiny
+from earlier import rewrite_card
 
+from scoremix.manifests.files.lock import run_lock
 from scoremix.pipeline.cli import commands, exit_code
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
@@ -115,6 +117,20 @@ def test_nothing_is_uploaded_unasked(
         monkeypatch.setattr(sys, "stdin", Terminal(f"{answer}\n"))
         assert cli(*words) == code
     assert "real-000000.tar" in hub.datasets["me/clothes"]
+
+
+def test_what_the_run_did_not_publish_or_is_changing_is_not_uploaded(
+    built: Path, hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("push", built, "--to", "hf://datasets/me/clothes", "--yes")
+    with run_lock(built.with_name("shards.run")):  # as `run`, `repair` and `forget` hold it
+        assert cli(*words) == 5
+    assert not hub.datasets and cli(*words) == 0
+    shutil.copytree(built.parent, tmp_path / "copy")
+    rewrite_card(tmp_path / "copy" / "shards")
+    capsys.readouterr()
+    assert cli("push", tmp_path / "copy" / "shards", *words[2:]) == 3
+    assert "not the file that the run published" in capsys.readouterr().err
 
 
 def test_a_damaged_corpus_and_a_refusing_hub_are_named(

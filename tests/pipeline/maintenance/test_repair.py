@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 import tiny
 from damaging import Damage, cut, flipped, missing, stale, summed_again, swapped, together
-from earlier import forget_sums, list_foreign, write_digests
+from earlier import forget_sums, list_foreign, rewrite_card, write_digests
 
 from scoremix.manifests.files.atomic import (
     json_bytes,
@@ -364,11 +364,7 @@ def test_digests_that_were_all_written_again_are_seen_with_the_run(
     shards: Path, done: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The card is changed, and whatever has a digest of it: only the ledger knows better."""
-    card = shards / "README.md"
-    card.write_text(card.read_text().replace("8 bit", "9 bit"))
-    index = json.loads((shards / "index.json").read_text())
-    index["files"]["README.md"] = sha256_file(card)
-    write_digests(shards, index)
+    rewrite_card(shards)
     run = shards.with_name("shards.run")
     alone = shutil.copytree(shards, shards.parent / "alone" / "shards")
     assert cli("verify", alone) == 0  # nothing in the folder can tell
