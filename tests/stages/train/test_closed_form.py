@@ -43,8 +43,8 @@ def test_a_trained_network_approaches_the_closed_form(network: Network) -> None:
     adam = torch.optim.Adam(net.parameters(), lr=2e-3, fused=True)
     random = np.random.default_rng(3)
     for step in range(1, 401):
-        x = sample(64, generator)
-        sigma = torch.from_numpy(draw_levels(ladder, 64, random, None)).float()
+        x = sample(32, generator)
+        sigma = torch.from_numpy(draw_levels(ladder, 32, random, None)).float()
         noise = torch.randn(x.shape, generator=generator)
         loss = dsm_loss(net, x, sigma, noise).mean()
         adam.zero_grad()
