@@ -197,7 +197,7 @@ def fingerprint(source: str | None, *, follow_links: bool = False) -> Any:
     listed = [
         [path.name if several else None, state.st_size, state.st_mtime_ns] for path, state in found
     ]
-    beside = [(path, path.stat()) for path in files_beside(source)]
+    beside = [(path, path.stat()) for path in files_beside(source)] if found else []
     listed += [[path.name, state.st_size, state.st_mtime_ns] for path, state in beside]
     return listed or None
 

@@ -82,9 +82,10 @@ def files_beside(source: str) -> list[Path]:
     paths = expand_pattern(source)
     if len(paths) == 1 and os.path.isdir(paths[0]):
         return []
-    folders_of = {Path(path).parent for path in paths}
-    found = [folder / "index.json" for folder in folders_of]
-    if set(source) & set("{*?["):
+    found: list[Path] = []
+    if all(path.lower().endswith(tars.SUFFIXES) for path in paths):
+        found += {Path(path).with_name("index.json") for path in paths}
+    elif set(source) & set("{*?["):
         root = Path(_fixed_part(source))
         found += map(Path, folders.label_files(paths, root))
         found += [root.parent / name for name in LABEL_FILES]

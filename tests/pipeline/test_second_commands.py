@@ -15,6 +15,7 @@ from scoremix.manifests.published.subset import shard_urls
 from scoremix.manifests.published.sums import SUMS
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.config import load_config
+from scoremix.pipeline.fingerprints import fingerprint
 from scoremix.pipeline.finished_run import load_finished_run, require_written
 from scoremix.pipeline.other_options import builder_by
 
@@ -252,3 +253,14 @@ def test_images_whose_decoder_was_missing_are_read_once_it_is_there(
     assert "ingest: changed: decoders" in capsys.readouterr().err
     assert cli(*words) == 0  # it was read again, once, though this package is none
     assert "Nothing to do" in capsys.readouterr().out
+
+
+def test_class_names_beside_a_tar_are_a_part_of_the_source(tmp_path: Path) -> None:
+    """And of a tar alone: another archive has no business with it, nor has one that is missing."""
+    for name in ("a.tar", "a.zip"):
+        (tmp_path / name).write_bytes(b"something")
+    before = {name: fingerprint(str(tmp_path / name)) for name in ("a.tar", "a.zip", "b.tar")}
+    assert before["b.tar"] is None
+    (tmp_path / "index.json").write_text('{"classes": ["cat"]}')
+    after = {name: fingerprint(str(tmp_path / name)) for name in before}
+    assert [name for name in before if before[name] != after[name]] == ["a.tar"]
