@@ -146,6 +146,7 @@ def _count_what_is_done(
 def _count_finished_shards(
     job: Job, config: Config, ledger: Ledger, seconds: dict[str, float], texts: dict[str, str]
 ) -> None:
+    """Takes finished shards out of the seconds of `write` and of what is done beside it."""
     left = shards_left(job, config, ledger)
     if left is None:
         return

@@ -5,14 +5,12 @@ from dataclasses import replace
 
 from ..manifests.errors import ConfigError
 from ..manifests.plan.new_classes import NewClass
-from ..manifests.plan.plan import rows_digest
 from ..manifests.run_folder import RunFolder
 from ..stages.generate.config import GenerateConfig
-from ..stages.write.tasks import plan_shards
 from .config import Config
 from .finished_run import FinishedRun
 from .means import open_means
-from .planned import Planned, draw_plan, recipe_of, without_keys
+from .planned import plan_anew, recipe_of
 from .shards.builder import ShardBuilder
 from .trained_network import read_model_facts
 
@@ -59,7 +57,5 @@ def builder_by(
     recorded = run.planned.recipe.means_sha256
     means = open_means(files, corpus, recorded).sha256 if options.needs_means else None
     recipe = recipe_of(config, model, corpus, means, new_classes)
-    rows = without_keys(draw_plan(config, corpus, new_classes), corpus.forgotten)
-    tasks = plan_shards(rows, recipe.for_real_images().digest, recipe.digest)
-    planned = Planned(rows, rows_digest(rows), recipe, tasks, new_classes)
+    planned = plan_anew(config, corpus, recipe, new_classes)
     return replace(run.builder(device), config=config, stopping=stopping, planned=planned)

@@ -152,6 +152,15 @@ def planned_of(
     return Planned(rows, digest, recipe, shards, new_classes, because)
 
 
+def plan_anew(
+    config: Config, corpus: Corpus, recipe: Recipe, new_classes: tuple[NewClass, ...]
+) -> Planned:
+    """The plan of these options, drawn now; without rows of a forgotten parent."""
+    rows = without_keys(draw_plan(config, corpus, new_classes), corpus.forgotten)
+    tasks = plan_shards(rows, recipe.for_real_images().digest, recipe.digest)
+    return Planned(rows, rows_digest(rows), recipe, tasks, new_classes)
+
+
 def open_plan(
     files: RunFolder,
     config: Config,

@@ -3,14 +3,13 @@
 from typing import NamedTuple
 
 from ..manifests.errors import ScoreMixError
-from ..manifests.plan.plan import rows_digest
 from ..manifests.run_folder import RunFolder
 from ..stages.corpus.store import Corpus, open_corpus
 from ..stages.generate.recipe import check_guide_differs
 from ..stages.ingest.preview import IngestPreview
 from ..stages.train.checkpoint import resumable_state
 from ..stages.train.identity import identity_of
-from ..stages.write.tasks import ShardTask, plan_shards
+from ..stages.write.tasks import ShardTask
 from .class_estimate import is_recognised
 from .config import Config
 from .decided import decided
@@ -26,7 +25,7 @@ from .job import Job
 from .ledger import Ledger
 from .means import means_sha256_of
 from .new_classes import needs_new_classes, new_classes_of
-from .planned import Planned, draw_plan, recipe_of, without_keys
+from .planned import Planned, plan_anew, recipe_of
 from .refused_options import check_guide
 from .shards.stores import open_shards
 from .trained_network import is_trained, read_model_facts
@@ -89,9 +88,7 @@ def _planned_now(job: Job, config: Config, ledger: Ledger) -> tuple[Config, Plan
     model = read_model_facts(files) if config.generate.needs_network else None
     means = means_sha256_of(files, config, corpus, ledger)
     recipe = recipe_of(config, model, corpus, means, new_classes)
-    rows = without_keys(draw_plan(config, corpus, new_classes), corpus.forgotten)
-    tasks = plan_shards(rows, recipe.for_real_images().digest, recipe.digest)
-    return config, Planned(rows, rows_digest(rows), recipe, tasks, new_classes)
+    return config, plan_anew(config, corpus, recipe, new_classes)
 
 
 def _images(tasks: list[ShardTask]) -> int:

@@ -14,11 +14,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import LockedError, StorageError
+from ..errors import LockedError, ScoreMixError
 from .atomic import storage_errors, write_bytes
 from .crash_points import crash_point
 from .durable import make_folder, sync_folder
-from .lock import NO_LOCK
+from .lock import try_lock
 
 
 @contextlib.contextmanager
@@ -124,17 +124,13 @@ def _lock_staging(folder: Path, out: Path) -> int:
         except FileNotFoundError:
             continue  # its holder has just finished and removed the folder
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            if not try_lock(descriptor, fcntl.LOCK_EX, folder / "lock"):
+                raise LockedError(
+                    f"{out} is being exported by another process. Wait for it to end or stop it."
+                )
+        except ScoreMixError:
             os.close(descriptor)
-            if error.errno in NO_LOCK:
-                raise StorageError(
-                    f"{folder} is on a file system without locks ({error.strerror}), so that two"
-                    f" exports to {out} could not be told apart. Export to another one."
-                ) from error
-            raise LockedError(
-                f"{out} is being exported by another process. Wait for it to end or stop it."
-            ) from error
+            raise
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), os.stat(folder / "lock")):
                 return descriptor

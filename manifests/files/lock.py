@@ -55,7 +55,7 @@ class RunLock:
 
     def share(self) -> None:
         """Lets workers hold the run too; exclusive launches stay refused. Raises LockedError."""
-        if not _try_lock(self._descriptor, fcntl.LOCK_SH, RunFolder(self._folder).lock):
+        if not try_lock(self._descriptor, fcntl.LOCK_SH, RunFolder(self._folder).lock):
             raise _in_use(self._folder)  # downgrading is not atomic: another process was faster
 
 
@@ -161,7 +161,7 @@ def _open_locked(path: Path, operation: int) -> tuple[int, bool]:
                 continue  # a run that failed at its start has just removed its folder
         _DESCRIPTORS.add(descriptor)
         try:
-            got = _try_lock(descriptor, operation, path)
+            got = try_lock(descriptor, operation, path)
             with contextlib.suppress(FileNotFoundError):
                 if not got or os.path.samestat(os.fstat(descriptor), os.stat(path)):
                     return descriptor, got
@@ -176,7 +176,8 @@ def _close(descriptor: int) -> None:
     os.close(descriptor)
 
 
-def _try_lock(descriptor: int, operation: int, path: Path) -> bool:
+def try_lock(descriptor: int, operation: int, path: Path) -> bool:
+    """Whether the lock was free. Raises StorageError where files cannot be locked."""
     try:
         fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
     except OSError as error:

@@ -256,10 +256,10 @@ def count_votes(answers: Votes, figure: str = "kernel distance") -> tuple[Table,
 def _interval(
     arm: str, winners: Sequence[str | None], voters: Sequence[str]
 ) -> tuple[float, float]:
-    """Of the share of `arm` among decided answers, 95 %.
+    """Gives the 95 % interval of the share of `arm` among decided answers.
 
-    Wilson's, and from _VOTERS voters on the wider of it and Student's over their shares: answers of
-    one person are not independent.
+    It is Wilson's, and from _VOTERS voters on the wider of it and Student's over their shares:
+    answers of one person are not independent.
     """
     decided = [(who, won == arm) for who, won in zip(voters, winners, strict=True) if won]
     low, high = share_interval_95(sum(won for _, won in decided), len(decided))

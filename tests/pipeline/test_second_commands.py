@@ -162,9 +162,9 @@ def test_a_dry_run_counts_to_the_stage_where_the_run_ends(tmp_path: Path, capsys
     tiny.make_images(tmp_path / "images")
     words = ["augment", "--data", tmp_path / "images", "--out", tmp_path / "s", *tiny.options()]
     assert cli(*words, "--until", "train", "--dry-run") == 0
-    told = capsys.readouterr().out
-    assert "train:" in told and "generate:" not in told and "evaluate:" not in told
-    assert "until train" in told.splitlines()[-1]
+    shown = capsys.readouterr().out
+    assert "train:" in shown and "generate:" not in shown and "evaluate:" not in shown
+    assert "until train" in shown.splitlines()[-1]
     assert cli(*words, "--dry-run") == 0
     assert "evaluation included" in capsys.readouterr().out.splitlines()[-1]
 
@@ -190,9 +190,9 @@ def test_status_needs_no_access_to_the_source(
 
     monkeypatch.setattr("scoremix.pipeline.status.source_changes", unreachable)
     assert cli("status", root / "shards.run") == 0
-    told = capsys.readouterr().out
-    assert "whether its source changed is not known: credentials are missing" in told
-    assert "write:    done" in told
+    shown = capsys.readouterr().out
+    assert "whether its source changed is not known: credentials are missing" in shown
+    assert "write:    done" in shown
 
 
 def test_an_export_to_a_mount_point_is_refused_before_it_is_written(
@@ -214,8 +214,8 @@ def test_a_run_folder_is_named_to_repair_beside_its_run(root: Path, capsys: Capt
     assert tiny.digests(root / "shards") == before
 
 
-def test_an_arm_by_the_network_gets_it_though_the_run_made_no_use_of_it(tmp_path: Path) -> None:
-    """As where a pilot chose mixup, and a trial compares with `bridge`."""
+def test_a_network_is_opened_for_the_options_of_what_is_made(tmp_path: Path) -> None:
+    """And not for the run's own, which may be another method's."""
     tiny.make_images(tmp_path / "images")
     words = ["augment", "--data", tmp_path / "images", "--out", tmp_path / "s", "--quiet"]
     assert cli(*words, *tiny.options(generate__ratio=1), "--until", "write") == 0
