@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ..manifests.errors import Interrupted
 from ..manifests.files.atomic import storage_errors
 from ..manifests.foreign_text import fit_to_print
+from ..stages.common.progress import Advance
 from ..stages.common.units import format_duration
 from .energy import Meter
 
@@ -40,7 +41,7 @@ class ProgressReporter:
             self.console.print(text, markup=False)
 
     @contextlib.contextmanager
-    def task(self, name: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    def task(self, name: str, total: int, unit: str) -> Iterator[Advance]:
         if self.quiet or not self.console.is_terminal:
             yield self._counting(name, total, unit, None)
         else:
@@ -48,48 +49,45 @@ class ProgressReporter:
                 yield self._counting(name, total, unit, bar)
 
     @contextlib.contextmanager
-    def _bar(self, name: str, total: int) -> Iterator[Callable[[int, str], None]]:
+    def _bar(self, name: str, total: int) -> Iterator[Callable[[int, str, str], None]]:
         columns = (
             TextColumn("{task.description:>9}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[left]}"),
         )
         with Progress(*columns, console=self.console, transient=True) as bars:
-            task = bars.add_task(name, total=total, rate="")
-            yield lambda count, rate: bars.update(task, advance=count, rate=rate)
+            task = bars.add_task(name, total=total, rate="", left="")
+            yield lambda done, rate, left: bars.update(task, completed=done, rate=rate, left=left)
 
     def _counting(
-        self, name: str, total: int, unit: str, bar: Callable[[int, str], None] | None
-    ) -> Callable[[int], None]:
+        self, name: str, total: int, unit: str, bar: Callable[[int, str, str], None] | None
+    ) -> Advance:
         """Counts what is done: each time on the bar, now and then as a line, and in the log."""
         begin = last = time.monotonic()
-        done = resumed = 0
+        done = made = 0  # made: without what was there before
         lines = bar is None and not self.quiet
 
-        def advance(count: int) -> None:
-            nonlocal done, last, resumed
+        def advance(count: int, /, *, resumed: bool = False) -> None:
+            nonlocal done, last, made
             now = time.monotonic()
-            # What a resumed task starts with was not done at this rate.
-            resumed = count if done == 0 and now - begin < 0.01 else resumed
             done += count
-            rate = (done - resumed) / max(now - begin, 1e-6)
+            made += 0 if resumed else count
+            rate = made / max(now - begin, 1e-6)
+            left = (total - done) / rate if made else None  # no rate is known at the start
             if bar is not None:
-                bar(count, f"{rate:,.0f} {unit}/s")
+                bar(done, *_speed(rate, left, unit))
             if now - last < _SECONDS_BETWEEN_LINES:
                 return
             last = now
-            text = f"{name}: {done:,}/{total:,} {unit}"
-            if done == resumed:  # still at its start: no rate is known
-                if lines:
-                    self.console.print(text, markup=False)
-                return
-            left = (total - done) / rate
             if lines:
-                text += f", {rate:,.1f}/s, {format_duration(left)} left"
+                text = f"{name}: {done:,}/{total:,} {unit}"
+                if left is not None:
+                    text += f", {rate:,.1f}/s, {format_duration(left)} left"
                 self.console.print(text, markup=False)
-            self._record(task=name, done=done, total=total, rate=rate, left=left)
+            if left is not None:
+                self._record(task=name, done=done, total=total, rate=rate, left=left)
 
         return advance
 
@@ -107,6 +105,12 @@ class ProgressReporter:
                     file.write(f"{line}\n")
 
 
+def _speed(rate: float, left: float | None, unit: str) -> tuple[str, str]:
+    if left is None:
+        return "", ""
+    return f"{rate:,.0f} {unit}/s", f"{format_duration(left)} left"
+
+
 class Stoppable:
     """A progress that ends the stage, resumably, once `stopping` is true.
 
@@ -120,11 +124,11 @@ class Stoppable:
         self.progress.note(text)
 
     @contextlib.contextmanager
-    def task(self, name: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    def task(self, name: str, total: int, unit: str) -> Iterator[Advance]:
         with self.progress.task(name, total, unit) as advance:
 
-            def checked(count: int) -> None:
-                advance(count)
+            def checked(count: int, /, *, resumed: bool = False) -> None:
+                advance(count, resumed=resumed)
                 if self.stopping():
                     raise Interrupted(f"Stopped in {name}; the same command does it again.")
 

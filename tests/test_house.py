@@ -42,7 +42,7 @@ STAGES_IMPORT: dict[str, set[str]] = {
     "ingest": {"common", "corpus", "images", "sources"},
     "train": {"common", "corpus"},
     "generate": {"common"},
-    "write": {"generate", "images"},
+    "write": {"common", "generate", "images"},
     "evaluate": {"common", "generate", "images"},
     "pilot": {"common", "evaluate", "generate"},
     "recognise": {"common", "corpus", "train"},

@@ -18,6 +18,7 @@ from ...manifests.run_folder import RunFolder
 from ...manifests.shards.shard import Marker
 from ...manifests.storage.store import Store
 from ...models.network.checkpoint import TrainedNet
+from ...stages.common.progress import Advance
 from ...stages.corpus.store import Corpus
 from ...stages.evaluate.variant_catalogue import Changes
 from ...stages.evaluate.variants import Variation
@@ -107,7 +108,7 @@ class ShardBuilder:
         batches: Iterator[generating.GeneratedBatch],
         shards: Path,
         temporary: Path,
-        advance: Callable[[int], None],
+        advance: Advance,
     ) -> Marker:
         """Writes the shard of these images and commits it in the folder `shards`."""
         return writing.write(

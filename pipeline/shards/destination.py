@@ -6,11 +6,10 @@ from typing import Protocol
 import pyarrow as pa
 
 from ...manifests.shards.shard import Marker
+from ...stages.common.progress import Advance
 from ...stages.generate.generate import GeneratedBatch
 from ...stages.write.tasks import ShardTask
 from .builder import ShardBuilder
-
-Advance = Callable[[int], None]  # reports that so many images more are finished
 
 
 class ShardDestination(Protocol):

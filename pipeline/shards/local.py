@@ -15,11 +15,11 @@ from ...manifests.published.sums import SUMS
 from ...manifests.run_folder import RunFolder
 from ...manifests.shards.shard import Marker, read_marker
 from ...manifests.storage.store import LocalStore
+from ...stages.common.progress import Advance
 from ...stages.generate.generate import GeneratedBatch
 from ...stages.write.tasks import ShardTask
 from ..ledger import Ledger
 from .builder import ShardBuilder
-from .destination import Advance
 from .ownership import refuse_other_owner
 from .room import refuse_full_disk
 

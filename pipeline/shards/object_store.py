@@ -18,12 +18,12 @@ from ...manifests.shards.shard import Marker, read_marker
 from ...manifests.storage.location import URL
 from ...manifests.storage.remote import open_remote
 from ...manifests.storage.retry import RetryPolicy
+from ...stages.common.progress import Advance
 from ...stages.common.units import format_bytes
 from ...stages.generate.generate import GeneratedBatch
 from ...stages.write.tasks import ShardTask
 from ..ledger import Ledger
 from .builder import ShardBuilder
-from .destination import Advance
 from .room import fits
 
 
@@ -89,7 +89,7 @@ class ObjectStoreDestination:
         self._refuse_other_owner()
         mirror = self.store.mirror
         if task.finished(mirror):  # a stop came between making and uploading
-            advance(task.rows.num_rows)
+            advance(task.rows.num_rows, resumed=True)
         else:
             builder.write(task, batches, mirror, self._temporary(), advance)
         # Asked of the store itself: a listing of all shards for each of them would be quadratic.

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 from ...manifests.errors import Interrupted
 from ...manifests.files.lock import shard_lock
+from ...stages.common.progress import Advance
 from ...stages.write.tasks import ShardTask
 from ..job import Job
 from ..launch import Worker
-from .destination import Advance, ShardDestination
+from .destination import ShardDestination
 
 _POLL = 0.5  # seconds between polls of shards that others are making
 
@@ -49,13 +50,13 @@ class ShardWorker:
             locked_by_others = []
             for task in left:
                 if self._finished(task):  # by another process, meanwhile
-                    advance(task.rows.num_rows)
+                    advance(task.rows.num_rows, resumed=True)
                     continue
                 with shard_lock(self.job.folder, task.name) as is_ours:
                     if not is_ours:
                         locked_by_others.append(task)
                     elif self._finished(task):
-                        advance(task.rows.num_rows)
+                        advance(task.rows.num_rows, resumed=True)
                     else:
                         yield task
                         self.made.append(task.name)

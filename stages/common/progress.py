@@ -1,10 +1,16 @@
 """How a stage reports its progress, whatever shows it."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
-Advance = Callable[[int], None]
+
+class Advance(Protocol):
+    """Reports that `count` units more are finished."""
+
+    def __call__(self, count: int, /, *, resumed: bool = False) -> None:
+        """resumed: an earlier start or another process made them; no rate comes of them."""
+        ...
 
 
 class Progress(Protocol):
@@ -19,12 +25,16 @@ class Progress(Protocol):
         ...
 
 
+def ignore_progress(count: int, /, *, resumed: bool = False) -> None:
+    """An Advance that nobody looks at."""
+
+
 class Silent:
     """Shows nothing: for tests, and for use as a library."""
 
     @contextlib.contextmanager
     def task(self, name: str, total: int, unit: str) -> Iterator[Advance]:
-        yield lambda done: None
+        yield ignore_progress
 
     def note(self, text: str) -> None:
         return None

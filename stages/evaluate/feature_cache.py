@@ -87,7 +87,7 @@ class FeatureCache:
             cached = _load(path, facts)
             assert cached is not None, path
         else:
-            advance(len(images))
+            advance(len(images), resumed=True)
         return cached
 
 

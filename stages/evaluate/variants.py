@@ -18,7 +18,7 @@ from ...manifests.plan.random_streams import image_seed
 from ...models.features.extractors import Extractor
 from ...models.metrics.distances import Comparison, Reference, compare
 from ...models.metrics.prdc import prdc
-from ..common.progress import Progress
+from ..common.progress import Advance, Progress
 from ..generate.config import GenerateConfig
 from .number_format import format_kernel
 from .regenerate import STEPS, TracedBatch
@@ -206,7 +206,7 @@ def try_variants(
 
 
 def _features_and_norms(
-    batches: Iterator[TracedBatch], extractor: Extractor, advance: Callable[[int], None]
+    batches: Iterator[TracedBatch], extractor: Extractor, advance: Advance
 ) -> tuple[Floats, Floats | None]:
     """Features (n, D) and score norms (n,) of the finished images."""
     features: list[Floats] = []

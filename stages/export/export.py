@@ -321,7 +321,7 @@ def _in_groups(advance: Advance, size: int = 64) -> Advance:
     """Reports progress every `size` images, as each report reads a clock."""
     waiting = 0
 
-    def some(count: int) -> None:
+    def some(count: int, /, *, resumed: bool = False) -> None:
         nonlocal waiting
         crash_point("export-image")
         waiting += count

@@ -1,13 +1,13 @@
 """Writes a folder of images with three system calls a file: open, write, close."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from ...manifests.trainers.image_bytes import ShardImages, rgb_png
 from ...manifests.trainers.layout import Entry, Slice, key_from_path
+from ..common.progress import Advance
 
-Advance = Callable[[int], None]
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 

@@ -17,7 +17,7 @@ from ...manifests.extras import require
 from ...manifests.trainers.image_bytes import ShardImages
 from ...manifests.trainers.layout import ExportListing
 from ...manifests.trainers.spec import TrainerSpec
-from .folder import Advance
+from ..common.progress import Advance
 
 _ROWS = 64  # images decoded and written at a time
 _HEADER = 4096  # bytes, more than the file has beside images and labels

@@ -10,7 +10,7 @@ from ...manifests.errors import StorageError
 from ...manifests.extras import require
 from ...manifests.trainers.image_bytes import ShardImages, rgb_png
 from ...manifests.trainers.layout import ExportListing
-from .folder import Advance
+from ..common.progress import Advance
 
 _PAGE = 4096
 _SPARE = 16 << 20  # bytes of a map beyond what its pages need

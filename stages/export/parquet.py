@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from ...manifests.trainers.image_bytes import ShardImages, rgb_png
 from ...manifests.trainers.layout import ExportListing, Row, file_name
-from .folder import Advance
+from ..common.progress import Advance
 
 _FILE_BYTES = 500_000_000  # of images in one file, at most, as the hub has it
 _ROWS = 100  # of a row group: what a reader loads for one image

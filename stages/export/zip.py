@@ -14,7 +14,8 @@ from typing import BinaryIO
 
 from ...manifests.trainers.image_bytes import ShardImages
 from ...manifests.trainers.layout import Entry
-from .folder import Advance, payloads
+from ..common.progress import Advance
+from .folder import payloads
 
 _BUFFER = 1 << 20
 _LOCAL = struct.Struct("<4s5H3I2H")

@@ -6,6 +6,7 @@ import numpy as np
 
 from ...models.features.extractors import Extractor, Pixels
 from ...models.features.random_net import RandomNet
+from ..common.progress import ignore_progress
 from ..corpus.store import Corpus
 from ..evaluate.feature_cache import FeatureCache, Features
 from ..evaluate.metric_records import MetricSuite, RealFeatures
@@ -40,4 +41,4 @@ class CopySearch:
         """Computes those of the samples; `features`, by `judged`, serve where it is the same."""
         if self.extractor is judged:
             return features
-        return FeatureCache(None).features(self.extractor, samples.images, lambda done: None)
+        return FeatureCache(None).features(self.extractor, samples.images, ignore_progress)

@@ -26,6 +26,7 @@ from ...manifests.files.crash_points import crash_point
 from ...manifests.plan.random_streams import image_seed
 from ...models.recognition.heads import Head
 from ...models.recognition.networks import RecogniserShape, build_recogniser
+from ..common.progress import Advance
 from ..common.tensors import to_unit
 from .batches import ClassBatches
 from .config import RecogniseConfig
@@ -95,7 +96,7 @@ class RecogniserRun:
         folder: Path,
         identity: str,
         stopping: Callable[[], bool],
-        advance: Callable[[int], None],
+        advance: Advance,
     ) -> None:
         """Trains to the end, from the state in `folder` where there is one of this identity.
 
@@ -105,7 +106,7 @@ class RecogniserRun:
             ScoreMixError: the state is damaged.
         """
         self._load(folder, identity)
-        advance(self.step * self.options.config.batch)
+        advance(self.step * self.options.config.batch, resumed=True)
         every = max(1, self.options.updates // _STATES)
         while self.step < self.options.updates:
             if stopping():

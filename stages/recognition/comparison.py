@@ -18,7 +18,7 @@ from ...manifests.errors import LockedError
 from ...manifests.files.atomic import canonical_digest
 from ...manifests.files.lock import shard_lock
 from ...models.network.device import one_thread, set_deterministic
-from ..common.progress import Progress
+from ..common.progress import Advance, Progress
 from ..corpus.store import Corpus, open_corpus
 from ..recognise.config import ALGORITHM, RecogniseConfig
 from ..recognise.run import RecogniserOptions
@@ -173,7 +173,7 @@ def _work_on(
     spec: ComparisonSpec,
     job: _RecognitionJob,
     stopping: Callable[[], bool],
-    advance: Callable[[int], None],
+    advance: Advance,
 ) -> bool:
     """Trains and judges one recogniser; False where another process does.
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...manifests.files.atomic import write_json
 from ...manifests.files.crash_points import crash_point
+from ..common.progress import Advance
 from ..corpus.store import Corpus
 from ..evaluate.number_format import round_floats
 from ..recognise.recognise import start_run
@@ -40,7 +41,7 @@ def run_recognition_task(
     task: RecognitionTask,
     device: torch.device,
     stopping: Callable[[], bool],
-    advance: Callable[[int], None],
+    advance: Advance,
 ) -> dict[str, Any]:
     """Trains the recogniser to its end, from where it stopped, and judges it.
 
@@ -54,7 +55,7 @@ def run_recognition_task(
     total = task.options.updates * task.options.config.batch
     done = read_result(task.folder, task.identity)
     if done is not None:
-        advance(total)
+        advance(total, resumed=True)
         return done
     run = start_run(task.images, task.labels, task.classes, task.options, task.seed, device)
     clock = _Clock(advance)
@@ -81,15 +82,15 @@ def _seconds_before(task: RecognitionTask) -> float | None:
 
 
 class _Clock:
-    """Times a training by its reports: the first is of what was done before."""
+    """Times a training by its reports."""
 
-    def __init__(self, advance: Callable[[int], None]) -> None:
-        self._advance, self._started, self._images = advance, 0.0, -1
+    def __init__(self, advance: Advance) -> None:
+        self._advance, self._started, self._images = advance, time.monotonic(), 0
 
-    def advance(self, images: int) -> None:
-        self._advance(images)
-        if self._images < 0:
-            self._started, self._images = time.monotonic(), 0
+    def advance(self, images: int, /, *, resumed: bool = False) -> None:
+        self._advance(images, resumed=resumed)
+        if resumed:
+            self._started = time.monotonic()
         else:
             self._images += images
 

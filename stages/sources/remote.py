@@ -20,7 +20,7 @@ from ...manifests.foreign_text import require_whole
 from ...manifests.storage.location import URL, place
 from ...manifests.storage.remote import RemoteStore, open_remote, version
 from ...manifests.storage.retry import RetryPolicy
-from ..common.progress import Progress
+from ..common.progress import Advance, Progress
 from ..images.input import Input
 from .base import MAX_INPUT_BYTES, read_refused, sort_by_name, storable_name
 from .folders import file_input
@@ -244,11 +244,11 @@ def _fetch_file(
     name: str,
     facts: dict[str, Any],
     path: Path,
-    advance: Callable[[int], None],
+    advance: Advance,
 ) -> None:
     size = _size(facts)
     if path.is_file():
-        advance(size or 0)
+        advance(size or 0, resumed=True)
         return
     part = path.with_name(f".{path.name[:200]}.part")
     before = store.facts(name)  # in some stores not the same values as in the listing
@@ -262,7 +262,7 @@ def _fetch_file(
             with open(part, "ab") as file:
                 # A power cut may have taken the last piece, whatever the file's size says.
                 file.truncate(max(0, (file.tell() - 1) // _PIECE * _PIECE))
-                advance(file.seek(0, os.SEEK_END))
+                advance(file.seek(0, os.SEEK_END), resumed=True)
                 while file.tell() < size:
                     start = file.tell()
                     file.write(store.read_range(name, start, min(start + _PIECE, size)))

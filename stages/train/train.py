@@ -173,7 +173,7 @@ class _TrainingRun:
             self._explain_out_of_memory(),
             self.progress.task("train", images, "images") as advance,
         ):
-            advance(first * self.batch)
+            advance(first * self.batch, resumed=True)
             for step in range(first, end):
                 # Update weights and averages.
                 self._update(step)

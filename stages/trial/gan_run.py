@@ -19,6 +19,7 @@ from ...models.gan.changes import Change
 from ...models.gan.diffaugment import augment
 from ...models.gan.networks import LATENT, Discriminator, GanShape, Generator
 from ...models.network.ema import Ema
+from ..common.progress import Advance
 from ..common.tensors import to_unit
 from ..train.batches import batch_rows
 from .snapshots import Ids, Images, Sampler, half_precision
@@ -104,9 +105,7 @@ class GanRun:
             for name, net in (("g", self.generator), ("d", self.discriminator))
         }
 
-    def advance(
-        self, stopping: Callable[[], bool], advance: Callable[[int], None]
-    ) -> Iterator[int]:
+    def advance(self, stopping: Callable[[], bool], advance: Advance) -> Iterator[int]:
         """Trains on, and gives the step of every snapshot once it is reached.
 
         Raises:

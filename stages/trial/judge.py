@@ -14,6 +14,7 @@ from ...models.metrics.copying import find_copies, training_spacing
 from ...models.metrics.distances import Reference
 from ...models.metrics.neighbours import Vectors
 from ...models.metrics.prdc import prdc
+from ..common.progress import ignore_progress
 from ..corpus.store import Corpus
 from ..evaluate.config import EvaluateConfig
 from ..evaluate.feature_cache import FeatureCache, ImageSet, Rows
@@ -89,7 +90,7 @@ class Judge:
         vectors = extractor(held_out)
         self._choosing = Reference(vectors[halves.choosing])
         self._reporting = Reference(vectors[halves.reporting])
-        self._training = FeatureCache(None).features(extractor, training, lambda count: None)
+        self._training = FeatureCache(None).features(extractor, training, ignore_progress)
         self._spacing = training_spacing(self._training)
 
     def vectors(self, samples: Images) -> Vectors:

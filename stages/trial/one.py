@@ -15,6 +15,7 @@ from ...manifests.files.atomic import canonical_digest, replacing, write_json
 from ...manifests.files.crash_points import crash_point
 from ...manifests.plan.random_streams import image_seed, stream
 from ...models.gan.networks import GanShape
+from ..common.progress import Advance
 from ..evaluate.number_format import round_floats
 from .gan_run import STOPPED, Diverged, GanOptions, GanRun, Rise
 from .judge import Judge, best_snapshot
@@ -68,7 +69,7 @@ def run_task(
     judge: Judge,
     device: torch.device,
     stopping: Callable[[], bool],
-    advance: Callable[[int], None],
+    advance: Advance,
 ) -> dict[str, Any]:
     """Trains the GAN to its end, from where it stopped, and judges every snapshot.
 
@@ -81,7 +82,7 @@ def run_task(
     """
     done = read_result(task.folder, task.identity)
     if done is not None:
-        advance(task.options.steps * task.options.batch)
+        advance(task.options.steps * task.options.batch, resumed=True)
         return done
     result: dict[str, Any] = {"identity": task.identity, "seed": task.seed}
     try:
@@ -99,13 +100,13 @@ def _train(
     task: Task,
     device: torch.device,
     stopping: Callable[[], bool],
-    advance: Callable[[int], None],
+    advance: Advance,
 ) -> Sampler:
     """Leaves every snapshot and the last state."""
     given = (task.images, task.labels, task.shape, task.options, task.seed, device)
     run = GanRun(*given, rises=task.rises)
     run.load(task.folder, task.trained)
-    advance(run.step * task.options.batch)
+    advance(run.step * task.options.batch, resumed=True)
     for step in run.advance(stopping, advance):
         facts: dict[str, Any] = {"step": step, "images": step * task.options.batch}
         if len(task.real.images) and len(task.held_out.images):

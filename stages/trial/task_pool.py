@@ -16,6 +16,7 @@ from concurrent.futures import (
 )
 from typing import Any, Generic, TypeVar
 
+from ..common.progress import Advance
 from .command import TrainerFailed
 from .locks import OTHERS, pause
 
@@ -25,7 +26,7 @@ Spec = TypeVar("Spec")
 Job = TypeVar("Job")
 # Does a job from what all jobs share; False where another process holds it. Called in children
 # too: a function of a module. Polls `stopping` and reports what it has done to `advance`.
-Work = Callable[[Spec, Job, Callable[[], bool], Callable[[int], None]], bool]
+Work = Callable[[Spec, Job, Callable[[], bool], Advance], bool]
 
 
 def work_on_all(
@@ -35,7 +36,7 @@ def work_on_all(
     *,
     processes: int,
     stopping: Callable[[], bool],
-    advance: Callable[[int], None],
+    advance: Advance,
 ) -> None:
     """Returns when every job is done, here or elsewhere.
 
@@ -65,7 +66,7 @@ def run_all_commands(
     *,
     processes: int,
     stopping: Callable[[], bool],
-    advance: Callable[[int], None],
+    advance: Advance,
     failing: Callable[[str, str], None],
 ) -> tuple[dict[CommandTask, dict[str, Any]], dict[str, str]]:
     """Task -> result, and arm -> why it has none. Waits for tasks of other processes.
@@ -112,24 +113,25 @@ def run_all_commands(
 
 
 class _Child:
-    """What a child process has of its parent: a flag to stop, and a counter of images."""
+    """What a child process has of its parent: a flag to stop, and counters of images."""
 
     stop: Any = None
-    shown: Any = None
+    counters: Any = None  # images made, images resumed
 
 
-def _begin_child(stop: Any, shown: Any) -> None:
+def _begin_child(stop: Any, counters: Any) -> None:
     import signal
 
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(each, signal.SIG_IGN)  # the parent's flag ends it
-    _Child.stop, _Child.shown = stop, shown
+    _Child.stop, _Child.counters = stop, counters
 
 
 def _work_in_child(work: Work[Spec, Job], spec: Spec, job: Job) -> bool:
-    def count(images: int) -> None:
-        with _Child.shown.get_lock():
-            _Child.shown.value += images
+    def count(images: int, /, *, resumed: bool = False) -> None:
+        counters = _Child.counters
+        with counters.get_lock():
+            counters[resumed] += images
 
     return work(spec, job, _Child.stop.is_set, count)
 
@@ -145,13 +147,13 @@ class _Pool(Generic[Spec, Job]):
         jobs: Sequence[Job],
         processes: int,
         stopping: Callable[[], bool],
-        advance: Callable[[int], None],
+        advance: Advance,
     ) -> list[Job]:
         """Gives the jobs that other launches hold."""
         context = multiprocessing.get_context("spawn")
-        stop, shown = context.Event(), context.Value("q", 0)
-        seen = 0
-        with ProcessPoolExecutor(processes, context, _begin_child, (stop, shown)) as pool:
+        stop, counters = context.Event(), context.Array("q", 2)
+        seen = [0, 0]
+        with ProcessPoolExecutor(processes, context, _begin_child, (stop, counters)) as pool:
             started: Mapping[Future[bool], Job] = {
                 pool.submit(_work_in_child, self._work, self._spec, job): job for job in jobs
             }
@@ -163,10 +165,11 @@ class _Pool(Generic[Spec, Job]):
                         future.result()
                     if stopping():
                         stop.set()
-                    now = int(shown.value)
-                    if now > seen:
-                        advance(now - seen)
-                        seen = now
+                    now = counters[:]
+                    for resumed in (True, False):
+                        if now[resumed] > seen[resumed]:
+                            advance(now[resumed] - seen[resumed], resumed=resumed)
+                    seen = now
             except BaseException:
                 stop.set()
                 pool.shutdown(cancel_futures=True)

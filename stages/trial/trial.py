@@ -19,7 +19,7 @@ from ...manifests.files.atomic import canonical_digest
 from ...manifests.files.lock import shard_lock
 from ...models.gan.networks import GanShape
 from ...models.network.device import one_thread, set_deterministic
-from ..common.progress import Progress
+from ..common.progress import Advance, Progress
 from ..corpus.store import Corpus, open_corpus
 from ..evaluate.config import EvaluateConfig
 from .arm_corpus import ArmCorpus
@@ -131,9 +131,7 @@ def _result(spec: TrialSpec, job: _Job) -> dict[str, Any]:
     return found
 
 
-def _work_on(
-    spec: TrialSpec, job: _Job, stopping: Callable[[], bool], advance: Callable[[int], None]
-) -> bool:
+def _work_on(spec: TrialSpec, job: _Job, stopping: Callable[[], bool], advance: Advance) -> bool:
     """Trains and judges one GAN; False where another process does.
 
     On a CPU by one thread: a GAN is the same beside others and alone.

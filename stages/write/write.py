@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ...manifests.plan.plan import soft_label
 from ...manifests.shards.shard import Marker, Sample, commit_shard
+from ..common.progress import Advance
 from ..generate.generate import GeneratedBatch
 from ..images.png import encode_with_pillow, encoder_version
 from .tasks import ShardTask
@@ -51,7 +52,7 @@ def write(
     sources: SampleSources,
     shards: Path,
     temporary: Path,
-    advance: Callable[[int], None],
+    advance: Advance,
     environment: dict[str, str],
     encode: Encode = encode_with_pillow,
 ) -> Marker:
@@ -80,7 +81,7 @@ def _encode(
     batches: Iterable[GeneratedBatch],
     sources: SampleSources,
     pool: ThreadPoolExecutor,
-    advance: Callable[[int], None],
+    advance: Advance,
     encode: Encode,
 ) -> Iterator[Sample]:
     """Samples in plan order; encoding runs a batch ahead of writing, generation ahead of both."""
@@ -102,9 +103,7 @@ def _encode(
         yield from _results(waiting.popleft(), advance)
 
 
-def _results(
-    futures: list[Future[list[Sample]]], advance: Callable[[int], None]
-) -> Iterator[Sample]:
+def _results(futures: list[Future[list[Sample]]], advance: Advance) -> Iterator[Sample]:
     done = 0
     for future in futures:
         some = future.result()

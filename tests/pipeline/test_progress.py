@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import time
 from pathlib import Path
 
@@ -49,8 +50,9 @@ def test_a_resumed_task_counts_what_it_does_itself(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with ProgressReporter().task("train", 1_000, "images") as advance:
-        advance(900)
-        clock.now += 10
+        clock.now += 5  # a training may take its time to load what was there
+        advance(900, resumed=True)
+        clock.now += 5
         advance(0)
         clock.now += 10
         advance(20)
@@ -58,6 +60,19 @@ def test_a_resumed_task_counts_what_it_does_itself(
         "train: 900/1,000 images",
         "train: 920/1,000 images, 1.0/s, 1 min 20 s left",
     ]
+
+
+def test_a_bar_leaves_out_what_was_there_before(clock: Clock) -> None:
+    reporter = ProgressReporter()
+    shown = io.StringIO()
+    reporter.console = Console(file=shown, force_terminal=True, width=120)
+    with reporter.task("train", 1_000, "images") as advance:
+        clock.now += 10
+        advance(900, resumed=True)
+        advance(20)
+    assert "920/1000 2 images/s 40 s left" in re.sub(
+        r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.getvalue()
+    )
 
 
 @pytest.mark.parametrize("shown", ["quiet", "terminal", "lines"])

@@ -5,7 +5,7 @@ import json
 import os
 import string
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,7 +47,7 @@ from scoremix.stages.check.readers import hdf5 as hdf5_file
 from scoremix.stages.check.readers import lmdb as lmdb_file
 from scoremix.stages.check.report import MAX_FILES_SHOWN, CheckFindings, printable
 from scoremix.stages.check.rules import RULES, SECTIONS
-from scoremix.stages.common.progress import Silent
+from scoremix.stages.common.progress import Advance, Silent
 
 LABELS = labels([["a/0.png", 0], ["b/0.png", 1]])
 ZIP = zipped([("a/0.png", PNG), ("b/0.png", PNG), ("dataset.json", LABELS)])
@@ -206,9 +206,9 @@ class Counting(Silent):
         self.done: list[int] = []
 
     @contextlib.contextmanager
-    def task(self, name: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    def task(self, name: str, total: int, unit: str) -> Iterator[Advance]:
         counts: list[int] = []
-        yield counts.append
+        yield lambda count, /, *, resumed=False: counts.append(count)
         assert sum(counts) == total
         self.done.append(total)
 

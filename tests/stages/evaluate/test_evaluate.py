@@ -1,7 +1,7 @@
 """The verdict on constructed corpora, what it is drawn from, and that it is repeatable."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from PIL import Image
 
 from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.plan.random_streams import some_rows
-from scoremix.stages.common.progress import Silent
+from scoremix.stages.common.progress import Advance, Silent
 from scoremix.stages.evaluate.config import EvaluateConfig
 from scoremix.stages.evaluate.number_format import format_number
 from scoremix.stages.evaluate.optional_metrics import MetricWeights, OptionalMetrics
@@ -276,11 +276,11 @@ def test_progress_counts_every_image(tmp_path: Path) -> None:
 
     class Counting(Silent):
         @contextlib.contextmanager
-        def task(self, name: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+        def task(self, name: str, total: int, unit: str) -> Iterator[Advance]:
             counts[name] = [total, 0]
 
-            def advance(done: int) -> None:
-                counts[name][1] += done
+            def advance(count: int, /, *, resumed: bool = False) -> None:
+                counts[name][1] += count
 
             yield advance
 

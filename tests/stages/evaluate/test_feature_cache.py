@@ -1,7 +1,6 @@
 """Features are worked out once per set, and again where what is kept is not what was written."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from scoremix.manifests.errors import StorageError
 from scoremix.models.features.errors import FeaturesError
 from scoremix.models.features.extractors import Pixels
 from scoremix.models.metrics.neighbours import nearest
+from scoremix.stages.common.progress import Advance, ignore_progress
 from scoremix.stages.evaluate.feature_cache import FeatureCache, Rows
 
 Images = NDArray[np.uint8]
@@ -50,9 +50,13 @@ def random_images(count: int, seed: int = 0) -> Images:
     return np.random.default_rng(seed).integers(0, 256, (count, 4, 4, 1), dtype=np.uint8)
 
 
-def told() -> tuple[list[int], Callable[[int], None]]:
+def told() -> tuple[list[int], Advance]:
     steps: list[int] = []
-    return steps, steps.append
+
+    def advance(count: int, /, *, resumed: bool = False) -> None:
+        steps.append(-count if resumed else count)
+
+    return steps, advance
 
 
 def test_features_are_worked_out_once(tmp_path: Path) -> None:
@@ -63,7 +67,7 @@ def test_features_are_worked_out_once(tmp_path: Path) -> None:
     assert (extract.seen, steps) == (600, [256, 256, 88])
     np.testing.assert_allclose(found, Counting()(images), rtol=1e-6)  # all in one batch
     again = FeatureCache(tmp_path / "features").features(extract, images.copy(), advance)
-    assert (extract.seen, sum(steps)) == (600, 1200)
+    assert (extract.seen, steps[3:]) == (600, [-600])  # there before: no rate comes of it
     np.testing.assert_array_equal(again, found)
     assert isinstance(again, np.memmap) and again.dtype == np.float32
     assert nearest(again, again, 1).squared.max() == 0.0  # metrics take it as it is
@@ -75,26 +79,26 @@ def test_other_images_order_weights_are_other_entries(tmp_path: Path) -> None:
     sets = [images, images[::-1], images[:8], images.reshape(9, 2, 8, 1), random_images(9, seed=1)]
     extract = Counting()
     for number, each in enumerate(sets):
-        cache.features(extract, each, lambda done: None)
+        cache.features(extract, each, ignore_progress)
         assert len(list(tmp_path.glob("*.npy"))) == number + 1
     other = Counting(weights_sha256="cd" * 32)
-    cache.features(other, images, lambda done: None)
+    cache.features(other, images, ignore_progress)
     assert other.seen == 9
 
 
 def test_rows_of_a_set_are_the_set_of_these_rows(tmp_path: Path) -> None:
     images, rows = random_images(600), np.arange(5, 590, 2)
     extract, cache = Counting(), FeatureCache(tmp_path)
-    found = cache.features(extract, Rows(images, rows), lambda done: None)
+    found = cache.features(extract, Rows(images, rows), ignore_progress)
     np.testing.assert_allclose(found, Counting()(images[rows]), rtol=1e-6)
-    cache.features(extract, images[rows], lambda done: None)
+    cache.features(extract, images[rows], ignore_progress)
     assert extract.seen == len(rows)
 
 
 @pytest.mark.parametrize("damage", ["bit", "cut", "empty", "json", "other json", "no json"])
 def test_what_is_damaged_is_made_again(tmp_path: Path, damage: str) -> None:
     images, extract, cache = random_images(20), Counting(), FeatureCache(tmp_path)
-    expected = np.array(cache.features(extract, images, lambda done: None))
+    expected = np.array(cache.features(extract, images, ignore_progress))
     (array,), (facts,) = tmp_path.glob("*.npy"), tmp_path.glob("*.json")
     data = bytearray(array.read_bytes())
     if damage == "bit":
@@ -110,17 +114,17 @@ def test_what_is_damaged_is_made_again(tmp_path: Path, damage: str) -> None:
         facts.write_text(json.dumps(json.loads(facts.read_text()) | {"torch": "0.1"}))
     else:
         facts.unlink()
-    found = cache.features(extract, images, lambda done: None)
+    found = cache.features(extract, images, ignore_progress)
     assert extract.seen == 40
     np.testing.assert_array_equal(found, expected)
-    cache.features(extract, images, lambda done: None)
+    cache.features(extract, images, ignore_progress)
     assert extract.seen == 40
 
 
 def test_a_failure_leaves_no_entry(tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path / "features")
     with pytest.raises(FeaturesError, match="stopped"):
-        cache.features(Counting(fails_after=300), random_images(600), lambda done: None)
+        cache.features(Counting(fails_after=300), random_images(600), ignore_progress)
     assert list((tmp_path / "features").iterdir()) == []
 
 
@@ -132,7 +136,7 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> N
     except PermissionError:
         with pytest.raises(StorageError):
             cache = FeatureCache(tmp_path / "features")
-            cache.features(Counting(), random_images(3), lambda done: None)
+            cache.features(Counting(), random_images(3), ignore_progress)
     else:
         pytest.skip("this user may write everywhere")
 
@@ -153,5 +157,5 @@ def test_pixel_features_and_runs_without_a_folder_keep_nothing(tmp_path: Path) -
 
 def test_values_that_float32_cannot_hold_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FeaturesError, match="float64 that float32 cannot hold"):
-        FeatureCache(tmp_path).features(Double(), random_images(5), lambda count: None)
+        FeatureCache(tmp_path).features(Double(), random_images(5), ignore_progress)
     assert not list(tmp_path.iterdir())

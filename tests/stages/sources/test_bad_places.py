@@ -18,7 +18,7 @@ from odd_files import SIDE, noise
 from raw_files import flipped, png
 
 from scoremix.manifests.errors import ConfigError, InputError
-from scoremix.stages.common.progress import Silent
+from scoremix.stages.common.progress import Advance, Silent, ignore_progress
 from scoremix.stages.corpus.store import Corpus
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
 
@@ -32,9 +32,9 @@ class Meddler(Silent):
         self.meddle = meddle
 
     @contextlib.contextmanager
-    def task(self, name: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    def task(self, name: str, total: int, unit: str) -> Iterator[Advance]:
         self.meddle()
-        yield lambda done: None
+        yield ignore_progress
 
 
 def take(source: Path, out: Path, meddle: Callable[[], None] = lambda: None) -> Corpus:

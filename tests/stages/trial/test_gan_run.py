@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scoremix.manifests.errors import Interrupted, ScoreMixError
 from scoremix.models.features.extractors import open_extractor
 from scoremix.models.gan.networks import LATENT, GanShape
+from scoremix.stages.common.progress import ignore_progress
 from scoremix.stages.trial.gan_run import GanOptions, GanRun, Rise
 from scoremix.stages.trial.judge import Judge
 from scoremix.stages.trial.one import RESULT, Labelled, Task, run_task
@@ -32,7 +33,7 @@ def sides(images: Images) -> NDArray[np.float64]:
 
 
 def trained(run: GanRun) -> GanRun:
-    for _ in run.advance(lambda: False, lambda count: None):
+    for _ in run.advance(lambda: False, ignore_progress):
         pass
     return run
 
@@ -80,7 +81,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
 
     whole = trained(fresh())
     first = fresh()
-    next(first.advance(lambda: False, lambda count: None))
+    next(first.advance(lambda: False, ignore_progress))
     first.save(tmp_path, "me")
     second = fresh()
     second.load(tmp_path, "me")
@@ -124,7 +125,7 @@ def test_a_task_stopped_anywhere_ends_with_the_same_files(judge: Judge, tmp_path
             count += 1
             return stop_after is not None and count > stop_after
 
-        run_task(task(tmp_path / name, images), judge, CPU, stopping, lambda images: None)
+        run_task(task(tmp_path / name, images), judge, CPU, stopping, ignore_progress)
 
     work("whole")
     for stop_after in (3, 9, 11):
@@ -155,23 +156,25 @@ def test_batch_norm_has_the_statistics_of_the_averaged_weights() -> None:
 
 def test_a_gan_that_is_judged_otherwise_is_not_trained_again(judge: Judge, tmp_path: Path) -> None:
     mine = task(tmp_path, blobs(100, 1))
-    first = run_task(mine, judge, CPU, lambda: False, lambda images: None)
+    first = run_task(mine, judge, CPU, lambda: False, ignore_progress)
     state = (tmp_path / "state.safetensors").stat().st_mtime_ns
-    again = run_task(replace(mine, identity="other", samples=60), judge, CPU, lambda: False, print)
+    again = run_task(
+        replace(mine, identity="other", samples=60), judge, CPU, lambda: False, ignore_progress
+    )
     assert (tmp_path / "state.safetensors").stat().st_mtime_ns == state
     figures = [[one["gap"] for one in each["snapshots"]] for each in (first, again)]
     assert figures[0] == figures[1] and again["identity"] == "other"
     assert first["snapshots"] != again["snapshots"]  # of fewer samples
     (tmp_path / "snapshots" / "0000008.safetensors").unlink()
     with pytest.raises(ScoreMixError, match="snapshot of a trial's GAN, is damaged or gone"):
-        run_task(replace(mine, identity="third"), judge, CPU, lambda: False, print)
+        run_task(replace(mine, identity="third"), judge, CPU, lambda: False, ignore_progress)
 
 
 def test_a_gan_that_diverges_has_a_reason_for_its_result(judge: Judge, tmp_path: Path) -> None:
     mine = task(tmp_path, blobs(100, 1), options=replace(OPTIONS, lr=1e30))
-    found = run_task(mine, judge, CPU, lambda: False, lambda images: None)
+    found = run_task(mine, judge, CPU, lambda: False, ignore_progress)
     assert "the GAN's loss is" in found["failed"] and "Set trial.lr lower" in found["failed"]
-    assert run_task(mine, judge, CPU, lambda: pytest.fail("trains"), lambda images: None) == found
+    assert run_task(mine, judge, CPU, lambda: pytest.fail("trains"), ignore_progress) == found
 
 
 def test_another_task_begun_in_between_leaves_no_trace(judge: Judge, tmp_path: Path) -> None:
@@ -186,7 +189,7 @@ def test_another_task_begun_in_between_leaves_no_trace(judge: Judge, tmp_path: P
             return count > stop_after
 
         mine = task(tmp_path / name, blobs(100, 1), **changes)
-        run_task(mine, judge, CPU, stopping, lambda images: None)
+        run_task(mine, judge, CPU, stopping, ignore_progress)
 
     for name in ("parts", "whole"):
         with pytest.raises(Interrupted):
@@ -208,7 +211,11 @@ def test_held_out_images_without_a_class_do_not_judge_a_conditional_gan() -> Non
 
 def test_a_finished_task_is_not_trained_again(judge: Judge, tmp_path: Path) -> None:
     mine = task(tmp_path, blobs(100, 1))
-    first = run_task(mine, judge, CPU, lambda: False, lambda images: None)
-    shown: list[int] = []
-    again = run_task(mine, judge, CPU, lambda: pytest.fail("trains"), shown.append)
-    assert again == first and shown == [640]
+    first = run_task(mine, judge, CPU, lambda: False, ignore_progress)
+    shown: list[tuple[int, bool]] = []
+
+    def advance(count: int, /, *, resumed: bool = False) -> None:
+        shown.append((count, resumed))
+
+    again = run_task(mine, judge, CPU, lambda: pytest.fail("trains"), advance)
+    assert again == first and shown == [(640, True)]

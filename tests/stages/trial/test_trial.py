@@ -1,6 +1,8 @@
 """A whole trial on made-up corpora whose worth is known: copies of the real images, and noise."""
 
+import contextlib
 import functools
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from PIL import Image
 
 from scoremix.manifests.errors import ConfigError
 from scoremix.models.gan.networks import GanShape
-from scoremix.stages.common.progress import Silent
+from scoremix.stages.common.progress import Advance, Silent, ignore_progress
 from scoremix.stages.corpus.store import open_corpus
 from scoremix.stages.evaluate.config import EvaluateConfig
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
@@ -25,9 +27,28 @@ OPTIONS = GanOptions(
 )
 
 
+class Counting(Silent):
+    """Counts the images that are made, and those that an earlier start had made."""
+
+    def __init__(self) -> None:
+        self.counts = {True: 0, False: 0}
+
+    def taken(self) -> tuple[int, int]:
+        """Made and resumed since the last call."""
+        counts, self.counts = self.counts, {True: 0, False: 0}
+        return counts[False], counts[True]
+
+    @contextlib.contextmanager
+    def task(self, name: str, total: int, unit: str) -> Iterator[Advance]:
+        def advance(count: int, /, *, resumed: bool = False) -> None:
+            self.counts[resumed] += count
+
+        yield advance
+
+
 def arm(name: str, folder: Path, images: Images) -> ArmCorpus:
     labels = np.full(len(images), -1)
-    return write_arm(name, folder / name, name, iter([images]), labels, {}, lambda count: None)
+    return write_arm(name, folder / name, name, iter([images]), labels, {}, ignore_progress)
 
 
 def corpus_of(folder: Path, count: int, training: int) -> None:
@@ -57,12 +78,16 @@ def test_copies_make_no_difference_and_noise_is_harmful(spec: TrialSpec, tmp_pat
         arm("copies", tmp_path, np.concatenate([real] * 5)),
         arm("noise", tmp_path, np.concatenate([real, noise])),
     ]
-    work = functools.partial(run_trial, spec, arms, 3, stopping=lambda: False, progress=Silent())
+    progress = Counting()
+    work = functools.partial(run_trial, spec, arms, 3, stopping=lambda: False, progress=progress)
     made = work(processes=2)
+    assert progress.taken() == (9 * 8_000, 0)
     text = conclusion(outcomes(made.results, {each.name: each.count for each in arms}))
     assert "Harmful: a GAN trained on noise is" in text and "Worth it" not in text
     assert "No difference seen at this size: copies" in text
-    assert work(processes=1) == made and not made.failed  # nothing is trained again
+    for processes in (1, 2):  # nothing is trained again
+        assert work(processes=processes) == made and not made.failed
+        assert progress.taken() == (0, 9 * 8_000)
 
 
 def test_a_gan_that_diverges_costs_its_arm(
