@@ -28,6 +28,10 @@ from .shards.builder import ShardBuilder
 from .trained_network import open_network, read_model_facts
 
 
+class OtherOptions(ConfigError):
+    """The shards of a run are not what its options would make now."""
+
+
 @dataclass(frozen=True)
 class FinishedRun:
     """A finished run: config, ledger, corpus and plan."""
@@ -37,6 +41,7 @@ class FinishedRun:
     ledger: Ledger
     corpus: Corpus
     planned: Planned
+    has_network: bool  # also where the pilot chose a method without one
 
     def builder(self, device: str) -> ShardBuilder:
         """A builder without the network: enough for the metadata files."""
@@ -60,7 +65,8 @@ def load_finished_run(folder: Path, *, finished: bool = True) -> FinishedRun:
     finished: its shards must be what it would make now; else only their plan must be.
 
     Raises:
-        ConfigError: it is no run, or its shards were not finished with what it holds now.
+        ConfigError: it is no run.
+        OtherOptions: its shards were not finished with what it holds now.
         Interrupted: images are being forgotten, and not all is done.
         VerifyError: its corpus or plan is damaged beyond being made again.
     """
@@ -90,11 +96,13 @@ def load_finished_run(folder: Path, *, finished: bool = True) -> FinishedRun:
     for stage, inputs in inputs_of.items():
         why = ledger.why_stale(stage, inputs)
         if why is not None:
-            raise ConfigError(
+            raise OtherOptions(
                 f"The shards of {folder} are not what it would make now: {stage} is {why}. Run"
                 f" `scoremix-pipeline run {files.config}` to finish them first."
             )
-    return FinishedRun(folder, config, ledger, corpus, planned)
+    return FinishedRun(
+        folder, config, ledger, corpus, planned, has_network=resolved.generate.needs_network
+    )
 
 
 def require_written(run: FinishedRun) -> None:

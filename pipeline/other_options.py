@@ -32,7 +32,7 @@ def other_options(
 
 def check_has_network(run: FinishedRun, options: GenerateConfig) -> None:
     """Raises ConfigError where these options need a score network, and the run has none."""
-    if options.needs_network and not run.config.generate.needs_network:
+    if options.needs_network and not run.has_network:
         raise ConfigError(
             f"An arm by {options.method} needs a score network, and {run.folder} has none: its"
             f" method is {run.config.generate.method}. Leave the arm out, or make a run with"

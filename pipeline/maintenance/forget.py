@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...manifests.errors import ConfigError, ScoreMixError
@@ -22,14 +23,14 @@ from ...manifests.shards.shard import is_complete
 from ...manifests.tombstones import Tombstone, Tombstones, read_tombstones
 from ...stages.corpus.erase import erase_forgotten
 from ...stages.corpus.store import FORGOTTEN, Corpus, check_pixels, open_corpus
-from ..finished_run import FinishedRun, load_finished_run, resolved_config
+from ..finished_run import FinishedRun, OtherOptions, load_finished_run, resolved_config
 from ..ledger import Ledger
 from ..means import means_sha256_of
-from ..planned import check_plan, without_keys
+from ..planned import check_plan, read_plan, without_keys
 from ..shards.local import LocalDestination
 from ..shards.ownership import claim_to_change
 from ..shards.stores import open_shards
-from .remove_samples import remove_forgotten
+from .remove_samples import remove_forgotten, remove_shards
 
 _MIN_REAL = 2  # real images that must be left: fewer cannot be mixed
 _LISTED = 5  # damaged shards that an error names
@@ -69,8 +70,7 @@ def forget(run: Path, names: tuple[str, ...]) -> Forgotten:
     planned = opened.planned.rows
     left = without_keys(planned, keys)
     _check_left(opened, keys)
-    touched = planned.filter(pc.invert(pc.is_in(planned["key"], left["key"])))
-    shards = set(touched["shard"].to_pylist())
+    shards = _shards_between(planned, left)
     _check_whole(opened, shards)
     # Mean images that shards were made about cannot be computed without the forgotten ones.
     means_sha256_of(RunFolder(run), opened.config, opened.corpus, opened.ledger, write=True)
@@ -81,7 +81,7 @@ def forget(run: Path, names: tuple[str, ...]) -> Forgotten:
     return Forgotten(
         inputs=len(rows),
         keys=tuple(sorted(keys)),
-        samples=touched.num_rows,
+        samples=planned.num_rows - left.num_rows,
         shards=len(shards),
         resembling=_resembling(sources, rows),
     )
@@ -103,10 +103,31 @@ def finish_pending(run: Path) -> None:
         remove_file(RunFolder(run).means)  # the next plan computes them without it
     else:
         claim_to_change(run)
-        remove_forgotten(load_finished_run(run, finished=False))
+        _remove_samples(run, ledger)
     _remove_traces(run, ledger)
     crash_point("traces-removed")
     tombstones.completed().write(run)
+
+
+def _remove_samples(run: Path, ledger: Ledger) -> None:
+    """Takes the samples of forgotten images from the shards.
+
+    Where the options were changed since the request, which shards there would be is another matter:
+    those that hold a forgotten image go as they are, and the run makes all of them anew.
+    """
+    try:
+        remove_forgotten(load_finished_run(run, finished=False))
+    except OtherOptions:
+        files, forgotten = RunFolder(run), open_corpus(RunFolder(run).corpus).forgotten
+        rows = read_plan(files, ledger.outcome("plan").get("digest"))
+        left = None if rows is None else without_keys(rows, forgotten)
+        names = None if rows is None or left is None else _shards_between(rows, left)
+        remove_shards(ledger.place(), run, names)
+
+
+def _shards_between(rows: pa.Table, left: pa.Table) -> set[str]:
+    """Shards of the plan `rows` that have other rows in `left`."""
+    return set(rows.filter(pc.invert(pc.is_in(rows["key"], left["key"])))["shard"].to_pylist())
 
 
 def drop_from_plan(run: Path) -> None:

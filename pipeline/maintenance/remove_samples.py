@@ -15,12 +15,13 @@ from ...manifests.files.atomic import storage_errors
 from ...manifests.files.crash_points import crash_point
 from ...manifests.files.durable import make_folder
 from ...manifests.published.mirror import MirroredStore
-from ...manifests.published.names import SHARD_FILE
+from ...manifests.published.names import METADATA_FILES, SHARD_FILE
 from ...manifests.published.publish import unpublish
 from ...manifests.run_folder import RunFolder
 from ...manifests.shards.replace import install_shard
 from ...manifests.shards.rewrite import rewrite_shard
 from ...manifests.shards.shard import Marker, read_marker
+from ...manifests.storage.location import Place
 from ...manifests.storage.store import LocalStore, Store
 from ...stages.write.tasks import ShardTask
 from ..fingerprints import inputs_of_write
@@ -28,6 +29,7 @@ from ..finished_run import FinishedRun
 from ..shards.destination import ShardDestination
 from ..shards.local import LocalDestination
 from ..shards.object_store import ObjectStoreDestination
+from ..shards.stores import open_shards
 
 _EXTENSIONS = ("json", "tar", "parquet")  # in the order in which a shard is removed
 
@@ -57,6 +59,19 @@ def remove_forgotten(opened: FinishedRun) -> None:
         inputs, sums = inputs_of_write(opened.planned), destination.sums_sha256()
         opened.ledger.record("write", inputs, shards=len(tasks), sums_sha256=sums)
     crash_point("forgotten-published")
+
+
+def remove_shards(place: Place, run: Path, names: set[str] | None) -> None:
+    """Unpublishes the shards and removes those of `names`, None: all of them, and the small files
+    that tell what is in them. May be killed and called again."""
+    store = open_shards(place, run)
+    unpublish(store)
+    for one in _with_mirror(store):
+        for name in _shard_names(one):
+            if names is None or name in names:
+                _remove(one, name)
+        for name in METADATA_FILES:
+            one.remove(name)
 
 
 def _in_folder(shards: Path, made: Path, task: ShardTask) -> None:
@@ -123,10 +138,17 @@ def _remove(store: Store, name: str) -> None:
 
 def _remove_others(store: Store, names: set[str]) -> None:
     """Removes shards that are no longer planned, and their files in a mirror."""
-    stores = [store]
+    for one in _with_mirror(store):
+        for name in _shard_names(one):
+            if name not in names:
+                _remove(one, name)
+
+
+def _with_mirror(store: Store) -> list[Store]:
     if isinstance(store, MirroredStore) and store.mirror.is_dir():
-        stores.append(LocalStore(store.mirror))
-    for one in stores:
-        found = {name.partition(".")[0] for name in one.names() if SHARD_FILE.fullmatch(name)}
-        for name in sorted(found - names):
-            _remove(one, name)
+        return [store, LocalStore(store.mirror)]
+    return [store]
+
+
+def _shard_names(store: Store) -> list[str]:
+    return sorted({name.partition(".")[0] for name in store.names() if SHARD_FILE.fullmatch(name)})
