@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..manifests.errors import ConfigError, ScoreMixError
-from ..manifests.files.atomic import canonical_digest, write_json
+from ..manifests.files.atomic import canonical_digest, sha256_file, write_json
 from ..manifests.files.lock import folder_lock
 from ..manifests.foreign_text import redact_all
 from ..manifests.run_folder import RunFolder
@@ -130,6 +130,11 @@ class Ledger:
         """What was stored with the last run of `stage`; {} where there was none."""
         found: dict[str, Any] = self.stages.get(stage, {}).get("outcome", {})
         return found
+
+    def has_metrics(self) -> bool:
+        """Whether the metrics.json of the last evaluation is there as it was written."""
+        path, digest = RunFolder(self.run).metrics, self.outcome("evaluate").get("metrics_sha256")
+        return path.is_file() and sha256_file(path) == digest
 
     def device_type(self, here: str) -> str:
         """The device type of the run's first ingest, `here` before it. Presets depend on it, so

@@ -65,7 +65,7 @@ def shards_left(job: Job, config: Config, ledger: Ledger) -> ShardsLeft | None:
         shards=len(planned.shards),
         images=_images(missing) / _images(planned.shards),
         made=_made(missing) / max(_made(planned.shards), 1),
-        is_evaluated=not missing and stale is None,
+        is_evaluated=not missing and stale is None and ledger.has_metrics(),
     )
 
 

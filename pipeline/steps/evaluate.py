@@ -9,7 +9,6 @@ import torch
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import sha256_file
 from ...manifests.plan.random_streams import some_rows
-from ...manifests.run_folder import RunFolder
 from ...manifests.storage.store import store_of
 from ...stages.corpus.store import check_pixels
 from ...stages.evaluate import evaluate as evaluating
@@ -32,7 +31,7 @@ def evaluate(context: StageContext, builder: ShardBuilder, manifest: pa.Table) -
     job, files = context.job, context.job.files
     config, corpus, net, planned = builder.config, builder.corpus, builder.net, builder.planned
     inputs = inputs_of_evaluate(config, planned)
-    if context.is_stale("evaluate", inputs, _is_whole(files, context.ledger.outcome("evaluate"))):
+    if context.is_stale("evaluate", inputs, context.ledger.has_metrics()):
         check_pixels(corpus)
         norms = None
         if net is not None and len(corpus.reference):
@@ -64,11 +63,6 @@ def evaluate(context: StageContext, builder: ShardBuilder, manifest: pa.Table) -
     advice = metrics.get("answers", {}).get("sentence")  # runs of earlier versions have none
     verdict: dict[str, Any] = metrics["verdict"] | {"advice": advice}
     return verdict
-
-
-def _is_whole(files: RunFolder, outcome: dict[str, Any]) -> bool:
-    """Whether metrics.json is there as it was written."""
-    return files.metrics.is_file() and outcome.get("metrics_sha256") == sha256_file(files.metrics)
 
 
 def _report(context: StageContext) -> None:

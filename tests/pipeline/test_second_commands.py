@@ -13,6 +13,7 @@ import scoremix
 from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.published.subset import shard_urls
 from scoremix.manifests.published.sums import SUMS
+from scoremix.manifests.run_folder import RunFolder
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.config import load_config
 from scoremix.pipeline.fingerprints import fingerprint
@@ -167,6 +168,21 @@ def test_a_dry_run_counts_to_the_stage_where_the_run_ends(tmp_path: Path, capsys
     assert "until train" in shown.splitlines()[-1]
     assert cli(*words, "--dry-run") == 0
     assert "evaluation included" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_dry_run_does_not_call_a_lost_evaluation_up_to_date(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    tiny.make_images(tmp_path / "images")
+    words = ["augment", "--data", tmp_path / "images", "--out", tmp_path / "s", *tiny.options()]
+    assert cli(*words, "--quiet") == 0
+    for lost in (False, True):
+        if lost:
+            RunFolder(tmp_path / "s.run").metrics.unlink()
+        assert cli(*words, "--dry-run") == 0
+        stages = dict(line.split(":", 1) for line in capsys.readouterr().out.splitlines())
+        assert stages["write"].strip() == "up to date"
+        assert (stages["evaluate"].strip() == "up to date") != lost
 
 
 def test_init_takes_no_path_in_nothing(tmp_path: Path, capsys: Captured) -> None:
