@@ -8,12 +8,13 @@ import click
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes
 from ...manifests.storage.location import Place
-from ...manifests.storage.store import Store, store_of
+from ...manifests.storage.store import store_of
 from ..echo import echo
 from ..ledger import find_run, find_shards
 from .options import JSON, PLACE, print_json
 
 if TYPE_CHECKING:
+    from ...manifests.published.inspect import PublishedCorpus
     from ..source_names import SourceNames
 
 _CLASSES = 12  # that the summary names
@@ -32,11 +33,11 @@ def inspect(shards: Place, key: str | None, image: Path | None, as_json: bool) -
     image. FILE: a file of the sources. Their names are known where the run is: SHARDS is a run
     folder, or lies in or beside one.
     """
-    from ...manifests.published import inspect as inspecting
+    from ...manifests.published.inspect import PublishedCorpus
 
-    store, run = store_of(find_shards(shards)), find_run(shards)
+    corpus, run = PublishedCorpus(store_of(find_shards(shards))), find_run(shards)
     if key is None:
-        summary = inspecting.corpus_summary(store)
+        summary = corpus.summary()
         if as_json:
             print_json(summary)
         else:
@@ -45,7 +46,7 @@ def inspect(shards: Place, key: str | None, image: Path | None, as_json: bool) -
     from ..source_names import SourceNames
 
     names = SourceNames.of_run(run)
-    found, row = _resolved(store, names, key)
+    found, row = _resolved(corpus, names, key)
     if found is None:
         assert row is not None
         if as_json:
@@ -55,40 +56,38 @@ def inspect(shards: Place, key: str | None, image: Path | None, as_json: bool) -
         if image is not None:
             raise ConfigError(f"{row['name']} is no image of the corpus, so that --image has none.")
         return
-    shown = inspecting.lineage(store, found)
+    shown = corpus.lineage(found)
     files = names.by_key()
     keys = [shown["sample"]["source_1"], shown["sample"]["source_2"]]
     shown["files"] = {one: files.get(one) for one in dict.fromkeys(keys)}
-    shown["used_by"] = inspecting.count_children(store, found)
+    shown["used_by"] = corpus.count_children(found)
     if as_json:
         print_json(shown)
     else:
-        classes = inspecting.class_names(store)
-        echo(_lineage(shown, classes, run is not None))
+        echo(_lineage(shown, corpus.class_names, run is not None))
     if image is not None:
-        write_bytes(image, inspecting.image_bytes(store, found))
+        write_bytes(image, corpus.image_bytes(found))
 
 
 def _resolved(
-    store: Store, names: "SourceNames", asked: str
+    corpus: "PublishedCorpus", names: "SourceNames", asked: str
 ) -> tuple[str | None, dict[str, Any] | None]:
     """(key, None); or (None, row of sources.parquet) of a file that is not in the corpus."""
-    from ...manifests.published import inspect as inspecting
     from ...manifests.trainers.layout import key_from_path
     from ...stages.corpus.store import FORGOTTEN
 
-    if inspecting.has_key(store, asked):
+    if corpus.has_key(asked):
         return asked, None
     row = names.find(asked)
-    if row is not None and row["key"] and inspecting.has_key(store, row["key"]):
+    if row is not None and row["key"] and corpus.has_key(row["key"]):
         return row["key"], None
     if row is not None:
         return None, row
     exported = key_from_path(asked)
-    if exported and inspecting.has_key(store, exported):
+    if exported and corpus.has_key(exported):
         return exported, None
     gone = any(row["status"] == FORGOTTEN for row in names.rows)
-    raise inspecting.unknown_key(store, asked, known_names=bool(names.rows), forgotten=gone)
+    raise corpus.unknown_key(asked, known_names=bool(names.rows), forgotten=gone)
 
 
 def _fate(row: dict[str, Any]) -> str:

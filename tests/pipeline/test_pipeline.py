@@ -631,9 +631,9 @@ def test_mixup_trains_nothing_and_says_that_it_is_mixup(
     images = np.load(tmp_path / "shards.run" / "corpus" / "images.npy").astype(np.float64)
     row = manifest.filter(np.array(manifest["round"]) == 1).to_pylist()[0]
     expected = row["lambda"] * images[row["row_1"]] + (1 - row["lambda"]) * images[row["row_2"]]
-    from scoremix.manifests.published.inspect import image_bytes
+    from scoremix.manifests.published.inspect import PublishedCorpus
 
-    found = np.asarray(Image.open(io.BytesIO(image_bytes(out, row["key"]))))
+    found = np.asarray(Image.open(io.BytesIO(PublishedCorpus(out).image_bytes(row["key"]))))
     assert np.abs(found - expected).max() <= 0.51
     assert cli("verify", out) == 0
 
@@ -644,7 +644,7 @@ def test_pairing_any_gives_soft_labels_and_no_class_files(
 ) -> None:
     import tarfile
 
-    from scoremix.manifests.published.inspect import image_bytes
+    from scoremix.manifests.published.inspect import PublishedCorpus
 
     out = tmp_path / "shards"
     assert augment(data, out, generate__pairing="any", generate__method=method) == 0
@@ -654,7 +654,7 @@ def test_pairing_any_gives_soft_labels_and_no_class_files(
     images = np.load(tmp_path / "shards.run" / "corpus" / "images.npy")
 
     def decoded(key: str) -> np.ndarray:  # type: ignore[type-arg]
-        return np.asarray(Image.open(io.BytesIO(image_bytes(out, key))))
+        return np.asarray(Image.open(io.BytesIO(PublishedCorpus(out).image_bytes(key))))
 
     for row in pq.read_table(out / "manifest.parquet").to_pylist():
         assert len(row["soft_label"]) == 2 and sum(row["soft_label"]) == pytest.approx(1.0)

@@ -33,7 +33,7 @@ from scoremix.manifests.plan.plan import (
 from scoremix.manifests.plan.schema import MANIFEST, SOURCES
 from scoremix.manifests.published.card import CorpusFacts
 from scoremix.manifests.published.index import index_digest
-from scoremix.manifests.published.inspect import corpus_summary, image_bytes, lineage
+from scoremix.manifests.published.inspect import PublishedCorpus
 from scoremix.manifests.published.publish import Published, publish, unpublish
 from scoremix.manifests.published.verify import Problem, verify
 from scoremix.manifests.shards.shard import Sample, commit_shard
@@ -519,7 +519,7 @@ def test_a_name_that_is_no_text_is_reported_printably(corpus: Path) -> None:
 
 
 def test_summary(pristine: Path) -> None:
-    told = corpus_summary(pristine)
+    told = PublishedCorpus(pristine).summary()
     assert (told["samples"], told["ratio"], told["shards"]) == (18, 2, 6)
     assert told["kinds"] == {"augmented": 12, "real": 6}
     assert told["rounds"] == {0: 6, 1: 6, 2: 6}
@@ -532,24 +532,24 @@ def test_summary(pristine: Path) -> None:
 
 def test_lineage_and_image(pristine: Path) -> None:
     key = "000003-002"
-    told = lineage(pristine, key)
+    told = PublishedCorpus(pristine).lineage(key)
     sample, parents = told["sample"], told["parents"]
     assert [parent["key"] for parent in parents] == [sample["source_1"], sample["source_2"]]
     assert parents[0]["key"] == "000003" and parents[1]["class_id"] == sample["class_id"]
-    assert lineage(pristine, "000003")["parents"] == []
-    assert image_bytes(pristine, key) == png(key)
+    assert PublishedCorpus(pristine).lineage("000003")["parents"] == []
+    assert PublishedCorpus(pristine).image_bytes(key) == png(key)
 
 
 def test_questions_that_cannot_be_answered(pristine: Path, corpus: Path) -> None:
     with pytest.raises(ConfigError, match="No sample '7' among the 18"):
-        lineage(pristine, "7")
+        PublishedCorpus(pristine).lineage("7")
     with pytest.raises(ConfigError, match="is no published corpus"):
-        corpus_summary(pristine.parent)
+        PublishedCorpus(pristine.parent).summary()
     (corpus / "real-000000.tar").write_bytes(b"")
     (corpus / "real-000001.tar").unlink()
     for row in range(COUNT):
         with pytest.raises(VerifyError, match="repair"):
-            image_bytes(corpus, f"{row:06d}")
+            PublishedCorpus(corpus).image_bytes(f"{row:06d}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from earlier import write_digests
 from scoremix.manifests.errors import VerifyError
 from scoremix.manifests.files.atomic import json_bytes, parquet_bytes, read_parquet, sha256_file
 from scoremix.manifests.published.index import INDEX
-from scoremix.manifests.published.inspect import corpus_summary, image_bytes
+from scoremix.manifests.published.inspect import PublishedCorpus
 from scoremix.manifests.published.run_record import compare_with_run
 from scoremix.manifests.published.subset import shard_urls
 from scoremix.manifests.published.sums import SUMS
@@ -137,7 +137,7 @@ def test_an_index_cannot_name_files_outside_its_folder(url: str, shards: Path) -
         index["shardlist"][-1]["url"] = url
 
     digests_again(shards, change)
-    for read in (shard_urls, corpus_summary):
+    for read in (shard_urls, lambda place: PublishedCorpus(place).summary()):
         with pytest.raises(VerifyError, match="was not opened"):
             read(shards)
     assert any("names a file outside the corpus" in str(problem) for problem in verify(shards))
@@ -150,6 +150,6 @@ def test_a_manifest_cannot_either(shards: Path, tmp_path: Path) -> None:
     changed = table.set_column(table.schema.get_field_index("shard"), "shard", names)
     (shards / "manifest.parquet").write_bytes(parquet_bytes(changed))
     with pytest.raises(VerifyError, match="was not opened"):
-        image_bytes(shards, "000000")
+        PublishedCorpus(shards).image_bytes("000000")
     with open_tars(shards) as tars, pytest.raises(VerifyError, match="was not opened"):
         tars.read("000000", Slice("../secret", 0, 10, "0" * 64))

@@ -5,6 +5,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from scoremix.manifests.errors import ConfigError, Interrupted, StorageError
-from scoremix.manifests.published import inspect as inspecting
+from scoremix.manifests.published.inspect import PublishedCorpus
 from scoremix.manifests.published.publish import is_published
 from scoremix.manifests.published.sums import SUMS
 from scoremix.manifests.published.verify import verify
@@ -358,15 +359,27 @@ def uploaded(folder: Path, store: RemoteStore) -> RemoteStore:
     return store
 
 
-def test_a_corpus_is_inspected_where_it_lies(pets: Path, remote: RemoteStore) -> None:
+def test_a_corpus_is_inspected_where_it_lies(
+    pets: Path, remote: RemoteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     uploaded(pets, remote)
     assert verify(remote) == [] and is_published(remote)
-    assert inspecting.corpus_summary(remote) == inspecting.corpus_summary(pets)
-    assert inspecting.lineage(remote, "000001-002") == inspecting.lineage(pets, "000001-002")
-    image = inspecting.image_bytes(remote, "000001-002")
-    assert image == inspecting.image_bytes(pets, "000001-002") and image.startswith(b"\x89PNG")
+    there, here, reads = PublishedCorpus(remote), PublishedCorpus(pets), Counter[str]()
+    read = RemoteStore.read
+
+    def counted(store: RemoteStore, name: str) -> bytes:
+        reads[name] += 1
+        return read(store, name)
+
+    monkeypatch.setattr(RemoteStore, "read", counted)
+    key = "000001-002"
+    for sides in (there, here), (there, here):
+        one, other = ((each.summary(), each.lineage(key), each.image_bytes(key)) for each in sides)
+        assert one == other and one[2].startswith(b"\x89PNG")
+    assert there.count_children("000001") > 0 and there.has_key(key)
     with pytest.raises(ConfigError, match="No sample 'none' among"):
-        inspecting.lineage(remote, "none")
+        there.lineage("none")
+    assert reads == {"manifest.parquet": 1, "index.json": 1}
 
 
 def flip(path: Path) -> None:
@@ -412,7 +425,7 @@ def test_an_emptied_prefix_is_no_corpus(remote: RemoteStore) -> None:
     assert problem.file == SUMS and "is missing" in problem.what
     assert not is_published(remote)
     with pytest.raises(ConfigError, match="no published corpus"):
-        inspecting.corpus_summary(remote)
+        PublishedCorpus(remote).summary()
 
 
 def test_a_place_opens_as_its_store(tmp_path: Path) -> None:
