@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from io import BufferedReader
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,9 @@ class MirroredStore:
 
     def open(self, name: str) -> BufferedReader:
         return self.remote.open(name)
+
+    def open_raw(self, name: str) -> RawIOBase:
+        return self.remote.open_raw(name)
 
     def read(self, name: str) -> bytes:
         """Bytes from the store; a shard's marker once per version, its Parquet from the mirror."""

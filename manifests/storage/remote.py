@@ -137,10 +137,13 @@ class RemoteStore:
         return None if facts is None else int(facts["size"])
 
     def open(self, name: str) -> io.BufferedReader:
+        return io.BufferedReader(self.open_raw(name), _BLOCK)
+
+    def open_raw(self, name: str) -> io.RawIOBase:
         size = self.size(name)
         if size is None:
             raise FileNotFoundError(errno.ENOENT, "No such object", self.where(name))
-        return io.BufferedReader(_RemoteFile(self, name, size), _BLOCK)
+        return _RemoteFile(self, name, size)
 
     def read(self, name: str) -> bytes:
         data: bytes = self._retry("reading", name, lambda: self.fs.cat_file(self._path(name)))

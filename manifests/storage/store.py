@@ -10,7 +10,7 @@ Names are relative, with "/" between their parts. A file appears under its name 
 import errno
 import os
 import secrets
-from io import BufferedReader, FileIO
+from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
 from typing import Protocol
 
@@ -38,6 +38,10 @@ class Store(Protocol):
 
     def open(self, name: str) -> BufferedReader:
         """Opens for reading, seekable."""
+        ...
+
+    def open_raw(self, name: str) -> RawIOBase:
+        """As `open`, for reads at random: no more is read than asked for, and perhaps less."""
         ...
 
     def read(self, name: str) -> bytes:
@@ -95,6 +99,9 @@ class LocalStore:
 
     def open(self, name: str) -> BufferedReader:
         return BufferedReader(FileIO(self.root / name), _BUFFER)
+
+    def open_raw(self, name: str) -> RawIOBase:
+        return FileIO(self.root / name)
 
     def read(self, name: str) -> bytes:
         return (self.root / name).read_bytes()

@@ -4,8 +4,9 @@ import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +20,20 @@ from .layout import Slice
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_AT_RANDOM = 16  # tars that stay open for reads at random
 _COMPRESSION = 6  # zlib level of the pipeline's own PNGs
 
 
 class ShardImages:
-    """The tars of one corpus, one open at a time; not for several threads at once."""
+    """The tars of one corpus; not for several threads at once.
 
-    def __init__(self, shards: Path | Store) -> None:
-        self.shards = store_of(shards)
-        self._name: str | None = None
-        self._file: BinaryIO | None = None
+    at_random: images are asked for in no order, so that some tars are kept open, and no more is
+    read than an image; else one tar at a time, in large blocks.
+    """
+
+    def __init__(self, shards: Path | Store, *, at_random: bool = False) -> None:
+        self.shards, self._at_random = store_of(shards), at_random
+        self._open: dict[str, BufferedReader | RawIOBase] = {}  # the one used last comes last
 
     def read(self, key: str, image: Slice) -> bytes:
         """The image file of sample `key`. Raises VerifyError unless it has the manifest's hash."""
@@ -36,7 +41,7 @@ class ShardImages:
         try:
             file = self._opened(image.shard)
             file.seek(image.offset)
-            data = file.read(image.size)
+            data = _read_all(file, image.size)
         except OSError as error:
             raise VerifyError(
                 f"{tar} cannot be read ({error.strerror or error}). "
@@ -56,17 +61,27 @@ class ShardImages:
         return found.reshape(*found.shape[:2], -1)
 
     def close(self) -> None:
-        """Closes the tar that is open; the next read opens one again."""
-        if self._file is not None:
-            self._file.close()
-        self._name = self._file = None
+        """Closes the tars that are open; the next read opens one again."""
+        while self._open:
+            self._open.popitem()[1].close()
 
-    def _opened(self, name: str) -> BinaryIO:
-        if self._file is None or self._name != name:
-            self.close()
-            self._file = self.shards.open(f"{check_shard_name(name)}.tar")
-            self._name = name
-        return self._file
+    def _opened(self, name: str) -> BufferedReader | RawIOBase:
+        file = self._open.pop(name, None)
+        if file is None:
+            while len(self._open) >= (_AT_RANDOM if self._at_random else 1):
+                self._open.pop(next(iter(self._open))).close()
+            open_one = self.shards.open_raw if self._at_random else self.shards.open
+            file = open_one(f"{check_shard_name(name)}.tar")
+        self._open[name] = file
+        return file
+
+
+def _read_all(file: BufferedReader | RawIOBase, size: int) -> bytes:
+    """`size` bytes, fewer at the end of the file: a raw file may give less at a time."""
+    data = file.read(size) or b""
+    while len(data) < size and (more := file.read(size - len(data))):
+        data += more
+    return data
 
 
 @contextmanager

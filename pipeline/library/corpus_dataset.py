@@ -71,6 +71,8 @@ class CorpusDataset(Dataset[Sample]):
         self.ratio = last
         rows = manifest.select(_COLUMNS)
         self.rows: pa.Table = rows.filter(pc.less_equal(rows["round"], last)).combine_chunks()
+        # One chunk each: a value is found at once.
+        self._columns = {name: self.rows[name].combine_chunks() for name in _COLUMNS}
         self.soft = self.rows.num_rows > 0 and self.rows["soft_label"].null_count == 0
         self._images: tuple[int, ShardImages] | None = None  # with the process that opened it
 
@@ -87,7 +89,8 @@ class CorpusDataset(Dataset[Sample]):
         index, count = operator.index(index), len(self)
         if not -count <= index < count:
             raise IndexError(f"image {index} of a corpus of {count:,}")
-        return self.sample(self.rows.slice(index % count, 1).to_pylist()[0], self._opened())
+        row = {name: self._columns[name][index % count].as_py() for name in _COLUMNS}
+        return self.sample(row, self._opened())
 
     def sample(self, row: dict[str, Any], images: ShardImages) -> Sample:
         """The sample of a row of `rows`, read through `images`."""
@@ -103,7 +106,7 @@ class CorpusDataset(Dataset[Sample]):
     def _opened(self) -> ShardImages:
         """The tars, opened in this process: forked workers would share the place in a file."""
         if self._images is None or self._images[0] != os.getpid():
-            self._images = os.getpid(), ShardImages(self.store)
+            self._images = os.getpid(), ShardImages(self.store, at_random=True)
         return self._images[1]
 
     def __getstate__(self) -> dict[str, Any]:
