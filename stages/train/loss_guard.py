@@ -1,4 +1,5 @@
-"""Loss guard: keeps a loss that is not finite from the weights, without making a GPU wait."""
+"""Loss guard: keeps a loss that is not finite from the weights, and sees requests to stop, without
+making a GPU wait."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,13 +20,15 @@ class _PendingLoss:
     step: int
     rows: NDArray[np.int64]
     losses: torch.Tensor  # (B,), of this process
-    mean: torch.Tensor  # of all processes, on the host once `ready`
+    means: torch.Tensor  # (2,), as `record` takes them, on the host once `ready`
     ready: torch.cuda.Event | None
 
-    def value(self) -> float:
+    def values(self) -> tuple[float, bool]:
+        """The mean loss, and whether any process was asked to stop."""
         if self.ready is not None:
             self.ready.synchronize()
-        return float(self.mean)
+        loss, stopping = self.means.tolist()
+        return loss, stopping > 0
 
 
 class LossGuard:
@@ -42,13 +45,15 @@ class LossGuard:
         self._optimiser, self._deferred, self._keys = optimiser, device.type == "cuda", keys
         self._pending: _PendingLoss | None = None
         self._values: list[float] = []
+        self.stop_asked = False  # of any process, at the last step whose loss was read
 
     def record(
-        self, step: int, rows: NDArray[np.int64], losses: torch.Tensor, mean: torch.Tensor
+        self, step: int, rows: NDArray[np.int64], losses: torch.Tensor, means: torch.Tensor
     ) -> None:
         """Records the loss of `step`; call before its update.
 
-        losses (B,) of this process, mean over all processes.
+        losses: (B,) of this process. means: (2,) over all processes, of the loss and of 1 where one
+        is asked to stop, so that all of them see it at the same step.
 
         Raises:
             TrainingDiverged: this loss, or the last one if deferred, is not finite; the weights
@@ -56,8 +61,8 @@ class LossGuard:
         """
         self.check_pending()
         if self._deferred:
-            self._optimiser.found_inf = (~mean.isfinite()).to(torch.float32)  # type: ignore[attr-defined]
-        self._pending = _PendingLoss(step, rows, losses, *_copy_to_host(mean))
+            self._optimiser.found_inf = (~means[0].isfinite()).to(torch.float32)  # type: ignore[attr-defined]
+        self._pending = _PendingLoss(step, rows, losses, *_copy_to_host(means))
         if not self._deferred:
             self.check_pending()
 
@@ -70,7 +75,7 @@ class LossGuard:
         pending, self._pending = self._pending, None
         if pending is None:
             return
-        value = pending.value()
+        value, self.stop_asked = pending.values()
         if not np.isfinite(value):
             raise _diverged(pending, value, self._keys)
         self._values.append(value)
@@ -82,10 +87,10 @@ class LossGuard:
         return sum(values) / len(values)
 
 
-def _copy_to_host(mean: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event | None]:
-    if mean.device.type != "cuda":
-        return mean, None
-    host = torch.empty_like(mean, device="cpu", pin_memory=True).copy_(mean, non_blocking=True)
+def _copy_to_host(means: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event | None]:
+    if means.device.type != "cuda":
+        return means, None
+    host = torch.empty_like(means, device="cpu", pin_memory=True).copy_(means, non_blocking=True)
     ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
     ready.record()
     return host, ready

@@ -176,13 +176,13 @@ class _TrainingRun:
             advance(first * self.batch, resumed=True)
             for step in range(first, end):
                 # Update weights and averages.
-                self._update(step)
+                self._update(step, stopping())
                 self.state.step = step + 1
                 crash_point("train-step")
                 advance(self.batch)
 
                 # Save and stop on request; at the checkpoint itself, measure first.
-                if self._any_process(stopping()) and step + 1 < end:
+                if self.losses.stop_asked and step + 1 < end:
                     self.losses.check_pending()
                     self._save()
                     raise Interrupted(
@@ -225,8 +225,8 @@ class _TrainingRun:
             " that trains another network.",
         )
 
-    def _update(self, step: int) -> None:
-        """One update of weights and averages."""
+    def _update(self, step: int, stopping: bool) -> None:
+        """One update of weights and averages; the other processes learn that one is `stopping`."""
         # Draw images x, noise levels sigma and noise z: a function of (seed, step).
         batch = self.batches.draw(step)
 
@@ -240,9 +240,8 @@ class _TrainingRun:
         loss = losses.mean()
 
         # Stop before a loss that is not finite reaches the weights.
-        self.losses.record(
-            step, batch.rows, losses.detach(), self._mean_over_processes(loss.detach())
-        )
+        means = torch.stack([loss.detach(), torch.full_like(loss, stopping)])
+        self.losses.record(step, batch.rows, losses.detach(), self._mean_over_processes(means))
 
         # Accumulate gradients, averaged over all processes.
         self.optimiser.zero_grad()

@@ -119,11 +119,16 @@ def test_images_that_lie_on_the_device_are_the_same(monkeypatch: pytest.MonkeyPa
     assert not torch.equal(plain[0].x, plain[1].x)
 
 
+def means(loss: float, asked: float = 0.0) -> torch.Tensor:
+    """Of a loss, and of how many processes are asked to stop."""
+    return torch.tensor([loss, asked])
+
+
 def update(guard: LossGuard, optimiser: torch.optim.Adam, step: int, bad: bool) -> None:
     """One step of a network that is one weight; in a bad one the second of three losses is nan."""
     weight = optimiser.param_groups[0]["params"][0]
     each = weight * torch.tensor([1.0, float("nan") if bad else 2.0, 3.0])
-    guard.record(step, np.array([7, 8, 9]), each.detach(), each.detach().mean())
+    guard.record(step, np.array([7, 8, 9]), each.detach(), means(float(each.detach().mean())))
     optimiser.zero_grad()
     each.mean().backward()
     optimiser.step()
@@ -159,10 +164,22 @@ def test_the_mean_is_of_the_steps_since_the_last_one(deferred: bool) -> None:
         torch.optim.Adam([torch.nn.Parameter(torch.ones(1))], fused=True), device(deferred), KEYS
     )
     for step, value in enumerate((1.0, 2.0)):
-        guard.record(step, np.arange(1), torch.tensor([value]), torch.tensor(value))
+        guard.record(step, np.arange(1), torch.tensor([value]), means(value))
     assert guard.take_mean() == 1.5
-    guard.record(2, np.arange(1), torch.tensor([5.0]), torch.tensor(5.0))
+    guard.record(2, np.arange(1), torch.tensor([5.0]), means(5.0))
     assert guard.take_mean() == 5.0
+
+
+@pytest.mark.parametrize("deferred", [False, True])
+def test_a_stop_that_any_process_is_asked_for_is_seen_with_the_loss(deferred: bool) -> None:
+    guard = LossGuard(
+        torch.optim.Adam([torch.nn.Parameter(torch.ones(1))], fused=True), device(deferred), KEYS
+    )
+    seen = []
+    for step, asked in enumerate((0.0, 0.25, 0.0, 0.0)):
+        guard.record(step, np.arange(1), torch.ones(1), means(1.0, asked))
+        seen.append(guard.stop_asked)
+    assert seen == ([False, False, True, False] if deferred else [False, True, False, False])
 
 
 def test_deferred_reading_trains_the_same_network(
