@@ -4,12 +4,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import served
 import tiny
 import yaml
 
@@ -17,13 +18,13 @@ DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
 
 
 @pytest.fixture
-def bin_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def bin_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder at the head of PATH, with the command itself in it."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    put(folder, "scoremix-pipeline", f'exec "{sys.executable}" -m scoremix.pipeline.cli "$@"')
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    return folder
+    with served.program(folder / "scoremix-pipeline"):
+        yield folder
 
 
 def put(folder: Path, name: str, script: str) -> None:

@@ -1,7 +1,8 @@
 """Disturbs builds in forked children, and compares what the same command then leaves.
 
-    drive.py FOLDER refuse KIND ERRNO STEP   every STEP-th write, fsync or rename fails, one each,
-                                             the first half a STEP from the start
+    drive.py FOLDER refuse KINDS ERRNO STEP  every STEP-th write, fsync or rename fails, one each,
+                                             the first half a STEP from the start; KINDS: with
+                                             commas between
     drive.py FOLDER kill COUNT SEED          SIGKILL at COUNT random moments, one a build
     drive.py FOLDER points                   SIGKILL at every arrival at every named point
 
@@ -32,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 import forked
 import quick_charts  # noqa: F401
+import quick_probes  # noqa: F401
 import tiny
 from earlier import ledger_content
 
@@ -53,7 +55,7 @@ def build(work: Path, **longer: object) -> list[str]:
     """The command of a small build of every stage."""
     few = {"train__steps": 4, "train__checkpoint_every": 2, "generate__ratio": 1}
     few |= {"evaluate__rows": 4, "evaluate__sheet_rows": 2, "write__shard_size": 8}
-    few |= {"generate__batch": 6}  # two batches a shard
+    few |= {"generate__batch": 6, "evaluate__variants": "off"}  # two batches a shard
     places = ["--data", str(work.parent / "images"), "--out", str(work / "shards"), "--quiet"]
     return ["augment", *places, *tiny.options(**{**few, **longer})]
 
@@ -138,31 +140,33 @@ def judged(work: Path, arguments: list[str], whole: dict[str, str], answer: Answ
     return line
 
 
-def refuse(work: Path, kind: str, number: str, step: str) -> Iterator[Answer]:
+def refuse(work: Path, kinds: str, number: str, step: str) -> Iterator[Answer]:
     shim = ctypes.CDLL(os.environ["LD_PRELOAD"])
-    arguments = build(work)
+    arguments, every = build(work), kinds.split(",")
 
-    def armed(n: int) -> Answer:
+    def armed(kind: str, n: int) -> Answer:
         def arm() -> None:
             shim.refuse_arm(kind.encode(), n, getattr(errno, number), str(work).encode())
 
         def disarm() -> Answer:
-            count = shim.refuse_count()
+            counts = {name: shim.refuse_count(name.encode()) for name in every}
             shim.refuse_arm(b"", 0, 0, b"")
-            return {"count": count}
+            return {"counts": counts}
 
         return finish(start(arguments, arm, disarm))
 
-    counted = armed(0)
+    counted = armed("", 0)
     assert counted["code"] == 0, counted
     whole = results(work)
-    for n in range(max(1, int(step) // 2), counted["count"] + 1, int(step)):
-        shutil.rmtree(work)
-        yield {"n": n, **judged(work, arguments, whole, armed(n))}
+    for kind, count in counted["counts"].items():
+        for n in range(max(1, int(step) // 2), count + 1, int(step)):
+            shutil.rmtree(work)
+            answer = armed(kind, n)
+            yield {"kind": kind, "n": n, **judged(work, arguments, whole, answer)}
 
 
 def kill(work: Path, count: str, seed: str) -> Iterator[Answer]:
-    arguments = build(work, generate__steps=8, generate__ratio=3, write__shard_size=4)
+    arguments = build(work, generate__steps=4, generate__ratio=2, write__shard_size=4)
     begin = time.monotonic()
     assert undisturbed(arguments)["code"] == 0
     seconds = time.monotonic() - begin

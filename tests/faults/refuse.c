@@ -1,7 +1,7 @@
 /* Preloaded into a process: the n-th write, fsync or rename below a folder fails, as a disk might.
  *
  *   refuse_arm("write" | "fsync" | "rename", n, errno, folder)   n = 0: only count
- *   refuse_count()                                               how many there were since
+ *   refuse_count("write" | "fsync" | "rename")                   how many there were since
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -12,24 +12,30 @@
 #include <unistd.h>
 
 static char armed[16], root[4096];
-static int at, error_number, count;
+static int at, error_number, counts[3];
+
+static int *count_of(const char *kind)
+{
+    return &counts[*kind == 'w' ? 0 : *kind == 'f' ? 1 : 2];
+}
 
 void refuse_arm(const char *kind, int n, int number, const char *folder)
 {
-    count = 0, at = n, error_number = number;
+    counts[0] = counts[1] = counts[2] = 0, at = n, error_number = number;
     snprintf(armed, sizeof armed, "%s", kind);
     snprintf(root, sizeof root, "%s", folder);
 }
 
-int refuse_count(void) { return count; }
+int refuse_count(const char *kind) { return *count_of(kind); }
 
 static int below(const char *path) { return root[0] && !strncmp(path, root, strlen(root)); }
 
 static int refused(const char *kind, const char *path)
 {
-    if (strcmp(kind, armed) || !below(path))
+    if (!below(path))
         return 0;
-    if (__sync_add_and_fetch(&count, 1) != at)
+    int number = __sync_add_and_fetch(count_of(kind), 1);
+    if (number != at || strcmp(kind, armed))
         return 0;
     errno = error_number;
     return 1;
@@ -38,7 +44,7 @@ static int refused(const char *kind, const char *path)
 static int refused_fd(const char *kind, int fd)
 {
     char link[64], path[4096];
-    if (strcmp(kind, armed))
+    if (!root[0])
         return 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, path, sizeof path - 1);

@@ -1,13 +1,12 @@
 """Real storage that is full: what was finished stays, exit 6, and the same command ends it."""
 
 import os
-import resource
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import forked
 import pytest
 import tiny
 
@@ -72,14 +71,7 @@ def test_a_disk_too_small_from_the_start(disk: Path, data: Path) -> None:
 def test_a_file_that_may_not_grow(data: Path, tmp_path: Path, whole: dict[str, str]) -> None:
     out = tmp_path / "shards"
     command = ["augment", "--data", str(data), "--out", str(out), "--quiet", *SMALL]
-    code = (
-        "import resource, sys; from scoremix.pipeline.cli import main\n"
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, (9000, {resource.RLIM_INFINITY}))\n"
-        "main(sys.argv[1:])"
-    )
-    limited = subprocess.run(
-        [sys.executable, "-c", code, *command], capture_output=True, text=True, timeout=300
-    )
+    limited = forked.run(command, os.environ, 300, largest=9000)
     assert limited.returncode == 6 and "too large" in limited.stderr, limited.stderr
     assert tiny.command(command).returncode == 0
     assert tiny.digests(out) == whole

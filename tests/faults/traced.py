@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 import damaging
 import quick_charts  # noqa: F401  (charts are written, and not drawn)
+import quick_probes  # noqa: F401
 
 from scoremix.pipeline.cli import commands, exit_code
 

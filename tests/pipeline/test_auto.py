@@ -28,6 +28,7 @@ from scoremix.stages.pilot.candidates import CANDIDATES
 DIGITS: dict[str, Any] = {
     "generate__method": "auto",
     "generate__ratio": 1,
+    "generate__batch": 50,
     "ingest__holdout": None,
     "ingest__fraction": 0.05,
     "ingest__reference_limit": 60,
@@ -66,8 +67,23 @@ def stamp(folder: Path) -> tuple[int, int]:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("done") / "job"
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose network is trained, and nothing compared yet. To be copied."""
+    folder = tmp_path_factory.mktemp("learnt") / "job"
+    assert build(folder, "--until", "train") == 0
+    return folder
+
+
+@pytest.fixture
+def trained(learnt: Path, tmp_path: Path) -> Path:
+    """A copy of it, to go on from."""
+    return shutil.copytree(learnt, tmp_path / "trained")
+
+
+@pytest.fixture(scope="module")
+def done(learnt: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run."""
+    folder = shutil.copytree(learnt, tmp_path_factory.mktemp("done") / "job")
     assert build(folder) == 0
     return folder
 
@@ -112,13 +128,13 @@ def test_the_report_shows_what_was_compared(copy: Path, capsys: pytest.CaptureFi
     assert cli("report", copy / "run") == 0 and "Which method?" not in files.report_page.read_text()
 
 
-def test_the_shards_are_those_of_the_method_set_by_hand(done: Path, tmp_path: Path) -> None:
+def test_the_shards_are_those_of_the_method_set_by_hand(done: Path, trained: Path) -> None:
     options = {f"generate__{name}": value for name, value in record(done)["options"].items()}
-    assert build(tmp_path / "set", **options) == 0
-    made, by_hand = (tiny.digests(f / "run" / "shards") for f in (done, tmp_path / "set"))
+    assert build(trained, "--until", "write", **options) == 0
+    made, by_hand = (tiny.digests(folder / "run" / "shards") for folder in (done, trained))
     tars = {name for name in made if name.endswith((".tar", ".parquet"))}
     assert {name: made[name] for name in tars} == {name: by_hand[name] for name in tars}
-    assert not (tmp_path / "set" / "run" / "pilot").exists()
+    assert not (trained / "run" / "pilot").exists()
 
 
 def test_nothing_changed_nothing_done(copy: Path) -> None:
@@ -179,23 +195,21 @@ def test_a_deleted_record_is_made_again(copy: Path) -> None:
 
 @pytest.mark.parametrize("point", tiny.mostly_in_faults(PILOT_POINTS, PILOT_POINTS[1:]))
 def test_killed_in_the_pilot_the_same_command_goes_on(
-    point: str, done: Path, tmp_path: Path
+    point: str, done: Path, trained: Path
 ) -> None:
-    folder = tmp_path / "job"
-    assert build(folder, "--until", "train") == 0
+    folder = trained
     command = ["run", folder / "run" / "stages.yaml", "--quiet"]
     assert tiny.command(command, SCOREMIX_FAULT=f"kill:{point}").returncode == -9
     assert not Ledger(folder / "run").outcome("pilot")
-    assert again(folder) == 0
+    assert again(folder, "--until", "write") == 0
     assert record(folder) == record(done)
     assert tiny.digests(folder / "run" / "shards") == tiny.digests(done / "run" / "shards")
 
 
 def test_workers_wait_for_the_choice_and_keep_to_it(
-    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    done: Path, trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path / "job"
-    assert build(folder, "--until", "train") == 0
+    folder = trained
     assert build(folder, "--worker", "0/2") == 75
     assert "pilot of" in capsys.readouterr().err
     assert build(folder, "--until", "plan") == 0
@@ -218,10 +232,10 @@ def test_repair_and_forget_keep_to_it(copy: Path) -> None:
 
 
 def test_a_choice_without_the_network_does_without_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No time for what uses the network: it is trained, and the corpus is as without one."""
-    auto, mixup = tmp_path / "auto", tmp_path / "mixup"
+    auto, mixup = trained, tmp_path / "mixup"
     assert build(auto, "--until", "write", pilot__minutes=1e-9) == 0
     choice = record(auto)["decision"]["choice"]
     assert CANDIDATES[choice]["method"] == "mixup" and list(record(auto)["left_out"]) == [
@@ -259,10 +273,10 @@ def test_with_few_images_held_out_the_bridge_is_taken_and_it_is_said(
     assert "4 images are held out" in found["decision"]["reason"]
 
 
-def test_a_method_that_is_set_has_no_pilot(tmp_path: Path) -> None:
-    assert build(tmp_path / "job", "--until", "plan", generate__method="scoremix") == 0
-    assert not (tmp_path / "job" / "run" / "pilot").exists()
-    assert "pilot" not in Ledger(tmp_path / "job" / "run").stages
+def test_a_method_that_is_set_has_no_pilot(trained: Path) -> None:
+    assert build(trained, "--until", "plan", generate__method="scoremix") == 0
+    assert not (trained / "run" / "pilot").exists()
+    assert "pilot" not in Ledger(trained / "run").stages
 
 
 def test_a_dry_run_counts_the_pilot(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -286,11 +300,10 @@ def test_the_slowest_method_is_the_one_that_takes_longest_for_the_corpus(
 
 @pytest.mark.parametrize("until", tiny.mostly_in_faults(["pilot", "plan", "write"], ["write"]))
 def test_every_process_of_a_launch_meets_as_many_barriers(
-    until: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    until: str, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert build(tmp_path / "job", "--until", "train") == 0
-    config: Config = load_config(tmp_path / "job" / "run" / "stages.yaml", [])
-    folder = tmp_path / "job" / "run"
+    folder = trained / "run"
+    config: Config = load_config(folder / "stages.yaml", [])
     met = {0: 0, 1: 0}
     monkeypatch.setattr(launch, "world_size", lambda: 2)
     for rank in met:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import served
 import tiny
 import torch
 from PIL import Image
@@ -32,6 +33,7 @@ def cli(*arguments: str | Path) -> int:
 
 
 SHARDS = ("--until", "write")  # where only these are looked at
+BRIEF = {"train__steps": 2, "train__checkpoint_every": 1}  # where any network will do
 
 
 def augment(data: Path, out: Path, *more: str, **changed: object) -> int:
@@ -62,6 +64,22 @@ def done(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("done") / "shards"
     assert augment(data, out) == 0
     return out
+
+
+@pytest.fixture
+def copy(done: Path, tmp_path: Path) -> Path:
+    """A copy of that build, to be changed: OUT, with OUT.run beside it."""
+    for part in ("shards", "shards.run"):
+        shutil.copytree(done.with_name(part), tmp_path / part)
+    return tmp_path / "shards"
+
+
+@pytest.fixture(scope="module")
+def learnt(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run up to its training, of the options of `done`, to be copied."""
+    out = tmp_path_factory.mktemp("learnt") / "shards"
+    assert augment(data, out, "--until", "train") == 0
+    return out.with_name("shards.run")
 
 
 def test_it_leaves_exactly_these_files(done: Path) -> None:
@@ -166,7 +184,7 @@ def test_a_second_run_does_nothing_and_says_so(
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
     done: Path, data: Path, tmp_path: Path
 ) -> None:
-    assert augment(data, tmp_path / "again", "--set", "evaluate.rows=3") == 0
+    assert augment(data, tmp_path / "again", *SHARDS) == 0
     assert tiny.digests(tmp_path / "again") == tiny.digests(done)
     assert augment(data, tmp_path / "other", *SHARDS, seed=1) == 0
     first, second = (tiny.digests(path) for path in (done, tmp_path / "other"))
@@ -175,31 +193,31 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
 
 
 def test_a_higher_ratio_makes_only_the_new_rounds(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, copy: Path, learnt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "grown"
-    assert augment(data, out, *SHARDS, generate__ratio=3) == 0
+    out, direct = copy, tmp_path / "direct"
     before = {path.name: path.stat().st_ino for path in out.glob("*.tar")}
-    assert augment(data, out, *SHARDS, generate__ratio=5) == 0
+    assert augment(data, out, *SHARDS, generate__ratio=4) == 0
     after = {path.name: path.stat().st_ino for path in out.glob("*.tar")}
-    assert len(before) == 3 * 4 and len(after) == 3 * 6
+    assert len(before) == 3 * 3 and len(after) == 3 * 5
     assert before.items() <= after.items()  # the same files, not equal ones made again
-    assert augment(data, tmp_path / "direct", *SHARDS, generate__ratio=5) == 0
-    assert tiny.digests(out) == tiny.digests(tmp_path / "direct")
+    shutil.copytree(learnt, tmp_path / "direct.run")
+    assert augment(data, direct, *SHARDS, generate__ratio=4) == 0
+    assert tiny.digests(out) == tiny.digests(direct)
     # A lower ratio than was made is refused: nothing finished is deleted, and the run stays whole.
-    said = (tmp_path / "grown.run" / "stages.yaml").read_bytes()
+    said = (tmp_path / "shards.run" / "stages.yaml").read_bytes()
     for words in ([], ["--dry-run"]):
         capsys.readouterr()
         assert augment(data, out, *words, generate__ratio=3) == 2
-        assert "holds finished rounds up to 5" in capsys.readouterr().err
-    assert (tmp_path / "grown.run" / "stages.yaml").read_bytes() == said
-    assert tiny.digests(out) == tiny.digests(tmp_path / "direct")
+        assert "holds finished rounds up to 4" in capsys.readouterr().err
+    assert (tmp_path / "shards.run" / "stages.yaml").read_bytes() == said
+    assert tiny.digests(out) == tiny.digests(direct)
     (out / "aug-000000.tar").unlink()
     assert cli("repair", out, "--quiet") == 0
-    assert tiny.digests(out) == tiny.digests(tmp_path / "direct")
+    assert tiny.digests(out) == tiny.digests(direct)
     # Shards of another recipe are of no use and make way.
-    assert augment(data, out, *SHARDS, generate__ratio=3, generate__t0=0.3) == 0
-    assert len(list(out.glob("*.tar"))) == 3 * 4
+    assert augment(data, out, *SHARDS, generate__ratio=1, generate__t0=0.3) == 0
+    assert len(list(out.glob("*.tar"))) == 3 * 2
 
 
 SHARD_POINTS = ["tar-written:2", "tar-renamed:4", "parquet-renamed:5", "marker-renamed:9"]
@@ -210,9 +228,10 @@ POINTS = [*SHARD_POINTS, "manifest", "sums"]
     "point", tiny.mostly_in_faults(POINTS, ["tar-written:2", "marker-renamed:9", "sums"])
 )
 def test_killed_at_a_point_of_the_commit_and_resumed(
-    point: str, done: Path, data: Path, tmp_path: Path
+    point: str, done: Path, learnt: Path, data: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "shards"
+    shutil.copytree(learnt, tmp_path / "shards.run")
     arguments = ["augment", "--data", data, "--out", out, "--quiet", *tiny.options(), *SHARDS]
     killed = tiny.command(arguments, SCOREMIX_FAULT=f"kill:{point}")
     assert killed.returncode == -signal.SIGKILL
@@ -233,36 +252,38 @@ def test_killed_in_the_middle_of_generation(data: Path, tmp_path: Path) -> None:
     total = len(list((tmp_path / "whole").glob("*.tar")))
     out = tmp_path / "shards"
     for moment in (0.2, 0.6):  # killed twice on its way
-        process = subprocess.Popen(
-            [sys.executable, "-m", "scoremix.pipeline.cli", *arguments, "--out", str(out)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        process = tiny.start([*arguments, "--out", out])
         while len(list(out.glob("*.tar"))) < moment * total and process.poll() is None:
             time.sleep(0.002)
         process.kill()
-        assert process.wait() == -signal.SIGKILL
+        assert process.wait(60) == -signal.SIGKILL
     assert tiny.command([*arguments, "--out", out]).returncode == 0
     assert tiny.digests(out) == tiny.digests(tmp_path / "whole")
+
+
+LONG = tiny.options(train__steps=30, train__checkpoint_every=3)
+
+
+@pytest.fixture(scope="module")
+def long_trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The weights of an undisturbed training by LONG."""
+    root = tmp_path_factory.mktemp("long")
+    (root / "stages.yaml").write_text(f"run: run\ningest: {{source: {data}}}\n")
+    assert cli("run", root / "stages.yaml", "--until", "train", *LONG, "--quiet") == 0
+    return (root / "run" / "score-net" / "model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_training_with_75_and_the_same_command_ends_it(
     number: signal.Signals,
-    done: Path,
+    long_trained: bytes,
     data: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    long = tiny.options(train__steps=40, train__checkpoint_every=10)
-    arguments = ["run", tmp_path / "stages.yaml", "--until", "train", *map(str, long)]
+    arguments = ["run", tmp_path / "stages.yaml", "--until", "train", *LONG]
     (tmp_path / "stages.yaml").write_text(f"run: stopped\ningest: {{source: {data}}}\n")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "scoremix.pipeline.cli", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = tiny.start(arguments)
     log = tmp_path / "stopped" / "score-net" / "train.jsonl"
     while not (log.exists() and log.read_text().count("\n") >= 1) and process.poll() is None:
         time.sleep(0.005)
@@ -272,11 +293,10 @@ def test_a_signal_stops_training_with_75_and_the_same_command_ends_it(
     assert "the same command" in told
     step = int(re.findall(r"at step (\d+)", told)[0])
     assert cli("status", tmp_path / "stopped") == 0
-    assert f"at step {step} of 40" in capsys.readouterr().out
+    assert f"at step {step} of 30" in capsys.readouterr().out
     assert cli(*arguments, "--quiet") == 0
-    weights = (tmp_path / "stopped" / "score-net" / "model.safetensors").read_bytes()
-    assert cli(*arguments, "--quiet", "--set", f"run={tmp_path / 'whole'}") == 0
-    assert weights == (tmp_path / "whole" / "score-net" / "model.safetensors").read_bytes()
+    weights = tmp_path / "stopped" / "score-net" / "model.safetensors"
+    assert weights.read_bytes() == long_trained
 
 
 @pytest.mark.parametrize(
@@ -316,34 +336,53 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
     return found
 
 
+@pytest.fixture(scope="module")
+def cut_off(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run by TRAINING that was killed after step 6, to be copied."""
+    root = tmp_path_factory.mktemp("cut") / "off"
+    root.mkdir()
+    (root / "stages.yaml").write_text(f"run: run\ningest: {{source: {data}}}\n")
+    arguments = ["run", root / "stages.yaml", "--until", "train", *TRAINING]
+    killed = tiny.command(arguments, SCOREMIX_FAULT="kill:state-saved:2")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    return root
+
+
 @pytest.mark.parametrize("point", ["train-step", "best-saved", "state-saved"])
 def test_another_training_begun_in_between_leaves_no_trace(
-    data: Path, tmp_path: Path, trained: dict[str, str], point: str
+    cut_off: Path, tmp_path: Path, trained: dict[str, str], point: str
 ) -> None:
     """Options changed, the training killed, options changed back: the first one's weights, with
     its own guide and its own best state."""
-    (tmp_path / "stages.yaml").write_text(f"run: run\ningest: {{source: {data}}}\n")
-    arguments = ["run", tmp_path / "stages.yaml", "--until", "train", *TRAINING]
+    root = shutil.copytree(cut_off, tmp_path / "off")
+    arguments = ["run", root / "stages.yaml", "--until", "train", *TRAINING]
     other = [*arguments, "--set", "train.lr=0.01"]
-    begun = tiny.command(arguments, SCOREMIX_FAULT="kill:state-saved:2")
-    assert begun.returncode == -signal.SIGKILL
     assert tiny.command(other, SCOREMIX_FAULT=f"kill:{point}").returncode == -signal.SIGKILL
     assert cli(*arguments) == 0
-    found = tiny.digests(tmp_path / "run" / "score-net")
+    found = tiny.digests(root / "run" / "score-net")
     del found["train.jsonl"]
     assert found == trained
 
 
-def test_a_best_state_beyond_the_steps_asked_for_starts_again(data: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def fewer(data: Path, tmp_path: Path) -> tuple[list[str | Path], bytes]:
+    """The command of a training of four steps, and the weights that it leaves undisturbed."""
     (tmp_path / "stages.yaml").write_text(f"run: run\ningest: {{source: {data}}}\n")
-    arguments = ["run", tmp_path / "stages.yaml", "--until", "train"]
-    killed = tiny.command([*arguments, *TRAINING], SCOREMIX_FAULT="kill:best-saved:3")
-    assert killed.returncode == -signal.SIGKILL
-    fewer = tiny.options(train__steps=7, train__checkpoint_every=3)
-    assert cli(*arguments, *fewer) == 0
-    assert cli(*arguments, *fewer, "--set", f"run={tmp_path / 'direct'}") == 0
-    models = [tmp_path / name / "score-net" / "model.safetensors" for name in ("run", "direct")]
-    assert models[0].read_bytes() == models[1].read_bytes()
+    command: list[str | Path] = ["run", tmp_path / "stages.yaml", "--until", "train", "--quiet"]
+    command += tiny.options(train__steps=4)
+    assert cli(*command, "--set", f"run={tmp_path / 'direct'}") == 0
+    return command, (tmp_path / "direct" / "score-net" / "model.safetensors").read_bytes()
+
+
+def test_a_best_state_beyond_the_steps_asked_for_starts_again(
+    fewer: tuple[list[str | Path], bytes], tmp_path: Path
+) -> None:
+    command, direct = fewer
+    longer = [*command, "--set", "train.steps=6"]
+    killed = tiny.command(longer, SCOREMIX_FAULT="kill:best-saved:2")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert cli(*command) == 0
+    assert (tmp_path / "run" / "score-net" / "model.safetensors").read_bytes() == direct
 
 
 @pytest.mark.parametrize("network", ["refinenet", "unet"])
@@ -353,10 +392,10 @@ def test_training_longer_goes_on_from_where_it_was(
     (tmp_path / "stages.yaml").write_text(f"run: run\ningest: {{source: {data}}}\n")
     arguments = ["run", tmp_path / "stages.yaml", "--until", "train"]
     options = partial(tiny.options, train__network=network)
-    assert cli(*arguments, *options()) == 0
-    assert cli(*arguments, *options(train__steps=9)) == 0
-    assert "going on from step 6" in capsys.readouterr().err
-    assert cli(*arguments, *options(train__steps=9, run=str(tmp_path / "direct"))) == 0
+    assert cli(*arguments, *options(train__steps=3)) == 0
+    assert cli(*arguments, *options(train__steps=5)) == 0
+    assert "going on from step 3" in capsys.readouterr().err
+    assert cli(*arguments, *options(train__steps=5, run=str(tmp_path / "direct"))) == 0
     models = [tmp_path / name / "score-net" / "model.safetensors" for name in ("run", "direct")]
     assert models[0].read_bytes() == models[1].read_bytes()
 
@@ -364,17 +403,21 @@ def test_training_longer_goes_on_from_where_it_was(
 @pytest.mark.slow
 def test_two_processes_train_one_network(data: Path, tmp_path: Path) -> None:
     (tmp_path / "stages.yaml").write_text(f"run: run\ningest: {{source: {data}}}\n")
-    launch = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    launch += ["-m", "scoremix.pipeline.cli"]
     # Each process leaves out values of its own: without that, they are one process.
-    options = tiny.options(**({"train__dropout": 0} if tiny.NETWORK == "unet" else {}))
+    few = {"train__steps": 4, "train__checkpoint_every": 2, "generate__ratio": 1}
+    options = tiny.options(**few, **({"train__dropout": 0} if tiny.NETWORK == "unet" else {}))
     arguments = ["run", str(tmp_path / "stages.yaml"), "--device", "cpu", *options]
-    done = subprocess.run(
-        [sys.executable, "-m", *launch, *arguments], capture_output=True, text=True, timeout=300
-    )
+    with served.program(tmp_path / "scoremix-pipeline") as program:
+        launch = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", "--no-python"]
+        done = subprocess.run(
+            [sys.executable, "-m", *launch, program, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
     assert done.returncode == 0, done.stderr
     facts = json.loads((tmp_path / "run" / "score-net" / "model.json").read_text())
-    assert facts["training"]["world_size"] == 2 and facts["training"]["steps"] == 6
+    assert facts["training"]["world_size"] == 2 and facts["training"]["steps"] == 4
     assert cli("verify", tmp_path / "run") == 0
     # Another number of processes would begin the training anew: it does not, unasked.
     more = cli(*arguments, "--quiet", "--set", "train.steps=9", "--until", "train")
@@ -391,7 +434,7 @@ def test_two_processes_train_one_network(data: Path, tmp_path: Path) -> None:
     assert all(f"worker {rank}/2 made" in done.stderr for rank in (0, 1))
     for path in shards.iterdir():
         path.unlink()
-    assert cli(*arguments, "--quiet") == 0
+    assert cli(*arguments, "--quiet", *SHARDS) == 0
     assert tiny.digests(shards) == made
 
 
@@ -427,18 +470,17 @@ def test_a_request_to_stop_is_heard_in_every_stage(
     assert augment(data, out, generate__method="mixup") == 0
 
 
-def test_fewer_steps_than_trained_start_again(data: Path, tmp_path: Path) -> None:
-    (tmp_path / "stages.yaml").write_text(f"run: run\ningest: {{source: {data}}}\n")
-    arguments = ["run", tmp_path / "stages.yaml", "--until", "train", "--quiet"]
-    assert cli(*arguments, *tiny.options(train__steps=9)) == 0
-    assert cli(*arguments, *tiny.options(train__steps=3)) == 0
-    assert cli(*arguments, *tiny.options(train__steps=3, run=str(tmp_path / "direct"))) == 0
-    models = [tmp_path / name / "score-net" / "model.safetensors" for name in ("run", "direct")]
-    assert models[0].read_bytes() == models[1].read_bytes()
+def test_fewer_steps_than_trained_start_again(
+    fewer: tuple[list[str | Path], bytes], learnt: Path, tmp_path: Path
+) -> None:
+    command, direct = fewer
+    shutil.copytree(learnt, tmp_path / "run")
+    assert cli(*command) == 0
+    assert (tmp_path / "run" / "score-net" / "model.safetensors").read_bytes() == direct
 
 
 def test_an_untrained_network_is_offered_as_a_control(data: Path, tmp_path: Path) -> None:
-    assert augment(data, tmp_path / "shards", train__steps=0) == 0
+    assert augment(data, tmp_path / "shards", train__steps=0, generate__ratio=1) == 0
     facts = json.loads((tmp_path / "shards.run" / "score-net" / "model.json").read_text())
     assert facts["training"]["steps"] == 0
 
@@ -457,9 +499,10 @@ def test_generations_t0_is_free_of_training(
 ) -> None:
     out = tmp_path / "shards"
     weights = tmp_path / "shards.run" / "score-net" / "model.safetensors"
-    assert augment(data, out, *SHARDS, **options) == 0
+    brief = {**BRIEF, "generate__ratio": 1, **options}
+    assert augment(data, out, "--until", "train", **brief) == 0
     before = weights.stat().st_mtime_ns
-    assert augment(data, out, *SHARDS, **options, generate__t0=0.2) == 0
+    assert augment(data, out, *SHARDS, **brief, generate__t0=0.2) == 0
     assert weights.stat().st_mtime_ns == before
     assert cli("verify", out) == 0
 
@@ -468,7 +511,7 @@ def test_t0_is_what_training_focuses_on_unless_another_is_named(data: Path, tmp_
     """So a network can be kept by naming the t0 that it was trained for."""
     out = tmp_path / "shards"
     weights = tmp_path / "shards.run" / "score-net" / "model.safetensors"
-    focus = partial(augment, data, out, "--until", "train", train__levels="focus")
+    focus = partial(augment, data, out, "--until", "train", train__levels="focus", **BRIEF)
     assert focus(generate__t0=0.3) == 0
     before = weights.read_bytes()
     assert focus(generate__t0=0.2, train__focus_t0=0.3) == 0
@@ -481,7 +524,7 @@ def test_t0_is_what_training_focuses_on_unless_another_is_named(data: Path, tmp_
 def test_a_network_is_class_conditional_if_asked(
     data: Path, done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    labelled = {"train__labels": True, "generate__ratio": 1}
+    labelled = {"train__labels": True, "generate__ratio": 1, **BRIEF}
     for name in ("one", "two"):
         assert augment(data, tmp_path / name, *SHARDS, **labelled) == 0
     assert tiny.digests(tmp_path / "one") == tiny.digests(tmp_path / "two")
@@ -507,15 +550,16 @@ def test_a_network_is_class_conditional_if_asked(
 
 
 def test_the_command_that_a_verdict_quotes_works_on_the_same_corpus(
-    data: Path, tmp_path: Path
+    done: Path, data: Path, tmp_path: Path
 ) -> None:
     """`run RUN/stages.yaml --set ...` after `augment --out OUT` goes on in OUT, also if moved."""
-    (tmp_path / "here").mkdir()
-    assert augment(data, tmp_path / "here" / "shards") == 0
+    for part in ("shards", "shards.run"):
+        shutil.copytree(done.with_name(part), tmp_path / "here" / part)
+    assert augment(data, tmp_path / "here" / "shards", *SHARDS) == 0
     (tmp_path / "here").rename(tmp_path / "there")
     run, shards = tmp_path / "there" / "shards.run", tmp_path / "there" / "shards"
     before = tiny.digests(shards)
-    assert cli("run", run / "stages.yaml", "--set", "train.steps=9", "--quiet") == 0
+    assert cli("run", run / "stages.yaml", "--set", "train.steps=9", "--quiet", *SHARDS) == 0
     assert not (tmp_path / "here").exists() and not (run / "shards").exists()
     after = tiny.digests(shards)
     assert after.keys() == before.keys() and after != before
@@ -523,14 +567,13 @@ def test_the_command_that_a_verdict_quotes_works_on_the_same_corpus(
 
 
 def test_weights_that_are_not_the_models_are_refused(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert augment(data, tmp_path / "shards") == 0
     weights = tmp_path / "shards.run" / "score-net" / "model.safetensors"
     changed = bytearray(weights.read_bytes())
     changed[-1] ^= 1
     weights.write_bytes(changed)
-    assert augment(data, tmp_path / "shards") == 1
+    assert augment(data, copy) == 1
     assert "model.json was written for" in capsys.readouterr().err
 
 
@@ -555,14 +598,15 @@ def test_an_output_inside_the_source_is_refused_before_anything_is_made(
     assert sorted(data.rglob("*")) == before
 
 
-def test_a_file_that_is_no_image_changes_nothing_downstream(data: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(data, copy)
-    out, weights = tmp_path / "shards", tmp_path / "shards.run" / "score-net" / "model.json"
-    assert augment(copy, out, *SHARDS) == 0
+def test_a_file_that_is_no_image_changes_nothing_downstream(
+    data: Path, copy: Path, tmp_path: Path
+) -> None:
+    images = shutil.copytree(data, tmp_path / "images")
+    out, weights = copy, tmp_path / "shards.run" / "score-net" / "model.json"
+    assert augment(images, out, *SHARDS) == 0
     before, trained = tiny.digests(out), weights.stat().st_mtime_ns
-    (copy / ".DS_Store").write_text("z")
-    assert augment(copy, out, *SHARDS) == 0
+    (images / ".DS_Store").write_text("z")
+    assert augment(images, out, *SHARDS) == 0
     assert weights.stat().st_mtime_ns == trained
     after = tiny.digests(out)
     assert {name for name in before if before[name] != after[name]} <= {"README.md", "index.json"}
@@ -572,13 +616,13 @@ def test_changed_pixels_are_found_before_work_is_based_on_them(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, images = tmp_path / "shards", tmp_path / "shards.run" / "corpus" / "images.npy"
-    assert augment(data, out, generate__method="mixup", generate__ratio=1) == 0
+    assert augment(data, out, *SHARDS, generate__method="mixup", generate__ratio=1) == 0
     whole = images.read_bytes()
     images.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     assert augment(data, out, generate__method="mixup", generate__ratio=2) == 3
     assert "images.npy was changed" in capsys.readouterr().err
     images.unlink()  # a corpus that is gone is simply read again
-    assert augment(data, out, generate__method="mixup", generate__ratio=2) == 0
+    assert augment(data, out, *SHARDS, generate__method="mixup", generate__ratio=2) == 0
     assert images.read_bytes() == whole
 
 
@@ -591,18 +635,17 @@ def test_a_lone_class_is_named_before_training(
     assert augment(photos, tmp_path / "shards") == 2
     assert "lonely" in capsys.readouterr().err
     assert not (tmp_path / "shards.run" / "score-net").exists()
-    assert augment(photos, tmp_path / "shards", generate__lone_class="self") == 0
+    brief = {**BRIEF, "generate__ratio": 1, "generate__lone_class": "self"}
+    assert augment(photos, tmp_path / "shards", *SHARDS, **brief) == 0
 
 
 @pytest.mark.parametrize(
     "name", ["index.json", "README.md", "croissant.json", "plan.parquet", "manifest.parquet"]
 )
 def test_a_published_file_that_is_gone_or_changed_is_made_again(
-    name: str, done: Path, data: Path, tmp_path: Path
+    name: str, done: Path, data: Path, copy: Path
 ) -> None:
-    for part in ("shards", "shards.run"):
-        shutil.copytree(done.with_name(part), tmp_path / part)
-    out = tmp_path / "shards"
+    out = copy
     (out / name).unlink()
     assert augment(data, out, *SHARDS) == 0
     assert tiny.digests(out) == tiny.digests(done)
@@ -647,7 +690,7 @@ def test_pairing_any_gives_soft_labels_and_no_class_files(
     from scoremix.manifests.published.inspect import PublishedCorpus
 
     out = tmp_path / "shards"
-    assert augment(data, out, generate__pairing="any", generate__method=method) == 0
+    assert augment(data, out, *SHARDS, generate__pairing="any", generate__method=method) == 0
     with tarfile.open(out / "aug-000000.tar") as tar:
         names = tar.getnames()
     assert not [name for name in names if name.endswith(".cls")]
@@ -676,12 +719,14 @@ def test_a_second_launch_says_who_holds_the_run(
 
 
 def test_one_changed_byte_exits_3_and_names_the_file(
-    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(done, copy)
-    assert cli("verify", copy) == 0
-    for name in sorted(os.listdir(copy)):
+    copy = tmp_path / "shards"
+    few = {"generate__method": "mixup", "generate__ratio": 1, "write__shard_size": 16}
+    assert augment(data, copy, *SHARDS, **few) == 0
+    names = sorted(os.listdir(copy))
+    assert cli("verify", copy) == 0 and len(names) == 2 * 3 + 7
+    for name in names:
         whole = (copy / name).read_bytes()
         changed = bytearray(whole)
         changed[len(whole) // 2] ^= 1
@@ -693,10 +738,9 @@ def test_one_changed_byte_exits_3_and_names_the_file(
 
 
 def test_a_damaged_shard_that_is_removed_is_made_again_alone(
-    done: Path, data: Path, tmp_path: Path
+    done: Path, data: Path, copy: Path
 ) -> None:
-    out = tmp_path / "shards"
-    assert augment(data, out, *SHARDS) == 0
+    out = copy
     kept = {path.name: path.stat().st_ino for path in out.glob("*.tar")}
     for end in ("tar", "parquet", "json"):
         (out / f"aug-000003.{end}").unlink()
@@ -761,33 +805,29 @@ def test_dry_run_tells_whether_the_network_is_kept(
 
 
 def test_a_dry_run_counts_only_the_shards_that_are_missing(
-    done: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for part in ("shards", "shards.run"):
-        shutil.copytree(done.with_name(part), tmp_path / part)
-
     def lines(*more: str) -> dict[str, str]:
-        assert augment(data, tmp_path / "shards", "--dry-run", *more, seed=0) == 0
+        assert augment(data, copy, "--dry-run", *more, seed=0) == 0
         found = (line.split(":", 1) for line in capsys.readouterr().out.splitlines())
         return {name: text.strip() for name, text in found}
 
-    assert augment(data, tmp_path / "shards", seed=0) == 0  # a copy evaluates once more
+    assert augment(data, copy, seed=0) == 0  # a copy evaluates once more
     now = lines()
     assert {now[name] for name in ("ingest", "generate", "write", "evaluate")} == {"up to date"}
     higher = lines("--set", "generate.ratio=4")  # two rounds more, of three shards each
     assert higher["generate"].endswith("(6 of 15 shards left)")
     assert higher["write"].endswith("(6 of 15 shards left)")
     assert higher["evaluate"].startswith("about")
-    (tmp_path / "shards" / "aug-000004.tar").unlink()
+    (copy / "aug-000004.tar").unlink()
     assert lines()["generate"].endswith("(1 of 9 shards left)")
     assert "left" not in lines("--set", "train.lr=0.5")["generate"]  # all of them
 
 
 def test_a_damaged_training_state_is_named(
-    done: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    learnt: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for part in ("shards", "shards.run"):
-        shutil.copytree(done.with_name(part), tmp_path / part)
+    shutil.copytree(learnt, tmp_path / "shards.run")
     last = tmp_path / "shards.run" / "score-net" / "last"
     (last / "state.safetensors").write_bytes(b"damaged")
     longer = (data, tmp_path / "shards", "--until", "train")
@@ -869,7 +909,7 @@ def stays_readable_and_makes_no_more(
     assert cli("repair", out, "--quiet") == 0 and tiny.digests(out) == whole
     assert cli("status", out.with_suffix(".run")) == 0 and augment(data, out, **options) == 0
     capsys.readouterr()
-    assert augment(data, out, **options, generate__ratio=4) == 2
+    assert augment(data, out, **{**options, "generate__ratio": 4}) == 2
     assert why in capsys.readouterr().err and tiny.digests(out) == whole
 
 
@@ -878,7 +918,7 @@ def test_a_corpus_of_before_whose_guide_was_the_network_itself_stays_readable(
 ) -> None:
     out, run = tmp_path / "shards", tmp_path / "shards.run"
     options = {"train__network": "unet", "train__steps": 2, "train__checkpoint_every": 2}
-    options |= {"generate__guidance": 1.5}
+    options |= {"generate__guidance": 1.5, "generate__ratio": 1}
 
     def keep(folder: Path, chosen: int, first: int, identity: str) -> None:
         early = folder / "last" / f"early-{identity[:12]}-{first}.safetensors"
@@ -911,6 +951,7 @@ CHANGING_NOTHING = {
 @pytest.mark.parametrize("name", CHANGING_NOTHING)
 def test_options_that_change_nothing_are_refused_and_what_they_made_stays_readable(
     name: str,
+    learnt: Path,
     data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -918,9 +959,13 @@ def test_options_that_change_nothing_are_refused_and_what_they_made_stays_readab
 ) -> None:
     out, run = tmp_path / "shards", tmp_path / "shards.run"
     options, why = CHANGING_NOTHING[name]
+    options = {**options, "generate__ratio": 1}
     for words in ([], ["--dry-run"]):
         assert augment(data, out, *words, **options) == 2
         assert why in capsys.readouterr().err and not (run / "score-net").exists()
+    if "train__network" not in options:  # the network is as without them
+        shutil.rmtree(run, ignore_errors=True)
+        shutil.copytree(learnt, run)
     with monkeypatch.context() as before:  # a version that did not refuse them
         for step in ("train", "plan"):
             where = f"scoremix.pipeline.steps.{step}.check_makes_a_difference"
@@ -990,6 +1035,9 @@ def test_real_photographs_go_through(
         ingest__resolution=16,
         ingest__holdout=None,
         ingest__reference_limit=60,
+        write__shard_size=40,
+        generate__batch=40,
+        **BRIEF,
         **chosen,
     )
     assert code == 0

@@ -1,16 +1,15 @@
 """Reads hostile files one after the other, in a process of its own, and reports how each one ends.
 
-Run as a script, with "ingest" or "check" as its argument: a path on each line of standard input
-gives a line of JSON with the outcome ("read", or the class of the error and its message), the
-seconds of processor time (others may use this machine), the seconds in all, and the peak memory of
-the largest process. What is no error of ours has a traceback.
+Run as a script, with "ingest" or "check" and the paths as its arguments: each of them gives a line
+of JSON with the outcome ("read", or the class of the error and its message), the seconds of
+processor time (others may use this machine), the seconds in all, and the peak memory of the largest
+process. What is no error of ours has a traceback.
 """
 
 import json
 import os
 import re
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,6 +17,8 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import forked
 
 LONGEST, HANGING, LARGEST = 10.0, 100.0, 2 << 30  # seconds, seconds, bytes
 
@@ -48,14 +49,8 @@ def read_all(paths: list[Path], reader: str = "ingest") -> list[Ending]:
 
     reader: "ingest", or "check", whose findings are no errors.
     """
-    command = [sys.executable, __file__, reader]
-    done = subprocess.run(
-        command,
-        input="".join(f"{path}\n" for path in paths),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    words, environment = [reader, *map(str, paths)], {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = forked.run(words, environment, 600, script=__file__)
     endings = [Ending(**json.loads(line)) for line in done.stdout.splitlines()]
     if done.returncode or len(endings) < len(paths):
         path = str(paths[min(len(endings), len(paths) - 1)])
@@ -123,10 +118,11 @@ def main() -> None:
     import scoremix.stages.sources.numpy_files  # noqa: F401 - not part of the first file's time
 
     with tempfile.TemporaryDirectory() as folder:
-        for number, line in enumerate(sys.stdin):
+        reader, *paths = sys.argv[1:]
+        for number, path in enumerate(paths):
             out = Path(folder) / str(number)
-            read = {"ingest": _read, "check": _check}[sys.argv[1]]
-            ending = _report(Path(line.rstrip("\n")), out, read)
+            read = {"ingest": _read, "check": _check}[reader]
+            ending = _report(Path(path), out, read)
             print(json.dumps(vars(ending)), flush=True)
 
 

@@ -83,6 +83,11 @@ def command(
     return forked.run([*map(str, arguments)], {**os.environ, **environment}, timeout=300)
 
 
+def start(arguments: Sequence[str | Path], **environment: str) -> forked.Started:
+    """As `command`, and while it runs: to be waited for, sent signals or killed."""
+    return forked.Started([*map(str, arguments)], {**os.environ, **environment})
+
+
 def digests(folder: Path) -> dict[str, str]:
     """sha256 of every file below `folder` but .scoremix-run.json, which differs between runs."""
     return {

@@ -1,14 +1,13 @@
 """`import scoremix`: a run's mixer, its corpus as a Dataset, what the documents show of them."""
 
-import multiprocessing
+import os
 import pickle
 import re
-import subprocess
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import forked
 import numpy as np
 import pytest
 import tiny
@@ -303,9 +302,9 @@ def test_the_snippets_of_the_page_run(work: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("more", [[], ["--online"]])
 def test_the_training_loop_of_the_examples_runs(more: list[str], run: Path) -> None:
-    script = [sys.executable, str(ROOT / "examples" / "training_loop.py"), str(run)]
-    words = [*script, "--steps", "3", "--batch", "8", *more]
-    done = subprocess.run(words, capture_output=True, text=True)
+    words = [str(run), "--steps", "3", "--batch", "8", *more]
+    script = ROOT / "examples" / "training_loop.py"
+    done = forked.run(words, os.environ, 300, script=script)
     assert done.returncode == 0, done.stderr
     loss = re.fullmatch(r"3 steps of 8; the discriminator's loss is (\d+\.\d+)\n", done.stdout)
     assert loss and 0 < float(loss[1]) < 10
@@ -326,7 +325,7 @@ def _keys_of_rank(place: str, rank: int, world: int, folder: str) -> list[str]:
 
 
 def test_ranks_read_parts_of_their_own_through_spawned_workers(run: Path, tmp_path: Path) -> None:
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(2, forked.FROM) as pool:
         jobs = [
             pool.submit(_keys_of_rank, str(tmp_path / "group"), rank, 2, str(run))
             for rank in range(2)

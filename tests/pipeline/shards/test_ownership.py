@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -232,14 +230,8 @@ def test_of_three_runs_at_once_one_builds_and_two_are_refused_at_their_start(
     for number, folder in enumerate(runs):
         quick = tiny.options(generate__method="mixup", seed=number)
         words = ["augment", "--data", images, "--out", out, "--run", folder, "--quiet", *quick]
-        crew.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "scoremix.pipeline.cli", *map(str, words), *WRITE],
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-    errors = [process.communicate(timeout=300)[1] for process in crew]
+        crew.append(tiny.start([*words, *WRITE]))
+    errors = [process.communicate()[1] for process in crew]
     assert sorted(process.returncode for process in crew) == [0, 2, 2], errors
     assert sum("did not make" in error for error in errors) == 2
     assert sum((folder / "corpus").exists() for folder in runs) == 1  # the others never began

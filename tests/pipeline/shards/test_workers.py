@@ -1,14 +1,13 @@
 """Many workers on one run: the same bytes, whoever makes what, when, and dies at it."""
 
 import json
-import os
+import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import forked
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -29,6 +28,7 @@ from scoremix.stages.generate.config import GenerateConfig
 from scoremix.stages.generate.recipe import Recipe
 from scoremix.stages.write.tasks import ShardTask
 
+WRITE = ("--until", "write")
 ROWS = pa.table({"key": ["000000"]})
 
 
@@ -53,26 +53,26 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def alone(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The shards that one undisturbed process leaves: name -> sha256."""
     folder = tmp_path_factory.mktemp("alone")
-    assert cli(*stages(data, folder)) == 0
+    assert cli(*stages(data, folder), *WRITE) == 0
     return tiny.digests(folder / "run" / "shards")
 
 
+@pytest.fixture(scope="module")
+def ready(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that is ready for workers, to be copied."""
+    folder = tmp_path_factory.mktemp("ready") / "job"
+    assert cli(*stages(data, folder), "--until", "plan") == 0
+    return folder
+
+
 @pytest.fixture
-def planned(data: Path, tmp_path: Path) -> list[str | Path]:
-    """A run that is ready for workers; its command."""
-    command = stages(data, tmp_path / "job")
-    assert cli(*command, "--until", "plan") == 0
-    return command
+def planned(data: Path, ready: Path, tmp_path: Path) -> list[str | Path]:
+    """A run that is ready for workers, in tmp_path/job; its command."""
+    return stages(data, shutil.copytree(ready, tmp_path / "job"))
 
 
-def start(command: list[str | Path], worker: str, **environment: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "scoremix.pipeline.cli", *map(str, command), "--worker", worker],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environment},
-    )
+def start(command: list[str | Path], worker: str, **environment: str) -> forked.Started:
+    return tiny.start([*command, "--worker", worker], **environment)
 
 
 @given(st.integers(0, 50), st.integers(1, 12))
@@ -126,7 +126,7 @@ def test_workers_at_once_leave_the_bytes_of_one(
     count: int, planned: list[str | Path], alone: dict[str, str], tmp_path: Path
 ) -> None:
     crew = [start(planned, f"{index}/{count}") for index in range(count)]
-    told = [process.communicate(timeout=300)[1] for process in crew]
+    told = [process.communicate()[1] for process in crew]
     assert [process.returncode for process in crew] == [0] * count, told
     shards = tmp_path / "job" / "run" / "shards"
     assert tiny.digests(shards) == alone
@@ -134,7 +134,7 @@ def test_workers_at_once_leave_the_bytes_of_one(
     assert not list((tmp_path / "job" / "run" / ".scoremix").glob("tmp"))
     # Nothing is made twice, and the leader has only the evaluation left.
     assert cli(*planned, "--worker", "0/1") == 0
-    assert cli(*planned) == 0
+    assert cli(*planned, *([] if count == 3 else WRITE)) == 0
     assert tiny.digests(shards) == alone
 
 
@@ -143,7 +143,7 @@ def test_a_killed_workers_shard_is_made_by_another(
     point: str, planned: list[str | Path], alone: dict[str, str], tmp_path: Path
 ) -> None:
     killed = start(planned, "0/2", SCOREMIX_FAULT=f"kill:{point}")
-    killed.communicate(timeout=300)
+    killed.communicate()
     assert killed.returncode == -signal.SIGKILL
     assert cli(*planned, "--worker", "1/2") == 0  # started later; finds the lock free
     assert tiny.digests(tmp_path / "job" / "run" / "shards") == alone
@@ -163,24 +163,17 @@ def test_a_worker_leaves_others_to_their_shards(
 
 
 def test_workers_join_a_run_that_is_writing(
-    data: Path, alone: dict[str, str], tmp_path: Path
+    planned: list[str | Path], alone: dict[str, str], tmp_path: Path
 ) -> None:
-    command = stages(data, tmp_path / "job")
     run = tmp_path / "job" / "run"
-    assert cli(*command, "--until", "plan") == 0
     with shard_lock(run, "real-000000"):  # keeps the leader in its step `write`
-        leader = subprocess.Popen(
-            [sys.executable, "-m", "scoremix.pipeline.cli", *map(str, command)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        leader = tiny.start(planned)
         while len(list((run / "shards").glob("*.json"))) < 2 and leader.poll() is None:
             time.sleep(0.02)
-        assert cli(*command, "--worker", "1/2") == 0
-        assert cli(*command) == 5  # a second leader is not welcome
+        assert cli(*planned, "--worker", "1/2") == 0
+        assert cli(*planned) == 5  # a second leader is not welcome
         assert leader.poll() is None
-    assert leader.communicate(timeout=300)[1] is not None and leader.returncode == 0
+    assert leader.wait(300) == 0, leader.communicate()[1]
     assert tiny.digests(run / "shards") == alone
 
 
@@ -217,10 +210,10 @@ def test_another_environment_is_refused_or_recorded(
         told = capsys.readouterr().err
         assert "torch 2.11.0 -> " in told and "--accept-environment" in told
     assert not list((run / "shards").glob("*.json"))
-    assert cli(*planned, "--accept-environment") == 0
+    assert cli(*planned, "--accept-environment", *WRITE) == 0
     assert tiny.digests(run / "shards") == alone  # it is the same one, after all
     # What is finished is not asked for its environment again.
-    assert cli(*planned) == 0
+    assert cli(*planned, *WRITE) == 0
 
 
 @pytest.mark.parametrize("network", ["refinenet", "unet"])
@@ -279,28 +272,15 @@ def test_what_a_worker_cannot_be_asked(
     assert not list((Path(planned[1]).parent / "run").glob("shards/*.tar"))
 
 
-def test_two_runs_of_one_moment_do_not_share_an_out(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_two_runs_of_one_moment_do_not_share_an_out(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "shards"
-    both = [
-        [
-            "augment",
-            "--data",
-            data,
-            "--out",
-            out,
-            "--run",
-            tmp_path / name,
-            *tiny.options(),
-            "--quiet",
-        ]
-        for name in ("first", "second")
-    ]
+    quick = tiny.options(generate__method="mixup")
+    words = ["augment", "--data", data, "--out", out, "--quiet", *quick]
+    both = [[*words, "--run", tmp_path / name] for name in ("first", "second")]
     for command in both:
         assert cli(*command, "--until", "plan") == 0
     crew = [start(command, "0/1") for command in both]
-    told = [process.communicate(timeout=300)[1] for process in crew]
+    told = [process.communicate()[1] for process in crew]
     assert sorted(process.returncode for process in crew) == [0, 2], told
     assert "did not make" in "".join(told)
     assert cli("verify", out) == 0

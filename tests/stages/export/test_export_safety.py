@@ -2,16 +2,15 @@
 
 import json
 import os
-import resource
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 import tiny
 from made import make_corpus
@@ -246,24 +245,13 @@ def test_a_kill_while_replacing_leaves_the_old_the_new_or_nothing(
         assert tiny.digests(tmp_path) == of(undisturbed, "a.zip")
 
 
-def limited() -> None:
-    """In the child: a file may not grow beyond 20 kB, which none of the targets fits in."""
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
-
 @pytest.mark.parametrize("name", [name for name in TARGETS if name != "folder"])
 def test_a_full_disk_exits_6_and_the_same_command_goes_on(
     name: str, shards: Path, undisturbed: dict[str, str], tmp_path: Path
 ) -> None:
     out = tmp_path / name
-    words = ["export", shards, "--out", out, "--quiet", *TARGETS[name]]
-    done = subprocess.run(
-        [sys.executable, "-m", "scoremix.pipeline.cli", *map(str, words)],
-        preexec_fn=limited,
-        capture_output=True,
-        text=True,
-    )
+    words = ["export", str(shards), "--out", str(out), "--quiet", *TARGETS[name]]
+    done = forked.run(words, os.environ, 300, largest=20_000)  # none of the targets fits in it
     assert done.returncode == 6, done.stderr
     assert "run the same command again" in done.stderr and "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -427,15 +415,13 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
     shards = make_corpus(tmp_path, images=400, side=128, classes=(), ratio=2, shard_size=400)
     more = sum(path.stat().st_size for path in shards.glob("aug-*.tar"))
     assert more > 20e6
+    script = tmp_path / "peak.py"
+    script.write_text(PEAK)
     for name, (option, value) in TARGETS.items():
         peaks = []
         for ratio in ("0", "2"):
             words = [shards, tmp_path / f"{ratio}-{name}", ratio, option.removeprefix("--"), value]
-            done = subprocess.run(
-                [sys.executable, "-c", PEAK, *map(str, words)],
-                capture_output=True,
-                text=True,
-                check=True,
-            )
+            done = forked.run([*map(str, words)], os.environ, 300, script=script)
+            assert done.returncode == 0, done.stderr
             peaks.append(int(done.stdout))
         assert peaks[1] - peaks[0] < more / 2, name

@@ -67,20 +67,33 @@ def hdf5_of_zeros(root: Path) -> Path:
 
 def parquet(table: Callable[[], pa.Table], **options: Any) -> _Make:
     def make(root: Path) -> Path:
-        pq.write_table(table(), root / "a.parquet", **{"compression": "zstd"} | options)
+        pq.write_table(
+            table(),
+            root / "a.parquet",
+            **{"compression": "zstd", "write_statistics": False} | options,
+        )
         return root / "a.parquet"
 
     return make
 
 
+def times(count: int, value: bytes | str) -> pa.ChunkedArray:
+    """A column of one value, which is in memory once."""
+    return pa.chunked_array([pa.array([value])] * count)
+
+
+def dictionary_of(value: bytes | str, rows: int = 3) -> pa.DictionaryArray:
+    """The same value in every row, once in the file."""
+    return pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([value]))
+
+
+LABEL = 400 << 20
+ONE: dict[str, Any] = {"dictionary_pagesize_limit": 2 * LABEL, "store_schema": False}
+
+
 def dictionary(rows: int, size: int) -> _Make:
     """One value of `size` bytes in every row: the footer does not say what they unpack to."""
-
-    def table() -> pa.Table:
-        values = pa.array([bytes(size)])
-        return pa.table({"image": pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), values)})
-
-    return parquet(table, dictionary_pagesize_limit=2 * size, store_schema=False)
+    return parquet(lambda: pa.table({"image": dictionary_of(bytes(size), rows)}), **ONE)
 
 
 def arrow(claims: int) -> _Make:
@@ -152,13 +165,9 @@ def npy_header(shape: tuple[int, ...]) -> bytes:
 
 def npz(shape: tuple[int, ...], data: int) -> _Make:
     def make(root: Path) -> Path:
-        path = root / "a.npz"
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            with archive.open("images.npy", "w", force_zip64=True) as member:
-                member.write(npy_header(shape))
-                for _ in range(data >> 20):
-                    member.write(bytes(1 << 20))
-        return path
+        packed = Packed(npy_header(shape)).then(bytes(1 << 20), data >> 20)
+        write_zip(root / "a.npz", {"images.npy": packed})
+        return root / "a.npz"
 
     return make
 
@@ -171,28 +180,49 @@ def npy(shape: tuple[int, ...]) -> _Make:
     return make
 
 
+class Packed:
+    """Bytes as a zip holds them. What is repeated is packed once: each part stands by itself."""
+
+    def __init__(self, first: bytes) -> None:
+        self.data, self.size, self.crc = b"", 0, 0
+        self.then(first, 1)
+
+    def then(self, part: bytes, times: int) -> "Packed":
+        """With `part` added so many times."""
+        packing = zlib.compressobj(9, zlib.DEFLATED, -15)
+        self.data += (packing.compress(part) + packing.flush(zlib.Z_FULL_FLUSH)) * times
+        self.size += len(part) * times
+        for _ in range(times):
+            self.crc = zlib.crc32(part, self.crc)
+        return self
+
+    def ended(self) -> bytes:
+        """Its data, and the block that ends them."""
+        return self.data + zlib.compressobj(9, zlib.DEFLATED, -15).flush()
+
+
+def write_zip(path: Path, members: dict[str, Packed]) -> None:
+    """By hand: Python's own would pack every byte of each."""
+    with open(path, "wb") as file:
+        entries = b""
+        for text, packed in members.items():
+            name, data, place = text.encode(), packed.ended(), file.tell()
+            sizes = struct.pack("<III", packed.crc, len(data), packed.size)
+            facts = struct.pack("<HHHHH", 20, 0, 8, 0, 33) + sizes
+            file.write(b"PK\x03\x04" + facts + struct.pack("<HH", len(name), 0) + name + data)
+            entries += b"PK\x01\x02\x14\x00" + facts
+            entries += struct.pack("<HHHHHII", len(name), 0, 0, 0, 0, 0, place) + name
+        start, count = file.tell(), len(members)
+        ends = struct.pack("<HHHHIIH", 0, 0, count, count, len(entries), start, 0)
+        file.write(entries + b"PK\x05\x06" + ends)
+
+
 def zip_of(members: int, size: int) -> _Make:
     """Members that unpack a thousandfold: each below the bound of one input."""
 
     def make(root: Path) -> Path:
-        packed = zlib.compressobj(9, zlib.DEFLATED, -15)
-        data = b"".join(packed.compress(bytes(1 << 20)) for _ in range(size >> 20))
-        data += packed.flush()
-        crc = 0
-        for _ in range(size >> 20):
-            crc = zlib.crc32(bytes(1 << 20), crc)
-        with open(root / "a.zip", "wb") as file:
-            entries = b""
-            facts = struct.pack("<HHHHHIII", 20, 0, 8, 0, 33, crc, len(data), size)
-            for number in range(members):
-                name = f"{number}.png".encode()
-                place = file.tell()
-                file.write(b"PK\x03\x04" + facts + struct.pack("<HH", len(name), 0) + name + data)
-                entries += b"PK\x01\x02\x14\x00" + facts
-                entries += struct.pack("<HHHHHII", len(name), 0, 0, 0, 0, 0, place) + name
-            start = file.tell()
-            ends = struct.pack("<HHHHIIH", 0, 0, members, members, len(entries), start, 0)
-            file.write(entries + b"PK\x05\x06" + ends)
+        packed = Packed(b"").then(bytes(1 << 20), size >> 20)
+        write_zip(root / "a.zip", {f"{number}.png": packed for number in range(members)})
         return root / "a.zip"
 
     return make
@@ -280,12 +310,12 @@ REFUSED: dict[str, tuple[_Make, str]] = {
         "says that it holds",
     ),
     "parquet bytes": (
-        parquet(lambda: pa.table({"image": [bytes(100 << 20)] * 11}), use_dictionary=False),
+        parquet(lambda: pa.table({"image": times(11, bytes(100 << 20))}), use_dictionary=False),
         "unpacks to more than",
     ),
     "parquet dictionary": (dictionary(1000, 8 << 20), "more memory than"),
     "parquet labels": (
-        parquet(lambda: pa.table({"image": FILES[:3], "label": ["0" * (400 << 20)] * 3})),
+        parquet(lambda: pa.table({"image": FILES[:3], "label": dictionary_of("0" * LABEL)}), **ONE),
         "MiB of memory",
     ),
     "arrow claim": (arrow(6 << 30), "could not be read|memory"),
