@@ -112,8 +112,14 @@ def compare_recognition(
     """
     jobs = [_job(spec, arm, n) for n in range(seeds) for arm in arms]
     total = sum(job.options.updates for job in jobs) * spec.config.batch
+    missing = [job for job in jobs if read_result(job.folder, job.identity) is None]
+    finished = total - sum(job.options.updates for job in missing) * spec.config.batch
     with progress.task("recognition", total, "images") as advance:
-        work_on_all(_work_on, spec, jobs, processes=processes, stopping=stopping, advance=advance)
+        if finished:  # no process is started to find that out
+            advance(finished, resumed=True)
+        work_on_all(
+            _work_on, spec, missing, processes=processes, stopping=stopping, advance=advance
+        )
     results = {arm.name: [_result(job) for job in jobs if job.arm.name == arm.name] for arm in arms}
     return Compared.of(results)
 

@@ -118,7 +118,8 @@ def run_trainer(call: TrainerCall, log: Path, stopping: Callable[[], bool]) -> N
                     f"it was ended after {call.section}.minutes: {call.minutes:g}."
                     f"{_last_lines(log)}"
                 )
-            time.sleep(_POLL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_POLL)  # no longer than it runs
     if process.returncode:
         raise TrainerFailed(f"exit code {process.returncode}.{_last_lines(log)}")
 

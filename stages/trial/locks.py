@@ -8,7 +8,7 @@ from pathlib import Path
 from ...manifests.errors import Interrupted
 from ...manifests.files.lock import shard_lock
 
-OTHERS = 10.0  # seconds between two looks at tasks that other processes work on
+OTHERS = 10.0  # seconds between two looks at tasks that other processes work on, at most
 _POLL = 0.5  # seconds between two looks at a short lock, and at `stopping`
 
 
@@ -25,6 +25,14 @@ def waiting_lock(folder: Path, name: str, stopping: Callable[[], bool]) -> Itera
                 yield
                 return
         pause(_POLL, stopping)
+
+
+def looks() -> Iterator[float]:
+    """Seconds until each next look at tasks that other processes work on: short at first."""
+    seconds = _POLL
+    while True:
+        yield seconds
+        seconds = min(2 * seconds, OTHERS)
 
 
 def pause(seconds: float, stopping: Callable[[], bool]) -> None:

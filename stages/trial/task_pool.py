@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from ..common.progress import Advance
 from .command import TrainerFailed
-from .locks import OTHERS, pause
+from .locks import OTHERS, looks, pause
 
 _POLL = 0.5  # seconds between two looks at the children
 
@@ -45,14 +45,14 @@ def work_on_all(
     Raises:
         Interrupted: `stopping()` became true; the same call goes on.
     """
-    waiting = list(jobs)
+    waiting, until_next = list(jobs), looks()
     while waiting:
         if processes > 1:
             waiting = _Pool(work, spec).run(waiting, processes, stopping, advance)
         else:
             waiting = [job for job in waiting if not work(spec, job, stopping, advance)]
-        if waiting:  # others work on them
-            pause(OTHERS, stopping)
+        if waiting:  # others work on them; to look at them takes children seconds
+            pause(OTHERS if processes > 1 else next(until_next), stopping)
 
 
 CommandTask = tuple[str, int]  # an arm and the number of a seed
@@ -98,7 +98,7 @@ def run_all_commands(
         advance(1)
         return True
 
-    waiting = list(tasks)
+    waiting, until_next = list(tasks), looks()
     while waiting:
         with ThreadPoolExecutor(processes, "command") as pool:
             futures = [pool.submit(work, task) for task in waiting]
@@ -108,7 +108,7 @@ def run_all_commands(
                 pool.shutdown(cancel_futures=True)
         waiting = [task for task, finished in zip(waiting, done, strict=True) if not finished]
         if waiting:  # others work on them
-            pause(OTHERS, stopping)
+            pause(next(until_next), stopping)
     return found, failed
 
 

@@ -99,8 +99,14 @@ def run_trial(
     check_held_out(len(open_corpus(spec.corpus).reference))
     jobs = [_job(spec, arm, n) for n in range(seeds) for arm in arms]
     total = len(jobs) * spec.options.steps * spec.options.batch
+    missing = [job for job in jobs if read_result(_folder(spec, job), job.identity) is None]
+    finished = (len(jobs) - len(missing)) * spec.options.steps * spec.options.batch
     with progress.task("trial", total, "images") as advance:
-        work_on_all(_work_on, spec, jobs, processes=processes, stopping=stopping, advance=advance)
+        if finished:  # no process is started to find that out
+            advance(finished, resumed=True)
+        work_on_all(
+            _work_on, spec, missing, processes=processes, stopping=stopping, advance=advance
+        )
     results = {
         arm.name: [_result(spec, job) for job in jobs if job.arm.name == arm.name] for arm in arms
     }

@@ -1,6 +1,10 @@
 """The command `trial`: files left, exit codes, that it goes on, that more arms add to it."""
 
+import contextlib
+import hashlib
+import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +18,7 @@ import pytest
 import tiny
 from gans import gan
 
+from scoremix.manifests.files.atomic import read_parquet
 from scoremix.manifests.files.crash_points import TRIAL_POINTS
 from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.config import load_config
@@ -24,8 +29,9 @@ from scoremix.stages.corpus.store import open_corpus
 
 QUICK = (
     "--images", "512", "--set", "trial.snapshot_every=256", "--set", "trial.samples=100",
-    "--set", "trial.width=4", "--set", "trial.batch=32", "--set", "trial.ratio=1",
+    "--set", "trial.width=4", "--set", "trial.batch=64", "--set", "trial.ratio=1",
 )  # fmt: skip
+BOTH = ("--arms", "real,own", "--seeds", "2")
 
 
 def cli(*words: str | Path) -> int:
@@ -45,13 +51,38 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "evaluate__variants": "off",
         "write__shard_size": 40,
     }
-    assert cli("run", folder / "stages.yaml", "--quiet", *tiny.options(**changed)) == 0
+    words = ("run", folder / "stages.yaml", "--until", "write", "--quiet")
+    assert cli(*words, *tiny.options(**changed)) == 0
     return folder / "run"
 
 
 @pytest.fixture
 def run(built: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(built, tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")
+def finished(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another copy, with the trial of BOTH; what it printed lies beside it, in `shown`."""
+    run = Path(shutil.copytree(built, tmp_path_factory.mktemp("finished") / "run"))
+    with contextlib.redirect_stdout(io.StringIO()) as shown:
+        assert trial(run, *BOTH) == 0
+    (run.parent / "shown").write_text(shown.getvalue())
+    return run
+
+
+@pytest.fixture
+def tried(finished: Path, tmp_path: Path) -> Path:
+    """A copy of it, of one's own."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The record of its first seed alone."""
+    run = Path(shutil.copytree(finished, tmp_path_factory.mktemp("alone") / "run"))
+    assert trial(run, "--arms", "real,own", "--seeds", "1") == 0
+    return record(run)
 
 
 def trial(run: Path, *more: str) -> int:
@@ -63,9 +94,8 @@ def record(run: Path) -> dict[str, Any]:
     return loaded
 
 
-def test_it_compares_and_goes_on(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert trial(run, "--arms", "real,own", "--seeds", "2") == 0
-    shown = capsys.readouterr().out
+def test_it_compares_and_goes_on(finished: Path, tried: Path) -> None:
+    run, shown = tried, (finished.parent / "shown").read_text()
     first = record(run)
     assert [arm["name"] for arm in first["arms"]] == ["real", "own"]
     assert first["conclusion"] in shown and (run / "trial" / "table.txt").read_text() in shown
@@ -83,21 +113,9 @@ def test_it_compares_and_goes_on(run: Path, capsys: pytest.CaptureFixture[str]) 
     assert more["results"]["own"][:2] == first["results"]["own"]
 
 
-def test_the_runs_own_arm_has_the_corpus_of_its_shards(run: Path) -> None:
-    """Pixel by pixel, at the ratio that was built."""
-    import hashlib
-
-    from scoremix.manifests.files.atomic import read_parquet
-
-    assert trial(run, "--arms", "own:2", "--seeds", "1") == 0
-    manifest = read_parquet(run / "shards" / "manifest.parquet")
-    images = np.load(run / "trial" / "arms" / "own-2" / "images.npy")
-    hashes = [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
-    assert sorted(hashes) == sorted(manifest["pixel_sha256"].to_pylist())
-
-
 def test_arms_are_made_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run's own from its shards; of one method the largest, whose beginning others are."""
+    """The run's own from its shards, pixel by pixel at the ratio that was built; of one method the
+    largest, whose beginning others are."""
     made: list[int] = []
     original = ShardBuilder.__dict__["generate"].func
 
@@ -119,27 +137,28 @@ def test_arms_are_made_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = {path.name: np.load(path / "images.npy") for path in arms.iterdir()}
     assert np.array_equal(kept["mixup-1"], kept["mixup-3"][: 2 * real])
     assert np.array_equal(kept["own-1"], kept["own-2"][: 2 * real])
+    manifest = read_parquet(run / "shards" / "manifest.parquet")
+    hashes = [hashlib.sha256(image.tobytes()).hexdigest() for image in kept["own-2"]]
+    assert sorted(hashes) == sorted(manifest["pixel_sha256"].to_pylist())
 
     # Without the shards they are made, and are the same.
-    for gone in (run / "shards", run / "report", arms):
+    for gone in (run / "shards", arms):
         shutil.rmtree(gone)
     assert trial(run, *more) == 0 and sorted(made[1:]) == [2 * real, 3 * real]
     for name, images in kept.items():
         assert np.array_equal(np.load(arms / name / "images.npy"), images)
 
 
-def test_other_options_leave_gans_that_are_there(run: Path) -> None:
+def test_other_options_leave_gans_that_are_there(tried: Path) -> None:
     """A short trial after a long one, and another judge: both tables come back untrained."""
-    words = ("--arms", "real,own", "--seeds", "2")
-    assert trial(run, *words) == 0
-    first = record(run)
-    assert trial(run, *words, "--set", "trial.lr=0.001") == 0
+    run, first = tried, record(tried)
+    assert trial(run, *BOTH, "--seeds", "1", "--set", "trial.lr=0.001") == 0
     assert record(run)["gans"] != first["gans"]
     states = {path: path.stat().st_mtime_ns for path in (run / "trial/gans").rglob("state.*")}
-    assert len(states) == 8
-    assert trial(run, *words, "--set", "evaluate.features=pixels") == 0
+    assert len(states) == 4 + 2
+    assert trial(run, *BOTH, "--set", "evaluate.features=pixels") == 0
     judged = record(run)
-    assert trial(run, *words) == 0 and record(run) == first != judged
+    assert trial(run, *BOTH) == 0 and record(run) == first != judged
     assert {path: path.stat().st_mtime_ns for path in states} == states
 
 
@@ -158,11 +177,13 @@ def test_a_sweep_of_ratios_and_a_growing_one(run: Path) -> None:
     assert grown[0]["snapshots"] != static[0]["snapshots"]
 
 
-def test_a_run_ends_with_its_trial_if_asked(run: Path) -> None:
+def test_a_run_ends_with_its_trial_if_asked(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The report shows it; later runs and trials find its GANs."""
     pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
+    places = "scoremix.pipeline.commands.trial.default_processes"
+    monkeypatch.setattr(places, lambda *_, **__: 1)  # children have their own test
     given = ["--set", "trial.with_run=true", "--set", "trial.arms=[real, own]"]
-    options = [*QUICK[2:], "--set", "trial.images=512", "--set", "trial.seeds=2", *given]
+    options = [*QUICK[2:], "--set", "trial.images=512", "--set", "trial.seeds=1", *given]
     command = ["run", run / "stages.yaml", "--set", f"run={run}", "--quiet", *options]
     assert cli(*command) == 0
     assert [arm["name"] for arm in record(run)["arms"]] == ["real", "own"]
@@ -171,18 +192,20 @@ def test_a_run_ends_with_its_trial_if_asked(run: Path) -> None:
     assert page.count('alt="own"') == page.count('alt="training images"') == 1
     states = sorted((run / "trial" / "gans").rglob("result.json"))
     before = [path.stat().st_mtime_ns for path in states]
-    assert cli(*command) == 0 and len(states) == 4
+    assert cli(*command) == 0 and len(states) == 2
     assert [path.stat().st_mtime_ns for path in states] == before
 
     (run / "trial" / "trial.json").write_text("{}")
     assert cli("report", run) == 3  # damaged
 
 
-def test_people_vote_on_its_arms(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_people_vote_on_its_arms(
+    built: Path, tried: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("jinja2", reason="the extra `report` is not installed")
-    assert cli("trial", run, "--vote", "4") == 2
+    run = tried
+    assert cli("trial", built, "--vote", "4") == 2
     assert "no finished trial" in capsys.readouterr().err
-    assert trial(run, "--arms", "real,own", "--seeds", "2") == 0
     assert cli("trial", run, "--vote", "4") == 0
     shown = capsys.readouterr().out
     (page,) = (run / "trial" / "votes").glob("*.html")
@@ -213,16 +236,16 @@ def test_people_vote_on_its_arms(run: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize("point", TRIAL_POINTS)
-def test_killed_anywhere_it_ends_with_the_same_table(run: Path, point: str) -> None:
+def test_killed_anywhere_it_ends_with_the_same_table(
+    run: Path, point: str, undisturbed: dict[str, Any]
+) -> None:
     words = ["trial", str(run), "--quiet", "--processes", "1", *QUICK, "--arms", "real,own"]
     words += ["--seeds", "1"]
     nth = 1 if point == "gan-finished" else 2
     assert tiny.command(words, SCOREMIX_FAULT=f"kill:{point}:{nth}").returncode == -9
+    assert not (run / "trial" / "trial.json").exists()
     assert cli(*words) == 0
-    killed = record(run)
-    shutil.rmtree(run / "trial")
-    assert cli(*words) == 0
-    assert record(run) == killed
+    assert record(run) == undisturbed
 
 
 @pytest.mark.parametrize(
@@ -276,7 +299,7 @@ def test_a_trainer_of_ones_own_gets_every_arm_in_its_layout(run: Path) -> None:
 
 def test_two_processes_share_a_trial(run: Path) -> None:
     """Each arm is made once, each GAN trained once, and both print the same table."""
-    command = f"echo >> {run.parent}/$(basename $(dirname {{out}})); sleep 1; {COPY}"
+    command = f"echo >> {run.parent}/$(basename $(dirname {{out}})); sleep 0.5; {COPY}"
     words = [str(word) for word in ("trial", run, "--quiet", "--processes", "1", *QUICK, "--arms")]
     words += ["real,mixup:1", "--seeds", "2", "--set", f"trial.command={command}"]
     words += ["--set", "trial.generated=samples"]
@@ -288,22 +311,22 @@ def test_two_processes_share_a_trial(run: Path) -> None:
         assert len((run.parent / f"seed-{seed}").read_text().splitlines()) == 2  # one per arm
 
 
-@pytest.mark.parametrize(
-    ("command", "named"),
-    [
-        ("echo first; echo bad news; exit 3", "exit code 3"),
-        ("sleep 60", "ended after trial.minutes: 0.01"),
-        ("mkdir {out}/samples", "left nothing that can be judged"),
-    ],
-)
-def test_a_trainer_that_fails_costs_its_arm(
-    run: Path, command: str, named: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    fails = f"case {{data}} in *own*) {command};; *) {COPY};; esac"
-    assert by_command(run, fails, "--set", "trial.minutes=0.01") == 0
-    shown = capsys.readouterr().out
-    assert "own-2 failed, seed" in shown and named in shown
-    assert ("bad news" in shown) == ("bad news" in command)
+def test_a_trainer_that_fails_costs_its_arm(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each of three in its own way; those of the other arms are compared."""
+    ways = {
+        "own-1": ("echo first; echo bad news; exit 3", "exit code 3"),
+        "own-2": ("sleep 60", "ended after trial.minutes: 0.01"),
+        "mixup-2": ("mkdir {out}/samples", "left nothing that can be judged"),
+    }
+    cases = "".join(f"*{arm}*) {command};; " for arm, (command, _) in ways.items())
+    more = ("--arms", "real,mixup:1,own:1,own:2,mixup:2", "--seeds", "1")
+    fails = f"case {{data}} in {cases}*) {COPY};; esac"
+    assert by_command(run, fails, *more, "--set", "trial.minutes=0.01") == 0
+    parts = re.split(r"^(?=[\w-]+ failed, seed)", capsys.readouterr().out, flags=re.M)
+    told = {part.partition(" ")[0]: part for part in parts[1:]}
+    assert [*told] == [*ways]
+    for arm, (command, named) in ways.items():
+        assert named in told[arm] and ("bad news" in told[arm]) == ("bad news" in command)
     assert set(record(run)["results"]) == {"real", "mixup-1"}
 
 
@@ -311,13 +334,13 @@ def test_a_command_can_show_every_arm_the_same_number_of_images(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """--images 512 over 90 and 270 images: six epochs and two."""
-    says = "echo {images} shown, {epochs} epochs of {count};"
-    assert by_command(run, f"{says} {COPY}") == 0
+    says, few = "echo {images} shown, {epochs} epochs of {count};", ("--arms", "real,own:2")
+    assert by_command(run, f"{says} {COPY}", *few, "--seeds", "1") == 0
     said = [(gan(run, arm, 0) / "trainer.log").read_text() for arm in ("real", "own-2")]
     assert said == ["512 shown, 6 epochs of 90\n", "512 shown, 2 epochs of 270\n"]
     assert "Note:" not in capsys.readouterr().out
     shutil.rmtree(run / "trial" / "gans")
-    assert by_command(run, COPY) == 0
+    assert by_command(run, COPY, *few, "--seeds", "1") == 0
     assert (
         "the arm of 270 images was shown 3 times as many as that of 90" in record(run)["conclusion"]
     )
@@ -354,15 +377,17 @@ def test_a_dry_run_refuses_what_the_trial_would(
     assert "0 images are held out, and a trial needs 60" in capsys.readouterr().err
 
 
-def test_forget_removes_what_shows_images(run: Path) -> None:
-    assert trial(run, "--arms", "real", "--seeds", "1") == 0
-    assert cli("forget", run, "000001", "--quiet") == 0
-    assert not (run / "trial").exists()
+def test_forget_removes_what_shows_images(tried: Path) -> None:
+    assert (tried / "trial" / "gans").exists()
+    assert cli("forget", tried, "000001", "--quiet") == 0
+    assert not (tried / "trial").exists()
 
 
-def test_fewer_images_are_runs_of_their_own(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    images = training_images(run)
-    more = ("--arms", "real,own", "--seeds", "2", "--sizes", "30,50")
+def test_fewer_images_are_runs_of_their_own(
+    tried: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, images = tried, training_images(tried)
+    more = ("--arms", "real,own", "--seeds", "1", "--sizes", "30,50")
     assert trial(run, *more, "--dry-run") == 0
     shown = capsys.readouterr().out
     assert "sizes:         30, 50 and all" in shown and "networks:" in shown
@@ -400,7 +425,7 @@ def test_fewer_images_are_runs_of_their_own(run: Path, capsys: pytest.CaptureFix
     # Again: nothing is made. The report of the run still has its own trial.
     states = sorted(run.rglob("result.json")) + sorted(sizes.rglob("model.safetensors"))
     before = [path.stat().st_mtime_ns for path in states]
-    assert trial(run, *more) == 0 and len(before) == 14
+    assert trial(run, *more) == 0 and len(before) == 4 + 2 * 2 + 2
     assert [path.stat().st_mtime_ns for path in states] == before
     assert trial(run, "--sizes", "30,4000") == 2
     assert f"the run has {images} training images" in capsys.readouterr().err

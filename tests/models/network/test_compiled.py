@@ -13,7 +13,7 @@ import torch
 from scoremix.manifests.errors import ConfigError
 from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.method.loss import dsm_loss
-from scoremix.models.network import blocks, compiled, compilers, norm
+from scoremix.models.network import blocks, compiled, compilers, norm, refinenet
 from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import TrainedNet, build
 from scoremix.models.network.score_net import VIEW
@@ -128,7 +128,13 @@ def test_it_is_refused_before_anything_is_made(
 def test_one_graph_holds_the_whole_network_and_its_gradient(
     few: bool, precision: torch.dtype | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the graphs alone, which need no compiler: what cannot be traced is found in seconds."""
+    """Of the graphs alone, which need no compiler: what cannot be traced is found in seconds.
+
+    Where x is kept, of two stages alone, which hold every kind of block.
+    """
+    if few:
+        stages = refinenet._Form((1, 2), (2, 1), (False, True), (2, 1))
+        monkeypatch.setattr(refinenet, "_UP_TO_64", stages)
     for module in (norm, blocks):
         monkeypatch.setattr(module, "keeps_x", lambda x: few)
     traced = partial(torch.compile, backend="eager")

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import quick_charts
 import tiny
 
 from scoremix.pipeline.cli import commands, exit_code
@@ -143,8 +144,9 @@ def test_what_cannot_be_reported_is_explained(
 
 
 def test_metrics_of_another_version_are_told_as_such(
-    runs: list[Path], capsys: pytest.CaptureFixture[str]
+    runs: list[Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("scoremix.stages.report.charts._svg", quick_charts._undrawn)
     path = runs[0] / "report" / "metrics.json"
     before = path.read_bytes()
     whole = json.loads(before)

@@ -1,9 +1,8 @@
 """Our script runs trainers' scripts as they are and adds what they lack; they are fakes here."""
 
-import subprocess
-import sys
 from pathlib import Path
 
+import forked_script
 import numpy as np
 from PIL import Image
 
@@ -42,10 +41,7 @@ def calculate_metrics(nets, args, step, mode):
 
 
 def script(*words: object) -> str:
-    path = str(trainer_script.__file__)
-    done = subprocess.run(
-        [sys.executable, path, *map(str, words)], capture_output=True, text=True, timeout=120
-    )
+    done = forked_script.run(str(trainer_script.__file__), *words)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
