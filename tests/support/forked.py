@@ -132,6 +132,7 @@ def _be(
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
     if script:
         sys.argv = [script, *arguments]
+        sys.path.insert(0, os.path.dirname(script))
         runpy.run_path(script, run_name="__main__")
     else:
         from scoremix.pipeline.cli import main

@@ -1,8 +1,9 @@
 """Our script runs trainers' scripts as they are and adds what they lack; they are fakes here."""
 
+import os
 from pathlib import Path
 
-import forked_script
+import forked
 import numpy as np
 from PIL import Image
 
@@ -41,7 +42,8 @@ def calculate_metrics(nets, args, step, mode):
 
 
 def script(*words: object) -> str:
-    done = forked_script.run(str(trainer_script.__file__), *words)
+    path = str(trainer_script.__file__)
+    done = forked.run([*map(str, words)], os.environ, 120, script=path)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
