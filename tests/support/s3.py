@@ -4,16 +4,30 @@ import contextlib
 import logging
 import random
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 _CHUNK = 1 << 14
+_SERVER = Path(__file__).with_name("s3_server.py")
 
 
 @contextlib.contextmanager
 def serving() -> Iterator[str]:
-    """The address of a server that speaks the real protocol, in a thread of this process."""
+    """The address of a server that speaks the real protocol, in a process of its own."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, _SERVER], stdin=pipe, stdout=pipe, text=True) as server:
+        assert server.stdout is not None
+        yield server.stdout.readline().strip()
+        server.kill()
+
+
+@contextlib.contextmanager
+def serving_here() -> Iterator[str]:
+    """The same in a thread of this process, for tests that change what moto answers."""
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)

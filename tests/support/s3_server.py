@@ -1,0 +1,88 @@
+"""moto's S3 in a process of its own: `python s3_server.py` prints its address and serves.
+
+moto's own server is made for a few requests: for each it finds out which of two hundred services
+is meant, with a look at as many folders, starts a thread and ends the connection. Here the one
+service answers, over connections that stay, as those to a real store do.
+"""
+
+import asyncio
+import io
+import os
+import sys
+import threading
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from aiohttp import web
+from moto.moto_server.werkzeug_app import create_backend_app
+from multidict import CIMultiDict
+
+_LARGEST = 1 << 30  # bytes of a request
+S3 = create_backend_app("s3")
+
+
+def environment(request: web.Request, body: bytes) -> dict[str, Any]:
+    """What a WSGI application is told of a request."""
+    path, _, query = request.raw_path.partition("?")
+    told = {
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "QUERY_STRING": query,
+        "RAW_URI": request.raw_path,
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "CONTENT_TYPE": request.headers.get("Content-Type", ""),
+        "CONTENT_LENGTH": str(len(body)),
+    }
+    for name, value in request.headers.items():
+        told.setdefault(f"HTTP_{name.upper().replace('-', '_')}", value)
+    told.pop("HTTP_TRANSFER_ENCODING", None)  # the body is here already
+    return told
+
+
+async def answer(request: web.Request) -> web.Response:
+    """A request whose body was cut off gets no answer and changes nothing."""
+    body = await request.read()
+    headers: CIMultiDict[str] = CIMultiDict()
+    status = 500
+
+    def start(line: str, fields: list[tuple[str, str]], _: object = None) -> None:
+        nonlocal status
+        status = int(line[:3])
+        headers.extend(fields)
+
+    content = b"".join(S3(environment(request, body), start))  # type: ignore[arg-type]
+    if request.method != "HEAD":
+        headers.popall("Content-Length", None)  # aiohttp's to say
+    return web.Response(status=status, headers=headers, body=content)
+
+
+async def serve() -> None:
+    application = web.Application(client_max_size=_LARGEST)
+    application.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    print(f"http://{host}:{port}", flush=True)
+    await asyncio.Event().wait()
+
+
+def end_with_the_parent() -> None:
+    """Its end of the pipe closes when it ends, however it ends."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=end_with_the_parent, daemon=True).start()
+    asyncio.run(serve())
