@@ -308,7 +308,9 @@ def test_a_listing_is_old_for_a_moment_only(
     assert NAME + ".json" in store.names()  # names are never old
     store.refresh()
     assert is_complete(store, NAME, **wanted)
-    listings = []
+    listings, reads = [], []
+    monkeypatch.setattr(broken, "read", lambda name: reads.append(name) or b"")
+    assert not is_complete(store, "aug-000009", **wanted) and not reads  # nor are its markers
     monkeypatch.setattr(broken, "listing", lambda: listings.append(1) or {})
     assert is_complete(store, NAME, **wanted) and not listings  # seen just now
     monkeypatch.setattr("scoremix.manifests.published.mirror._FRESH", 0.0)
