@@ -72,14 +72,9 @@ def s3_server() -> Iterator[str]:
 def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
     """A new bucket of that server, and the environment in which clients find it."""
     import boto3
-    from s3fs import S3FileSystem
+    import s3
 
-    S3FileSystem.clear_instance_cache()  # those of another test know another address
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tester")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-no-use")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("SCOREMIX_STORE_PATIENCE", "30")
+    s3.use(s3_server, monkeypatch)
     name = "b-" + hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]
     boto3.client("s3").create_bucket(Bucket=name)
     return name

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 _CHUNK = 1 << 14
 _SERVER = Path(__file__).with_name("s3_server.py")
 
@@ -21,8 +23,31 @@ def serving() -> Iterator[str]:
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, _SERVER], stdin=pipe, stdout=pipe, text=True) as server:
         assert server.stdout is not None
-        yield server.stdout.readline().strip()
-        server.kill()
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.kill()
+
+
+def use(address: str, patch: pytest.MonkeyPatch) -> None:
+    """The environment in which clients find the server."""
+    patch.setenv("AWS_ENDPOINT_URL", address)
+    patch.setenv("AWS_ACCESS_KEY_ID", "tester")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", "of-no-use")
+    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    patch.setenv("SCOREMIX_STORE_PATIENCE", "30")
+
+
+@contextlib.contextmanager
+def reached_at(address: str) -> Iterator[None]:
+    """Clients of this process reach the server there: those of before know where it was."""
+    from s3fs import S3FileSystem
+
+    S3FileSystem.clear_instance_cache()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", address)
+        yield
+    S3FileSystem.clear_instance_cache()
 
 
 @contextlib.contextmanager

@@ -165,8 +165,7 @@ def test_a_server_that_knows_no_conditions(bucket: str, monkeypatch: pytest.Monk
     name = "put_object"
     real = getattr(responses.S3Response, name)
     monkeypatch.setattr(responses.S3Response, name, put_object)
-    with s3.serving_here() as address:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    with s3.serving_here() as address, s3.reached_at(address):
         boto3.client("s3").create_bucket(Bucket=bucket)
         store = open_remote(URL(f"s3://{bucket}/prefix"), SHORT)
         assert store.create("owner", b"mine") and store.read("owner") == b"mine"
