@@ -17,12 +17,15 @@ def _short_probes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def built_upload(s3_server: str, tmp_path_factory: pytest.TempPathFactory) -> Uploaded:
+def built_upload(s3_server: s3.Server, tmp_path_factory: pytest.TempPathFactory) -> Uploaded:
+    """To be restored by `uploaded`."""
     return upload(tmp_path_factory.mktemp("uploaded"), s3_server, "uploaded")
 
 
 @pytest.fixture
-def uploaded(built_upload: Uploaded, s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Uploaded:
+def uploaded(
+    built_upload: Uploaded, s3_server: s3.Server, monkeypatch: pytest.MonkeyPatch
+) -> Uploaded:
     """A corpus in a bucket and its run, restored to what they were; free to be damaged."""
     s3.use(s3_server, monkeypatch)
     built_upload.restore()

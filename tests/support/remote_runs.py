@@ -66,13 +66,13 @@ class Uploaded:
         shutil.copytree(self.folder, self.run)
 
 
-def upload(root: Path, address: str, bucket: str) -> Uploaded:
+def upload(root: Path, server: s3.Server, bucket: str) -> Uploaded:
     """Builds below `root` and in a new bucket."""
     import boto3
 
     images = tiny.make_images(root / "images")
     with pytest.MonkeyPatch.context() as patch:
-        s3.use(address, patch)
+        s3.use(server, patch)
         boto3.client("s3").create_bucket(Bucket=bucket)
         patch.chdir(root)
         assert build(images, f"s3://{bucket}/pets") == 0

@@ -1,8 +1,9 @@
-"""moto's S3 in a process of its own: `python s3_server.py` prints its address and serves.
+"""moto's S3 in a process of its own: `python s3_server.py` prints its addresses and serves.
 
 moto's own server is made for a few requests: for each it finds out which of two hundred services
-is meant, with a look at as many folders, starts a thread and ends the connection. Here the one
-service answers, over connections that stay, as those to a real store do.
+is meant, with a look at as many folders, goes through Flask, starts a thread and ends the
+connection. Here its S3 answers, over connections that stay, as those to a real store do; at the
+second address they end after one request.
 """
 
 import asyncio
@@ -10,15 +11,16 @@ import io
 import os
 import sys
 import threading
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
-from moto.moto_server.werkzeug_app import create_backend_app
+from moto.core.request import Request
+from moto.s3.responses import S3Response
 from multidict import CIMultiDict
 
 _LARGEST = 1 << 30  # bytes of a request
-S3 = create_backend_app("s3")
 
 
 def environment(request: web.Request, body: bytes) -> dict[str, Any]:
@@ -50,30 +52,40 @@ def environment(request: web.Request, body: bytes) -> dict[str, Any]:
 
 
 async def answer(request: web.Request) -> web.Response:
-    """A request whose body was cut off gets no answer and changes nothing."""
-    body = await request.read()
-    headers: CIMultiDict[str] = CIMultiDict()
-    status = 500
-
-    def start(line: str, fields: list[tuple[str, str]], _: object = None) -> None:
-        nonlocal status
-        status = int(line[:3])
-        headers.extend(fields)
-
-    content = b"".join(S3(environment(request, body), start))  # type: ignore[arg-type]
+    """A request whose body was cut off changes nothing."""
+    try:
+        asked = Request(environment(request, await request.read()))
+    except ConnectionError:
+        return web.Response(status=400)  # nobody is there to get it
+    _, _, key = asked.raw_path[1:].partition("/")
+    dispatch = S3Response.key_dispatch if key else S3Response.ambiguous_dispatch
+    status, fields, content = dispatch(asked, asked.raw_url, dict(asked.headers))
+    headers = CIMultiDict({name: str(value) for name, value in fields.items()})
     if request.method != "HEAD":
         headers.popall("Content-Length", None)  # aiohttp's to say
-    return web.Response(status=status, headers=headers, body=content)
+    body = content.encode() if isinstance(content, str) else content
+    return web.Response(status=status, headers=headers, body=body)
 
 
-async def serve() -> None:
+async def answer_and_close(request: web.Request) -> web.Response:
+    response = await answer(request)
+    response.force_close()
+    return response
+
+
+async def listen(answering: Callable[[web.Request], Awaitable[web.Response]]) -> str:
+    """Returns the address."""
     application = web.Application(client_max_size=_LARGEST)
-    application.router.add_route("*", "/{path:.*}", answer)
+    application.router.add_route("*", "/{path:.*}", answering)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
-    print(f"http://{host}:{port}", flush=True)
+    return f"http://{host}:{port}"
+
+
+async def serve() -> None:
+    print(await listen(answer), await listen(answer_and_close), flush=True)
     await asyncio.Event().wait()
 
 
