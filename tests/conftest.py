@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "support"))  # what several test files share
 
 import quick_charts  # noqa: E402, F401
+import s3  # noqa: E402
 
 # Tests of floating-point results: the last bit of a sum, a matrix product or a convolution is the
 # kernel's, so these are the ones that another processor can fail. `make test-elsewhere` runs them.
@@ -58,28 +59,22 @@ def test_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
-    """The address of an S3 server on the loopback; skips where moto or s3fs is not installed."""
+def s3_server() -> Iterator[s3.Server]:
+    """An S3 server on the loopback; skips where moto or s3fs is not installed."""
     for package in ("moto", "s3fs", "flask"):
         pytest.importorskip(package, reason=f"the S3 server of the tests needs {package}")
-    import s3
-
-    with s3.serving() as address:
-        yield address
+    with s3.serving() as server:
+        yield server
 
 
 @pytest.fixture
-def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+def bucket(
+    s3_server: s3.Server, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> str:
     """A new bucket of that server, and the environment in which clients find it."""
     import boto3
-    from s3fs import S3FileSystem
 
-    S3FileSystem.clear_instance_cache()  # those of another test know another address
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tester")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-no-use")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("SCOREMIX_STORE_PATIENCE", "30")
+    s3.use(s3_server, monkeypatch)
     name = "b-" + hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]
     boto3.client("s3").create_bucket(Bucket=name)
     return name

@@ -5,6 +5,7 @@ checked; then their tars are removed, and Parquet files stay. Only a marker in t
 shard finished for other processes.
 """
 
+import errno
 import re
 import time
 from collections.abc import Iterable
@@ -68,7 +69,9 @@ class MirroredStore:
         if _MARKER.fullmatch(name):
             facts = self._list(_FRESH).get(name)
             known = self._markers.get(name)
-            if known is not None and facts is not None and known[0] == version(facts):
+            if facts is None:
+                raise FileNotFoundError(errno.ENOENT, "No such object", self.where(name))
+            if known is not None and known[0] == version(facts):
                 return known[1]
         if name.endswith(".parquet") and _MARKER.fullmatch(f"{name[:-8]}.json"):
             return self._parquet(name)

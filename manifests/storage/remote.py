@@ -146,8 +146,7 @@ class RemoteStore:
         return _RemoteFile(self, name, size)
 
     def read(self, name: str) -> bytes:
-        data: bytes = self._retry("reading", name, lambda: self.fs.cat_file(self._path(name)))
-        return data
+        return self._retry("reading", name, lambda: self._read_whole(name))
 
     def read_range(self, name: str, start: int, end: int) -> bytes:
         def read() -> bytes:
@@ -162,6 +161,13 @@ class RemoteStore:
         with self.open(name) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
+    def _holds(self, name: str, size: int, sha256: str) -> bool:
+        """Whether an object of this content is there."""
+        if self.size(name) != size:
+            return False
+        with io.BufferedReader(_RemoteFile(self, name, size), _BLOCK) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+
     def fetch(self, name: str, path: Path) -> None:
         """Downloads a whole object to the local file `path`."""
         self._retry("fetching", name, lambda: self.fs.get_file(self._path(name), str(path)))
@@ -174,7 +180,7 @@ class RemoteStore:
         def send() -> None:
             with self._uploading():
                 self.fs.pipe_file(self._path(name), data)
-            if self.fs.cat_file(self._path(name)) != data:
+            if self._read_whole(name) != data:
                 raise ReadBackMismatch(errno.EIO, "other bytes were read back", name)
 
         self._retry("writing", name, send)
@@ -190,7 +196,7 @@ class RemoteStore:
             if self.facts(name) is None:
                 with self._uploading():
                     self._send_new(name, data)
-            return bool(self.fs.cat_file(self._path(name)) == data)
+            return self._read_whole(name) == data
 
         return self._retry("writing", name, send)
 
@@ -213,7 +219,7 @@ class RemoteStore:
         Raises ConfigError if the file itself is not what `sha256` says.
         """
         size = path.stat().st_size
-        if self.size(name) == size and self.sha256(name) == sha256:
+        if self._holds(name, size, sha256):
             return False
 
         def send() -> None:
@@ -221,7 +227,7 @@ class RemoteStore:
                 raise ConfigError(f"{path} changed while it was uploaded. Remove it and run again.")
             with self._uploading():
                 self.fs.put_file(str(path), self._path(name), **self._parts())
-            if self.size(name) != size or self.sha256(name) != sha256:
+            if not self._holds(name, size, sha256):
                 raise ReadBackMismatch(errno.EIO, "other bytes were read back", name)
 
         self._retry("uploading", name, send)
@@ -262,6 +268,14 @@ class RemoteStore:
 
     def _path(self, name: str) -> str:
         return f"{self.root}/{name}"
+
+    def _read_whole(self, name: str) -> bytes:
+        """One request: to read in parallel parts, s3fs asks for the size first, and lists what
+        lies below a name that is not there.
+        """
+        at_once = {"max_concurrency": 1} if self.url.is_s3 else {}
+        data: bytes = self.fs.cat_file(self._path(name), **at_once)
+        return data
 
     def _parts(self) -> dict[str, int]:
         return {"chunksize": self._part} if self.url.is_s3 else {}

@@ -4,16 +4,63 @@ import contextlib
 import logging
 import random
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
 
 _CHUNK = 1 << 14
+_SERVER = Path(__file__).with_name("s3_server.py")
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where it is."""
+
+    address: str
+    closing: str  # another address, where a connection ends after one request
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[str]:
-    """The address of a server that speaks the real protocol, in a thread of this process."""
+def serving() -> Iterator[Server]:
+    """A server that speaks the real protocol, in a process of its own."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, _SERVER], stdin=pipe, stdout=pipe, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield Server(*server.stdout.readline().split())
+        finally:
+            server.kill()
+
+
+def use(server: Server, patch: pytest.MonkeyPatch) -> None:
+    """The environment in which clients find the server."""
+    patch.setenv("AWS_ENDPOINT_URL", server.address)
+    patch.setenv("AWS_ACCESS_KEY_ID", "tester")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", "of-no-use")
+    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    patch.setenv("SCOREMIX_STORE_PATIENCE", "30")
+
+
+@contextlib.contextmanager
+def reached_at(address: str) -> Iterator[None]:
+    """Clients of this process reach the server there: those of before know where it was."""
+    from s3fs import S3FileSystem
+
+    S3FileSystem.clear_instance_cache()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", address)
+        yield
+    S3FileSystem.clear_instance_cache()
+
+
+@contextlib.contextmanager
+def serving_here() -> Iterator[str]:
+    """The address of one in a thread of this process, for tests that change what moto answers."""
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)

@@ -150,6 +150,8 @@ def test_an_object_that_appeared_meanwhile_is_kept(error: Exception) -> None:
 
 def test_a_server_that_knows_no_conditions(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The real package against a server that answers 501, as some do for the header."""
+    import boto3
+    import s3
     from moto.s3 import responses
 
     seen = []
@@ -163,8 +165,10 @@ def test_a_server_that_knows_no_conditions(bucket: str, monkeypatch: pytest.Monk
     name = "put_object"
     real = getattr(responses.S3Response, name)
     monkeypatch.setattr(responses.S3Response, name, put_object)
-    store = open_remote(URL(f"s3://{bucket}/prefix"), SHORT)
-    assert store.create("owner", b"mine") and store.read("owner") == b"mine"
+    with s3.serving_here() as address, s3.reached_at(address):
+        boto3.client("s3").create_bucket(Bucket=bucket)
+        store = open_remote(URL(f"s3://{bucket}/prefix"), SHORT)
+        assert store.create("owner", b"mine") and store.read("owner") == b"mine"
     assert seen == ["*", None]
 
 

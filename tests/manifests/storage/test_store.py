@@ -164,6 +164,22 @@ def test_what_others_do_is_seen_at_once(bucket: str) -> None:
     assert store.names() == [] and store.size("new") is None
 
 
+def test_what_is_read_whole_takes_one_request(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, asked = open_remote(URL(f"s3://{bucket}/x"), SHORT), []
+    store.write("there", b"1")
+    plain = store.fs._call_s3
+
+    async def counted(method: str, *arguments: Any, **more: Any) -> Any:
+        asked.append(method)
+        return await plain(method, *arguments, **more)
+
+    monkeypatch.setattr(store.fs, "_call_s3", counted)
+    assert store.read("there") == b"1"
+    with pytest.raises(FileNotFoundError):
+        store.read("nothing")
+    assert asked == ["get_object"] * 2
+
+
 # --- uploads
 
 

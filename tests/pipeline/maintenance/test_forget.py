@@ -43,6 +43,16 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def undisturbed(done: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """sha256 of every file of the shards after nothing stopped `forget` of KEY."""
+    root = tmp_path_factory.mktemp("undisturbed")
+    for part in ("images", "shards", "shards.run"):
+        shutil.copytree(done / part, root / part)
+    assert cli("forget", root / "shards.run", KEY, "--quiet") == 0
+    return tiny.digests(root / "shards")
+
+
 @pytest.fixture
 def root(done: Path, tmp_path: Path) -> Path:
     for part in ("images", "shards", "shards.run"):
@@ -164,7 +174,7 @@ def test_its_copies_go_with_it_and_a_later_ingest_refuses_all_of_them(
     assert cli("forget", run, name, "--quiet") == 0
     assert "2 inputs were forgotten, 1 of them" in capsys.readouterr().out
     (root / "images" / "left" / "new.txt").write_text("the source is another one now")
-    assert build(root) == 0
+    assert build(root, "--until", "write") == 0
     after = sources(root)
     assert sorted(row["status"] for row in after).count("forgotten") == 2
     assert not {name, "left/copy.png"} & {row["name"] for row in after}
@@ -181,7 +191,7 @@ def test_the_same_command_again_ends_with_0(root: Path, capsys: pytest.CaptureFi
     assert killed.returncode == -signal.SIGKILL
     assert cli(*words) == 0
     assert "forgotten before" in capsys.readouterr().out
-    assert cli("run", run / "stages.yaml", "--quiet") == 0
+    assert cli("run", run / "stages.yaml", *SHARDS) == 0
     assert cli(*words) == 0
     assert "left/002.png" not in (run / "tombstones.json").read_text()
     assert cli("forget", run, "left/003.png", "left/002.png", "--quiet") == 0
@@ -211,14 +221,14 @@ def test_options_without_a_plan_leave_the_corpus_alone(
     for path in sorted((images / "left").iterdir())[2:]:
         path.unlink()
     options = {"ingest__holdout": 0, "generate__method": "mixup"}
-    assert build(tmp_path, **options) == 0
+    assert build(tmp_path, "--until", "write", **options) == 0
     run = tmp_path / "shards.run"
     assert cli("forget", run, "000001", "--quiet") == 0
     before = tiny.digests(run / "corpus")
     assert cli("run", run / "stages.yaml", "--set", "seed=3", "--quiet") == 2
     assert "class" in capsys.readouterr().err
     assert tiny.digests(run / "corpus") == before
-    assert cli("run", run / "stages.yaml", "--quiet") == 0
+    assert cli("run", run / "stages.yaml", *SHARDS) == 0
     assert cli("verify", tmp_path / "shards") == 0
     assert cli("repair", tmp_path / "shards", "--quiet") == 0
 
@@ -268,13 +278,13 @@ def test_retrain_makes_everything_without_it(
     assert "Nothing to do" in capsys.readouterr().out
     # A second one, with the first settled before.
     assert cli("forget", run, "000005", "--quiet") == 0 and cli("verify", shards) == 0
-    assert cli("run", run / "stages.yaml", "--quiet") == 0 and cli("verify", shards) == 0
+    assert cli("run", run / "stages.yaml", *SHARDS) == 0 and cli("verify", shards) == 0
 
 
 def test_a_network_trained_later_has_not_seen_it(root: Path) -> None:
     run = root / "shards.run"
     assert cli("forget", run, KEY, "--quiet") == 0
-    assert cli("run", run / "stages.yaml", "--set", "train.steps=7", "--quiet") == 0
+    assert cli("run", run / "stages.yaml", "--set", "train.steps=7", *SHARDS) == 0
     assert len(np.load(run / "corpus" / "images.npy")) == 15
     stones = json.loads((run / "tombstones.json").read_text())
     assert [stone["retrained"] for stone in stones["forgotten"]] == [True]
@@ -381,7 +391,9 @@ POINTS = [p for p in FORGET_POINTS + INSTALL_POINTS if p != "erased-closed"]
 @pytest.mark.slow
 @pytest.mark.parametrize("resumed", ["forget", "run"])
 @pytest.mark.parametrize("point", tiny.mostly_in_faults(POINTS, POINTS[1::2]))
-def test_killed_on_the_way(point: str, resumed: str, root: Path, done: Path) -> None:
+def test_killed_on_the_way(
+    point: str, resumed: str, root: Path, undisturbed: dict[str, str]
+) -> None:
     shards, run = root / "shards", root / "shards.run"
     pixels = np.load(run / "corpus" / "images.npy")[int(KEY)].copy()
     encoded = [samples(shards)[key]["png"] for key in children(shards, KEY)]
@@ -392,12 +404,7 @@ def test_killed_on_the_way(point: str, resumed: str, root: Path, done: Path) -> 
     else:
         assert cli("run", run / "stages.yaml", *SHARDS) == 0
     assert traces(root, pixels, encoded) == [] and cli("verify", shards, "--deep") == 0
-    found = tiny.digests(shards)
-    for part in ("shards", "shards.run"):
-        shutil.rmtree(root / part)
-        shutil.copytree(done / part, root / part)
-    assert cli("forget", run, KEY, "--quiet") == 0
-    assert tiny.digests(shards) == found
+    assert tiny.digests(shards) == undisturbed
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tiny
-from remote_runs import augment, command, digests, empty, store_at
+from remote_runs import Uploaded, build, command, digests, empty, store_at
 
 from scoremix.manifests.storage.location import URL
 from scoremix.manifests.storage.remote import RemoteStore, open_remote
@@ -17,24 +17,13 @@ KEY = "000003"
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.make_images(tmp_path_factory.mktemp("forgotten") / "images")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(images: Path) -> dict[str, str]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """sha256 of every file after the same in a local folder."""
-    shards, run = images.parent / "local", images.parent / "local.run"
-    assert augment(images, shards, "--until", "write") == 0
+    root = tmp_path_factory.mktemp("forgotten")
+    shards, run = root / "local", root / "local.run"
+    assert build(tiny.make_images(root / "images"), shards) == 0
     assert command("forget", run, KEY, "--quiet") == 0
     return tiny.digests(shards)
-
-
-@pytest.fixture
-def run(images: Path, bucket: str, tmp_path: Path) -> Path:
-    run = tmp_path / "run"
-    assert augment(images, f"s3://{bucket}/pets", "--run", run, "--until", "write") == 0
-    return run
 
 
 def needles(run: Path, store: RemoteStore) -> list[bytes]:
@@ -42,8 +31,10 @@ def needles(run: Path, store: RemoteStore) -> list[bytes]:
     pixels = np.load(run / "corpus" / "images.npy")[int(KEY)]
     gone: set[bytes] = set()
     others: set[bytes] = set()
-    for row in manifest(store):
-        tar = store.read(f"{row['shard']}.tar")
+    rows = manifest(store)
+    tars = {shard: store.read(f"{shard}.tar") for shard in {row["shard"] for row in rows}}
+    for row in rows:
+        tar = tars[row["shard"]]
         image = tar[row["offset"] : row["offset"] + row["size"]]
         (gone if KEY in (row["source_1"], row["source_2"]) else others).add(image)
     # A mixture with a lambda near 0 is its other parent to the last bit.
@@ -63,10 +54,10 @@ def traces(run: Path, store: RemoteStore, wanted: list[bytes]) -> list[str]:
 
 
 def test_no_byte_stays_in_the_bucket_or_the_run(
-    bucket: str, run: Path, images: Path, capsys: pytest.CaptureFixture[str]
+    uploaded: Uploaded, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store = store_at(bucket)
-    wanted, before = needles(run, store), {name: store.facts(name) for name in store.names()}
+    store, run = store_at(uploaded.bucket), uploaded.run
+    wanted, before = needles(run, store), store.listing()
     held = {row["shard"] for row in manifest(store) if KEY in (row["source_1"], row["source_2"])}
     found = {Path(name).name for name in traces(run, store, wanted)}
     assert {"images.npy", "real-000000.tar"} < found and len(found) >= 4
@@ -79,14 +70,14 @@ def test_no_byte_stays_in_the_bucket_or_the_run(
     assert traces(run, store, wanted) == [] and not list(mirror.rglob("*.tar"))
     assert command("verify", store.url, "--deep") == 0
     assert not [row for row in manifest(store) if KEY in (row["source_1"], row["source_2"])]
+    now = store.listing()
     for name, facts in before.items():
         shard, _, extension = name.partition(".")
         if "-0" in name:
-            assert (store.facts(name) == facts) == (shard not in held), name
+            assert (now[name] == facts) == (shard not in held), name
 
     after = digests(store)
-    again = ("--run", run, "--until", "write")
-    assert augment(images, store.url, *again) == 0
+    assert build(uploaded.images, store.url, "--run", run) == 0
     assert "Nothing to do" in capsys.readouterr().out
     for name in (f"{min(held)}.tar", f"{max(held)}.json", "index.json", "SHA256SUMS"):
         store.remove(name)
@@ -95,10 +86,8 @@ def test_no_byte_stays_in_the_bucket_or_the_run(
     assert digests(store) == after and traces(run, store, wanted) == []
 
 
-def test_damage_is_repaired_first(
-    bucket: str, run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    store = store_at(bucket)
+def test_damage_is_repaired_first(uploaded: Uploaded, capsys: pytest.CaptureFixture[str]) -> None:
+    store, run = store_at(uploaded.bucket), uploaded.run
     store.write("real-000000.tar", store.read("real-000000.tar")[:-512])
     assert command("forget", run, KEY) == 1
     assert f"repair {run}` first" in capsys.readouterr().err
@@ -116,8 +105,8 @@ LATER = ("installed-json", "index", "forgotten-published", "traces-removed")
     "point",
     tiny.mostly_in_faults(POINTS + LATER, ["shard-rewritten", "installed-parquet", "index"]),
 )
-def test_killed_on_the_way(point: str, bucket: str, run: Path, undisturbed: dict[str, str]) -> None:
-    store = store_at(bucket)
+def test_killed_on_the_way(point: str, uploaded: Uploaded, undisturbed: dict[str, str]) -> None:
+    store, run = store_at(uploaded.bucket), uploaded.run
     wanted = needles(run, store)
     killed = tiny.command(["forget", run, KEY, "--quiet"], SCOREMIX_FAULT=f"kill:{point}")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
@@ -126,23 +115,22 @@ def test_killed_on_the_way(point: str, bucket: str, run: Path, undisturbed: dict
     assert digests(store) == undisturbed
 
 
-def test_what_was_fetched_leaves_too_and_is_refused_at_its_url(
-    images: Path, tmp_path: Path
-) -> None:
+def test_what_was_fetched_leaves_too_and_is_refused_at_its_url(tmp_path: Path) -> None:
+    images = tiny.make_images(tmp_path / "images")
     data, run, shards = open_remote(URL("memory://gone")), tmp_path / "run", tmp_path / "shards"
     for path in images.rglob("*.png"):
         data.write(path.relative_to(images).as_posix(), path.read_bytes())
-    build = ("memory://gone", shards, "--run", run, "--until", "write")
-    assert augment(*build) == 0
+    there = ("memory://gone", shards, "--run", run)
+    assert build(*there) == 0
     row = next(r for r in sources(run) if r["key"] == KEY)
     file = (images / str(row["name"])).read_bytes()
     # A dry run fetches ahead of an ingest, as one that was stopped has.
-    assert augment(*build, "--dry-run") == 0
+    assert build(*there, "--dry-run") == 0
     assert any(path.read_bytes() == file for path in fetched(run))
     assert command("forget", run, KEY, "--quiet") == 0 and not fetched(run)
-    assert augment(*build, "--dry-run") == 0 and not fetched(run)
+    assert build(*there, "--dry-run") == 0 and not fetched(run)
     data.remove("left/000.png")  # the source is another one, and the image is still there
-    assert augment(*build) == 0 and not fetched(run)
+    assert build(*there) == 0 and not fetched(run)
     after = sources(run)
     assert [r["status"] for r in after if r["sha256"] == row["sha256"]] == ["forgotten"]
     assert command("verify", shards) == 0

@@ -9,7 +9,7 @@ import pytest
 import tiny
 from earlier import edit_ledger, list_foreign, without_id
 from fsspec.implementations.memory import MemoryFileSystem
-from remote_runs import augment, command, digests, store_at
+from remote_runs import augment, build, command, digests, store_at
 
 from scoremix.manifests.errors import ConfigError, Interrupted
 from scoremix.manifests.published.owner import OWNER, read_owner
@@ -397,30 +397,30 @@ def test_a_prefix_is_claimed_as_a_folder_is(
     bucket: str, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url, store, first = f"s3://{bucket}/pets", store_at(bucket), tmp_path / "first"
-    assert augment(images, url, "--run", first, *WRITE) == 0
+    assert build(images, url, "--run", first) == 0
     before = digests(store)
-    assert augment(images, url, "--run", tmp_path / "second", *WRITE, seed=4) == 2
+    assert build(images, url, "--run", tmp_path / "second", seed=4) == 2
     assert "belongs to another run" in capsys.readouterr().err
     assert not (tmp_path / "second").exists()
     shutil.copytree(first, tmp_path / "copy")
-    assert augment(images, url, "--run", tmp_path / "copy", *WRITE) == 0  # the same plan
-    assert augment(images, url, "--run", tmp_path / "copy", *WRITE, seed=4) == 2
+    assert build(images, url, "--run", tmp_path / "copy") == 0  # the same plan
+    assert build(images, url, "--run", tmp_path / "copy", seed=4) == 2
     assert "belongs to another folder of this run" in capsys.readouterr().err
     shutil.copytree(first, tmp_path / "second-copy")
     assert command("forget", tmp_path / "second-copy", "000003") == 2
     assert f"is a copy of the run {first}" in capsys.readouterr().err
     assert digests(store) == before and verify(store) == []
-    assert augment(images, url, "--run", first, *WRITE, generate__ratio=3) == 0
+    assert build(images, url, "--run", first, generate__ratio=3) == 0
     # Earlier versions left no record: adopted by what lies there.
     store.remove(OWNER)
     edit_ledger(first, lambda content: content.pop("identity"))
     edit_ledger(tmp_path / "second-copy", lambda content: content.pop("identity"))
-    assert augment(images, url, "--run", tmp_path / "second-copy", "--worker", "0/2") == 2
-    assert augment(images, url, "--run", first, *WRITE, generate__ratio=3) == 0
+    assert build(images, url, "--run", tmp_path / "second-copy", "--worker", "0/2") == 2
+    assert build(images, url, "--run", first, generate__ratio=3) == 0
     assert read_owner(store) is None  # which of three folders made it, nobody can say
     for name in ("copy", "second-copy"):
         shutil.rmtree(tmp_path / name)
-    assert augment(images, url, "--run", first, *WRITE, generate__ratio=3) == 0
+    assert build(images, url, "--run", first, generate__ratio=3) == 0
     assert read_owner(store) is not None and verify(store) == []
 
 

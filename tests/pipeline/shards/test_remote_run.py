@@ -8,7 +8,7 @@ import made
 import pytest
 import tiny
 from PIL import Image
-from remote_runs import augment, command, digests, empty, store_at
+from remote_runs import Uploaded, build, command, digests, empty, store_at
 
 from scoremix.manifests.errors import ScoreMixError, StorageError
 from scoremix.manifests.published.mirror import MirroredStore, mirrored_index
@@ -28,7 +28,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def local(images: Path) -> dict[str, str]:
     """sha256 of every file of a local build."""
-    assert augment(images, images.parent / "local") == 0
+    assert build(images, images.parent / "local") == 0
     return tiny.digests(images.parent / "local")
 
 
@@ -40,7 +40,7 @@ def test_the_objects_are_the_files_of_a_local_build(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     url, run, store = f"s3://{bucket}/pets", tmp_path / "run", store_at(bucket)
-    assert augment(images, url, "--run", run, "--until", "write") == 0
+    assert build(images, url, "--run", run) == 0
     assert digests(store) == local
     assert f"shards:        {url}\n" in capsys.readouterr().out
     left = {path.suffix for path in (run / ".scoremix" / "mirror").iterdir()}
@@ -53,17 +53,17 @@ def test_the_objects_are_the_files_of_a_local_build(
     assert command("inspect", run, "000003-001", "--json") == 0
     assert '"parents"' in capsys.readouterr().out
     assert command("status", run) == 0
-    assert "write:    done, 9 of 9 shards, 48 of 48 images" in capsys.readouterr().out
+    assert "write:    done, 6 of 6 shards, 48 of 48 images" in capsys.readouterr().out
     assert command("export", url, "--to", "imagefolder", "--out", tmp_path / "e") == 2
     assert f"aws s3 sync {url}" in capsys.readouterr().err
 
     # Once more: nothing to do. The bucket emptied: found, and made again by the same command.
-    assert augment(images, url, "--run", run, "--until", "write") == 0
+    assert build(images, url, "--run", run) == 0
     assert "Nothing to do" in capsys.readouterr().out
     empty(store)
     assert command("verify", url) == 3
     assert f"{SUMS}: is missing" in capsys.readouterr().out
-    assert augment(images, url, "--run", run, "--until", "write") == 0
+    assert build(images, url, "--run", run) == 0
     assert digests(store) == local
 
 
@@ -78,15 +78,16 @@ def test_images_come_from_a_bucket_too(
     for path in images.rglob("*.png"):
         data.write(path.relative_to(images).as_posix(), path.read_bytes())
     fetched = run / ".scoremix" / "fetched"
-    assert augment("memory://photos", url, "--run", run, "--dry-run") == 0
+    assert build("memory://photos", url, "--run", run, "--dry-run") == 0
     assert f"in {url}" in capsys.readouterr().out and len(tiny.digests(fetched)) == 20
     (first,) = fetched.iterdir()
     (first / "00000007").unlink()
-    assert augment(f"file://{images}", "memory://pets", "--run", tmp_path / "f") == 0
+    there = (f"file://{images}", "memory://pets", "--run", tmp_path / "f")
+    assert build(*there, "--until", "evaluate") == 0
     assert digests(open_remote(URL("memory://pets"))) == local
-    assert augment("memory://photos", url, "--run", run, "--until", "write") == 0
+    assert build("memory://photos", url, "--run", run) == 0
     assert digests(store_at(bucket)) == local and not fetched.exists()
-    assert augment("memory://photos", url, "--run", run, "--until", "write") == 0
+    assert build("memory://photos", url, "--run", run) == 0
     assert "Nothing to do" in capsys.readouterr().out
     data.remove("left/000.png")
     assert command("status", run) == 0
@@ -95,18 +96,15 @@ def test_images_come_from_a_bucket_too(
     empty(open_remote(URL("memory://pets")))
 
 
-def test_another_machine_goes_on(
-    bucket: str, images: Path, local: dict[str, str], tmp_path: Path
-) -> None:
+def test_another_machine_goes_on(uploaded: Uploaded, local: dict[str, str], tmp_path: Path) -> None:
     """With a copy of the run folder, and some shards gone: only these are made."""
-    url, run, store = f"s3://{bucket}/pets", tmp_path / "run", store_at(bucket)
-    assert augment(images, url, "--run", run, "--until", "write") == 0
+    run, store = uploaded.run, store_at(uploaded.bucket)
     for name in (SUMS, "aug-000001.json", "real-000000.tar"):
         store.remove(name)
     shutil.rmtree(run / ".scoremix" / "mirror")
     shutil.copytree(run, tmp_path / "elsewhere")
     untouched = store.facts("aug-000000.tar")
-    assert augment(images, url, "--run", tmp_path / "elsewhere", "--until", "write") == 0
+    assert build(uploaded.images, store.url, "--run", tmp_path / "elsewhere") == 0
     assert digests(store) == local and store.facts("aug-000000.tar") == untouched
 
 
@@ -118,20 +116,20 @@ def test_workers_with_a_folder_each_leave_the_same(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     url, store = f"s3://{bucket}/pets", store_at(bucket)
-    assert augment(images, url, "--run", tmp_path / "w0", "--until", "plan") == 0
+    assert build(images, url, "--run", tmp_path / "w0", "--until", "plan") == 0
     for index in (1, 2):
         shutil.copytree(tmp_path / "w0", tmp_path / f"w{index}")
     for index, gone in ((2, SUMS), (0, "real-000000.json"), (1, "aug-000001.tar")):
         run = tmp_path / f"w{index}"
-        assert augment(images, url, "--run", run, "--worker", f"{index}/3") == 0
+        assert build(images, url, "--run", run, "--worker", f"{index}/3") == 0
         assert digests(store) == local
         store.remove(gone)  # for the next one
     # A run of other images is refused, though its plan has the same keys.
     other = tiny.make_images(tmp_path / "other")
     Image.new("RGB", (10, 10), "red").save(other / "left" / "000.png")
     run = tmp_path / "x"
-    assert augment(other, f"s3://{bucket}/elsewhere", "--run", run, "--until", "plan") == 0
-    assert augment(other, url, "--run", run, "--worker", "0/3") == 2
+    assert build(other, f"s3://{bucket}/elsewhere", "--run", run, "--until", "plan") == 0
+    assert build(other, url, "--run", run, "--worker", "0/3") == 2
     assert "belongs to another run" in capsys.readouterr().err
 
 
@@ -140,14 +138,14 @@ def test_a_prefix_belongs_to_its_run(
 ) -> None:
     url = f"s3://{bucket}/pets"
     store_at(bucket).write("README.md", b"of somebody else")
-    assert augment(images, url, "--run", tmp_path / "run", "--until", "write") == 2
+    assert build(images, url, "--run", tmp_path / "run") == 2
     assert f"{url} holds README.md, which the run" in capsys.readouterr().err
     assert digests(store_at(bucket)).keys() == {"README.md"}
 
     other = f"s3://{bucket}/data"
-    assert augment(other, f"{other}/out", "--run", tmp_path / "run") == 2
+    assert build(other, f"{other}/out", "--run", tmp_path / "run") == 2
     assert f"lies inside ingest.source {other}" in capsys.readouterr().err
-    assert augment(images, f"s3://{bucket}-gone/x", "--run", tmp_path / "run") == 2
+    assert build(images, f"s3://{bucket}-gone/x", "--run", tmp_path / "run") == 2
     assert "aws s3 mb" in capsys.readouterr().err
 
 
@@ -156,49 +154,46 @@ def test_foreign_objects_are_refused_and_never_listed(
 ) -> None:
     url, store = f"s3://{bucket}/pets", store_at(bucket)
     store.write("LICENCE.txt", b"mine")
-    assert augment(images, url, "--run", tmp_path / "run", "--until", "write") == 2
+    assert build(images, url, "--run", tmp_path / "run") == 2
     assert "LICENCE.txt, which the run" in capsys.readouterr().err
     assert store.names() == ["LICENCE.txt"]
     store.remove("LICENCE.txt")
-    assert augment(images, url, "--run", tmp_path / "run", "--until", "write") == 0
+    assert build(images, url, "--run", tmp_path / "run") == 0
     store.write("LICENCE.txt", b"mine")
     assert verify(store) == [Problem("LICENCE.txt", "is foreign: SHA256SUMS does not list it")]
-    assert augment(images, url, "--run", tmp_path / "run", "--until", "write") == 2
+    assert build(images, url, "--run", tmp_path / "run") == 2
     assert "which no run makes" in capsys.readouterr().err
     store.remove("LICENCE.txt")
     # A lower ratio would delete finished rounds; a higher one makes the missing rounds alone.
-    again = ("--run", tmp_path / "run", "--until", "write")
-    assert augment(images, url, *again, generate__ratio=1) == 2
+    again = ("--run", tmp_path / "run")
+    assert build(images, url, *again, generate__ratio=1) == 2
     assert "finished rounds up to 2" in capsys.readouterr().err
     before = store.facts("aug-000000.tar")
-    assert augment(images, url, *again, generate__ratio=3) == 0
+    assert build(images, url, *again, generate__ratio=3) == 0
     assert verify(store) == [] and store.facts("aug-000000.tar") == before
-    assert read_marker(store, "aug-000008") is not None
+    assert read_marker(store, "aug-000005") is not None
 
 
 def test_without_run_the_folder_has_the_name_of_the_prefix(
     bucket: str, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert augment(images, f"s3://{bucket}/some/pets", "--until", "plan") == 0
+    assert build(images, f"s3://{bucket}/some/pets", "--until", "plan") == 0
     assert [path.name for path in tmp_path.iterdir()] == ["pets.run"]
 
 
 def test_a_store_that_does_not_answer_ends_with_6(
-    bucket: str,
-    images: Path,
-    tmp_path: Path,
+    uploaded: Uploaded,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    url, run = f"s3://{bucket}/pets", tmp_path / "run"
-    assert augment(images, url, "--run", run, "--until", "write") == 0
+    url, run, images = f"s3://{uploaded.bucket}/pets", uploaded.run, uploaded.images
 
     def dead(self: RemoteStore) -> None:
         raise StorageError(f"listing {self} failed 3 times within 1 s")
 
     monkeypatch.setattr(RemoteStore, "listing", dead)
-    assert augment(images, url, "--run", run, "--until", "write") == 6
+    assert build(images, url, "--run", run) == 6
     assert "failed 3 times" in capsys.readouterr().err
     assert command("status", run) == 0
     assert f"write:    not known: listing {url} failed" in capsys.readouterr().out
@@ -308,7 +303,9 @@ def test_a_listing_is_old_for_a_moment_only(
     assert NAME + ".json" in store.names()  # names are never old
     store.refresh()
     assert is_complete(store, NAME, **wanted)
-    listings = []
+    listings, reads = [], []
+    monkeypatch.setattr(broken, "read", lambda name: reads.append(name) or b"")
+    assert not is_complete(store, "aug-000009", **wanted) and not reads  # nor are its markers
     monkeypatch.setattr(broken, "listing", lambda: listings.append(1) or {})
     assert is_complete(store, NAME, **wanted) and not listings  # seen just now
     monkeypatch.setattr("scoremix.manifests.published.mirror._FRESH", 0.0)
