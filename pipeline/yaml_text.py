@@ -1,6 +1,8 @@
 """Reads YAML of others: plain values alone, no key twice, nothing that ends in another error."""
 
 from collections.abc import Hashable
+from copy import deepcopy
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -49,11 +51,17 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def load_yaml(text: str) -> Any:
-    """The value of a document, of the types that JSON has and dates.
+    """The value of a document, of the types that JSON has and dates; a copy of its own.
 
     Raises:
         yaml.YAMLError: no YAML, a key twice, too deep a nesting, or a number too long to be one.
     """
+    return deepcopy(_parsed(text))
+
+
+@lru_cache(maxsize=16)
+def _parsed(text: str) -> Any:
+    """Parsed once: a command reads the embedded defaults and its run's stages.yaml several times."""
     try:
         return yaml.load(text, _Loader)
     except (ValueError, RecursionError, OverflowError) as error:

@@ -11,6 +11,7 @@ import hashlib
 import io
 import logging
 from collections.abc import Callable, Iterator
+from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -78,6 +79,8 @@ class RemoteStore:
     ) -> None:
         self.fs, self.root, self.url, self.retry_policy = fs, root, url, retry_policy
         self._part = part
+        may_split = url.is_s3 and "max_concurrency" in signature(fs._cat_file).parameters
+        self._at_once = {"max_concurrency": 1} if may_split else {}
 
     def __str__(self) -> str:
         return str(self.url)
@@ -271,10 +274,9 @@ class RemoteStore:
 
     def _read_whole(self, name: str) -> bytes:
         """One request: to read in parallel parts, s3fs asks for the size first, and lists what
-        lies below a name that is not there.
+        lies below a name that is not there. Earlier versions do not read in parallel.
         """
-        at_once = {"max_concurrency": 1} if self.url.is_s3 else {}
-        data: bytes = self.fs.cat_file(self._path(name), **at_once)
+        data: bytes = self.fs.cat_file(self._path(name), **self._at_once)
         return data
 
     def _parts(self) -> dict[str, int]:
