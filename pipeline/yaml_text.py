@@ -61,7 +61,7 @@ def load_yaml(text: str) -> Any:
 
 @lru_cache(maxsize=16)
 def _parsed(text: str) -> Any:
-    """Parsed once: a command reads the embedded defaults and its run's stages.yaml several times."""
+    """Parsed once: a command reads the embedded defaults and a stages.yaml several times."""
     try:
         return yaml.load(text, _Loader)
     except (ValueError, RecursionError, OverflowError) as error:
