@@ -71,7 +71,8 @@ def verify(
 ) -> list[Problem]:
     """Every problem of a published corpus, sorted by file; an empty list means it is whole.
 
-    Never raises for damaged contents. Reads each tar twice: once to hash, once member by member.
+    Never raises for damaged contents. Reads each tar twice: once to hash, once member by member;
+    with `deep` a third time.
     part: read only these tars and Parquet files; of the others, check presence and size.
     """
     state = _VerifyState(store_of(shards), deep)

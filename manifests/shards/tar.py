@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,7 @@ from ..plan.schema import MANIFEST, SAMPLE_FIELDS
 
 _BLOCK = 1 << 20  # bytes that are written and hashed together
 _MOST_KEYS = 5  # damaged samples named per shard
+_MOST_TEXT = 16 << 20  # bytes of a label or a sample's JSON that are read
 _SINGLE_PRECISION = (
     pa.float32(),
     pa.list_(pa.float32()),
@@ -110,25 +111,56 @@ def damaged_images(source: Path | BinaryIO, rows: list[dict[str, Any]]) -> Itera
 
 def compare_members(source: Path | BinaryIO, rows: list[dict[str, Any]]) -> Iterator[str]:
     """Compares every member of a tar with the manifest's rows; yields what differs, and bytes that
-    no reader of samples sees."""
-    samples: list[tuple[str, dict[str, tarfile.TarInfo]]] = []
+    no reader of samples sees. Reads the tar once, from its beginning to its end."""
+    keys: list[str] = []
+    members: dict[str, _Member] = {}  # of the sample that is read
+    differences = []
     with _open(source) as file, tarfile.open(fileobj=file, mode="r:") as tar:
         place = 0
         for member in tar:
             key, _, extension = member.name.partition(".")
-            if not samples or samples[-1][0] != key:
-                samples.append((key, {}))
-            samples[-1][1][extension] = member
-            yield from _hidden_around(file, member, place)
+            if not keys or keys[-1] != key:
+                differences += _of_sample(keys, members, rows)
+                keys.append(key)
+                members = {}
+            yield from _wrong_header(file, member, place)
+            row = rows[len(keys) - 1] if len(keys) <= len(rows) else None
+            members[extension] = _read_member(file, member, row)
+            yield from _hidden_in_padding(file, member)
             place = _end_of(member)
+        differences += _of_sample(keys, members, rows)
         yield from _hidden_after(file, place)
-        if [key for key, _ in samples] != [row["key"] for row in rows]:
-            yield "has other samples than the manifest, or in another order"
-            return
-        for (key, members), row in zip(samples, rows, strict=True):
-            wrong = _differences(tar, members, row)
-            if wrong:
-                yield f"sample {key} does not agree with the manifest: {', '.join(wrong)}"
+    if keys != [row["key"] for row in rows]:
+        yield "has other samples than the manifest, or in another order"
+    else:
+        yield from differences
+
+
+class _Member(NamedTuple):
+    """A file of a sample."""
+
+    offset: int  # of its first byte
+    size: int
+    data: bytes | None  # None: it is larger than the manifest allows
+
+
+def _read_member(file: BinaryIO, member: tarfile.TarInfo, row: dict[str, Any] | None) -> _Member:
+    largest = max(_MOST_TEXT, row["size"]) if row is not None else _MOST_TEXT
+    data = None
+    if member.size <= largest:
+        file.seek(member.offset_data)
+        data = file.read(member.size)
+    return _Member(member.offset_data, member.size, data)
+
+
+def _of_sample(
+    keys: list[str], members: Mapping[str, _Member], rows: list[dict[str, Any]]
+) -> list[str]:
+    """What differs in the last sample of `keys`, if it has a row."""
+    if not 0 < len(keys) <= len(rows):
+        return []
+    wrong = _differences(members, rows[len(keys) - 1])
+    return [f"sample {keys[-1]} does not agree with the manifest: {', '.join(wrong)}"] * bool(wrong)
 
 
 def _end_of(member: tarfile.TarInfo) -> int:
@@ -136,8 +168,8 @@ def _end_of(member: tarfile.TarInfo) -> int:
     return member.offset_data + member.size + -member.size % tarfile.BLOCKSIZE
 
 
-def _hidden_around(file: BinaryIO, member: tarfile.TarInfo, place: int) -> Iterator[str]:
-    """Names bytes before and in the header that the writer did not put there, and in the padding.
+def _wrong_header(file: BinaryIO, member: tarfile.TarInfo, place: int) -> Iterator[str]:
+    """Names bytes before and in the header that the writer did not put there.
 
     place: where the header is due.
     """
@@ -145,6 +177,9 @@ def _hidden_around(file: BinaryIO, member: tarfile.TarInfo, place: int) -> Itera
     found = file.read(tarfile.BLOCKSIZE)
     if member.offset != place or found != header(member.name, member.size):
         yield f"has other bytes in or before the header of {member.name} than a shard has"
+
+
+def _hidden_in_padding(file: BinaryIO, member: tarfile.TarInfo) -> Iterator[str]:
     file.seek(member.offset_data + member.size)
     padding = -member.size % tarfile.BLOCKSIZE
     if file.read(padding) != bytes(padding):
@@ -165,25 +200,20 @@ def _open(source: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
     return open(source, "rb") if isinstance(source, Path) else nullcontext(source)
 
 
-def _differences(
-    tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo], row: dict[str, Any]
-) -> list[str]:
+def _differences(members: Mapping[str, _Member], row: dict[str, Any]) -> list[str]:
     images = members.keys() - {"cls", "json"}
     labelled = {"cls"} if row["class_id"] >= 0 else set()
     if len(images) != 1 or members.keys() - images != labelled | {"json"}:
         return [f"members are {sorted(members)}"]
 
-    def data(extension: str) -> bytes:
-        file = tar.extractfile(members[extension])
-        return file.read() if file else b""
-
-    (image,) = images
-    placed = (members[image].offset_data, members[image].size) == (row["offset"], row["size"])
+    (name,) = images
+    image = members[name]
+    placed = (image.offset, image.size) == (row["offset"], row["size"])
     checks = (
         ("offset or size of the image", placed),
-        ("image", hashlib.sha256(data(image)).hexdigest() == row["sha256"]),
-        ("cls", not labelled or data("cls") == str(row["class_id"]).encode()),
-        ("json", _json_matches(data("json"), row)),
+        ("image", hashlib.sha256(image.data or b"").hexdigest() == row["sha256"]),
+        ("cls", not labelled or members["cls"].data == str(row["class_id"]).encode()),
+        ("json", _json_matches(members["json"].data or b"", row)),
     )
     return [name for name, holds in checks if not holds]
 

@@ -398,6 +398,28 @@ def test_a_corpus_is_inspected_where_it_lies(
     assert reads == {"manifest.parquet": 1, "index.json": 1}
 
 
+def test_a_tar_is_read_twice_to_be_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In order: what is read again in an object store is sent again."""
+    corpus = made.make_corpus(tmp_path, images=40, side=250, ratio=1, shard_size=40)
+    fs = MemoryFileSystem()
+    remote = RemoteStore(fs, "/twice", URL("memory://twice"), RetryPolicy(1.0))
+    uploaded(corpus, remote)
+    sent: Counter[str] = Counter()
+    read = RemoteStore.read_range
+
+    def counted(store: RemoteStore, name: str, start: int, end: int) -> bytes:
+        sent[name] += end - start
+        return read(store, name, start, end)
+
+    monkeypatch.setattr(RemoteStore, "read_range", counted)
+    assert verify(remote) == []
+    sizes = {path.name: path.stat().st_size for path in corpus.glob("*.tar")}
+    assert min(sizes.values()) > 3 << 20  # several reads of 1 MiB
+    assert all(sent[name] < 2.2 * size for name, size in sizes.items()), (sent, sizes)
+
+
 def flip(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 4
