@@ -255,6 +255,11 @@ def test_a_choice_without_the_network_does_without_it(
     assert tiny.digests(auto / "run" / "shards") == made
     assert cli("status", auto / "run") == 0
     assert f"pilot:    done, {choice} was chosen" in capsys.readouterr().out
+    # An arm of a trial may use the network nevertheless: it is there.
+    small = [f"--set=trial.{option}" for option in ("width=4", "samples=100", "ratio=1", "seeds=1")]
+    words = ["trial", auto / "run", "--arms", "real,bridge", "--images", "64", "--quiet", *small]
+    assert cli(*words) == 0
+    assert "bridge" in (auto / "run" / "trial" / "table.txt").read_text()
 
 
 def test_with_few_images_held_out_the_bridge_is_taken_and_it_is_said(
