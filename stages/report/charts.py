@@ -26,6 +26,7 @@ _COLOURS = {
 _MOST_NAMES = 12  # that an axis can hold
 _MANY = ("#1f6fb2", "#7a5ea8", "#c23b5a", "#d9a521", "#4aa3a2", "#7d7d7d", "#0b3c5d", "#d98e4a",
          "#9a6324", "#808000", "#000075", "#444444")  # fmt: skip
+_MOST_TOGETHER, _IN_A_ROW = 4, 3  # curves with bands in one panel; panels
 _BANDS = ("#0b3c5d", "#1f6fb2", "#4d9de0", "#b5651d", "#d98e4a", "#7d7d7d", "#444444")
 
 
@@ -178,20 +179,40 @@ def snapshot_curve(report: dict[str, Any]) -> str:
 def band_curves(curves: Mapping[str, tuple[Floats, Floats]], title: str, along: str) -> str:
     """Curves with a band from the least to the greatest run.
 
+    Of more than a few, each has a panel of its own, with "real", or the first one, beside it.
     curves: name -> places (n,) and values (runs, n), of which the mean is drawn.
     """
-    figure, axes = _axes(title)
-    for (line, colour), (name, (places, values)) in zip(_styles(), curves.items(), strict=False):
-        colour = _COLOURS.get(name, colour)
-        axes.plot(places, values.mean(axis=0), line, color=colour, label=name, linewidth=1.8)
-        axes.fill_between(
-            places, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, linewidth=0
-        )
-    axes.set_xlabel(along)
+    if len(curves) > _MOST_TOGETHER:
+        figure, panels = _panels(title, len(curves) - 1)
+        first = "real" if "real" in curves else next(iter(curves))
+        others = [name for name in curves if name != first]
+        for axes, name in zip(panels, others, strict=False):
+            _band(axes, first, curves[first], _COLOURS.get(first, _MANY[5]))
+            _band(axes, name, curves[name], _COLOURS["final"])
+            axes.set_title(name, fontsize=9, color=_INK)
+        for place in range(len(others), len(panels)):
+            panels[place].set_axis_off()
+            panels[place - _IN_A_ROW].tick_params(labelbottom=True)
+        figure.supxlabel(along, fontsize=9)
+    else:
+        figure, axes = _axes(title)
+        panels = [axes]
+        for colour, (name, curve) in zip(_MANY, curves.items(), strict=False):
+            _band(axes, name, curve, _COLOURS.get(name, colour))
+        axes.set_xlabel(along)
     if all((values > 0).all() for _, values in curves.values()):
-        axes.set_yscale("log")
-    axes.legend(frameon=False, fontsize=8, ncols=2)
+        panels[0].set_yscale("log")
+        _plain_numbers(panels[0])
+    _thousands(panels[0], 3 if len(panels) > 1 else 6)
+    panels[0].legend(frameon=False, fontsize=8)
     return _svg(figure)
+
+
+def _band(axes: Any, name: str, curve: tuple[Floats, Floats], colour: str) -> None:
+    places, values = curve
+    axes.plot(places, values.mean(axis=0), color=colour, label=name, linewidth=1.8)
+    low, high = values.min(axis=0), values.max(axis=0)
+    axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
 def _styles() -> Iterator[tuple[str, str]]:
@@ -234,7 +255,8 @@ def _plain_numbers(axes: Any) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
     low, high = axes.get_ylim()
-    steps = (1,) if high > 30 * low else (1, 1.5, 2, 3, 5, 7) if high > 3 * low else range(1, 10)
+    some = (1, 1.5, 2, 3, 5, 7) if high > 3 * low else (1, 1.5, 2, 2.5, *range(3, 10))
+    steps = (1,) if high > 30 * low else some
     everywhere = (step * 10.0**power for power in range(-6, 7) for step in steps)
     ticks = [tick for tick in everywhere if low <= tick <= high]  # each takes time, seen or not
     axes.yaxis.set_major_locator(FixedLocator(ticks))
@@ -243,23 +265,53 @@ def _plain_numbers(axes: Any) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
 
 
+def _thousands(axes: Any, most: int) -> None:
+    """A linear x axis with at most so many numbers, of which large ones have commas."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(most, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+
+
 def _axes(title: str) -> tuple[Any, Any]:
-    module = require("matplotlib.figure", "report", "The report")
-    figure = module.Figure(figsize=(6.4, 3.6), layout="constrained")
+    figure = _figure(title, 3.6)
     axes = figure.add_subplot()
-    figure.patch.set_alpha(0.0)
-    axes.patch.set_alpha(0.0)
+    _plain(axes)
     axes.set_title(title, fontsize=10, color=_INK, loc="left")
+    return figure, axes
+
+
+def _panels(title: str, count: int) -> tuple[Any, list[Any]]:
+    """At least so many panels with the same axes, some in a row."""
+    rows = -(-count // _IN_A_ROW)
+    figure = _figure(title, 0.7 + 1.6 * rows)
+    grid = figure.subplots(rows, _IN_A_ROW, sharex=True, sharey=True, squeeze=False)
+    panels = list(grid.ravel())
+    for axes in panels:
+        _plain(axes)
+    figure.suptitle(title, fontsize=10, color=_INK, x=0.01, ha="left")
+    return figure, panels
+
+
+def _figure(title: str, height: float) -> Any:
+    module = require("matplotlib.figure", "report", "The report")
+    figure = module.Figure(figsize=(6.4, height), layout="constrained")
+    figure.patch.set_alpha(0.0)
+    figure.set_label(title)
+    return figure
+
+
+def _plain(axes: Any) -> None:
+    axes.patch.set_alpha(0.0)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
-    return figure, axes
 
 
 def _svg(figure: Any) -> str:
     import matplotlib
 
     # One salt for all charts of a page would give two clip paths one name.
-    salt = figure.axes[0].get_title(loc="left")
+    salt = figure.get_label()
     with matplotlib.rc_context({"svg.hashsalt": salt, "svg.fonttype": "none"}):
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})

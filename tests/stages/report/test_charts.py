@@ -92,6 +92,17 @@ def test_no_curve_is_left_out() -> None:
     assert all(f">arm {number}<" in drawn for number in range(50))
 
 
+def test_many_curves_have_a_panel_each_beside_that_of_real_images() -> None:
+    places = np.arange(3.0)
+    curves = {name: (places, RUNS) for name in ("a", "real", "b", "c", "d")}
+    drawn = charts.band_curves(curves, "Title", "images")
+    # A title each; the legend of the first panel names its two curves.
+    assert [drawn.count(f">{name}<") for name in curves] == [2, 1, 1, 1, 1]
+    assert drawn.count("FillBetweenPolyCollection") >= 2 * 4
+    few = charts.band_curves(dict(list(curves.items())[:4]), "Title", "images")
+    assert [few.count(f">{name}<") for name in "abc"] == [1, 1, 1]
+
+
 def test_there_is_a_case_of_each() -> None:
     public = {
         name
