@@ -21,7 +21,8 @@ from .judge import best_snapshot
 
 _HEADS = (
     "arm", "images", "distance, best snapshot", "less that of real (95 % interval)", "at",
-    "distance, last snapshot", "precision", "recall", "coverage", "copies", "gap of D",
+    "distance, last snapshot", "less that of real, last", "precision", "recall", "coverage",
+    "copies", "gap of D",
 )  # fmt: skip
 
 _AGAINST = {"kd": "held-out images", "sfd": "the target image"}
@@ -46,6 +47,7 @@ class ArmOutcome:
     last: Sequence[Mapping[str, Any]]
     snapshots: int  # of every seed at least
     against_real: PairedChange | None  # None for real itself, for one seed, and without a real arm
+    last_against_real: PairedChange | None  # the same of the last snapshots
 
     @property
     def distance(self) -> str:
@@ -75,15 +77,19 @@ def outcomes(
         arm: [best_snapshot(result["snapshots"]) for result in found]
         for arm, found in results.items()
     }
-    real = best.get(REAL)
+    last = {arm: [result["snapshots"][-1] for result in found] for arm, found in results.items()}
+    real, real_last = best.get(REAL), last.get(REAL)
     return [
         ArmOutcome(
             name=arm,
             corpus=corpus[arm],
             best=best[arm],
-            last=[result["snapshots"][-1] for result in found],
+            last=last[arm],
             snapshots=min(len(result["snapshots"]) for result in found),
             against_real=None if arm == REAL or not real else _difference(best[arm], real),
+            last_against_real=(
+                None if arm == REAL or not real_last else _difference(last[arm], real_last)
+            ),
         )
         for arm, found in results.items()
     ]
@@ -169,12 +175,33 @@ def conclusion(arms: Sequence[ArmOutcome], failed: Collection[str] = ()) -> str:
         sentences.append(by_chance(unsettled, len(changes)))
     if unclear:
         sentences.append(f"No difference seen at this size: {', '.join(unclear)} ({size}).")
+    sentences += _of_the_last(others)
     if late:
         sentences.append(
             f"Of {', '.join(late)} the last snapshot is the best: these GANs were still getting"
             " better, and the order may change if they are trained longer."
         )
     return " ".join(sentences)
+
+
+def _of_the_last(others: Sequence[ArmOutcome]) -> list[str]:
+    """The sentence on arms whose last snapshots differ clearly from those of real images alone."""
+    several = [arm for arm in others if arm.distance == "kd" and arm.snapshots > 1]
+    changes = {
+        arm.name: arm.last_against_real for arm in several if arm.last_against_real is not None
+    }
+    clear = clear_together(changes)
+    named = [
+        f"{name} is {'nearer' if change.difference < 0 else 'farther'} ({change.figures})"
+        for name, change in changes.items()
+        if name in clear
+    ]
+    if not named:
+        return []
+    return [
+        "Trained to the end, where no held-out images choose a snapshot, against real images alone:"
+        f" {', '.join(named)}."
+    ]
 
 
 def _still_falls(arm: ArmOutcome) -> bool:
@@ -220,6 +247,7 @@ def _cells(arm: ArmOutcome) -> list[str]:
         change_cell(arm.against_real),
         _where(arm),
         kernel(last=True),
+        change_cell(arm.last_against_real),
         *(f"{arm.mean(name):.2f}" for name in ("precision", "recall", "coverage")),
         f"{arm.mean('copies'):.1%}",
         f"{arm.mean('gap', last=True):.2f}" if "gap" in arm.last[0] else "",

@@ -51,6 +51,31 @@ def test_a_clear_gain_a_harm_and_no_difference_are_called_so() -> None:
     assert "No difference seen at this size: same (3 seeds of 1,280 images shown)" in text
 
 
+def test_the_last_snapshots_have_a_sentence_of_their_own() -> None:
+    def ends(*kd: float) -> list[dict[str, Any]]:
+        """The best snapshots are alike."""
+        alike = (0.20, 0.22, 0.18)
+        return [
+            {"snapshots": [snapshot(10, first), snapshot(20, end)]}
+            for first, end in zip(alike, kd, strict=True)
+        ]
+
+    arms = {"real": ends(0.50, 0.52, 0.48), "calm": ends(0.30, 0.33, 0.27)}
+    arms |= {"wild": ends(0.90, 0.93, 0.87), "same": ends(0.51, 0.50, 0.49)}
+    text = found(**arms)
+    assert "No difference seen at this size: calm, wild, same" in text
+    assert "against real images alone: calm is nearer (difference -200, 95 % interval" in text
+    assert "wild is farther (difference 400" in text and "same is" not in text
+    table = trial_table(outcomes(arms, dict.fromkeys(arms, 100)))
+    column = list(table.heads).index("less that of real, last")
+    cells = [row[column].partition(" ")[0] for row in table.rows]
+    assert cells == ["", "-200", "400", "0.000"]
+    for seeds in arms.values():  # with one snapshot there is nothing to choose
+        for result in seeds:
+            del result["snapshots"][0]
+    assert "Trained to the end" not in found(**arms)
+
+
 def test_the_interval_is_students_over_paired_seeds() -> None:
     pairs = np.array([-0.1, -0.2, -0.3])
     arms = outcomes(
