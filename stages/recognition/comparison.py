@@ -24,7 +24,7 @@ from ..recognise.config import ALGORITHM, RecogniseConfig
 from ..recognise.run import RecogniserOptions
 from ..trial.arm_corpus import ArmCorpus
 from ..trial.one import failures, options_folder, read_result
-from ..trial.task_pool import work_on_all
+from ..trial.task_pool import unfinished, work_on_all
 from .config import Length
 from .judge import UnseenClasses
 from .one import RecognitionTask, run_recognition_task
@@ -111,15 +111,16 @@ def compare_recognition(
         ScoreMixError: a state is damaged.
     """
     jobs = [_job(spec, arm, n) for n in range(seeds) for arm in arms]
-    total = sum(job.options.updates for job in jobs) * spec.config.batch
-    missing = [job for job in jobs if read_result(job.folder, job.identity) is None]
-    finished = total - sum(job.options.updates for job in missing) * spec.config.batch
-    with progress.task("recognition", total, "images") as advance:
-        if finished:  # no process is started to find that out
-            advance(finished, resumed=True)
-        work_on_all(
-            _work_on, spec, missing, processes=processes, stopping=stopping, advance=advance
-        )
+
+    def is_finished(job: _RecognitionJob) -> bool:
+        return read_result(job.folder, job.identity) is not None
+
+    def images(job: _RecognitionJob) -> int:
+        return job.options.updates * spec.config.batch
+
+    with progress.task("recognition", sum(map(images, jobs)), "images") as advance:
+        left = unfinished(jobs, is_finished, images, advance)
+        work_on_all(_work_on, spec, left, processes=processes, stopping=stopping, advance=advance)
     results = {arm.name: [_result(job) for job in jobs if job.arm.name == arm.name] for arm in arms}
     return Compared.of(results)
 

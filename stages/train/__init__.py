@@ -3,7 +3,7 @@
 train        the training loop: corpus -> score-net/
 config       section `train` of stages.yaml
 batches      images, noise levels and noise of an update
-loss_guard   stops before a loss that is not finite reaches the weights
+loss_guard   stops on request, and before a loss that is not finite reaches the weights
 validation   loss per noise band, norms of real images
 augment      non-leaking augmentation: changes of images, as a condition
 checkpoint   the state to resume from

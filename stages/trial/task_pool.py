@@ -29,6 +29,22 @@ Job = TypeVar("Job")
 Work = Callable[[Spec, Job, Callable[[], bool], Advance], bool]
 
 
+def unfinished(
+    jobs: Sequence[Job],
+    is_finished: Callable[[Job], bool],
+    images: Callable[[Job], int],
+    advance: Advance,
+) -> list[Job]:
+    """The jobs that are left; reports the images of the others, for which no process is started."""
+    left = []
+    for job in jobs:
+        if is_finished(job):
+            advance(images(job), resumed=True)
+        else:
+            left.append(job)
+    return left
+
+
 def work_on_all(
     work: Work[Spec, Job],
     spec: Spec,

@@ -26,7 +26,7 @@ from .arm_corpus import ArmCorpus
 from .gan_run import ALGORITHM, ALGORITHM_OF_GROWING, GanOptions
 from .judge import Judge, check_held_out, open_judge
 from .one import Labelled, Task, failures, gan_folder, options_folder, read_result, run_task
-from .task_pool import work_on_all
+from .task_pool import unfinished, work_on_all
 
 Ids = NDArray[np.int64]
 
@@ -98,15 +98,14 @@ def run_trial(
     """
     check_held_out(len(open_corpus(spec.corpus).reference))
     jobs = [_job(spec, arm, n) for n in range(seeds) for arm in arms]
-    total = len(jobs) * spec.options.steps * spec.options.batch
-    missing = [job for job in jobs if read_result(_folder(spec, job), job.identity) is None]
-    finished = (len(jobs) - len(missing)) * spec.options.steps * spec.options.batch
-    with progress.task("trial", total, "images") as advance:
-        if finished:  # no process is started to find that out
-            advance(finished, resumed=True)
-        work_on_all(
-            _work_on, spec, missing, processes=processes, stopping=stopping, advance=advance
-        )
+    images = spec.options.steps * spec.options.batch
+
+    def is_finished(job: _Job) -> bool:
+        return read_result(_folder(spec, job), job.identity) is not None
+
+    with progress.task("trial", len(jobs) * images, "images") as advance:
+        left = unfinished(jobs, is_finished, lambda _: images, advance)
+        work_on_all(_work_on, spec, left, processes=processes, stopping=stopping, advance=advance)
     results = {
         arm.name: [_result(spec, job) for job in jobs if job.arm.name == arm.name] for arm in arms
     }

@@ -323,10 +323,10 @@ def test_a_trainer_that_fails_costs_its_arm(run: Path, capsys: pytest.CaptureFix
     fails = f"case {{data}} in {cases}*) {COPY};; esac"
     assert by_command(run, fails, *more, "--set", "trial.minutes=0.01") == 0
     parts = re.split(r"^(?=[\w-]+ failed, seed)", capsys.readouterr().out, flags=re.M)
-    told = {part.partition(" ")[0]: part for part in parts[1:]}
-    assert [*told] == [*ways]
+    reasons = {part.partition(" ")[0]: part for part in parts[1:]}
+    assert [*reasons] == [*ways]
     for arm, (command, named) in ways.items():
-        assert named in told[arm] and ("bad news" in told[arm]) == ("bad news" in command)
+        assert named in reasons[arm] and ("bad news" in reasons[arm]) == ("bad news" in command)
     assert set(record(run)["results"]) == {"real", "mixup-1"}
 
 

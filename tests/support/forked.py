@@ -48,8 +48,8 @@ class Started:
         largest: int = 0,
     ) -> None:
         self.arguments = list(arguments)
-        self._told = TemporaryDirectory()
-        self._out, self._error = (Path(self._told.name, name) for name in ("out", "error"))
+        self._folder = TemporaryDirectory()
+        self._out, self._error = (Path(self._folder.name, name) for name in ("out", "error"))
         for path in (self._out, self._error):
             path.touch()  # it may be killed before it opens them
         given = (self.arguments, dict(environment), folder or os.getcwd(), str(script), largest)
@@ -107,8 +107,8 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """scoremix-pipeline with exactly this environment, in the caller's folder, to its end."""
     process = Started(arguments, environment, script=script, largest=largest)
-    told = process.communicate(timeout)
-    return subprocess.CompletedProcess(process.arguments, process.wait(timeout), *told)
+    printed = process.communicate(timeout)
+    return subprocess.CompletedProcess(process.arguments, process.wait(timeout), *printed)
 
 
 def _be(

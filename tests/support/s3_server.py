@@ -24,9 +24,9 @@ _LARGEST = 1 << 30  # bytes of a request
 
 
 def environment(request: web.Request, body: bytes) -> dict[str, Any]:
-    """What a WSGI application is told of a request."""
+    """A request in the form of WSGI."""
     path, _, query = request.raw_path.partition("?")
-    told = {
+    fields = {
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
         "wsgi.input": io.BytesIO(body),
@@ -46,9 +46,9 @@ def environment(request: web.Request, body: bytes) -> dict[str, Any]:
         "CONTENT_LENGTH": str(len(body)),
     }
     for name, value in request.headers.items():
-        told.setdefault(f"HTTP_{name.upper().replace('-', '_')}", value)
-    told.pop("HTTP_TRANSFER_ENCODING", None)  # the body is here already
-    return told
+        fields.setdefault(f"HTTP_{name.upper().replace('-', '_')}", value)
+    fields.pop("HTTP_TRANSFER_ENCODING", None)  # the body is here already
+    return fields
 
 
 async def answer(request: web.Request) -> web.Response:

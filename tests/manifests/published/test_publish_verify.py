@@ -519,21 +519,21 @@ def test_a_name_that_is_no_text_is_reported_printably(corpus: Path) -> None:
 
 
 def test_summary(pristine: Path) -> None:
-    told = PublishedCorpus(pristine).summary()
-    assert (told["samples"], told["ratio"], told["shards"]) == (18, 2, 6)
-    assert told["kinds"] == {"augmented": 12, "real": 6}
-    assert told["rounds"] == {0: 6, 1: 6, 2: 6}
-    assert told["classes"] == {"cat": 9, "dog": 9}
-    assert told["methods"] == {"real": 6, "scoremix": 12}
-    assert sum(told["lambda_histogram"]["counts"]) == 12
-    assert told["bytes"]["folder"] == sum(len(data) for data in tree(pristine).values())
-    json.dumps(told)
+    found = PublishedCorpus(pristine).summary()
+    assert (found["samples"], found["ratio"], found["shards"]) == (18, 2, 6)
+    assert found["kinds"] == {"augmented": 12, "real": 6}
+    assert found["rounds"] == {0: 6, 1: 6, 2: 6}
+    assert found["classes"] == {"cat": 9, "dog": 9}
+    assert found["methods"] == {"real": 6, "scoremix": 12}
+    assert sum(found["lambda_histogram"]["counts"]) == 12
+    assert found["bytes"]["folder"] == sum(len(data) for data in tree(pristine).values())
+    json.dumps(found)
 
 
 def test_lineage_and_image(pristine: Path) -> None:
     key = "000003-002"
-    told = PublishedCorpus(pristine).lineage(key)
-    sample, parents = told["sample"], told["parents"]
+    found = PublishedCorpus(pristine).lineage(key)
+    sample, parents = found["sample"], found["parents"]
     assert [parent["key"] for parent in parents] == [sample["source_1"], sample["source_2"]]
     assert parents[0]["key"] == "000003" and parents[1]["class_id"] == sample["class_id"]
     assert PublishedCorpus(pristine).lineage("000003")["parents"] == []

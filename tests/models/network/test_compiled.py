@@ -128,7 +128,7 @@ def test_it_is_refused_before_anything_is_made(
 def test_one_graph_holds_the_whole_network_and_its_gradient(
     few: bool, precision: torch.dtype | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the graphs alone, which need no compiler: what cannot be traced is found in seconds.
+    """Traces the graphs alone, which needs no compiler: what cannot be traced is found in seconds.
 
     Where x is kept, of two stages alone, which hold every kind of block.
     """

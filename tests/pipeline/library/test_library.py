@@ -1,5 +1,6 @@
 """`import scoremix`: a run's mixer, its corpus as a Dataset, what the documents show of them."""
 
+import multiprocessing
 import os
 import pickle
 import re
@@ -325,7 +326,7 @@ def _keys_of_rank(place: str, rank: int, world: int, folder: str) -> list[str]:
 
 
 def test_ranks_read_parts_of_their_own_through_spawned_workers(run: Path, tmp_path: Path) -> None:
-    with ProcessPoolExecutor(2, forked.FROM) as pool:
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
         jobs = [
             pool.submit(_keys_of_rank, str(tmp_path / "group"), rank, 2, str(run))
             for rank in range(2)

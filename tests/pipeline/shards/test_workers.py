@@ -126,8 +126,8 @@ def test_workers_at_once_leave_the_bytes_of_one(
     count: int, planned: list[str | Path], alone: dict[str, str], tmp_path: Path
 ) -> None:
     crew = [start(planned, f"{index}/{count}") for index in range(count)]
-    told = [process.communicate()[1] for process in crew]
-    assert [process.returncode for process in crew] == [0] * count, told
+    printed = [process.communicate()[1] for process in crew]
+    assert [process.returncode for process in crew] == [0] * count, printed
     shards = tmp_path / "job" / "run" / "shards"
     assert tiny.digests(shards) == alone
     assert cli("verify", shards) == 0
@@ -280,9 +280,9 @@ def test_two_runs_of_one_moment_do_not_share_an_out(data: Path, tmp_path: Path) 
     for command in both:
         assert cli(*command, "--until", "plan") == 0
     crew = [start(command, "0/1") for command in both]
-    told = [process.communicate()[1] for process in crew]
-    assert sorted(process.returncode for process in crew) == [0, 2], told
-    assert "did not make" in "".join(told)
+    printed = [process.communicate()[1] for process in crew]
+    assert sorted(process.returncode for process in crew) == [0, 2], printed
+    assert "did not make" in "".join(printed)
     assert cli("verify", out) == 0
 
 
