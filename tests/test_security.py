@@ -9,18 +9,13 @@ from pathlib import Path
 
 import pytest
 import tiny
+from in_process import cli
 
 from scoremix.manifests.published.card import CorpusFacts, Counts, dataset_card
-from scoremix.pipeline.cli import commands, exit_code
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("manifests", "models", "stages", "pipeline")
 LPIPS = "models/metrics/perceptual.py"
-
-
-def cli(*arguments: str | Path) -> int:
-    words = [str(argument) for argument in arguments]
-    return exit_code(lambda: commands.main(words, standalone_mode=False))
 
 
 def calls() -> list[tuple[str, str, ast.Call]]:

@@ -6,16 +6,11 @@ from pathlib import Path
 import damaging
 import pytest
 import tiny
+from in_process import cli
 
 from scoremix.manifests.published.verify import verify
-from scoremix.pipeline.cli import commands, exit_code
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
-
-
-def cli(*arguments: str | Path) -> int:
-    words = [str(argument) for argument in arguments]
-    return exit_code(lambda: commands.main(words, standalone_mode=False))
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import tiny
 import yaml
+from in_process import cli
 
 from scoremix.manifests.files.atomic import read_parquet
 from scoremix.manifests.files.crash_points import PILOT_POINTS
 from scoremix.manifests.run_folder import RunFolder
 from scoremix.pipeline import dry_run, launch
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.config import Config, compose, load_config
 from scoremix.pipeline.decided import decided
 from scoremix.pipeline.job import Job
@@ -36,11 +36,6 @@ DIGITS: dict[str, Any] = {
     "write__shard_size": 40,
     "evaluate__variants": "off",
 }
-
-
-def cli(*words: str | Path) -> int:
-    texts = [str(word) for word in words]
-    return exit_code(lambda: commands.main(texts, standalone_mode=False))
 
 
 def build(folder: Path, *more: str | Path, **options: Any) -> int:

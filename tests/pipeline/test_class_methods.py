@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
+from in_process import cli
 
 from scoremix.manifests.files.atomic import read_parquet, sha256_file
 from scoremix.manifests.plan.methods import CLASS_METHODS, NEW_CLASS_METHODS
 from scoremix.manifests.plan.new_classes import NewClass, write_new_classes
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.ledger import Ledger
 from scoremix.stages.corpus.store import open_corpus
 
@@ -22,11 +22,6 @@ METHODS = sorted(CLASS_METHODS)
 HERE = ["compose", "mixup-classes"]  # of the default run; the others in `make faults`
 NAMES = ("left", "right", "thin")
 EACH = 5  # images of each class that is made
-
-
-def cli(*words: str | Path) -> int:
-    texts = [str(word) for word in words]
-    return exit_code(lambda: commands.main(texts, standalone_mode=False))
 
 
 def options(method: str, **changed: object) -> list[str]:

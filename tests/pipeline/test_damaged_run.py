@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 import tiny
 from earlier import ledger_content
+from in_process import cli
 
 from scoremix.manifests.plan.plan import rows_digest
-from scoremix.pipeline.cli import commands, exit_code
 
 LEDGER, TWIN = "stages.lock.json", ".scoremix/stages.lock.json"
 PLAN = ".scoremix/plan.parquet"
@@ -54,11 +54,6 @@ HARM = {
     "gone": Path.unlink,
     "flipped": flipped_at(0.45),
 }
-
-
-def cli(*arguments: str | Path) -> int:
-    words = [str(argument) for argument in arguments]
-    return exit_code(lambda: commands.main(words, standalone_mode=False))
 
 
 @pytest.fixture(scope="module")

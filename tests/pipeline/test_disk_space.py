@@ -5,13 +5,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-
-from scoremix.pipeline.cli import commands, exit_code
-
-
-def cli(*arguments: str | Path) -> int:
-    words = [str(argument) for argument in arguments]
-    return exit_code(lambda: commands.main(words, standalone_mode=False))
+from in_process import cli
 
 
 def test_a_published_corpus_outlives_a_ratio_that_does_not_fit(

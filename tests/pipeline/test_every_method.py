@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import tiny
+from in_process import cli
 
 from scoremix.manifests.files.atomic import read_parquet
 from scoremix.manifests.plan.methods import ONE_PARENT
-from scoremix.pipeline.cli import commands, exit_code
 
 METHODS: dict[str, dict[str, object]] = {
     "scoremix": {"method": "scoremix"},
@@ -27,11 +27,6 @@ METHODS: dict[str, dict[str, object]] = {
 ABOUT_MEANS = {"bridge", "mixup, contrast kept", "sample", "sample, guided"}
 # Of the default run; the others in `make faults`.
 HERE = ["bridge", "fmix", "augmix", "sample"]
-
-
-def cli(*words: str | Path) -> int:
-    texts = [str(word) for word in words]
-    return exit_code(lambda: commands.main(texts, standalone_mode=False))
 
 
 def options(name: str) -> list[str]:

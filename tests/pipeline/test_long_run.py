@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import tiny
+from in_process import cli
 
 from scoremix.pipeline import long_run
-from scoremix.pipeline.cli import commands, exit_code
 
 
 class Terminal(io.StringIO):
@@ -40,18 +40,15 @@ def answer(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
 def augment(data: Path, out: Path, *words: str, **changed: object) -> int:
     arguments = ["augment", "--data", str(data), "--out", str(out), "--device", "cpu", "--quiet"]
     arguments += [*words, *tiny.options(**changed)]
-    return exit_code(lambda: commands.main(arguments, standalone_mode=False))
+    return cli(*arguments)
 
 
 def test_without_a_terminal_a_long_run_is_announced_and_goes_on(
     data: Path, tmp_path: Path, short_hour: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, until = tmp_path / "shards", ["--until", "write"]
-    arguments = ["augment", "--data", str(data), "--out", str(out), "--device", "cpu"]
-    code = exit_code(
-        lambda: commands.main([*arguments, *until, *tiny.options()], standalone_mode=False)
-    )
-    assert code == 0 and (out / "SHA256SUMS").is_file()
+    places = ["--data", data, "--out", out, "--device", "cpu"]
+    assert cli("augment", *places, *until, *tiny.options()) == 0 and (out / "SHA256SUMS").is_file()
     shown = capsys.readouterr()
     line = next(line for line in shown.err.splitlines() if line.startswith("This takes about"))
     assert "train " in line and "generate " in line and "--ratio 1" in line

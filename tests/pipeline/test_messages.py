@@ -9,17 +9,13 @@ from pathlib import Path
 import pytest
 import tiny
 from earlier import rewrite_card
+from in_process import cli
 
 from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.storage.location import place
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.config import compose, load_config
 
 Captured = pytest.CaptureFixture[str]
-
-
-def cli(*words: str | Path) -> int:
-    return exit_code(lambda: commands.main([*map(str, words)], standalone_mode=False))
 
 
 @pytest.fixture

@@ -6,14 +6,9 @@ from typing import Any
 
 import pytest
 import tiny
+from in_process import cli
 
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.train.config import ALGORITHM, ALGORITHM_OF_CLASSES
-
-
-def cli(*words: str | Path) -> int:
-    texts = [str(word) for word in words]
-    return exit_code(lambda: commands.main(texts, standalone_mode=False))
 
 
 def recorded(run: Path) -> dict[str, Any]:

@@ -19,18 +19,11 @@ import pytest
 import served
 import tiny
 import torch
+from in_process import cli
 from PIL import Image
 
 from scoremix.models.network.device import device_type
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.train.checkpoint import TrainingProgress
-
-
-def cli(*arguments: str | Path) -> int:
-    """The command in this process; its exit code."""
-    words = [str(argument) for argument in arguments]
-    return exit_code(lambda: commands.main(words, standalone_mode=False))
-
 
 SHARDS = ("--until", "write")  # where only these are looked at
 BRIEF = {"train__steps": 2, "train__checkpoint_every": 1}  # where any network will do

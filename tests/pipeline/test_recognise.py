@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 import tiny
+from in_process import cli
 
 from scoremix.manifests.errors import ConfigError, VerifyError
 from scoremix.manifests.files.atomic import read_parquet
 from scoremix.manifests.files.crash_points import RECOGNISE_POINTS
 from scoremix.manifests.plan.new_classes import NewClass
 from scoremix.manifests.run_folder import STAGES, RunFolder
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.config import load_config
 from scoremix.pipeline.finished_run import resolved_config
 from scoremix.pipeline.job import Job
@@ -28,11 +28,6 @@ from scoremix.stages.corpus.store import open_corpus
 QUICK = {"recognise__epochs": 4, "recognise__batch": 4, "recognise__width": 4,
          "recognise__embedding": 4, "generate__method": "mixup-classes",
          "generate__images_per_class": 5}  # fmt: skip
-
-
-def cli(*words: str | Path) -> int:
-    texts = [str(word) for word in words]
-    return exit_code(lambda: commands.main(texts, standalone_mode=False))
 
 
 @pytest.fixture

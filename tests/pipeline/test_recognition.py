@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
+from in_process import cli
 from PIL import Image
 
 from scoremix.manifests.files.crash_points import RECOGNITION_POINTS
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.corpus.store import open_corpus
 from scoremix.stages.recognise.run import RecogniserDiverged, RecogniserRun
 
@@ -21,11 +21,6 @@ QUICK = (
     "--set", "recognise.batch=8", "--set", "recognition.episodes=3",
     "--set", "recognition.resamples=20",
 )  # fmt: skip
-
-
-def cli(*words: str | Path) -> int:
-    texts = [str(word) for word in words]
-    return exit_code(lambda: commands.main(texts, standalone_mode=False))
 
 
 @pytest.fixture(scope="module")

@@ -11,17 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
-
-from scoremix.pipeline.cli import commands, exit_code
+from in_process import cli
 
 NAMES = ("left", "right", "thin")
 EACH = 4  # images of each class that is made
 SMALL = {"epochs": 2, "batch": 8, "width": 4, "embedding": 4}
-
-
-def cli(*words: str | Path) -> int:
-    texts = [str(word) for word in words]
-    return exit_code(lambda: commands.main(texts, standalone_mode=False))
 
 
 def build(root: Path, name: str, **changed: object) -> Path:

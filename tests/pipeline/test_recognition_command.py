@@ -10,18 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
+from in_process import cli
 from PIL import Image
-
-from scoremix.pipeline.cli import commands, exit_code
 
 DOCS = Path(__file__).parents[2] / "docs" / "recognition.md"
 FEW = ("recognition.episodes=3", "recognition.resamples=20", "recognition.seeds=2")
 PYTHON = sys.executable
-
-
-def cli(*words: str | Path) -> int:
-    texts = [str(word) for word in words]
-    return exit_code(lambda: commands.main(texts, standalone_mode=False))
 
 
 @pytest.fixture(scope="module")

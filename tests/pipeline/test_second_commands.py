@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import tiny
+from in_process import cli
 
 import scoremix
 from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.published.subset import shard_urls
 from scoremix.manifests.published.sums import SUMS
 from scoremix.manifests.run_folder import RunFolder
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.config import load_config
 from scoremix.pipeline.fingerprints import fingerprint
 from scoremix.pipeline.finished_run import load_finished_run, require_written
@@ -22,10 +22,6 @@ from scoremix.pipeline.other_options import builder_by
 
 Captured = pytest.CaptureFixture[str]
 MIXUP = tiny.options(generate__method="mixup", generate__ratio=1)
-
-
-def cli(*words: str | Path) -> int:
-    return exit_code(lambda: commands.main([*map(str, words)], standalone_mode=False))
 
 
 @pytest.fixture(scope="module")

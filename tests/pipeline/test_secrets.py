@@ -12,12 +12,12 @@ import pytest
 import source_kinds as kinds
 import tiny
 import yaml
+from in_process import cli
 
 from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.run_folder import RunFolder
 from scoremix.manifests.storage.location import URL
 from scoremix.manifests.storage.remote import open_remote
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.fingerprints import fingerprint
 from scoremix.pipeline.ledger import Ledger
 from scoremix.stages.sources.remote import probe
@@ -67,11 +67,6 @@ def servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[st
     for server in running:
         server.shutdown()
         server.server_close()
-
-
-def cli(*arguments: str | Path) -> int:
-    words = [str(argument) for argument in arguments]
-    return exit_code(lambda: commands.main(words, standalone_mode=False))
 
 
 def serve_images(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import hypothesis.strategies as st
 import tiny
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from in_process import cli
 
 from scoremix.manifests.published.verify import verify
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.config import Config, compose
 
 START: dict[str, Any] = {"seed": 0, "generate.ratio": 1, "generate.alpha": 0.2}
@@ -27,7 +27,7 @@ def run(images: Path, folder: Path, options: dict[str, Any], *more: str) -> int:
     sets = [word for key, value in options.items() for word in ("--set", f"{key}={value}")]
     places = ["--data", str(images), "--out", str(folder / "shards"), "--until", "write"]
     words = ["augment", *places, "--quiet", *FIXED, *sets, *more]
-    return exit_code(lambda: commands.main(words, standalone_mode=False))
+    return cli(*words)
 
 
 class Staleness(RuleBasedStateMachine):

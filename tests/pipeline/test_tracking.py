@@ -11,9 +11,9 @@ import pytest
 import tiny
 from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker
+from in_process import cli
 from numpy.typing import NDArray
 
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.train import train as training
 
 
@@ -56,7 +56,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def augment(data: Path, out: Path, *words: str, **changed: object) -> int:
     arguments = ["augment", "--data", str(data), "--out", str(out), "--device", "cpu", *words]
     arguments += tiny.options(**changed)
-    return exit_code(lambda: commands.main(arguments, standalone_mode=False))
+    return cli(*arguments)
 
 
 def test_a_tracker_sees_each_checkpoint_and_changes_nothing(

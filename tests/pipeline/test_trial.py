@@ -17,10 +17,10 @@ import pyarrow as pa
 import pytest
 import tiny
 from gans import gan
+from in_process import cli
 
 from scoremix.manifests.files.atomic import read_parquet
 from scoremix.manifests.files.crash_points import TRIAL_POINTS
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.config import load_config
 from scoremix.pipeline.finished_run import load_finished_run
 from scoremix.pipeline.shards.builder import ShardBuilder
@@ -32,11 +32,6 @@ QUICK = (
     "--set", "trial.width=4", "--set", "trial.batch=64", "--set", "trial.ratio=1",
 )  # fmt: skip
 BOTH = ("--arms", "real,own", "--seeds", "2")
-
-
-def cli(*words: str | Path) -> int:
-    texts = [str(word) for word in words]
-    return exit_code(lambda: commands.main(texts, standalone_mode=False))
 
 
 @pytest.fixture(scope="module")

@@ -20,10 +20,10 @@ import torch
 import yaml
 from checkouts import checkout
 from gans import gan
+from in_process import cli
 from numpy.typing import NDArray
 from PIL import Image
 
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.evaluate import optional_metrics
 
 ARMS = ("--arms", "real,own:1", "--seeds", "1", "--quiet", "--processes", "1")
@@ -147,11 +147,6 @@ class Stub:
     def __call__(self, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float64]:
         found: NDArray[np.float64] = np.abs(a.astype(float) - b).mean(axis=(1, 2, 3))
         return found
-
-
-def cli(*words: str | Path) -> int:
-    texts = [str(word) for word in words]
-    return exit_code(lambda: commands.main(texts, standalone_mode=False))
 
 
 @pytest.fixture(scope="module")

@@ -8,22 +8,18 @@ from pathlib import Path
 import pytest
 import s3
 import tiny
+from in_process import cli
 
 from scoremix.manifests.published.owner import OWNER
 from scoremix.manifests.storage.location import URL
 from scoremix.manifests.storage.remote import RemoteStore, open_remote
 from scoremix.manifests.storage.retry import RetryPolicy
-from scoremix.pipeline.cli import commands, exit_code
-
-
-def command(*words: object) -> int:
-    return exit_code(lambda: commands.main([str(word) for word in words], standalone_mode=False))
 
 
 def augment(images: Path, out: object, *more: object, **options: object) -> int:
     """Without a network, and without judging: what is built is the same."""
     quick = tiny.options(**{"generate__method": "mixup", **options})
-    return command("augment", "--data", images, "--out", out, *quick, "--quiet", *more)
+    return cli("augment", "--data", images, "--out", out, *quick, "--quiet", *more)
 
 
 def build(images: object, out: object, *more: object, **options: object) -> int:

@@ -6,19 +6,13 @@ from typing import Any
 
 import numpy as np
 import tiny
+from in_process import cli
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
-
-from scoremix.pipeline.cli import commands, exit_code
 
 Images = NDArray[np.uint8]
 
 SIDE = 16
-
-
-def cli(*arguments: str | Path) -> int:
-    words = [str(argument) for argument in arguments]
-    return exit_code(lambda: commands.main(words, standalone_mode=False))
 
 
 def scenes(count: int, seed: int) -> Images:

@@ -6,17 +6,12 @@ from pathlib import Path
 
 import made
 import pytest
+from in_process import cli
 from PIL import Image
 
 from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.published.partition import Partition
 from scoremix.manifests.published.verify import verify
-from scoremix.pipeline.cli import commands, exit_code
-
-
-def cli(*arguments: str | Path) -> int:
-    words = [str(argument) for argument in arguments]
-    return exit_code(lambda: commands.main(words, standalone_mode=False))
 
 
 @pytest.fixture

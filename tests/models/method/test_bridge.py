@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
+from in_process import cli
 
 from scoremix.manifests.files.atomic import read_parquet
 from scoremix.models.method.bridge import bridge, flow
 from scoremix.models.method.options import Keep
-from scoremix.pipeline.cli import commands, exit_code
 
 SPREAD, SIGMA, SIGMA_N = 0.3, 0.8, 0.01
 
@@ -134,8 +134,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny.make_images(root / "images")
     words = ["augment", "--data", root / "images", "--out", root / "shards", "--quiet"]
     words += [*tiny.options(), "--set", "generate.method=bridge"]
-    texts = [str(word) for word in words]
-    assert exit_code(lambda: commands.main(texts, standalone_mode=False)) == 0
+    assert cli(*words) == 0
     return root
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 import tiny
 import torch
+from in_process import cli
 
 from scoremix.manifests.errors import ConfigError
 from scoremix.models.method.ladder import noise_ladder
@@ -17,7 +18,6 @@ from scoremix.models.network import blocks, compiled, compilers, norm, refinenet
 from scoremix.models.network.architecture import Architecture
 from scoremix.models.network.checkpoint import TrainedNet, build
 from scoremix.models.network.score_net import VIEW
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.generate.config import GenerateConfig
 from scoremix.stages.generate.generate import generate
 from scoremix.stages.generate.recipe import Recipe
@@ -117,8 +117,7 @@ def test_it_is_refused_before_anything_is_made(
     tiny.make_images(tmp_path / "images")
     places = ["--data", tmp_path / "images", "--out", tmp_path / "shards", "--quiet"]
     words = [*map(str, places), *tiny.options(), "--set", f"{section}.compile=graphs"]
-    command = ["augment", *words]
-    assert exit_code(lambda: commands.main(command, standalone_mode=False)) == 2
+    assert cli("augment", *words) == 2
     assert f"{section}.compile: graphs needs a CUDA device" in capsys.readouterr().err
     assert not (tmp_path / "shards.run" / "corpus").exists()
 

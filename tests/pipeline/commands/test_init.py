@@ -4,17 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from in_process import cli
 from PIL import Image
 
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.config import Config, load_stages
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def cli(*words: object) -> int:
-    arguments = [str(word) for word in words]
-    return exit_code(lambda: commands.main(arguments, standalone_mode=False))
 
 
 def make_photos(folder: Path, count: int, size: tuple[int, int], classes: int = 0) -> Path:

@@ -7,15 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
+from in_process import cli
 from PIL import Image
-
-from scoremix.pipeline.cli import commands, exit_code
-
-
-def cli(*words: object) -> int:
-    arguments = [str(word) for word in words]
-    return exit_code(lambda: commands.main(arguments, standalone_mode=False))
-
 
 Captured = pytest.CaptureFixture[str]
 

@@ -3,16 +3,12 @@
 from pathlib import Path
 
 import pytest
+from in_process import cli
 
 from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.storage.location import URL
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.config import load_config
 from scoremix.pipeline.ledger import Ledger, find_local_shards, find_shards
-
-
-def command(*words: object) -> int:
-    return exit_code(lambda: commands.main([str(word) for word in words], standalone_mode=False))
 
 
 @pytest.mark.parametrize(
@@ -34,7 +30,7 @@ def test_urls_of_no_use_end_with_2(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert command(*words) == 2
+    assert cli(*words) == 2
     told = capsys.readouterr().err
     assert why in told and "Traceback" not in told and "secret" not in told
     assert not list(tmp_path.iterdir())

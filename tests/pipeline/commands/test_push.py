@@ -5,14 +5,13 @@ import io
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import tiny
 from earlier import rewrite_card
+from in_process import cli
 
 from scoremix.manifests.files.lock import run_lock
-from scoremix.pipeline.cli import commands, exit_code
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
 
@@ -67,11 +66,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     arguments += ["--until", "write", "--quiet", *tiny.options(generate__method="mixup")]
     assert cli(*arguments) == 0
     return root / "shards"
-
-
-def cli(*words: Any) -> int:
-    arguments = [str(word) for word in words]
-    return exit_code(lambda: commands.main(arguments, standalone_mode=False))
 
 
 def test_a_corpus_is_uploaded_whole_and_says_how_to_load_it(

@@ -12,19 +12,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tiny
+from in_process import cli
 
 from scoremix.manifests.errors import StorageError
 from scoremix.manifests.files.crash_points import FORGET_POINTS, INSTALL_POINTS
 from scoremix.manifests.files.lock import run_lock
-from scoremix.pipeline.cli import commands, exit_code
 
 KEY = "000003"
 SHARDS = ("--until", "write", "--quiet")
-
-
-def cli(*arguments: str | Path) -> int:
-    words = [str(argument) for argument in arguments]
-    return exit_code(lambda: commands.main(words, standalone_mode=False))
 
 
 def build(root: Path, *more: str, **changed: object) -> int:

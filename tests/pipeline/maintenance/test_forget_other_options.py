@@ -6,16 +6,11 @@ from pathlib import Path
 import pytest
 import tiny
 import yaml
+from in_process import cli
 
 from scoremix.manifests.files.atomic import read_parquet
-from scoremix.pipeline.cli import commands, exit_code
 
 KEY = "000003"
-
-
-def cli(*arguments: str | Path) -> int:
-    words = [str(argument) for argument in arguments]
-    return exit_code(lambda: commands.main(words, standalone_mode=False))
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tiny
-from remote_runs import Uploaded, build, command, digests, empty, store_at
+from in_process import cli
+from remote_runs import Uploaded, build, digests, empty, store_at
 
 from scoremix.manifests.storage.location import URL
 from scoremix.manifests.storage.remote import RemoteStore, open_remote
@@ -22,7 +23,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     root = tmp_path_factory.mktemp("forgotten")
     shards, run = root / "local", root / "local.run"
     assert build(tiny.make_images(root / "images"), shards) == 0
-    assert command("forget", run, KEY, "--quiet") == 0
+    assert cli("forget", run, KEY, "--quiet") == 0
     return tiny.digests(shards)
 
 
@@ -65,10 +66,10 @@ def test_no_byte_stays_in_the_bucket_or_the_run(
     mirror = run / ".scoremix" / "mirror"
     for name in held:
         (mirror / f"{name}.tar").write_bytes(store.read(f"{name}.tar"))
-    assert command("forget", run, KEY, "--quiet") == 0
+    assert cli("forget", run, KEY, "--quiet") == 0
     assert f"shards in {store.url};" in capsys.readouterr().out
     assert traces(run, store, wanted) == [] and not list(mirror.rglob("*.tar"))
-    assert command("verify", store.url, "--deep") == 0
+    assert cli("verify", store.url, "--deep") == 0
     assert not [row for row in manifest(store) if KEY in (row["source_1"], row["source_2"])]
     now = store.listing()
     for name, facts in before.items():
@@ -82,18 +83,18 @@ def test_no_byte_stays_in_the_bucket_or_the_run(
     for name in (f"{min(held)}.tar", f"{max(held)}.json", "index.json", "SHA256SUMS"):
         store.remove(name)
     shutil.rmtree(mirror)
-    assert command("repair", store.url, "--run", run, "--quiet", "--accept-new") == 0
+    assert cli("repair", store.url, "--run", run, "--quiet", "--accept-new") == 0
     assert digests(store) == after and traces(run, store, wanted) == []
 
 
 def test_damage_is_repaired_first(uploaded: Uploaded, capsys: pytest.CaptureFixture[str]) -> None:
     store, run = store_at(uploaded.bucket), uploaded.run
     store.write("real-000000.tar", store.read("real-000000.tar")[:-512])
-    assert command("forget", run, KEY) == 1
+    assert cli("forget", run, KEY) == 1
     assert f"repair {run}` first" in capsys.readouterr().err
     assert not (run / "tombstones.json").exists()
-    assert command("repair", run, "--quiet") == 0
-    assert command("forget", run, KEY, "--quiet") == 0 and command("verify", run) == 0
+    assert cli("repair", run, "--quiet") == 0
+    assert cli("forget", run, KEY, "--quiet") == 0 and cli("verify", run) == 0
 
 
 POINTS = ("tombstones", "unpublished", "shard-rewritten", "installed-tar", "installed-parquet")
@@ -110,8 +111,8 @@ def test_killed_on_the_way(point: str, uploaded: Uploaded, undisturbed: dict[str
     wanted = needles(run, store)
     killed = tiny.command(["forget", run, KEY, "--quiet"], SCOREMIX_FAULT=f"kill:{point}")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert command("forget", run, "--quiet") == 0
-    assert traces(run, store, wanted) == [] and command("verify", run, "--deep") == 0
+    assert cli("forget", run, "--quiet") == 0
+    assert traces(run, store, wanted) == [] and cli("verify", run, "--deep") == 0
     assert digests(store) == undisturbed
 
 
@@ -127,13 +128,13 @@ def test_what_was_fetched_leaves_too_and_is_refused_at_its_url(tmp_path: Path) -
     # A dry run fetches ahead of an ingest, as one that was stopped has.
     assert build(*there, "--dry-run") == 0
     assert any(path.read_bytes() == file for path in fetched(run))
-    assert command("forget", run, KEY, "--quiet") == 0 and not fetched(run)
+    assert cli("forget", run, KEY, "--quiet") == 0 and not fetched(run)
     assert build(*there, "--dry-run") == 0 and not fetched(run)
     data.remove("left/000.png")  # the source is another one, and the image is still there
     assert build(*there) == 0 and not fetched(run)
     after = sources(run)
     assert [r["status"] for r in after if r["sha256"] == row["sha256"]] == ["forgotten"]
-    assert command("verify", shards) == 0
+    assert cli("verify", shards) == 0
     empty(data)
 
 

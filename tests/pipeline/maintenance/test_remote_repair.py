@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from remote_runs import Uploaded, build, command, digests, empty, store_at
+from in_process import cli
+from remote_runs import Uploaded, build, digests, empty, store_at
 
 from scoremix.manifests.published.index import INDEX
 from scoremix.manifests.published.sums import SUMS
@@ -48,15 +49,15 @@ def test_what_is_damaged_comes_back_and_the_rest_stays(
     hurt = {name for _, name in damage}
     for harm, name in damage:
         harm(store, name)
-    assert command("verify", run) == 3
-    assert command("repair", store.url, "--quiet") == 0
-    assert digests(store) == before and command("verify", store.url) == 0
+    assert cli("verify", run) == 3
+    assert cli("repair", store.url, "--quiet") == 0
+    assert digests(store) == before and cli("verify", store.url) == 0
     shards = {name.partition(".")[0] for name in hurt}
     after = store.listing()
     for name, facts in stamps.items():
         if name.partition(".")[0] not in shards:
             assert after[name] == facts, name
-    assert command("repair", run, "--quiet") == 0  # nothing is left to do
+    assert cli("repair", run, "--quiet") == 0  # nothing is left to do
 
 
 def test_an_emptied_bucket_is_built_again(
@@ -66,18 +67,18 @@ def test_an_emptied_bucket_is_built_again(
     monkeypatch.chdir(run.parent)
     before = digests(store)
     empty(store)
-    assert command("verify", store.url) == 3
+    assert cli("verify", store.url) == 3
     assert f"{SUMS}: is missing" in capsys.readouterr().out
-    assert command("repair", store.url, "--quiet") == 0
+    assert cli("repair", store.url, "--quiet") == 0
     assert "equal to the old one" in capsys.readouterr().out
     assert digests(store) == before
 
     # Where nothing remembers the old hashes, that is said.
     empty(store)
     shutil.rmtree(run / ".scoremix" / "mirror")
-    assert command("repair", store.url, "--quiet") == 3
+    assert cli("repair", store.url, "--quiet") == 3
     assert "no marker, index.json or SHA256SUMS is left" in capsys.readouterr().out
-    assert command("repair", store.url, "--quiet", "--accept-new") == 0
+    assert cli("repair", store.url, "--quiet", "--accept-new") == 0
     assert digests(store) == before
 
 
@@ -91,9 +92,9 @@ def test_what_is_not_the_runs_own_is_refused(
     store, other = store_at(uploaded.bucket), tmp_path / "other.run"
     before = digests(store)
     assert build(uploaded.images, f"s3://{bucket}/elsewhere", "--run", other, seed=1) == 0
-    assert command("repair", store.url, "--run", other, "--quiet") == 2
+    assert cli("repair", store.url, "--run", other, "--quiet") == 2
     assert "was not made from what" in capsys.readouterr().err
     monkeypatch.chdir(uploaded.images)
-    assert command("repair", store.url, "--quiet") == 2
+    assert cli("repair", store.url, "--quiet") == 2
     assert "name its folder with --run" in capsys.readouterr().err
     assert digests(store) == before

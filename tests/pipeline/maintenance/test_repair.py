@@ -12,6 +12,7 @@ import pytest
 import tiny
 from damaging import Damage, cut, flipped, missing, stale, summed_again, swapped, together
 from earlier import forget_sums, list_foreign, rewrite_card, write_digests
+from in_process import cli
 
 from scoremix.manifests.files.atomic import (
     json_bytes,
@@ -21,12 +22,6 @@ from scoremix.manifests.files.atomic import (
 )
 from scoremix.manifests.files.crash_points import REPAIR_POINTS
 from scoremix.manifests.files.lock import run_lock
-from scoremix.pipeline.cli import commands, exit_code
-
-
-def cli(*arguments: str | Path) -> int:
-    words = [str(argument) for argument in arguments]
-    return exit_code(lambda: commands.main(words, standalone_mode=False))
 
 
 def augment(data: Path, out: Path, **changed: object) -> None:

@@ -9,7 +9,8 @@ import pytest
 import tiny
 from earlier import edit_ledger, list_foreign, without_id
 from fsspec.implementations.memory import MemoryFileSystem
-from remote_runs import augment, build, command, digests, store_at
+from in_process import cli
+from remote_runs import augment, build, digests, store_at
 
 from scoremix.manifests.errors import ConfigError, Interrupted
 from scoremix.manifests.published.owner import OWNER, read_owner
@@ -54,7 +55,7 @@ def photos(images: Path, made: Path, tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *more: object) -> int:
-    return command("run", folder / "stages.yaml", "--quiet", *WRITE, *more)
+    return cli("run", folder / "stages.yaml", "--quiet", *WRITE, *more)
 
 
 def owner_of(shards: Path) -> str:
@@ -75,15 +76,15 @@ def test_a_copied_run_folder_does_not_touch_the_originals_shards(
     error = capsys.readouterr().err
     assert f"{copy} is a copy of the run {photos}.run" in error and "--out ../OTHER" in error
     assert run(copy, "--dry-run") == 2
-    assert command("forget", copy, "000003") == 2
+    assert cli("forget", copy, "000003") == 2
     assert f"{photos}.run" in capsys.readouterr().err
-    assert tiny.digests(photos) == before and command("verify", photos) == 0
+    assert tiny.digests(photos) == before and cli("verify", photos) == 0
 
     # What the message says: a place of its own, and from then on a run of its own.
     monkeypatch.chdir(copy)
-    assert command("augment", "--run", ".", "--out", "../other", *WRITE, "--set", "seed=9") == 0
+    assert cli("augment", "--run", ".", "--out", "../other", *WRITE, "--set", "seed=9") == 0
     other = photos.with_name("other")
-    assert command("verify", other) == 0 and tiny.digests(other) != before
+    assert cli("verify", other) == 0 and tiny.digests(other) != before
     assert owner_of(other) != owner_of(photos) and tiny.digests(photos) == before
     assert run(copy, "--set", "seed=9") == 0  # goes on where it was
     assert augment(images, photos, *WRITE, generate__ratio=3) == 0  # and so does the original
@@ -129,7 +130,7 @@ def test_a_copy_with_its_shards_is_a_run_of_its_own(photos: Path, images: Path) 
 def test_shards_inside_the_run_folder_are_copied_with_it(images: Path, tmp_path: Path) -> None:
     (tmp_path / "stages.yaml").write_text(f"run: one\ningest: {{source: {images}}}\n")
     quick = tiny.options(generate__method="mixup")
-    assert command("run", tmp_path / "stages.yaml", "--quiet", *WRITE, *quick) == 0
+    assert cli("run", tmp_path / "stages.yaml", "--quiet", *WRITE, *quick) == 0
     before = tiny.digests(tmp_path / "one" / "shards")
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     assert run(tmp_path / "two", "--set", "seed=9") == 0
@@ -150,7 +151,7 @@ def test_a_moved_run_stays_the_same_run(photos: Path) -> None:
         photos.with_name(name).rename(elsewhere / name)
     assert run(elsewhere / "photos.run", "--set", "generate.ratio=3") == 0
     assert owner_of(elsewhere / "photos") == known
-    assert command("verify", elsewhere / "photos") == 0
+    assert cli("verify", elsewhere / "photos") == 0
 
 
 def test_a_ledger_is_no_authority_over_a_folder_that_it_names(
@@ -163,8 +164,8 @@ def test_a_ledger_is_no_authority_over_a_folder_that_it_names(
     assert run(folder, "--set", "seed=9") == 2
     assert "belongs to another run" in capsys.readouterr().err
     assert run(folder, "--set", "seed=9", "--replace") == 2
-    assert command("forget", folder, "000003") != 0
-    assert command("repair", victim, "--run", folder, "--accept-new") != 0
+    assert cli("forget", folder, "000003") != 0
+    assert cli("repair", victim, "--run", folder, "--accept-new") != 0
     assert tiny.digests(victim) == before and verify(victim) == []
 
 
@@ -235,7 +236,7 @@ def test_of_three_runs_at_once_one_builds_and_two_are_refused_at_their_start(
     assert sorted(process.returncode for process in crew) == [0, 2, 2], errors
     assert sum("did not make" in error for error in errors) == 2
     assert sum((folder / "corpus").exists() for folder in runs) == 1  # the others never began
-    assert command("verify", out) == 0
+    assert cli("verify", out) == 0
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
@@ -289,7 +290,7 @@ def test_a_file_that_comes_later_is_named_and_never_listed(
     assert augment(images, photos, *WRITE, generate__ratio=3) == 2
     assert "backup.tar, which no run makes" in capsys.readouterr().err
     (photos / "index.json").unlink()  # repair writes the small files again, without it
-    assert command("repair", photos, "--quiet") == 3
+    assert cli("repair", photos, "--quiet") == 3
     assert "backup.tar" not in (photos / SUMS).read_text()
     (photos / "backup.tar").unlink()
     (photos / ".DS_Store").touch()  # nobody's doing: no reason to stop, and not listed
@@ -303,7 +304,7 @@ def test_links_in_the_place_of_shards_are_named(
     (photos / "aug-000001.tar").rename(photos.with_name("elsewhere"))
     (photos / "aug-000001.tar").symlink_to("../elsewhere")
     capsys.readouterr()
-    assert command("verify", photos) == 0
+    assert cli("verify", photos) == 0
     shown = capsys.readouterr().out
     assert "1 of the files are symbolic links (aug-000001.tar -> ../elsewhere)" in shown
 
@@ -319,10 +320,10 @@ def test_shards_of_an_earlier_version_are_adopted_once(
     assert verify(photos) == []
     quick = tiny.options(generate__method="mixup")
     again = ("augment", "--data", images, "--out", photos, *quick, *WRITE)
-    assert command(*again) == 0
+    assert cli(*again) == 0
     assert "is recorded as made by this run" in capsys.readouterr().err
     assert before == {p: p.stat().st_mtime_ns for p in photos.iterdir() if p.name != OWNER}
-    assert command(*again) == 0
+    assert cli(*again) == 0
     assert "is recorded" not in capsys.readouterr().err
     assert owner_of(photos) == Ledger(photos.with_name("photos.run")).run_id
 
@@ -335,7 +336,7 @@ def test_they_are_known_by_plan_index_or_markers(
     for name in gone:
         (photos / name).unlink()
     assert augment(images, photos, *WRITE, generate__ratio=3) == 0
-    assert command("verify", photos) == 0
+    assert cli("verify", photos) == 0
 
 
 def test_what_does_not_follow_from_the_ledger_is_not_adopted(
@@ -383,7 +384,7 @@ def test_a_damaged_record_is_named_and_repaired(
     assert [problem.file for problem in verify(photos)] == [OWNER]
     assert augment(images, photos, *WRITE) == 2
     assert "says which run the shards belong to, was changed" in capsys.readouterr().err
-    assert command("repair", photos, "--quiet") == 0
+    assert cli("repair", photos, "--quiet") == 0
     assert owner_of(photos) == known and verify(photos) == []
     (photos / OWNER).unlink()
     assert augment(images, photos, *WRITE) == 0
@@ -407,7 +408,7 @@ def test_a_prefix_is_claimed_as_a_folder_is(
     assert build(images, url, "--run", tmp_path / "copy", seed=4) == 2
     assert "belongs to another folder of this run" in capsys.readouterr().err
     shutil.copytree(first, tmp_path / "second-copy")
-    assert command("forget", tmp_path / "second-copy", "000003") == 2
+    assert cli("forget", tmp_path / "second-copy", "000003") == 2
     assert f"is a copy of the run {first}" in capsys.readouterr().err
     assert digests(store) == before and verify(store) == []
     assert build(images, url, "--run", first, generate__ratio=3) == 0
@@ -456,15 +457,15 @@ def test_other_data_does_not_replace_what_was_made_unasked(
     with open(photos.with_name("photos.run") / "stages.yaml") as saved:
         text = saved.read().replace(str(images), str(other))
     (tmp_path / "stages.yaml").write_text(text.replace("run: .", f"run: {photos}.run"))
-    assert command("run", tmp_path / "stages.yaml", *WRITE) == 2
-    assert command("run", tmp_path / "stages.yaml", *WRITE, "--replace") == 0
-    assert command("verify", photos) == 0 and tiny.digests(photos) != before
+    assert cli("run", tmp_path / "stages.yaml", *WRITE) == 2
+    assert cli("run", tmp_path / "stages.yaml", *WRITE, "--replace") == 0
+    assert cli("verify", photos) == 0 and tiny.digests(photos) != before
     # The same files under another path, or more of them, are no other data.
     shutil.copytree(other, tmp_path / "moved")
     assert augment(tmp_path / "moved", photos, *WRITE) == 0
     shutil.copy(images / "left" / "000.png", tmp_path / "moved" / "left" / "new.png")
     assert augment(tmp_path / "moved", photos, *WRITE) == 0
-    assert command("run", tmp_path / "stages.yaml", *WRITE, "--set", "ingest.source=digits") == 2
+    assert cli("run", tmp_path / "stages.yaml", *WRITE, "--set", "ingest.source=digits") == 2
     assert "digits was asked for" in capsys.readouterr().err
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import made
 import pytest
 import tiny
+from in_process import cli
 from PIL import Image
-from remote_runs import Uploaded, build, command, digests, empty, store_at
+from remote_runs import Uploaded, build, digests, empty, store_at
 
 from scoremix.manifests.errors import ScoreMixError, StorageError
 from scoremix.manifests.published.mirror import MirroredStore, mirrored_index
@@ -48,20 +49,20 @@ def test_the_objects_are_the_files_of_a_local_build(
 
     # Everything that asks for a corpus takes the URL, or the run that knows it.
     for place in (url, run):
-        assert command("verify", place) == 0
+        assert cli("verify", place) == 0
         assert f"{url} is whole" in capsys.readouterr().out
-    assert command("inspect", run, "000003-001", "--json") == 0
+    assert cli("inspect", run, "000003-001", "--json") == 0
     assert '"parents"' in capsys.readouterr().out
-    assert command("status", run) == 0
+    assert cli("status", run) == 0
     assert "write:    done, 6 of 6 shards, 48 of 48 images" in capsys.readouterr().out
-    assert command("export", url, "--to", "imagefolder", "--out", tmp_path / "e") == 2
+    assert cli("export", url, "--to", "imagefolder", "--out", tmp_path / "e") == 2
     assert f"aws s3 sync {url}" in capsys.readouterr().err
 
     # Once more: nothing to do. The bucket emptied: found, and made again by the same command.
     assert build(images, url, "--run", run) == 0
     assert "Nothing to do" in capsys.readouterr().out
     empty(store)
-    assert command("verify", url) == 3
+    assert cli("verify", url) == 3
     assert f"{SUMS}: is missing" in capsys.readouterr().out
     assert build(images, url, "--run", run) == 0
     assert digests(store) == local
@@ -90,7 +91,7 @@ def test_images_come_from_a_bucket_too(
     assert build("memory://photos", url, "--run", run) == 0
     assert "Nothing to do" in capsys.readouterr().out
     data.remove("left/000.png")
-    assert command("status", run) == 0
+    assert cli("status", run) == 0
     assert "ingest:   stale, changed: source" in capsys.readouterr().out
     empty(data)
     empty(open_remote(URL("memory://pets")))
@@ -195,7 +196,7 @@ def test_a_store_that_does_not_answer_ends_with_6(
     monkeypatch.setattr(RemoteStore, "listing", dead)
     assert build(images, url, "--run", run) == 6
     assert "failed 3 times" in capsys.readouterr().err
-    assert command("status", run) == 0
+    assert cli("status", run) == 0
     assert f"write:    not known: listing {url} failed" in capsys.readouterr().out
 
 

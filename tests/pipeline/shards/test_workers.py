@@ -15,13 +15,13 @@ import tiny
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from in_process import cli
 
 from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.files.lock import run_lock, shard_lock
 from scoremix.models.method.ladder import noise_ladder
 from scoremix.models.network.architecture import Architecture, Network
 from scoremix.models.network.checkpoint import TrainedNet, build
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.pipeline.launch import Worker, parse_worker
 from scoremix.stages.generate import generate as generating
 from scoremix.stages.generate.config import GenerateConfig
@@ -30,11 +30,6 @@ from scoremix.stages.write.tasks import ShardTask
 
 WRITE = ("--until", "write")
 ROWS = pa.table({"key": ["000000"]})
-
-
-def cli(*arguments: str | Path) -> int:
-    words = [str(argument) for argument in arguments]
-    return exit_code(lambda: commands.main(words, standalone_mode=False))
 
 
 def stages(data: Path, folder: Path) -> list[str | Path]:

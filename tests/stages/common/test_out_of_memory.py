@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from in_process import cli
 
 from scoremix.manifests.errors import ScoreMixError
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.common.out_of_memory import explain_out_of_memory
 from scoremix.stages.generate import apply
 from scoremix.stages.train import train
@@ -57,7 +57,7 @@ def test_a_run_says_what_to_set_and_goes_on_once_it_fits(
     words += tiny.options(generate__ratio=1, write__shard_size=8)
 
     def run() -> int:
-        return exit_code(lambda: commands.main(words, standalone_mode=False))
+        return cli(*words)
 
     with monkeypatch.context() as patched:
         patched.setattr(module, name, refused)

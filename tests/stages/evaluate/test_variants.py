@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import tiny
+from in_process import cli
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import ValidationError
@@ -18,7 +19,6 @@ from scoremix.manifests.errors import Interrupted, ScoreMixError
 from scoremix.manifests.plan.methods import CLASS_METHODS
 from scoremix.models.features.extractors import Pixels
 from scoremix.models.metrics.distances import Reference
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.evaluate.config import EvaluateConfig
 from scoremix.stages.evaluate.variant_catalogue import (
@@ -220,11 +220,6 @@ def test_without_a_method_or_asked_for_nothing_there_is_no_table() -> None:
     assert tried("off", make) is None
     for method in ("mixup", "cutmix", "augmix", "renoise"):
         assert tried("all", make, CONFIG.model_copy(update={"method": method})) is None
-
-
-def cli(*words: str | Path) -> int:
-    texts = [str(word) for word in words]
-    return exit_code(lambda: commands.main(texts, standalone_mode=False))
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tiny
+from in_process import cli
 from made import make_corpus
 from numpy.typing import NDArray
 from PIL import Image
@@ -23,13 +24,7 @@ from scoremix.manifests.trainers.layout import (
     key_from_path,
     read_layout,
 )
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.export.zip import ZipWriter
-
-
-def cli(*arguments: str | Path) -> int:
-    words = [str(argument) for argument in arguments]
-    return exit_code(lambda: commands.main(words, standalone_mode=False))
 
 
 def export(shards: Path, out: Path, *more: str | Path) -> int:

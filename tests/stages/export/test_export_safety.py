@@ -13,13 +13,13 @@ from typing import Any
 import forked
 import pytest
 import tiny
+from in_process import cli
 from made import make_corpus
 
 from scoremix.manifests.errors import StorageError
 from scoremix.manifests.files.atomic_tree import staged_tree
 from scoremix.manifests.files.crash_points import EXPORT_POINTS
 from scoremix.manifests.trainers.image_bytes import ShardImages
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.export import export as export_module
 from scoremix.stages.export.export import ExportConfig
@@ -33,11 +33,6 @@ TARGETS = {
     "database": ["--to", "lmdb"],
     "tables": ["--to", "parquet"],
 }
-
-
-def cli(*arguments: str | Path) -> int:
-    words = [str(argument) for argument in arguments]
-    return exit_code(lambda: commands.main(words, standalone_mode=False))
 
 
 def export(shards: Path, out: Path, *more: str | Path) -> int:

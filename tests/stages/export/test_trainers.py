@@ -14,13 +14,12 @@ from pathlib import Path
 
 import pytest
 from checkouts import checkout
+from in_process import cli
 from made import make_corpus, pixels_of
 
 from scoremix.manifests.trainers.requirements import find_spec, trainer_names
 from scoremix.manifests.trainers.spec import TARGETS, TrainerSpec
 from scoremix.manifests.trainers.table import TRAINERS
-from scoremix.pipeline.cli import commands as cli
-from scoremix.pipeline.cli import exit_code
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.export.export import ExportConfig, Exported, export
 
@@ -79,8 +78,7 @@ def test_every_trainer_exports_and_fills_its_commands(
         assert Path(real).parent == tmp_path and real != str(out)
         assert real in commands.evaluate
         # That export is one that the trainer's evaluation can have.
-        arguments = [*words[1:], "--quiet"]
-        assert exit_code(lambda: cli.main(arguments, standalone_mode=False)) == 0
+        assert cli(*words[1:], "--quiet") == 0
         assert Path(real).exists()
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
+from in_process import cli
 from numpy.typing import NDArray
 from PIL import Image
 
 from scoremix.manifests.errors import InputError
 from scoremix.models.metrics.perceptual import Lpips, diversity_by_source
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.evaluate import optional_metrics
 from scoremix.stages.gan_samples.pairs import (
     ANY_SOURCE,
@@ -24,11 +24,6 @@ from scoremix.stages.gan_samples.pairs import (
 from scoremix.stages.gan_samples.sets import find_sets
 
 Images = NDArray[np.uint8]
-
-
-def cli(*words: str | Path) -> int:
-    texts = [str(word) for word in words]
-    return exit_code(lambda: commands.main(texts, standalone_mode=False))
 
 
 class Stub(Lpips):

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from bad_inputs import BAD
+from in_process import cli
 from odd_files import BACKGROUND, MAX_PIXELS, SIDE, Odd
 from odd_images import GOOD
 
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.corpus.store import Corpus
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
@@ -125,7 +125,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         config = f"run: run\ningest: {{source: {source}, resolution: 16, holdout: 0}}\n"
         (tmp_path / "stages.yaml").write_text(config)
         words = ["run", str(tmp_path / "stages.yaml"), "--until", "ingest", "--quiet"]
-        code = exit_code(lambda: commands.main(words, standalone_mode=False))
+        code = cli(*words)
         assert (code == 0) == (tmp_path / "run" / "corpus" / "corpus.json").is_file()
         output = capsys.readouterr()
         assert "Traceback" not in output.err + output.out

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+from in_process import cli
 from PIL import Image
 
 from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.files.atomic import read_parquet
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.images import png
 
 pytest.importorskip("isal", reason="the extra `fast` is not installed")
@@ -49,11 +49,6 @@ def test_the_file_is_what_the_standard_says() -> None:
     rows = np.frombuffer(zlib.decompress(found[b"IDAT"]), np.uint8).reshape(5, 19)
     assert (rows[:, 0] == 2).all()  # the filter Up
     assert np.array_equal(np.cumsum(rows[:, 1:], axis=0, dtype=np.uint8).reshape(5, 6, 3), pixels)
-
-
-def cli(*words: str | Path) -> int:
-    texts = [str(word) for word in words]
-    return exit_code(lambda: commands.main(texts, standalone_mode=False))
 
 
 def test_a_corpus_by_the_fast_encoder(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from in_process import cli
 from made import make_corpus
 
 from scoremix.manifests.errors import ConfigError
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.mount import fuse, mountpoint
 from scoremix.stages.mount.mount import MountConfig
 from scoremix.stages.mount.mount import mount as serve
@@ -36,11 +36,6 @@ class Empty(mfusepy.Operations):
 mfusepy.FUSE(Empty(), sys.argv[1], foreground=True, ro=True)
 """
 SECONDS = 30  # for what should take one
-
-
-def cli(*arguments: str | Path) -> int:
-    words = [str(argument) for argument in arguments]
-    return exit_code(lambda: commands.main(words, standalone_mode=False))
 
 
 def clear(folder: Path) -> None:

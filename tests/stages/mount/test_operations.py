@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from in_process import cli
 from made import make_corpus
 from PIL import Image
 
@@ -20,7 +21,6 @@ from scoremix.manifests.errors import ConfigError, VerifyError
 from scoremix.manifests.published.index import read_index
 from scoremix.manifests.trainers.layout import Layout, Slice, read_layout
 from scoremix.manifests.trainers.requirements import find_spec
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.mount import contents
 from scoremix.stages.mount.contents import ImageStore, open_listed_tars
 from scoremix.stages.mount.mount import MountConfig
@@ -31,8 +31,7 @@ TWELVE = tuple(f"class {index}" for index in range(12))
 
 
 def export(shards: Path, out: Path, *more: str) -> None:
-    words = ["export", str(shards), "--out", str(out), "--quiet", *more]
-    assert exit_code(lambda: commands.main(words, standalone_mode=False)) == 0
+    assert cli("export", shards, "--out", out, "--quiet", *more) == 0
 
 
 @pytest.fixture(scope="module")

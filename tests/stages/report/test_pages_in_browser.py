@@ -5,8 +5,7 @@ from pathlib import Path
 import browser
 import pytest
 import tiny
-
-from scoremix.pipeline.cli import commands, exit_code
+from in_process import cli
 
 pytest.importorskip("jinja2", reason="the extra `report` is not installed")
 pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
@@ -30,11 +29,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         )
         arguments = ["augment", "--data", images, "--out", out, "--run", root / method / "run",
                      "--quiet", *changed]  # fmt: skip
-        assert exit_code(lambda: commands.main([*map(str, arguments)], standalone_mode=False)) == 0  # noqa: B023
+        assert cli(*arguments) == 0
         runs[method] = root / method / "run"
     both = root / "comparison.html"
-    arguments = ["compare", *runs.values(), "--out", both]
-    assert exit_code(lambda: commands.main([*map(str, arguments)], standalone_mode=False)) == 0
+    assert cli("compare", *runs.values(), "--out", both) == 0
     return {name: run / "report" / "index.html" for name, run in runs.items()} | {"compare": both}
 
 

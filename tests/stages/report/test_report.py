@@ -9,16 +9,10 @@ from pathlib import Path
 import pytest
 import quick_charts
 import tiny
-
-from scoremix.pipeline.cli import commands, exit_code
+from in_process import cli
 
 pytest.importorskip("jinja2", reason="the extra `report` is not installed")
 pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
-
-
-def cli(*arguments: str | Path) -> int:
-    words = [str(argument) for argument in arguments]
-    return exit_code(lambda: commands.main(words, standalone_mode=False))
 
 
 @pytest.fixture(scope="module")

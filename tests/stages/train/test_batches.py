@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from in_process import cli
 from numpy.typing import NDArray
 
 from scoremix.manifests.errors import Interrupted, TrainingDiverged
-from scoremix.pipeline.cli import commands, exit_code
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
 from scoremix.stages.train import batches, loss_guard
@@ -188,7 +188,7 @@ def test_deferred_reading_trains_the_same_network(
     def trained(name: str) -> bytes:
         words = ["augment", "--data", str(data), "--out", str(tmp_path / name), "--quiet"]
         words += ["--until", "train", *tiny.options(train__steps=6)]
-        assert exit_code(lambda: commands.main(words, standalone_mode=False)) == 0
+        assert cli(*words) == 0
         return (tmp_path / f"{name}.run" / "score-net" / "model.safetensors").read_bytes()
 
     data = tiny.make_images(tmp_path / "images")
