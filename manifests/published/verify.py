@@ -24,6 +24,7 @@ from ..plan.plan import group_by_shard, rows_digest
 from ..plan.schema import MANIFEST, PLAN
 from ..shards.shard import Marker
 from ..shards.tar import compare_members, damaged_images
+from ..storage.once import open_hashed
 from ..storage.store import LocalStore, Store, store_of
 from .class_check import contradicted_keys
 from .index import INDEX, index_entries_of_shards, indexed_hashes, parse_index
@@ -50,6 +51,7 @@ class _VerifyState:
     store: Store
     deep: bool = False
     skipped: set[str] = field(default_factory=set)  # files of other partitions that are there
+    tars: frozenset[str] = frozenset()  # to be read
     sums: dict[str, str] = field(default_factory=dict)  # of SHA256SUMS
     indexed: dict[str, str] = field(default_factory=dict)  # of an intact index.json
     actual: dict[str, str] = field(default_factory=dict)  # of the bytes that are there
@@ -71,8 +73,8 @@ def verify(
 ) -> list[Problem]:
     """Every problem of a published corpus, sorted by file; an empty list means it is whole.
 
-    Never raises for damaged contents. Reads each tar twice: once to hash, once member by member;
-    with `deep` a third time.
+    Never raises for damaged contents. Each tar is hashed and then, where a record has that hash,
+    read member by member, with `deep` image by image, before the pool takes another one.
     part: read only these tars and Parquet files; of the others, check presence and size.
     """
     state = _VerifyState(store_of(shards), deep)
@@ -83,14 +85,16 @@ def verify(
         sizes = state.store.sizes()
         state.skipped = {name for name in part.other_files(names) if name in sizes}
         names = [name for name in names if name not in state.skipped]
+    state.tars = frozenset(name for name in names if name.endswith(".tar"))
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        _hash_all(state, names, pool)
+        _hash_all(state, [name for name in names if name not in state.tars], pool)
         _read_index(state)
         _read_sums(state)
         _check_owner(state)
         _check_folders(state)
-        _compare(state)
         _check_contents(state, pool)
+        _hash_all(state, sorted(state.tars - state.actual.keys()), pool)
+        _compare(state)
     return sorted(set(state.problems), key=lambda problem: (problem.file, problem.what))
 
 
@@ -102,7 +106,7 @@ def _hash_all(state: _VerifyState, names: list[str], pool: ThreadPoolExecutor) -
             state.report(name, f"cannot be read: {error.strerror or error}")
             return ""
 
-    state.actual = dict(zip(names, pool.map(hash_or_report, names), strict=True))
+    state.actual |= dict(zip(names, pool.map(hash_or_report, names), strict=True))
 
 
 def _read_index(state: _VerifyState) -> None:
@@ -249,24 +253,30 @@ def _table(state: _VerifyState, name: str, schema: pa.Schema) -> pa.Table | None
 
 
 def _check_shard(state: _VerifyState, name: str, rows: pa.Table) -> Marker | None:
-    """Marker, Parquet and tar of a shard against its manifest rows; returns an intact marker."""
-    marker = _check_marker(state, name, rows)
+    """Tar, Parquet and marker of a shard against its manifest rows; returns an intact marker."""
+    if f"{name}.tar" in state.tars:
+        _check_tar(state, f"{name}.tar", rows.to_pylist())
     table = _table(state, f"{name}.parquet", MANIFEST)
     if table is not None and not table.equals(rows):
         state.report(f"{name}.parquet", "has other rows than manifest.parquet")
-    file = f"{name}.tar"
-    if state.actual.get(file):
-        check = compare_members if state.is_trusted(file) else damaged_images
-        try:
-            with state.store.open(file) as tar:
-                for what in check(tar, rows.to_pylist()):
+    return _check_marker(state, name, rows)
+
+
+def _check_tar(state: _VerifyState, file: str, rows: list[dict[str, Any]]) -> None:
+    """Hash, members and, with `deep`, pixels of a tar."""
+    try:
+        with open_hashed(state.store, file) as (digest, tar):
+            state.actual[file] = digest
+            check = compare_members if state.is_trusted(file) else damaged_images
+            for what in check(tar, rows):
+                state.report(file, what)
+            if state.deep and state.is_trusted(file):
+                for what in wrong_pixels(tar, rows):
                     state.report(file, what)
-                if state.deep and state.is_trusted(file):
-                    for what in wrong_pixels(tar, rows.to_pylist()):
-                        state.report(file, what)
-        except (OSError, tarfile.TarError, ValueError, TypeError) as error:
-            state.report(file, f"cannot be read: {error}")
-    return marker
+    except (OSError, tarfile.TarError, ValueError, TypeError) as error:
+        state.actual.setdefault(file, "")
+        reason = getattr(error, "strerror", None) or error
+        state.report(file, f"cannot be read: {reason}")
 
 
 def _check_marker(state: _VerifyState, name: str, rows: pa.Table) -> Marker | None:
