@@ -19,7 +19,7 @@ from ..common.progress import Advance
 from ..evaluate.number_format import round_floats
 from .gan_run import STOPPED, Diverged, GanOptions, GanRun, Rise
 from .judge import Judge, best_snapshot
-from .snapshots import Sampler, read_snapshot, write_snapshot
+from .snapshots import Sampler, has_snapshot, read_snapshot, write_snapshot
 
 RESULT, SAMPLES = "result.json", "samples.npy"
 KEPT_SAMPLES = 252  # of the best snapshot, for pictures and votes: 28 squares of nine
@@ -102,11 +102,18 @@ def _train(
     stopping: Callable[[], bool],
     advance: Advance,
 ) -> Sampler:
-    """Leaves every snapshot and the last state."""
+    """Leaves every snapshot and the last state.
+
+    Goes on from the last state, of a shorter or longer training, too, where all snapshots that are
+    wanted until then are there; otherwise begins anew.
+    """
     given = (task.images, task.labels, task.shape, task.options, task.seed, device)
     run = GanRun(*given, rises=task.rises)
     run.load(task.folder, task.trained)
-    advance(run.step * task.options.batch, resumed=True)
+    wanted = [step for step in task.options.snapshots if step <= run.step]
+    if not all(has_snapshot(task.folder, step, task.trained) for step in wanted):
+        run = GanRun(*given, rises=task.rises)
+    advance(min(run.step, task.options.steps) * task.options.batch, resumed=True)
     for step in run.advance(stopping, advance):
         facts: dict[str, Any] = {"step": step, "images": step * task.options.batch}
         if len(task.real.images) and len(task.held_out.images):

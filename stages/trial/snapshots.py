@@ -91,6 +91,17 @@ def write_snapshot(folder: Path, net: Generator, identity: str, facts: dict[str,
     write_bytes(_place(folder, facts["step"]), save(tensors, {"snapshot": known}))
 
 
+def has_snapshot(folder: Path, step: int, identity: str) -> bool:
+    """Whether there is one of this training, or a file of which that cannot be said."""
+    try:
+        with safe_open(_place(folder, step), framework="pt") as file:
+            return bool(json.loads(file.metadata()["snapshot"])["identity"] == identity)
+    except FileNotFoundError:
+        return False
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        return True  # damaged: who reads it says so
+
+
 def read_snapshot(
     folder: Path, step: int, identity: str, shape: GanShape, device: torch.device
 ) -> tuple[Generator, dict[str, Any]]:

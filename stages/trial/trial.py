@@ -48,8 +48,9 @@ class TrialSpec:
 
     @property
     def gans(self) -> str:
-        """The folder of the GANs that are trained like this, below that of the trial."""
+        """The folder of GANs that are trained like this, however long, below that of the trial."""
         options = vars(self.options) | {"dtype": str(self.options.dtype)}
+        del options["images"]
         facts = [ALGORITHM, self.corpus_digest, options, vars(self.shape)]
         return options_folder("gans", facts)
 
@@ -116,9 +117,11 @@ def run_trial(
 
 def _job(spec: TrialSpec, arm: ArmCorpus, number: int) -> _Job:
     facts = [spec.gans, arm.digest, spec.seed, number]
-    facts += [] if arm.rises is None else [ALGORITHM_OF_GROWING, vars(arm.rises)]
+    images = spec.options.images
+    # Until when they are trained makes no difference to the updates before, but where rounds come.
+    facts += [] if arm.rises is None else [ALGORITHM_OF_GROWING, vars(arm.rises), images]
     trained = canonical_digest(facts)
-    identity = canonical_digest([trained, spec.samples, spec.features])
+    identity = canonical_digest([trained, images, spec.samples, spec.features])
     return _Job(arm, number, trained, identity)
 
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -165,9 +166,37 @@ def test_a_gan_that_is_judged_otherwise_is_not_trained_again(judge: Judge, tmp_p
     figures = [[one["gap"] for one in each["snapshots"]] for each in (first, again)]
     assert figures[0] == figures[1] and again["identity"] == "other"
     assert first["snapshots"] != again["snapshots"]  # of fewer samples
-    (tmp_path / "snapshots" / "0000008.safetensors").unlink()
+    (tmp_path / "snapshots" / "0000008.safetensors").write_bytes(b"{}")
     with pytest.raises(ScoreMixError, match="snapshot of a trial's GAN, is damaged or gone"):
         run_task(replace(mine, identity="third"), judge, CPU, lambda: False, ignore_progress)
+
+
+@pytest.mark.parametrize("first, then, resumed", [
+    (384, 640, 384),  # longer: goes on
+    (640, 512, 512),  # shorter, to a snapshot of the longer one: nothing to train
+    (640, 320, 0),  # shorter, to where the longer one had no snapshot: from the start
+    (352, 640, 352),  # longer, from between two snapshots
+    (320, 640, 0),  # longer, and the shorter one left out a snapshot near its end
+])  # fmt: skip
+def test_a_training_of_another_length_goes_on_where_it_can(
+    first: int, then: int, resumed: int, judge: Judge, tmp_path: Path
+) -> None:
+    """Its result is that of a training of this length alone."""
+    before: list[int] = []
+
+    def work(name: str, images: int) -> dict[str, Any]:
+        options = replace(OPTIONS, images=images, snapshot_every=128, batch=32)
+        mine = task(tmp_path / name, blobs(100, 1), options=options, identity=str(images))
+        return run_task(mine, judge, CPU, lambda: False, advance)
+
+    def advance(count: int, /, *, resumed: bool = False) -> None:
+        before.append(count) if resumed else None
+
+    work("both", first)
+    before.clear()
+    found = work("both", then)
+    assert before == [resumed]
+    assert found == work("alone", then)
 
 
 def test_a_gan_that_diverges_has_a_reason_for_its_result(judge: Judge, tmp_path: Path) -> None:
