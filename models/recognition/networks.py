@@ -67,13 +67,18 @@ def build_recogniser(shape: RecogniserShape, seed: int) -> nn.Module:
 
 
 def _conv4(shape: RecogniserShape) -> nn.Module:
-    """Four times [conv3, batch norm, ReLU, max pool 2]; below 16 px the last pools are left out."""
+    """Four times [conv3, batch norm, ReLU, max pool 2]; below 16 px the last pools are left out.
+
+    Pooling comes first: the greatest of four ReLUs is the ReLU of the greatest, of a quarter of the
+    values.
+    """
     layers: list[nn.Module] = []
     channels, side = shape.channels, shape.resolution
     for _ in range(_BLOCKS):
-        layers += [*_convolved(channels, shape.width), nn.ReLU()]
+        layers += _convolved(channels, shape.width)
         if side > 1:
             layers.append(nn.MaxPool2d(2))
+        layers.append(nn.ReLU())
         channels, side = shape.width, max(1, side // 2)
     return _Embedder(nn.Sequential(*layers), channels * side**2, shape.embedding)
 
