@@ -5,7 +5,6 @@ A few of each in the default run; `make faults` has all of them.
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 import forked
 import pytest
 import tiny
+from preload import compiled
 
 HERE = Path(__file__).resolve().parent
 DRIVE = HERE / "drive.py"
@@ -24,12 +24,7 @@ all_of_them = [pytest.mark.slow, pytest.mark.faults]
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """refuse.c, compiled."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None or not sys.platform.startswith("linux"):
-        pytest.skip("needs a C compiler on Linux, to refuse system calls")
-    out = tmp_path_factory.mktemp("shim") / "refuse.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", out, HERE / "refuse.c", "-ldl"], check=True)
-    return out
+    return compiled(HERE / "refuse.c", tmp_path_factory.mktemp("shim"), "refuse")
 
 
 def drive(folder: Path, *how: str, shim: Path | None = None) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ import functools
 import http.server
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -21,6 +20,7 @@ import pytest
 import tiny
 import torch
 from PIL import Image
+from preload import compiled
 
 from scoremix.pipeline.cli import commands as known_commands
 
@@ -32,12 +32,7 @@ READING = {"mount", "verify", "status", "check", "push"}  # or write elsewhere
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """trace.c, compiled."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None or not sys.platform.startswith("linux"):
-        pytest.skip("needs a C compiler on Linux, to record system calls")
-    out = tmp_path_factory.mktemp("shim") / "trace.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", out, HERE / "trace.c", "-ldl"], check=True)
-    return out
+    return compiled(HERE / "trace.c", tmp_path_factory.mktemp("shim"), "record")
 
 
 def make_images(folder: Path) -> None:
