@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ...manifests.errors import ConfigError
-from ...manifests.files.atomic import canonical_digest, sha256_file
+from ...manifests.errors import ConfigError, LockedError
+from ...manifests.files.atomic import canonical_digest
 from ...manifests.files.rows import rows_where
 from ...manifests.plan.plan import rows_digest
-from ...manifests.published.index import INDEX
+from ...manifests.published.index import INDEX, parse_index
 from ...manifests.published.inspect import read_manifest
 from ...manifests.storage.store import store_of
 from ...manifests.trainers.image_bytes import read_pixels
@@ -32,6 +32,7 @@ from ..shards.builder import ShardBuilder
 from ..shards.local import LocalDestination
 
 _CHUNK = 1024  # training images copied at once
+_OF_AN_IMAGE = ("key", "class_id", "soft_label", "pixel_sha256")  # what a trainer sees of it
 
 Images = NDArray[np.uint8]
 
@@ -43,7 +44,7 @@ class ShardCorpus:
     arm: Arm
     shards: Path
     ratio: int  # rounds of them
-    digest: str  # of index.json
+    digest: str  # of its images, classes and order
     count: int
 
 
@@ -237,4 +238,25 @@ def _build(
 
 def _as_corpus(arm: Arm, shards: Path, ratio: int, run: FinishedRun) -> ShardCorpus:
     count = len(run.corpus.training_rows) * (1 + ratio)
-    return ShardCorpus(arm, shards, ratio, sha256_file(shards / INDEX), count)
+    return ShardCorpus(arm, shards, ratio, _digest(shards, ratio), count)
+
+
+def _digest(shards: Path, ratio: int) -> str:
+    """Of the images up to the ratio, and their classes.
+
+    Not of index.json: a run with more rounds has the same first ones.
+    """
+    store = store_of(shards)
+    rows = read_manifest(store)
+    rows = rows.filter(pc.less_equal(rows["round"], ratio))
+    columns = [rows[name].to_pylist() for name in _OF_AN_IMAGE]
+    return canonical_digest([columns, parse_index(store.read(INDEX))["classes"]])
+
+
+def check_unchanged(corpus: ShardCorpus) -> None:
+    """Raises LockedError where the shards of an arm hold other images than when it was made."""
+    if _digest(corpus.shards, corpus.ratio) != corpus.digest:
+        raise LockedError(
+            f"{corpus.shards} was made of other images by another trial of this run meanwhile. Let"
+            " that one end, and run the same command again."
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...manifests.errors import ConfigError, InputError
+from ...manifests.errors import ConfigError, InputError, LockedError
 from ...manifests.files.atomic import canonical_digest, write_json
 from ...manifests.files.durable import make_folder, remove_file, remove_tree
 from ...manifests.files.lock import shard_lock
@@ -22,11 +22,11 @@ from ...stages.trial.command import (
 )
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.locks import waiting_lock
-from ...stages.trial.one import RESULT, gan_folder, options_folder, read_result
+from ...stages.trial.one import gan_folder, options_folder, read_result, result_name
 from ...stages.trial.task_pool import run_all_commands
 from ...stages.trial.trial import Trained
 from ..finished_run import FinishedRun
-from .arms import ShardCorpus, arm_lock, shard_corpus
+from .arms import ShardCorpus, arm_lock, check_unchanged, shard_corpus
 from .judging import SampleJudge, open_sample_judge
 from .trainer import ChosenTrainer, facts_of
 
@@ -129,7 +129,10 @@ def _exported(
     stopping: Callable[[], bool],
     progress: Progress,
 ) -> Path:
-    """The arm in the trainer's layout."""
+    """The arm in the trainer's layout.
+
+    Raises LockedError where another trial has made the arm of other images meanwhile.
+    """
     options = ExportConfig(
         to=trainer.spec.target,
         trainer=trainer.spec.trainer or None,
@@ -137,8 +140,32 @@ def _exported(
         overwrite=True,
     )
     with waiting_lock(folder, arm_lock(corpus.arm), stopping):
-        out = folder / "data" / corpus.arm.name
-        return export(corpus.shards, out, options, progress=progress).out
+        check_unchanged(corpus)
+        if not _holds(folder, corpus):
+            remove_file(_data_record(folder, corpus))
+        out = export(
+            corpus.shards, folder / "data" / corpus.arm.name, options, progress=progress
+        ).out
+        write_json(_data_record(folder, corpus), _data_facts(corpus))
+    return out
+
+
+def _data_record(folder: Path, corpus: ShardCorpus) -> Path:
+    """What an arm in its trainer's layout is made of; not there while it is being replaced."""
+    return folder / "data" / f"{corpus.arm.name}.json"
+
+
+def _data_facts(corpus: ShardCorpus) -> dict[str, Any]:
+    return {"corpus": corpus.digest, "ratio": corpus.ratio}
+
+
+def _holds(folder: Path, corpus: ShardCorpus) -> bool:
+    """Whether what lies in the trainer's layout is this corpus."""
+    try:
+        found = json.loads(_data_record(folder, corpus).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return bool(found == _data_facts(corpus))
 
 
 def _one(
@@ -152,7 +179,7 @@ def _one(
     with shard_lock(setting.folder, f"{name}-{seed}") as mine:
         if not mine:
             return None
-        kept = read_result(folder, identity)
+        kept = read_result(folder, identity, result_name(identity))
         if kept is not None and kept.get("translation") == setting.judge.translation:
             return kept
         out, begin = folder / "out", {"identity": identity, "seed": seed}
@@ -181,6 +208,12 @@ def _one(
         remove_tree(call.out)
         make_folder(call.out)
         run_trainer(call, folder / _LOG, setting.stopping)
+        if not _holds(setting.folder, corpus):
+            raise LockedError(
+                f"{call.data}, on which {folder} was trained, was replaced by another trial of this"
+                " run meanwhile: its samples do not count. Let that one end, and run the same"
+                " command again."
+            )
         write_json(folder / _TRAINED, {"identity": trained})
         return _judge(setting, folder, begin)
 
@@ -188,17 +221,18 @@ def _one(
 def _judge(setting: _Setting, folder: Path, begin: dict[str, Any]) -> dict[str, Any]:
     """The result of a trained GAN, written to its folder. Raises TrainerFailed, after which it is
     trained again."""
-    judge, made_of = setting.judge, dict(begin)
+    judge, made_of, identity = setting.judge, dict(begin), str(begin["identity"])
     try:
         with _JUDGING:
-            snapshots = judge.judge(judge.place(folder / "out"), folder)
+            snapshots = judge.judge(judge.place(folder / "out"), folder, identity)
     except (ConfigError, InputError, ValueError) as error:
         remove_file(folder / _TRAINED)
         raise TrainerFailed(f"it left nothing that can be judged: {error}") from error
     if judge.translation is not None:
         made_of["translation"] = judge.translation
-    write_json(folder / RESULT, made_of | {"snapshots": snapshots})
-    return dict(json.loads((folder / RESULT).read_bytes()))
+    path = folder / result_name(identity)
+    write_json(path, made_of | {"snapshots": snapshots})
+    return dict(json.loads(path.read_bytes()))
 
 
 def _trained(setting: _Setting, corpus: ShardCorpus, seed: int) -> str:

@@ -71,17 +71,17 @@ class SampleJudge:
         """Where a GAN's samples lie, below its own folder."""
         return out / self.trainer.generated
 
-    def judge(self, place: Path, folder: Path) -> list[dict[str, Any]]:
+    def judge(self, place: Path, folder: Path, identity: str) -> list[dict[str, Any]]:
         """The figures of every set of samples below `place`, in order.
 
         Of a translation the means over its target classes, and each pair. Some samples of the best
-        set are kept in `folder`.
+        set are kept in `folder`, beside the result of this identity.
 
         Raises:
             ConfigError, InputError, ValueError: nothing that can be judged.
         """
         if self.one_shot is not None:
-            return self._judge_one_shot(self.one_shot, place, folder)
+            return self._judge_one_shot(self.one_shot, place, folder, identity)
         snapshots: list[dict[str, Any]] = []
         share = KEPT_SAMPLES // len(self.judges)
         for number, one in enumerate(self._sets(place), start=1):
@@ -102,11 +102,12 @@ class SampleJudge:
             snapshots.append(at | round_floats(figures | more))
             if best_snapshot(snapshots) is snapshots[-1]:
                 least = min(map(len, made))  # of each target as many, one after the other
-                keep_samples(folder, np.concatenate([some[:least] for some in made]))
+                best = np.concatenate([some[:least] for some in made])
+                keep_samples(folder, identity, best)
         return snapshots
 
     def _judge_one_shot(
-        self, judge: OneShotJudge, place: Path, folder: Path
+        self, judge: OneShotJudge, place: Path, folder: Path, identity: str
     ) -> list[dict[str, Any]]:
         snapshots = []
         for number, one in enumerate(self._sets(place), start=1):
@@ -115,7 +116,7 @@ class SampleJudge:
                 made = some_of(samples.images, KEPT_SAMPLES, self.run.config.seed)
             at = {"step": number, "name": one.name, "images": int(one.name)}
             snapshots.append(at | figures)
-        keep_samples(folder, made)
+        keep_samples(folder, identity, made)
         return snapshots
 
     def _sets(self, place: Path) -> list[SampleSet]:

@@ -1,7 +1,8 @@
 """The trial of a run: its arms are made, its GANs trained, its table written.
 
 RUN/trial/arms/NAME/         each arm's images
-RUN/trial/gans/OPTIONS/NAME/seed-K/  each GAN: state.safetensors, snapshots/, result.json
+RUN/trial/gans/OPTIONS/NAME/seed-K/  each GAN: state.safetensors, snapshots/; result-*.json and
+    samples-*.npy of each length and each judge
 RUN/trial/trial.json, table.txt, curves.svg, ratios.svg
 """
 

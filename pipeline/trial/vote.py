@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...manifests.errors import ConfigError
 from ...manifests.run_folder import RunFolder
 from ...stages.corpus.store import open_corpus
-from ...stages.trial.one import RESULT, SAMPLES, gan_folder, read_result
+from ...stages.trial.one import gan_folder, read_result, result_name, samples_name
 from ...stages.trial.outcome import NAMES, distance_of
 from ...stages.trial.vote import ACROSS, Contender, count_votes, read_answers, write_vote
 
@@ -49,8 +49,7 @@ def count_answers(run: Path, files: Sequence[Path]) -> str:
     Raises ConfigError for files that are no answers of this trial's votes.
     """
     folder = RunFolder(run).trial
-    record = _record(folder)
-    figure = distance_of(record["arms"][0]["last"][0])
+    figure = distance_of(_record(folder)["arms"][0]["last"][0])
     table, text = count_votes(read_answers(files, folder / _VOTES), NAMES[figure])
     return f"{table.as_text()}\n\n{text}"
 
@@ -80,6 +79,8 @@ def _record(folder: Path) -> dict[str, Any]:
             f"{folder} holds no finished trial ({error}). Run the trial first: the same command"
             " without --vote and --count."
         ) from error
+    if not record.get("arms"):
+        raise ConfigError(f"No arm of the trial in {folder} has samples: {record['conclusion']}")
     return record
 
 
@@ -88,17 +89,18 @@ def _samples(folder: Path, record: dict[str, Any], arm: str, targets: int) -> li
     parts: list[list[Images]] = [[] for _ in range(targets)]
     for seed, result in enumerate(record["results"][arm]):
         place = gan_folder(folder, str(record.get("gans")), arm, seed)
-        if read_result(place, str(result["identity"])) is None:
+        identity = str(result["identity"])
+        if read_result(place, identity, result_name(identity)) is None:
             raise ConfigError(
                 f"{place} has no GAN of the trial in trial.json. Run the trial again: GANs that"
                 " are there are kept."
             )
         try:
-            samples: Images = np.load(place / SAMPLES, allow_pickle=False)
+            samples: Images = np.load(place / samples_name(identity), allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise ConfigError(
-                f"{place} has no samples to show ({error}). Delete its {RESULT}, and run the trial"
-                " again."
+                f"{place} has no samples to show ({error}). Delete its"
+                f" {result_name(identity)}, and run the trial again."
             ) from error
         for mine, part in zip(parts, np.array_split(samples, targets), strict=True):
             mine.append(part)

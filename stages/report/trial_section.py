@@ -1,7 +1,7 @@
 """The page's section on the trial, where GANs were trained on the corpus."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ...manifests.errors import VerifyError
 from ...manifests.run_folder import RunFolder
 from ..evaluate.tables import Table
 from ..images.png import to_pil
+from ..trial.one import samples_name
 from . import pictures
 
 TRIAL_STRIP, _LEAST_SIDE = 16, 48  # images of a strip; pixels of one
@@ -56,11 +57,16 @@ def trial_section(run: Path, training: NDArray[np.uint8]) -> dict[str, Any] | No
     }
 
 
-def _strips(gans: Path, arms: Iterable[str], training: NDArray[np.uint8]) -> list[tuple[str, str]]:
-    """Training images, then samples of every arm that has some: names and addresses."""
+def _strips(
+    gans: Path, results: Mapping[str, Any], training: NDArray[np.uint8]
+) -> list[tuple[str, str]]:
+    """Training images, then samples of every arm that has some: names and addresses.
+
+    results: arm -> the result of each seed.
+    """
     strips = [("training images", _strip(np.asarray(training)))]
-    for arm in arms:
-        samples = gans / arm / "seed-0" / "samples.npy"
+    for arm, (first, *_) in results.items():
+        samples = gans / arm / "seed-0" / samples_name(first["identity"])
         if samples.is_file():
             strips.append((arm, _strip(np.load(samples, allow_pickle=False)[:TRIAL_STRIP])))
     return strips

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...manifests.errors import LockedError
 from ...manifests.files.atomic import replacing, write_json
 from ...manifests.files.durable import remove_file
 from ..common.npy import npy_header
@@ -37,9 +38,25 @@ class ArmCorpus:
     rises: Rise | None = None  # of a growing corpus
 
     def open(self) -> tuple[Images, Ids]:
-        """Images, memory-mapped, and labels."""
-        images = np.load(self.folder / _IMAGES, mmap_mode="r", allow_pickle=False)
-        return images, np.load(self.folder / _LABELS, allow_pickle=False)
+        """Images, memory-mapped, and labels.
+
+        Raises LockedError where another trial has made the arm of other images meanwhile.
+        """
+        try:
+            images = np.load(self.folder / _IMAGES, mmap_mode="r", allow_pickle=False)
+            labels = np.load(self.folder / _LABELS, allow_pickle=False)
+        except FileNotFoundError:
+            raise self._replaced() from None
+        # Whoever replaces a file has removed the facts before; what is open stays what it is.
+        if open_arm(self.name, self.folder, self.digest) is None:
+            raise self._replaced()
+        return images, labels
+
+    def _replaced(self) -> LockedError:
+        return LockedError(
+            f"{self.folder} was made of other images by another trial of this run meanwhile. Let"
+            " that one end, and run the same command again."
+        )
 
 
 def open_arm(name: str, folder: Path, digest: str) -> ArmCorpus | None:

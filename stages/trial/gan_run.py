@@ -24,7 +24,7 @@ from ..common.tensors import to_unit
 from ..train.batches import batch_rows
 from .snapshots import Ids, Images, Sampler, half_precision
 
-ALGORITHM = 2  # raised whenever equal inputs would train another GAN
+ALGORITHM = 3  # raised whenever equal inputs would train another GAN, or judge other moments
 ALGORITHM_OF_GROWING = 2  # the same of a growing corpus alone
 
 STOPPED = "The trial was stopped; the same command goes on."
@@ -63,9 +63,18 @@ class GanOptions:
 
     @property
     def snapshots(self) -> list[int]:
-        """The updates after which there is a snapshot; the last update is one."""
-        every = max(1, self.snapshot_every // self.batch)
-        return [*range(every, self.steps - every // 2, every), self.steps]
+        """The updates after which there is a snapshot; the last update is one.
+
+        All others are those of a longer training, too, which so goes on from this one.
+        """
+        whole = range(self.snapshot_every, self.images + 1, self.snapshot_every)
+        return sorted({*(-(-images // self.batch) for images in whole), self.steps})
+
+    @property
+    def judged(self) -> list[int]:
+        """The snapshots that are judged: not those that are near the last one."""
+        near = self.snapshot_every / self.batch / 2
+        return [step for step in self.snapshots if step == self.steps or self.steps - step > near]
 
 
 @dataclass(frozen=True)

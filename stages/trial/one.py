@@ -21,7 +21,7 @@ from .gan_run import STOPPED, Diverged, GanOptions, GanRun, Rise
 from .judge import Judge, best_snapshot
 from .snapshots import Sampler, has_snapshot, read_snapshot, write_snapshot
 
-RESULT, SAMPLES = "result.json", "samples.npy"
+RESULT = "result.json"
 KEPT_SAMPLES = 252  # of the best snapshot, for pictures and votes: 28 squares of nine
 _JUDGED_REAL = 500  # training and held-out images of which D's mean score is compared
 
@@ -71,16 +71,16 @@ def run_task(
     stopping: Callable[[], bool],
     advance: Advance,
 ) -> dict[str, Any]:
-    """Trains the GAN to its end, from where it stopped, and judges every snapshot.
+    """Trains the GAN to its end, from where it stopped, and judges its snapshots.
 
-    A GAN that is trained, and was judged otherwise, is judged alone. Writes result.json last and
+    A GAN that is trained, and was judged otherwise, is judged alone. Writes the result last and
     gives its content; of a GAN that diverged it has `failed`, the reason.
 
     Raises:
         Interrupted: `stopping()` became true; the same call goes on.
         ScoreMixError: a file of the training is damaged.
     """
-    done = read_result(task.folder, task.identity)
+    done = read_result(task.folder, task.identity, result_name(task.identity))
     if done is not None:
         advance(task.options.steps * task.options.batch, resumed=True)
         return done
@@ -91,7 +91,7 @@ def run_task(
         result["failed"] = str(error)
     else:
         result["snapshots"] = _judge(task, judge, sampler, stopping)
-    write_json(task.folder / RESULT, result)
+    write_json(task.folder / result_name(task.identity), result)
     crash_point("gan-finished")
     return result
 
@@ -102,18 +102,23 @@ def _train(
     stopping: Callable[[], bool],
     advance: Advance,
 ) -> Sampler:
-    """Leaves every snapshot and the last state.
+    """Leaves every snapshot, and the state of the longest training so far.
 
-    Goes on from the last state, of a shorter or longer training, too, where all snapshots that are
-    wanted until then are there; otherwise begins anew.
+    Goes on from that state where it comes before the first snapshot that is missing, and else from
+    the start: a longer training had no snapshot where this one ends.
     """
     given = (task.images, task.labels, task.shape, task.options, task.seed, device)
     run = GanRun(*given, rises=task.rises)
     run.load(task.folder, task.trained)
-    wanted = [step for step in task.options.snapshots if step <= run.step]
-    if not all(has_snapshot(task.folder, step, task.trained) for step in wanted):
+    longest, steps = run.step, task.options.snapshots
+    missing = (step for step in steps if not has_snapshot(task.folder, step, task.trained))
+    first = next(missing, None)
+    if first is None:
+        advance(task.options.steps * task.options.batch, resumed=True)
+        return run.sampler
+    if longest >= first:
         run = GanRun(*given, rises=task.rises)
-    advance(min(run.step, task.options.steps) * task.options.batch, resumed=True)
+    advance(run.step * task.options.batch, resumed=True)
     for step in run.advance(stopping, advance):
         facts: dict[str, Any] = {"step": step, "images": step * task.options.batch}
         if len(task.real.images) and len(task.held_out.images):
@@ -123,16 +128,17 @@ def _train(
             facts["gap"] = on_real - on_new
         write_snapshot(task.folder, run.settled(), task.trained, round_floats(facts))
         crash_point("gan-snapshot")
-        run.save(task.folder, task.trained)
+        if step > longest:
+            run.save(task.folder, task.trained)
     return run.sampler
 
 
 def _judge(
     task: Task, judge: Judge, sampler: Sampler, stopping: Callable[[], bool]
 ) -> list[dict[str, Any]]:
-    """The figures of every snapshot; keeps some samples of the best one."""
+    """The figures of the snapshots; keeps some samples of the best one."""
     snapshots: list[dict[str, Any]] = []
-    for step in task.options.snapshots:
+    for step in task.options.judged:
         if stopping():
             raise Interrupted(STOPPED)
         net, facts = read_snapshot(task.folder, step, task.trained, task.shape, sampler.device)
@@ -140,7 +146,7 @@ def _judge(
         snapshots.append(facts | round_floats(judge.measure(samples)))
         if best_snapshot(snapshots) is snapshots[-1]:
             best = samples
-    keep_samples(task.folder, best)
+    keep_samples(task.folder, task.identity, best)
     return snapshots
 
 
@@ -180,9 +186,19 @@ def failures(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, st
     }
 
 
-def keep_samples(folder: Path, samples: Images) -> None:
-    """Writes the first samples (N, H, W, C) of a snapshot to folder/samples.npy."""
-    with replacing(folder / SAMPLES) as file:
+def result_name(identity: str) -> str:
+    """The file of a GAN's result: trainings of other lengths and other judges have their own."""
+    return f"result-{identity[:8]}.json"
+
+
+def samples_name(identity: str) -> str:
+    """The file of the samples that go with a result."""
+    return f"samples-{identity[:8]}.npy"
+
+
+def keep_samples(folder: Path, identity: str, samples: Images) -> None:
+    """Writes the first samples (N, H, W, C) of a snapshot beside the result of this identity."""
+    with replacing(folder / samples_name(identity)) as file:
         np.save(file, samples[:KEPT_SAMPLES], allow_pickle=False)
 
 

@@ -25,7 +25,16 @@ from ..evaluate.config import EvaluateConfig
 from .arm_corpus import ArmCorpus
 from .gan_run import ALGORITHM, ALGORITHM_OF_GROWING, GanOptions
 from .judge import Judge, check_held_out, open_judge
-from .one import Labelled, Task, failures, gan_folder, options_folder, read_result, run_task
+from .one import (
+    Labelled,
+    Task,
+    failures,
+    gan_folder,
+    options_folder,
+    read_result,
+    result_name,
+    run_task,
+)
 from .task_pool import unfinished, work_on_all
 
 Ids = NDArray[np.int64]
@@ -102,7 +111,7 @@ def run_trial(
     images = spec.options.steps * spec.options.batch
 
     def is_finished(job: _Job) -> bool:
-        return read_result(_folder(spec, job), job.identity) is not None
+        return _kept(spec, job) is not None
 
     with progress.task("trial", len(jobs) * images, "images") as advance:
         left = unfinished(jobs, is_finished, lambda _: images, advance)
@@ -130,13 +139,17 @@ def _folder(spec: TrialSpec, job: _Job) -> Path:
 
 
 def _result(spec: TrialSpec, job: _Job) -> dict[str, Any]:
-    found = read_result(_folder(spec, job), job.identity)
+    found = _kept(spec, job)
     if found is None:
         raise LockedError(
-            f"{_folder(spec, job)} was replaced by a trial with other options meanwhile. Run one"
-            " after the other."
+            f"{_folder(spec, job) / result_name(job.identity)} was removed while the trial went on."
+            " Run it again."
         )
     return found
+
+
+def _kept(spec: TrialSpec, job: _Job) -> dict[str, Any] | None:
+    return read_result(_folder(spec, job), job.identity, result_name(job.identity))
 
 
 def _work_on(spec: TrialSpec, job: _Job, stopping: Callable[[], bool], advance: Advance) -> bool:

@@ -32,22 +32,22 @@ QUICK = (
     "--set", "trial.width=4", "--set", "trial.batch=64", "--set", "trial.ratio=1",
 )  # fmt: skip
 BOTH = ("--arms", "real,own", "--seeds", "2")
+OF_RUN = {
+    "generate__method": "bridge",
+    "ingest__holdout": None,
+    "ingest__fraction": 0.05,
+    "ingest__reference_limit": 80,
+    "evaluate__variants": "off",
+    "write__shard_size": 40,
+}
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trial")
     (folder / "stages.yaml").write_text("run: run\ningest: {source: digits}\n")
-    changed = {
-        "generate__method": "bridge",
-        "ingest__holdout": None,
-        "ingest__fraction": 0.05,
-        "ingest__reference_limit": 80,
-        "evaluate__variants": "off",
-        "write__shard_size": 40,
-    }
     words = ("run", folder / "stages.yaml", "--until", "write", "--quiet")
-    assert cli(*words, *tiny.options(**changed)) == 0
+    assert cli(*words, *tiny.options(**OF_RUN)) == 0
     return folder / "run"
 
 
@@ -99,7 +99,7 @@ def test_it_compares_and_goes_on(finished: Path, tried: Path) -> None:
     assert own == 2 * real
 
     # The same command trains nothing; another arm and a third seed leave what there is.
-    state = gan(run, "own", 1) / "result.json"
+    (state,) = gan(run, "own", 1).glob("result-*.json")
     before = state.stat().st_mtime_ns
     assert trial(run, "--arms", "real,own,mixup:2", "--seeds", "3") == 0
     assert state.stat().st_mtime_ns == before
@@ -185,7 +185,7 @@ def test_a_run_ends_with_its_trial_if_asked(run: Path, monkeypatch: pytest.Monke
     page = (run / "report" / "index.html").read_text()
     assert "Does the corpus pay?" in page and record(run)["conclusion"][:40] in page
     assert page.count('alt="own"') == page.count('alt="training images"') == 1
-    states = sorted((run / "trial" / "gans").rglob("result.json"))
+    states = sorted((run / "trial" / "gans").rglob("result-*.json"))
     before = [path.stat().st_mtime_ns for path in states]
     assert cli(*command) == 0 and len(states) == 2
     assert [path.stat().st_mtime_ns for path in states] == before
@@ -290,6 +290,28 @@ def test_a_trainer_of_ones_own_gets_every_arm_in_its_layout(run: Path) -> None:
     log.unlink()
     assert by_command(run, command) == 0 and not log.exists()
     assert record(run) == found
+
+
+def test_a_corpus_that_is_replaced_while_a_command_trains_does_not_count(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By a trial of another ratio, which is not in the arm's name: both have one folder."""
+    few = ("--arms", "mixup", "--seeds", "1", "--set", "trial.ratio=1")
+    replaced = run / "trial" / "data" / "mixup.json"
+    assert by_command(run, f"rm {replaced}; {COPY}", *few) == 5
+    assert "was replaced by another trial of this run meanwhile" in capsys.readouterr().err
+    assert not [*gan(run, "mixup").glob("*.json")]
+    assert by_command(run, COPY, *few) == 0
+
+
+def test_more_rounds_leave_the_gans_of_a_command(run: Path) -> None:
+    few = ("--arms", "real,own:1", "--seeds", "1")
+    assert by_command(run, COPY, *few) == 0
+    first = record(run)
+    words = ("run", run / "stages.yaml", "--set", f"run={run}", "--until", "write", "--quiet")
+    assert cli(*words, *tiny.options(**OF_RUN | {"generate__ratio": 3})) == 0
+    assert by_command(run, COPY, *few) == 0
+    assert record(run)["results"] == first["results"]
 
 
 def test_two_processes_share_a_trial(run: Path) -> None:
@@ -418,7 +440,7 @@ def test_fewer_images_are_runs_of_their_own(
     assert open_train(opened).checkpoint_every is None
 
     # Again: nothing is made. The report of the run still has its own trial.
-    states = sorted(run.rglob("result.json")) + sorted(sizes.rglob("model.safetensors"))
+    states = sorted(run.rglob("result-*.json")) + sorted(sizes.rglob("model.safetensors"))
     before = [path.stat().st_mtime_ns for path in states]
     assert trial(run, *more) == 0 and len(before) == 4 + 2 * 2 + 2
     assert [path.stat().st_mtime_ns for path in states] == before

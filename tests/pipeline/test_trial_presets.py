@@ -326,7 +326,7 @@ def test_a_result_of_an_earlier_version_is_judged_again_where_its_samples_are(
     folder = fake(tmp_path / "cut", train=CUT_TRAIN, test=CUT_TEST.replace("SIDE", "trainB"))
     assert trial(run, "cut", folder, 160) == 0
     assert "from" in capsys.readouterr().out
-    results = sorted((run / "trial" / "gans").glob("*/*/seed-0/result.json"))
+    results = sorted((run / "trial" / "gans").glob("*/*/seed-0/result-*.json"))
     before = [json.loads(path.read_bytes()) for path in results]
     pairs = [one["snapshots"][0]["pairs"] for one in before]
     assert [(p["source"], p["target"]) for some in pairs for p in some] == [("left", "right")] * 2

@@ -17,7 +17,7 @@ from scoremix.models.gan.networks import LATENT, GanShape
 from scoremix.stages.common.progress import ignore_progress
 from scoremix.stages.trial.gan_run import GanOptions, GanRun, Rise
 from scoremix.stages.trial.judge import Judge
-from scoremix.stages.trial.one import RESULT, Labelled, Task, run_task
+from scoremix.stages.trial.one import Labelled, Task, result_name, run_task
 
 CPU = torch.device("cpu")
 SHAPE = GanShape(1, 8, 8)
@@ -133,9 +133,9 @@ def test_a_task_stopped_anywhere_ends_with_the_same_files(judge: Judge, tmp_path
         with pytest.raises(Interrupted):
             work("parts", stop_after)
     work("parts")
-    parts, whole = (tmp_path / name / RESULT for name in ("parts", "whole"))
+    parts, whole = (tmp_path / name / result_name("judged") for name in ("parts", "whole"))
     assert parts.read_bytes() == whole.read_bytes()
-    snapshots = json.loads((tmp_path / "whole" / RESULT).read_text())["snapshots"]
+    snapshots = json.loads(whole.read_text())["snapshots"]
     assert [each["step"] for each in snapshots] == [8, 20]  # 16 is too near the end
 
 
@@ -171,32 +171,71 @@ def test_a_gan_that_is_judged_otherwise_is_not_trained_again(judge: Judge, tmp_p
         run_task(replace(mine, identity="third"), judge, CPU, lambda: False, ignore_progress)
 
 
-@pytest.mark.parametrize("first, then, resumed", [
-    (384, 640, 384),  # longer: goes on
-    (640, 512, 512),  # shorter, to a snapshot of the longer one: nothing to train
-    (640, 320, 0),  # shorter, to where the longer one had no snapshot: from the start
-    (352, 640, 352),  # longer, from between two snapshots
-    (320, 640, 0),  # longer, and the shorter one left out a snapshot near its end
+@pytest.mark.parametrize("every, batch", [(25_000, 64), (25_000, 16), (256, 32), (7, 32)])
+def test_a_longer_training_has_the_snapshots_of_a_shorter_one(every: int, batch: int) -> None:
+    """Where the shorter one ends with a snapshot that comes in turn."""
+    options = replace(OPTIONS, snapshot_every=every, batch=batch)
+    lengths = [replace(options, images=count * every) for count in range(1, 41)]
+    for number, shorter in enumerate(lengths):
+        assert len(shorter.snapshots) == number + 1 or every < batch
+        for longer in lengths[number:]:
+            assert shorter.snapshots == longer.snapshots[: len(shorter.snapshots)]
+    between = replace(options, images=10 * every + every // 3)
+    assert between.snapshots[:-1] == lengths[9].snapshots or every < batch
+    assert between.judged[-1] == between.steps and set(between.judged) <= {*between.snapshots}
+    assert between.judged[:-1] == lengths[8].snapshots or every < batch  # 10 is too near the end
+
+
+ALL = 704  # images of the longest training below: 22 updates
+
+
+@pytest.mark.parametrize("lengths, resumed", [
+    ([384, 640], [0, 384]),  # longer: goes on
+    ([320, 640], [0, 320]),  # from between two snapshots, too
+    ([640, 384, 640], [0, 384, 640]),  # shorter, and longer again: nothing to train
+    ([640, 320, 640, ALL], [0, 0, 640, 640]),  # to where the longer one had no snapshot
 ])  # fmt: skip
 def test_a_training_of_another_length_goes_on_where_it_can(
-    first: int, then: int, resumed: int, judge: Judge, tmp_path: Path
+    lengths: list[int], resumed: list[int], judge: Judge, tmp_path: Path
 ) -> None:
-    """Its result is that of a training of this length alone."""
+    """Its result is that of a training of this length alone, and stays beside the others."""
     before: list[int] = []
 
     def work(name: str, images: int) -> dict[str, Any]:
-        options = replace(OPTIONS, images=images, snapshot_every=128, batch=32)
-        mine = task(tmp_path / name, blobs(100, 1), options=options, identity=str(images))
+        options = replace(OPTIONS, images=images, snapshot_every=128)
+        identity = f"{images:08d}"
+        mine = task(tmp_path / name, blobs(100, 1), options=options, identity=identity)
+        # A finished one is not asked for again: as if it had another judge.
+        (tmp_path / name / result_name(identity)).unlink(missing_ok=True)
         return run_task(mine, judge, CPU, lambda: False, advance)
 
     def advance(count: int, /, *, resumed: bool = False) -> None:
         before.append(count) if resumed else None
 
-    work("both", first)
-    before.clear()
-    found = work("both", then)
-    assert before == [resumed]
-    assert found == work("alone", then)
+    found = [work("together", images) for images in lengths]
+    assert before == resumed
+    alone = {images: work(f"alone-{images}", images) for images in lengths}
+    assert found == [alone[images] for images in lengths]
+    assert len([*(tmp_path / "together").glob("result-*.json")]) == len(alone)
+
+
+def test_a_shorter_training_that_is_stopped_leaves_the_longer_one(
+    judge: Judge, tmp_path: Path
+) -> None:
+    long = task(tmp_path, blobs(100, 1))
+    run_task(long, judge, CPU, lambda: False, ignore_progress)
+    state = (tmp_path / "state.safetensors").read_bytes()
+    count = 0
+
+    def stopping() -> bool:
+        nonlocal count
+        count += 1
+        return count > 9
+
+    short = replace(long, identity="short", options=replace(OPTIONS, images=320))
+    with pytest.raises(Interrupted):
+        run_task(short, judge, CPU, stopping, ignore_progress)
+    assert (tmp_path / "state.safetensors").read_bytes() == state
 
 
 def test_a_gan_that_diverges_has_a_reason_for_its_result(judge: Judge, tmp_path: Path) -> None:
@@ -227,7 +266,7 @@ def test_another_task_begun_in_between_leaves_no_trace(judge: Judge, tmp_path: P
         work("parts", 3, trained="other", identity="x", options=replace(OPTIONS, lr=1e-4))
     for name in ("parts", "whole"):
         work(name, 100)
-    parts, whole = (tmp_path / name / RESULT for name in ("parts", "whole"))
+    parts, whole = (tmp_path / name / result_name("judged") for name in ("parts", "whole"))
     assert parts.read_bytes() == whole.read_bytes()
 
 

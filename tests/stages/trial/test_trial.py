@@ -11,7 +11,7 @@ import pytest
 from blob_images import blobs
 from PIL import Image
 
-from scoremix.manifests.errors import ConfigError
+from scoremix.manifests.errors import ConfigError, LockedError
 from scoremix.models.gan.networks import GanShape
 from scoremix.stages.common.progress import Advance, Silent, ignore_progress
 from scoremix.stages.corpus.store import open_corpus
@@ -89,7 +89,7 @@ def test_copies_make_no_difference_and_noise_is_harmful(spec: TrialSpec, tmp_pat
         for _ in range(2):
             assert work(processes=processes) == made and not made.failed
             assert progress.taken() == (0, 9 * 4_096)
-            next(spec.folder.glob("gans/*/copies/seed-1/result.json")).unlink()
+            next(spec.folder.glob("gans/*/copies/seed-1/result-*.json")).unlink()
 
 
 def test_a_gan_that_diverges_costs_its_arm(
@@ -108,6 +108,20 @@ def test_a_gan_that_diverges_costs_its_arm(
     made = run_trial(quick, arms, 2, processes=1, stopping=lambda: False, progress=Silent())
     assert list(made.results) == ["real"] and len(made.results["real"]) == 2
     assert made.failed == {"more": "seed 1: the GAN's loss is nan at update 9. Set trial.lr lower."}
+
+
+def test_an_arm_that_another_trial_replaced_trains_no_gan(spec: TrialSpec, tmp_path: Path) -> None:
+    """The ratio of an arm without a number is not in its name: both lie in one folder."""
+    real = np.asarray(open_corpus(spec.corpus).images)
+    quick = TrialSpec(**vars(spec) | {"options": replace(OPTIONS, images=640)})
+    mine = arm("mixup", tmp_path, np.concatenate([real] * 2))
+    labels = np.full(len(real), -1)
+    write_arm("mixup", tmp_path / "mixup", "other", iter([real]), labels, {}, ignore_progress)
+    for _ in range(2):
+        with pytest.raises(LockedError, match="was made of other images by another trial"):
+            run_trial(quick, [mine], 1, processes=1, stopping=lambda: False, progress=Silent())
+        (tmp_path / "mixup" / "images.npy").unlink(missing_ok=True)
+    assert not [*quick.folder.glob("gans/*/mixup/seed-0/*.json")]
 
 
 def test_an_arm_is_found_again_by_what_it_is_made_of(tmp_path: Path) -> None:
