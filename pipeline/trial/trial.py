@@ -30,6 +30,7 @@ from ...stages.trial.arms import Arm
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.gan_run import GanOptions
 from ...stages.trial.judge import check_held_out, open_features
+from ...stages.trial.one import gan_folder, samples_name
 from ...stages.trial.outcome import ArmOutcome, conclusion, outcomes, trial_table
 from ...stages.trial.pairs_table import pair_outcomes, pairs_table
 from ...stages.trial.trial import Trained, TrialSpec, run_trial
@@ -181,6 +182,10 @@ def _write(report: TrialReport, made: Trained, arms: Sequence[Arm], config: Tria
         "gans": made.gans,
         "targets": list(made.targets),
         "results": made.results,
+        "samples": {
+            arm: f"{gan_folder(Path(), made.gans, arm, 0)}/{samples_name(found[0]['identity'])}"
+            for arm, found in made.results.items()
+        },
     }
     if pairs is not None:
         by_pair = [each.as_json() for each in pair_outcomes(report.arms)]

@@ -13,7 +13,6 @@ from ...manifests.errors import VerifyError
 from ...manifests.run_folder import RunFolder
 from ..evaluate.tables import Table
 from ..images.png import to_pil
-from ..trial.one import samples_name
 from . import pictures
 
 TRIAL_STRIP, _LEAST_SIDE = 16, 48  # images of a strip; pixels of one
@@ -40,8 +39,7 @@ def trial_section(run: Path, training: NDArray[np.uint8]) -> dict[str, Any] | No
         ]
         arms = record.get("arms", [])
         one_shot = bool(arms) and "kd" not in arms[0]["last"][0]
-        gans = folder / str(record.get("gans"))
-        text, strips = str(record["conclusion"]), _strips(gans, record["results"], training)
+        text, strips = str(record["conclusion"]), _strips(folder, record.get("samples", {}), training)
     except (ValueError, KeyError, TypeError, EOFError) as error:
         raise VerifyError(
             f"{path}, or a file of samples below it, is damaged ({error!r}). Run the trial again:"
@@ -58,15 +56,15 @@ def trial_section(run: Path, training: NDArray[np.uint8]) -> dict[str, Any] | No
 
 
 def _strips(
-    gans: Path, results: Mapping[str, Any], training: NDArray[np.uint8]
+    folder: Path, files: Mapping[str, str], training: NDArray[np.uint8]
 ) -> list[tuple[str, str]]:
     """Training images, then samples of every arm that has some: names and addresses.
 
-    results: arm -> the result of each seed.
+    files: arm -> samples of its first GAN, below the folder.
     """
     strips = [("training images", _strip(np.asarray(training)))]
-    for arm, (first, *_) in results.items():
-        samples = gans / arm / "seed-0" / samples_name(first["identity"])
+    for arm, name in files.items():
+        samples = folder / name
         if samples.is_file():
             strips.append((arm, _strip(np.load(samples, allow_pickle=False)[:TRIAL_STRIP])))
     return strips
