@@ -56,20 +56,25 @@ def draw_pairs(labels: Rows, most: int, random: np.random.Generator) -> Pairs:
     if count * (count - 1) // 2 <= most:
         first, second = (rows.astype(np.int64) for rows in np.triu_indices(count, 1))
         return Pairs(first, second, labels[first] == labels[second])
-    genuine = _genuine_pairs(labels)
-    if len(genuine) > most // 2:
-        genuine = genuine[np.sort(random.choice(len(genuine), most // 2, replace=False))]
+    total = int((sizes * (sizes - 1)).sum()) // 2
+    if total > most // 2:
+        numbers = np.sort(random.choice(total, most // 2, replace=False))
+    else:
+        numbers = np.arange(total)
+    genuine = _genuine_pairs(labels, numbers)
     impostors = _draw_impostors(labels, most - len(genuine), random)
     both = np.concatenate([genuine, impostors])
     return Pairs(both[:, 0], both[:, 1], np.arange(len(both)) < len(genuine))
 
 
-def _genuine_pairs(labels: Rows) -> Rows:
-    """(P, 2) all pairs of one class."""
+def _genuine_pairs(labels: Rows, numbers: Rows) -> Rows:
+    """(P, 2) the pairs of one class with these numbers: class by class, image by image."""
     order = np.argsort(labels, kind="stable")
-    parts = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
-    return np.concatenate([np.sort(part)[np.stack(np.triu_indices(len(part), 1), axis=1)]
-                           for part in parts])  # fmt: skip
+    ends = np.searchsorted(labels[order], labels[order], side="right")
+    following = ends - np.arange(len(labels)) - 1  # images of the same class, each a pair
+    before = np.cumsum(following) - following
+    first = np.searchsorted(before + following, numbers, side="right")
+    return np.stack([order[first], order[first + 1 + numbers - before[first]]], axis=1)
 
 
 def _draw_impostors(labels: Rows, wanted: int, random: np.random.Generator) -> Rows:

@@ -49,7 +49,7 @@ def estimate_trial(run: FinishedRun, config: TrialConfig, *, device: str, proces
     with one_thread():
         image = _seconds_of_image(run, spec)
     training = gans * shown * image / min(processes, gans)
-    making = _seconds_of_making(run, arms, device)
+    making = _seconds_of_making(run, _largest_of_each(arms), device)
     networks = 0.0
     if sizes:
         training *= 1 + len(sizes)
@@ -113,6 +113,12 @@ def _seconds_of_image(run: FinishedRun, spec: TrialSpec) -> float:
     classes = run.corpus.training_ids if spec.shape.classes else None
     gan = GanRun(run.corpus.images, classes, spec.shape, spec.options, 0, torch.device(spec.device))
     return timed(gan.update, spec.device, _PROBE_SECONDS) / spec.options.batch
+
+
+def _largest_of_each(arms: list[Arm]) -> list[Arm]:
+    """Of arms that differ in their ratio alone the largest, of which the others are a part."""
+    largest = {arm.method: arm for arm in sorted(arms, key=lambda arm: arm.ratio)}
+    return list(largest.values())
 
 
 def _seconds_of_making(run: FinishedRun, arms: list[Arm], device: str) -> float:

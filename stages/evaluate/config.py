@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, field_validator
 from .variant_catalogue import Which, check_variant
 
 # Raised whenever equal inputs would give other metrics.
-ALGORITHM = 9
+ALGORITHM = 10
 
 
 class EvaluateConfig(BaseModel, frozen=True, extra="forbid"):

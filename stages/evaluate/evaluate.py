@@ -305,5 +305,5 @@ def _variants(
     steps = {step: trace.features[step][chosen] for step in STEPS}
     norms = None if trace.norms is None else trace.norms[chosen]
     rows = trace.rows.take(chosen)
-    bench = open_bench(variation, rows, steps, norms, real.reference, inputs.seed)
+    bench = open_bench(variation, rows, steps, norms, real.reference, real.held_out, inputs.seed)
     return try_variants(config.variants, variation, bench, real.extractor, progress)

@@ -94,7 +94,8 @@ class VariantBench:
 
     config: GenerateConfig  # as configured
     rows: pa.Table  # plan rows with folded lambda >= .1
-    reference: Reference
+    reference: Reference  # held-out images; training images where none are held out
+    held_out: int  # their number
     steps: Mapping[str, Floats]  # mixup, minimised, final as configured: (n, D) features
     norms: Floats | None  # (n, 3)
     seed: int
@@ -146,12 +147,16 @@ def open_bench(
     steps: Mapping[str, Floats],
     norms: Floats | None,
     reference: Reference,
+    held_out: int,
     seed: int,
 ) -> VariantBench:
-    """The bench of a configured run: its rows, features (n, D) per step and norms (n, 3)."""
+    """The bench of a configured run: its rows, features (n, D) per step and norms (n, 3).
+
+    held_out: the number of held-out images, of which `reference` then is.
+    """
     # The seed of the verdict's own comparisons: on the same rows these are the same numbers.
     return VariantBench(
-        variation.config, rows, reference, steps, norms, image_seed(seed, "evaluate")
+        variation.config, rows, reference, held_out, steps, norms, image_seed(seed, "evaluate")
     )
 
 
@@ -165,7 +170,8 @@ def try_variants(
     """`variants` of metrics.json: the configured steps, then each variant, made and evaluated.
 
     None for methods without a network, or of one parent: their rows have no second one. Of too few
-    rows or real images none is made, and `text` says so. A variant that makes no images (not
+    rows or held-out images none is made, and `text` says so: beside training images the nearest
+    variant would be the one that copies them. A variant that makes no images (not
     finite, blank, out of memory) has a row with the reason.
 
     Raises:
@@ -174,13 +180,13 @@ def try_variants(
     config = variation.config
     if which == "off" or not config.needs_network or config.method in ONE_PARENT:
         return None  # there are no mixtures, or no network to make variants of them
-    rows_count, real_count = bench.rows.num_rows, len(bench.reference.vectors)
-    if min(rows_count, real_count) < _MIN_IMAGES:
+    rows_count = bench.rows.num_rows
+    if min(rows_count, bench.held_out) < _MIN_IMAGES:
         why = (
-            f"No variants were made: {_MIN_IMAGES} rows with lambda >= .1 and as many real images"
-            f" are needed; there are {rows_count:,} and {real_count:,}. Rows are as"
-            " many as evaluate.rows, evaluate.variant_rows and generate.ratio allow; real images"
-            " are held out by ingest.holdout or ingest.reference."
+            f"No variants were made: {_MIN_IMAGES} rows with lambda >= .1 and as many held-out"
+            f" images are needed; there are {rows_count:,} and {bench.held_out:,}. Rows are as many"
+            " as evaluate.rows, evaluate.variant_rows and generate.ratio allow; images are held out"
+            " by ingest.holdout or ingest.reference."
         )
         progress.note(f"variants: {why}")
         return {"rows": rows_count, "text": why, "table": []}

@@ -33,6 +33,7 @@ _AS = {
     REAL: "real images as they are",
     REAL + AFFINE: "real images with the same small changes (real+affine)",
 }
+_NO_REAL = "Nothing was compared with real images alone: give recognition.arms real and another."
 
 
 @dataclass(frozen=True)
@@ -231,16 +232,15 @@ def recognition_conclusion(
     Arms with +affine are judged against real+affine, where that is an arm. figure: of
     `recognition.figure`. against: an arm that others are compared with, too. failed: other arms.
     """
-    real = next((arm for arm in arms if arm.name == REAL), None)
-    others = [arm for arm in arms if arm is not real]
-    if failed and (real is None or not others):
-        return f"Nothing can be compared: {', '.join(failed)} failed."
-    if real is None or not others:
-        return (
-            "Nothing was compared with real images alone: give recognition.arms real and another."
-        )
-    name = primary_figure(list(real.figures), figure)
-    seeds = len(real.figures[name])
+    by_name = {arm.name: arm for arm in arms}
+    others = [arm for arm in arms if arm.baseline != arm.name and arm.baseline in by_name]
+    rivals = {arm.name: arm for arm in arms if arm.less_against}
+    alone = f"Nothing can be compared with real images: {', '.join(failed)} failed."
+    alone = alone if failed else _NO_REAL
+    if not others and not rivals:
+        return alone
+    name = primary_figure(list(arms[0].figures), figure)
+    seeds = len(arms[0].figures[name])
     if seeds < 2:
         return "No conclusion from one seed: set recognition.seeds to 3 or more."
     if alike := [arm.name for arm in arms if arm.is_alike]:
@@ -248,9 +248,8 @@ def recognition_conclusion(
             f"No conclusion: all seeds of {', '.join(alike)} gave the same figures. Does the"
             " command pass {seed} on?"
         )
-    by_name = {arm.name: arm for arm in arms}
     clear = clear_together({arm.name: arm.judged[1][name] for arm in others})
-    sentences, unclear = list[str](), dict[str, list[str]]()
+    sentences, unclear = [] if others else [alone], dict[str, list[str]]()
     unsettled: list[str] = []
     for arm in others:
         baseline, changes = arm.judged
@@ -272,7 +271,7 @@ def recognition_conclusion(
         size = f"{_TITLES[name]}, against {baseline}, {seeds} seeds"
         sentences.append(f"No difference seen at this size: {', '.join(names)} ({size}).")
     if against is not None:
-        sentences += _of_rivals({arm.name: arm for arm in arms if arm.less_against}, against, name)
+        sentences += _of_rivals(rivals, against, name)
     return " ".join(sentences)
 
 

@@ -39,7 +39,10 @@ def trial_section(run: Path, training: NDArray[np.uint8]) -> dict[str, Any] | No
         ]
         arms = record.get("arms", [])
         one_shot = bool(arms) and "kd" not in arms[0]["last"][0]
-        text, strips = str(record["conclusion"]), _strips(folder, record.get("samples", {}), training)
+        text, strips = (
+            str(record["conclusion"]),
+            _strips(folder, record.get("samples", {}), training),
+        )
     except (ValueError, KeyError, TypeError, EOFError) as error:
         raise VerifyError(
             f"{path}, or a file of samples below it, is damaged ({error!r}). Run the trial again:"

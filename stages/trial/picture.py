@@ -21,7 +21,8 @@ _TITLES = {
 def draw_curves(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """SVG of the kernel distance times 1,000 of every arm's snapshots. results: as outcomes has it.
 
-    Raises ConfigError where matplotlib is not installed.
+    Of seeds with different numbers of snapshots the first ones. Raises ConfigError where matplotlib
+    is not installed.
     """
     curves = {}
     for arm, found in results.items():
@@ -30,8 +31,8 @@ def draw_curves(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
         places = np.array([snapshot[along] for snapshot in first])
         name = distance_of(first[0])
         kd = [[1000 * each[name] for each in one["snapshots"]] for one in found]
-        if len({len(values) for values in kd}) == 1:  # a trainer may leave as many as it likes
-            curves[arm] = (places, np.array(kd))
+        least = min(map(len, kd))  # a trainer may leave as many as it likes
+        curves[arm] = (places[:least], np.array([values[:least] for values in kd]))
     shown = {"images": "images shown", "step": "snapshot"}[along]
     return band_curves(curves, _TITLES[name], shown)
 

@@ -215,7 +215,7 @@ def _place(number: str, count: int) -> int:
 def count_votes(answers: Votes, figure: str = "kernel distance") -> tuple[Table, str]:
     """Metric against vote: a row for each two arms, and a sentence. figure: the metric's name."""
     pairs, distances = answers.pairs, answers.distances
-    rows, agreed, clear = [], 0, 0
+    rows, agreed, clear, intervals, few = [], 0, 0, 0, 0
     for first, second in itertools.combinations(distances, 2):
         couple = [{pair[0], pair[1]} == {first, second} for pair in pairs]
         mine = list(itertools.compress(pairs, couple))
@@ -226,8 +226,10 @@ def count_votes(answers: Votes, figure: str = "kernel distance") -> tuple[Table,
         cells = [f"{first} : {second}", f"{wins[0]} : {wins[1]}", f"{len(mine) - decided}"]
         voted = ""
         if decided:
-            whose = itertools.compress(answers.voters, couple)
-            low, high = _interval(first, winners, list(whose))
+            whose = list(itertools.compress(answers.voters, couple))
+            intervals += 1
+            few += len({who for who, won in zip(whose, winners, strict=True) if won}) < _VOTERS
+            low, high = _interval(first, winners, whose)
             cells.append(f"{wins[0] / decided:.0%} ({low:.0%} to {high:.0%})")
             voted = first if low > 0.5 else second if high < 0.5 else "no difference"
         else:
@@ -243,8 +245,9 @@ def count_votes(answers: Votes, figure: str = "kernel distance") -> tuple[Table,
     )  # fmt: skip
     voters = len(set(answers.voters))
     text = f"{len(pairs):,} answers of {voters:,} voter{'s' * (voters != 1)}. "
-    if voters < _VOTERS:
-        text += f"Of fewer than {_VOTERS} voters intervals are of their own answers alone. "
+    if few:
+        which = "Intervals" if few == intervals else f"{few} of {intervals} intervals"
+        text += f"{which} are of fewer than {_VOTERS} voters' answers, and of these alone. "
     if clear:
         text += f"Where people clearly prefer one arm ({clear} of {len(rows)} couples), it is the"
         text += f" nearer one by {figure} in {agreed}."

@@ -24,8 +24,10 @@ from scoremix.manifests.files.crash_points import TRIAL_POINTS
 from scoremix.pipeline.config import load_config
 from scoremix.pipeline.finished_run import load_finished_run
 from scoremix.pipeline.shards.builder import ShardBuilder
+from scoremix.pipeline.trial.cost import _largest_of_each
 from scoremix.pipeline.trial.sizes import open_train
 from scoremix.stages.corpus.store import open_corpus
+from scoremix.stages.trial.arms import parse_arms
 
 QUICK = (
     "--images", "512", "--set", "trial.snapshot_every=256", "--set", "trial.samples=100",
@@ -373,6 +375,12 @@ def test_a_wrong_command_is_named(
 ) -> None:
     assert by_command(run, command) == 2
     assert named in capsys.readouterr().err
+
+
+def test_a_dry_run_counts_images_once_that_several_arms_share() -> None:
+    arms = parse_arms(["real", "own:2", "growing:9", "mixup", "mixup-kept"], 5, [1, 10])
+    largest = {arm.name for arm in _largest_of_each(arms)}
+    assert largest == {"real", "growing-9", "mixup-10", "mixup-kept-10"}
 
 
 def test_a_dry_run_counts_and_writes_nothing(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -133,8 +133,9 @@ def tried(
     which: Any,
     make: Callable[[pa.Table, Mapping[str, Any]], Images],
     config: GenerateConfig = CONFIG,
+    unseen: int = 200,
 ) -> dict[str, Any] | None:
-    """Real images are of grey 100; mixtures of 60; as configured 80."""
+    """Real images are of grey 100, `unseen` of them held out; mixtures of 60; as configured 80."""
     held_out = greys(1, 200, 100)
     extract = Pixels(held_out)
     mixup, final = extract(greys(2, ROWS, 60)), extract(greys(3, ROWS, 80))
@@ -150,8 +151,15 @@ def tried(
             yield Batch(rows.slice(start, 32), some, some, some, norms)
 
     variation = Variation(config, execute)
-    bench = open_bench(variation, rows, steps, None, Reference(extract(held_out)), seed=0)
+    bench = open_bench(variation, rows, steps, None, Reference(extract(held_out)), unseen, seed=0)
     return try_variants(which, variation, bench, extract, Silent())
+
+
+def test_beside_training_images_alone_no_variant_is_made() -> None:
+    """The nearest would be the one that copies them."""
+    found = tried("all", lambda rows, changes: pytest.fail("makes images"), unseen=0)
+    assert found is not None and found["table"] == []
+    assert "as many held-out images are needed; there are 80 and 0" in found["text"]
 
 
 def test_what_is_said_of_the_steps() -> None:

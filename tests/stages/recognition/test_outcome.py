@@ -75,7 +75,25 @@ def test_arms_are_compared_with_a_chosen_rival() -> None:
 
 def test_nothing_is_compared_where_real_failed() -> None:
     text = recognition_conclusion(outcomes(own=BETTER), failed=["real"])
-    assert text == "Nothing can be compared: real failed."
+    assert text == "Nothing can be compared with real images: real failed."
+
+
+def test_arms_of_small_changes_need_no_arm_without() -> None:
+    """They are judged against real+affine; where that is no arm either, against a chosen rival."""
+    arms = {"real+affine": REAL, "own+affine": BETTER, "other+affine": REAL}
+    numbers = dict.fromkeys(arms, 10)
+    found = recognition_outcomes(arms, numbers, numbers, against="other+affine")
+    for failed in ([], ["real"]):
+        text = recognition_conclusion(found, against="other+affine", failed=failed)
+        assert text.startswith("Worth it: trained on own+affine") and "Nothing" not in text
+        assert "Beside other+affine, own+affine has less" in text
+    made = recognition_outcomes(
+        {name: arms[name] for name in ("own+affine", "other+affine")}, numbers, numbers,
+        against="other+affine",
+    )  # fmt: skip
+    text = recognition_conclusion(made, against="other+affine")
+    assert text.startswith("Nothing was compared with real images alone")
+    assert "Beside other+affine, own+affine has less" in text
 
 
 def test_what_may_be_chance_among_many_arms_is_not_called_clear() -> None:
