@@ -199,7 +199,7 @@ def compose(values: dict[str, Any], overrides: list[str], where: str) -> Config:
     try:
         config = Config.model_validate(_merged(_with_choices_of_then(values), given))
     except ValidationError as error:
-        raise ConfigError(explain(error, where, Config)) from error
+        raise ConfigError(explain(error, where, Config, given)) from error
     _refuse_folder_named_null(config, overrides)
     return config
 

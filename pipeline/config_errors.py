@@ -3,7 +3,7 @@
 import datetime
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -50,8 +50,16 @@ def yaml_error(error: yaml.YAMLError, where: str) -> str:
     )
 
 
-def explain(error: ValidationError, where: str, config: type[BaseModel]) -> str:
-    """One line for each problem: its place, what is wrong, what was found, what to write."""
+def explain(
+    error: ValidationError, where: str, config: type[BaseModel], given: dict[str, Any]
+) -> str:
+    """One line for each problem: its place, what is wrong, what was found, what to write.
+
+    where: the file. given: the values of the command line, which is named in its place where all
+    problems are in these.
+    """
+    if all(_is_given(given, problem["loc"]) for problem in error.errors()):
+        where = "The command line"
     lines = []
     for problem in _joined(error.errors()):
         place = ".".join(str(part) for part in problem["loc"])
@@ -66,6 +74,18 @@ def explain(error: ValidationError, where: str, config: type[BaseModel]) -> str:
             shown = f"; found {found!r}" if not isinstance(found, dict) else ""
             lines.append(f"{place}: {message}{shown}{_quote_it(problem['type'], found)}.")
     return f"{where} has {len(lines)} problem(s):\n  " + "\n  ".join(lines)
+
+
+def _is_given(given: dict[str, Any], place: Sequence[int | str]) -> bool:
+    """Whether the overrides have a value at this place of the config, or one above it."""
+    found: Any = given
+    for part in place:
+        if not isinstance(found, dict):
+            return True  # a value of which pydantic names a part, or a type that it may have
+        if part not in found:
+            return False
+        found = found[part]
+    return True
 
 
 def _joined(problems: Iterable[Any]) -> Iterator[dict[str, Any]]:

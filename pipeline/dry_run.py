@@ -42,7 +42,7 @@ from .planned import PlannedImages, check_planned_images
 from .refused_options import check_makes_a_difference
 from .speed_probe import probe_network, timed
 from .unused import unused_notes
-from .work_left import shards_left, share_of_training
+from .work_left import ShardsLeft, shards_left, shards_replaced, share_of_training
 
 PROBE_SECONDS = 2.0
 # Options of `train` on which the quality depends.
@@ -99,10 +99,13 @@ def estimate(job: Job) -> str:
         name: f"about {format_duration(value)}" + (f" ({notes[name]})" if name in notes else "")
         for name, value in seconds.items()
     }
-    _count_what_is_done(job, config, found, ledger, seconds, texts)
+    left = _count_what_is_done(job, config, found, ledger, seconds, texts)
     seconds = done_until(job.until, seconds)
     texts = {name: texts[name] for name in seconds}
     lines += [f"{name + ':':<15}{text}" for name, text in texts.items()]
+    if "write" in seconds and (gone := shards_replaced(job, left)):
+        most = "up to " if left is None else ""
+        lines.append(f"replaced:      {most}{gone:,} shards of other options in {job.shards}")
     if config.generate.needs_network:
         lines.append(f"quality:       {_quality(config, found, kind)}")
     said = unused_notes(job.config, found.resolution, kind, found.training)
@@ -127,7 +130,7 @@ def _count_what_is_done(
     ledger: Ledger,
     seconds: dict[str, float],
     texts: dict[str, str],
-) -> None:
+) -> ShardsLeft | None:
     """Takes what is finished out of the seconds of each stage, and says so in its text."""
     if ledger.why_stale("ingest", inputs_of_ingest(job.config, ledger)) is None:
         seconds["ingest"], texts["ingest"] = 0.0, "up to date"
@@ -140,16 +143,16 @@ def _count_what_is_done(
         )
     if "recognise" in seconds and is_recognised(job, config, ledger):
         seconds["recognise"], texts["recognise"] = 0.0, "up to date, the new classes are kept"
-    _count_finished_shards(job, config, ledger, seconds, texts)
+    return _count_finished_shards(job, config, ledger, seconds, texts)
 
 
 def _count_finished_shards(
     job: Job, config: Config, ledger: Ledger, seconds: dict[str, float], texts: dict[str, str]
-) -> None:
+) -> ShardsLeft | None:
     """Takes finished shards out of the seconds of `write` and of what is done beside it."""
     left = shards_left(job, config, ledger)
     if left is None:
-        return
+        return None
     shares = {"generate": left.made, "write": left.images}
     if left.is_evaluated:
         shares["evaluate"] = 0.0
@@ -160,6 +163,7 @@ def _count_finished_shards(
         seconds[name] *= share
         duration = f"about {format_duration(seconds[name])} ({remaining})"
         texts[name] = duration if share else "up to date"
+    return left
 
 
 def _held_out(count: int) -> str:

@@ -21,6 +21,12 @@ _MANY = 5_000  # images to train on, at most, to begin with
 _LONG = 1.25  # long side / short side, from which on cropping is worth a word
 _NAMED = 8  # classes that the file's head names
 _COLUMN = 30  # where comments begin
+_HEAD = """\
+# Options of scoremix-pipeline, stage by stage. Fitted to these images: run, source, resolution,
+# what is held out or left out, and ratio, 1 to begin with (the default is 10). All others are the
+# defaults. "auto" and null are filled in from the tables in docs/presets.md, and the values that
+# were used are saved in the run folder's own stages.yaml. docs/options.md lists every option.
+"""
 _WIDTH = 100
 
 
@@ -47,7 +53,8 @@ def fitted_text(
     lines = _facts(found)
     text = default_text()
     head = "".join(f"# {line}\n" for line in lines)
-    text = f"# Written for {_shown(data)}:\n{head}#\n{text}"
+    options = text.partition("\n\n")[2]  # without the head, which is of the digits
+    text = f"# Written for {_shown(data)}:\n{head}#\n{_HEAD}\n{options}"
     folder = f"run: runs/{_name_of(source)}"
     text = _replaced(text, "run:", folder, "the run folder: everything is written below it")
     if path is not None:

@@ -13,6 +13,7 @@ from ..manifests.run_folder import STATE, RunFolder
 from ..stages.common.json_lines import read_json_lines
 from ..stages.common.units import format_duration
 from ..stages.corpus.store import open_corpus
+from ..stages.evaluate.baseline import MIXUP
 from ..stages.generate.means import read_means
 from .config import Config, load_config
 from .decided import decided
@@ -165,6 +166,7 @@ def _write_and_evaluate(
     judged = f"missing ({why or 'its files are gone or damaged'})"
     if metrics is not None and why is None:
         verdict = metrics["verdict"]["kind"]
+        verdict = "mixup itself" if metrics["method"] in MIXUP else verdict
         judged = f"done, {'no verdict' if verdict == 'none' else verdict}"
     return [("write", f"done, {word} images"), ("evaluate", judged)]
 

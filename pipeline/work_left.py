@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from ..manifests.errors import ScoreMixError
+from ..manifests.published.names import SHARD_FILE
 from ..manifests.run_folder import RunFolder
 from ..stages.corpus.store import Corpus, open_corpus
 from ..stages.generate.recipe import check_guide_differs
@@ -67,6 +68,20 @@ def shards_left(job: Job, config: Config, ledger: Ledger) -> ShardsLeft | None:
         made=_made(missing) / max(_made(planned.shards), 1),
         is_evaluated=not missing and stale is None and ledger.has_metrics(),
     )
+
+
+def shards_replaced(job: Job, left: ShardsLeft | None) -> int:
+    """How many shards that lie at the place of the job are not those of its plan.
+
+    left: as `shards_left` gives it; where that is None any of them may be another's, or none.
+    """
+    try:
+        names = set(open_shards(job.shards, job.folder).names())
+    except (ScoreMixError, OSError):
+        return 0  # the run itself says what is wrong
+    markers = [name for name in names if SHARD_FILE.fullmatch(name) and name.endswith(".json")]
+    there = sum(f"{name.removesuffix('.json')}.tar" in names for name in markers)
+    return there if left is None else max(0, there - (left.shards - left.missing))
 
 
 def _planned_now(job: Job, config: Config, ledger: Ledger) -> tuple[Config, Planned] | None:

@@ -135,7 +135,7 @@ class PublishedCorpus:
             files += ". Images of this run were forgotten, and with them their keys and names"
         return ConfigError(
             f"No sample {key!r} among the {self.manifest.num_rows} of {self.store}; {files}. Keys"
-            f" look like {self.manifest['key'][0].as_py()}."
+            f" look like {self.manifest['key'][0].as_py()} and {self.manifest['key'][-1].as_py()}."
         )
 
     def _find(self, key: str) -> dict[str, Any] | None:

@@ -159,8 +159,12 @@ def _check_side(side: int, spec: TrainerSpec, who: str) -> None:
         fault = f"needs images of {spec.least_side} px or more; these have {side} px"
     else:
         fault = f"needs images whose side is a power of two; these have {side} px"
+    others = (row for row in TRAINERS if row.trainer == spec.trainer and row.trainer)
+    reads = next((row.target for row in others if not size_problems(row, side, side)), None)
+    instead = f", or add --to {reads}, which takes this side" if reads else ""
     raise ConfigError(
-        f"{who} {fault}. Build the corpus with ingest.resolution: {readable_side(spec, side)}."
+        f"{who} {fault}. Build the corpus with ingest.resolution: {readable_side(spec, side)}"
+        f"{instead}."
     )
 
 

@@ -46,7 +46,7 @@ def check(path: Path, reader: str | None, batch: int | None, as_json: bool, quie
     """Say whether a trainer reads the corpus at PATH to its end: any corpus, ours or not.
 
     PATH: a folder or zip of images, an HDF5 file, a folder with an LMDB. Every image is decoded.
-    Ends with 0 if it can be read, 3 if not, 2 if there is nothing that can be evaluated.
+    Ends with 0 if it can be read, 3 if not, 2 if PATH is missing or empty.
     """
     if path.is_dir() and not any(path.iterdir()):
         raise ConfigError(f"{path} is an empty folder: there is nothing to read. Name a corpus.")
@@ -67,11 +67,21 @@ def check(path: Path, reader: str | None, batch: int | None, as_json: bool, quie
     if not readable:
         who = reader or "any trainer that is known here"
         where = "are listed above" if reader or as_json else "come with --for, as in --for stylegan"
+        hint = ""
+        if is_shards(path):
+            hint = " These are shards: run `scoremix-pipeline export` first."
+        elif _has_table(path):
+            hint = " Parquet is not read here: docs/trainers.md, Hugging Face's datasets."
         raise VerifyError(
             f"{printable_path(path)} cannot be read to its end by {who}. The findings and their"
-            f" remedies {where}."
-            + (" These are shards: run `scoremix-pipeline export` first." * is_shards(path))
+            f" remedies {where}.{hint}"
         )
+
+
+def _has_table(path: Path) -> bool:
+    """Whether `path` is a Parquet file or a folder that has one at its top."""
+    files = [path] if path.is_file() else path.iterdir()
+    return any(file.suffix == ".parquet" for file in files)
 
 
 def _full_text(result: "CheckResult") -> str:

@@ -68,7 +68,11 @@ def layout_options(targets: Sequence[str]) -> Callable[[Command], Command]:
     options = (
         click.option("--to", type=click.Choice(targets), help="The layout; --trainer implies it."),
         click.option("--trainer", metavar="NAME", help="Trainer name (docs/trainers.md)."),
-        click.option("--ratio", type=click.IntRange(0), help="Rounds 0 to this one. Default: all."),
+        click.option(
+            "--ratio",
+            type=click.IntRange(0),
+            help="The real images, and rounds 1 to this one. Default: all.",
+        ),
         click.option("--real-only", is_flag=True, help="The real images alone: for evaluation."),
         click.option(
             "--real-classes-only", is_flag=True, help="Without the images of new classes."

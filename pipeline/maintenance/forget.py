@@ -6,6 +6,7 @@ their bytes), the small files written again, report and caches deleted. The plan
 is and is filtered when it is read.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from .remove_samples import remove_forgotten, remove_shards
 
 _MIN_REAL = 2  # real images that must be left: fewer cannot be mixed
 _LISTED = 5  # damaged shards that an error names
+_MADE = re.compile(r"\d{6,}-\d{3,}")  # the key of an augmented image
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def _named(sources: list[dict[str, Any]], word: str) -> list[dict[str, Any]]:
             f"{word} is {found[0]['status']} ({found[0]['reason']}): nothing of it is in the run."
             " Delete the file itself."
         )
-    hint = " That is an augmented image: name its parents." if word[:6].isdecimal() else ""
+    hint = " That is an augmented image: name its parents." if _MADE.fullmatch(word) else ""
     raise ConfigError(
         f"{word!r} is neither the key of a real image nor the name of an input of this run.{hint}"
         " Keys look like 000123; names, also of held-out images, are in corpus/sources.parquet."

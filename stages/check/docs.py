@@ -18,7 +18,7 @@ scoremix-pipeline check photos/ --for sincut --batch 8 # with the batch that you
 It works on any corpus: a folder, a zip, an HDF5 file, a folder with an LMDB. Every image is decoded
 to its end; nothing is written, extracted or executed. A finding names the first three files and how
 many there are, what the trainer would do, and the remedy; `--json` gives the same. It ends with 0
-if the trainer can read the corpus, 3 if it cannot, 2 if there is nothing that can be evaluated.
+if the trainer can read the corpus, 3 if it cannot, 2 if PATH is missing or empty.
 
 An **error**: the trainer crashes, or silently trains on something else than the corpus. A
 **warning**: it works, with a drawback. Where a trainer's source leaves a case open: a warning.

@@ -126,8 +126,8 @@ def _refuse_grids(sample_set: SampleSet, good: list[tuple[Input, Decoded]], side
     if grids:
         raise InputError(
             f"--generated {sample_set.path} holds pictures of many samples, or what is no sample:"
-            f"{_indented_reasons(grids)}\nHave the trainer write one file for each image"
-            " (docs/generated.md says how), and name the folder of these alone."
+            f"{_indented_reasons(grids)}\nHave the trainer write one square file for each image"
+            " (docs/trainers.md, Evaluating the samples), and name the folder of these alone."
         )
 
 

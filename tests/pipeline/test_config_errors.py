@@ -39,7 +39,22 @@ def test_what_is_wrong_within_a_list_is_said_alone() -> None:
 def explained(values: Any) -> str:
     with pytest.raises(ValidationError) as error:
         Config.model_validate(values)
-    return explain(error.value, "x.yaml", Config)
+    return explain(error.value, "x.yaml", Config, {})
+
+
+@pytest.mark.parametrize("given, named", [
+    ({"train": {"lr": "much"}}, "The command line has 1 problem"),
+    ({"generate": {"method": "cutmx"}}, "The command line has 1 problem"),
+    ({"train": {"sedes": 1}}, "The command line has 1 problem"),
+    ({"train": {"width": 8}}, "x.yaml has 1 problem"),
+])  # fmt: skip
+def test_what_the_command_line_gives_is_not_the_files_fault(
+    given: dict[str, Any], named: str
+) -> None:
+    values = {"train": {"lr": "much"}} if "width" in str(given) else given
+    with pytest.raises(ValidationError) as error:
+        Config.model_validate(values)
+    assert explain(error.value, "x.yaml", Config, given).startswith(named)
 
 
 @pytest.mark.parametrize("value", ["photos #2", "#2", "photos  # mine"])

@@ -811,9 +811,16 @@ def test_a_dry_run_counts_only_the_shards_that_are_missing(
     higher = lines("--set", "generate.ratio=4")  # two rounds more, of three shards each
     assert higher["generate"].endswith("(6 of 15 shards left)")
     assert higher["write"].endswith("(6 of 15 shards left)")
-    assert higher["evaluate"].startswith("about")
+    assert higher["evaluate"].startswith("about") and "replaced" not in now | higher
     (copy / "aug-000004.tar").unlink()
-    assert lines()["generate"].endswith("(1 of 9 shards left)")
+    now = lines()
+    assert now["generate"].endswith("(1 of 9 shards left)") and "replaced" not in now
+    other = lines("--set", "generate.alpha=0.7")  # the real ones stay
+    assert other["replaced"] == f"5 shards of other options in {copy}"
+    other = lines("--set", "generate.alpha=0.7", "--until", "plan")
+    assert "replaced" not in other
+    other = lines("--set", "train.lr=0.5")
+    assert other["replaced"] == f"up to 8 shards of other options in {copy}"
     assert "left" not in lines("--set", "train.lr=0.5")["generate"]  # all of them
 
 

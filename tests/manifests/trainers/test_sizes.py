@@ -1,16 +1,23 @@
 """export and check decide by one table: no side that one refuses is readable to the other."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from made import make_corpus
 
 from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.trainers.layout import ExportListing, Layout, read_layout
-from scoremix.manifests.trainers.requirements import check_needs, network_side, trainer_names
-from scoremix.manifests.trainers.spec import TARGETS, TrainerSpec
+from scoremix.manifests.trainers.requirements import (
+    check_needs,
+    find_spec,
+    network_side,
+    size_problems,
+    trainer_names,
+)
+from scoremix.manifests.trainers.spec import TARGETS, Target, TrainerSpec
 from scoremix.manifests.trainers.table import PLAIN, TRAINERS
 from scoremix.stages.check.check import check_corpus
 from scoremix.stages.check.file_index import FileIndex
@@ -120,8 +127,11 @@ def test_the_refusal_names_a_side_that_is_read(spec: TrainerSpec, shards: Path) 
         try:
             check_needs(replace(listing, resolution=side), replace(spec, least_images=1))
         except ConfigError as error:
-            built = int(str(error).rpartition("ingest.resolution: ")[2].rstrip("."))
-            assert not refused_by_export(listing, spec, built), error
+            words = re.search(r"ingest\.resolution: (\d+)(?:, or add --to (\w+), |\.$)", str(error))
+            assert words is not None and not refused_by_export(listing, spec, int(words[1])), error
+            if words[2]:
+                other = find_spec(spec.trainer, cast(Target, words[2]))
+                assert not size_problems(other, side, side)
         assert network_side(spec, side) in (spec.networks or (side,))
 
 

@@ -213,7 +213,7 @@ def test_a_grid_is_refused_with_what_to_do(
     assert cli("evaluate", run, "--generated", folder, "--quiet") == InputError.exit_code
     told = capsys.readouterr().err
     assert "fakes000200.png: 128x128 px, with far more in it than one image of 16 px" in told
-    assert "wide.png: 64x32 px" in told and "one file for each image" in told
+    assert "wide.png: 64x32 px" in told and "one square file for each image" in told
 
 
 def test_numpy_files_that_hold_no_images(tmp_path: Path) -> None:
