@@ -18,13 +18,12 @@ from ..images.preparation import Preparation
 from ..sources.base import Source
 from ..sources.open import open_source
 from ..sources.remote import FetchOptions
+from .classes import class_label_name, classify
 from .config import SIDES, IngestConfig
 from .reader import cut_into_patches, list_records, median_side, no_images
 from .split import (
     CandidateGroup,
     InputRecord,
-    class_label_name,
-    classify,
     hold_out,
     select_training,
 )

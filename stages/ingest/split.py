@@ -1,10 +1,10 @@
-"""Splits the inputs into training and held-out images, and gives each its class.
+"""Splits the inputs into training and held-out images.
 
 Every draw is seeded and depends on names and classes alone, never on the order of work.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -14,13 +14,9 @@ from ...manifests.plan.random_streams import image_seed, stream
 from ...manifests.plan.schema import SOURCES
 from ..corpus.store import FORGOTTEN, FORGOTTEN_REASON
 from ..images.decode import Decoded
-from ..images.input import Input, Label
-from ..sources.base import Source
-from ..sources.class_values import clean_class_name
-from ..sources.parts import are_splits
+from ..images.input import Input
 
 _MIN_TRAIN_PER_CLASS = 2  # never held out: an image needs a partner of its class
-_LISTED = 5  # folders that an error names
 
 
 @dataclass(eq=False, slots=True)
@@ -113,117 +109,6 @@ class CandidateGroup:
     def rest(self) -> list[InputRecord]:
         """Candidates that were not read."""
         return self.candidates[self.position :]
-
-
-def classify(
-    sources: list[tuple[Source, list[InputRecord]]], usable: Callable[[InputRecord], bool]
-) -> list[str]:
-    """Gives every image its class and returns the names of the classes in order; [] without.
-
-    Numbers get leading zeros, so that names sort as the numbers do. One source that has an order
-    of its own, as a Hugging Face ClassLabel, keeps it.
-    usable: decodes a record; called only where some images have a class and others have none.
-
-    Raises:
-        ConfigError: usable images with a class and without; folders that are splits; a source that
-            numbers its classes beside one that names them.
-    """
-    numbers = [
-        item.label for source, _ in sources for item in source.inputs if isinstance(item.label, int)
-    ]
-    digits = len(str(max(numbers, default=0)))
-    with_classes, without = [], []
-    for source, records in sources:
-        images = [record for record in records if record.is_image]
-        _name_classes(source, images, digits, usable)
-        if any(record.class_name is not None for record in images):
-            with_classes.append(source)
-        elif images:
-            without.append(source)
-    if with_classes and without:
-        raise ConfigError(
-            f"{with_classes[0].title} has classes and {without[0].title} has none. Give that one a"
-            " class, as in source: [{source: ..., label: NAME}], or set ingest.classes: none."
-        )
-    _refuse_numbers_beside_names(with_classes)
-    names = {
-        record.class_name
-        for _, records in sources
-        for record in records
-        if record.is_image and record.class_name is not None
-    }
-    order = with_classes[0].classes if len(with_classes) == 1 else ()
-    place = {name: number for number, name in reversed(list(enumerate(order)))}
-    return sorted(names, key=lambda name: (place.get(name, -1), name))
-
-
-def _refuse_numbers_beside_names(sources: list[Source]) -> None:
-    """Raises ConfigError for class numbers of one source beside names of another.
-
-    Folders that are called 0, 1, 2 are numbers as well.
-    """
-    numbered, named = [], []
-    for source in sources:
-        labels = {item.label for item in source.inputs if item.claims_image}
-        if any(isinstance(label, int) for label in labels):
-            numbered.append(source)
-        if any(isinstance(label, str) and not label.isdecimal() for label in labels):
-            named.append(source)
-    if numbered and named and numbered != named:
-        raise ConfigError(
-            f"{named[0].title} names its classes, and {numbered[0].title} numbers them without"
-            " names: nothing says which class a number is. Give its classes names, or name each as"
-            " a source of its own, as in source: [{source: ..., label: NAME}], or set"
-            " ingest.classes: none."
-        )
-
-
-def class_label_name(label: Label | None, digits: int) -> str | None:
-    """A class number with leading zeros up to `digits`; a name without a byte order mark."""
-    if isinstance(label, int):
-        return f"{label:0{digits}d}"
-    return None if label is None else clean_class_name(label)
-
-
-def _not_train(folder: str) -> bool:
-    return "train" not in folder.lower()
-
-
-def _name_classes(
-    source: Source, images: list[InputRecord], digits: int, usable: Callable[[InputRecord], bool]
-) -> None:
-    for record in images:
-        record.class_name = class_label_name(record.input.label, digits)
-    unlabelled = [record for record in images if record.class_name is None]
-    labelled = [record for record in images if record.class_name is not None]
-    folders = sorted({record.class_name or "" for record in labelled})
-    if are_splits(folders):
-        raise ConfigError(
-            f"{source.title} has the folders {', '.join(folders)}: parts of a dataset, not classes."
-            f" Name the one to train on, as in ingest.path: {min(folders, key=_not_train)}, and"
-            " another one in ingest.reference, or take all images as one set with ingest.classes:"
-            " none."
-        )
-    if not (unlabelled and labelled):
-        return
-    # Damaged files beside the class folders, or in folders beside plain images, do not count.
-    good = next(filter(usable, unlabelled), None)
-    if good and any(map(usable, labelled)):
-        more = ", ..." if len(folders) > _LISTED else ""
-        raise ConfigError(
-            f"{source.title} has {len(unlabelled)} images{_directly(good)} without a class"
-            f" ({good.input.name!r}), and {len(labelled)} in {len(folders)} classes"
-            f" ({', '.join(folders[:_LISTED])}{more}): are those classes? Then give the others one;"
-            " else set ingest.classes: none, or name a folder with ingest.path."
-        )
-    if good:
-        for record in labelled:
-            record.class_name = None
-
-
-def _directly(record: InputRecord) -> str:
-    """Where images without a class lie, if it is a file: in a table, labels are null."""
-    return " directly in it," if record.input.path is not None else ""
 
 
 def select_training(

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from PIL import Image
 from source_kinds import COUNT, FILES, LABELS, NAMES, PIXELS, add, column, noted, take
 
@@ -199,11 +200,64 @@ def test_folders_of_two_splits_are_no_classes(tmp_path: Path, names: tuple[str, 
         take(tmp_path, files(tmp_path / "in", contents))
 
 
-def test_classes_may_have_words_of_splits_in_their_names() -> None:
-    assert not parts.are_splits(["train", "bus"])
-    assert not parts.are_splits(["train station", "train track"])
-    assert not parts.are_splits(["cat"]) and not parts.are_splits([])
-    assert parts.are_splits(["Train", "TEST"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["train", "bus"],
+        ["train"],
+        ["train station", "train track"],
+        ["bullet train", "test tube", "cat"],
+        ["mask", "no_mask"],
+        ["images", "cat"],
+        ["cat"],
+        [],
+    ],
+)
+def test_classes_may_have_words_of_parts_in_their_names(names: list[str]) -> None:
+    assert not parts.are_parts(names)
+
+
+@pytest.mark.parametrize(
+    ("names", "trained", "held_out"),
+    [
+        (["Train", "TEST"], ["Train"], "TEST"),
+        (["testA", "testB", "trainA", "trainB"], ["trainA", "trainB"], "testA"),
+        (["seg_pred", "seg_test", "seg_train"], ["seg_train"], "seg_test"),
+        (["test", "train", "unlabeled"], ["train"], "test"),
+        (["ground_truth", "test", "train"], ["train"], "test"),
+        (["train", "val", "cat"], ["train"], "val"),
+        (["cars_train", "test_cars"], ["cars_train"], "test_cars"),
+        (["train", "train_masks"], ["train"], None),
+        (["train", "unlabeled"], ["train"], None),
+        (["images", "masks"], ["images"], None),
+    ],
+)
+def test_parts_of_a_dataset_are_known_by_their_names(
+    names: list[str], trained: list[str], held_out: str | None
+) -> None:
+    assert parts.are_parts(names)
+    assert parts.training_parts(names) == trained
+    assert parts.held_out_part(names) == held_out
+
+
+def test_folders_of_two_domains_name_a_source_for_each(tmp_path: Path) -> None:
+    names = [f"{split}{domain}" for split in ("train", "test") for domain in "AB"]
+    contents = {f"{name}/{i}.png": FILES[i] for i, name in enumerate(names)}
+    contents |= {f"{name}/{i + 4}.png": FILES[i + 4] for i, name in enumerate(names[:2])}
+    root = files(tmp_path / "in", contents)
+    with pytest.raises(ConfigError, match="parts of a dataset, not classes") as caught:
+        take(tmp_path, root)
+    listed = str(caught.value).partition("source: ")[2].partition("; ")[0]
+    corpus = take(tmp_path, yaml.safe_load(listed))
+    assert corpus.classes == ["A", "B"] and len(corpus.images) == 4
+
+
+def test_masks_beside_images_are_no_class(tmp_path: Path) -> None:
+    contents = {f"all/{name}/{i}.png": FILES[i] for i in range(3) for name in ("images", "masks")}
+    with pytest.raises(ConfigError, match="ingest.path: all/images") as caught:
+        take(tmp_path, files(tmp_path / "in", contents))
+    assert "ingest.reference" not in str(caught.value)
+    assert len(take(tmp_path, str(tmp_path / "in"), path="all/images").images) == 3
 
 
 def test_tables_in_sub_folders_are_named(tmp_path: Path) -> None:
