@@ -89,6 +89,13 @@ def refuse_unnamed(inputs: Iterable[Input], title: str) -> None:
         )
 
 
+def is_number(label: Label | None) -> bool:
+    """Whether a class is a number, or a name of digits alone: a folder 07, a label "7"."""
+    if isinstance(label, str):
+        return label.isdecimal() and len(label) <= _MAX_TEXT  # int() refuses thousands of digits
+    return label is not None
+
+
 def clean_class_name(name: str) -> str:
     """The name without the byte order mark that some editors put at the start of a text."""
     return name.removeprefix("\ufeff")

@@ -16,7 +16,9 @@ from ...manifests.foreign_text import printable
 from ..images.input import Input, Label, names_image
 from ..images.unusable import Unusable, explain
 from .base import Source, common_folder, folder_labels, with_labels
+from .class_values import is_number
 from .metadata_file import METADATA_FILES, NoLabels, read_metadata, slashed
+from .parts import are_parts, training_parts
 
 LABELS_FILE = "dataset.json"
 LABEL_FILES = (LABELS_FILE, *METADATA_FILES)
@@ -52,11 +54,12 @@ def source_of_files(
     names = [item.name for item in inputs] if names is None else names
     by_folder = with_labels(inputs, folder_labels(inputs, names))
     by_metadata, notes = _with_metadata(inputs, title)
-    if by_metadata and not _same_classes(by_folder, by_metadata):
+    if by_metadata and not _names_numbers(by_folder, by_metadata):
         return Source(title, by_metadata, notes=tuple(notes))
     unread = [*_unread_notes(by_folder, title)]
     more = unread or _folder_notes(by_folder, [*names, *others], title)
-    return Source(title, by_folder, notes=(*notes, *more))
+    inner = _inner_parts(by_folder, names, title)
+    return Source(title, by_folder, notes=(*notes, *more, *inner))
 
 
 def is_label_file(name: str) -> bool:
@@ -103,14 +106,19 @@ def _with_metadata(inputs: list[Input], title: str) -> tuple[list[Input], list[s
     return [], notes
 
 
-def _same_classes(one: list[Input], other: list[Input]) -> bool:
-    """Whether both labellings divide the images into the same classes, under whatever names."""
+def _names_numbers(by_folder: list[Input], by_metadata: list[Input]) -> bool:
+    """Whether the metadata number the classes, and two folders or more are their names."""
     pairs = {
         (first.label, second.label)
-        for first, second in zip(one, other, strict=True)
+        for first, second in zip(by_folder, by_metadata, strict=True)
         if first.claims_image and not first.hidden
     }
-    return len({a for a, _ in pairs}) == len(pairs) == len({b for _, b in pairs})
+    folders, numbers = {folder for folder, _ in pairs}, {number for _, number in pairs}
+    return (
+        all(map(is_number, numbers))
+        and not any(folder is None or is_number(folder) for folder in folders)
+        and len(folders) == len(pairs) == len(numbers) > 1
+    )
 
 
 def _with_file_labels(
@@ -210,6 +218,23 @@ def _folder_notes(inputs: list[Input], names: list[str], title: str) -> Iterator
         yield (
             f"{title}: numbered folders, as StyleGAN's dataset_tool.py and FFHQ have them in parts"
             f" of 1,000, without a {LABELS_FILE} with labels; they are taken for classes. {remedy}"
+        )
+
+
+def _inner_parts(inputs: list[Input], names: list[str], title: str) -> Iterator[str]:
+    """A note where each class has its splits inside it: cat/train, cat/test."""
+    inner = set()
+    for item, name in zip(inputs, names, strict=True):
+        if item.claims_image and not item.hidden and item.label is not None:
+            folder, slash, _ = f"/{name}".partition(f"/{item.label}/")[2].partition("/")
+            inner |= {folder} if slash else set()
+    if are_parts(inner):
+        shown = ", ".join(printable(name, line=True) for name in sorted(inner)[:_NAMED])
+        (first, *_) = training_parts(inner) or [min(inner)]
+        yield (
+            f"{title}: the class folders have the folders {shown} in them, parts of a dataset, and"
+            f" all of them are taken. For one of them name a pattern, as in source:"
+            f" FOLDER/*/{first}/*.png."
         )
 
 

@@ -101,6 +101,15 @@ def test_class_folders_are_not_named(tmp_path: Path, names: list[str]) -> None:
     assert noted(tmp_path, as_folder(tmp_path / "in", files)) == []
 
 
+def test_splits_inside_of_classes_are_named(tmp_path: Path) -> None:
+    names = [f"{name}/{split}/" for name in ("cat", "dog") for split in ("train", "test")]
+    files = {f"{name}{index}.png": FILES[index] for index, name in enumerate(names)}
+    source = as_folder(tmp_path / "in", files)
+    (line,) = noted(tmp_path, source)
+    assert "the folders test, train in them" in line and "FOLDER/*/train/*.png" in line
+    assert column(take(tmp_path, f"{source}/*/train/*.png"), "class_name") == ["cat", "dog"]
+
+
 # --- metadata of Hugging Face image folders
 
 
@@ -165,6 +174,35 @@ def test_metadata_that_agrees_with_class_folders_keeps_their_names(tmp_path: Pat
     table = {"metadata.csv": "\n".join(["file_name,label", *rows]).encode()}
     corpus = take(tmp_path, as_folder(tmp_path / "in", files | table))
     assert corpus.classes == NAMES and sorted(LABELS) == column(corpus, "class_id")
+
+
+def labelled_folder(root: Path, folders: list[str], labels: list[Any]) -> str:
+    """An image in each of the folders, and metadata.csv with their labels."""
+    first = sum(path.suffix == ".png" for path in root.parent.rglob("*"))
+    names = [f"{folder}{index}.png" for index, folder in enumerate(folders)]
+    rows = [f"{name},{label}" for name, label in zip(names, labels, strict=True)]
+    table = {"metadata.csv": "\n".join(["file_name,label", *rows]).encode()}
+    return as_folder(root, dict(zip(names, FILES[first:], strict=False)) | table)
+
+
+@pytest.mark.parametrize("folder", ["", "images/"])
+def test_one_class_of_metadata_in_each_of_two_sources(tmp_path: Path, folder: str) -> None:
+    sources = [labelled_folder(tmp_path / n, [folder] * 3, [n] * 3) for n in ("cat", "dog")]
+    assert column(take(tmp_path, sources), "class_name") == ["cat"] * 3 + ["dog"] * 3
+    assert take(tmp_path, [sources[0], {"source": sources[1], "label": "yak"}]).classes == [
+        "cat",
+        "yak",
+    ]
+
+
+def test_names_in_metadata_are_those_of_the_classes(tmp_path: Path) -> None:
+    """Another source may have them: folders that are codes of the names would be more classes."""
+    codes = labelled_folder(tmp_path / "a", ["n01/", "n01/", "n02/"], ["tench", "tench", "shark"])
+    named = as_folder(tmp_path / "b", {"tench/5.png": FILES[5], "shark/6.png": FILES[6]})
+    corpus = take(tmp_path, [codes, named])
+    assert corpus.classes == ["shark", "tench"]
+    numbers = labelled_folder(tmp_path / "c", ["00000/", "00001/"], [7, 3])
+    assert column(take(tmp_path, numbers), "class_name") == ["7", "3"]
 
 
 @pytest.mark.parametrize(
