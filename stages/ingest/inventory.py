@@ -18,7 +18,7 @@ from ..images.preparation import Preparation
 from ..sources.base import Source
 from ..sources.open import open_source
 from ..sources.remote import FetchOptions
-from .classes import class_label_name, classify
+from .classes import Listed, classify, classify_reference
 from .config import SIDES, IngestConfig
 from .reader import cut_into_patches, list_records, median_side, no_images
 from .split import (
@@ -51,6 +51,7 @@ class Inventory:
     preparation: Preparation
     classes: list[str]
     groups: list[CandidateGroup]  # to train on
+    notes: list[str]  # what a user should know of the classes and of ingest.reference
 
 
 @contextlib.contextmanager
@@ -82,7 +83,7 @@ def open_inventory(
             for number, spec in enumerate(specs)
         ]
         title = sources[0].title if len(sources) == 1 else f"ingest.source ({len(sources)} sources)"
-        listed: list[tuple[Source, list[InputRecord]]] = []
+        listed: list[Listed] = []
         first = 0
         for number, source in enumerate(sources):
             part = list_records(source, number, first, pool)
@@ -106,9 +107,13 @@ def open_inventory(
             fraction=config.fraction,
             seed=seed,
         )
-        reference_records = _list_reference(config, seed, stack, first, pool, classes, fetching)
+        reference = _open_reference(config, seed, stack, first, pool, fetching)
+        notes = [*classes.notes]
+        if reference is not None:
+            notes += [*reference[0].notes, *classify_reference(reference, listed, classes)]
+        held_out = [] if reference is None else reference[1]
         yield Inventory(
-            title, sources, pool, records, reference_records, preparation, classes, groups
+            title, sources, pool, records, held_out, preparation, classes.names, groups, notes
         )
 
 
@@ -116,28 +121,22 @@ def _is_usable(preparation: Preparation, record: InputRecord) -> bool:
     return not decode_inputs([record.input], preparation)[0].reason
 
 
-def _list_reference(
+def _open_reference(
     config: IngestConfig,
     seed: int,
     stack: contextlib.ExitStack,
     first: int,
     pool: DecodePool,
-    classes: list[str],
     fetching: FetchOptions | None,
-) -> list[InputRecord]:
-    """The inputs of ingest.reference, cut as the training images are; classes that these lack are
-    left out."""
+) -> Listed | None:
+    """ingest.reference with its inputs, cut as the training images are; None without one."""
     if config.reference_source is None:
-        return []
+        return None
     source = stack.enter_context(open_source(config.reference_source, "ingest.reference", fetching))
     records = list_records(source, -1, first, pool)
     if config.patches is not None:
         records = cut_into_patches(records, first, config.patches.per_image, seed)
-    digits = len(classes[-1]) if classes and classes[-1].isdecimal() else 0
-    for record in records:
-        name = class_label_name(record.input.label, digits)
-        record.class_name = name if record.is_image and name in classes else None
-    return records
+    return source, records
 
 
 def _preparation(
@@ -213,6 +212,7 @@ def source_notes(inventory: Inventory) -> Iterator[str]:
     """What a user should know about how the sources are read, and what in them is not."""
     for source in inventory.sources:
         yield from source.notes
+    yield from inventory.notes
     endings = (os.path.splitext(r.input.name)[1] for r in inventory.records if not r.is_image)
     counts = Counter(ending.lower() for ending in endings if ending.lower() in _UNREAD)
     if counts:

@@ -19,12 +19,14 @@ def class_of(value: Any, names: Sequence[str], where: str, remedy: str = REMEDY)
 
     Raises:
         ConfigError: neither a text nor a whole number from 0, a number beyond the names, or a
-            text too long for a name. Null, -1 (Hugging Face) and an empty text are no label.
+            text too long for a name. Null, -1 (Hugging Face) and an empty text are no label, and
+            spaces around a text are no part of it.
     """
     if value is None:
         return None
     if isinstance(value, str):
-        return _name(value, where) if value.strip() else None
+        text = value.strip()
+        return None if text in ("", "-1") else _name(text, where)
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         if names and value >= len(names):
             raise ConfigError(
@@ -52,7 +54,7 @@ def class_of_text(data: bytes, names: Sequence[str], where: str) -> Label | None
         text = data.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
         raise ConfigError(f"The label of {where} is no text in UTF-8 ({error}). {REMEDY}") from None
-    if text.isdecimal() and len(text) < _MAX_DIGITS:
+    if is_number(text) and (names or len(text) < _MAX_DIGITS):
         return class_of(int(text), names, where)
     if text == "-1":
         return None

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...manifests.errors import ConfigError
 from ..images.input import Label
-from .class_values import REMEDY, class_of, class_of_text
+from .class_values import REMEDY, class_of, class_of_text, is_number
 
 METADATA_FILES = ("metadata.jsonl", "metadata.csv")
 LABEL_NAMES = ("label", "labels", "class", "cls", "class_id", "category", "target")
@@ -39,6 +39,7 @@ def read_metadata(name: str, data: bytes, *, is_csv: bool) -> dict[str, Label | 
         raise NoLabels(f"it cannot be read ({error})") from error
     column = _label_column(name, sorted({key for row in rows for key in row}))
     labels: dict[str, Label | None] = {}
+    texts: dict[str, str] = {}
     for number, row in enumerate(rows, 1):
         file = row.get(_FILE_NAME)
         if not isinstance(file, str):
@@ -48,12 +49,19 @@ def read_metadata(name: str, data: bytes, *, is_csv: bool) -> dict[str, Label | 
             if value is None:
                 raise ConfigError(f"The {where} ends before its {column}. {REMEDY}")
             label = class_of_text(value.encode(), (), where)
+            texts[slashed(file)] = value.strip()
         else:
             label = class_of(value, (), where, REMEDY)
         file = slashed(file)
         if labels.setdefault(file, label) != label:
             raise ConfigError(f"{name} gives {file} two different labels. {REMEDY}")
-    return labels
+    if all(label is None or is_number(label) for label in labels.values()):
+        return labels
+    # A cell has no type: digits beside names, as of letters and digits, are names too.
+    return {
+        file: texts.get(file, label) if isinstance(label, int) else label
+        for file, label in labels.items()
+    }
 
 
 def slashed(name: str) -> str:
