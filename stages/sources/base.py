@@ -74,11 +74,7 @@ def folder_labels(inputs: list[Input], names: list[str]) -> list[str | None]:
     A folder that holds all images, in folders of its own, is taken for the root: archives are often
     made of one folder. A few images beside several such folders do not change that.
     """
-    folders = [
-        name.split("/")[:-1]
-        for item, name in zip(inputs, names, strict=True)
-        if item.claims_image and not item.hidden
-    ]
+    folders = [name.split("/")[:-1] for name in _names_of_images(inputs, names)]
     depth = 0
     while folders and len({tuple(parts[depth : depth + 1]) for parts in folders}) == 1:
         below = {tuple(parts[depth + 1 : depth + 2]) for parts in folders}
@@ -88,12 +84,20 @@ def folder_labels(inputs: list[Input], names: list[str]) -> list[str | None]:
     return [(name.split("/")[:-1] + [None] * (depth + 1))[depth] for name in names]
 
 
-def common_folder(names: Iterable[str]) -> tuple[str, ...]:
-    """The parts of the folder that all files of these names lie in, at whatever depth."""
+def common_folder(inputs: list[Input]) -> tuple[str, ...]:
+    """The parts of the folder that all images lie in, at whatever depth."""
+    names = _names_of_images(inputs, [item.name for item in inputs])
     folders = [name.split("/")[:-1] for name in names]
     low, high = min(folders, default=[]), max(folders, default=[])
     same = takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False))
     return tuple(part for part, _ in same)
+
+
+def _names_of_images(inputs: list[Input], names: list[str]) -> list[str]:
+    """Of the images; where no file claims to be one, of those without an ending, as hashes are."""
+    seen = [(item, name) for item, name in zip(inputs, names, strict=True) if not item.hidden]
+    claimed = [name for item, name in seen if item.claims_image]
+    return claimed or [name for _, name in seen if not os.path.splitext(name)[1]]
 
 
 def sort_by_name(inputs: Iterable[Input]) -> list[Input]:

@@ -1,6 +1,7 @@
 """Turns a label as a source stores it into a class, or stops the run: none is dropped silently."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -99,5 +100,8 @@ def is_number(label: Label | None) -> bool:
 
 
 def clean_class_name(name: str) -> str:
-    """The name without the byte order mark that some editors put at the start of a text."""
-    return name.removeprefix("\ufeff")
+    """The name in Unicode's composed form (NFC), without a byte order mark at its start.
+
+    macOS and others decompose accents in names of files: what looks alike is one class.
+    """
+    return unicodedata.normalize("NFC", name.removeprefix("\ufeff"))

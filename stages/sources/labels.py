@@ -7,6 +7,7 @@ lies beside the images' folders, at the source's root or in a folder that holds 
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -68,12 +69,26 @@ def is_label_file(name: str) -> bool:
 
 
 def _below(root: str, labels: Mapping[str, Label | None], inputs: list[Input]) -> dict[str, Any]:
-    """The labels by the names of inputs: written on Windows, they may have "\\" in them."""
+    """The labels by the names of inputs, which the file may spell in another way.
+
+    Written on Windows, it may have "\\" in them, and composed accents where macOS decomposes
+    those of files, or the reverse.
+    """
     there = {item.name for item in inputs}
-    return {
-        root + (name if root + name in there else slashed(name)): label
-        for name, label in labels.items()
-    }
+    named: dict[str, Any] = {}
+    others: dict[str, Label | None] = {}
+    for name, label in labels.items():
+        spellings = (root + name, root + slashed(name))
+        found = next((one for one in spellings if one in there), None)
+        (others if found is None else named)[found or spellings[-1]] = label
+    composed = {_composed(name): name for name in there - named.keys()} if others else {}
+    for name, label in others.items():
+        named.setdefault(composed.get(_composed(name), name), label)
+    return named
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _absent(labels: Mapping[str, Any], file: str, inputs: list[Input]) -> Iterator[str]:
@@ -97,7 +112,7 @@ def _with_metadata(inputs: list[Input], title: str) -> tuple[list[Input], list[s
         except NoLabels as error:
             notes.append(f"{title}: {root}{file} is not read for labels: {error}.")
             continue
-        labels = {root + name: label for name, label in found.items()}
+        labels = _below(root, found, inputs)
         labelled = _with_file_labels(inputs, root + file, labels, title)
         return labelled, list(_absent(labels, root + file, labelled))
     unread = next((i.name for i in inputs if i.name.split("/")[-1] == _UNREAD_METADATA), None)
@@ -172,7 +187,7 @@ def _find_file(inputs: list[Input], file: str, title: str) -> tuple[str, bytes]:
 
 def _roots(inputs: list[Input]) -> list[str]:
     """The folders, "" or "name/", that hold all images, from the outermost on."""
-    parts = common_folder(item.name for item in inputs if item.claims_image and not item.hidden)
+    parts = common_folder(inputs)
     return ["".join(f"{part}/" for part in parts[:depth]) for depth in range(len(parts) + 1)]
 
 

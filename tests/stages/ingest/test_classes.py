@@ -103,6 +103,21 @@ def test_numbers_beside_names_in_one_source_stop(tmp_path: Path) -> None:
         take(tmp_path, str(tmp_path / "a.tar"))
 
 
+# --- names
+
+
+def test_spaces_and_minus_one_in_texts_of_a_table(tmp_path: Path) -> None:
+    corpus = take(tmp_path, table(tmp_path / "a.parquet", ["cat", "cat ", " dog", "dog"]))
+    assert column(corpus, "class_name") == ["cat", "cat", "dog", "dog"]
+    assert take(tmp_path, table(tmp_path / "b.parquet", ["-1", "-1", ""])).classes == []
+
+
+def test_names_that_differ_in_case_alone_are_noted(tmp_path: Path) -> None:
+    source = table(tmp_path / "a.parquet", ["cat", "Cat", "dog"])
+    (line,) = noted(tmp_path, source)
+    assert "differ in case or spaces alone: 'Cat' and 'cat'" in line
+
+
 # --- the classes of held-out images
 
 

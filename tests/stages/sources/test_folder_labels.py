@@ -101,6 +101,35 @@ def test_class_folders_are_not_named(tmp_path: Path, names: list[str]) -> None:
     assert noted(tmp_path, as_folder(tmp_path / "in", files)) == []
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_root_of_images_without_endings(
+    tmp_path: Path, kind: Callable[[Path, Files], str]
+) -> None:
+    files = {f"archive/{NAMES[label]}/{i:08x}": FILES[i] for i, label in enumerate(LABELS)}
+    source = kind(tmp_path / "in", files | {"archive/about.txt": b"text"})
+    assert take(tmp_path, source).classes == NAMES
+
+
+def test_accents_are_composed_in_either_way(tmp_path: Path) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    sources = [
+        as_folder(tmp_path / "a", {f"{composed}/0.png": FILES[0], "the/1.png": FILES[1]}),
+        as_folder(tmp_path / "b", {f"{decomposed}/2.png": FILES[2], "the/3.png": FILES[3]}),
+    ]
+    assert take(tmp_path, sources).classes == [composed, "the"]
+    for number, spelled in enumerate((composed, decomposed)):
+        other = {composed: decomposed, decomposed: composed}[spelled]
+        images = {f"0/{other}.png": FILES[4], "0/b.png": FILES[5]}
+        labels = {"labels": [[f"0/{spelled}.png", 3], ["0/b.png", 1]]}
+        pairs = {"dataset.json": json.dumps(labels).encode()}
+        source = as_folder(tmp_path / f"pairs{number}", images | pairs)
+        assert sorted(column(take(tmp_path, source), "class_name")) == ["1", "3"]
+        assert noted(tmp_path, source) == []
+        rows = f"file_name,label\n0/{spelled}.png,cat\n0/b.png,dog\n".encode()
+        source = as_folder(tmp_path / f"rows{number}", images | {"metadata.csv": rows})
+        assert take(tmp_path, source).classes == ["cat", "dog"]
+
+
 def test_splits_inside_of_classes_are_named(tmp_path: Path) -> None:
     names = [f"{name}/{split}/" for name in ("cat", "dog") for split in ("train", "test")]
     files = {f"{name}{index}.png": FILES[index] for index, name in enumerate(names)}
