@@ -39,7 +39,7 @@ ALGORITHM = 7  # raised whenever equal inputs and options would give another cor
 
 _SMALL = 16  # px, below which photographs cannot be made out
 _SHRUNK = 4  # times smaller than they were, from which on that is worth a warning
-_LISTED = 5  # classes that a warning names
+_LISTED, _PAIRS = 5, 3  # classes, pairs of images that a warning names
 
 _Rows = list[dict[str, Any]]  # of sources.parquet
 
@@ -97,7 +97,8 @@ def ingest(
                 classes=classes,
                 complete_rows=_mark_similar,
             )
-    notes = _frames_left_out(corpus), _summary(corpus), _nearly_nothing_left(corpus)
+    frames, conflicts = _frames_left_out(corpus), _conflicting_classes(config, inventory)
+    notes = frames, conflicts, _summary(corpus), _nearly_nothing_left(corpus)
     for note in (*notes, _empty_classes(corpus)):
         if note:
             progress.note(note)
@@ -201,6 +202,38 @@ def _empty_classes(corpus: Corpus) -> str:
         f"ingest: WARNING: {len(empty):,} of {len(corpus.classes):,} classes have no training"
         f" image: {named}{more}. Raise ingest.limit, or add images that can be used."
     )
+
+
+def _conflicting_classes(config: IngestConfig, inventory: Inventory) -> str:
+    """A warning where images of the same pixels have different classes; else empty.
+
+    Patches are left out: a piece of wall or sky is the same in many images.
+    """
+    if config.patches is not None:
+        return ""
+    records = [
+        record
+        for record in (*inventory.records, *inventory.reference_records)
+        if record.pixel_sha256 and record.class_name is not None and not record.forgotten
+    ]
+    kept: dict[str | None, InputRecord] = {}
+    for record in sorted(records, key=lambda record: record.pixel_index is None):
+        kept.setdefault(record.pixel_sha256, record)
+    pairs = [(kept[record.pixel_sha256], record) for record in records]
+    pairs = [(first, other) for first, other in pairs if first.class_name != other.class_name]
+    if not pairs:
+        return ""
+    named = (f"{_with_class(one)} and {_with_class(other)}" for one, other in pairs[:_PAIRS])
+    more = f" and {len(pairs) - _PAIRS} more" if len(pairs) > _PAIRS else ""
+    left = "All are used" if config.duplicates == "keep" else "Of each, the first alone is used"
+    return (
+        f"ingest: WARNING: {len(pairs):,} images have the pixels of an image of another class:"
+        f" {'; '.join(named)}{more}. {left}. Remove those whose class is wrong, and run again."
+    )
+
+
+def _with_class(record: InputRecord) -> str:
+    return printable(f"{record.input.name} ({record.class_name})", line=True)
 
 
 def _frames_left_out(corpus: Corpus) -> str:

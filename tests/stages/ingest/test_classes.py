@@ -169,3 +169,19 @@ def test_held_out_images_without_labels_are_noted(tmp_path: Path) -> None:
     assert "2 of 2 images have no label and are held out without a class" in line
     assert noted(tmp_path, plain, reference=source, holdout=None) == []
     assert noted(tmp_path, source, reference=plain, holdout=None, classes="none") == []
+
+
+# --- copies
+
+
+@pytest.mark.parametrize(("kept", "said"), [("drop", "the first alone is used"), ("keep", "All")])
+def test_copies_of_other_classes_are_named(tmp_path: Path, kept: str, said: str) -> None:
+    same, own = images(0, 2), images(9, 4)
+    files = {f"cat/{i}.png": data for i, data in enumerate([*same, *own[:2], own[1]])}
+    files |= {f"dog/{i}.png": data for i, data in enumerate([*same, *own[2:]])}
+    source = str(folder(tmp_path / "in", files))
+    (line,) = noted(tmp_path, source, duplicates=kept)
+    assert "WARNING: 2 images have the pixels of an image of another class" in line
+    assert "cat/0.png (cat) and dog/0.png (dog); cat/1.png (cat) and dog/1.png (dog)." in line
+    assert said in line
+    assert noted(tmp_path, source, classes="none") == []

@@ -66,7 +66,8 @@ def test_a_label_that_is_missing_below_a_root_stops(tmp_path: Path) -> None:
 
 def test_several_dataset_jsons_are_not_read_and_named(tmp_path: Path) -> None:
     source = as_folder(tmp_path / "in", stylegan("a/") | stylegan("b/"))
-    (line,) = noted(tmp_path, source, duplicates="keep")
+    line, copies = noted(tmp_path, source, duplicates="keep")
+    assert "images have the pixels of an image of another class" in copies
     assert "a/dataset.json, b/dataset.json not read" in line and "source of its own" in line
 
 
