@@ -229,7 +229,8 @@ def _refuse_parts(source: Source, images: list[InputRecord], *, reference: bool 
         label = record.input.label
         if isinstance(label, str) and label not in places:
             before, found, _ = f"/{record.input.name}".partition(f"/{label}/")
-            places[label] = f"{before}/{label}".removeprefix("/") if found else label
+            if found:  # else it is a label that no folder gives
+                places[label] = f"{before}/{label}".removeprefix("/")
     if are_parts(places):
         remedy = _parts_remedy(source, places)
         if reference:

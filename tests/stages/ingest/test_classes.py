@@ -112,6 +112,11 @@ def test_spaces_and_minus_one_in_texts_of_a_table(tmp_path: Path) -> None:
     assert take(tmp_path, table(tmp_path / "b.parquet", ["-1", "-1", ""])).classes == []
 
 
+def test_labels_of_a_table_are_no_folders(tmp_path: Path) -> None:
+    source = table(tmp_path / "a.parquet", ["images", "labels", "train", "test"])
+    assert take(tmp_path, source).classes == ["images", "labels", "test", "train"]
+
+
 def test_names_that_differ_in_case_alone_are_noted(tmp_path: Path) -> None:
     source = table(tmp_path / "a.parquet", ["cat", "Cat", "dog"])
     (line,) = noted(tmp_path, source)
