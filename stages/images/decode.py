@@ -34,6 +34,7 @@ EXTENSIONS = frozenset(
 
 SEVERAL_FRAMES = "first of several frames"  # a note
 
+_STRIP = 256  # rows that are hashed at once
 _ORIENTATION_TAG = 0x0112
 _ORIENTATIONS = {
     2: Transpose.FLIP_LEFT_RIGHT,
@@ -66,6 +67,7 @@ class Decoded:
     note: str | None = None
     excluded: bool = False  # by an option of the user's: the reason is no damage
     pixel_sha256: str | None = None  # of `pixels`
+    whole_sha256: str | None = None  # of a patch: of all pixels of the image it is cut from
     phash: int | None = None  # see similarity.py
 
 
@@ -104,7 +106,12 @@ def decode(
         with _open(data) as image:
             result.format, result.mode = image.format, image.mode
             result.width, result.height = image.size
-            pixels, notes = _prepare(image, data, preparation, patch)
+            notes: list[str] = []
+            plain = _load_plain(image, data, preparation, notes)
+            if patch is not None:
+                result.whole_sha256 = _hash_pixels(plain)
+                plain = _cut_patch(plain, preparation.patch_side, patch, notes)
+            pixels = _as_square_array(plain, preparation, notes)
         result.note = "; ".join(notes) or None
         result.gray = preparation.gray or _is_gray(pixels)
         result.pixel_sha256 = hashlib.sha256(pixels.reshape(-1).data).hexdigest()
@@ -164,12 +171,11 @@ def _why_unidentified(data: bytes, formats: list[str]) -> str:
     return f"not an image in a known format; it begins with {data[:16]!r}{more}"
 
 
-def _prepare(
-    image: Image.Image, data: bytes, preparation: Preparation, patch: tuple[float, float] | None
-) -> tuple[NDArray[np.uint8], list[str]]:
-    """The image opened from `data` -> pixels (R, R, C), and notes of what was changed."""
+def _load_plain(
+    image: Image.Image, data: bytes, preparation: Preparation, notes: list[str]
+) -> Image.Image:
+    """The image opened from `data` as RGB or L, upright; adds to `notes` what was changed."""
     _check_header(*image.size, preparation)
-    notes: list[str] = []
     loaded, orientation = _load(image, data, notes)
     profile = None if preparation.ignore_profile else image.info.get("icc_profile")
     plain = to_rgb(loaded, preparation.background, profile, notes)
@@ -188,11 +194,24 @@ def _prepare(
         if not _is_gray(pixels):
             notes.append("colour removed")
         plain = plain.convert("L")
-    if patch is not None:
-        plain = _cut_patch(plain, preparation.patch_side, patch, notes)
-    plain = _make_square(plain, preparation, notes)
-    array = np.asarray(plain, dtype=np.uint8)
-    return array.reshape(preparation.resolution, preparation.resolution, -1), notes
+    return plain
+
+
+def _hash_pixels(image: Image.Image) -> str:
+    """sha256 of size and pixels, read in strips: a large image is not copied as a whole."""
+    digest = hashlib.sha256(f"{image.mode} {image.width}x{image.height}".encode())
+    for top in range(0, image.height, _STRIP):
+        strip = image.crop((0, top, image.width, min(top + _STRIP, image.height)))
+        digest.update(strip.tobytes())
+    return digest.hexdigest()
+
+
+def _as_square_array(
+    image: Image.Image, preparation: Preparation, notes: list[str]
+) -> NDArray[np.uint8]:
+    """uint8 (R, R, C)."""
+    array = np.asarray(_make_square(image, preparation, notes), dtype=np.uint8)
+    return array.reshape(preparation.resolution, preparation.resolution, -1)
 
 
 def _check_header(width: int, height: int, limits: Preparation) -> None:

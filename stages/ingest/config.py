@@ -64,6 +64,7 @@ class IngestConfig(BaseModel, frozen=True, extra="forbid"):
         default="#ffffff", pattern="^#[0-9a-fA-F]{6}$"
     )  # under alpha, around padding
     # So many good images: one of every class in turn; without classes, the first in name order.
+    # This and the next two count patches, where there are any.
     limit: int | None = Field(default=None, ge=1)
     per_class: int | None = Field(default=None, ge=1)  # the first so many of each class
     fraction: float | None = Field(default=None, gt=0, le=1)  # a seeded part of each class

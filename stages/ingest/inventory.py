@@ -176,10 +176,10 @@ def hold_out_share(
         share = 0.0 if has_other else default_holdout(len(train))
     held = hold_out(train, share, config.reference_limit, seed)
     if config.patches is not None:
-        images = {_image_of_patch(record): record for record in train}
+        images = {_content_of_patch(record): record for record in train}
         chosen = hold_out(list(images.values()), share, config.reference_limit, seed)
-        names = {_image_of_patch(record) for record in chosen}
-        held = {record for record in train if _image_of_patch(record) in names}
+        contents = {_content_of_patch(record) for record in chosen}
+        held = {record for record in train if _content_of_patch(record) in contents}
     kept = [record for record in train if record not in held]
     return kept, reference + [record for record in train if record in held]
 
@@ -197,9 +197,9 @@ def default_holdout(images: int) -> float:
     return min(max(_HOLDOUT, TRIED / images), _HOLDOUT_MOST)
 
 
-def _image_of_patch(record: InputRecord) -> tuple[int, str]:
-    """Source and name of the image that a patch is cut from."""
-    return record.source, record.input.name.rpartition("#")[0]
+def _content_of_patch(record: InputRecord) -> str | None:
+    """What image a decoded patch is cut from, under whatever names it lies in the sources."""
+    return record.decoded.whole_sha256 if record.decoded else None
 
 
 def note_sources(inventory: Inventory, progress: Progress) -> None:
@@ -243,7 +243,7 @@ def source_rows(
     """A row of sources.parquet for every input, those of ingest.reference after the sources'."""
     limit = f"ingest.reference_limit {config.reference_limit}"
     reason = f"left out by {config.selection_option}"
-    if not config.rest_is_unused:
+    if not config.rest_is_unused and config.patches is None:
         reason += f"; {limit} is reached"
     class_ids: dict[str | None, int] = {name: number for number, name in enumerate(classes)}
     rows = [record.row(reason, class_ids) for record in inventory.records]

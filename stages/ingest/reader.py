@@ -77,6 +77,11 @@ def cut_into_patches(
     return patches
 
 
+def image_of_patch(record: InputRecord) -> tuple[int, str]:
+    """Source and name of the image that a patch is cut from."""
+    return record.source, record.input.name.rpartition("#")[0]
+
+
 def _check_name(item: Input) -> str | None:
     """None for an image by its name, else the reason why it is none, or _INSPECT."""
     if item.hidden:
@@ -144,6 +149,7 @@ class Reader:
     keep_duplicates: bool
     forgotten: frozenset[str] = frozenset()  # sha256 of files and pixels that must not come back
     first_with_pixels: dict[str, InputRecord] = field(default_factory=dict)  # by pixel_sha256
+    first_patch_of: dict[str, InputRecord] = field(default_factory=dict)  # by whole_sha256
 
     def read(
         self,
@@ -157,13 +163,14 @@ class Reader:
 
         Which records are read does not depend on timing: a round reads exactly as many as are
         needed, and the next one replaces those that were bad or duplicates.
-        held_out: an image with the pixels of a training image is dropped, whatever the option says.
+        held_out: an image with the pixels of a training image is dropped, whatever the option says,
+        and so is every patch of an image of which one is trained on.
 
         Raises:
             InputError: too many in a row are bad.
         """
         good: list[InputRecord] = []
-        trained = set(self.first_with_pixels) if held_out else set()
+        trained = self.first_with_pixels.keys() | self.first_patch_of.keys() if held_out else set()
         rounds = 0
         while batch := [(record, group) for group in groups for record in group.next_batch()]:
             batch.sort(key=lambda pair: pair[0].index)
@@ -189,6 +196,13 @@ class Reader:
         if self.forgotten and self.forgotten & _content_hashes(decoded, pixels):
             record.forgotten = True
             return False
+        if decoded.whole_sha256 is not None:
+            # Patches lie elsewhere in a copy under another name: their own pixels differ.
+            first = self.first_patch_of.setdefault(decoded.whole_sha256, record)
+            is_copy = image_of_patch(first) != image_of_patch(record)
+            if is_copy and (decoded.whole_sha256 in trained or not self.keep_duplicates):
+                record.duplicate_of = image_of_patch(first)[1]
+                return False
         first = self.first_with_pixels.setdefault(decoded.pixel_sha256, record)
         if first is not record and (decoded.pixel_sha256 in trained or not self.keep_duplicates):
             record.duplicate_of = first.input.name

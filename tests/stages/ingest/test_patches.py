@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from scoremix.manifests.errors import InputError
+from scoremix.manifests.files.rows import rows_where
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.corpus.store import Corpus
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
@@ -100,3 +101,61 @@ def test_patches_of_one_image_are_never_on_both_sides(
             sides.setdefault(row["name"].split("#")[0], set()).add(row["status"])
     assert all(len(found) == 1 for found in sides.values())
     assert bool(len(corpus.reference)) == ("holdout" in options)
+
+
+def with_copies(folder: Path, ending: str) -> str:
+    """Six images, each with the same pixels under a second name, in another file format or not."""
+    folder.mkdir()
+    for seed in range(6):
+        first = picture(folder / f"a{seed}.png", seed, (64, 64))
+        Image.open(first).save(folder / f"copy{seed}{ending}")
+    return str(folder)
+
+
+def images_of(corpus: Corpus, status: str) -> set[str]:
+    return {
+        name.split("#")[0] for name in rows_where(corpus.sources, status=status)["name"].to_pylist()
+    }
+
+
+@pytest.mark.parametrize("ending", [".png", ".bmp"])
+def test_patches_of_a_copy_are_duplicates(tmp_path: Path, ending: str) -> None:
+    corpus = take(tmp_path, with_copies(tmp_path / "in", ending), 4, 16, holdout=0.5)
+    names = {f"a{seed}.png" for seed in range(6)}
+    assert images_of(corpus, "train") | images_of(corpus, "reference") == names
+    assert images_of(corpus, "train").isdisjoint(images_of(corpus, "reference"))
+    dropped = rows_where(corpus.sources, status="duplicate")
+    assert len(dropped) == 24 and set(dropped["reason"].to_pylist()) == {
+        f"same pixels as {name}" for name in names
+    }
+
+
+def test_copies_that_are_kept_are_on_one_side(tmp_path: Path) -> None:
+    source = with_copies(tmp_path / "in", ".bmp")
+    corpus = take(tmp_path, source, 4, 16, holdout=0.5, duplicates="keep")
+    train, held_out = images_of(corpus, "train"), images_of(corpus, "reference")
+    assert len(train | held_out) == 12 and held_out
+    numbers = [{re.sub(r"\D", "", name) for name in side} for side in (train, held_out)]
+    assert numbers[0].isdisjoint(numbers[1])
+
+
+@pytest.mark.parametrize("duplicates", ["drop", "keep"])
+def test_patches_of_a_training_image_are_not_held_out(tmp_path: Path, duplicates: str) -> None:
+    source, other = with_copies(tmp_path / "in", ".png"), tmp_path / "other"
+    with pytest.raises(InputError, match="every image of it is a training image too"):
+        take(tmp_path, source, 4, 16, reference=source, duplicates=duplicates)
+    other.mkdir()
+    picture(other / "b.png", 0, (64, 64))
+    picture(other / "c.png", 9, (64, 64))
+    corpus = take(tmp_path, source, 4, 16, reference=str(other), duplicates=duplicates)
+    assert images_of(corpus, "reference") == {"c.png"}
+
+
+def test_patches_that_are_left_out_say_why(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for seed in range(2):
+        picture(tmp_path / "in" / f"{seed}.png", seed)
+    corpus = take(tmp_path, str(tmp_path / "in"), 8, limit=8)
+    assert images_of(corpus, "train") == {"0.png"} and len(corpus.reference) == 0
+    unused = rows_where(corpus.sources, status="unused")
+    assert set(unused["reason"].to_pylist()) == {"left out by ingest.limit 8"}
