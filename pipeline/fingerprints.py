@@ -22,7 +22,8 @@ from ..stages.recognise import config as recognising
 from ..stages.sources import remote
 from ..stages.sources.bundled import PACKAGES
 from ..stages.sources.folders import walk
-from ..stages.sources.open import expand_pattern, files_beside
+from ..stages.sources.open import files_beside
+from ..stages.sources.patterns import expand_pattern
 from ..stages.sources.spec import BUNDLED
 from ..stages.train import config as training
 from .config import FEATURE_WORDS, Config

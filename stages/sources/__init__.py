@@ -13,6 +13,8 @@ tar_member     one of them, by its place in the tar
 samples        WebDataset samples in tars: image and label of each
 tables         rows of Parquet and Arrow files
 arrays         HDF5 and LMDB
+patterns       names with wildcards -> files
+beside         archives among images, and images among archives
 parts          splits and missing parts, by the names of files
 limits         how many rows and bytes a file may claim
 isolation      calls readers that can crash in a child process with limits

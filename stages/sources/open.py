@@ -3,7 +3,6 @@
 import contextlib
 import difflib
 import fnmatch
-import glob
 import os
 import tempfile
 import zipfile
@@ -15,7 +14,7 @@ from ...manifests.errors import ConfigError, InputError
 from ...manifests.storage.location import is_url
 from ..common.progress import Silent
 from ..images.input import Input, names_image
-from . import arrays, bundled, folders, isolation, parts, remote, tables, tars, zips
+from . import arrays, beside, bundled, folders, isolation, parts, remote, tables, tars, zips
 from .base import (
     Source,
     SourceFile,
@@ -23,6 +22,7 @@ from .base import (
     source_file,
 )
 from .labels import LABEL_FILES, LABELS_FILE, labels_beside, source_of_files
+from .patterns import expand_pattern, fixed_part, is_pattern
 from .spec import BUNDLED, SourceSpec
 
 _KINDS = (
@@ -55,6 +55,7 @@ def open_source(
         else:
             found = _open_local(spec, key, stack)
         stack.callback(isolation.close)
+        found = beside.noting_archives(found)
         yield replace(found, inputs=[_with_spec(item, spec) for item in found.inputs])
 
 
@@ -64,14 +65,6 @@ def _with_spec(item: Input, spec: SourceSpec) -> Input:
         return item
     label = (spec.label or item.label) if spec.classes else None
     return replace(item, license=item.license or spec.license, label=label)
-
-
-def expand_pattern(source: str) -> list[str]:
-    """The files that a pattern names, as shards-{000..146}.tar or shards/*.tar; else [source]."""
-    if os.path.exists(source) or not set(source) & set("{*?["):
-        return [source]
-    names = remote.expand_braces(source)
-    return [path for name in names for path in sorted(glob.glob(name)) or [name]]
 
 
 def files_beside(source: str) -> list[Path]:
@@ -85,8 +78,8 @@ def files_beside(source: str) -> list[Path]:
     found: list[Path] = []
     if all(path.lower().endswith(tars.SUFFIXES) for path in paths):
         found += {Path(path).with_name("index.json") for path in paths}
-    elif set(source) & set("{*?["):
-        root = Path(_fixed_part(source))
+    elif is_pattern(source):
+        root = Path(fixed_part(source))
         found += map(Path, folders.label_files(paths, root))
         found += [root.parent / name for name in LABEL_FILES]
     return sorted(path for path in set(found) - set(map(Path, paths)) if path.is_file())
@@ -120,7 +113,7 @@ def _open_local(spec: SourceSpec, key: str, stack: contextlib.ExitStack) -> Sour
     paths = find_source(source, key)
     if os.path.isdir(paths[0]) and len(paths) == 1:
         return _open_folder(Path(paths[0]).resolve(), spec, stack)
-    root = None if os.path.exists(source) else Path(_fixed_part(source))
+    root = None if os.path.exists(source) else Path(fixed_part(source))
     return _open_files([source_file(path) for path in paths], spec, key, stack, root)
 
 
@@ -172,12 +165,6 @@ def _listed_by_name(spec: SourceSpec) -> bool:
     return "{" in spec.source or not set(spec.source) & set("*?[")
 
 
-def _fixed_part(pattern: str) -> str:
-    """The folder in front of the first wildcard of a pattern: d of d/*/*.jpg."""
-    first = min(pattern.index(mark) for mark in "{*?[" if mark in pattern)
-    return os.path.dirname(pattern[:first]) or "."
-
-
 def _all_end_in(suffixes: tuple[str, ...], files: Iterable[SourceFile]) -> bool:
     return all(file.path.lower().endswith(suffixes) for file in files)
 
@@ -188,43 +175,48 @@ def _open_folder(top: Path, spec: SourceSpec, stack: contextlib.ExitStack) -> So
     if any(map(names_image, visible)) or LABELS_FILE in visible:
         return folders.open_folder(root, top, spec.classes, follow_links=spec.follow_links)
     boundary = None if spec.follow_links else top
+    archives = [root / "data.mdb"] if "data.mdb" in visible else _archives_in(root)
+    image = beside.image_below(root, follow_links=spec.follow_links) if archives else None
+    if not archives or (image and all(beside.is_metadata(path.name) for path in archives)):
+        return folders.open_folder(root, top, spec.classes, follow_links=spec.follow_links)
+    if image is not None and archives[0].parent == root:
+        beside.refuse_both(str(root), archives[0].name, image)
     if "data.mdb" in visible:
         if boundary is not None:
             folders.require_inside(root / "data.mdb", boundary)
         return arrays.open_lmdb(root)
-    archives = _open_archives(root, str(root), spec, stack, boundary)
-    if archives is not None:
-        return archives
-    return folders.open_folder(root, top, spec.classes, follow_links=spec.follow_links)
+    found = _open_archives(archives, root, str(root), spec, stack, boundary)
+    return beside.noting_images(found, image)
+
+
+def _archives_in(root: Path) -> list[Path]:
+    """The tars in a folder, else its tables."""
+    visible = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    paths = [path for path in visible if path.name.lower().endswith(tars.SUFFIXES)]
+    paths = paths or tables.saved_files(root)  # by save_to_disk; map() leaves its caches beside
+    paths = paths or [path for path in visible if path.name.lower().endswith(tables.SUFFIXES)]
+    return paths or sorted(root.glob("data/*.parquet"))  # a Hugging Face repository
 
 
 def _open_archives(
+    paths: list[Path],
     root: Path,
     shown: str,
     spec: SourceSpec,
     stack: contextlib.ExitStack,
     boundary: Path | None = None,
-) -> Source | None:
-    """The tars in a folder, or its tables; None where there are neither.
+) -> Source:
+    """All tars of a folder as one source, or all of its tables.
 
     shown: the folder in messages, which may have been downloaded.
     boundary: links must not lead out of this folder.
     """
-    visible = sorted(path for path in root.iterdir() if not path.name.startswith("."))
-    paths = [path for path in visible if path.name.lower().endswith(tars.SUFFIXES)]
-    if paths:
-        files = _shown_below(root, shown, paths, boundary)
-        _refuse_mixed_splits(files, shown)
+    files = _shown_below(root, shown, paths, boundary)
+    _refuse_mixed_splits(files, shown)
+    if _all_end_in(tars.SUFFIXES, files):
         title = f"{len(files)} tars in {shown}"
         found = tars.open_tars(files, None, title, spec.classes, stack, spec.image_column)
         return _noting_gaps(_noting_labels(found, str(root), spec), files)
-    paths = tables.saved_files(root)  # by save_to_disk, beside which map() leaves its caches
-    paths = paths or [path for path in visible if path.name.lower().endswith(tables.SUFFIXES)]
-    paths = paths or sorted(root.glob("data/*.parquet"))  # a Hugging Face repository
-    if not paths:
-        return None
-    files = _shown_below(root, shown, paths, boundary)
-    _refuse_mixed_splits(files, shown)
     return _noting_gaps(_open_tables(files, shown, spec), files)
 
 
@@ -278,7 +270,8 @@ def _open_url(
     if found is None:
         raise ConfigError(
             f"{key} is {spec.source}, and there is nothing at that URL. Correct it: a file, a"
-            " pattern of files, or a prefix that holds images (not over http, which cannot list)."
+            " pattern of files in one folder, or a prefix that holds images (not over http, which"
+            " cannot list)."
         )
     if found.is_folder and spec.path is not None:
         inside = remote.probe(spec.source, spec.path)
@@ -292,10 +285,12 @@ def _open_url(
         if not archives:
             inputs = remote.inputs(found, fetching)
             return source_of_files(f"the prefix {shown}", inputs, spec.classes)
+        image = beside.first_image(sorted(found.entries))
+        if image is not None and "/" not in archives[0]:
+            beside.refuse_both(shown, archives[0], image)
         folder = remote.fetch(found.select(archives), fetching)
-        opened = _open_archives(folder, shown, spec, stack)
-        assert opened is not None, archives
-        return opened
+        opened = _open_archives(_archives_in(folder), folder, shown, spec, stack)
+        return beside.noting_images(opened, image)
     names = [found.file_name(name) for name in found.entries]
     if all(name.lower().endswith(tars.SUFFIXES) for name in found.entries):
         found = found.with_sibling("index.json")  # beside our own shards: the names of classes
@@ -313,6 +308,8 @@ def _archive_names(found: remote.RemoteFiles, spec: SourceSpec) -> list[str]:
         raise ConfigError(f"{spec.source} is an LMDB folder. Copy it to a disk and name it there.")
     for suffixes, sibling in ((tars.SUFFIXES, "index.json"), (tables.SUFFIXES, "state.json")):
         archives = [name for name in top if name.lower().endswith(suffixes)]
+        if all(map(beside.is_metadata, archives)) and beside.first_image(found.entries):
+            continue
         if archives:
             return archives + [name for name in top if name == sibling]
     return [name for name in found.entries if fnmatch.fnmatchcase(name, "data/*.parquet")]

@@ -1,0 +1,84 @@
+"""What lies in a source beside what is read: archives among images, images among archives.
+
+Which of the two is meant the user says; what is left out has a note.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from ...manifests.errors import ConfigError
+from ...manifests.foreign_text import printable
+from ...manifests.storage.location import is_url
+from ..images.input import is_hidden, names_image
+from . import arrays, tables, tars
+from .base import Source
+from .folders import walk
+
+_NAMED = 5  # files that a note lists
+_HOLDERS = (*tars.SUFFIXES, *tables.SUFFIXES, *arrays.HDF5_SUFFIXES, ".zip", ".7z", ".rar")
+_DATABASE = "data.mdb"
+_METADATA = "metadata.parquet"  # of the images of a folder: it has a note of its own
+
+
+def image_below(root: Path, *, follow_links: bool) -> str | None:
+    """The name of an image in a folder below `root`; None where there is none."""
+    names = (e.name for e in walk(root, follow_links=follow_links) if e.kind == "file")
+    return first_image(names)
+
+
+def first_image(names: Iterable[str]) -> str | None:
+    """The first name of an image that is not hidden."""
+    return next((name for name in names if names_image(name) and not is_hidden(name)), None)
+
+
+def is_metadata(name: str) -> bool:
+    """Whether a table of this name describes images that lie beside it."""
+    return name == _METADATA
+
+
+def refuse_both(shown: str, holder: str, image: str) -> None:
+    """Raises ConfigError for a folder with an archive at its top and images in its folders.
+
+    shown: the folder, for messages. holder, image: names below it.
+    """
+    choices = [] if holder == _DATABASE else [f"source: {shown}/{holder}"]
+    if not is_url(shown):
+        choices.append(f"source: '{shown}/**/*{os.path.splitext(image)[1]}'")
+    named = f"name the one to read ({' or '.join(choices)}), or " if choices else ""
+    raise ConfigError(
+        f"{shown} holds {printable(holder, line=True)}, and images in folders as well"
+        f" ({printable(image, line=True)}): which of the two is meant is not certain. Please"
+        f" {named}move the other out of the folder."
+    )
+
+
+def noting_images(source: Source, image: str | None) -> Source:
+    """With a note on images beside the tables of a repository; None where there are none."""
+    if image is None:
+        return source
+    note = (
+        f"{source.title}: images beside the tables are not read, such as"
+        f" {printable(image, line=True)}. If they are meant, name their folder (ingest.path)."
+    )
+    return replace(source, notes=(*source.notes, note))
+
+
+def noting_archives(source: Source) -> Source:
+    """With a note on archives, tables and databases among the files of a source of images."""
+    names = [item.name for item in source.inputs if not item.hidden and _holds_others(item.name)]
+    if not names:
+        return source
+    shown = ", ".join(printable(name, line=True) for name in names[:_NAMED])
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    note = (
+        f"{source.title}: {shown}{more} among its files, not read. If there are images in them,"
+        " unpack them, or name them as sources of their own."
+    )
+    return replace(source, notes=(*source.notes, note))
+
+
+def _holds_others(name: str) -> bool:
+    last = name.rpartition("/")[2]
+    return last != _METADATA and (last == _DATABASE or last.lower().endswith(_HOLDERS))
