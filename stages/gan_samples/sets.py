@@ -78,12 +78,16 @@ def natural_sort_key(name: str) -> list[tuple[int, str]]:
     ]
 
 
+def _files_below(path: Path, boundary: Path) -> list[Input]:
+    return open_folder(path, boundary, SourceSpec(str(path), classes=False)).inputs
+
+
 def _parts(folder: Path) -> list[SampleSet]:
     sets = []
     for path in folder.iterdir():
         if path.name.startswith("."):
             continue
-        if path.is_dir() and any(map(is_image_input, open_folder(path, folder, False).inputs)):
+        if path.is_dir() and any(map(is_image_input, _files_below(path, folder))):
             sets.append(SampleSet(path.name, path))
         elif path.is_file() and path.suffix.lower() in _ARCHIVES:
             sets.append(SampleSet(path.stem, path))
@@ -153,7 +157,7 @@ def open_set(sample_set: SampleSet) -> Source:
     """
     path = sample_set.path
     if path.is_dir():
-        source = open_folder(path.resolve(), path.resolve(), False)
+        source = open_folder(path.resolve(), path.resolve(), SourceSpec(str(path), classes=False))
     elif path.suffix.lower() in SUFFIXES:
         return open_numpy(path)
     elif path.suffix.lower() == ".zip":

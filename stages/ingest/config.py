@@ -37,7 +37,9 @@ class SourceConfig(BaseModel, frozen=True, extra="forbid"):
     # Of Parquet or Arrow files; unset: the one that holds files. Of WebDataset samples: the field
     # of the image, as left.png; unset: the only one whose name has no dot.
     image_column: str | None = None
-    label_column: str | None = None  # unset: label, class, ... or a Hugging Face ClassLabel
+    # Of these, of metadata.csv, or a key of a sample's JSON; unset: label, class, ... or a Hugging
+    # Face ClassLabel.
+    label_column: str | None = None
 
 
 class IngestConfig(BaseModel, frozen=True, extra="forbid"):

@@ -4,6 +4,7 @@ Which of the two is meant the user says; what is left out has a note.
 """
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,12 @@ from ..images.input import is_hidden, names_image
 from . import arrays, tables, tars
 from .base import Source
 from .folders import walk
+from .labels import LABEL_FILES
 
 _NAMED = 5  # files that a note lists
 _HOLDERS = (*tars.SUFFIXES, *tables.SUFFIXES, *arrays.HDF5_SUFFIXES, ".zip", ".7z", ".rar")
+_TABLES = (".csv", ".tsv", ".xlsx", ".mat")
+_LIKE_LABELS = re.compile(r".*(label|class|categor|target|annotation|metadata).*\.(jsonl?|txt)")
 _DATABASE = "data.mdb"
 _METADATA = "metadata.parquet"  # of the images of a folder: it has a note of its own
 
@@ -77,6 +81,29 @@ def noting_archives(source: Source) -> Source:
         " unpack them, or name them as sources of their own."
     )
     return replace(source, notes=(*source.notes, note))
+
+
+def noting_label_tables(source: Source) -> Source:
+    """With a note on tables that may have the labels of images that have none."""
+    if any(item.label is not None for item in source.inputs):
+        return source
+    names = [i.name for i in source.inputs if not i.hidden and _may_have_labels(i.name)]
+    if not names:
+        return source
+    shown = ", ".join(printable(name, line=True) for name in names[:_NAMED])
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    note = (
+        f"{source.title}: {shown}{more} not read, and no image has a class. If it has the labels,"
+        " write them to metadata.csv, with the columns file_name and label."
+    )
+    return replace(source, notes=(*source.notes, note))
+
+
+def _may_have_labels(name: str) -> bool:
+    last = name.rpartition("/")[2].lower()
+    if last in LABEL_FILES:  # has a note of its own
+        return False
+    return last.endswith(_TABLES) or bool(_LIKE_LABELS.fullmatch(last))
 
 
 def _holds_others(name: str) -> bool:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...manifests.errors import ConfigError
 from ...manifests.extras import require
 from ..images.input import Input
 from .base import Source, encode_netpbm
@@ -18,12 +17,8 @@ PACKAGES = {"digits": "scikit-learn", "faces": "scikit-image", "pair": "scikit-i
 _DIGITS_LICENSE = "CC-BY-4.0"  # UCI, Optical Recognition of Handwritten Digits
 
 
-def open_bundled(source: str, path: str | None) -> Source:
-    """One of BUNDLED. Raises ConfigError for a `path`, or where the package is missing."""
-    if path is not None:
-        raise ConfigError(
-            f"ingest.path is {path!r}, but the bundled {source!r} has no folders. Leave it out."
-        )
+def open_bundled(source: str) -> Source:
+    """One of BUNDLED. Raises ConfigError where the package is missing."""
     return {"digits": digits, "faces": faces, "pair": pair}[source]()
 
 

@@ -23,6 +23,8 @@ from .base import (
     storable_name,
 )
 from .labels import LABEL_FILES, labels_above, source_of_files
+from .spec import SourceSpec
+from .unused_options import refuse_unused
 
 _LEAVES, _TO_FOLDER = "symbolic link that leaves the source's folder", "symbolic link to a folder"
 _UNFOLLOWED = (_LEAVES, _TO_FOLDER)
@@ -39,42 +41,45 @@ def find_folder(top: Path, path: str | None) -> Path:
     return root
 
 
-def open_folder(root: Path, boundary: Path, classes: bool, *, follow_links: bool = False) -> Source:
+def open_folder(root: Path, boundary: Path, spec: SourceSpec) -> Source:
     """Every file below `root`.
 
-    follow_links: links count as what they lead to, wherever that is. Without it, a link to a file
-    counts if the file lies inside the folder `boundary`, and no link to a folder does.
+    With follow_links, links count as what they lead to, wherever that is. Without it, a link to a
+    file counts if the file lies inside the folder `boundary`, and no link to a folder does.
 
     Raises:
-        ConfigError: a file of labels that labels do not come from (with `classes`).
+        ConfigError: labels that cannot be used (with `classes`), an option that does not apply.
     """
-    listed = _list_followed(root) if follow_links else _list_files(root, str(boundary))
-    source = source_of_files(f"the folder {root}", sort_by_name(listed), classes)
+    title = f"the folder {root}"
+    refuse_unused(spec, title, "image_column")
+    listed = _list_followed(root) if spec.follow_links else _list_files(root, str(boundary))
+    inputs = sort_by_name(listed)
+    source = source_of_files(title, inputs, spec.classes, column=spec.label_column)
     source = _noting_links(source)
-    if classes:
+    if spec.classes:
         above = (f"{folder}/{name}" for folder in _between(root, boundary) for name in LABEL_FILES)
         source = labels_above(filter(os.path.isfile, above), source)
     return replace(source, folder=root)
 
 
-def open_files(
-    paths: list[str], root: Path, title: str, classes: bool, *, follow_links: bool = False
-) -> Source:
+def open_files(paths: list[str], root: Path, title: str, spec: SourceSpec) -> Source:
     """Files that a pattern names, and the files of labels in the folders above them up to `root`.
 
-    root: the folder in front of the pattern's first wildcard. follow_links: as for open_folder,
+    root: the folder in front of the pattern's first wildcard. With follow_links as open_folder,
     root being the boundary.
 
     Raises:
-        ConfigError: a file of labels that labels do not come from (with `classes`).
+        ConfigError: labels that cannot be used (with `classes`), an option that does not apply.
     """
+    refuse_unused(spec, title, "path", "image_column")
     files = dict.fromkeys(paths)
-    if classes:
+    if spec.classes:
         files |= dict.fromkeys(label_files(paths, root))
     below_link: dict[str, bool] = {}
-    inputs = [_pattern_input(path, root, below_link, follow_links) for path in files]
-    source = _noting_links(source_of_files(title, sort_by_name(inputs), classes))
-    if not classes:
+    inputs = [_pattern_input(path, root, below_link, spec.follow_links) for path in files]
+    found = source_of_files(title, sort_by_name(inputs), spec.classes, column=spec.label_column)
+    source = _noting_links(found)
+    if not spec.classes:
         return source
     above = (os.path.join(root.parent, name) for name in LABEL_FILES)
     return labels_above(filter(os.path.isfile, above), source)

@@ -20,6 +20,8 @@ from .base import Source, common_folder, folder_labels, with_labels
 from .class_values import is_number
 from .metadata_file import METADATA_FILES, NoLabels, read_metadata, slashed
 from .parts import are_parts, training_parts
+from .twins import label_by_twins
+from .unused_options import no_column
 
 LABELS_FILE = "dataset.json"
 LABEL_FILES = (LABELS_FILE, *METADATA_FILES)
@@ -36,27 +38,37 @@ def source_of_files(
     names: list[str] | None = None,
     *,
     others: Sequence[str] = (),
+    column: str | None = None,
 ) -> Source:
-    """A source of files in folders; with `classes`, labelled by a file of labels, else by folders.
+    """A source of files in folders; with `classes`, labelled by a file of labels, else by files of
+    the images' names, else by folders.
 
     names: below the root, where an input's own name has another prefix. others: of files that are
-    no inputs, as captions beside the images.
+    no inputs, as captions beside the images. column: of metadata.csv, or the key of a JSON beside
+    an image, that has the label; by default the first of those for labels.
 
     Raises:
-        ConfigError: a dataset.json that cannot be read, or that does not label every image.
+        ConfigError: a dataset.json that cannot be read, or that does not label every image; no such
+            column.
     """
     if not classes:
         return Source(title, inputs)
     root, data = _find_file(inputs, LABELS_FILE, title)
     if _has_labels(data):
+        if column is not None:
+            raise no_column(column, f"{LABELS_FILE} of {title} labels its images")
         pairs = _below(root, _parse_labels(data, title), inputs)
         labelled = _with_file_labels(inputs, root + LABELS_FILE, pairs, title)
         return Source(title, labelled, notes=tuple(_absent(pairs, root + LABELS_FILE, labelled)))
     names = [item.name for item in inputs] if names is None else names
     by_folder = with_labels(inputs, folder_labels(inputs, names))
-    by_metadata, notes = _with_metadata(inputs, title)
-    if by_metadata and not _names_numbers(by_folder, by_metadata):
-        return Source(title, by_metadata, notes=tuple(notes))
+    by_metadata, notes = _with_metadata(inputs, title, column)
+    by_file = by_metadata or label_by_twins(inputs, title, column)
+    if column is not None and not by_file:
+        files = " or ".join(METADATA_FILES)
+        raise no_column(column, f"no {files} of {title} has it, nor a .json beside an image")
+    if by_file and (column is not None or not _names_numbers(by_folder, by_file)):
+        return Source(title, by_file, notes=tuple(notes))
     unread = [*_unread_notes(by_folder, title)]
     more = unread or _folder_notes(by_folder, [*names, *others], title)
     inner = _inner_parts(by_folder, names, title)
@@ -100,7 +112,9 @@ def _absent(labels: Mapping[str, Any], file: str, inputs: list[Input]) -> Iterat
         yield f"{file} labels files that are not in the source: {shown}{more}."
 
 
-def _with_metadata(inputs: list[Input], title: str) -> tuple[list[Input], list[str]]:
+def _with_metadata(
+    inputs: list[Input], title: str, column: str | None
+) -> tuple[list[Input], list[str]]:
     """The inputs with the labels of metadata.jsonl or .csv, or none; notes on either."""
     notes = []
     for file in METADATA_FILES:
@@ -108,7 +122,8 @@ def _with_metadata(inputs: list[Input], title: str) -> tuple[list[Input], list[s
         if not data:
             continue
         try:
-            found = read_metadata(f"{file} of {title}", data, is_csv=file.endswith(".csv"))
+            is_csv = file.endswith(".csv")
+            found = read_metadata(f"{file} of {title}", data, is_csv=is_csv, column=column)
         except NoLabels as error:
             notes.append(f"{title}: {root}{file} is not read for labels: {error}.")
             continue

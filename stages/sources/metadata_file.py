@@ -23,21 +23,24 @@ class NoLabels(Exception):
     """The file has no labels of images; the message says why."""
 
 
-def read_metadata(name: str, data: bytes, *, is_csv: bool) -> dict[str, Label | None]:
+def read_metadata(
+    name: str, data: bytes, *, is_csv: bool, column: str | None = None
+) -> dict[str, Label | None]:
     """The label of every file that the rows name, below the folder of the metadata file.
 
-    name: of the file, for messages. is_csv: else it has an object of JSON in every line.
+    name: of the file, for messages. is_csv: else it has an object of JSON in every line. column:
+    that of the label; by default the one of a label's name.
 
     Raises:
         NoLabels: no such format, no column file_name, or none of a label.
-        ConfigError: several columns that may be the label, a row of more cells than columns or
-            cut off before its label, a label that is no class, or two of them for one image.
+        ConfigError: no such column, several that may be the label, a row of more cells than
+            columns or cut off before its label, a label that is no class, or two for one image.
     """
     try:
         rows = _csv_rows(name, data) if is_csv else _json_rows(data)
     except (ValueError, csv.Error, RecursionError) as error:
         raise NoLabels(f"it cannot be read ({error})") from error
-    column = _label_column(name, sorted({key for row in rows for key in row}))
+    column = _label_column(name, sorted({key for row in rows for key in row}), column)
     labels: dict[str, Label | None] = {}
     texts: dict[str, str] = {}
     for number, row in enumerate(rows, 1):
@@ -91,14 +94,21 @@ def _json_rows(data: bytes) -> list[dict[str, Any]]:
     return rows
 
 
-def _label_column(name: str, columns: Sequence[str]) -> str:
+def _label_column(name: str, columns: Sequence[str], asked: str | None) -> str:
     if _FILE_NAME not in columns:
         raise NoLabels(f"it has no column {_FILE_NAME}")
+    if asked is not None:
+        if asked in columns:
+            return asked
+        raise ConfigError(
+            f"label_column is {asked!r}, and {name} has no such column. Its columns:"
+            f" {', '.join(columns)}."
+        )
     found = [column for column in columns if column in LABEL_NAMES]
     if len(found) > 1:
         raise ConfigError(
-            f"{name} has several columns that may be the class: {', '.join(found)}. Remove or"
-            " rename the others, or set ingest.classes: none."
+            f"{name} has several columns that may be the class: {', '.join(found)}. Say which:"
+            " source: [{source: ..., label_column: NAME}], or set ingest.classes: none."
         )
     if not found:
         raise NoLabels(f"it has no column of labels ({', '.join(LABEL_NAMES)})")

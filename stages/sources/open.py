@@ -24,6 +24,7 @@ from .base import (
 from .labels import LABEL_FILES, LABELS_FILE, labels_beside, source_of_files
 from .patterns import expand_pattern, fixed_part, is_pattern
 from .spec import BUNDLED, SourceSpec
+from .unused_options import OPTIONS, refuse_unused
 
 _KINDS = (
     "an image, a folder of images, a zip or tar of them, WebDataset shards, Parquet or Arrow files,"
@@ -46,6 +47,11 @@ def open_source(
         InputError: a damaged archive.
         StorageError: no room to unpack a compressed tar or to download, no answer from a store.
     """
+    if spec.label is not None and spec.label_column is not None:
+        raise ConfigError(
+            f"{key} has label {spec.label!r} and label_column {spec.label_column!r}: both say what"
+            " the class is. Give one of them."
+        )
     with contextlib.ExitStack() as stack:
         if is_url(spec.source):
             if fetching is None:
@@ -56,6 +62,8 @@ def open_source(
             found = _open_local(spec, key, stack)
         stack.callback(isolation.close)
         found = beside.noting_archives(found)
+        if spec.classes and spec.label is None:
+            found = beside.noting_label_tables(found)
         yield replace(found, inputs=[_with_spec(item, spec) for item in found.inputs])
 
 
@@ -109,7 +117,8 @@ def find_source(source: str, key: str) -> list[str]:
 def _open_local(spec: SourceSpec, key: str, stack: contextlib.ExitStack) -> Source:
     source = spec.source
     if source in BUNDLED:
-        return bundled.open_bundled(source, spec.path)
+        refuse_unused(spec, f"the bundled {source!r}", *OPTIONS)
+        return bundled.open_bundled(source)
     paths = find_source(source, key)
     if os.path.isdir(paths[0]) and len(paths) == 1:
         return _open_folder(Path(paths[0]).resolve(), spec, stack)
@@ -128,31 +137,28 @@ def _open_files(
     shown = files[0].shown if len(files) == 1 else spec.source
     if _all_end_in(tars.SUFFIXES, files):
         title = f"the tar {shown}" if len(files) == 1 else f"{len(files)} tars {shown}"
-        found = tars.open_tars(files, spec.path, title, spec.classes, stack, spec.image_column)
+        found = tars.open_tars(files, spec, title, stack)
         found = _noting_labels(found, os.path.dirname(files[0].path), spec)
         return found if _listed_by_name(spec) else _noting_gaps(found, files)
     if _all_end_in(tables.SUFFIXES, files):
+        refuse_unused(spec, f"the table {shown}", "path")
         found = _open_tables(files, shown, spec)
         return found if _listed_by_name(spec) else _noting_gaps(found, files)
     if len(files) == 1:
         (file,) = files
         if _all_end_in(arrays.HDF5_SUFFIXES, files):
-            if spec.path is not None:
-                raise ConfigError(
-                    f"ingest.path is {spec.path!r}, but {shown} is an HDF5 file, which has no"
-                    " folders. Leave it out."
-                )
+            refuse_unused(spec, f"the HDF5 file {shown}", *OPTIONS)
             return arrays.open_hdf5(file, spec.classes)
         if file.path.endswith(".zip") or zipfile.is_zipfile(file.path):
-            found = zips.open_zip(file, spec.path, spec.classes)
+            found = zips.open_zip(file, spec)
             return _noting_labels(found, os.path.dirname(file.path), spec)
         if names_image(file.path) and root is None:
+            refuse_unused(spec, f"the image {shown}", *OPTIONS)
             image = folders.file_input(Path(file.path).name, os.path.realpath(file.path))
             return Source(f"the image {shown}", [image])
     if root is not None and all(names_image(file.path) for file in files):
         paths, title = [file.path for file in files], f"{len(files)} images {shown}"
-        follow = spec.follow_links
-        return folders.open_files(paths, root, title, spec.classes, follow_links=follow)
+        return folders.open_files(paths, root, title, spec)
     raise ConfigError(f"{key} is {shown}, which is none of: {_KINDS}.")
 
 
@@ -173,17 +179,18 @@ def _open_folder(top: Path, spec: SourceSpec, stack: contextlib.ExitStack) -> So
     root = folders.find_folder(top, spec.path)
     visible = [name for name in sorted(os.listdir(root)) if not name.startswith(".")]
     if any(map(names_image, visible)) or LABELS_FILE in visible:
-        return folders.open_folder(root, top, spec.classes, follow_links=spec.follow_links)
+        return folders.open_folder(root, top, spec)
     boundary = None if spec.follow_links else top
     archives = [root / "data.mdb"] if "data.mdb" in visible else _archives_in(root)
     image = beside.image_below(root, follow_links=spec.follow_links) if archives else None
     if not archives or (image and all(beside.is_metadata(path.name) for path in archives)):
-        return folders.open_folder(root, top, spec.classes, follow_links=spec.follow_links)
+        return folders.open_folder(root, top, spec)
     if image is not None and archives[0].parent == root:
         beside.refuse_both(str(root), archives[0].name, image)
     if "data.mdb" in visible:
         if boundary is not None:
             folders.require_inside(root / "data.mdb", boundary)
+        refuse_unused(spec, f"the LMDB folder {root}", "image_column", "label_column")
         return arrays.open_lmdb(root)
     found = _open_archives(archives, root, str(root), spec, stack, boundary)
     return beside.noting_images(found, image)
@@ -215,7 +222,7 @@ def _open_archives(
     _refuse_mixed_splits(files, shown)
     if _all_end_in(tars.SUFFIXES, files):
         title = f"{len(files)} tars in {shown}"
-        found = tars.open_tars(files, None, title, spec.classes, stack, spec.image_column)
+        found = tars.open_tars(files, replace(spec, path=None), title, stack)
         return _noting_gaps(_noting_labels(found, str(root), spec), files)
     return _noting_gaps(_open_tables(files, shown, spec), files)
 
@@ -284,7 +291,9 @@ def _open_url(
         archives = _archive_names(found, spec)
         if not archives:
             inputs = remote.inputs(found, fetching)
-            return source_of_files(f"the prefix {shown}", inputs, spec.classes)
+            refuse_unused(spec, f"the prefix {shown}", "image_column")
+            column = spec.label_column
+            return source_of_files(f"the prefix {shown}", inputs, spec.classes, column=column)
         image = beside.first_image(sorted(found.entries))
         if image is not None and "/" not in archives[0]:
             beside.refuse_both(shown, archives[0], image)

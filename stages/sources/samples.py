@@ -5,25 +5,31 @@ a file's name. Files of a sample that lie apart in the tar are joined. A label t
 cannot be used, or that has a second one beside it, stops the run.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
 
 from ...manifests.errors import ConfigError
 from ..images.input import Input, Label, names_image
-from ..images.unusable import explain
 from .base import read_refused
-from .class_values import class_of, class_of_text
-from .metadata_file import LABEL_NAMES
+from .label_fields import (
+    LABEL_FIELDS,
+    LABEL_KEYS,
+    MAX_LABEL_BYTES,
+    json_object,
+    label_file,
+    label_of_fields,
+    lone_labels,
+    stored_label,
+)
+from .spec import SourceSpec
 from .tar_member import TarMember
 
-# Fields of a sample, and keys of its JSON: the first of them that is there has the class.
-_LABEL_FIELDS = ("cls", *(name for name in LABEL_NAMES if name != "cls"))
-_LABEL_KEYS = ("label", "cls", "class", "class_id", "labels", "category", "target")
 _PLAIN = ("", "image", "img")  # roles of the field that is the image wherever it is there
-_MAX_LABEL_BYTES = 200  # of a .cls beside no image; LaTeX has files of that name, and larger ones
+_MAX_ARRAY_BYTES = 10_000  # of a label that an array holds; a mask's is larger
+_REAL, _MADE = "real", "augmented"
 _SHOWN = 4  # names in a message
 _DOTS = "In WebDataset a key ends at the first dot of a file's name"
 
@@ -46,9 +52,9 @@ class _Sample:
         return next(iter(self.fields.values()))
 
     @property
-    def label_file(self) -> TarMember | None:
-        """The file whose whole content is the label."""
-        return next((self.fields[name] for name in _LABEL_FIELDS if name in self.fields), None)
+    def inputs(self) -> dict[str, Input]:
+        """Its fields as inputs."""
+        return {name: member.input() for name, member in self.fields.items()}
 
 
 def are_samples(members: list[TarMember]) -> bool:
@@ -67,29 +73,33 @@ def are_samples(members: list[TarMember]) -> bool:
 def refuse_lone_labels(members: list[TarMember], title: str) -> None:
     """Raises ConfigError for .cls files in tars in which no image has a field of its key."""
     labels = [member for member in members if member.name.lower().endswith(".cls")]
-    if labels and max(member.size for member in labels) <= _MAX_LABEL_BYTES:
-        raise _lone_labels([member.full_name for member in labels], title)
+    if labels and max(member.size for member in labels) <= MAX_LABEL_BYTES:
+        raise lone_labels([member.full_name for member in labels], title)
 
 
 def list_samples(
     members: list[TarMember],
     title: str,
-    classes: bool,
+    spec: SourceSpec,
     class_names: dict[str, tuple[str, ...]],
-    image_field: str | None = None,
 ) -> Iterator[Input]:
     """An input per sample, in the order of the shards; images of no sample are inputs as well.
 
     class_names: by the path of the tar, in the order of its class numbers.
-    image_field: of the image, as "left.png"; by default the one that is no part of another name.
+    spec: its image_column is the field of the image, as "left.png"; by default the one that is no
+    part of another name. Its label_column is that of the label, or a key of the JSON; by default
+    the first of those for labels.
 
     Raises:
-        ConfigError: a label that cannot be used, or several images of a sample.
+        ConfigError: a label that cannot be used, several images of a sample, or augmented images
+            of a corpus beside the real ones.
     """
     seen: set[tuple[str | None, int]] = set()
-    lone_labels: list[str] = []
+    lone: list[str] = []
     unlabelled = False
     samples = _join_apart(_group(members))
+    _refuse_made_beside_real(samples, title)
+    classes, image_field = spec.classes, spec.image_column
     if classes:
         _refuse_second_labels(samples, members, title)
     second = {role for sample in samples for role in _second_roles(sample)}
@@ -97,7 +107,8 @@ def list_samples(
         seen.update((member.shard, member.offset) for member in sample.fields.values())
         if not sample.images:
             yield Input(sample.first.full_name, read_refused, "sample without an image")
-            lone_labels += [sample.label_file.full_name] if sample.label_file else []
+            label_alone = label_file(sample.inputs)
+            lone += [label_alone.name] if label_alone else []
             continue
         chosen = _choose_image(sample, title, image_field)
         if image_field is None and _roles(sample) <= second:
@@ -106,15 +117,15 @@ def list_samples(
                 reason = f"field {name} alone, which in other samples is beside the image"
                 yield Input(member.full_name, read_refused, reason, declared_image=True)
             continue
-        label = _sample_label(sample, title, class_names) if classes else None
+        label = _sample_label(sample, title, class_names, spec.label_column) if classes else None
         unlabelled = unlabelled or label is None
         yield chosen.input(label=label)
         for extra in sample.images.values():
             if extra is not chosen:
                 reason = "second image of its sample"
                 yield Input(extra.full_name, read_refused, reason, declared_image=True)
-    if classes and unlabelled and lone_labels:
-        raise _lone_labels(lone_labels, title)
+    if classes and unlabelled and lone:
+        raise lone_labels(lone, title)
     for member in members:
         if names_image(member.name) and (member.shard, member.offset) not in seen:
             reason = "of no sample, or twice in one"
@@ -220,15 +231,6 @@ def _without_dots(name: str) -> str:
     return f"{folder}{slash}{stem.replace('.', '_')}.{ending}"
 
 
-def _lone_labels(names: list[str], title: str) -> ConfigError:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ConfigError(
-        f"{title} has labels that belong to no image: {', '.join(names[:_SHOWN])}{more}. The files"
-        " of a sample have the same name up to the first dot and lie in one tar. Rename them, or"
-        " set ingest.classes: none."
-    )
-
-
 # --- labels
 
 
@@ -242,7 +244,7 @@ def _refuse_second_labels(samples: list[_Sample], members: list[TarMember], titl
         (member.shard, member.name): member
         for sample in samples
         if sample.images
-        for name in (*_LABEL_FIELDS, "json")
+        for name in (*LABEL_FIELDS, "json")
         if (member := sample.fields.get(name))
     }
     used = {id(member) for sample in samples if sample.images for member in sample.fields.values()}
@@ -250,7 +252,7 @@ def _refuse_second_labels(samples: list[_Sample], members: list[TarMember], titl
         first = labelled.get((member.shard, member.name))
         if first is None or id(member) in used:
             continue
-        if _stored_label(first, title) != _stored_label(member, title):
+        if stored_label(first.input(), title) != stored_label(member.input(), title):
             raise ConfigError(
                 f"{title} has the label {member.full_name} twice, and the two differ. Make the tar"
                 " again with one of them, or set ingest.classes: none."
@@ -258,83 +260,35 @@ def _refuse_second_labels(samples: list[_Sample], members: list[TarMember], titl
 
 
 def _sample_label(
-    sample: _Sample, title: str, class_names: dict[str, tuple[str, ...]]
+    sample: _Sample, title: str, class_names: dict[str, tuple[str, ...]], column: str | None
 ) -> Label | None:
-    """The class of a sample: its .cls or another field of a label's name, else its JSON's.
-
-    Raises:
-        ConfigError: there is a label, and it is none that can be used.
-    """
+    """The class of a sample; None for none. Raises ConfigError for one that cannot be used."""
     names = class_names.get(sample.first.path, ())
-    if member := sample.label_file:
-        return class_of_text(_read_label(member, title), names, f"{member.full_name} of {title}")
-    if "json" in sample.fields:
-        member = sample.fields["json"]
-        label = _json_label(member, names, title)
-        if label is not None:
-            return label
-    _refuse_dotted_label(sample, title)
-    return None
-
-
-def _read_label(member: TarMember, title: str) -> bytes:
-    try:
-        if member.refused:
-            raise ValueError(member.refused)
-        return member.input().read()
-    except Exception as error:  # whatever keeps it from being read is the reason
-        reason = member.refused or explain(error)
-        raise ConfigError(
-            f"The label {member.full_name} of {title} could not be read ({reason}). Mend it, or set"
-            " ingest.classes: none."
-        ) from error
-
-
-def _json_label(member: TarMember, names: tuple[str, ...], title: str) -> Label | None:
-    values = _json_object(member, title)
-    found = {key: values[key] for key in _LABEL_KEYS if values.get(key) is not None}
-    for key, value in found.items():
-        is_last = key == list(found)[-1]
-        try:
-            return class_of(value, names, f"{member.full_name} of {title} ({key})")
-        except ConfigError:
-            if is_last:
-                raise
-    return None
-
-
-def _stored_label(member: TarMember, title: str) -> Any:
-    """What a file says of the label, whether that is a class or not."""
-    if not member.name.lower().endswith(".json"):
-        return _read_label(member, title)
-    values = _json_object(member, title)
-    return {key: values[key] for key in _LABEL_KEYS if key in values}
-
-
-def _json_object(member: TarMember, title: str) -> dict[str, Any]:
-    """A JSON object; empty for a list or a text, which has no label.
-
-    Raises ConfigError for what is no JSON: a label may be in it.
-    """
-    try:
-        values = json.loads(_read_label(member, title))
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(
-            f"{member.full_name} of {title} is no JSON ({explain(error)}), so that its label, if it"
-            " has one, cannot be read. Mend it, or set ingest.classes: none."
-        ) from error
-    return values if isinstance(values, dict) else {}
+    label = label_of_fields(sample.inputs, names, title, column)
+    if label is None and column is None and label_file(sample.inputs) is None:
+        _refuse_dotted_label(sample, title)
+    return label
 
 
 def _refuse_dotted_label(sample: _Sample, title: str) -> None:
-    """Raises ConfigError for a label under a longer name: KEY.v1.cls, of an image KEY.v1.png."""
+    """Raises ConfigError for a label under a longer name: KEY.v1.cls, of an image KEY.v1.png.
+
+    And for KEY.cls.npy, unless that is as large as a mask.
+    """
     stems = {name.rpartition(".")[0] for name in sample.images if "." in name}
     for name, member in sample.fields.items():
         stem, _, ending = name.rpartition(".")
         is_label = ending == "cls" and bool(stem)
         if ending == "json" and stem in stems and not member.refused:
-            values = _json_object(member, title)
-            is_label = any(values.get(key) is not None for key in _LABEL_KEYS)
+            values = json_object(member.input(), title)
+            is_label = any(values.get(key) is not None for key in LABEL_KEYS)
+        is_array = stem in LABEL_FIELDS and name not in sample.images
+        if is_array and member.size <= _MAX_ARRAY_BYTES:
+            raise ConfigError(
+                f"{title} has the label {member.full_name}, which cannot be used: a class is read"
+                f" from {sample.key}.{stem}, a name or a whole number as text. Write it so, or set"
+                " ingest.classes: none."
+            )
         if is_label:
             raise ConfigError(
                 f"{title} has the label {member.full_name}, which cannot be used. {_DOTS}: here the"
@@ -342,3 +296,33 @@ def _refuse_dotted_label(sample: _Sample, title: str) -> None:
                 f" the files of every sample without dots in their keys, as in"
                 f" {_without_dots(member.name)}, or set ingest.classes: none."
             )
+
+
+def _refuse_made_beside_real(samples: list[_Sample], title: str) -> None:
+    """Raises ConfigError for augmented images of a corpus made here beside its real ones.
+
+    All samples of a tar are of one kind: one of each is looked at.
+    """
+    kinds: dict[str, str] = {}  # of the tars
+    names: dict[str, str] = {}  # of one sample of each kind
+    for sample in samples:
+        path = sample.first.path
+        if path in kinds or "json" not in sample.fields:
+            continue
+        kinds[path] = _kind(sample.fields["json"])
+        names.setdefault(kinds[path], sample.first.full_name)
+    if {_REAL, _MADE} <= names.keys():
+        raise ConfigError(
+            f"{title} holds augmented images of a corpus ({names[_MADE]}) beside the real ones"
+            f" ({names[_REAL]}), which would count as originals. Name one of them, as in"
+            " source: shards/real-*.tar."
+        )
+
+
+def _kind(member: TarMember) -> str:
+    """What a corpus made here says of an image; empty in any other JSON."""
+    with contextlib.suppress(Exception):  # whatever is wrong with it, reading the label says so
+        values = json.loads(member.input().read())
+        if isinstance(values, dict) and "source_1" in values:
+            return str(values.get("kind", ""))
+    return ""

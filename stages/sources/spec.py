@@ -12,7 +12,7 @@ class SourceSpec:
     source: str  # path, pattern, URL or one of BUNDLED
     path: str | None = None  # the folder inside it that becomes the root
     image_column: str | None = None  # of a table; the field of WebDataset samples
-    label_column: str | None = None
+    label_column: str | None = None  # of a table or metadata.csv; the field or key of samples
     license: str | None = None  # of images that have none of their own
     label: str | None = None  # the class of all of its images
     follow_links: bool = False  # of a folder, wherever they lead

@@ -14,10 +14,11 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, cast
 
-from ...manifests.errors import ConfigError, InputError
+from ...manifests.errors import InputError
 from ...manifests.files.atomic import storage_errors
 from ..images.input import Input
 from ..images.unusable import Unusable, explain
@@ -34,7 +35,10 @@ from .folders import read_beside
 from .labels import is_above, is_label_file, labels_above, source_of_files
 from .limits import check_bytes
 from .samples import are_samples, list_samples, refuse_lone_labels
+from .spec import SourceSpec
 from .tar_member import TarMember
+from .unread_fields import unread_fields
+from .unused_options import refuse_unused
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _DECOMPRESSORS: dict[bytes, Any] = {b"\x1f\x8b": gzip, b"BZh": bz2, b"\xfd7zXZ\x00": lzma}
@@ -43,20 +47,16 @@ _MAX_HEADER = 1 << 20  # bytes of a member's name and its other facts
 
 
 def open_tars(
-    files: list[SourceFile],
-    path: str | None,
-    title: str,
-    classes: bool,
-    stack: contextlib.ExitStack,
-    image_field: str | None = None,
+    files: list[SourceFile], spec: SourceSpec, title: str, stack: contextlib.ExitStack
 ) -> Source:
     """Every image of the tars, as members or, where samples have other fields, as samples.
 
-    image_field: of samples with several images, the one to read.
+    spec: its `path` is a folder in the tars.
     stack: holds what must be removed when the source is closed.
 
     Raises:
-        ConfigError: no such folder in them; labels that cannot be used; a sample of several images.
+        ConfigError: no such folder in them; labels that cannot be used; a sample of several images;
+            an option that does not apply.
         InputError: a damaged tar.
     """
     several = len(files) > 1
@@ -66,25 +66,22 @@ def open_tars(
         shard = Path(file.path).name if several else None
         path_read = _uncompressed(file, stack)
         members += _members(file, path_read, shard)
-        class_names[path_read] = _class_names(file.path) if classes else ()
+        class_names[path_read] = _class_names(file.path) if spec.classes else ()
     if are_samples(members):
-        if path is not None:
-            raise ConfigError(
-                f"ingest.path is {path!r}, but {title} holds WebDataset samples, which have no"
-                " folders. Leave it out."
-            )
-        inputs = list(list_samples(members, title, classes, class_names, image_field))
+        refuse_unused(spec, f"{title}, which holds WebDataset samples,", "path")
+        inputs = list(list_samples(members, title, spec, class_names))
         if any(class_names.values()):
             refuse_unnamed(inputs, title)
-        if classes and all(item.label is None for item in inputs):
+        if spec.classes and all(item.label is None for item in inputs):
             # Captions beside the images of class folders, say, or of a metadata.csv.
-            return _labelled_as_files(inputs, members, title)
+            return _labelled_as_files(inputs, members, title, spec.label_column)
         orders = set(class_names.values())
         order = orders.pop() if len(orders) == 1 else ()
         return Source(title, inputs, classes=order)
-    if classes:
+    refuse_unused(spec, title, "image_column")
+    if spec.classes:
         refuse_lone_labels(members, title)
-    inside = clean_path(path)
+    inside = clean_path(spec.path)
     prefix = f"{inside}/" if inside else ""
     chosen = sorted(
         (member for member in members if member.name.startswith(prefix)),
@@ -92,21 +89,26 @@ def open_tars(
     )
     if prefix and not chosen:
         tops = {member.name.split("/")[0] for member in members if "/" in member.name}
-        raise no_such_folder(str(path), title, tops)
+        raise no_such_folder(str(spec.path), title, tops)
     names = [member.name[len(prefix) :] for member in chosen]
     inputs = [member.input(name) for member, name in zip(chosen, names, strict=True)]
-    found = source_of_files(title, inputs, classes, names)
+    found = source_of_files(title, inputs, spec.classes, names, column=spec.label_column)
     above = (member.name for member in members if is_above(member.name, inside))
-    return labels_above(above, found) if classes else found
+    return labels_above(above, found) if spec.classes else found
 
 
-def _labelled_as_files(inputs: list[Input], members: list[TarMember], title: str) -> Source:
+def _labelled_as_files(
+    inputs: list[Input], members: list[TarMember], title: str, column: str | None
+) -> Source:
     """Samples without a label of their own, with the labels that files in folders would have."""
     by_name = {member.full_name: member for member in members}
     inputs = [by_name[item.name].input() if is_label_file(item.name) else item for item in inputs]
     names = [by_name[item.name].name for item in inputs]
     others = [member.name for member in members]
-    return source_of_files(title, inputs, True, names, others=others)
+    found = source_of_files(title, inputs, True, names, others=others, column=column)
+    if any(item.label is not None for item in found.inputs):
+        return found
+    return replace(found, notes=(*found.notes, *unread_fields(members, title)))
 
 
 def _members(file: SourceFile, path: str, shard: str | None) -> Iterator[TarMember]:

@@ -21,36 +21,41 @@ from .base import (
 )
 from .labels import is_above, labels_above, source_of_files
 from .limits import check_bytes, check_rows
+from .spec import SourceSpec
+from .unused_options import refuse_unused
 
 _UTF8_FLAG = 0x800  # of a member's name
 
 
-def open_zip(file: SourceFile, path: str | None, classes: bool) -> Source:
+def open_zip(file: SourceFile, spec: SourceSpec) -> Source:
     """The members below the folder `path` of the zip.
 
     Raises:
-        ConfigError: no such folder in it; a dataset.json that labels do not come from.
+        ConfigError: no such folder in it; labels that cannot be used; an option that does not
+            apply.
         InputError: a damaged zip, or one that claims more than a file of its size can hold.
     """
     archive, _ = _cached_archive(file)
-    inside = clean_path(path)
+    inside = clean_path(spec.path)
     prefix = f"{inside}/" if inside else ""
     members = archive.infolist()
     names = member_names(members)
     title = f"the zip {file.shown}"
+    refuse_unused(spec, title, "image_column")
     check_rows(file.shown, len(members), file.size)
     check_bytes(file.shown, sum(i.file_size for i in members if refusal(i) is None), file.size)
     if prefix and not any(name.startswith(prefix) for name in names):
         tops = (name.split("/")[0] for name in names if "/" in name)
-        raise no_such_folder(str(path), title, map(storable_name, tops))
+        raise no_such_folder(str(spec.path), title, map(storable_name, tops))
     inputs = sort_by_name(
         _member_input(file, info, number, name, len(prefix))
         for number, (info, name) in enumerate(zip(members, names, strict=True))
         if name.startswith(prefix) and not name.endswith("/")
     )
-    found = source_of_files(f"{title}, folder {inside}" if inside else title, inputs, classes)
+    named = f"{title}, folder {inside}" if inside else title
+    found = source_of_files(named, inputs, spec.classes, column=spec.label_column)
     above = (storable_name(name) for name in names if is_above(name, inside))
-    return labels_above(above, found) if classes else found
+    return labels_above(above, found) if spec.classes else found
 
 
 def member_names(members: list[zipfile.ZipInfo]) -> list[str]:

@@ -28,6 +28,7 @@ from scoremix.stages.ingest.inventory import JUDGED, TRIED, default_holdout
 from scoremix.stages.ingest.preview import preview_ingest
 from scoremix.stages.pilot import rule as pilot_rule
 from scoremix.stages.sources import base, folders, zips
+from scoremix.stages.sources.spec import SourceSpec
 from scoremix.stages.trial import judge as trial_judge
 
 FILES = ["classes.json", "corpus.json", "images.npy", "reference.npy", "sources.parquet"]
@@ -721,7 +722,7 @@ def test_a_file_that_becomes_a_link_is_not_followed(tmp_path: Path) -> None:
     outside = tmp_path / "secret.png"
     outside.write_bytes(png(1))
     root = folder(tmp_path / "in", {"a.png": png(2)})
-    (item,) = folders.open_folder(root, root, True).inputs
+    (item,) = folders.open_folder(root, root, SourceSpec(str(root))).inputs
     (root / "a.png").unlink()
     (root / "a.png").symlink_to(outside)
     with pytest.raises(OSError, match="symbolic links"):

@@ -344,3 +344,51 @@ def test_numbers_beside_names_stop(tmp_path: Path) -> None:
     numbers = {f"{label}/{i}.png": FILES[i] for i, label in enumerate(LABELS)}
     sources[0] = as_folder(tmp_path / "c", numbers)
     assert take(tmp_path, sources, duplicates="keep").classes == ["0", "1", "2"]
+
+
+# --- labels in files of the images' names, as of an unpacked WebDataset
+
+
+def unpacked(ending: str, values: list[bytes]) -> Files:
+    images = {f"{index:04d}.png": data for index, data in enumerate(FILES)}
+    return images | {f"{index:04d}.{ending}": value for index, value in enumerate(values)}
+
+
+NUMBERS = [str(label).encode() for label in LABELS]
+OBJECTS = [json.dumps({"label": NAMES[label], "species": label}).encode() for label in LABELS]
+
+
+@pytest.mark.parametrize("kind", [as_folder, as_zip])
+@pytest.mark.parametrize("ending", ["cls", "json", "CLS"])
+def test_labels_beside_the_images_are_used(
+    tmp_path: Path, kind: Callable[[Path, Files], str], ending: str
+) -> None:
+    source = kind(tmp_path / "in", unpacked(ending, OBJECTS if ending == "json" else NUMBERS))
+    corpus = take(tmp_path, source)
+    assert column(corpus, "class_id") == LABELS and noted(tmp_path, source) == []
+    assert corpus.classes == (NAMES if ending == "json" else ["0", "1", "2"])
+    assert set(column(corpus, "reason", "rejected")) == {"the label of an image"}
+    named = {"source": source, "label_column": "species"}
+    if ending == "json":
+        assert take(tmp_path, named).classes == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("kind", [as_folder, as_zip])
+def test_labels_of_no_image_stop(tmp_path: Path, kind: Callable[[Path, Files], str]) -> None:
+    files = {f"images/{index}.png": data for index, data in enumerate(FILES)}
+    files |= {f"labels/{index}.cls": value for index, value in enumerate(NUMBERS)}
+    with pytest.raises(ConfigError, match="labels that belong to no image: labels/0.cls"):
+        take(tmp_path, kind(tmp_path / "in", files))
+    with pytest.raises(ConfigError, match="0003.cls of .* is no text"):
+        take(tmp_path, kind(tmp_path / "bad", unpacked("cls", [*NUMBERS[:3], b"\xff"])))
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "train.tsv", "labels.json", "annotations.jsonl"])
+def test_a_table_in_another_form_is_named_where_images_have_no_class(
+    tmp_path: Path, name: str
+) -> None:
+    files = {f"{index}.png": data for index, data in enumerate(FILES)}
+    (line,) = noted(tmp_path, as_folder(tmp_path / "in", files | {name: b"id,label\n1,a\n"}))
+    assert f"{name} not read, and no image has a class" in line and "metadata.csv" in line
+    by_folder = {f"{NAMES[label]}/{index}.png": FILES[index] for index, label in enumerate(LABELS)}
+    assert noted(tmp_path, as_folder(tmp_path / "by", by_folder | {name: b""})) == []

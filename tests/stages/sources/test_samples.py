@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from source_kinds import COUNT, FILES, LABELS, NAMES, PIXELS, add, column, take
+from source_kinds import COUNT, FILES, LABELS, NAMES, PIXELS, add, column, noted, take
 
 from scoremix.manifests.errors import ConfigError
 
@@ -306,3 +306,62 @@ def test_captions_beside_images_do_not_hide_their_metadata(tmp_path: Path) -> No
     corpus = take(tmp_path, tar(tmp_path / "a.tar", files))
     assert corpus.classes == NAMES and column(corpus, "class_id") == LABELS
     assert (corpus.images == PIXELS).all()
+
+
+# --- labels that are no field of a label's name
+
+
+def soft(label: int, weight: float = 1.0) -> bytes:
+    weights = [weight if number == label else 0.0 for number in range(len(NAMES))]
+    weights[-1] += 1 - weight
+    facts = {"class_id": -1, "kind": "real", "source_1": "0", "soft_label": weights}
+    return json.dumps(facts).encode()
+
+
+def test_weights_of_one_class_are_that_class(tmp_path: Path) -> None:
+    """As `pairing: any` writes them for real images."""
+    (tmp_path / "index.json").write_text(json.dumps({"classes": NAMES}))
+    source = tar(tmp_path / "a.tar", labelled("json", [soft(label) for label in LABELS]))
+    corpus = take(tmp_path, source)
+    assert corpus.classes == NAMES and column(corpus, "class_id") == LABELS
+    mixed = [*(soft(label) for label in LABELS[:-1]), soft(0, 0.75)]
+    with pytest.raises(ConfigError, match="The label of 6.json .* is soft.*real-"):
+        take(tmp_path, tar(tmp_path / "b.tar", labelled("json", mixed)))
+
+
+def test_augmented_images_are_no_originals(tmp_path: Path) -> None:
+    made = json.dumps({"kind": "augmented", "source_1": "0"}).encode()
+    (tmp_path / "in").mkdir()
+    tar(tmp_path / "in" / "real-0.tar", labelled("json", [soft(label) for label in LABELS]))
+    tar(tmp_path / "in" / "aug-0.tar", labelled("json", [made]))
+    for classes in ("auto", "none"):
+        with pytest.raises(ConfigError, match="holds augmented images of a corpus .aug-0.tar/0"):
+            take(tmp_path, str(tmp_path / "in"), classes=classes)
+    assert len(take(tmp_path, str(tmp_path / "in" / "real-*.tar")).images) == COUNT
+
+
+@pytest.mark.parametrize("field", ["y", "index"])
+def test_a_field_of_another_name_is_noted_and_used_when_named(tmp_path: Path, field: str) -> None:
+    source = tar(tmp_path / "a.tar", labelled(field, CLS))
+    (line,) = noted(tmp_path, source)
+    assert f"and {field} may be it" in line and "label_column: NAME" in line
+    corpus = take(tmp_path, {"source": source, "label_column": field})
+    assert column(corpus, "class_id") == LABELS
+
+
+def test_a_key_of_an_object_is_noted_and_used_when_named(tmp_path: Path) -> None:
+    values = [json.dumps({"about": {"label": label}, "label": None}).encode() for label in LABELS]
+    source = tar(tmp_path / "a.tar", labelled("json", values))
+    (line,) = noted(tmp_path, source)
+    assert "and about.label may be it" in line
+    corpus = take(tmp_path, {"source": source, "label_column": "about.label"})
+    assert column(corpus, "class_id") == LABELS
+
+
+def test_labels_as_texts_are_used_and_as_arrays_refused(tmp_path: Path) -> None:
+    corpus = take(tmp_path, tar(tmp_path / "a.tar", labelled("label.txt", CLS)))
+    assert column(corpus, "class_id") == LABELS
+    with pytest.raises(ConfigError, match="0.cls.npy, which cannot be used: a class is read"):
+        take(tmp_path, tar(tmp_path / "b.tar", labelled("cls.npy", CLS)))
+    masks = tar(tmp_path / "c.tar", labelled("label.npy", [bytes(20_000)] * COUNT))
+    assert take(tmp_path, masks).classes == []

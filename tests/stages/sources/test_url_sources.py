@@ -75,7 +75,9 @@ def test_a_corpus_of_ours_keeps_its_class_names(tmp_path: Path) -> None:
     import made
 
     upload(made.make_corpus(tmp_path), "memory://pets")
-    for source in ("memory://pets", "memory://pets/real-*.tar", "memory://pets/real-000000.tar"):
+    with pytest.raises(ConfigError, match="holds augmented images of a corpus .aug-000000.tar"):
+        take("memory://pets", tmp_path / "corpus")
+    for source in ("memory://pets/real-*.tar", "memory://pets/real-000000.tar"):
         corpus = take(source, tmp_path / "corpus")
         assert corpus.classes == ["cat", "dog"], source  # as index.json beside the tars says
 
