@@ -276,14 +276,11 @@ def _list_columns(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name} ({field.type})" for field in schema)
 
 
-def _is_class_label(facts: dict[str, Any]) -> bool:
-    return facts.get("_type") == "ClassLabel"
-
-
 def _class_names(schema: pa.Schema, label: str | None) -> tuple[str, ...]:
     """Names of a Hugging Face ClassLabel column, from the schema's own metadata."""
     try:
         facts = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][label]
-        return tuple(map(clean_class_name, facts["names"])) if _is_class_label(facts) else ()
-    except (KeyError, TypeError, ValueError):
-        return ()
+        is_class_label = facts["_type"] == "ClassLabel"
+        return tuple(map(clean_class_name, facts["names"])) if is_class_label else ()
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        return ()  # a column of lists or structs has no _type of its own

@@ -309,3 +309,12 @@ def test_pages_that_are_left_out_are_counted(tmp_path: Path) -> None:
     contents = {"stack.tif": buffer.getvalue(), "1.png": FILES[1], "2.png": FILES[2]}
     (note,) = noted(tmp_path, files(tmp_path / "in", contents))
     assert "files with several frames or pages: 1, such as stack.tif" in note
+
+
+def test_features_of_lists_are_no_class_labels(tmp_path: Path) -> None:
+    """Of {"objects": [{"_type": "Value"}]}, as older versions of datasets write it."""
+    lists = {"objects": [{"dtype": "int64", "_type": "Value"}], "boxes": {"x": {"_type": "Value"}}}
+    table = pa.table({"image": FILES, "label": LABELS, "objects": [[1]] * COUNT, "boxes": LABELS})
+    facts = json.dumps({"info": {"features": FEATURES | lists}})
+    pq.write_table(table.replace_schema_metadata({"huggingface": facts}), tmp_path / "a.parquet")
+    assert take(tmp_path, str(tmp_path / "a.parquet")).classes == NAMES
