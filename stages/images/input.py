@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .decode import EXTENSIONS
 
 Label = str | int  # a class: its name, or its number
+REPLACED = "replaced by a later member of the same name"  # why an input is refused; no damage
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Which of the two is meant the user says; what is left out has a note.
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,10 @@ _NAMED = 5  # files that a note lists
 _HOLDERS = (*tars.SUFFIXES, *tables.SUFFIXES, *arrays.HDF5_SUFFIXES, ".zip", ".7z", ".rar")
 _TABLES = (".csv", ".tsv", ".xlsx", ".mat")
 _LIKE_LABELS = re.compile(r".*(label|class|categor|target|annotation|metadata).*\.(jsonl?|txt)")
+# Hidden folders in which tools leave copies of images.
+_LEFTOVERS = frozenset(
+    ".@__thumb .AppleDouble .ipynb_checkpoints .picasaoriginals .thumbnails".split()
+)
 _DATABASE = "data.mdb"
 _METADATA = "metadata.parquet"  # of the images of a folder: it has a note of its own
 
@@ -95,6 +100,25 @@ def noting_label_tables(source: Source) -> Source:
     note = (
         f"{source.title}: {shown}{more} not read, and no image has a class. If it has the labels,"
         " write them to metadata.csv, with the columns file_name and label."
+    )
+    return replace(source, notes=(*source.notes, note))
+
+
+def noting_hidden(source: Source) -> Source:
+    """With a note on hidden folders in which images lie, as those of a class called .net."""
+    parents = [i.name.split("/")[:-1] for i in source.inputs if i.hidden and names_image(i.name)]
+    counts = Counter(
+        "/".join(parts)
+        for parts in parents
+        if parts and parts[-1].startswith(".") and parts[-1] not in _LEFTOVERS
+    )
+    if not counts:
+        return source
+    shown = ", ".join(printable(name, line=True) for name in sorted(counts)[:_NAMED])
+    more = f" and {len(counts) - _NAMED} more" if len(counts) > _NAMED else ""
+    note = (
+        f"{source.title}: {counts.total()} images in hidden folders are left out ({shown}{more})."
+        " If they are meant, rename the folders without the dot."
     )
     return replace(source, notes=(*source.notes, note))
 

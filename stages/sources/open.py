@@ -61,7 +61,7 @@ def open_source(
         else:
             found = _open_local(spec, key, stack)
         stack.callback(isolation.close)
-        found = beside.noting_archives(found)
+        found = beside.noting_hidden(beside.noting_archives(found))
         if spec.classes and spec.label is None:
             found = beside.noting_label_tables(found)
         yield replace(found, inputs=[_with_spec(item, spec) for item in found.inputs])

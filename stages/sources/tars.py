@@ -15,12 +15,13 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any, cast
 
 from ...manifests.errors import InputError
 from ...manifests.files.atomic import storage_errors
-from ..images.input import Input
+from ..images.input import REPLACED, Input
 from ..images.unusable import Unusable, explain
 from .base import (
     MAX_INPUT_BYTES,
@@ -87,6 +88,13 @@ def open_tars(
         (member for member in members if member.name.startswith(prefix)),
         key=lambda member: (member.shard or "", member.name),
     )
+    chosen = [
+        replace(member, refused=REPLACED)
+        if later is not None and _same_file(member, later)
+        else member
+        for member, later in zip_longest(chosen, chosen[1:])
+        if member is not None
+    ]
     if prefix and not chosen:
         tops = {member.name.split("/")[0] for member in members if "/" in member.name}
         raise no_such_folder(str(spec.path), title, tops)
@@ -95,6 +103,11 @@ def open_tars(
     found = source_of_files(title, inputs, spec.classes, names, column=spec.label_column)
     above = (member.name for member in members if is_above(member.name, inside))
     return labels_above(above, found) if spec.classes else found
+
+
+def _same_file(one: TarMember, other: TarMember) -> bool:
+    """Whether one replaces the other where the tar is extracted, as `tar -r` makes them."""
+    return (one.shard, one.name) == (other.shard, other.name)
 
 
 def _labelled_as_files(

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from ...manifests.errors import InputError
-from ..images.input import Input
+from ..images.input import REPLACED, Input
 from .base import (
     MAX_INPUT_BYTES,
     Source,
@@ -47,8 +47,9 @@ def open_zip(file: SourceFile, spec: SourceSpec) -> Source:
     if prefix and not any(name.startswith(prefix) for name in names):
         tops = (name.split("/")[0] for name in names if "/" in name)
         raise no_such_folder(str(spec.path), title, map(storable_name, tops))
+    last = {name: number for number, name in enumerate(names)}  # as unzip and zipfile read it
     inputs = sort_by_name(
-        _member_input(file, info, number, name, len(prefix))
+        _member_input(file, info, number, name, len(prefix), replaced=last[name] != number)
         for number, (info, name) in enumerate(zip(members, names, strict=True))
         if name.startswith(prefix) and not name.endswith("/")
     )
@@ -92,11 +93,16 @@ def _cached_archive(file: SourceFile) -> tuple[zipfile.ZipFile, threading.Lock]:
 
 
 def _member_input(
-    file: SourceFile, info: zipfile.ZipInfo, number: int, name: str, prefix: int
+    file: SourceFile, info: zipfile.ZipInfo, number: int, name: str, prefix: int, *, replaced: bool
 ) -> Input:
-    """name: in the zip, with "/" between its parts; its first `prefix` characters are dropped."""
+    """name: in the zip, with "/" between its parts; its first `prefix` characters are dropped.
+
+    replaced: a later member has the name.
+    """
     refused = None
-    if name.startswith("/") or ".." in name.split("/"):
+    if replaced:
+        refused = REPLACED
+    elif name.startswith("/") or ".." in name.split("/"):
         refused = "name that leaves the archive"
     elif stat.S_ISLNK(info.external_attr >> 16):
         refused = "symbolic link in an archive"

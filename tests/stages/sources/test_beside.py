@@ -1,13 +1,28 @@
 """Archives among images, and images among archives: the user says which is meant, or has a note."""
 
+import tarfile
+import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import lmdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from source_kinds import COUNT, FILES, LABELS, NAMES, as_class_folders, noted, plain_tar, take
+from source_kinds import (
+    COUNT,
+    FILES,
+    LABELS,
+    NAMES,
+    PIXELS,
+    add,
+    as_class_folders,
+    column,
+    noted,
+    plain_tar,
+    take,
+)
 
 from scoremix.manifests.errors import ConfigError
 
@@ -97,3 +112,42 @@ def test_a_pattern_of_any_depth_without_a_match(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     with pytest.raises(ConfigError, match="does not exist"):
         take(tmp_path, f"{tmp_path}/in/**/*.png")
+
+
+# --- hidden folders, and members of one name
+
+
+def test_a_hidden_class_folder_is_noted(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    for name in (".net/0.png", "java/1.png", "java/2.png", ".thumbnails/3.png", "java/._1.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(FILES[0 if name[0] == "." else int(name[-5])])
+    (line,) = noted(tmp_path, str(root))
+    assert "1 images in hidden folders are left out (.net)" in line and "without the dot" in line
+
+
+TWICE = [("c/0.png", FILES[0]), ("d/1.png", FILES[1]), ("c/0.png", FILES[2]), ("d/3.png", FILES[3])]
+
+
+def twice_in_zip(path: Path) -> str:
+    with warnings.catch_warnings(), zipfile.ZipFile(path / "in.zip", "w") as archive:
+        warnings.simplefilter("ignore")
+        for name, data in TWICE:
+            archive.writestr(name, data)
+    return str(path / "in.zip")
+
+
+def twice_in_tar(path: Path) -> str:
+    with tarfile.open(path / "in.tar", "w") as archive:
+        for name, data in TWICE:
+            add(archive, f"./{name}", data)
+    return str(path / "in.tar")
+
+
+@pytest.mark.parametrize("kind", [twice_in_zip, twice_in_tar])
+def test_the_last_member_of_a_name_is_read(tmp_path: Path, kind: Callable[[Path], str]) -> None:
+    """As tar, unzip, zipfile and StyleGAN's reader do."""
+    corpus = take(tmp_path, kind(tmp_path), max_bad={"fraction": 0})
+    assert (corpus.images == PIXELS[[2, 1, 3]]).all() and corpus.classes == ["c", "d"]
+    assert column(corpus, "name", "rejected") == ["c/0.png"]
+    assert column(corpus, "reason", "rejected") == ["replaced by a later member of the same name"]
