@@ -314,8 +314,8 @@ def _refuse_made_beside_real(samples: list[_Sample], title: str) -> None:
     if {_REAL, _MADE} <= names.keys():
         raise ConfigError(
             f"{title} holds augmented images of a corpus ({names[_MADE]}) beside the real ones"
-            f" ({names[_REAL]}), which would count as originals. Name one of them, as in"
-            " source: shards/real-*.tar."
+            f" ({names[_REAL]}), which would count as originals. Name the real ones, as in source:"
+            " shards/real-*.tar, or each kind as a source of its own."
         )
 
 

@@ -9,6 +9,7 @@ import pytest
 from made import make_corpus, pixels_of
 from PIL import Image
 
+from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.trainers.requirements import size_problems
 from scoremix.manifests.trainers.spec import TrainerSpec
 from scoremix.manifests.trainers.table import TRAINERS
@@ -117,8 +118,10 @@ def test_a_layout_is_read_back(
 
 def test_our_own_shards_are_read_back(shards: dict[tuple[int, int], Path], tmp_path: Path) -> None:
     source = shards[SIDE, 3]
-    corpus = back(tmp_path, source)
-    assert corpus.classes == ["cat", "dog"] and len(corpus.images) == 3 * IMAGES
+    with pytest.raises(ConfigError, match="holds augmented images of a corpus"):
+        back(tmp_path, source)
+    made = back(tmp_path, Path(f"{source}/aug-*.tar"))
+    assert made.classes == ["cat", "dog"] and len(made.images) == 2 * IMAGES
     real = back(tmp_path / "real", Path(f"{source}/real-*.tar"))
     assert len(real.images) == IMAGES
     first = pq.read_table(source / "manifest.parquet").to_pylist()[0]["key"]
