@@ -27,5 +27,6 @@ bundled        digits, faces and pair, from packages
 remote         sources at URLs, downloaded once
 class_values   labels as they are stored -> classes, or an error
 labels         classes from files of labels or from folders
+folder_notes   what folders that became classes look like
 metadata_file  labels of Hugging Face image folders
 """

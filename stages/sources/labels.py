@@ -6,7 +6,6 @@ lies beside the images' folders, at the source's root or in a folder that holds 
 
 import json
 import os
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,20 +13,18 @@ from typing import Any
 
 from ...manifests.errors import ConfigError
 from ...manifests.foreign_text import printable
-from ..images.input import Input, Label, names_image
+from ..images.input import Input, Label
 from ..images.unusable import Unusable, explain
 from .base import Source, common_folder, folder_labels, with_labels
 from .class_values import is_number
+from .folder_notes import notes_on_numbers, notes_on_parts
 from .metadata_file import METADATA_FILES, NoLabels, read_metadata, slashed
-from .parts import are_parts, training_parts
 from .twins import label_by_twins
 from .unused_options import no_column
 
 LABELS_FILE = "dataset.json"
 LABEL_FILES = (LABELS_FILE, *METADATA_FILES)
 _NAMED = 5  # images or folders that a message lists
-_PART = re.compile(r"\d{4,}")  # a folder of so many images each, and seldom a class
-_TWINS = (".json", ".txt")
 _UNREAD_METADATA = "metadata.parquet"  # which Hugging Face reads too
 
 
@@ -70,8 +67,8 @@ def source_of_files(
     if by_file and (column is not None or not _names_numbers(by_folder, by_file)):
         return Source(title, by_file, notes=tuple(notes))
     unread = [*_unread_notes(by_folder, title)]
-    more = unread or _folder_notes(by_folder, [*names, *others], title)
-    inner = _inner_parts(by_folder, names, title)
+    more = unread or notes_on_numbers(by_folder, [*names, *others], title)
+    inner = notes_on_parts(by_folder, names, title)
     return Source(title, by_folder, notes=(*notes, *more, *inner))
 
 
@@ -224,47 +221,6 @@ def _unread_notes(inputs: list[Input], title: str) -> Iterator[str]:
             f"{title}: {', '.join(unread[:_NAMED])}{more} not read, because it does not lie in a"
             " folder that holds all images. Name each of these folders or archives as a source of"
             " its own."
-        )
-
-
-def _folder_notes(inputs: list[Input], names: list[str], title: str) -> Iterator[str]:
-    """What the folders that became classes look like, where they look like something else.
-
-    names: of all files, below the root.
-    """
-    images = [item for item in inputs if item.claims_image and not item.hidden]
-    folders = sorted({str(item.label) for item in images if item.label is not None})
-    if not folders or not all(folder.isdecimal() for folder in folders):
-        return
-    shown = ", ".join(folders[:_NAMED]) + (", ..." if len(folders) > _NAMED else "")
-    remedy = f"If {shown} are no classes, set ingest.classes: none."
-    stems = {os.path.splitext(name)[0] for name in names if name.lower().endswith(_TWINS)}
-    if all(os.path.splitext(name)[0] in stems for name in names if names_image(name)):
-        yield (
-            f"{title}: numbered folders with a .json or .txt beside every image, as img2dataset"
-            f" writes them in parts of 10,000; the folders are taken for classes. {remedy}"
-        )
-    elif all(_PART.fullmatch(folder) for folder in folders):
-        yield (
-            f"{title}: numbered folders, as StyleGAN's dataset_tool.py and FFHQ have them in parts"
-            f" of 1,000, without a {LABELS_FILE} with labels; they are taken for classes. {remedy}"
-        )
-
-
-def _inner_parts(inputs: list[Input], names: list[str], title: str) -> Iterator[str]:
-    """A note where each class has its splits inside it: cat/train, cat/test."""
-    inner = set()
-    for item, name in zip(inputs, names, strict=True):
-        if item.claims_image and not item.hidden and item.label is not None:
-            folder, slash, _ = f"/{name}".partition(f"/{item.label}/")[2].partition("/")
-            inner |= {folder} if slash else set()
-    if are_parts(inner):
-        shown = ", ".join(printable(name, line=True) for name in sorted(inner)[:_NAMED])
-        (first, *_) = training_parts(inner) or [min(inner)]
-        yield (
-            f"{title}: the class folders have the folders {shown} in them, parts of a dataset, and"
-            f" all of them are taken. For one of them name a pattern, as in source:"
-            f" FOLDER/*/{first}/*.png."
         )
 
 
