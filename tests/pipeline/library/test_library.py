@@ -295,9 +295,9 @@ def test_the_snippets_of_the_page_run(work: Path, monkeypatch: pytest.MonkeyPatc
     names: dict[str, Any] = {}
     for block in blocks:
         exec(compile(block, "docs/python.md", "exec"), names)
-    assert names["mixed"].images.shape == names["x"].shape == (8, 3, 8, 8)
+    assert names["mixed"].images.shape == names["x"].shape == (32, 3, 8, 8)
     assert names["images"].dtype == torch.uint8
-    assert torch.allclose(names["soft"].sum(1), torch.ones(8, dtype=torch.float64))
+    assert torch.allclose(names["soft"].sum(1), torch.ones(32, dtype=torch.float64))
     assert len(names["keys"]) == 4 and names["epoch"] == 1
 
 
