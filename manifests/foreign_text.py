@@ -7,6 +7,7 @@ of the terminal that shows it, and a bidi control shows the name in another orde
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 from .errors import ConfigError
@@ -84,6 +85,12 @@ def printable(text: str, *, line: bool = False) -> str:
         else letter
         for letter in text
     )
+
+
+def first_names(names: Sequence[str], most: int) -> str:
+    """The first `most` of some names as a message lists them, and how many more there are."""
+    shown = ", ".join(printable(name, line=True) for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
 def fit_to_print(text: object) -> str:

@@ -44,7 +44,7 @@ class ShardCorpus:
     arm: Arm
     shards: Path
     ratio: int  # rounds of them
-    digest: str  # of its images, classes and order
+    digest: str  # of its images and their classes
     count: int
 
 
@@ -242,9 +242,9 @@ def _as_corpus(arm: Arm, shards: Path, ratio: int, run: FinishedRun) -> ShardCor
 
 
 def _digest(shards: Path, ratio: int) -> str:
-    """Of the images up to the ratio, and their classes.
+    """Digests the images up to the ratio, and their classes.
 
-    Not of index.json: a run with more rounds has the same first ones.
+    index.json is no part of it: a run with more rounds has the same first ones.
     """
     store = store_of(shards)
     rows = read_manifest(store)

@@ -116,7 +116,7 @@ def _seconds_of_image(run: FinishedRun, spec: TrialSpec) -> float:
 
 
 def _largest_of_each(arms: list[Arm]) -> list[Arm]:
-    """Of arms that differ in their ratio alone the largest, of which the others are a part."""
+    """Leaves the largest of arms that differ in their ratio alone: the others are parts of it."""
     largest = {arm.method: arm for arm in sorted(arms, key=lambda arm: arm.ratio)}
     return list(largest.values())
 

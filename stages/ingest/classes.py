@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ...manifests.errors import ConfigError
-from ...manifests.foreign_text import printable
+from ...manifests.foreign_text import first_names, printable
 from ..images.input import Label
 from ..sources.base import Source
 from ..sources.class_values import clean_class_name, is_number
@@ -123,9 +123,7 @@ def _images(records: list[InputRecord]) -> list[InputRecord]:
 
 def _shown(names: Iterable[str | None]) -> str:
     """The first names, for a message."""
-    every = sorted(name for name in names if name is not None)
-    more = f" and {len(every) - _LISTED} more" if len(every) > _LISTED else ""
-    return ", ".join(printable(name, line=True) for name in every[:_LISTED]) + more
+    return first_names(sorted(name for name in names if name is not None), _LISTED)
 
 
 def _written(label: Label | None, digits: int = 0) -> str | None:

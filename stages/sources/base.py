@@ -94,7 +94,7 @@ def common_folder(inputs: list[Input]) -> tuple[str, ...]:
 
 
 def _names_of_images(inputs: list[Input], names: list[str]) -> list[str]:
-    """Of the images; where no file claims to be one, of those without an ending, as hashes are."""
+    """Picks the names of images; where no file claims to be one, those without an ending."""
     seen = [(item, name) for item, name in zip(inputs, names, strict=True) if not item.hidden]
     claimed = [name for item, name in seen if item.claims_image]
     return claimed or [name for _, name in seen if not os.path.splitext(name)[1]]

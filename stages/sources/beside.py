@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...manifests.errors import ConfigError
-from ...manifests.foreign_text import printable
+from ...manifests.foreign_text import first_names, printable
 from ...manifests.storage.location import is_url
 from ..images.input import is_hidden, names_image
 from . import arrays, tables, tars
@@ -79,11 +79,9 @@ def noting_archives(source: Source) -> Source:
     names = [item.name for item in source.inputs if not item.hidden and _holds_others(item.name)]
     if not names:
         return source
-    shown = ", ".join(printable(name, line=True) for name in names[:_NAMED])
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     note = (
-        f"{source.title}: {shown}{more} among its files, not read. If there are images in them,"
-        " unpack them, or name them as sources of their own."
+        f"{source.title}: {first_names(names, _NAMED)} among its files, not read. If there are"
+        " images in them, unpack them, or name them as sources of their own."
     )
     return replace(source, notes=(*source.notes, note))
 
@@ -95,11 +93,9 @@ def noting_label_tables(source: Source) -> Source:
     names = [i.name for i in source.inputs if not i.hidden and _may_have_labels(i.name)]
     if not names:
         return source
-    shown = ", ".join(printable(name, line=True) for name in names[:_NAMED])
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     note = (
-        f"{source.title}: {shown}{more} not read, and no image has a class. If it has the labels,"
-        " write them to metadata.csv, with the columns file_name and label."
+        f"{source.title}: {first_names(names, _NAMED)} not read, and no image has a class. If it"
+        " has the labels, write them to metadata.csv, with the columns file_name and label."
     )
     return replace(source, notes=(*source.notes, note))
 
@@ -114,11 +110,10 @@ def noting_hidden(source: Source) -> Source:
     )
     if not counts:
         return source
-    shown = ", ".join(printable(name, line=True) for name in sorted(counts)[:_NAMED])
-    more = f" and {len(counts) - _NAMED} more" if len(counts) > _NAMED else ""
     note = (
-        f"{source.title}: {counts.total()} images in hidden folders are left out ({shown}{more})."
-        " If they are meant, rename the folders without the dot."
+        f"{source.title}: {counts.total()} images in hidden folders are left out"
+        f" ({first_names(sorted(counts), _NAMED)}). If they are meant, rename the folders without"
+        " the dot."
     )
     return replace(source, notes=(*source.notes, note))
 

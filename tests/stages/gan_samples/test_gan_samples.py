@@ -211,9 +211,9 @@ def test_a_grid_is_refused_with_what_to_do(
     grid(scenes(64, 16), 8).save(folder / "fakes000200.png")
     Image.new("RGB", (64, 32)).save(folder / "wide.png")
     assert cli("evaluate", run, "--generated", folder, "--quiet") == InputError.exit_code
-    told = capsys.readouterr().err
-    assert "fakes000200.png: 128x128 px, with far more in it than one image of 16 px" in told
-    assert "wide.png: 64x32 px" in told and "one square file for each image" in told
+    error = capsys.readouterr().err
+    assert "fakes000200.png: 128x128 px, with far more in it than one image of 16 px" in error
+    assert "wide.png: 64x32 px" in error and "one square file for each image" in error
 
 
 def test_numpy_files_that_hold_no_images(tmp_path: Path) -> None:

@@ -312,7 +312,7 @@ def test_pages_that_are_left_out_are_counted(tmp_path: Path) -> None:
 
 
 def test_features_of_lists_are_no_class_labels(tmp_path: Path) -> None:
-    """Of {"objects": [{"_type": "Value"}]}, as older versions of datasets write it."""
+    """Reads {"objects": [{"_type": "Value"}]}, as older versions of datasets write it."""
     lists = {"objects": [{"dtype": "int64", "_type": "Value"}], "boxes": {"x": {"_type": "Value"}}}
     table = pa.table({"image": FILES, "label": LABELS, "objects": [[1]] * COUNT, "boxes": LABELS})
     facts = json.dumps({"info": {"features": FEATURES | lists}})
