@@ -87,10 +87,10 @@ def printable(text: str, *, line: bool = False) -> str:
     )
 
 
-def first_names(names: Sequence[str], most: int) -> str:
+def first_names(names: Sequence[str], most: int, between: str = ", ") -> str:
     """The first `most` of some names as a message lists them, and how many more there are."""
-    shown = ", ".join(printable(name, line=True) for name in names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+    shown = between.join(printable(name, line=True) for name in names[:most])
+    return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
 
 
 def fit_to_print(text: object) -> str:

@@ -66,7 +66,7 @@ def load_finished_run(folder: Path, *, finished: bool = True) -> FinishedRun:
 
     Raises:
         ConfigError: it is no run.
-        OtherOptions: its shards were not finished with what it holds now.
+        OtherOptions: its shards were not finished with what it holds now, or a stage was not done.
         Interrupted: images are being forgotten, and not all is done.
         VerifyError: its corpus or plan is damaged beyond being made again.
     """
@@ -78,9 +78,15 @@ def load_finished_run(folder: Path, *, finished: bool = True) -> FinishedRun:
         )
     if finished:
         refuse_pending(folder)
-    ledger, corpus = Ledger(folder), open_corpus(files.corpus)
+    ledger = Ledger(folder)
+    _require_done(ledger, "ingest")
+    corpus = open_corpus(files.corpus)
     resolved = resolved_config(files, ledger, corpus)
+    if resolved.generate.needs_network:
+        _require_done(ledger, "train")
     config = decided(resolved, ledger)
+    if needs_new_classes(config):
+        _require_done(ledger, "recognise")
     model = read_model_facts(files) if config.generate.needs_network else None
     means = means_sha256_of(files, config, corpus, ledger)
     planned = open_plan(files, config, corpus, ledger, model, means)
@@ -103,6 +109,16 @@ def load_finished_run(folder: Path, *, finished: bool = True) -> FinishedRun:
     return FinishedRun(
         folder, config, ledger, corpus, planned, has_network=resolved.generate.needs_network
     )
+
+
+def _require_done(ledger: Ledger, stage: str) -> None:
+    """Raises OtherOptions where `stage` was never done, as with `--until` an earlier one."""
+    if stage not in ledger.stages:
+        config = RunFolder(ledger.run).config
+        raise OtherOptions(
+            f"The run {ledger.run} is not finished: its stage {stage} is not done yet. Run"
+            f" `scoremix-pipeline run {config}` first."
+        )
 
 
 def require_written(run: FinishedRun) -> None:

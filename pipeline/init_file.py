@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from ..manifests.foreign_text import printable
+from ..manifests.foreign_text import first_names, printable
 from ..manifests.storage.location import Place, place
 from ..stages.ingest.config import SIDES, IngestConfig
 from ..stages.ingest.inventory import JUDGED, default_holdout
@@ -97,8 +97,7 @@ def _facts(found: SourceSurvey) -> list[str]:
         lines.append(f"{found.others:,} other files, which are no images and are left out")
     if found.classes:
         named = [f"{_shown(name)} ({count:,})" for name, count in found.classes.items()]
-        more = f" and {len(named) - _NAMED:,} more" if len(named) > _NAMED else ""
-        lines.append(f"{len(named):,} classes: {', '.join(named[:_NAMED])}{more}")
+        lines.append(f"{len(named):,} classes: {first_names(named, _NAMED)}")
     else:
         lines.append("no classes: one set")
     if found.copies:

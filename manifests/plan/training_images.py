@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from ..errors import ConfigError, InputError, ScoreMixError
 from ..files.rows import rows_where
+from ..foreign_text import first_names
 
 _MOST_NAMES = 20  # classes or files named in an error
 
@@ -30,8 +31,7 @@ def training_rows(sources: pa.Table) -> pa.Table:
 
 def quoted_names(names: list[str]) -> str:
     """Names of classes or files for an error, at most 20 of them."""
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(repr(name) for name in names[:_MOST_NAMES]) + more
+    return first_names([repr(name) for name in names], _MOST_NAMES)
 
 
 def class_names(sources: pa.Table) -> dict[int, str]:

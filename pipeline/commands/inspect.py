@@ -7,6 +7,7 @@ import click
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes
+from ...manifests.foreign_text import first_names
 from ...manifests.storage.location import Place
 from ...manifests.storage.store import store_of
 from ..echo import echo
@@ -125,9 +126,8 @@ def _summary(summary: dict[str, Any]) -> str:
         lines.append(f"          {because}")
     named = {name: count for name, count in summary["classes"].items() if name is not None}
     if named:
-        shown = [f"{name} ({count:,})" for name, count in list(named.items())[:_CLASSES]]
-        more = f" and {len(named) - _CLASSES:,} more" if len(named) > _CLASSES else ""
-        lines.append(f"classes:  {len(named):,}: {', '.join(shown)}{more}")
+        shown = [f"{name} ({count:,})" for name, count in named.items()]
+        lines.append(f"classes:  {len(named):,}: {first_names(shown, _CLASSES)}")
     counts, edges = summary["lambda_histogram"]["counts"], summary["lambda_histogram"]["edges"]
     if (most := max(counts, default=0)) and not by_class:
         lines.append("lambda, the weight of parent 1, of the images made:")

@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 from ...manifests.errors import ConfigError, ScoreMixError
 from ...manifests.files.atomic import canonical_digest, write_json
 from ...manifests.files.rows import rows_where
-from ...manifests.foreign_text import redact_all
+from ...manifests.foreign_text import first_names, redact_all
 from ...manifests.tombstones import read_tombstones
 from ...stages.corpus.store import Corpus, open_corpus
 from ...stages.ingest import ingest as ingesting
 from ...stages.ingest.config import IngestConfig, SourceConfig
 from ...stages.recognition.config import RecognitionConfig
+from ...stages.sources.class_values import is_number
 from ...stages.sources.remote import FetchOptions
 from ...stages.trial.locks import waiting_lock
 from ..fingerprints import fingerprint
@@ -101,6 +102,11 @@ def _recorded(place: Path, digest: str) -> Corpus | None:
     return None
 
 
+def _same_class(name: str) -> str | int:
+    """What a class is compared by: its number, where the name is one (7 is 007)."""
+    return int(name) if is_number(name) else name
+
+
 def _check(unseen: Corpus, corpus: Corpus) -> None:
     """Raises ConfigError unless the classes and images are others than the run's."""
     if not unseen.classes:
@@ -108,11 +114,13 @@ def _check(unseen: Corpus, corpus: Corpus) -> None:
             "recognition.unseen has no classes: give images with labels, or in a folder for each"
             " class (docs/ingest.md)."
         )
-    known = sorted({*unseen.classes} & {*corpus.classes})
+    of_run = {_same_class(name) for name in corpus.classes}
+    known = sorted(name for name in unseen.classes if _same_class(name) in of_run)
     if known:
         raise ConfigError(
             f"recognition.unseen has {len(known)} classes of the run"
-            f" ({', '.join(known[:_LISTED])}): a recogniser saw them. Name images of other classes."
+            f" ({first_names(known, _LISTED)}): a recogniser saw them. Name images of other"
+            " classes."
         )
     pixels = [
         set(rows_where(each.sources, status="train")["pixel_sha256"].to_pylist())
@@ -122,7 +130,7 @@ def _check(unseen: Corpus, corpus: Corpus) -> None:
         names = unseen.sources.filter(
             pc.is_in(unseen.sources["pixel_sha256"], pa.array(sorted(same)))
         )
-        shown = ", ".join(names["name"].to_pylist()[:_LISTED])
+        shown = first_names(names["name"].to_pylist(), _LISTED)
         raise ConfigError(
             f"{len(same)} images of recognition.unseen are training images of the run ({shown})."
             " Remove them, or name images that are not trained on."

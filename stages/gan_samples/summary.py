@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from ...manifests.foreign_text import first_names
 from ...models.metrics.copying import MIN_IMAGES
 from ..evaluate.number_format import format_kernel, format_number
 from ..evaluate.sentences import NONE_HELD_OUT, Change, describe_features, describe_reference
@@ -115,12 +116,12 @@ def _best(report: Report) -> str:
     text = f"Best of {compared} snapshots: {best['name']}, {_distance(report, kernel)}."
     alike = best["alike"]
     if alike:
-        listed = "; ".join(
+        named = [
             f"{other['name']} ({Change(other['difference'], other['interval_95']).figures})"
-            for other in alike[:_LISTED]
-        )
-        more = f"; and {len(alike) - _LISTED} more" if len(alike) > _LISTED else ""
-        text += f" Not significantly farther: {listed}{more}. More samples of each may tell."
+            for other in alike
+        ]
+        listed = first_names(named, _LISTED, "; ")
+        text += f" Not significantly farther: {listed}. More samples of each may tell."
     else:
         text += " All others are significantly farther (95 %)."
     other = best["by_frechet"]

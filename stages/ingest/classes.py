@@ -147,10 +147,10 @@ def _spelling_notes(written: dict[str, set[str]]) -> Iterator[str]:
         alike.setdefault(" ".join(name.casefold().split()), []).append(name)
     pairs = [names for names in alike.values() if len(names) > 1]
     if pairs:
-        shown = "; ".join(" and ".join(map(repr, names)) for names in pairs[:_LISTED])
-        more = f" and {len(pairs) - _LISTED} more" if len(pairs) > _LISTED else ""
+        shown = [" and ".join(map(repr, names)) for names in pairs]
         yield (
-            f"classes whose names differ in case or spaces alone: {shown}{more}. If they are one,"
+            "classes whose names differ in case or spaces alone:"
+            f" {first_names(shown, _LISTED, '; ')}. If they are one,"
             " give them one name."
         )
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from ...manifests.errors import InputError
 from ...manifests.files.rows import rows_where
-from ...manifests.foreign_text import printable
+from ...manifests.foreign_text import first_names, printable
 from ..common.progress import Progress
 from ..corpus.store import Corpus, write_corpus
 from ..images.decode import SEVERAL_FRAMES
@@ -196,11 +196,10 @@ def _empty_classes(corpus: Corpus) -> str:
     empty = [name for id_, name in enumerate(corpus.classes) if id_ not in trained]
     if not empty:
         return ""
-    more = f" and {len(empty) - _LISTED} more" if len(empty) > _LISTED else ""
-    named = ", ".join(printable(name, line=True) for name in empty[:_LISTED])
     return (
         f"ingest: WARNING: {len(empty):,} of {len(corpus.classes):,} classes have no training"
-        f" image: {named}{more}. Raise ingest.limit, or add images that can be used."
+        f" image: {first_names(empty, _LISTED)}. Raise ingest.limit, or add images that can be"
+        " used."
     )
 
 
@@ -223,12 +222,12 @@ def _conflicting_classes(config: IngestConfig, inventory: Inventory) -> str:
     pairs = [(first, other) for first, other in pairs if first.class_name != other.class_name]
     if not pairs:
         return ""
-    named = (f"{_with_class(one)} and {_with_class(other)}" for one, other in pairs[:_PAIRS])
-    more = f" and {len(pairs) - _PAIRS} more" if len(pairs) > _PAIRS else ""
+    named = [f"{_with_class(one)} and {_with_class(other)}" for one, other in pairs]
     left = "All are used" if config.duplicates == "keep" else "Of each, the first alone is used"
     return (
         f"ingest: WARNING: {len(pairs):,} images have the pixels of an image of another class:"
-        f" {'; '.join(named)}{more}. {left}. Remove those whose class is wrong, and run again."
+        f" {first_names(named, _PAIRS, '; ')}. {left}. Remove those whose class is wrong, and run"
+        " again."
     )
 
 

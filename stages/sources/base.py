@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
+from ...manifests.foreign_text import first_names
 from ..images.input import Input, Label
 from ..images.unusable import Unusable
 
@@ -145,8 +146,7 @@ def clean_path(path: str | None) -> str:
 def no_such_folder(path: str, title: str, folders: Iterable[str]) -> ConfigError:
     """The error for an ingest.path that is not in the source; `folders`: those at its top."""
     there = sorted(set(folders))
-    more = f" and {len(there) - _NAMED} more" if len(there) > _NAMED else ""
-    found = ", ".join(there[:_NAMED]) + more if there else "no folders at all"
+    found = first_names(there, _NAMED) if there else "no folders at all"
     return ConfigError(
         f"ingest.path is {path!r}, and {title} has no such folder. At its top there are: {found}."
     )

@@ -6,7 +6,7 @@ Which of the two is meant the user says; what is left out has a note.
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from ...manifests.foreign_text import first_names, printable
 from ...manifests.storage.location import is_url
 from ..images.input import is_hidden, names_image
 from . import arrays, tables, tars
-from .base import Source
+from .base import Source, SourceFile
 from .folders import walk
 from .labels import LABEL_FILES
 
@@ -23,6 +23,7 @@ _NAMED = 5  # files that a note lists
 _HOLDERS = (*tars.SUFFIXES, *tables.SUFFIXES, *arrays.HDF5_SUFFIXES, ".zip", ".7z", ".rar")
 _TABLES = (".csv", ".tsv", ".xlsx", ".mat")
 _LIKE_LABELS = re.compile(r".*(label|class|categor|target|annotation|metadata).*\.(jsonl?|txt)")
+_LIKE_TABLES = re.compile(r".*(label|class|categor|target|annotation|metadata).*\.(csv|tsv|xlsx)")
 # Hidden folders in which tools leave copies of images.
 _LEFTOVERS = frozenset(
     ".@__thumb .AppleDouble .ipynb_checkpoints .picasaoriginals .thumbnails".split()
@@ -98,6 +99,40 @@ def noting_label_tables(source: Source) -> Source:
         " has the labels, write them to metadata.csv, with the columns file_name and label."
     )
     return replace(source, notes=(*source.notes, note))
+
+
+def noting_tables_beside(archives: Sequence[SourceFile], source: Source) -> Source:
+    """With a note on tables beside archives whose images have no class.
+
+    Archives lie beside anything: a table counts that is named after labels or after the archive.
+    """
+    if any(item.label is not None for item in source.inputs):
+        return source
+    folder, first = os.path.split(archives[0].path)
+    stem = first.partition(".")[0].lower() if len(archives) == 1 else None
+    names = [name for name in _visible(folder) if _belongs_to(name.lower(), stem)]
+    if not names:
+        return source
+    note = (
+        f"{source.title}: {first_names(names, _NAMED)} beside it is not read, and no image has a"
+        " class. If it has the labels, write them to metadata.csv, with the columns file_name and"
+        " label, and put that into the archive."
+    )
+    return replace(source, notes=(*source.notes, note))
+
+
+def _visible(folder: str) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(folder or ".") if not name.startswith("."))
+    except OSError:  # a folder whose files may be read, and not its names
+        return []
+
+
+def _belongs_to(name: str, stem: str | None) -> bool:
+    """stem: of the archive; both in small letters."""
+    if stem and name.startswith(stem) and name.endswith(_TABLES):
+        return True
+    return bool(_LIKE_LABELS.fullmatch(name) or _LIKE_TABLES.fullmatch(name))
 
 
 def noting_hidden(source: Source) -> Source:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...manifests.errors import ConfigError
+from ...manifests.foreign_text import first_names
 from ..images.input import Input, Label
 from ..images.unusable import explain
 from .class_values import class_of, class_of_text
@@ -19,6 +20,7 @@ LABEL_KEYS = ("label", "cls", "class", "class_id", "labels", "category", "target
 MAX_LABEL_BYTES = 200  # of a .cls beside no image; LaTeX has files of that name, and larger ones
 _SOFT = "soft_label"  # of a corpus made here: a weight for every class
 _TEXTS = ("txt", "text")  # KEY.label.txt
+_SHOWN = 4  # names in an error
 
 
 def label_file(fields: Mapping[str, Input]) -> Input | None:
@@ -131,10 +133,8 @@ def json_object(item: Input, title: str) -> dict[str, Any]:
 
 def lone_labels(names: Sequence[str], title: str) -> ConfigError:
     """The error for files of labels that belong to no image."""
-    shown = 4
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
     return ConfigError(
-        f"{title} has labels that belong to no image: {', '.join(names[:shown])}{more}. The files"
+        f"{title} has labels that belong to no image: {first_names(names, _SHOWN)}. The files"
         " of a sample have the same name up to the first dot and lie in one tar, or in one folder."
         " Rename them, or set ingest.classes: none."
     )

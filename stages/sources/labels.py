@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...manifests.errors import ConfigError
-from ...manifests.foreign_text import printable
+from ...manifests.foreign_text import first_names
 from ..images.input import Input, Label
 from ..images.unusable import Unusable, explain
 from .base import Source, common_folder, folder_labels, with_labels
@@ -104,9 +104,7 @@ def _absent(labels: Mapping[str, Any], file: str, inputs: list[Input]) -> Iterat
     """A note on images that are labelled and not there: a copy of the folder may be cut short."""
     absent = sorted(labels.keys() - {item.name for item in inputs})
     if absent:
-        shown = ", ".join(printable(name, line=True) for name in absent[:_NAMED])
-        more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
-        yield f"{file} labels files that are not in the source: {shown}{more}."
+        yield f"{file} labels files that are not in the source: {first_names(absent, _NAMED)}."
 
 
 def _with_metadata(
@@ -164,9 +162,7 @@ def _with_file_labels(
         if item.claims_image and not item.hidden and not item.refused and item.name not in labels
     ]
     if missing:
-        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-        named = ", ".join(printable(name, line=True) for name in missing[:_NAMED]) + more
-        short = file.split("/")[-1]
+        named, short = first_names(missing, _NAMED), file.split("/")[-1]
         raise ConfigError(f"{short} of {title} has no label for {named}. {_remedy(short)}")
     return [replace(item, label=labels.get(item.name)) for item in marked]
 
@@ -216,9 +212,8 @@ def _unread_notes(inputs: list[Input], title: str) -> Iterator[str]:
         if is_label_file(item.name) and item.name not in tried and not item.hidden
     ]
     if unread:
-        more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""
         yield (
-            f"{title}: {', '.join(unread[:_NAMED])}{more} not read, because it does not lie in a"
+            f"{title}: {first_names(unread, _NAMED)} not read, because it does not lie in a"
             " folder that holds all images. Name each of these folders or archives as a source of"
             " its own."
         )

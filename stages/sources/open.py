@@ -138,7 +138,7 @@ def _open_files(
     if _all_end_in(tars.SUFFIXES, files):
         title = f"the tar {shown}" if len(files) == 1 else f"{len(files)} tars {shown}"
         found = tars.open_tars(files, spec, title, stack)
-        found = _noting_labels(found, os.path.dirname(files[0].path), spec)
+        found = _noting_labels(found, files, spec)
         return found if _listed_by_name(spec) else _noting_gaps(found, files)
     if _all_end_in(tables.SUFFIXES, files):
         refuse_unused(spec, f"the table {shown}", "path")
@@ -151,7 +151,7 @@ def _open_files(
             return arrays.open_hdf5(file, spec.classes)
         if file.path.endswith(".zip") or zipfile.is_zipfile(file.path):
             found = zips.open_zip(file, spec)
-            return _noting_labels(found, os.path.dirname(file.path), spec)
+            return _noting_labels(found, files, spec)
         if names_image(file.path) and root is None:
             refuse_unused(spec, f"the image {shown}", *OPTIONS)
             image = folders.file_input(Path(file.path).name, os.path.realpath(file.path))
@@ -162,8 +162,12 @@ def _open_files(
     raise ConfigError(f"{key} is {shown}, which is none of: {_KINDS}.")
 
 
-def _noting_labels(source: Source, folder: str, spec: SourceSpec) -> Source:
-    return labels_beside(folder, source) if spec.classes else source
+def _noting_labels(source: Source, archives: list[SourceFile], spec: SourceSpec) -> Source:
+    if not spec.classes or spec.label is not None:
+        return source
+    folder = os.path.dirname(archives[0].path)
+    noted = labels_beside(folder, source)
+    return noted if noted is not source else beside.noting_tables_beside(archives, source)
 
 
 def _listed_by_name(spec: SourceSpec) -> bool:
@@ -223,7 +227,7 @@ def _open_archives(
     if _all_end_in(tars.SUFFIXES, files):
         title = f"{len(files)} tars in {shown}"
         found = tars.open_tars(files, replace(spec, path=None), title, stack)
-        return _noting_gaps(_noting_labels(found, str(root), spec), files)
+        return _noting_gaps(_noting_labels(found, files, spec), files)
     return _noting_gaps(_open_tables(files, shown, spec), files)
 
 

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Collection, Iterable, Iterator
 
+from ...manifests.foreign_text import first_names
+
 # Words of names of files and folders that are splits of a dataset, not classes.
 _SPLITS = {
     "train": "train",
@@ -128,8 +130,7 @@ def missing_parts(names: Iterable[str], title: str) -> Iterator[str]:
             span = range(first, last + 1)
             lacking += [f"{prefix}{number:0{digits}d}" for number in span if number not in there]
     if lacking:
-        more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
         yield (
-            f"{title}: by the numbers in their names, {', '.join(lacking[:_NAMED])}{more} are"
+            f"{title}: by the numbers in their names, {first_names(lacking, _NAMED)} are"
             " missing. If you did not leave them out, fetch them and run the same command again."
         )

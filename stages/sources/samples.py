@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from ...manifests.errors import ConfigError
+from ...manifests.foreign_text import first_names
 from ..images.input import Input, Label, names_image
 from .base import read_refused
 from .label_fields import (
@@ -209,8 +210,7 @@ def _choose_image(sample: _Sample, title: str, image_field: str | None) -> TarMe
             return images[names[0]]
         if names:
             break
-    shown = ", ".join(member.name for member in list(images.values())[:_SHOWN])
-    shown += f" and {len(images) - _SHOWN} more" if len(images) > _SHOWN else ""
+    shown = first_names([member.name for member in images.values()], _SHOWN)
     first, member = next(iter(images.items()))
     if plain:
         reason = "Nothing says which of them is the image."

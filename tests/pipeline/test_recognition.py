@@ -205,6 +205,19 @@ def test_classes_and_images_that_the_run_has_are_no_unseen_ones(
     assert "are training images of the run (row4/copy.png)" in capsys.readouterr().err
 
 
+def test_a_class_number_of_the_run_is_none_of_the_unseen_ones_however_it_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = tiny.make_bars(tmp_path / "images", range(0, 4), "0")
+    tiny.make_bars(tmp_path / "unseen", range(3, 6), "")
+    (tmp_path / "stages.yaml").write_text(f"run: run\ningest: {{source: {images}}}\n")
+    options = tiny.options(generate__method="mixup", generate__ratio=1)
+    words = ("run", tmp_path / "stages.yaml", "--quiet", *options)
+    assert cli(*words, "--until", "write") == 0
+    assert compare(tmp_path / "run") == 2
+    assert "has 1 classes of the run (3): a recogniser saw them" in capsys.readouterr().err
+
+
 def test_without_unseen_classes_held_out_images_judge(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

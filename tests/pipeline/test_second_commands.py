@@ -239,6 +239,20 @@ def test_a_network_is_opened_for_the_options_of_what_is_made(tmp_path: Path) -> 
     assert without.with_network(builder_by(without, mixup, "cpu", lambda: False)).net is None
 
 
+@pytest.mark.parametrize("until, missing", [("ingest", "train"), ("train", "recognise")])
+def test_a_run_that_was_stopped_before_its_shards_is_unfinished_and_not_damaged(
+    until: str, missing: str, tmp_path: Path, capsys: Captured
+) -> None:
+    images = tiny.make_bars(tmp_path / "images", range(0, 3))
+    words = ["augment", "--data", images, "--out", tmp_path / "s", "--quiet", "--until", until]
+    assert cli(*words, *tiny.options(generate__method="compose")) == 0
+    for command in ("recognition", "trial", "repair"):
+        run = tmp_path / "s.run"
+        assert cli(command, run, *(["--run", run] if command == "repair" else ["--quiet"])) != 0
+        shown = capsys.readouterr().err
+        assert f"its stage {missing} is not done yet. Run `scoremix-pipeline run" in shown
+
+
 @pytest.mark.parametrize("open_corpus", [shard_urls, scoremix.Corpus])
 def test_a_corpus_that_is_being_changed_is_not_read(
     open_corpus: Callable[[Path], object], root: Path

@@ -155,6 +155,29 @@ def test_labels_beside_a_zip_are_named(tmp_path: Path) -> None:
     assert noted(tmp_path, source, classes="none") == []
 
 
+@pytest.mark.parametrize(
+    "name, noticed",
+    [
+        ("train_labels.csv", True),
+        ("Images.csv", True),
+        ("images_train.xlsx", True),
+        ("classes.txt", True),
+        ("invoices.csv", False),
+        (".images.csv", False),
+    ],
+)
+def test_a_table_beside_a_zip_is_named_where_it_may_be_of_its_images(
+    name: str, noticed: bool, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        for index, data in enumerate(FILES):
+            archive.writestr(f"{index}.png", data)
+    (tmp_path / name).write_text("file,label\n0.png,1\n")
+    notes = noted(tmp_path, str(tmp_path / "images.zip"))
+    assert [f"{name} beside it is not read" in note for note in notes] == [True] * noticed
+    assert noted(tmp_path, [{"source": str(tmp_path / "images.zip"), "label": "one"}]) == []
+
+
 def test_names_of_a_zip_in_utf_8_without_its_flag(tmp_path: Path) -> None:
     """As the Finder of macOS writes them; zipfile takes them for code page 437."""
     names = [f"{'猫犬ä'[label]}/{index}.png".encode() for index, label in enumerate(LABELS)]
