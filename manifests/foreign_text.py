@@ -13,20 +13,24 @@ from typing import Any
 from .errors import ConfigError
 
 REDACTED = "REDACTED"
-# A password may have a "/" in it, although it must not: what follows ":" is then no port.
-_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/@]*|[^\s/@:]*:(?!\d*(?:[\s/?#]|$))\S*)@")
+# A password may have a "/" in it, although it must not: what follows ":" is then no port. Azure's
+# abfs://container@account names no user. As a path, a web URL has one "/" left.
+_USER = re.compile(
+    r"(?<![A-Za-z0-9+.-])(?!(?i:abfss?)://[^\s/@:]*@)([A-Za-z][A-Za-z0-9+.-]*://|(?i:https?):/)"
+    r"(?:[^\s/@]*|[^\s/@:]*:(?!\d*(?:[\s/?#]|$))\S*)@"
+)
 # The query of a web URL; elsewhere "?" may be a part of a pattern, and "?name=" is none.
-_WEB_QUERY = re.compile(r"(\bhttps?://[^\s?#]*)[?#]\S*?(?=[\])}>\"',.;:]*(?:\s|$))", re.IGNORECASE)
+_WEB_QUERY = re.compile(r"(\bhttps?://?[^\s?#]*)[?#]\S*?(?=[\])}>\"',.;:]*(?:\s|$))", re.IGNORECASE)
 _QUERY = re.compile(
     r"(\b[A-Za-z][A-Za-z0-9+.-]*://[^\s?#]*)[?#][^\s/?#]*=\S*?(?=[\])}>\"',.;:]*(?:\s|$))"
 )
-_WHOLE_WEB = re.compile(r"(https?://[^?#]*)[?#].+", re.IGNORECASE | re.DOTALL)
+_WHOLE_WEB = re.compile(r"(https?://?[^?#]*)[?#].+", re.IGNORECASE | re.DOTALL)
 _CONTROLS = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode categories, among them bidi and surrogates
 
 
 def redact(text: str) -> str:
     """The text with user names, passwords and queries of the URLs in it replaced by REDACTED."""
-    if "://" not in text:
+    if ":/" not in text:
         return text
     text = _USER.sub(rf"\1{REDACTED}@", text)
     for query in (_WEB_QUERY, _QUERY):

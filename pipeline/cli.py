@@ -32,7 +32,7 @@ from .commands.features import features
 from .commands.forget import forget
 from .commands.inspect import inspect
 from .commands.mount import mount
-from .commands.options import DEVICE, JSON, PLACE, print_json, resolve_device
+from .commands.options import DEVICE, JSON, LOCAL, PLACE, print_json, resolve_device
 from .commands.push import push
 from .commands.recognition import recognition
 from .commands.repair import repair
@@ -58,7 +58,7 @@ def commands() -> None:
 
 
 @commands.command()
-@click.argument("path", type=click.Path(path_type=Path), default=Path("stages.yaml"))
+@click.argument("path", type=LOCAL, default=Path("stages.yaml"))
 @click.option(
     "--data",
     metavar="SOURCE",
@@ -184,6 +184,13 @@ def exit_code(command: Callable[[], Any], *, final: bool = False) -> int:
         what = f"{error.filename or 'a file'}: {error.strerror or error}{then}"
         echo(f"error: {what}", err=True)
         return StorageError.exit_code if storage else 1
+    except MemoryError:
+        echo(
+            "error: There is not enough memory for this command. What is finished is kept: the same"
+            " command goes on where there is more, or with a smaller source, side or batch.",
+            err=True,
+        )
+        return 1
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:

@@ -35,7 +35,7 @@ def parse_owner(raw: bytes) -> Owner:
         content = json.loads(raw)
         digest = content.pop("digest")
         owner = Owner(str(content["run"]), content["corpus"])
-        if digest == canonical_digest(content):
+        if digest == canonical_digest(content) and raw == owner.as_bytes():
             return owner
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError("cannot be read as the record of a corpus's owner") from None

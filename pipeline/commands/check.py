@@ -8,7 +8,7 @@ import click
 
 from ...manifests.errors import ConfigError, VerifyError
 from ..echo import echo
-from .options import QUIET
+from .options import LOCAL, QUIET
 
 if TYPE_CHECKING:
     from ...stages.check.report import CheckResult
@@ -26,7 +26,7 @@ def _reader_name(
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=LOCAL)
 @click.option(
     "--for",
     "reader",

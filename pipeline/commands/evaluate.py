@@ -17,7 +17,16 @@ from ...manifests.run_folder import RunFolder
 from ...manifests.storage.store import store_of
 from ..echo import echo
 from ..ledger import Ledger, require_run
-from .options import DEVICE, JSON, QUIET, SET, print_json, refuse_other_options, with_overrides
+from .options import (
+    DEVICE,
+    JSON,
+    LOCAL,
+    QUIET,
+    SET,
+    print_json,
+    refuse_other_options,
+    with_overrides,
+)
 from .run import RunOptions, open_job, run_job
 
 if TYPE_CHECKING:
@@ -28,7 +37,7 @@ _LONGEST_NAME = 100  # characters of a report's name
 _GENERATED_OPTIONS = (
     click.option(
         "--generated",
-        type=click.Path(path_type=Path),
+        type=LOCAL,
         metavar="PATH",
         help="Evaluate a trained GAN's images instead: a folder, zip, .npz or .npy of them, or a"
         " folder of such, one for each snapshot of the training (docs/generated.md).",
@@ -48,17 +57,17 @@ _GENERATED_OPTIONS = (
     ),
     click.option(
         "--lpips",
-        type=click.Path(path_type=Path),
+        type=LOCAL,
         help="Of --generated: AlexNet's weights, alexnet-owt-7be5be79.pth, for LPIPS.",
     ),
     click.option(
         "--classifier",
-        type=click.Path(path_type=Path),
+        type=LOCAL,
         help="Of --generated: a TorchScript network that gives logits, for the classifier score.",
     ),
     click.option(
         "--target",
-        type=click.Path(path_type=Path),
+        type=LOCAL,
         help="Of --generated, in the one-shot case: the one image that all should look like, for"
         " the Frechet distance of single images (evaluate.maps, or Inception's weights).",
     ),
@@ -86,7 +95,7 @@ def _generated_options(command: Any) -> Any:
 
 
 @click.command()
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="RUN", type=LOCAL)
 @click.option(
     "--features", help="auto, random, pixels, inception, or the path of a TorchScript network."
 )

@@ -9,6 +9,7 @@ from ...manifests.storage.location import Place
 from ...manifests.trainers.spec import TARGETS
 from ..echo import echo
 from .options import (
+    LOCAL,
     PLACE,
     QUIET,
     describe_listing,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @click.command("export")
 @click.argument("shards", type=PLACE)
 @layout_options(TARGETS)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder, or .zip.")
+@click.option("--out", type=LOCAL, required=True, help="Folder, or .zip.")
 @click.option(
     "--held-out",
     is_flag=True,

@@ -9,13 +9,14 @@ from ...manifests.files.atomic import storage_errors
 from ...manifests.files.durable import rename, sync_file
 from ...models.features.published import INCEPTION_FILE
 from ..echo import echo
+from .options import LOCAL
 
 
 @click.command()
 @click.option(
     "--make",
     "path",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=LOCAL,
     metavar="FILE",
     required=True,
     help="The file to write. Its name says which network: mobilenetv2.pt (torchvision), dino.pt"
@@ -24,7 +25,7 @@ from ..echo import echo
 @click.option(
     "--from",
     "source",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=LOCAL,
     metavar="FILE",
     help="A local file to make it of: published weights, or a TorchScript network, which is checked"
     " and copied. Default: torchvision or timm fetch the weights.",

@@ -9,14 +9,14 @@ from ...manifests.errors import ConfigError
 from ...manifests.run_folder import RunFolder
 from ..echo import echo
 from ..ledger import Ledger, require_run
-from .options import QUIET
+from .options import LOCAL, QUIET
 
 if TYPE_CHECKING:
     from ..maintenance.forget import Forgotten
 
 
 @click.command()
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="RUN", type=LOCAL)
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
 @click.option(
     "--retrain",

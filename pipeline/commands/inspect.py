@@ -12,7 +12,7 @@ from ...manifests.storage.location import Place
 from ...manifests.storage.store import store_of
 from ..echo import echo
 from ..ledger import find_run, find_shards
-from .options import JSON, PLACE, print_json
+from .options import JSON, LOCAL, PLACE, print_json
 
 if TYPE_CHECKING:
     from ...manifests.published.inspect import PublishedCorpus
@@ -25,7 +25,7 @@ _BAR = 40  # letters of the longest bar
 @click.command()
 @click.argument("shards", type=PLACE)
 @click.argument("key", metavar="[KEY|FILE]", required=False)
-@click.option("--image", type=click.Path(path_type=Path), help="Also write the image to this file.")
+@click.option("--image", type=LOCAL, help="Also write the image to this file.")
 @JSON
 def inspect(shards: Place, key: str | None, image: Path | None, as_json: bool) -> None:
     """Count what SHARDS holds; with KEY or FILE, show where one image comes from.

@@ -8,7 +8,7 @@ import click
 
 from ...manifests.storage.location import Place
 from ..echo import echo
-from .options import PLACE, describe_listing, layout_options, parse_domains, print_commands
+from .options import LOCAL, PLACE, describe_listing, layout_options, parse_domains, print_commands
 
 if TYPE_CHECKING:
     from ...stages.mount.mount import Mounted
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command("mount")
 @click.argument("shards", type=PLACE)
-@click.argument("mountpoint", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("mountpoint", metavar="DIR", type=LOCAL)
 @layout_options(("stylegan", "imagefolder", "unpaired"))
 def mount(shards: Place, mountpoint: Path, domains: str | None, **options: Any) -> None:
     """Show SHARDS at DIR as the files that `export` would write, without a copy (Linux, FUSE).

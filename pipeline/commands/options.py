@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...manifests.errors import ConfigError
+from ...manifests.foreign_text import redact_url
 from ...manifests.storage.location import Place, place
 from ..echo import echo
 
@@ -40,7 +41,10 @@ class LocalType(PlaceType):
     ) -> Place:
         found = super().convert(value, param, context)
         if not isinstance(found, Path):
-            raise ConfigError(f"{found} was named where a folder on a disk is needed.")
+            raise ConfigError(
+                f"{redact_url(str(found))} was named where a file or folder on a disk is needed."
+                " Fetch it first, and name its path."
+            )
         return found
 
 

@@ -14,6 +14,7 @@ from ..ledger import require_run
 from ..signals import stop_on_signal
 from .options import (
     DEVICE,
+    LOCAL,
     QUIET,
     SET,
     default_processes,
@@ -24,7 +25,7 @@ from .options import (
 
 
 @click.command()
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="RUN", type=LOCAL)
 @click.option(
     "--arms",
     metavar="A,B",

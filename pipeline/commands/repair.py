@@ -9,7 +9,7 @@ from ...manifests.errors import ConfigError, VerifyError
 from ...manifests.storage.location import Place
 from ..echo import echo
 from ..ledger import find_run, find_shards, require_run
-from .options import DEVICE, PLACE, QUIET, resolve_device
+from .options import DEVICE, LOCAL, PLACE, QUIET, resolve_device
 
 if TYPE_CHECKING:
     from ..maintenance.repair import Repaired
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "--run",
     "folder",
-    type=click.Path(path_type=Path),
+    type=LOCAL,
     help="The run that made SHARDS; needed only where they do not lie in it or beside it.",
 )
 @click.option(

@@ -8,11 +8,11 @@ from ...manifests.errors import ConfigError
 from ...manifests.storage.store import Store, store_of
 from ..echo import echo
 from ..ledger import Ledger, require_run
-from .options import JSON, print_json
+from .options import JSON, LOCAL, print_json
 
 
 @click.command()
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="RUN", type=LOCAL)
 def report(folder: Path) -> None:
     """Make RUN/report/index.html again: self-contained HTML, works offline."""
     folder = require_run(folder)
@@ -22,10 +22,10 @@ def report(folder: Path) -> None:
 
 
 @click.command()
-@click.argument("folders", metavar="RUN...", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("folders", metavar="RUN...", nargs=-1, type=LOCAL)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=LOCAL,
     default=Path("comparison.html"),
     show_default=True,
     help="The page to write.",

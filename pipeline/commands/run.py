@@ -73,7 +73,7 @@ class RunOptions:
 
 
 @click.command()
-@click.argument("stages", type=click.Path(path_type=Path))
+@click.argument("stages", type=LOCAL)
 @_UNTIL
 @SET
 @DEVICE

@@ -15,6 +15,7 @@ from ..ledger import require_run
 from ..signals import stop_on_signal
 from .options import (
     DEVICE,
+    LOCAL,
     QUIET,
     SET,
     default_processes,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="RUN", type=LOCAL)
 @click.option(
     "--arms",
     metavar="A,B:RATIO",
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
     "answers",
     multiple=True,
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=LOCAL,
     help="Only count the answers that the page of a vote saved; for several files, several times.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be trained, and how long.")

@@ -11,7 +11,7 @@ from ...manifests.storage.store import LocalStore, store_of
 from ...manifests.tombstones import read_tombstones
 from ..echo import echo
 from ..ledger import Ledger, find_run, find_shards, require_run
-from .options import JSON, PLACE, print_json
+from .options import JSON, LOCAL, PLACE, print_json
 
 _SHOWN = 3  # links that a note names
 
@@ -28,7 +28,7 @@ _SHOWN = 3  # links that a note names
 @click.option(
     "--run",
     "folder",
-    type=click.Path(path_type=Path),
+    type=LOCAL,
     help="The run that made SHARDS: SHA256SUMS is compared with the digest in its ledger, too."
     " Default: the run that SHARDS lies in or beside, if there is one.",
 )

@@ -23,6 +23,7 @@ _PLANAR, _PREDICTOR, _COLOUR_MAP = 284, 317, 320
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 322, 323, 324, 325
 _NEW_SUBFILE, _SUB_IFDS = 254, 330
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
+_MAX_PAGES = 1000  # that are looked at for the image behind a thumbnail
 _EXTRA_SAMPLES, _SAMPLE_FORMAT = 338, 339
 _SEPARATE, _ASSOCIATED, _UNSPECIFIED = 2, 1, 0
 _JPEG = (6, 7)
@@ -47,7 +48,7 @@ def seek_full_page(image: Image.Image) -> None:
     sizes: dict[int, int] = {}
     page = 1
     try:
-        while True:
+        while page < _MAX_PAGES:
             image.seek(page)
             if not _tags(image).get(_NEW_SUBFILE, 0) & (_REDUCED | _MASK):
                 sizes[page] = image.width * image.height

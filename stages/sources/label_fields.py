@@ -12,6 +12,7 @@ from ...manifests.foreign_text import first_names
 from ..images.input import Input, Label
 from ..images.unusable import explain
 from .class_values import class_of, class_of_text
+from .limits import check_label_file
 from .metadata_file import LABEL_NAMES
 
 # Fields of a sample, and keys of its JSON: the first of them that is there has the class.
@@ -99,7 +100,9 @@ def read_label(item: Input, title: str) -> bytes:
     try:
         if item.refused:
             raise ValueError(item.refused)
-        return item.read()
+        data = item.read()
+        check_label_file("the file", data, images=1)
+        return data
     except Exception as error:  # whatever keeps it from being read is the reason
         reason = item.refused or explain(error)
         raise ConfigError(

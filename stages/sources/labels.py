@@ -18,6 +18,7 @@ from ..images.unusable import Unusable, explain
 from .base import Source, common_folder, folder_labels, with_labels
 from .class_values import is_number
 from .folder_notes import notes_on_numbers, notes_on_parts
+from .limits import check_label_file
 from .metadata_file import METADATA_FILES, NoLabels, read_metadata, slashed
 from .twins import label_by_twins
 from .unused_options import no_column
@@ -185,7 +186,9 @@ def _find_file(inputs: list[Input], file: str, title: str) -> tuple[str, bytes]:
         try:
             if item.refused:
                 raise Unusable(item.refused)
-            return root, item.read()
+            data = item.read()
+            check_label_file(file, data, len(inputs))
+            return root, data
         except Exception as error:  # archives raise what they like
             raise ConfigError(
                 f"{file} of {title} could not be read ({explain(error)}). {_remedy(file)}"

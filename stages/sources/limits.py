@@ -5,9 +5,17 @@ the file decides: a file of a few kilobytes that claims a million images is no d
 """
 
 from ...manifests.errors import InputError
+from ..images.unusable import Unusable
 from .base import MAX_INPUT_BYTES
 
-__all__ = ["MAX_EXPANSION", "MAX_INPUT_BYTES", "MAX_UNPACKED", "check_bytes", "check_rows"]
+__all__ = [
+    "MAX_EXPANSION",
+    "MAX_INPUT_BYTES",
+    "MAX_UNPACKED",
+    "check_bytes",
+    "check_label_file",
+    "check_rows",
+]
 
 # Unpacked, a file may have the larger of these.
 MAX_EXPANSION = 200  # times its size
@@ -15,6 +23,9 @@ MAX_UNPACKED = 1 << 30  # bytes
 # Rows: a byte of the file for each, or so many; and never more than fit into memory.
 _ROWS_OF_SMALL_FILES = 100_000
 _MAX_ROWS = 20_000_000
+# Files of labels, which may be those of a larger set than the source holds.
+_LABEL_BYTES, _BYTES_EACH = 64 << 20, 4096
+_LABEL_ENTRIES, _ENTRIES_EACH = 2_000_000, 16
 
 
 def check_bytes(shown: str, unpacked: int, size: int) -> None:
@@ -24,6 +35,21 @@ def check_bytes(shown: str, unpacked: int, size: int) -> None:
         raise InputError(
             f"{shown} unpacks to more than {limit >> 20:,} MiB, and {MAX_EXPANSION} times its size"
             f" ({size:,} bytes): no images do that. If you trust it, unpack it and name the folder."
+        )
+
+
+def check_label_file(shown: str, data: bytes, images: int) -> None:
+    """Raises Unusable for a file of labels that is too large for so many images.
+
+    Parsed, a text takes up to 70 times its size, and an archive holds it in a thousandth: entries
+    are counted before anything is parsed.
+    """
+    bytes_allowed = max(_LABEL_BYTES, _BYTES_EACH * images)
+    entries = sum(data.count(each) for each in (b"\n", b"[", b"{"))
+    if len(data) > bytes_allowed or entries > max(_LABEL_ENTRIES, _ENTRIES_EACH * images):
+        raise Unusable(
+            f"{shown} has {len(data):,} bytes and {entries:,} lines or entries, for {images:,}"
+            " files: no labels do that"
         )
 
 

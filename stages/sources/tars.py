@@ -34,7 +34,7 @@ from .base import (
 from .class_values import clean_class_name, refuse_unnamed
 from .folders import read_beside
 from .labels import is_above, is_label_file, labels_above, source_of_files
-from .limits import check_bytes
+from .limits import check_bytes, check_rows
 from .samples import are_samples, list_samples, refuse_lone_labels
 from .spec import SourceSpec
 from .tar_member import TarMember
@@ -44,6 +44,7 @@ from .unused_options import refuse_unused
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _DECOMPRESSORS: dict[bytes, Any] = {b"\x1f\x8b": gzip, b"BZh": bz2, b"\xfd7zXZ\x00": lzma}
 _CHUNK = 1 << 20
+_ROWS_AT_ONCE = 10_000  # members between two looks at their number
 _MAX_HEADER = 1 << 20  # bytes of a member's name and its other facts
 
 
@@ -131,7 +132,9 @@ def _members(file: SourceFile, path: str, shard: str | None) -> Iterator[TarMemb
             open(path, "rb") as opened,
             tarfile.open(fileobj=cast(IO[bytes], _Headers(opened)), mode="r:") as archive,
         ):
-            for info in archive:
+            for number, info in enumerate(archive):
+                if number % _ROWS_AT_ONCE == 0:
+                    check_rows(file.shown, number, file.size)
                 if info.isdir():
                     continue
                 refused = None

@@ -13,6 +13,7 @@ from in_process import cli
 
 from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.storage.location import place
+from scoremix.pipeline.cli import exit_code
 from scoremix.pipeline.config import compose, load_config
 
 Captured = pytest.CaptureFixture[str]
@@ -215,6 +216,14 @@ def test_help_and_a_typo_load_no_large_library() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert found.stdout == "[]\n"
+
+
+def test_a_lack_of_memory_is_no_traceback(capsys: Captured) -> None:
+    def command() -> None:
+        raise MemoryError
+
+    assert exit_code(command) == 1
+    assert "not enough memory for this command" in capsys.readouterr().err
 
 
 def test_verify_says_to_go_on_where_a_run_was_killed_as_it_published(

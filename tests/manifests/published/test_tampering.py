@@ -16,6 +16,7 @@ from scoremix.manifests.errors import VerifyError
 from scoremix.manifests.files.atomic import json_bytes, parquet_bytes, read_parquet, sha256_file
 from scoremix.manifests.published.index import INDEX
 from scoremix.manifests.published.inspect import PublishedCorpus
+from scoremix.manifests.published.owner import OWNER, Owner
 from scoremix.manifests.published.run_record import compare_with_run
 from scoremix.manifests.published.subset import shard_urls
 from scoremix.manifests.published.sums import SUMS
@@ -31,6 +32,15 @@ CHANGED = "another end than a shard has"
 @pytest.fixture
 def shards(tmp_path: Path) -> Path:
     return made.make_corpus(tmp_path)
+
+
+def test_a_payload_in_the_record_of_the_owner_is_seen(shards: Path) -> None:
+    record = shards / OWNER
+    record.write_bytes(Owner("a" * 32).as_bytes())
+    assert not verify(shards)
+    record.write_bytes(record.read_bytes() + b" " * 1000)
+    (problem,) = verify(shards)
+    assert problem.file == OWNER
 
 
 def digests_again(shards: Path, change: Callable[[dict[str, Any]], None] | None = None) -> None:

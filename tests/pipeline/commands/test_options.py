@@ -10,6 +10,8 @@ from scoremix.manifests.storage.location import URL
 from scoremix.pipeline.config import load_config
 from scoremix.pipeline.ledger import Ledger, find_local_shards, find_shards
 
+ON_A_DISK = "REDACTED was named where a file or folder on a disk is needed. Fetch it first"
+
 
 @pytest.mark.parametrize(
     "words, why",
@@ -20,6 +22,13 @@ from scoremix.pipeline.ledger import Ledger, find_local_shards, find_shards
         (("verify", "s3://me:secret@b/x"), "user or password"),
         (("mount", "s3://b/x", "here"), "aws s3 sync s3://b/x shards"),
         (("export", "s3://b/x", "--to", "hdf5", "--out", "here"), "aws s3 sync s3://b/x shards"),
+        (("export", "x", "--to", "hdf5", "--out", "https://h/x.zip?s=secret"), ON_A_DISK),
+        (("run", "https://h/stages.yaml?sig=secret word"), ON_A_DISK),
+        (("init", "https://h/stages.yaml?sig=secret"), ON_A_DISK),
+        (("evaluate", "https://h/run?sig=secret"), ON_A_DISK),
+        (("evaluate", "x", "--generated", "https://h/x.npz?sig=secret"), ON_A_DISK),
+        (("repair", "x", "--run", "https://h/run?sig=secret"), ON_A_DISK),
+        (("features", "--make", "a.pt", "--from", "https://h/a.pt?sig=secret"), ON_A_DISK),
     ],
 )
 def test_urls_of_no_use_end_with_2(

@@ -1,6 +1,7 @@
 """Readers x bombs: a small file that claims much is refused within seconds and little memory."""
 
 import io
+import lzma
 import re
 import struct
 import tarfile
@@ -228,6 +229,26 @@ def zip_of(members: int, size: int) -> _Make:
     return make
 
 
+def labels_of(name: str, start: bytes, entry: bytes) -> _Make:
+    """A file of labels of 12 MiB in a zip of a few kilobytes, beside four images."""
+
+    def make(root: Path) -> Path:
+        with zipfile.ZipFile(root / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for number, data in enumerate(FILES):
+                archive.writestr(f"{number}.png", data)
+            archive.writestr(name, start + entry * ((12 << 20) // len(entry)))
+        return root / "a.zip"
+
+    return make
+
+
+def tar_of_rows(root: Path) -> Path:
+    """Empty members, 120,000 of them, in a few kilobytes."""
+    with lzma.open(root / "a.tar.xz", "wb", preset=0) as packed:
+        packed.write(tar_header("0.png", 0) * 120_000 + bytes(1024))
+    return root / "a.tar.xz"
+
+
 def tar_header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
     info = tarfile.TarInfo(name)
     info.size, info.type = size, kind
@@ -327,6 +348,9 @@ REFUSED: dict[str, tuple[_Make, str]] = {
     "npz bytes": (npz((1 << 16, 132, 128, 1), (1 << 30) + (60 << 20)), "unpacks to more than"),
     "npy": (npy((LARGE, 8, 8, 1)), "says that it holds"),
     "zip": (zip_of(40, 64 << 20), "unpacks to more than"),
+    "zip labels": (labels_of("dataset.json", b'{"labels": [', b"[],"), "no labels do that"),
+    "zip metadata": (labels_of("metadata.csv", b"file_name,label\n", b"a,\n"), "no labels do that"),
+    "tar rows": (tar_of_rows, "says that it holds"),
     "tar size": (tar(tar_header("big.png", 1 << 62)), "could not be read"),
     "tar name": (tar(tar_header("././@LongLink", 200 << 20, b"L")), "a header of 209,715,200"),
     "tar pax": (tar(tar_header("x", 1 << 40, tarfile.XHDTYPE)), "a header of"),
