@@ -130,6 +130,8 @@ def _section(spec: TrainerSpec, *, default: bool, alone: bool) -> list[str]:
         "last_seed": DRAWN - 1,
         "draws": "CLASS:SEEDS",
         "gamma": "GAMMA",
+        "weights": "ema",
+        "weights_files": "*-ema.*",
     }
     facts |= {name: name.upper() for name in LENGTHS}
     lines = [spec.train, spec.sample, spec.sample_classes, spec.evaluate]

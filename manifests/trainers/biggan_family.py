@@ -15,24 +15,53 @@ _MOMENTS = "It wants the moments file before training; take it from the real ima
 _BATCH = (
     "It drops batches that are not full, and loads two at once: {batch} is the largest of use here."
 )
+_CLASSES = (
+    "Its table has 1,000 classes for every set, and it would train and sample them all: the "
+    "commands set the number of the corpus's, {classes}."
+)
+_REMEMBER_CLASSES = (
+    "nclass_dict in its utils.py has 1,000 classes for every set, and it trains and samples all: "
+    "set {classes} there, as the command of `export` does"
+)
+_TESTS = "It tests after the last update alone, which it keeps too."
+_PYTHON = (  # with the corpus's number of classes
+    'python -c "import runpy, sys; {utils}; '
+    "utils.nclass_dict = dict.fromkeys(utils.nclass_dict, {{classes}}); "
+    "del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')\" "
+)
+_BIGGAN_PYTHON = _PYTHON.format(utils="import utils")
+_LECAM_PYTHON = _PYTHON.format(utils="sys.path.append('..'); from third_party import utils")
 _TRAIN = (
-    "python train.py --dataset {dataset} --data_root {{out}} --shuffle --load_in_mem "
+    "train.py --dataset {dataset} --data_root {{out}} --shuffle --load_in_mem "
     "--batch_size {{batch}} --num_epochs {{epochs}} --experiment_name {{name}}"
 )
-_SAMPLE = (
-    "mkdir -p {{samples}}/{{name}}; python sample.py --dataset {dataset} --data_root {{out}} "
-    "--batch_size {{batch}} "
+_LECAM = " --LC 0.3"  # of its scripts; its regularisation is off by default
+_SAVES = " --save_every {save_every} --test_every {iterations}"
+_SAMPLE = (  # torch 2.6 and later load no pickled activation unless they are asked to
+    "mkdir -p {{samples}}/{{name}}; TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1 "
+    "{python}sample.py --dataset {dataset} --data_root {{out}} --batch_size {{batch}} "
     "--experiment_name {{name}} --samples_root {{samples}} --sample_npz --sample_num_npz {{drawn}}"
 )
 _NO_SAMPLES = "It has no script that draws samples; its eval.py gives figures of its own alone."
 _EVALUATE = "python calculate_inception_moments.py --dataset {dataset} --data_root {{real}}"
+_STUDIOGAN_TRAIN = (
+    "-metrics none -cfg CFG.yaml -data {out} -save RUNS --save_freq {save_every} "
+    "--print_freq {save_every}"
+)
 _STUDIOGAN_SAMPLE = (
+    'for file in CKPT/*-current-*; do cp "$file" "${{file/-current-/-best-}}"; done; '
     "python src/main.py -metrics none -sf -sf_num {drawn} -cfg CFG.yaml -data {out} -ckpt CKPT "
     "-save RUNS"
 )
 _STUDIOGAN_STEPS = (
-    "Set OPTIMIZATION: total_steps: {iterations} in CFG.yaml, where batch_size is 64 and "
-    "d_updates_per_step 5, its defaults: a step shows their product, and needs so many images."
+    "Set OPTIMIZATION: batch_size: {batch}, d_updates_per_step: 5 and total_steps: {one_less} in "
+    "CFG.yaml. A step shows the product of the first two, and needs so many images; it makes one "
+    "step more than the last says, {iterations}."
+)
+_STUDIOGAN_BEST = (
+    "CKPT is RUNS/checkpoints/RUN_NAME. With -metrics none a training chooses no best weights, and "
+    "ends with `list index out of range` after the last are saved; every later command wants best "
+    "ones, and the one that samples copies the last under that name."
 )
 _STUDIOGAN_CONFIG = "num_classes: {classes} and img_size: {resolution} in CFG.yaml"
 
@@ -75,17 +104,18 @@ _BIGGAN_HDF5 = TrainerSpec(
     file_pattern=r"ILSVRC{resolution}\.hdf5",
     batch=256,
     full_batches=2,  # an update of the generator takes two of the discriminator
-    train=_TRAIN.format(dataset="I{resolution}_hdf5"),
+    train=_BIGGAN_PYTHON + _TRAIN.format(dataset="I{resolution}_hdf5") + _SAVES,
     length=TrainLength("epochs", 100),
-    sample=_SAMPLE.format(dataset="I{resolution}_hdf5"),
+    sample=_SAMPLE.format(dataset="I{resolution}_hdf5", python=_BIGGAN_PYTHON),
     samples="{samples}/{name}/samples.npz",
     evaluate=_EVALUATE.format(dataset="I{resolution}_hdf5"),
     notes=(
         _BATCH,
         _MOMENTS,
-        "It has 1,000 classes; labels 0 to {last_class} use the first of them.",
+        _TESTS,
+        _CLASSES,
     ),
-    remember=("--dataset I{resolution}_hdf5 --data_root {parent}",),
+    remember=("--dataset I{resolution}_hdf5 --data_root {parent}", _REMEMBER_CLASSES),
     preset=_BIGGAN_PRESET,
 )
 _BIGGAN_FOLDER = TrainerSpec(
@@ -100,14 +130,16 @@ _BIGGAN_FOLDER = TrainerSpec(
     fixed_split=True,
     batch=256,
     full_batches=2,
-    train=_TRAIN.format(dataset="I{network}"),
+    train=_BIGGAN_PYTHON + _TRAIN.format(dataset="I{network}") + _SAVES,
     length=TrainLength("epochs", 100),
-    sample=_SAMPLE.format(dataset="I{network}"),
+    sample=_SAMPLE.format(dataset="I{network}", python=_BIGGAN_PYTHON),
     samples="{samples}/{name}/samples.npz",
     evaluate=_EVALUATE.format(dataset="I{network}"),
     notes=(
         _BATCH,
         _MOMENTS,
+        _TESTS,
+        _CLASSES,
         _INDEX,
         "It has networks for 32, 64, 128 and 256 px, and scales other images.",
         CONVERTS,
@@ -115,6 +147,7 @@ _BIGGAN_FOLDER = TrainerSpec(
     remember=(
         "delete I{network}_imgs.npz in the trainer's working folder after each new export: it is a"
         " cache of the file names and goes stale",
+        _REMEMBER_CLASSES,
     ),
 )
 # DiffAugment took the scaling out of BigGAN's loader; LeCam-GAN runs in DiffAugment's code.
@@ -127,12 +160,14 @@ _DIFFAUGMENT_FOLDER = replace(
     sides=_SIDES,
     split="train",
     fixed_split=False,
-    train=_TRAIN.format(dataset="I{network}") + " --DiffAugment translation,cutout",
+    train=_BIGGAN_PYTHON
+    + _TRAIN.format(dataset="I{network}")
+    + " --DiffAugment translation,cutout",
     length=TrainLength("epochs", 500),
     sample="",
     samples="SAMPLES",
     evaluate=CLEAN_FID.replace("{samples}", "SAMPLES"),
-    notes=(_BATCH, _INDEX, _NO_SAMPLES, CONVERTS),
+    notes=(_BATCH, _CLASSES, _INDEX, _NO_SAMPLES, CONVERTS),
 )
 
 BIGGAN_FAMILY: tuple[TrainerSpec, ...] = (
@@ -147,7 +182,7 @@ BIGGAN_FAMILY: tuple[TrainerSpec, ...] = (
         file_pattern=r".+_{resolution}_.+_train\.hdf5",
         batch=64,
         full_batches=5,
-        train="python src/main.py -t -hdf5 -l -metrics none -cfg CFG.yaml -data {out} -save RUNS",
+        train=f"python src/main.py -t -hdf5 -l {_STUDIOGAN_TRAIN}",
         length=TrainLength("iterations", 100_000, update=320),
         sample=_STUDIOGAN_SAMPLE,
         samples="RUNS/samples/RUN_NAME/fake",
@@ -159,6 +194,7 @@ BIGGAN_FAMILY: tuple[TrainerSpec, ...] = (
             "or the file is not found and made anew from a folder.",
             "wo_resize is its default --pre_resizer; with another one rename the file.",
             _STUDIOGAN_STEPS,
+            _STUDIOGAN_BEST,
         ),
         remember=(_STUDIOGAN_CONFIG,),
     ),
@@ -171,7 +207,7 @@ BIGGAN_FAMILY: tuple[TrainerSpec, ...] = (
         real_split="valid",
         batch=64,
         full_batches=5,
-        train="python src/main.py -t -metrics none -cfg CFG.yaml -data {out} -save RUNS",
+        train=f"python src/main.py -t {_STUDIOGAN_TRAIN}",
         length=TrainLength("iterations", 100_000, update=320),
         sample=_STUDIOGAN_SAMPLE,
         samples="RUNS/samples/RUN_NAME/fake",
@@ -182,6 +218,7 @@ BIGGAN_FAMILY: tuple[TrainerSpec, ...] = (
             "compares with those.",
             "CFG.yaml must say DATA: name: {name}, img_size: {resolution}, num_classes: {classes}.",
             _STUDIOGAN_STEPS,
+            _STUDIOGAN_BEST,
             CONVERTS,
         ),
         remember=(_STUDIOGAN_CONFIG,),
@@ -192,17 +229,18 @@ BIGGAN_FAMILY: tuple[TrainerSpec, ...] = (
         _DIFFAUGMENT_FOLDER,
         trainer="lecam",
         title="LeCam-GAN (biggan_cifar)",
-        train=_TRAIN.format(dataset="I{network}"),
+        train=_LECAM_PYTHON + _TRAIN.format(dataset="I{network}") + _LECAM,
     ),
     replace(
         _BIGGAN_HDF5,
         trainer="lecam",
         title="LeCam-GAN (biggan_cifar)",
+        train=_LECAM_PYTHON + _TRAIN.format(dataset="I{resolution}_hdf5") + _LECAM,
         length=TrainLength("epochs", 500),
         sample="",
         samples="SAMPLES",
         evaluate=CLEAN_FID.replace("{samples}", "SAMPLES"),
-        notes=(_BATCH, _NO_SAMPLES),
+        notes=(_BATCH, _CLASSES, _NO_SAMPLES),
         preset=None,
     ),
     _DIFFAUGMENT_FOLDER,

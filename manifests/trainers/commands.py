@@ -80,6 +80,8 @@ def _facts(
     batch = fitting_batch(spec, images_of_an_epoch(listing))
     counts = listing.real_counts() if is_labelled(listing) else [1]
     samples = beside(out, "samples", is_folder=True)
+    length = training_length(spec, listing, batch, plan.shown)
+    averaged = length.get("iterations", 0) > spec.averaged_after
     return {
         "out": shlex.quote(str(out)),
         "real": shlex.quote(str(real)),
@@ -102,7 +104,9 @@ def _facts(
         "last_seed": DRAWN - 1,
         "tens": DRAWN // 10,
         "draws": share_seeds(counts, DRAWN),
-    } | training_length(spec, listing, batch, plan.shown)
+        "weights": "ema" if averaged else "default",
+        "weights_files": "*-ema.*" if averaged else "*[0-9].*",
+    } | length
 
 
 def _real_command(spec: TrainerSpec, listing: ExportListing, real: Path) -> str:
@@ -125,10 +129,10 @@ def _notes(
     notes = []
     if spec.length is not None and spec.trainer:
         asked, shown = facts["asked"], facts["shown"]
-        apart = abs(shown - asked) > _APART * asked
+        counted, apart = facts["counted_in"], abs(shown - asked) > _APART * asked
         notes.append(
             f"The training shows {shown:,} images, with repetition. Compare arms at equal numbers"
-            + (f": {asked:,} were meant, which are no whole number of its epochs" if apart else "")
+            + (f": {asked:,} were meant, which are no whole number of {counted}" if apart else "")
             + " (--images-shown sets it)."
         )
     if plan.run and "{real}" in spec.evaluate:

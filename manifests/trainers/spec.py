@@ -42,6 +42,9 @@ class TrainLength:
     unit: Literal["images", "iterations", "epochs"]  # of the trainer's own count of its length
     amount: int  # in that unit; epochs are of the real images alone
     update: int = 1  # real images that an iteration shows; of `images`: a length is a multiple
+    kept_every: int = 0  # it keeps its networks after such a number of iterations and its multiples
+    # alone, whatever its options: a length is rounded up to one; 0: they can be set, or the last
+    # are kept
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,8 @@ class TrainerSpec:
     # image a side, of any size; None: no such mode
     real_to: Target | None = None  # the target of {real} in `evaluate`; None: the same one
     conditional: str = ""  # the option that makes it use labels
+    averaged_after: int = 0  # iterations before it averages its weights; until then {weights} are
+    # the last ones themselves
     text_labels: bool = False  # stylegan: its labels are captions; it is given names of classes
     notes: tuple[str, ...] = ()  # printed after an export
     remember: tuple[str, ...] = ()  # printed by `check`: options that are easily forgotten

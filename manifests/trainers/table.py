@@ -11,7 +11,8 @@ networks of that side, {classes}, {last_class}, {count} of images, {sources} ima
 class, {val_batch} up to 32 images that each class has, {batch} the largest batch up to the usual
 one that can be formed, {gamma}; {drawn} samples in {tens} batches of ten, of seeds up to
 {last_seed}, and {draws} CLASS:SEEDS; {cond} is the row's `conditional` where the export has labels
-of two or more classes, {labelled} 1 there, 0 elsewhere.
+of two or more classes, {labelled} 1 there, 0 elsewhere; {weights} `ema` where the training is long
+enough for averaged weights, `default` elsewhere, {weights_files} their samples.
 Lengths are those of training_length.py. The placeholders of `preset` are in presets.py.
 In `file` and `file_pattern`: {name}, {resolution}. In `remember`: {resolution}, {network}, {batch},
 {configuration}, {classes}, {parent} the folder that holds the corpus.
@@ -95,7 +96,7 @@ _CUT = replace(
     full_batches=1,
     train="python train.py --dataroot {out} --name {name} --CUT_mode CUT "
     "--load_size {network} --crop_size {network} "
-    "--n_epochs {first_half} --n_epochs_decay {second_half}",
+    "--n_epochs {first_half} --n_epochs_decay {second_half} --save_epoch_freq {save_epochs}",
     length=TrainLength("epochs", 400),
     sample="python test.py --dataroot {out} --name {name} --CUT_mode CUT --phase train "
     "--load_size {network} --crop_size {network} --num_test {sources} --results_dir {samples}",
@@ -112,8 +113,10 @@ _LUCIDRAINS = TrainerSpec(
     notes=(
         _OWN_FID,
         "Its networks have sides that are powers of two; it scales other images.",
+        "It averages its weights after 20,000 updates; of a shorter training the last are sampled.",
         CONVERTS,
     ),
+    averaged_after=20_000,
     remember=("--image-size {network}",),
 )
 
@@ -151,7 +154,7 @@ _TRANSLATION: tuple[TrainerSpec, ...] = (
         train="python train.py --model sincut --dataroot {out} --name {name} "
         "--dataset_mode unaligned --preprocess none --batch_size {batch} "
         "--load_size {resolution} --crop_size {resolution} "
-        "--n_epochs {first_half} --n_epochs_decay {second_half}",
+        "--n_epochs {first_half} --n_epochs_decay {second_half} --save_epoch_freq {save_epochs}",
         batch=16,
         full_batches=1,
         length=TrainLength("epochs", 400),
@@ -166,7 +169,10 @@ _TRANSLATION: tuple[TrainerSpec, ...] = (
             "--results_dir {samples}",
         ),
         preset=other_presets.SINCUT,
-        remember=("--batch_size {batch} with --dataset_mode unaligned --preprocess none",),
+        remember=(
+            "--batch_size {batch} --load_size {resolution} --crop_size {resolution} with "
+            "--dataset_mode unaligned --preprocess none",
+        ),
         notes=(
             _NO_TEST,
             "Its default --dataset_mode singleimage takes exactly one image a side, of any size;"
@@ -244,8 +250,8 @@ TRAINERS: tuple[TrainerSpec, ...] = (
         length=TrainLength("iterations", 150_000, update=30),
         sample="stylegan2_pytorch --name {name} --image-size {network} --results-dir {samples} "
         "--generate --num-generate {drawn} --num-image-tiles 1; "
-        "mkdir {samples}/ema; mv {samples}/{name}/*-ema.* {samples}/ema",
-        samples="{samples}/ema",
+        "mkdir {samples}/{weights}; mv {samples}/{name}/{weights_files} {samples}/{weights}",
+        samples="{samples}/{weights}",
     ),
     replace(
         _LUCIDRAINS,
@@ -258,7 +264,7 @@ TRAINERS: tuple[TrainerSpec, ...] = (
         "--batch-size {batch} --num-train-steps {iterations}",
         length=TrainLength("iterations", 150_000, update=40),
         sample="lightweight_gan --name {name} --image-size {network} --results-dir {samples} "
-        "--generate --generate-types [ema] --num-image-tiles {drawn}",
+        "--generate --generate-types [{weights}] --num-image-tiles {drawn}",
     ),
     TrainerSpec(
         "fastgan",
@@ -305,14 +311,14 @@ TRAINERS: tuple[TrainerSpec, ...] = (
         batch=16,
         full_batches=1,
         train="python train.py --size {resolution} --batch {batch} --iter {one_more} {out}",
-        length=TrainLength("iterations", 800_000, update=16),
+        length=TrainLength("iterations", 800_000, update=16, kept_every=10_000),
         sample="python generate.py --size {resolution} --sample 1 --pics {drawn} "
-        "--ckpt checkpoint/{last_10000}.pt; mv sample {samples}",
+        "--ckpt checkpoint/{last_checkpoint}.pt; mv sample {samples}",
         evaluate="python calc_inception.py --size {resolution} {real}; python fid.py "
-        "--size {resolution} --inception inception_{real_name}.pkl checkpoint/{last_10000}.pt",
+        "--size {resolution} --inception inception_{real_name}.pkl checkpoint/{last_checkpoint}.pt",
         notes=(
             "It has no labels.",
-            "It keeps a checkpoint every 10,000 updates.",
+            "It keeps a checkpoint every 10,000 updates, and none else: the length is a multiple.",
             SHARED_FOLDERS.format(folders="checkpoint/ and sample/"),
         ),
         remember=("--size {resolution}",),

@@ -2,6 +2,7 @@
 
     python parse_only.py train.py --data=...            its own parser, argparse's or click's
     python parse_only.py -c "code" WORD...              compiles the code
+    python parse_only.py -c "code" train.py --data=...  that, and parses as above
     python parse_only.py -m torch.distributed.run ... train.py ...
 
 Appends {"script", "options"} as a line of JSON to the file that PARSED names. Ends with 77 where
@@ -26,7 +27,8 @@ def record(script: str, options: dict[str, Any]) -> None:
 def main(words: list[str]) -> None:
     if words[0] == "-c":
         compile(words[1], "<command>", "exec")
-        record("-c", {"words": words[2:]})
+        if not words[2:] or not words[2].endswith(".py"):
+            record("-c", {"words": words[2:]})
     at = next(place for place, word in enumerate(words) if word.endswith(".py"))
     script, sys.argv = words[at], words[at:]
     sys.path.insert(0, os.path.dirname(os.path.abspath(script)))
