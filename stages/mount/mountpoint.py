@@ -59,21 +59,68 @@ def _check_alive(mountpoint: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(mountpoint: Path) -> Iterator[None]:
-    """Locks the folder: of two mounts on it at the same moment, one is refused."""
+    """Locks the folder: of two mounts on it at the same moment, one is refused.
+
+    Both would find it empty, one would lie above the other, and the trainer of the lower one would
+    read the other's arm without a word. Where the file system locks no folders (NFS), a file beside
+    it is locked, as it has to stay empty. Raises ConfigError where that cannot be locked either.
+    """
     folder = os.open(mountpoint, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        if _try_lock(folder, mountpoint):
+            yield
+        else:
+            with _locked_file(mountpoint.with_name(f".{mountpoint.name}.mounting"), mountpoint):
+                yield
+    finally:
+        os.close(folder)
+
+
+@contextlib.contextmanager
+def _locked_file(path: Path, mountpoint: Path) -> Iterator[None]:
+    """Makes and locks the file for the block, and removes it afterwards."""
+    refused = (
+        f"The file system locks neither {mountpoint} nor a file beside it, so that two mounts could"
+        " lie there at once. Name a folder on a local disk."
+    )
+    while True:
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise ConfigError(f"{refused} ({path.name}: {error.strerror})") from error
+        try:
+            if not _try_lock(file, mountpoint):
+                raise ConfigError(refused)
+            if _is_still(file, path):  # not that of a mount that has just ended
+                try:
+                    yield
+                finally:
+                    path.unlink(missing_ok=True)
+                return
+        finally:
+            os.close(file)
+
+
+def _is_still(descriptor: int, path: Path) -> bool:
+    """Whether the open file is the one at `path`."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    return False
+
+
+def _try_lock(descriptor: int, mountpoint: Path) -> bool:
+    """Locks; False where the file system has no such locks. Raises ConfigError if it is held."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             raise ConfigError(
                 f"Somebody is mounting on {mountpoint} just now. Name another folder."
             ) from error
-        except OSError as error:
-            if error.errno not in NO_LOCK:  # NFS locks no folders: then without
-                raise
-        yield
-    finally:
-        os.close(folder)
+        if error.errno not in NO_LOCK:
+            raise
+        return False
+    return True
 
 
 @contextlib.contextmanager

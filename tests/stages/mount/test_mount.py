@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -422,6 +423,42 @@ def test_of_two_at_one_moment_one_is_refused(pets: Path, tmp_path: Path) -> None
     assert not mountpoint.exists()
     with make_mountpoint(mountpoint):
         assert mountpoint.is_dir()
+
+
+def lockless(monkeypatch: pytest.MonkeyPatch, *, files: bool) -> None:
+    """A file system that locks no folders, as NFS, and files only if `files`."""
+    flock = mountpoint.fcntl.flock
+
+    def refusing(descriptor: int, operation: int) -> None:
+        if not files or stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(mountpoint.fcntl, "flock", refusing)
+
+
+def test_where_no_folder_can_be_locked_a_file_beside_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lockless(monkeypatch, files=True)
+    place = tmp_path / "in"
+    for _ in range(2):
+        with make_mountpoint(place):
+            assert "just now" in refusal(lambda: make_mountpoint(place).__enter__())
+            assert not list(place.iterdir()), "a mount would hide it"
+            with make_mountpoint(tmp_path / "other"):
+                pass
+        assert not list(tmp_path.iterdir()), "nor is it left behind"
+
+
+def test_a_mount_that_nothing_can_lock_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two at one moment would lie above each other, and one arm be read as the other."""
+    lockless(monkeypatch, files=False)
+    place = tmp_path / "in"
+    assert "local disk" in refusal(lambda: make_mountpoint(place).__enter__())
+    assert not place.exists()
 
 
 def test_a_stale_mount_is_told_by_what_the_system_says(
