@@ -169,15 +169,22 @@ def _check_side(side: int, spec: TrainerSpec, who: str) -> None:
 
 
 def readable_side(spec: TrainerSpec, side: int) -> int:
-    """The largest side up to `side` that the trainer reads, or the smallest above it.
+    """The largest side up to `side` that the trainer reads and usually has, or the smallest above.
 
-    Of a trainer that scales images, or has usual sides: the one of its own that fits.
+    `check` has neither an error nor a warning for it. Of a trainer that scales images, or has usual
+    sides: the one of its own that fits.
     """
     if known := (spec.usual_sides if spec.exact else spec.networks):
         return max((one for one in known if one <= side), default=min(known))
-    smaller = (one for one in range(side, 0, -1) if not size_problems(spec, one, one))
-    larger = (one for one in count(side) if not size_problems(spec, one, one))
+    smaller = (one for one in range(side, 0, -1) if _is_usual(spec, one))
+    larger = (one for one in count(side) if _is_usual(spec, one))
     return next(smaller, 0) or next(larger)
+
+
+def _is_usual(spec: TrainerSpec, side: int) -> bool:
+    """Whether the trainer reads images of this side, without a reason to warn."""
+    odd = spec.exact and spec.usual_power_of_two and not is_power_of_two(side)
+    return not odd and not size_problems(spec, side, side)
 
 
 def spec_for(listing: ExportListing, spec: TrainerSpec) -> TrainerSpec:

@@ -14,6 +14,7 @@ from scoremix.manifests.trainers.requirements import (
     check_needs,
     find_spec,
     network_side,
+    readable_side,
     size_problems,
     trainer_names,
 )
@@ -22,7 +23,7 @@ from scoremix.manifests.trainers.table import PLAIN, TRAINERS
 from scoremix.stages.check.check import check_corpus
 from scoremix.stages.check.file_index import FileIndex
 from scoremix.stages.check.image_facts import ImageFacts
-from scoremix.stages.check.images import check_images
+from scoremix.stages.check.images import check_images, check_size
 from scoremix.stages.check.readers.hdf5 import Hdf5Contents, check_hdf5
 from scoremix.stages.check.readers.unpaired import check_unpaired
 from scoremix.stages.check.report import CheckFindings
@@ -133,6 +134,15 @@ def test_the_refusal_names_a_side_that_is_read(spec: TrainerSpec, shards: Path) 
                 other = find_spec(spec.trainer, cast(Target, words[2]))
                 assert not size_problems(other, side, side)
         assert network_side(spec, side) in (spec.networks or (side,))
+
+
+@pytest.mark.parametrize("spec", READERS, ids=named)
+def test_the_side_of_a_remedy_has_no_finding_of_its_own(spec: TrainerSpec) -> None:
+    """Neither an error nor a warning; a corpus of it is not changed again."""
+    for side in (1, 2, 3, 24, 28, 48, 50, 96, 100, 200, 300, 1500):
+        named_side = readable_side(spec, side)
+        assert readable_side(spec, named_side) == named_side
+        assert not check_size(spec, named_side, named_side), side
 
 
 @pytest.mark.parametrize("side", [24, 32])

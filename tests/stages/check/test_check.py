@@ -124,7 +124,10 @@ def test_a_batch_of_a_trainer_that_pads_is_no_matter(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("wanted", "build", "side"), [
     ("studiogan", hdf5(batch(side=48, axes="NHWC"), name="d_48_wo_resize_train.hdf5"), 32),
     ("r3gan", only({"0.png": png(128), "1.png": png(128)}), 64),
-    ("edm", only({"0.png": png(50), "1.png": png(50)}), 48),
+    ("edm", only({"0.png": png(50), "1.png": png(50)}), 32),
+    ("edm", only({"0.png": png(24), "1.png": png(24)}), 16),
+    ("edm2", only({"0.png": png(48), "1.png": png(48)}), 32),
+    ("lmdb", database(side=24, data=png(24)), 16),
     ("sincut", then(sides(2), lambda root: write(root, {"trainA/0.png": png(24)})), 16),
     ("biggan", hdf5(batch(side=300), name="ILSVRC300.hdf5"), 256),
 ])  # fmt: skip
@@ -134,7 +137,8 @@ def test_remedies_name_a_side_that_the_trainer_reads(
     [verdict] = check_corpus(build(tmp_path), wanted, Silent())
     remedies = [one.remedy for one in verdict.findings if "ingest.resolution" in one.remedy]
     assert remedies and all(f"ingest.resolution={side} " in remedy for remedy in remedies)
-    assert all(f"-extent {side}x{side}" in remedy for remedy in remedies)
+    of_files = [remedy for remedy in remedies if "mogrify" in remedy]
+    assert all(f"-extent {side}x{side}" in remedy for remedy in of_files)
 
 
 def test_every_name_and_every_rule_is_tried() -> None:
