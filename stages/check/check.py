@@ -162,7 +162,7 @@ def _has_sides(path: Path) -> bool:
 
 
 def _check_files(index: FileIndex, facts: dict[str, ImageFacts], spec: TrainerSpec) -> CheckResult:
-    findings = CheckFindings(index.path)
+    findings = CheckFindings(index.path, "zip" if index.is_zip else "folder")
     for name, reason in index.unreadable:
         findings.add("unreadable", f"{name}/", reason)
     known = _READERS[spec.target](index, facts, spec, findings)
@@ -182,7 +182,7 @@ def _check_database(
         known = partial(check_lmdb, database)
     results = []
     for spec in specs:
-        findings = CheckFindings(corpus.path)
+        findings = CheckFindings(corpus.data, "database")
         facts = known(spec, findings)
         if spec.path_word and spec.path_word not in str(corpus.path.absolute()):
             found = f"`{spec.path_word}` is not in the path, so it is read as a folder of images"
@@ -196,7 +196,8 @@ def _result(
 ) -> CheckResult:
     check_batches(spec, known, findings)
     options = [] if findings.errors else _options(path, spec, known)
-    listed = findings.sorted(readable_side(spec, known.get("side") or USUAL_SIDE))
+    side = readable_side(spec, known.get("side") or USUAL_SIDE)
+    listed = findings.sorted(side, fitting_batch(spec, trained_images(spec, known)))
     return CheckResult(spec.trainer, spec.target, listed, known, options)
 
 

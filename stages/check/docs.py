@@ -17,7 +17,9 @@ scoremix-pipeline check photos/ --for sincut --batch 8 # with the batch that you
 
 It works on any corpus: a folder, a zip, an HDF5 file, a folder with an LMDB. Every image is decoded
 to its end; nothing is written, extracted or executed. A finding names the first three files and how
-many there are, what the trainer would do, and the remedy; `--json` gives the same. It ends with 0
+many there are, what the trainer would do, and the remedy, with the corpus's path and a side and a
+batch that fit. Image files are converted in a folder: a zip has to be unpacked first, and a
+database is made anew with `augment`, which reads it. `--json` gives the same. It ends with 0
 if the trainer can read the corpus, 3 if it cannot, 2 if PATH is missing or empty.
 
 An **error**: the trainer crashes, or silently trains on something else than the corpus. A
@@ -47,7 +49,9 @@ def check_text() -> str:
 
 
 def _cell(value: str) -> str:
-    return value.replace("{path}", "PATH").replace("{side}", "SIDE").replace("|", "\\|")
+    for name in ("path", "side", "batch"):
+        value = value.replace(f"{{{name}}}", name.upper())
+    return value.replace("|", "\\|")
 
 
 def requirements_text(spec: TrainerSpec) -> str:

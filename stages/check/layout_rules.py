@@ -154,7 +154,8 @@ FOLDERS: dict[str, Rule] = {
         "has more than the one image that the default reads",
         "sincut",
         "AssertionError at the start: one image in each domain",
-        "Pass `--dataset_mode unaligned --preprocess none --batch_size 16 --crop_size SIDE`.",
+        "Pass `--dataset_mode unaligned --preprocess none --batch_size {batch} --load_size {side}"
+        " --crop_size {side}`.",
     ),
     "no-test-folders": warning(
         "is not there",

@@ -1,16 +1,19 @@
 """Collects what is wrong with a corpus, grouped by rule, and the result for each trainer."""
 
 import os
+import re
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from .rule import IN_DATABASE, IN_ZIP
 from .rules import RULES
 
 USUAL_SIDE = 64  # in pixels: what remedies name where no image says another
 MAX_FILES_SHOWN = 3  # files that a finding names
 _MAX_NAME = 200  # characters of a name
+_OF_FILES = re.compile(r"\bFILES\b")
 
 
 def printable(name: str) -> str:
@@ -69,25 +72,33 @@ class Finding:
 class CheckFindings:
     """Collects findings, errors first, otherwise in the order of their first occurrence."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = shlex.quote(printable_path(path))
+    def __init__(self, path: Path, kind: Literal["folder", "zip", "database"] = "folder") -> None:
+        """`path`: what commands are given to read the corpus; `kind`: how its images lie there."""
+        self._path, self._kind = shlex.quote(printable_path(path)), kind
         self._by_rule: dict[str, Finding] = {}
 
     def add(self, rule: str, file: str, found: str = "") -> None:
         """`file`: the name of a file or member; `found`: what is there instead of what should."""
         assert rule in RULES, rule
         if rule not in self._by_rule:
-            remedy = RULES[rule].remedy.replace("{path}", self._path)
-            self._by_rule[rule] = Finding(rule, remedy)
+            self._by_rule[rule] = Finding(rule, self._remedy(rule).replace("{path}", self._path))
         finding = self._by_rule[rule]
         finding.count += 1
         if len(finding.files) < MAX_FILES_SHOWN:
             finding.files.append((printable(file), printable(found)))
 
-    def sorted(self, side: int = USUAL_SIDE) -> list[Finding]:
-        """All findings, errors first; `side`, in pixels, is the one that remedies name."""
+    def _remedy(self, rule: str) -> str:
+        """The remedy that can be followed where the images lie."""
+        remedy = RULES[rule].remedy
+        if not _OF_FILES.search(remedy) or self._kind == "folder":
+            return remedy
+        return IN_DATABASE if self._kind == "database" else remedy + IN_ZIP
+
+    def sorted(self, side: int = USUAL_SIDE, batch: int = 1) -> list[Finding]:
+        """All findings, errors first; remedies name `side`, in pixels, and `batch`."""
         for finding in self._by_rule.values():
-            finding.remedy = finding.remedy.replace("{side}", str(side))
+            filled = finding.remedy.replace("{side}", str(side)).replace("{batch}", str(batch))
+            finding.remedy = filled
         return sorted(self._by_rule.values(), key=lambda one: one.severity != "error")
 
     @property

@@ -16,7 +16,8 @@ class Rule:
     what: str
     hits: str  # trainers or targets
     happens: str  # what the trainer does
-    remedy: str  # {path}: of the corpus, as a shell takes it; {side}: one that the trainer reads
+    remedy: str  # {path}: of the corpus, as a shell takes it; {side}: one that the trainer reads;
+    # {batch}: one that the corpus fills; FILES: image files, which databases do not have
 
 
 def error(what: str, hits: str, happens: str, remedy: str) -> Rule:
@@ -30,10 +31,16 @@ def warning(what: str, hits: str, happens: str, remedy: str) -> Rule:
 
 
 ALL = "all"
-RESIZE = (
-    "Bring all to one size: `scoremix-pipeline augment --data {path} --out SHARDS --ratio 1 --set"
+REBUILD = (
+    "`scoremix-pipeline augment --data {path} --out SHARDS --ratio 1 --set"
     " ingest.resolution={side} --set ingest.holdout=0 --set generate.method=mixup` crops and"
     " resizes, and trains nothing; `export SHARDS --real-only --trainer NAME --out NEW` writes the"
-    " images for the trainer. Other tools, in place: `mogrify -resize"
+    " images for the trainer."
+)
+RESIZE = (
+    f"Bring all to one size: {REBUILD} Other tools, in place: `mogrify -resize"
     " '{side}x{side}^' -gravity center -extent {side}x{side} FILES`."
 )
+# In place of a remedy for FILES, and after one.
+IN_DATABASE = f"A database has no files to convert: make it anew. {REBUILD}"
+IN_ZIP = " Unpack the zip before, and pack it again afterwards."

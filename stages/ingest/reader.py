@@ -225,8 +225,9 @@ def no_images(title: str, records: list[InputRecord]) -> InputError:
         return InputError(
             f"{title} is empty. Name a source that holds images (ingest.source, ingest.path)."
         )
+    files = "1 file" if len(records) == 1 else f"{len(records):,} files"
     return InputError(
-        f"{title} has {len(records)} files and none is an image:{_reasons_of(records)}\n"
+        f"{title} has {files} and none is an image:{_reasons_of(records)}\n"
         f"Name the folder that holds the images (ingest.source, ingest.path)"
         f"{_archives_in(records)}."
     )

@@ -46,7 +46,7 @@ def check_imagefolder(
     check_names(names, findings)
     known = check_images([(name, _facts(facts, name)) for name in names], spec, findings)
     if not names:
-        findings.add("no-images", ".", f"{len(index.members)} files at any depth")
+        findings.add("no-images", ".", f"files at any depth: {len(index.members):,}")
     if classes is not None:
         known |= {"labels": "class folders", "classes": classes, "class_count": len(classes)}
     return known
@@ -126,7 +126,7 @@ def _check_split(corpus: _FolderCheck, prefix: str) -> tuple[list[str], dict[str
         corpus, [one for one in members if "/" not in one.name[len(prefix) :]], bool(classes)
     )
     if not classes:
-        findings.add("no-classes", where, f"{len(members)} files, no folders")
+        findings.add("no-classes", where, f"files: {len(members):,}, no folders")
         return [], {}
     names: list[str] = []
     counts: dict[str, int] = {}
@@ -167,7 +167,7 @@ def _check_class(corpus: _FolderCheck, path: str, members: list[Input], names: l
     if name.startswith("."):
         findings.add("hidden-folder", path, f"{len(taken)} images inside")
     elif not taken:
-        findings.add("empty-folder", path, f"{len(members)} files inside, none that it takes")
+        findings.add("empty-folder", path, f"files inside: {len(members):,}, none that it takes")
     _check_ignored(corpus, members)
     for one in taken:
         if in_hidden_folder(one[len(path) + 1 :]):

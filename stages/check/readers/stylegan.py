@@ -42,7 +42,7 @@ def check_stylegan(
     _check_files(names, facts, findings)
     known = check_images([(name, facts[name]) for name in names], spec, findings)
     if not names:
-        findings.add("no-images", ".", f"{len(index.members)} files, none named like an image")
+        findings.add("no-images", ".", f"files: {len(index.members):,}, none named like an image")
         return known
     return known | _labels(index, names, spec, findings)
 

@@ -116,6 +116,18 @@ def test_a_batch_must_fill(batch_: int | None, rules: list[str], tmp_path: Path)
     )
 
 
+@pytest.mark.parametrize(("batch_", "fitting"), [(None, 10), (4, 4), (16, 10)])
+def test_sincut_is_given_a_batch_and_a_side_that_the_corpus_has(
+    batch_: int | None, fitting: int, tmp_path: Path
+) -> None:
+    """The remedy of more than one image a side, and what is to be remembered."""
+    [verdict] = check_corpus(sides(10)(tmp_path), "sincut", Silent(), batch=batch_)
+    [one] = [one for one in verdict.findings if one.rule == "one-image-a-side"]
+    options = f"--batch_size {fitting} --load_size 16 --crop_size 16"
+    assert options in one.remedy
+    assert not verdict.readable or options in verdict.remember[0]
+
+
 def test_a_batch_of_a_trainer_that_pads_is_no_matter(tmp_path: Path) -> None:
     [verdict] = check_corpus(tree()(tmp_path), "dcgan", Silent(), batch=64)
     assert verdict.findings == []

@@ -1,6 +1,7 @@
 """check of HDF5 and LMDB: the libraries run in a child with limits, and damage is a finding."""
 
 import re
+import shlex
 import struct
 import time
 from pathlib import Path
@@ -8,10 +9,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from broken import PNG, Build, database, hdf5
+from broken import PNG, Build, batch, database, hdf5, png, zipped
 
 from scoremix.stages.check.check import check_corpus
+from scoremix.stages.check.rules import RULES
 from scoremix.stages.common.progress import Silent
+from scoremix.stages.sources.open import open_source
+from scoremix.stages.sources.spec import SourceSpec
 
 
 def overlong_value(path: Path) -> None:
@@ -52,6 +56,37 @@ def test_a_file_that_claims_more_than_it_can_hold_is_a_finding(tmp_path: Path) -
     found = {(one.rule, one.files[0][0].split(": ")[1]) for one in verdict.findings}
     assert ("too-large", "imgs") in found
     assert "says that it holds 4,000,000 images" in str(verdict.findings)
+
+
+@pytest.mark.parametrize(("reader", "build", "data"), [
+    ("studiogan", hdf5(batch(side=24, axes="NHWC"), name="d_24_wo_resize_train.hdf5"), "*.hdf5"),
+    ("biggan", hdf5(batch(side=24), name="ILSVRC24.hdf5"), "*.hdf5"),
+    ("rosinality", database(side=24, data=png(24)), "."),
+    ("lmdb", database(data=png(24)), "."),
+    ("lmdb", database(data=png(mode="P")), "."),
+])  # fmt: skip
+def test_remedies_of_a_database_can_be_followed(
+    reader: str, build: Build, data: str, tmp_path: Path
+) -> None:
+    """No tool converts images in it; `augment` is given what it reads."""
+    built = build(tmp_path)
+    [verdict] = check_corpus(built.parent if data == "*.hdf5" else built, reader, Silent())
+    remedies = [one.remedy for one in verdict.findings if "mogrify" in RULES[one.rule].remedy]
+    assert remedies
+    for remedy in remedies:
+        assert "mogrify" not in remedy and "export SHARDS --real-only" in remedy
+        words = shlex.split(remedy.partition("`")[2].partition("`")[0])
+        named = Path(words[words.index("--data") + 1])
+        assert named == built
+        with open_source(SourceSpec(str(named)), "ingest.source") as source:
+            assert len(source.inputs) in (4, 6)
+
+
+def test_remedies_for_files_in_a_zip_begin_with_unpacking(tmp_path: Path) -> None:
+    path = zipped([("0.png", png(24)), ("1.png", png(24))])(tmp_path)
+    [verdict] = check_corpus(path, "stylegan3", Silent())
+    [remedy] = [one.remedy for one in verdict.findings if one.rule == "not-power-of-two"]
+    assert f"--data {path} " in remedy and "mogrify" in remedy and "Unpack the zip" in remedy
 
 
 @pytest.mark.parametrize(
