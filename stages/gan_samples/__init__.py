@@ -2,7 +2,8 @@
 
 evaluate  evaluates each set of samples against the run's real images
 sets      finds the sets: one folder, or the snapshots of a training
-parts     tells snapshots from classes, chunks and real images
+roles     finds the samples that lie beside real images
+parts     tells snapshots from classes and chunks
 read      reads and prepares the images of a set
 grids     tells grids of samples from single samples
 copy_search  by what copies are looked for

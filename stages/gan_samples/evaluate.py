@@ -40,7 +40,7 @@ from .sheet import draw_nearest_pairs
 from .summary import describe_report
 from .translation import Domains, evaluate_pairs
 
-ALGORITHM = 3  # raised whenever equal inputs would give other figures
+ALGORITHM = 4  # raised whenever equal inputs would give other figures
 
 _PAIRS = 12  # nearest training images that are shown
 _LISTED = 20  # files that a list of the report names; its count is of all

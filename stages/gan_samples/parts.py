@@ -1,51 +1,12 @@
-"""Recognises what trainers put into sub-folders: snapshots, classes, chunks, or real images too."""
+"""Recognises what trainers put into sub-folders: snapshots, classes, chunks, or translations."""
 
-import os
 import re
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from .pairs import pair_of_folder
 
-REAL = re.compile(r"reals?(_[AB])?", re.I)
-FAKE = re.compile(r"fakes?(_[AB])?", re.I)
-_FILE = re.compile(r".*_(?P<role>(real|fake|rec|idt)_[AB])", re.I)  # CycleGAN's: 0001_fake_B.png
-_DEPTH = 6  # folders below the given one that are searched
 _CHUNK = 1000  # images of a sub-folder, of edm's generate.py --subdirs
-
-
-def folders_of_fakes(given: Path) -> list[tuple[Path, list[str]]]:
-    """Folders at or below `given` in which fakes lie beside real images: (folder, names of fakes).
-
-    As CUT's real_A/, real_B/ and fake_B/, or StudioGAN's real/ and fake/.
-    """
-    found = []
-    for root, folders, _ in os.walk(given):
-        folders.sort()
-        if len(Path(root).relative_to(given).parts) >= _DEPTH:
-            folders.clear()
-        fakes = [name for name in folders if FAKE.fullmatch(name)]
-        if fakes and any(REAL.fullmatch(name) for name in folders):
-            found.append((Path(root), fakes))
-            folders.clear()
-    return found
-
-
-def roles_of_files(names: Iterable[str]) -> set[str]:
-    """The roles that names of files end in: "fake_B", "real_A"; empty unless all have one."""
-    roles = set()
-    for name in names:
-        match = _FILE.fullmatch(name.rpartition("/")[2].rpartition(".")[0])
-        if match is None:
-            return set()
-        roles.add(match["role"])
-    return roles
-
-
-def file_role(name: str) -> str | None:
-    """The role that a file's name ends in, None without one."""
-    match = _FILE.fullmatch(name.rpartition("/")[2].rpartition(".")[0])
-    return match and match["role"]
+_CLASS = re.compile(r"(class|cls|label|category)[ _=-]?[0-9]+", re.I)  # class0, label=1
 
 
 def kind_of_folders(
@@ -66,7 +27,9 @@ def kind_of_folders(
 
 
 def _are_classes(names: Sequence[str], classes: Sequence[str]) -> bool:
-    """Names of classes, our folders for them (0_cat), or their ids 0 to K - 1."""
+    """Names of classes, our folders for them (0_cat), their ids 0 to K - 1, or class0, class1."""
+    if all(map(_CLASS.fullmatch, names)):
+        return True
     numbered = {re.sub(r"^[0-9]+_", "", name) for name in names}
     if set(names) <= set(classes) or numbered <= set(classes):
         return True
@@ -82,11 +45,11 @@ def _are_translations(names: Sequence[str], classes: Sequence[str]) -> bool:
 
 
 def _is_chunk(name: str, files: Sequence[str]) -> bool:
-    """A folder such as 001000 that holds the images 001000 to 001999."""
+    """A folder such as 001000 that holds the images 001000 to 001999, and few others if any."""
     if not (name.isascii() and name.isdigit() and len(name) > 3) or int(name) % _CHUNK:
         return False
     stems = [file.rpartition("/")[2].partition(".")[0] for file in files]
-    return bool(stems) and all(
-        stem.isascii() and stem.isdigit() and int(stem) // _CHUNK * _CHUNK == int(name)
-        for stem in stems
+    numbers = [int(stem) for stem in stems if stem.isascii() and stem.isdigit()]
+    return 2 * len(numbers) > len(files) and all(
+        number // _CHUNK * _CHUNK == int(name) for number in numbers
     )

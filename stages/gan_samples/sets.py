@@ -2,20 +2,30 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from ...manifests.errors import ConfigError, InputError
+from ...manifests.foreign_text import first_names
 from ..images.input import Input, is_hidden, names_image
 from ..sources.base import Source
 from ..sources.folders import open_folder
 from ..sources.numpy_files import SUFFIXES, open_numpy
 from ..sources.open import open_source
 from ..sources.spec import SourceSpec
-from .parts import file_role, folders_of_fakes, kind_of_folders, roles_of_files
+from .parts import kind_of_folders
+from .roles import (
+    FakesBesideReal,
+    file_role,
+    find_fakes_beside_real,
+    list_folder,
+    list_members,
+)
 
-_SOME = 20  # files of a folder whose names are looked at
+_SOME = 20  # images of a folder whose names are looked at
+_LISTED = 5  # names in an error
 _ARCHIVES = (".zip", *SUFFIXES)
 
 
@@ -26,7 +36,8 @@ class SampleSet:
     name: str
     path: Path
     notes: tuple[str, ...] = ()  # how it was recognised, for the report
-    role: str | None = None  # of the files alone whose names end so, as in 0001_fake_B.png
+    role: str | None = None  # of the files in the folder itself whose names end so: 0001_fake_B.png
+    inside: str = ""  # the folder in a zip that is read
 
 
 def find_sets(given: Path, snapshots: bool | None, classes: tuple[str, ...]) -> list[SampleSet]:
@@ -47,18 +58,15 @@ def find_sets(given: Path, snapshots: bool | None, classes: tuple[str, ...]) -> 
             " images that the GAN made."
         )
     one = [SampleSet(given.resolve().name, given)]
-    if given.is_dir() and (fakes := folders_of_fakes(given)):
-        return _beside_real(given, fakes)
-    if given.is_dir() and (role := _role(given)):
-        note = f"only files that end in {role} were evaluated: real images lie beside them"
-        return [SampleSet(one[0].name, given, (note,), role)]
+    if beside_real := _beside_real(one[0]):
+        return beside_real
     if snapshots is False:
         return one
     parts = _parts(given) if given.is_dir() else []
     if snapshots is None:
         kind = "" if len(parts) < 2 or any(_images_in(given)) else _kind(parts, classes)
         if kind == "snapshots":
-            return parts
+            return _without_real(parts)
         note = f"its {len(parts)} folders hold {kind} of one set; --snapshots evaluates each"
         return [SampleSet(one[0].name, given, (note,) if kind else ())]
     if len(parts) < 2:
@@ -66,7 +74,7 @@ def find_sets(given: Path, snapshots: bool | None, classes: tuple[str, ...]) -> 
             f"--snapshots asks for sub-folders of images, or zip and .npz files, in {given}; there"
             f" are {len(parts)}. Name the folder above them, or leave --snapshots out."
         )
-    return parts
+    return _without_real(parts)
 
 
 def natural_sort_key(name: str) -> list[tuple[int, str]]:
@@ -99,44 +107,74 @@ def _parts(folder: Path) -> list[SampleSet]:
 def _kind(parts: list[SampleSet], classes: tuple[str, ...]) -> str:
     """What the parts are, by their names and those of some files in them."""
     files = {
-        part.name: [path.name for path in islice(part.path.iterdir(), _SOME)]
-        for part in parts
-        if part.path.is_dir()
+        part.name: [*islice(_images_in(part.path), _SOME)] for part in parts if part.path.is_dir()
     }
     return kind_of_folders([part.name for part in parts], files, classes)
 
 
-def _beside_real(given: Path, found: list[tuple[Path, list[str]]]) -> list[SampleSet]:
-    """The fakes of every folder in which real images lie beside them; several are snapshots."""
-    sets = []
-    for folder, fakes in found:
-        if len(fakes) > 1:
-            raise ConfigError(
-                f"--generated {given}: {folder} holds {' and '.join(fakes)}, samples of several"
-                " sorts. Name one of these folders."
-            )
-        place = folder.relative_to(given).parts
-        name = "-".join(part for part in place if part != "images") or given.resolve().name
-        note = f"only {fakes[0]}/ was evaluated: real images lie beside it"
-        sets.append(SampleSet(name, folder / fakes[0], (note,)))
+def _beside_real(given: SampleSet) -> list[SampleSet]:
+    """The samples of every folder or zip in which real images lie beside them; [] without any."""
+    if given.path.is_dir():
+        found, others = find_fakes_beside_real(list_folder(given.path))
+    elif given.path.suffix.lower() == ".zip":
+        members = _open_zip(given.path).inputs
+        found, others = find_fakes_beside_real(list_members(item.name for item in members))
+    else:
+        return []
+    more = ""
+    if others:
+        more = f"; others were left out: {first_names(others, _LISTED)}"
+    sets = [_fakes_alone(given, each, more) for each in found]
     return sorted(sets, key=lambda one: (natural_sort_key(one.name), one.name))
 
 
-def _role(folder: Path) -> str | None:
-    """The role of the samples where files of a folder end in _real_A, _fake_B and such."""
-    roles = roles_of_files(_images_in(folder))
-    fakes = sorted(role for role in roles if role.lower().startswith("fake"))
-    if len(fakes) > 1:
-        raise ConfigError(
-            f"--generated {folder}: its files end in {' and '.join(fakes)}, samples of several"
-            " sorts. Put those of one sort into a folder of their own."
-        )
-    return fakes[0] if fakes and len(roles) > 1 else None
+def _fakes_alone(given: SampleSet, found: FakesBesideReal, more: str) -> SampleSet:
+    """The samples of one folder, without the real images beside them. more: of the note."""
+    (fake, *other), is_folder = found.sorts, given.path.is_dir()
+    if other:
+        place = given.path / found.folder
+        sorts = " and ".join(found.sorts)
+        if found.are_folders:
+            what = f"{place} holds {sorts}, samples of several sorts."
+            do = "Name one of these folders." if is_folder else "Unpack one of these folders."
+        else:
+            what = f"the files in {place} end in {sorts}, samples of several sorts."
+            do = "Put those of one sort into a folder of their own."
+        raise ConfigError(f"--generated {given.path}: {what} {do}")
+    if found.are_folders:
+        note = f"only {fake}/ was evaluated: real images lie beside it{more}"
+        inside = f"{found.folder}/{fake}".lstrip("/")
+    else:
+        note = f"only files that end in {fake} were evaluated: real images lie beside them{more}"
+        inside = found.folder
+    parts = [part for part in found.folder.split("/") if part not in ("", "images")]
+    return SampleSet(
+        "-".join(parts) or given.name,
+        given.path / inside if is_folder else given.path,
+        (note,),
+        None if found.are_folders else fake,
+        "" if is_folder else inside,
+    )
 
 
-def _images_in(folder: Path) -> list[str]:
+def _without_real(parts: list[SampleSet]) -> list[SampleSet]:
+    """The snapshots, of zips with real images in them the samples alone."""
+    sets = []
+    for part in parts:
+        fakes = [] if part.path.is_dir() else _beside_real(part)
+        if len(fakes) > 1:
+            names = first_names([one.name for one in fakes], _LISTED)
+            raise ConfigError(
+                f"--generated {part.path}: it holds {len(fakes)} sets of samples beside real images"
+                f" ({names}). Name this zip alone, or unpack it."
+            )
+        sets += [replace(fakes[0], name=part.name)] if fakes else [part]
+    return sets
+
+
+def _images_in(folder: Path) -> Iterator[str]:
     """Names of images in the folder itself."""
-    return [path.name for path in folder.iterdir() if path.is_file() and _named_image(path.name)]
+    return (path.name for path in folder.iterdir() if path.is_file() and _named_image(path.name))
 
 
 def _named_image(name: str) -> bool:
@@ -161,21 +199,29 @@ def open_set(sample_set: SampleSet) -> Source:
     elif path.suffix.lower() in SUFFIXES:
         return open_numpy(path)
     elif path.suffix.lower() == ".zip":
-        with open_source(SourceSpec(str(path), classes=False), "--generated") as archive:
-            source = archive  # members of a zip are read by path, open or not
+        source = _open_zip(path)
     else:
         raise ConfigError(
             f"--generated {path} is no folder, zip, .npz or .npy. Name the one that holds the"
             " images that the GAN made."
         )
+    prefix = f"{sample_set.inside}/" if sample_set.inside else ""
     images = [
-        item
+        replace(item, name=item.name.removeprefix(prefix))
         for item in source.inputs
-        if is_image_input(item) and sample_set.role in (None, file_role(item.name))
+        if is_image_input(item) and item.name.startswith(prefix)
     ]
+    if sample_set.role is not None:
+        role = sample_set.role
+        images = [one for one in images if "/" not in one.name and file_role(one.name) == role]
     if not images:
         raise InputError(
             f"--generated {path} holds no image, among {len(source.inputs):,} files. Have the"
             " trainer write images, and name their folder."
         )
     return Source(source.title, images)
+
+
+def _open_zip(path: Path) -> Source:
+    with open_source(SourceSpec(str(path), classes=False), "--generated") as source:
+        return source  # members of a zip are read by path, open or not

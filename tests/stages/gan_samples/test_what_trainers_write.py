@@ -1,5 +1,6 @@
 """Samples as trainers leave them: classes, chunks, real images beside them; few of them; noise."""
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,17 +38,43 @@ def chunks(root: Path) -> Path:
     return root
 
 
+def chunks_with_strays(root: Path) -> Path:
+    for name in (".DS_Store", "Thumbs.db", "grid.png"):
+        (root if root.exists() else chunks(root)).joinpath("000000", name).touch()
+    return root
+
+
 def named(root: Path, *names: str) -> Path:
-    root.mkdir(parents=True, exist_ok=True)
     for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(FEW[0]).save(root / name)
     return root
+
+
+def cyclegan(
+    root: Path, *folders: str, ends: tuple[str, ...] = ("real_A", "fake_B", "real_B")
+) -> Path:
+    """As CycleGAN's test.py: 0_real_A.png, 0_fake_B.png and 0_real_B.png of three images."""
+    return named(
+        root, *(f"{one}/{n}_{end}.png" for one in folders for n in range(3) for end in ends)
+    )
+
+
+def zipped(folder: Path) -> Path:
+    path = folder.with_name(f"{folder.name}.zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*.png")):
+            archive.write(file, f"{folder.name}/{file.relative_to(folder)}")
+    return path
 
 
 @pytest.mark.parametrize(
     ("build", "classes", "sets", "count", "word"),
     [
         (chunks, CLASSES, 1, 9, "chunks"),
+        (chunks_with_strays, CLASSES, 1, 10, "chunks"),
+        (lambda root: filled(root, "class0", "class1", "class2"), CLASSES, 1, 9, "classes"),
+        (lambda root: filled(root, "class_1", "class_2"), CLASSES, 1, 6, "classes"),
         (lambda root: filled(root, "0", "1", "2"), CLASSES, 1, 9, "classes"),
         (lambda root: filled(root, "00", "01", "02"), CLASSES, 1, 9, "classes"),
         (lambda root: filled(root, "0_cat", "1_dog", "2_fox"), CLASSES, 1, 9, "classes"),
@@ -72,6 +99,19 @@ def named(root: Path, *names: str) -> Path:
         # CycleGAN's file names.
         (lambda root: named(root, "1_real_A.png", "1_fake_B.png", "2_fake_B.png"), (), 1, 2,
          "end in fake_B"),
+        (lambda root: cyclegan(root, "."), (), 1, 3, "end in fake_B"),
+        (lambda root: cyclegan(root, "images"), (), 1, 3, "end in fake_B"),
+        (lambda root: cyclegan(root, "cyc/test_latest/images"), (), 1, 3, "end in fake_B"),
+        (lambda root: cyclegan(root, "test_5/images", "test_10/images"), (), 2, 3, "end in fake_B"),
+        (lambda root: cyclegan(root, ".", ends=("real", "fake")), (), 1, 3, "end in fake were"),
+        (lambda root: named(cyclegan(root, "images"), "images/sheet.png", "loss.png"), (), 1, 3,
+         "others were left out: loss.png, images/sheet.png"),
+        (lambda root: zipped(cyclegan(root, "cyc/test_latest/images")), (), 1, 3, "end in fake_B"),
+        (lambda root: zipped(filled(root, "test_latest/images/real_A", "test_latest/images/real_B",
+                                    "test_latest/images/fake_B")), (), 1, 3, "only fake_B/"),
+        (lambda root: zipped(filled(root, "real", "5/fake_B", "5/real_A", "10/fake_B",
+                                    "10/real_B")), (), 2, 3, "others were left out: samples/real/"),
+        (lambda root: zipped(filled(root, "a/fake_B", "b/fake_B")), (), 1, 6, ""),
         (lambda root: named(root, "1_fake_B.png", "2_fake_B.png"), (), 1, 2, ""),
         (lambda root: named(root, "1_fake_B.png", "else.png"), (), 1, 2, ""),
     ],
@@ -97,10 +137,29 @@ def test_snapshots_of_cut_are_in_order(tmp_path: Path) -> None:
     assert [one.name for one in find_sets(tmp_path, None, ())] == ["train_5", "train_10"]
 
 
+def test_snapshots_may_be_zips_of_results(tmp_path: Path) -> None:
+    for epoch in (5, 10):
+        zipped(filled(tmp_path / f"test_{epoch}", "images/fake_B", "images/real_A"))
+        (tmp_path / "zips").mkdir(exist_ok=True)
+        (tmp_path / f"test_{epoch}.zip").rename(tmp_path / "zips" / f"test_{epoch}.zip")
+    found = find_sets(tmp_path / "zips", None, ())
+    assert [one.name for one in found] == ["test_5", "test_10"]
+    for one in found:
+        assert [item.name for item in open_set(one).inputs] == [f"seed000{n}.png" for n in range(3)]
+    zipped(filled(tmp_path / "both", "a/fake", "a/real", "b/fake", "b/real")).rename(
+        tmp_path / "zips" / "test_15.zip"
+    )
+    with pytest.raises(ConfigError, match=r"holds 2 sets .*\(both-a, both-b\). Name this zip"):
+        find_sets(tmp_path / "zips", None, ())
+
+
 def test_two_sorts_of_fakes_are_refused(tmp_path: Path) -> None:
     filled(tmp_path / "a", "real_A", "fake_A", "fake_B")
     named(tmp_path / "b", "1_real_A.png", "1_fake_A.png", "1_fake_B.png")
-    for name in "ab":
+    named(tmp_path / "c", "web/images/1_real_A.png", "web/images/1_fake_A.png",
+          "web/images/1_fake_B.png")  # fmt: skip
+    zipped(tmp_path / "a"), zipped(tmp_path / "b")
+    for name in ("a", "b", "c", "a.zip", "b.zip"):
         with pytest.raises(ConfigError, match="fake_A and fake_B"):
             find_sets(tmp_path / name, None, ())
 
