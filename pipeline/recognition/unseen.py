@@ -66,6 +66,7 @@ def open_unseen(
                 progress=watched,
                 fetching=fetching,
                 forgotten=read_tombstones(run.folder).hashes,
+                key="recognition.unseen",
             )
             write_json(place / _RECORD, {"digest": canonical_digest(inputs)})
             shutil.rmtree(place / "fetched", ignore_errors=True)

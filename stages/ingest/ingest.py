@@ -53,14 +53,15 @@ def ingest(
     workers: int | None = None,
     fetching: FetchOptions | None = None,
     forgotten: frozenset[str] = frozenset(),
+    key: str = "ingest.source",
 ) -> Corpus:
     """Reads the sources that `config` names into the corpus folder `out`, and opens it.
 
     out: replaced once everything is decoded; until then an earlier corpus in it stays.
-    workers: decoding threads or processes; by default one per core that this process may use, at
-    most 16.
+    workers: decoding threads or processes; by default one per usable core, at most 16.
     fetching: how to download sources at URLs; by default into a temporary folder.
     forgotten: sha256 of files and pixels that were removed on request and must not come back.
+    key: the option that names the sources, for messages.
 
     Raises:
         ConfigError: a source or path that is not there, images with a class and without,
@@ -68,7 +69,7 @@ def ingest(
         InputError: no image, fewer than two to train on, or more bad ones than `max_bad` allows.
         StorageError: the disk is full or cannot be written, or a source's store does not answer.
     """
-    with open_inventory(config, seed, workers, fetching=fetching) as inventory:
+    with open_inventory(config, seed, workers, fetching=fetching, key=key) as inventory:
         refuse_output_in_source(inventory, out)
         note_sources(inventory, progress)
         preparation = inventory.preparation

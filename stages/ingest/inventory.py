@@ -62,11 +62,11 @@ def open_inventory(
     *,
     decode_all: bool = True,
     fetching: FetchOptions | None = None,
+    key: str = "ingest.source",
 ) -> Iterator[Inventory]:
     """Opens the sources and lists their inputs, which can be read as long as the block runs.
 
-    workers: see ingest. fetching: how to download sources at URLs.
-    decode_all: start the decoder processes for all inputs now.
+    workers, fetching, key: see ingest. decode_all: start the decoder processes for all inputs now.
 
     Raises what `ingest` raises, but for errors of decoding.
     """
@@ -77,12 +77,12 @@ def open_inventory(
         DecodePool(workers) as pool,
     ):
         specs = config.sources
-        key = "ingest.source" if len(specs) == 1 else "ingest.source[{}]"
+        each_key = key if len(specs) == 1 else f"{key}[{{}}]"
         sources = [
-            stack.enter_context(open_source(spec, key.format(number), fetching))
+            stack.enter_context(open_source(spec, each_key.format(number), fetching))
             for number, spec in enumerate(specs)
         ]
-        title = sources[0].title if len(sources) == 1 else f"ingest.source ({len(sources)} sources)"
+        title = sources[0].title if len(sources) == 1 else f"{key} ({len(sources)} sources)"
         listed: list[Listed] = []
         first = 0
         for number, source in enumerate(sources):

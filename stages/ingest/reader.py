@@ -223,12 +223,13 @@ def no_images(title: str, records: list[InputRecord]) -> InputError:
     """The error for a source none of whose files is an image."""
     if not records:
         return InputError(
-            f"{title} is empty. Name a source that holds images (ingest.source, ingest.path)."
+            f"{title} is empty. Name a source, or a folder in it (path), that holds images."
         )
     files = "1 file" if len(records) == 1 else f"{len(records):,} files"
     return InputError(
-        f"{title} has {files} and none is an image:{_reasons_of(records)}\n"
-        f"Name the folder that holds the images (ingest.source, ingest.path)"
+        f"{title} has {files} and none is an image:{_reasons_of(records)}
+"
+        f"Name the folder that holds the images (source, path)"
         f"{_archives_in(records)}."
     )
 

@@ -4,6 +4,7 @@ Readers are plain functions of a path and a place in it (functools.partial), so 
 process can be sent one: this package imports nothing here.
 
 spec           what names a source
+find           what a name stands for on a disk
 open           detects what kind a source is and opens it
 base           Source: a list of inputs in order
 folders        files below a folder

@@ -144,9 +144,9 @@ def clean_path(path: str | None) -> str:
 
 
 def no_such_folder(path: str, title: str, folders: Iterable[str]) -> ConfigError:
-    """The error for an ingest.path that is not in the source; `folders`: those at its top."""
+    """The error for a `path` that is not in the source; `folders`: those at its top."""
     there = sorted(set(folders))
     found = first_names(there, _NAMED) if there else "no folders at all"
     return ConfigError(
-        f"ingest.path is {path!r}, and {title} has no such folder. At its top there are: {found}."
+        f"path is {path!r}, and {title} has no such folder. At its top there are: {found}."
     )

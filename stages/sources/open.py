@@ -1,7 +1,6 @@
 """Detects what kind a source is, from what is there, and opens it."""
 
 import contextlib
-import difflib
 import fnmatch
 import os
 import tempfile
@@ -21,6 +20,7 @@ from .base import (
     no_such_folder,
     source_file,
 )
+from .find import find_source
 from .labels import LABEL_FILES, LABELS_FILE, labels_beside, source_of_files
 from .patterns import expand_pattern, fixed_part, is_pattern
 from .spec import BUNDLED, SourceSpec
@@ -91,27 +91,6 @@ def files_beside(source: str) -> list[Path]:
         found += map(Path, folders.label_files(paths, root))
         found += [root.parent / name for name in LABEL_FILES]
     return sorted(path for path in set(found) - set(map(Path, paths)) if path.is_file())
-
-
-def find_source(source: str, key: str) -> list[str]:
-    """The files or the folder of a source on a disk; [] for a URL or a bundled set.
-
-    Raises ConfigError where one is not there.
-    """
-    if source in BUNDLED or is_url(source):
-        return []
-    paths = expand_pattern(source)
-    missing = [path for path in paths if not os.path.exists(path)]
-    if missing:
-        among = f"{source}, but {missing[0]}" if len(paths) > 1 else f"{source}, which"
-        near = difflib.get_close_matches(os.path.basename(source), BUNDLED, 1)  # --data is absolute
-        meant = f" Did you mean the bundled set {near[0]!r}?" if near else ""
-        raise ConfigError(
-            f"{key} is {among} does not exist; the nearest folder that does is"
-            f" {_existing_parent(Path(missing[0]))}.{meant} Correct the path, or use one of the"
-            f" bundled sets ({', '.join(BUNDLED)})."
-        )
-    return paths
 
 
 def _open_local(spec: SourceSpec, key: str, stack: contextlib.ExitStack) -> Source:
@@ -326,7 +305,3 @@ def _archive_names(found: remote.RemoteFiles, spec: SourceSpec) -> list[str]:
         if archives:
             return archives + [name for name in top if name == sibling]
     return [name for name in found.entries if fnmatch.fnmatchcase(name, "data/*.parquet")]
-
-
-def _existing_parent(path: Path) -> Path:
-    return next((parent for parent in path.absolute().parents if parent.is_dir()), Path("/"))

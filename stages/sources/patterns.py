@@ -2,7 +2,9 @@
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from ..images.input import is_hidden
@@ -11,6 +13,7 @@ from .folders import walk
 
 _MARKS = "{*?["
 _ANY_DEPTH = "**"
+_LOOKED_AT, _ENDINGS = 10_000, 4  # files of a folder, and kinds of them that a message names
 
 
 def is_pattern(source: str) -> bool:
@@ -33,6 +36,17 @@ def fixed_part(pattern: str) -> str:
     """The folder in front of the first wildcard of a pattern: d of d/*/*.jpg."""
     first = min(pattern.index(mark) for mark in _MARKS if mark in pattern)
     return os.path.dirname(pattern[:first]) or "."
+
+
+def describe_unmatched(pattern: str) -> str:
+    """That a pattern matches no file, and which endings there are below its fixed folder."""
+    top = fixed_part(pattern)
+    files = (entry.name for entry in walk(Path(top), follow_links=False) if entry.kind == "file")
+    names = (name for name in islice(files, _LOOKED_AT) if not is_hidden(name))
+    endings = Counter(os.path.splitext(name)[1] or "files without an ending" for name in names)
+    found = ", ".join(f"{ending} ({count})" for ending, count in endings.most_common(_ENDINGS))
+    there = f"in {top} there are: {found}" if found else f"there is no file in {top}"
+    return f"The pattern {pattern} matches nothing; {there}. Correct the pattern."
 
 
 def _matching(pattern: str) -> set[str]:

@@ -110,8 +110,32 @@ def test_a_pattern_of_any_depth(tmp_path: Path) -> None:
 
 def test_a_pattern_of_any_depth_without_a_match(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    with pytest.raises(ConfigError, match="does not exist"):
+    with pytest.raises(ConfigError, match=r"matches nothing; there is no file in .*/in\. Correct"):
         take(tmp_path, f"{tmp_path}/in/**/*.png")
+
+
+def test_a_pattern_without_a_match_names_the_endings_that_there_are(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    as_class_folders(root)
+    (root / "README").touch()
+    (root / ".DS_Store").touch()
+    there = rf"in {root} there are: \.png \({COUNT}\), files without an ending \(1\)\."
+    with pytest.raises(ConfigError, match=r"cat/\*\.jpg matches nothing; .*/cat there are: \.png"):
+        take(tmp_path, f"{root}/cat/*.jpg")
+    for pattern in ("*/*/*.jpg", "**/*.jpg"):
+        with pytest.raises(ConfigError, match=there):
+            take(tmp_path, f"{root}/{pattern}")
+    with pytest.raises(ConfigError, match="nearest folder that does is"):
+        take(tmp_path, f"{tmp_path}/nowhere/*.jpg")
+
+
+def test_a_pattern_of_folders_says_to_name_the_folder_above(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    as_class_folders(root)
+    with pytest.raises(
+        ConfigError, match=rf"matches {len(NAMES)} folders.* above them, {root}, or"
+    ):
+        take(tmp_path, f"{root}/*")
 
 
 # --- hidden folders, and members of one name
