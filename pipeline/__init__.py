@@ -17,6 +17,7 @@ init_file        the stages.yaml that `init` writes, fitted to a source
 unused           options that were set for nothing, named
 fewer_rounds     refuses to make a corpus shorter than it is
 refused_options  refuses, before it trains or plans, options that ask for a change and make none
+contradictions   options of training and making that contradict each other
 config_errors    what is wrong in a stages.yaml, in words
 yaml_text        reads YAML: no key twice, no deep nesting
 ledger           stages.lock.json: which stages are done, stale (and why) or missing
@@ -29,6 +30,8 @@ trained_network  opens score-net/ of a run, or says what is wrong with it
 class_estimate   what a dry run says of images made class by class, and of the recogniser
 new_classes      the new classes of a run, as its recogniser chose them
 means            the mean images of a run, about which some methods mix
+trial_trainer    the trainer of a trial: a command, or a preset with a checkout
+trial_check      refuses a trial that cannot be before the run that it follows
 preflight        refuses places, disks and networks that cannot work, before anything is made
 other_data       stops before a corpus is given up for other images, unless that was asked for
 finished_run     opens a finished run, to repair or to change it

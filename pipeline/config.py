@@ -22,6 +22,7 @@ from ..stages.train.config import TrainConfig
 from ..stages.trial.config import TrialConfig
 from ..stages.write.config import WriteConfig
 from .config_errors import explain, refuse_folder, yaml_error
+from .contradictions import refuse_contradictions
 from .yaml_text import load_yaml
 
 FEATURE_WORDS = ("auto", "random", "pixels", "inception")
@@ -56,29 +57,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
         generate = self.generate.resolved(
             train.preset, resolution, train.width, device_type, train.network
         )
-        if conditioned and (train.network == "refinenet" or not train.labels):
-            what = "network is refinenet" if train.network == "refinenet" else "labels is false"
-            raise ConfigError(
-                f"generate.method is {generate.method}, which needs classes in the network, and"
-                f" train.{what}. Set train.network to unet and train.labels to true, or leave both"
-                " out."
-            )
-        if generate.by_class and generate.pairing == "any":
-            raise ConfigError(
-                f"generate.pairing is any, and {generate.method} makes images of one class each:"
-                " nothing is paired. Leave it out."
-            )
-        guided = generate.needs_network and generate.guidance != 1.0
-        if guided and train.network == "refinenet":
-            raise ConfigError(
-                f"generate.guidance is {generate.guidance:g}, and train.network is refinenet, whose"
-                " training keeps no guide. Set train.network to unet, or generate.guidance to 1."
-            )
-        if guided and generate.guide == "null-class" and not train.labels:
-            raise ConfigError(
-                "generate.guide is null-class, and train.labels is not true: the network then has"
-                " no null class. Set train.labels to true, or generate.guide to early."
-            )
+        refuse_contradictions(train, generate)
         recognise = self.recognise.resolved(device_type)
         filled = {
             "train": train,

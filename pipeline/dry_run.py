@@ -41,6 +41,7 @@ from .ledger import Ledger
 from .planned import PlannedImages, check_planned_images
 from .refused_options import check_makes_a_difference
 from .speed_probe import probe_network, timed
+from .trial_check import check_held_out_for
 from .unused import unused_notes
 from .work_left import ShardsLeft, shards_left, shards_replaced, share_of_training
 
@@ -175,6 +176,8 @@ def _check_asked(config: Config, found: IngestPreview, job: Job, ledger: Ledger)
     """Refuses what the run would refuse before it trains, as for a class with one image."""
     if ledger.why_stale("ingest", inputs_of_ingest(job.config, ledger)) is None:
         refuse_before_saving(config, open_corpus(job.files.corpus), job, ledger)
+    if job.ends_with_trial:
+        check_held_out_for(config.trial, found.reference)
     check_makes_a_difference(config)
     names = sorted(set(found.sources["class_name"].to_pylist()) - {None})
     check_planned_images(config, PlannedImages(found.sources, names, found.resolution))

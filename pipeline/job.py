@@ -40,6 +40,12 @@ class Job:
         return RunFolder(self.folder)
 
     @property
+    def ends_with_trial(self) -> bool:
+        """Whether a trial follows the last stage."""
+        whole = self.until == STAGES[-1] and self.only is None and self.worker is None
+        return self.config.trial.with_run and whole
+
+    @property
     def makes_shards(self) -> bool:
         """Whether the stages asked for include `write`."""
         last = STAGES.index(self.until) >= STAGES.index("write")

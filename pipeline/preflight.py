@@ -14,12 +14,15 @@ from ..manifests.storage.location import URL, Place, place
 from ..models.features.published import HOW, INCEPTION_FILE
 from ..models.network.compilers import missing_compiler
 from ..stages.images.png import select_encoder
-from ..stages.sources.open import find_source
+from ..stages.sources.find import check_source
+from .config import Config
+from .contradictions import refuse_contradictions
 from .fingerprints import named_path
 from .job import Job
 from .other_data import refuse_other_data
 from .shards.claimant import Claimant
 from .shards.ownership import check_owner
+from .trial_check import check_asked_trial
 
 
 def check_job(job: Job) -> None:
@@ -32,23 +35,27 @@ def check_job(job: Job) -> None:
 
 
 def check_request(job: Job) -> None:
-    """Refuses sources that are not there, outputs inside them, another run's files, missing feature
-    networks, a missing encoder. Needs no torch, so that commands refuse at once.
+    """Refuses options that contradict each other, sources that are not there or empty, outputs
+    inside them, another run's files, missing feature networks, a missing encoder, a trial that
+    cannot be. Needs no torch, so that commands refuse at once.
 
     Raises:
-        ConfigError: with the place and what to do.
+        ConfigError, InputError: with the place and what to do.
     """
     ingest = job.config.ingest
+    refuse_contradictions(job.config.train, job.config.generate)
     named = [("source", item) for item in ingest.sources] + [("reference", ingest.reference_source)]
     for key, asked in named:
         if asked is not None:
             _check_apart(f"ingest.{key}", place(asked.source), job)
             if job.only is None:
-                find_source(asked.source, f"ingest.{key}")
+                check_source(asked, f"ingest.{key}")
     if job.only != "evaluate":  # which reads the shards, and may do so in a copy
         check_owner(claimant_of(job))
     if job.only is None and not job.replace:
         refuse_other_data(job.config, job.folder, job.shards)
+    if job.ends_with_trial:
+        check_asked_trial(job.config)
     select_encoder(job.config.write.encoder)
     features = named_path(job.config.evaluate.features)
     if features is not None and not Path(features).is_file():
@@ -67,6 +74,17 @@ def check_request(job: Job) -> None:
             f"evaluate.features: inception needs evaluate.inception_weights, the path of"
             f" {INCEPTION_FILE}. {HOW}"
         )
+
+
+def check_unseen(config: Config) -> None:
+    """Refuses unseen classes of a recogniser that are not there; needs no torch.
+
+    Raises ConfigError or InputError as check_source.
+    """
+    if config.recognition.unseen is not None:
+        unseen = {"source": config.recognition.unseen, "path": None}
+        for spec in config.ingest.model_copy(update=unseen).sources:
+            check_source(spec, "recognition.unseen")
 
 
 def check_device(job: Job) -> None:

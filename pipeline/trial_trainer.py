@@ -1,4 +1,7 @@
-"""The trainer of a trial that is not the built-in one: by a command, or by a preset of it."""
+"""The trainer of a trial that is not the built-in one: by a command, or by a preset of it.
+
+Needs no torch: what cannot be trained as asked is refused before it is loaded.
+"""
 
 import hashlib
 import shlex
@@ -10,22 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from ...manifests.errors import ConfigError
-from ...manifests.files.atomic import sha256_file
-from ...manifests.trainers.presets import (
+from ..manifests.errors import ConfigError
+from ..manifests.files.atomic import sha256_file
+from ..manifests.trainers.presets import (
     ArmSize,
     TrialLength,
     check_checkout,
     check_lengths,
     preset_facts,
 )
-from ...manifests.trainers.requirements import find_spec, trainer_names
-from ...manifests.trainers.spec import TrainerSpec, TrialPreset
-from ...stages.trial import trainer_script
-from ...stages.trial.arms import Arm
-from ...stages.trial.command import LENGTHS, placeholders_of, require_whole_command
-from ...stages.trial.config import TrialConfig
-from ..finished_run import FinishedRun
+from ..manifests.trainers.requirements import find_spec, trainer_names
+from ..manifests.trainers.spec import TrainerSpec, TrialPreset
+from ..stages.corpus.store import Corpus
+from ..stages.trial import trainer_script
+from ..stages.trial.arms import Arm
+from ..stages.trial.command import LENGTHS, placeholders_of, require_whole_command
+from ..stages.trial.config import TrialConfig
 
 _SAMPLES = "samples"  # of every preset, below {out}
 
@@ -50,6 +53,12 @@ def choose_trainer(config: TrialConfig) -> ChosenTrainer | None:
     """
     if config.command is not None:
         require_whole_command(config.command, "trial.command")
+        if config.trainer is not None and config.trainer not in trainer_names():
+            raise ConfigError(
+                f"trial.trainer is {config.trainer!r}, which is not known: beside trial.command it"
+                f" says how {{data}} is laid out. Use one of {', '.join(trainer_names())}, or leave"
+                " it out, for plain image files."
+            )
         spec = find_spec(config.trainer, None if config.trainer else "imagefolder")
         return ChosenTrainer(spec, config.command, config.generated or ".", {}, "")
     if config.trainer is None and config.checkout is None:
@@ -81,21 +90,28 @@ def _preset_of(config: TrialConfig) -> tuple[TrainerSpec, TrialPreset]:
     known = f"Presets are there for {', '.join(names)}; for another trainer give trial.command."
     if config.trainer is None:
         raise ConfigError(f"trial.checkout is set without trial.trainer. {known}")
+    if config.trainer not in trainer_names():
+        raise ConfigError(f"trial.trainer is {config.trainer!r}, which is not known. {known}")
     spec = find_spec(config.trainer, None)
     if spec.preset is None:
         raise ConfigError(f"trial.trainer is {spec.trainer}, which has no preset. {known}")
     return spec, spec.preset
 
 
+def is_one_shot(trainer: ChosenTrainer | None) -> bool:
+    """Whether the trainer translates one image into the style of one other."""
+    return trainer is not None and trainer.preset is not None and trainer.preset.one_shot
+
+
 def facts_of(
-    trainer: ChosenTrainer, run: FinishedRun, arms: Sequence[Arm], config: TrialConfig
+    trainer: ChosenTrainer, corpus: Corpus, arms: Sequence[Arm], config: TrialConfig
 ) -> dict[str, dict[str, Any]]:
     """Arm -> the other placeholders of the command; of the user's own those that it names.
 
     Raises:
         ConfigError: classes that the trainer cannot use, lengths that differ between arms.
     """
-    sizes = {arm.name: arm_size(run, arm) for arm in arms}
+    sizes = {arm.name: arm_size(corpus, arm) for arm in arms}
     if trainer.preset is None:
         return {name: _own_lengths(trainer, size, config) for name, size in sizes.items()}
     _check_classes(trainer.spec, next(iter(sizes.values())))
@@ -127,9 +143,8 @@ def unequal_lengths(trainer: ChosenTrainer, counts: Collection[int]) -> str | No
     )
 
 
-def arm_size(run: FinishedRun, arm: Arm) -> ArmSize:
+def arm_size(corpus: Corpus, arm: Arm) -> ArmSize:
     """The arm's sizes, known before it is made."""
-    corpus = run.corpus
     ids, classes = corpus.training_ids[corpus.training_rows], len(corpus.classes)
     labelled = classes > 1 and bool((ids >= 0).all())
     real = tuple(np.bincount(ids, minlength=classes).tolist()) if labelled else (len(ids),)

@@ -117,6 +117,7 @@ def evaluate(
 
     With --generated: evaluate the images of a GAN that was trained on it instead.
     """
+    from ...stages.gan_samples.place import check_place
     from ..config import load_config
 
     folder = require_run(folder)
@@ -124,6 +125,7 @@ def evaluate(
     config = load_config(RunFolder(folder).config, changes)
     options = GeneratedOptions(**generated)
     if options.generated is not None:
+        check_place(options.generated)
         evaluate_generated(folder, options, config, overrides, quiet, as_json)
         return
     refuse_without_generated(options)

@@ -68,9 +68,7 @@ def recognition(
     held-out images. Results are kept: the same command goes on, and more seeds or arms add to them.
     """
     from ..config import load_config
-    from ..finished_run import load_finished_run, refuse_pending
-    from ..progress import ProgressReporter
-    from ..recognition.recognition import recognition as compare
+    from ..preflight import check_unseen
 
     folder = require_run(folder)
     if inside is not None and unseen is None:
@@ -88,6 +86,11 @@ def recognition(
         "--unseen": ("recognition.unseen", None if unseen is None else json.dumps(source)),
     }
     config = load_config(RunFolder(folder).config, with_overrides(overrides, options))
+    check_unseen(config)
+    from ..finished_run import load_finished_run, refuse_pending
+    from ..progress import ProgressReporter
+    from ..recognition.recognition import recognition as compare
+
     chosen, folder = resolve_device(device), folder.absolute()
     if processes is None:
         processes = default_processes(chosen, builtin=config.recognition.command is None)

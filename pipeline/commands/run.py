@@ -275,8 +275,7 @@ def print_outcome(job: "Job", outcome: "Outcome") -> None:
         if outcome.verdict["advice"]:
             echo(f"advice:        {outcome.verdict['advice']}")
         echo(f"verdict:       {outcome.verdict['text']}")
-    whole = job.until == STAGES[-1] and job.worker is None and not rank()
-    if job.config.trial.with_run and whole:
+    if job.ends_with_trial and not rank():
         from .trial import conduct
 
         if job.stopping():

@@ -97,6 +97,7 @@ def trial(
     """
     from ..config import load_config
     from ..progress import ProgressReporter
+    from ..trial_trainer import choose_trainer
 
     folder = require_run(folder)
     lists = {"arms": arms, "ratios": ratios, "sizes": sizes}
@@ -118,6 +119,7 @@ def trial(
         chosen_arms = [arm.name for arm in config.trial.corpora] if arms else []
         _vote(folder, chosen_arms, vote, answers, config.seed)
         return
+    choose_trainer(config.trial)  # which refuses one that is not there
     chosen = resolve_device(device)
     if dry_run:
         from ..trial.cost import estimate_trial

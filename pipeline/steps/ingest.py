@@ -23,6 +23,7 @@ from ..planned import check_plan
 from ..progress import Stoppable
 from ..source_listing import record_listing, source_changes
 from ..trained_network import is_trained
+from ..trial_check import check_trial_of
 from ..unused import unused_notes
 
 
@@ -51,6 +52,8 @@ def ingest(context: StageContext) -> tuple[Config, Corpus]:
             job.progress.note(note)
         corpus = _drop_forgotten(context, config, corpus)
         if job.only is None:
+            if job.ends_with_trial:
+                check_trial_of(config, corpus)
             refuse_before_saving(config, corpus, job, context.ledger)
             save_config(config, files)
         launch.wait_for_all(job.device)

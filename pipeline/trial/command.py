@@ -26,9 +26,9 @@ from ...stages.trial.one import gan_folder, options_folder, read_result, result_
 from ...stages.trial.task_pool import run_all_commands
 from ...stages.trial.trial import Trained
 from ..finished_run import FinishedRun
+from ..trial_trainer import ChosenTrainer, facts_of
 from .arms import ShardCorpus, arm_lock, check_unchanged, shard_corpus
 from .judging import SampleJudge, open_sample_judge
-from .trainer import ChosenTrainer, facts_of
 
 _LOG = "trainer.log"
 _TRAINED = "trained.json"  # the identity of a GAN whose command has ended well
@@ -84,7 +84,7 @@ def trial_by_command(
         ConfigError: a trainer that cannot read this corpus, an arm that cannot be made, features.
         Interrupted: a stop was asked for; GANs that are finished are kept.
     """
-    facts = facts_of(trainer, run, arms, config)
+    facts = facts_of(trainer, run.corpus, arms, config)
     judge = open_sample_judge(trainer, run, config)
     corpora = [shard_corpus(run, arm, folder, device, stopping, progress) for arm in arms]
     data = {each.arm.name: _exported(each, trainer, folder, stopping, progress) for each in corpora}

@@ -20,11 +20,10 @@ from ...stages.trial.trial import TrialSpec
 from ..finished_run import FinishedRun
 from ..speed_probe import probe_network, timed
 from ..trained_network import open_network
+from ..trial_trainer import ChosenTrainer, choose_trainer, facts_of, is_one_shot
 from .arms import arm_options, check_network
 from .command import gans_of
-from .judging import is_one_shot
 from .sizes import check_sizes, seconds_of_networks
-from .trainer import ChosenTrainer, choose_trainer, facts_of
 from .trial import spec_of
 
 _PROBE_SECONDS = 2.0
@@ -91,7 +90,7 @@ def _of_command(
     device: str,
 ) -> str:
     first, folder = arms[0].name, RunFolder(run.folder).trial
-    facts = facts_of(trainer, run, arms, config)[first] | trainer.places
+    facts = facts_of(trainer, run.corpus, arms, config)[first] | trainer.places
     out = gan_folder(folder, gans_of(trainer, config), first, 0) / "out"
     call = TrainerCall(trainer.template, folder / "data" / first, out, 0, 0, None, facts)
     by = "trial.command" if trainer.preset is None else f"the preset of {trainer.spec.trainer}"

@@ -23,7 +23,7 @@ from ...stages.trial.judge import Judge, best_snapshot, open_judge
 from ...stages.trial.one import KEPT_SAMPLES, keep_samples, some_of
 from ...stages.trial.one_shot import OneShotJudge, open_one_shot_judge
 from ..finished_run import FinishedRun
-from .trainer import ChosenTrainer
+from ..trial_trainer import ChosenTrainer, is_one_shot
 
 _PAIRS_ALGORITHM = 1  # raised whenever equal samples would give other figures of pairs
 
@@ -198,11 +198,6 @@ def open_sample_judge(trainer: ChosenTrainer, run: FinishedRun, config: TrialCon
         raise ConfigError(f"evaluate.lpips: {error}") from error
     judges = {target: open_judge(evaluate, run.corpus, seed, target) for target in targets}
     return SampleJudge(trainer, run, config, judges, lpips)
-
-
-def is_one_shot(trainer: ChosenTrainer | None) -> bool:
-    """Whether the trainer translates one image into the style of one other."""
-    return trainer is not None and trainer.preset is not None and trainer.preset.one_shot
 
 
 def _numbered(place: Path) -> list[SampleSet]:

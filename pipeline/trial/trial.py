@@ -35,10 +35,9 @@ from ...stages.trial.outcome import ArmOutcome, conclusion, outcomes, trial_tabl
 from ...stages.trial.pairs_table import pair_outcomes, pairs_table
 from ...stages.trial.trial import Trained, TrialSpec, run_trial
 from ..finished_run import FinishedRun
+from ..trial_trainer import choose_trainer, is_one_shot, unequal_lengths
 from .arms import array_corpora
 from .command import trial_by_command
-from .judging import is_one_shot
-from .trainer import choose_trainer, unequal_lengths
 
 
 @dataclass(frozen=True)

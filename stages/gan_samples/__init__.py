@@ -2,6 +2,7 @@
 
 evaluate  evaluates each set of samples against the run's real images
 sets      finds the sets: one folder, or the snapshots of a training
+place     checks that something lies where the samples should
 roles     finds the samples that lie beside real images
 parts     tells snapshots from classes and chunks
 read      reads and prepares the images of a set

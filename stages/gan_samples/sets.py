@@ -16,6 +16,7 @@ from ..sources.numpy_files import SUFFIXES, open_numpy
 from ..sources.open import open_source
 from ..sources.spec import SourceSpec
 from .parts import kind_of_folders
+from .place import check_place
 from .roles import (
     FakesBesideReal,
     file_role,
@@ -52,11 +53,7 @@ def find_sets(given: Path, snapshots: bool | None, classes: tuple[str, ...]) -> 
         ConfigError: nothing there, no two snapshots where they were asked for, or several sorts of
             samples.
     """
-    if not given.exists():
-        raise ConfigError(
-            f"--generated {given}: there is nothing there. Name a folder, zip, .npz or .npy of the"
-            " images that the GAN made."
-        )
+    check_place(given)
     one = [SampleSet(given.resolve().name, given)]
     if beside_real := _beside_real(one[0]):
         return beside_real

@@ -173,6 +173,36 @@ def test_a_dry_run_refuses_what_the_run_refuses(
         assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["trial.trainer=nobody"], "trial.trainer is 'nobody', which is not known. Presets are"),
+        (["trial.trainer=nobody", "trial.command=x {data} {out}"], "how {data} is laid out. Use"),
+        (["trial.trainer=dcgan", "trial.checkout=nowhere"], "nowhere, which is no folder"),
+        (["trial.trainer=sincut", "trial.checkout=cut", "trial.python=sh"], "Set ingest.patches"),
+        (["ingest.holdout=0"], "trial.with_run is true, and ingest.holdout 0: no image is held"),
+        (["ingest.holdout=null", "ingest.patches={per_image: 4, size: 8}"], "ingest.patches holds"),
+        (["generate.method=compose", "train.network=unet"], "Leave the arm own out of trial.arms"),
+        (["trial.arms=[real, scoremix]"], "trial.arms names scoremix, which needs a score network"),
+        ([], "4 images are held out, and a trial needs 60"),
+    ],
+)
+def test_a_trial_that_cannot_be_is_refused_before_its_run(
+    settings: list[str], words: str, images: Path, capsys: Captured
+) -> None:
+    (images.parent / "cut").mkdir()
+    for name in ("train.py", "test.py"):
+        (images.parent / "cut" / name).touch()
+    command = ["augment", "--data", "images", "--out", "out", "--quiet"]
+    command += tiny.options(generate__method="mixup", trial__with_run=True)
+    command += [f"--set={one}" for one in settings]
+    for dry_run in (["--dry-run"], []):
+        assert cli(*command, *dry_run) == 2
+        assert words in capsys.readouterr().err
+    assert not (images.parent / "out").exists()
+    assert not (images.parent / "out.run").exists() or not settings
+
+
 def test_what_changed_in_a_source_is_named(images: Path, capsys: Captured) -> None:
     words = ["augment", "--data", "images", "--out", "out", "--until", "ingest", *tiny.options()]
     assert cli(*words) == 0

@@ -233,6 +233,13 @@ def test_options_that_do_not_hold_are_refused(
     assert compare(run, "--set", "generate.ratio=3") == 2
     assert "generate.ratio=3 does not hold for a comparison" in capsys.readouterr().err
     assert cli("recognition", run, "--path", "train") == 2
+    (run.parent / "notes.txt").write_text("text")
+    for name, found in (("notes.txt", "none of: an image"), ("nowhere", "does not exist")):
+        assert cli("recognition", run, "--unseen", run.parent / name) == 2
+        assert f"recognition.unseen is {run.parent / name}, which" in (
+            error := capsys.readouterr().err
+        )
+        assert found in error and "ingest.source" not in error
     assert compare(run, "--arms", "real,mixup") == 2
     assert (
         "no arm 'mixup'; use real, real@twice, own, compose, condition-mix"

@@ -418,7 +418,10 @@ def test_weights_of_lpips_that_cannot_be_used_are_named_before_any_work(
         (["trial.checkout=/none"], "/none, which is no folder"),
         (["trial.python=/none/python"], "trial.python is /none/python"),
         (["trial.images=100"], "arm real would be shown 80"),
-        (["trial.trainer=gan"], "Trainer 'gan' is not known"),
+        (
+            ["trial.trainer=gan"],
+            "trial.trainer is 'gan', which is not known. Presets are there for",
+        ),
     ],
 )
 @pytest.mark.parametrize("dry", [True, False], ids=["dry", "run"])

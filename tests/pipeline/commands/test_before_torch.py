@@ -87,8 +87,20 @@ def test_a_refused_request_does_not_wait_for_torch(tmp_path: Path) -> None:
         "init typo.yaml",
         "init another.yaml --data nowhere",
         "augment --data digit --out o --dry-run",
+        "augment --data images --out o --set ingest.path=nowhere",
+        "augment --data images/* --out o",
+        "augment --data images/left/*.jpg --out o",
+        "augment --data images --out o --set generate.method=compose --set train.network=refinenet",
+    ]
+    asked = "augment --data images --out o --set trial.with_run=true"
+    refused += [
+        f"{asked} --set trial.trainer=stylegan3 --set trial.checkout=nowhere",
+        f"{asked} --set trial.trainer=stylegan3 --set trial.checkout=nowhere --dry-run",
+        f"{asked} --set trial.trainer=nobody",
+        f"{asked} --set ingest.holdout=0",
     ]
     assert set(codes_without(tmp_path, refused, "torch")) == {2}
+    assert codes_without(tmp_path, ["augment --data empty --out o"], "torch") == [4]
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"images", "empty", "typo.yaml", "not.yaml", "features.yaml"}
     assert not any((tmp_path / "empty").iterdir())
@@ -116,3 +128,9 @@ def test_what_only_reads_does_not_wait_for_torch(tmp_path: Path) -> None:
     ]
     assert set(codes_without(tmp_path, reading, "torch")) == {0}
     assert codes_without(tmp_path, ["status shards.run"], "torch", "pandas", "scipy") == [0]
+    wrong = [
+        "trial shards.run --set trial.trainer=nobody",
+        "recognition shards.run --unseen nowhere",
+        "evaluate shards.run --generated nowhere",
+    ]
+    assert codes_without(tmp_path, wrong, "torch") == [2, 2, 2]
