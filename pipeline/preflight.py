@@ -1,5 +1,7 @@
 """Preflight: refuses, before anything is made, what would fail late."""
 
+import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 from ..manifests.errors import ConfigError, Interrupted, LockedError, ScoreMixError
 from ..manifests.extras import require
 from ..manifests.files import atomic
-from ..manifests.files.durable import remove_tree
+from ..manifests.files.durable import remove_empty, remove_tree
 from ..manifests.files.lock import FOLDER_LOCK
 from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import URL, Place, place
@@ -52,6 +54,10 @@ def check_request(job: Job) -> None:
                 check_source(asked, f"ingest.{key}")
     if job.only != "evaluate":  # which reads the shards, and may do so in a copy
         check_owner(claimant_of(job))
+    if job.only is None:
+        for folder in (job.folder, job.shards):
+            if isinstance(folder, Path):
+                _check_can_be_made(folder)
     if job.only is None and not job.replace:
         refuse_other_data(job.config, job.folder, job.shards)
     if job.ends_with_trial:
@@ -112,14 +118,29 @@ def _is_within(inner: Place, outer: Place) -> bool:
     return isinstance(inner, URL) and isinstance(outer, URL) and inner.is_within(outer)
 
 
+def _check_can_be_made(folder: Path) -> None:
+    """Raises ConfigError or StorageError where a folder is not there and cannot be made."""
+    above = next(path for path in (folder, *folder.parents) if path.exists())
+    if above == folder:
+        return
+    try:
+        with atomic.storage_errors(folder):
+            os.rmdir(tempfile.mkdtemp(prefix=".scoremix-", dir=above))
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be made: {above} takes no folder ({error.strerror}). Name another"
+            " place with --out or --run."
+        ) from error
+
+
 def claimant_of(job: Job) -> Claimant:
     """The job as one that asks for the place of its shards."""
     return Claimant(job.folder, job.shards, replace=job.replace, stopping=job.stopping)
 
 
-def missing_folders(run: Path) -> list[Path]:
-    """The run folder and those above it that are not there yet."""
-    return [path for path in (run, *run.parents) if not path.exists()]
+def missing_folders(folder: Path) -> list[Path]:
+    """The folder and those above it that are not there yet."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]
 
 
 @contextmanager
@@ -138,8 +159,7 @@ def removed_if_it_fails_at_once(run: Path, made: Sequence[Path]) -> Iterator[Non
         if made and _holds_nothing(run):
             with suppress(OSError):
                 remove_tree(run)
-                for parent in made[1:]:
-                    parent.rmdir()  # not, where something else is in it
+                remove_empty(made[1:])
         raise
 
 

@@ -129,7 +129,7 @@ def claimed_place(job: Job) -> Iterator[Tenure | None]:
         yield None
         return
     claimant = claimant_of(job)
-    existed = not isinstance(job.shards, Path) or job.shards.exists()
+    made = missing_folders(job.shards) if isinstance(job.shards, Path) else []
     tenure = claim(claimant)
     if tenure is Tenure.ADOPTED:
         job.progress.note(f"{job.shards} is recorded as made by this run, which it was before")
@@ -140,7 +140,7 @@ def claimed_place(job: Job) -> Iterator[Tenure | None]:
     except ScoreMixError:
         if tenure is Tenure.NEW:
             with suppress(StorageError):
-                release(claimant, existed)
+                release(claimant, made)
         raise
 
 

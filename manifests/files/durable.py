@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 # Some network file systems do not sync folders, and say so.
@@ -57,6 +58,16 @@ def remove_file(path: Path) -> None:
     if os.path.lexists(path):
         path.unlink(missing_ok=True)  # another process may have removed it
         sync_folder(path.parent)
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Removes folders, each above the one before it, up to the first in which something lies."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        sync_folder(folder.parent)
 
 
 def remove_tree(folder: Path) -> None:

@@ -8,13 +8,14 @@ at home. docs/design.md has the reasons.
 
 import logging
 import secrets
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from ...manifests.errors import ConfigError, StorageError
 from ...manifests.files.atomic import storage_errors
-from ...manifests.files.durable import make_folder, sync_folder
+from ...manifests.files.durable import make_folder, remove_empty
 from ...manifests.files.lock import FOLDER_LOCK, folder_lock
 from ...manifests.published.names import content_names, foreign_names
 from ...manifests.published.owner import OWNER, Owner, read_owner
@@ -138,10 +139,11 @@ def restore_owner(run: Path, shards: Place, *, damaged_alone: bool = False) -> b
         return False
 
 
-def release(claimant: Claimant, existed: bool) -> None:
+def release(claimant: Claimant, made: Sequence[Path]) -> None:
     """Gives an empty place back: a run that failed at its start leaves nothing behind.
 
-    existed: whether the folder was there before it was claimed.
+    made: the folder and those above it that were not there before it was claimed, as
+        missing_folders gave them; of the latter those stay in which something else lies.
     """
     shards, run_id = claimant.shards, Ledger(claimant.run).run_id
     if not isinstance(shards, Path):
@@ -155,10 +157,9 @@ def release(claimant: Claimant, existed: bool) -> None:
     with folder_lock(shards):
         if set(store.names()) - {FOLDER_LOCK} == {OWNER} and _recorded_id(store) == run_id:
             store.remove(OWNER)
-            if not existed:
+            if made:
                 store.remove(FOLDER_LOCK)
-                shards.rmdir()
-                sync_folder(shards.parent)
+                remove_empty(made)
 
 
 def refuse_other_owner(store: Store, run: Path) -> None:

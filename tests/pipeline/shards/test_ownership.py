@@ -208,12 +208,12 @@ def test_a_claim_that_came_to_nothing_leaves_nothing(
     (tmp_path / "a" / f".{OWNER}.4194303.tmp").touch()  # of a process that was killed
     claim(asks)
     assert os.listdir(tmp_path / "a") == [OWNER]
-    release(asks, existed=False)
+    release(asks, [asks.shards])
     assert not (tmp_path / "a").exists()
     (tmp_path / "a").mkdir()
     claim(asks)
     (tmp_path / "a" / "real-000000.tar").touch()
-    release(asks, existed=False)  # not empty any more
+    release(asks, [asks.shards])  # not empty any more
     assert (tmp_path / "a" / OWNER).exists()
     (tmp_path / "empty").mkdir()
     assert augment(tmp_path / "empty", tmp_path / "out", *WRITE) != 0
