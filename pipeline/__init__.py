@@ -19,6 +19,7 @@ fewer_rounds     refuses to make a corpus shorter than it is
 refused_options  refuses, before it trains or plans, options that ask for a change and make none
 contradictions   options of training and making that contradict each other
 config_errors    what is wrong in a stages.yaml, in words
+unset_path       a `path` unset by a word that is the name of a folder
 yaml_text        reads YAML: no key twice, no deep nesting
 ledger           stages.lock.json: which stages are done, stale (and why) or missing
 fingerprints     what each stage is made from, hashed for the ledger

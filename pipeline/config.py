@@ -23,6 +23,7 @@ from ..stages.trial.config import TrialConfig
 from ..stages.write.config import WriteConfig
 from .config_errors import explain, refuse_folder, yaml_error
 from .contradictions import refuse_contradictions
+from .unset_path import refuse_folder_named, unset_paths, without_unset_paths
 from .yaml_text import load_yaml
 
 FEATURE_WORDS = ("auto", "random", "pixels", "inception")
@@ -108,7 +109,7 @@ def load_config(path: Path, overrides: list[str]) -> Config:
     try:
         values = load_yaml(text) or {}
     except yaml.YAMLError as error:
-        raise ConfigError(yaml_error(error, str(path))) from error
+        raise ConfigError(yaml_error(error, str(path), text)) from error
     if _count_values(values) > _MOST_VALUES:
         raise ConfigError(
             f"{path} holds more than {_MOST_VALUES} values, or one that contains itself, once its"
@@ -118,7 +119,11 @@ def load_config(path: Path, overrides: list[str]) -> Config:
         raise ConfigError(f"{path} must hold sections (ingest:, train:, ...); found {values!r}.")
     values = {key: {} if value is None else value for key, value in values.items()}
     _anchor_paths(values, path.resolve().parent)
-    return compose(values, overrides, str(path))
+    config = compose(values, overrides, str(path))
+    for word in unset_paths(text):
+        asked, quoted = f"{path} has path: {word}", f"path: '{word}'"
+        refuse_folder_named(word, config.ingest, config.recognition.unseen, asked, quoted)
+    return config
 
 
 def _count_values(values: Any) -> int:
@@ -179,7 +184,10 @@ def compose(values: dict[str, Any], overrides: list[str], where: str) -> Config:
         config = Config.model_validate(_merged(_with_choices_of_then(values), given))
     except ValidationError as error:
         raise ConfigError(explain(error, where, Config, given)) from error
-    _refuse_folder_named_null(config, overrides)
+    texts = dict(one.split("=", 1) for one in overrides)
+    if text := texts.get("ingest.path"):
+        asked, quoted = f"--set ingest.path={text}", f"--set 'ingest.path=\"{text}\"'"
+        refuse_folder_named(text, config.ingest, config.recognition.unseen, asked, quoted)
     return config
 
 
@@ -196,26 +204,13 @@ def value_set(overrides: Sequence[str], name: str) -> Any:
     return found
 
 
-def _refuse_folder_named_null(config: Config, overrides: list[str]) -> None:
-    """Raises ConfigError where ingest.path is unset by the name of a folder that there is."""
-    text = {name: text for name, _, text in (one.partition("=") for one in overrides)}.get(
-        "ingest.path", ""
-    )
-    source = config.ingest.source
-    if text and config.ingest.path is None and isinstance(source, str) and not is_url(source):
-        if Path(source, text).is_dir():
-            raise ConfigError(
-                f"--set ingest.path={text}: YAML reads {text} as no value, and {source} has a"
-                f" folder of that name. To read it, quote it: --set 'ingest.path=\"{text}\"'; for"
-                " all of the source, leave the option out."
-            )
-
-
 def dump_config(config: Config) -> str:
-    """YAML of a whole config, sections in the order of the flow, without the secrets of URLs."""
-    return yaml.safe_dump(
-        redact_all(config.model_dump(mode="json")), sort_keys=False, allow_unicode=True
-    )
+    """YAML of a whole config, sections in the order of the flow, without the secrets of URLs.
+
+    A `path` that is unset is left out: written as null it could be meant as a folder's name.
+    """
+    values = without_unset_paths(redact_all(config.model_dump(mode="json")))
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
@@ -230,15 +225,25 @@ def _apply(values: dict[str, Any], override: str) -> None:
     try:
         values[key] = load_yaml(text)
     except yaml.YAMLError as error:
+        advice = f"If it is meant as text, quote it, as in --set '{name}=\"{text}\"'."
+        if isinstance(error, yaml.reader.ReaderError):
+            advice = "No option has it."
+        elif _is_section(name):
+            advice = f"{name} is a section: set one option at a time, as in --set {name}.KEY=VALUE."
         raise ConfigError(
-            f"--set {override}: {yaml_error(error, 'the value')} Quote it, as in"
-            f" --set '{name}=\"{text}\"'."
+            f"--set {override}: {yaml_error(error, 'the value', text)}\n{advice}"
         ) from error
     if _ends_in_comment(text, values[key]):
         raise ConfigError(
             f"--set {override}: what follows # is a comment in YAML. Quote the value, as in"
             f" --set '{name}=\"{text}\"'."
         )
+
+
+def _is_section(name: str) -> bool:
+    """Whether a name is that of a section of stages.yaml, which has options of its own."""
+    field = Config.model_fields.get(name)
+    return field is not None and isinstance(field.default, BaseModel)
 
 
 def _ends_in_comment(text: str, value: Any) -> bool:

@@ -36,18 +36,28 @@ def refuse_folder(path: Path) -> ConfigError:
     )
 
 
-def yaml_error(error: yaml.YAMLError, where: str) -> str:
-    """What YAML's reader says, with line, column and the line itself over a caret."""
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or " ".join(str(error).split())
+def yaml_error(error: yaml.YAMLError, where: str, text: str) -> str:
+    """What YAML's reader says of `text`, with line, column and the line itself over a caret.
+
+    Where the text ends too early, the line is that of the quote or bracket which is not closed.
+    """
+    if isinstance(error, yaml.reader.ReaderError):
+        character, before = text[error.position], text[: error.position].split("\n")
+        return (
+            f"{where} is not valid YAML: it does not allow the character {character!a}, in line"
+            f" {len(before)}, column {len(before[-1]) + 1}. Remove it."
+        )
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    problem = problem or " ".join(str(error).split())
     if mark is None:
         return f"{where} is not valid YAML: {problem}."
+    opened, place = getattr(error, "context_mark", None), ", in"
+    if opened is not None and not text[mark.index :].strip():
+        mark, place = opened, f" {getattr(error, 'context', '')} that begins in"
     snippet = mark.get_snippet(indent=2)
     shown = "" if snippet is None else f":\n{snippet.replace(chr(9), ' ')}"
-    return (
-        f"{where} is not valid YAML: {problem}, in line {mark.line + 1}, column"
-        f" {mark.column + 1}{shown}"
-    )
+    place = f"{place} line {mark.line + 1}, column {mark.column + 1}"
+    return f"{where} is not valid YAML: {problem}{place}{shown}"
 
 
 def explain(

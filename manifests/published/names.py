@@ -27,6 +27,11 @@ def is_own(name: str) -> bool:
     return name in (*METADATA_FILES, SUMS, OWNER) or SHARD_FILE.fullmatch(name) is not None
 
 
+def is_litter(name: str) -> bool:
+    """Whether file browsers, network file systems or our locks leave files of such names."""
+    return _LITTER.fullmatch(name) is not None or name.startswith("__MACOSX/")
+
+
 def content_names(store: Store) -> list[str]:
     """Files that count before a place is claimed: all but temporary files, litter and the owner."""
     return [

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...manifests.errors import ConfigError, VerifyError
+from ...manifests.errors import VerifyError
 from ..echo import echo
 from .options import LOCAL, QUIET
 
@@ -48,8 +48,9 @@ def check(path: Path, reader: str | None, batch: int | None, as_json: bool, quie
     PATH: a folder or zip of images, an HDF5 file, a folder with an LMDB. Every image is decoded.
     Ends with 0 if it can be read, 3 if not, 2 if PATH is missing or empty.
     """
-    if path.is_dir() and not any(path.iterdir()):
-        raise ConfigError(f"{path} is an empty folder: there is nothing to read. Name a corpus.")
+    from ...stages.check.empty import refuse_empty
+
+    refuse_empty(path)
     from ...stages.check.check import check_corpus, is_shards
     from ...stages.check.report import printable_path
     from ..progress import ProgressReporter

@@ -206,8 +206,9 @@ def with_overrides(
     for option, (name, text) in given.items():
         asked, another = value_set([f"{name}={text}"], name), value_set(overrides, name)
         if another is not None and not _same(asked, another):
+            written = [one for one in overrides if one.partition("=")[0] == name]
+            other = written[-1] if written else f"{name}={another}"
             raise ConfigError(
-                f"{option} {text} and --set {name}={another} name two values of {name}. Give one of"
-                " them."
+                f"{option} {text} and --set {other} name two values of {name}. Give one of them."
             )
     return [*overrides, *(f"{name}={text}" for name, text in given.values())]

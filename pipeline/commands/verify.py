@@ -7,7 +7,7 @@ import click
 from ...manifests.errors import ConfigError, VerifyError
 from ...manifests.run_folder import RunFolder
 from ...manifests.storage.location import Place
-from ...manifests.storage.store import LocalStore, store_of
+from ...manifests.storage.store import LocalStore, Store, store_of
 from ...manifests.tombstones import read_tombstones
 from ..echo import echo
 from ..ledger import Ledger, find_run, find_shards, require_run
@@ -49,13 +49,12 @@ def verify(
     run = require_run(folder) if folder else find_run(shards)
     shards = find_shards(shards)
     store = store_of(shards)
+    if run is None:
+        _refuse_other_folder(store)
     problems = check(shards if isinstance(shards, Path) else store, deep=deep, part=part)
     recorded = Ledger(run).outcome("write").get("sums_sha256") if run is not None else None
     if folder is not None and recorded is None:
-        raise ConfigError(
-            f"{folder} has not recorded what it published, so that {shards} cannot be compared with"
-            " it. Leave --run out, or name the run that made it."
-        )
+        raise _not_recorded(folder, shards)
     rewritten = compare_with_run(store, recorded)
     if as_json:
         found = [{"file": one.file, "what": one.what} for one in (*problems, *rewritten)]
@@ -77,9 +76,10 @@ def verify(
             " same bytes again."
         )
     if problems:
+        mending = f"scoremix-pipeline repair {shards}{'' if run else ' --run RUN'}"
         raise VerifyError(
             f"{shards} is not what its manifests promise: {len(problems)} problem(s), listed above."
-            f" `scoremix-pipeline repair {shards}` makes again what is damaged, from the run that"
+            f" `{mending}` makes again what is damaged, from the run that"
             " made it, and nothing else."
         )
     if as_json:
@@ -90,6 +90,26 @@ def verify(
     echo(
         f"{shards} is whole: {read} agrees with SHA256SUMS, index, markers and manifest"
         f"{pixels}{ledger}."
+    )
+
+
+def _refuse_other_folder(store: Store) -> None:
+    """Raises ConfigError for a place where no file of a corpus lies."""
+    from ...manifests.published.names import is_own
+    from ...manifests.published.owner import OWNER
+
+    elsewhere = (OWNER, "README.md")  # of a place that is claimed alone; of any folder
+    if not any(is_own(name) for name in store.names() if name not in elsewhere):
+        raise ConfigError(
+            f"{store} is no published corpus: no file of one lies there. Name the shards folder of"
+            " a run, or the run folder."
+        )
+
+
+def _not_recorded(folder: Path, shards: Place) -> ConfigError:
+    return ConfigError(
+        f"{folder} has not recorded what it published, so that {shards} cannot be compared with it."
+        " Leave --run out, or name the run that made it."
     )
 
 

@@ -1,6 +1,7 @@
 """Check: can a trainer read this corpus to the end? A verdict before the training.
 
 check         the public function: path and target or trainer -> report
+empty         whether there is anything to read
 file_index    lists the files of a folder or zip as trainers would find them
 readers/      one module for each target: finds its images and labels
 image_facts   one image file decoded: size, mode, is it whole

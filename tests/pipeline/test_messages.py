@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from in_process import cli
 from scoremix.manifests.errors import ConfigError
 from scoremix.manifests.storage.location import place
 from scoremix.pipeline.cli import exit_code
-from scoremix.pipeline.config import compose, load_config
+from scoremix.pipeline.config import compose, dump_config, load_config
 
 Captured = pytest.CaptureFixture[str]
 
@@ -51,6 +52,67 @@ def test_a_folder_that_is_named_as_no_value(word: str, images: Path) -> None:
     with pytest.raises(ConfigError, match="has a folder of that name. To read it, quote it"):
         compose(values, [f"ingest.path={word}"], "")
     assert compose(values, [f'ingest.path="{word}"'], "").ingest.path == word
+
+
+@pytest.mark.parametrize("word", ["null", "~"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ingest:\n  source: images\n  path: {}\n",
+        "ingest: {{source: [{{source: images, path: {}}}]}}\n",
+        "ingest: {{source: digits, reference: {{path: {}, source: images}}}}\n",
+        "recognition: {{unseen: {{source: images, path: {} }}}}  # all\n",
+    ],
+)
+def test_a_folder_that_a_file_names_as_no_value(word: str, text: str, images: Path) -> None:
+    file = images.parent / "stages.yaml"
+    file.write_text(text.format(word))
+    load_config(file, [])  # there is no such folder
+    (images / word).mkdir()
+    with pytest.raises(ConfigError, match=f"has path: {word}: YAML .* quote it: path: '{word}'"):
+        load_config(file, [])
+    file.write_text(text.format(f"'{word}'"))
+    load_config(file, [])
+    file.write_text(text.replace("path: {}", "license: null").format() + "# path: null\n")
+    config = load_config(file, [])
+    file.write_text(dump_config(config))  # as a run folder has it
+    assert load_config(file, []).ingest == config.ingest
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "seed: 1\ningest:\n  source: 'a\nrun: b\n",
+            "quoted scalar that begins in line 3, column 11",
+        ),
+        ("trial:\n  arms: [real\n\n", "flow sequence that begins in line 2, column 9"),
+        ("seed: 1\nrun: a\x07b\n", r"does not allow the character '\\x07', in line 2, column 7"),
+    ],
+)
+def test_an_error_of_yaml_names_the_line_where_to_mend_it(
+    text: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "stages.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        load_config(tmp_path / "stages.yaml", [])
+
+
+@pytest.mark.parametrize(
+    ("setting", "last"),
+    [
+        ("generate=[1", "generate is a section: set one option at a time, as in --set generate."),
+        (
+            "ingest.source=[a",
+            "If it is meant as text, quote it, as in --set 'ingest.source=\"[a\"'.",
+        ),
+    ],
+)
+def test_advice_on_a_setting_has_a_line_of_its_own(setting: str, last: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compose({}, [setting], "the test")
+    *_, caret, advice = str(caught.value).splitlines()
+    assert caret.strip() == "^" and advice.startswith(last)
 
 
 def test_an_error_of_yaml_stands_under_its_line(tmp_path: Path) -> None:
@@ -91,6 +153,15 @@ def test_check_of_an_empty_folder(tmp_path: Path, capsys: Captured) -> None:
     for more in ([], ["--for", "stylegan3"]):
         assert cli("check", tmp_path, *more) == 2
         assert "is an empty folder" in capsys.readouterr().err
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / ".DS_Store").touch()
+    assert cli("check", tmp_path) == 2
+    assert "is an empty folder" in capsys.readouterr().err
+    with zipfile.ZipFile(tmp_path / "none.zip", "w") as archive:
+        archive.mkdir("a")
+    assert cli("check", tmp_path / "none.zip") == 2
+    assert "is an empty zip" in capsys.readouterr().err
+    assert cli("check", tmp_path) == 3  # the zip lies there
 
 
 @pytest.mark.parametrize(
@@ -111,10 +182,30 @@ def test_a_start_that_fails_leaves_nothing(images: Path, tmp_path: Path) -> None
     for data, more in (("empty", []), ("images", ["--set", "ingest.path=nowhere"])):
         assert cli("augment", "--data", data, "--out", "new/deep/out", "--quiet", *more) in (2, 4)
         assert set(tmp_path.rglob("*")) == there
+    apart = ("--out", "e2/o", "--run", "e2b/r", "--quiet", *tiny.options(ingest__limit=1))
+    assert cli("augment", "--data", "images", *apart) == 4  # once it has claimed e2/o
+    assert set(tmp_path.rglob("*")) == there
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine.run").mkdir()
     assert cli("augment", "--data", "empty", "--out", "mine", "--quiet") == 4
     assert (tmp_path / "mine").is_dir() and (tmp_path / "mine.run").is_dir()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no /proc")
+def test_a_place_in_which_no_folder_can_be_made(images: Path, capsys: Captured) -> None:
+    for where in (["--out", "/proc/made/here"], ["--out", "out", "--run", "/proc/made"]):
+        assert cli("augment", "--data", "images", *where, "--dry-run") == 2
+        assert "cannot be made: /proc takes no folder" in capsys.readouterr().err
+
+
+def test_a_folder_of_images_is_no_corpus_to_repair(images: Path, capsys: Captured) -> None:
+    (images / "README.md").write_text("photos")
+    assert cli("verify", images) == 2
+    error = capsys.readouterr().err
+    assert "is no published corpus" in error and "repair" not in error
+    (images / "index.json").write_text("{}")  # what is left of one
+    assert cli("verify", images) == 3
+    assert f"`scoremix-pipeline repair {images} --run RUN` makes" in capsys.readouterr().err
 
 
 def test_two_ratios_are_refused(images: Path, capsys: Captured) -> None:
@@ -130,6 +221,7 @@ def test_two_ratios_are_refused(images: Path, capsys: Captured) -> None:
     ("command", "option", "setting"),
     [
         ("augment --out out --data images", "--data", "ingest.source=others"),
+        ("augment --out out --data images", "--data", "ingest.source=01"),
         ("augment --out out --data images --run a", "--run", "run=b"),
         ("trial RUN --seeds 2", "--seeds", "trial.seeds=3"),
         ("trial RUN --arms real,own", "--arms", "trial.arms=[real]"),
