@@ -227,8 +227,7 @@ def no_images(title: str, records: list[InputRecord]) -> InputError:
         )
     files = "1 file" if len(records) == 1 else f"{len(records):,} files"
     return InputError(
-        f"{title} has {files} and none is an image:{_reasons_of(records)}
-"
+        f"{title} has {files} and none is an image:{_reasons_of(records)}\n"
         f"Name the folder that holds the images (source, path)"
         f"{_archives_in(records)}."
     )
