@@ -21,9 +21,10 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258,
 _STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _STRIP_ROWS, _STRIP_BYTES = 273, 274, 277, 278, 279
 _PLANAR, _PREDICTOR, _COLOUR_MAP = 284, 317, 320
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 322, 323, 324, 325
-_NEW_SUBFILE, _SUB_IFDS = 254, 330
+_NEW_SUBFILE, _OLD_SUBFILE, _SUB_IFDS = 254, 255, 330
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _MAX_PAGES = 1000  # that are looked at for the image behind a thumbnail
+_OLD_REDUCED = 2  # SubfileType of older programs
 _EXTRA_SAMPLES, _SAMPLE_FORMAT = 338, 339
 _SEPARATE, _ASSOCIATED, _UNSPECIFIED = 2, 1, 0
 _JPEG = (6, 7)
@@ -37,7 +38,7 @@ REMEDY = "save it as interleaved RGB of 8 or 16 bits"
 
 
 def seek_full_page(image: Image.Image) -> None:
-    """Where the first page is a thumbnail (NewSubfileType 1), goes to the largest that is none.
+    """Where the first page is a thumbnail, goes to the largest that is none.
 
     Raises:
         Unusable: there is no such page, and the image lies in a SubIFD, which Pillow does not read.
@@ -50,7 +51,7 @@ def seek_full_page(image: Image.Image) -> None:
     try:
         while page < _MAX_PAGES:
             image.seek(page)
-            if not _tags(image).get(_NEW_SUBFILE, 0) & (_REDUCED | _MASK):
+            if not _is_thumbnail(image) and not _tags(image).get(_NEW_SUBFILE, 0) & _MASK:
                 sizes[page] = image.width * image.height
             page += 1
     except Image.DecompressionBombError:
@@ -63,7 +64,8 @@ def seek_full_page(image: Image.Image) -> None:
 
 
 def _is_thumbnail(image: Image.Image) -> bool:
-    return bool(_tags(image).get(_NEW_SUBFILE, 0) & _REDUCED)
+    tags = _tags(image)
+    return bool(tags.get(_NEW_SUBFILE, 0) & _REDUCED) or tags.get(_OLD_SUBFILE) == _OLD_REDUCED
 
 
 def _tags(image: Image.Image) -> Any:
@@ -83,7 +85,8 @@ def read_planes(image: Image.Image, data: bytes) -> tuple[Image.Image, int]:
     image: opened from `data` and not loaded; the orientation is applied.
 
     Raises:
-        Unusable: other than 8 or 16 unsigned bits of gray, RGB or CMYK; planes missing.
+        Unusable: other than 8 or 16 unsigned bits of gray, RGB or CMYK; gray of more planes than
+            two; planes missing.
         Exception: whatever Pillow raises for damaged strips.
     """
     tags = _tags(image)
@@ -92,7 +95,8 @@ def read_planes(image: Image.Image, data: bytes) -> tuple[Image.Image, int]:
     formats = set(tags.get(_SAMPLE_FORMAT, (1,)))
     colours = _COLOURS.get(photometric, 0)
     extra = tags.get(_EXTRA_SAMPLES, ())
-    if bits not in ({8}, {16}) or formats != {1} or not 0 < colours <= samples:
+    is_gray_stack = colours == 1 and samples > 2  # of bands: which is the gray one is not known
+    if bits not in ({8}, {16}) or formats != {1} or not 0 < colours <= samples or is_gray_stack:
         raise Unusable(f"{describe(tags)} is not read; {REMEDY}")
     depth = bits.pop()
     kind = extra[0] if extra else (2 if samples > colours else _UNSPECIFIED)

@@ -307,3 +307,26 @@ def test_an_image_in_a_sub_directory_is_refused_and_not_its_thumbnail() -> None:
         writer.write(np.zeros((SIDE, SIDE, 3), np.uint8), photometric="rgb")
     result = decoded(buffer.getvalue())
     assert result.pixels is None and "the image is in a SubIFD" in str(result.reason)
+
+
+def test_a_thumbnail_that_an_older_program_marked_is_none_either() -> None:
+    """SubfileType 2, of the tag 255, which NewSubfileType replaced."""
+    full = np.random.default_rng(13).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        for page, kind in ((full[::4, ::4].copy(), 2), (full, 1)):
+            writer.write(page, photometric="rgb", extratags=[(255, 3, 1, kind, False)])
+    result = decoded(buffer.getvalue())
+    assert result.pixels is not None and (result.pixels == full).all()
+    assert "page 2: the first is a thumbnail" in str(result.note)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("extra", [None, ("unspecified", "unspecified")])
+def test_gray_of_three_planes_is_refused_and_not_its_first(bits: int, extra: Any) -> None:
+    planes = np.zeros((3, SIDE, SIDE), f"u{bits // 8}")
+    buffer = io.BytesIO()
+    options = {"photometric": "minisblack", "planarconfig": "separate", "extrasamples": extra}
+    tifffile.imwrite(buffer, planes, **options)
+    result = decoded(buffer.getvalue())
+    assert result.pixels is None and "in separate planes is not read" in str(result.reason)
