@@ -18,8 +18,8 @@ from ..images.input import REPLACED, Input
 from ..images.pixel_file import PixelFile
 from ..images.preparation import Preparation
 from ..sources import tables, tars
-from ..sources.base import Source
-from ..sources.folders import FOLLOW_REMEDY, read_head
+from ..sources.base import FOLLOW_REMEDY, Source
+from ..sources.folders import read_head
 from .config import MaxBad
 from .split import CandidateGroup, InputRecord
 

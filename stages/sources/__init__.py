@@ -13,6 +13,8 @@ tars           members of tars
 tar_member     one of them, by its place in the tar
 samples        WebDataset samples in tars: image and label of each
 label_fields   the class in a field of a sample, or in a file beside an image
+json_text      JSON in which no label is given twice
+lone_labels    labels in files that belong to no image
 twins          labels in files that have the names of images
 unread_fields  what of samples may be a label and is not read
 unused_options  refuses options that a kind of source makes no use of

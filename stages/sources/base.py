@@ -22,6 +22,9 @@ from ..images.unusable import Unusable
 
 MAX_INPUT_BYTES = 256 << 20  # of one input, uncompressed: what a worker holds in memory
 _NAMED = 10  # how many names an error lists
+LEAVES, TO_FOLDER = "symbolic link that leaves the source's folder", "symbolic link to a folder"
+UNFOLLOWED = (LEAVES, TO_FOLDER)
+FOLLOW_REMEDY = "To read what links lead to, set ingest.follow_links: true."
 
 
 @dataclass(frozen=True)

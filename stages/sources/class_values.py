@@ -6,10 +6,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ...manifests.errors import ConfigError
+from ...manifests.foreign_text import printable
 from ..images.input import Input, Label
 
 _MAX_DIGITS, _MAX_TEXT = 10, 200  # characters of a class number, of a class name in a text file
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+# What programs write for no number or no value, and several numbers: "1,2".
+_NO_NAME = re.compile(
+    r"[+-]?(nan|NaN|NAN|inf|Inf|INF|[Ii]nfinity)|None|null|NULL|\d+(\s*[,;]\s*\d+)+"
+)
 REMEDY = "Mend it, or set ingest.classes: none."
 
 
@@ -19,9 +24,10 @@ def class_of(value: Any, names: Sequence[str], where: str, remedy: str = REMEDY)
     names: of the class numbers, or empty. where: the place of the label, for messages.
 
     Raises:
-        ConfigError: neither a text nor a whole number from 0, a number beyond the names, or a
-            text too long for a name. Null, -1 (Hugging Face) and an empty text are no label, and
-            spaces around a text are no part of it.
+        ConfigError: neither a text nor a whole number from 0, a number beyond the names or of an
+            empty one, or a text that is no name: 1.0, nan, "1,2", one too long or with control
+            characters. Null, -1 (Hugging Face) and an empty text are no label, and spaces around a
+            text are no part of it.
     """
     if value is None:
         return None
@@ -34,6 +40,8 @@ def class_of(value: Any, names: Sequence[str], where: str, remedy: str = REMEDY)
                 f"The label of {where} is {value}, and its classes have names for 0 to"
                 f" {len(names) - 1} alone. {remedy}"
             )
+        if names and not names[value].strip():
+            raise ConfigError(f"The label of {where} is {value}, whose name is empty. {remedy}")
         return names[value] if names else value
     if value == -1:
         return None
@@ -48,8 +56,8 @@ def class_of_text(data: bytes, names: Sequence[str], where: str) -> Label | None
     """The class that the bytes of a .cls file give; None for an empty one, and for -1.
 
     Raises:
-        ConfigError: no UTF-8, a number that is no class number, a list or object, or a text too
-            long for a name.
+        ConfigError: no UTF-8, a number that is no class number, a list or object, a text in
+            quotation marks or one that is no name.
     """
     try:
         text = data.decode("utf-8-sig").strip()
@@ -59,15 +67,25 @@ def class_of_text(data: bytes, names: Sequence[str], where: str) -> Label | None
         return class_of(int(text), names, where)
     if text == "-1":
         return None
-    if (_NUMBER.fullmatch(text) and not text.isdecimal()) or text[:1] in ("[", "{"):
-        raise ConfigError(
-            f"The label of {where} is {text[:_MAX_TEXT]}; a class is a name or a whole number from"
-            f" 0. {REMEDY}"
-        )
+    in_quotes = len(text) > 1 and text[0] == text[-1] == '"'
+    if in_quotes or text[:1] in ("[", "{"):
+        raise _no_name(text, where)
     return _name(text, where) if text else None
 
 
+def _no_name(text: str, where: str) -> ConfigError:
+    return ConfigError(
+        f"The label of {where} is {printable(text[:_MAX_TEXT], line=True)}; a class is a name or a"
+        f" whole number from 0. {REMEDY}"
+    )
+
+
 def _name(text: str, where: str) -> str:
+    is_number = _NUMBER.fullmatch(text) and not text.isdecimal()
+    if is_number or _NO_NAME.fullmatch(text):
+        raise _no_name(text, where)
+    if not text.isprintable() and any(unicodedata.category(one) == "Cc" for one in text):
+        raise _no_name(text, where)
     if len(text) > _MAX_TEXT:
         raise ConfigError(
             f"The label of {where} has {len(text):,} characters, and a class name has at most"

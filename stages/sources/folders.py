@@ -13,7 +13,11 @@ from ...manifests.errors import ConfigError
 from ..images.input import Input, Label
 from ..images.unusable import Unusable
 from .base import (
+    FOLLOW_REMEDY,
+    LEAVES,
     MAX_INPUT_BYTES,
+    TO_FOLDER,
+    UNFOLLOWED,
     Source,
     check_size,
     clean_path,
@@ -25,10 +29,6 @@ from .base import (
 from .labels import LABEL_FILES, labels_above, source_of_files
 from .spec import SourceSpec
 from .unused_options import refuse_unused
-
-_LEAVES, _TO_FOLDER = "symbolic link that leaves the source's folder", "symbolic link to a folder"
-_UNFOLLOWED = (_LEAVES, _TO_FOLDER)
-FOLLOW_REMEDY = "To read what links lead to, set ingest.follow_links: true."
 
 
 def find_folder(top: Path, path: str | None) -> Path:
@@ -104,7 +104,7 @@ def _pattern_input(path: str, root: Path, below_link: dict[str, bool], follow_li
         inner = (folder, *map(str, _between(Path(folder), root)))
         below_link[folder] = any(Path(one) != root and os.path.islink(one) for one in inner)
     if below_link[folder]:
-        return Input(name, read_refused, refused=_TO_FOLDER)
+        return Input(name, read_refused, refused=TO_FOLDER)
     if os.path.islink(path):
         return _link_input(name, path, os.path.realpath(root))
     return file_input(name, path)
@@ -116,7 +116,7 @@ def _between(folder: Path, top: Path) -> list[Path]:
 
 
 def _noting_links(source: Source) -> Source:
-    skipped = [item for item in source.inputs if item.refused in _UNFOLLOWED and not item.hidden]
+    skipped = [item for item in source.inputs if item.refused in UNFOLLOWED and not item.hidden]
     if not skipped:
         return source
     note = (
@@ -130,7 +130,7 @@ def require_inside(path: Path, boundary: Path) -> None:
     """Raises ConfigError for an archive or database of a folder that lies outside `boundary`."""
     if not path.resolve().is_relative_to(boundary):
         raise ConfigError(
-            f"{storable_name(path.name)} in {path.parent} is a {_LEAVES}: it may lead to any file"
+            f"{storable_name(path.name)} in {path.parent} is a {LEAVES}: it may lead to any file"
             f" of this machine. {FOLLOW_REMEDY}"
         )
 
@@ -221,9 +221,9 @@ def _list_followed(root: Path) -> Iterator[Input]:
 def _link_input(name: str, path: str, boundary: str) -> Input:
     target = os.path.realpath(path)
     if not Path(target).is_relative_to(boundary):
-        return Input(name, read_refused, refused=_LEAVES)
+        return Input(name, read_refused, refused=LEAVES)
     if os.path.isdir(target):
-        return Input(name, read_refused, refused=_TO_FOLDER)
+        return Input(name, read_refused, refused=TO_FOLDER)
     if not os.path.isfile(target):
         return Input(name, read_refused, refused="symbolic link to no regular file")
     return file_input(name, target)

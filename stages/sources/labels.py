@@ -18,9 +18,16 @@ from ..images.unusable import Unusable, explain
 from .base import Source, common_folder, folder_labels, with_labels
 from .class_values import is_number
 from .folder_notes import notes_on_numbers, notes_on_parts
+from .label_fields import remedy_for
 from .limits import check_label_file
-from .metadata_file import METADATA_FILES, NoLabels, read_metadata, slashed
-from .twins import label_by_twins
+from .metadata_file import (
+    METADATA_FILES,
+    NoLabels,
+    read_metadata,
+    refuse_disagreement,
+    slashed,
+)
+from .twins import label_by_twins, unread_twins
 from .unused_options import no_column
 
 LABELS_FILE = "dataset.json"
@@ -70,7 +77,9 @@ def source_of_files(
     unread = [*_unread_notes(by_folder, title)]
     more = unread or notes_on_numbers(by_folder, [*names, *others], title)
     inner = notes_on_parts(by_folder, names, title)
-    return Source(title, by_folder, notes=(*notes, *more, *inner))
+    none = all(item.label is None for item in by_folder)
+    twins = unread_twins(inputs, title) if none else ()
+    return Source(title, by_folder, notes=(*notes, *more, *inner, *twins))
 
 
 def is_label_file(name: str) -> bool:
@@ -112,7 +121,9 @@ def _with_metadata(
     inputs: list[Input], title: str, column: str | None
 ) -> tuple[list[Input], list[str]]:
     """The inputs with the labels of metadata.jsonl or .csv, or none; notes on either."""
-    notes = []
+    notes: list[str] = []
+    first: dict[str, Label | None] = {}
+    labelled: list[Input] = []
     for file in METADATA_FILES:
         root, data = _find_file(inputs, file, title)
         if not data:
@@ -121,11 +132,18 @@ def _with_metadata(
             is_csv = file.endswith(".csv")
             found = read_metadata(f"{file} of {title}", data, is_csv=is_csv, column=column)
         except NoLabels as error:
-            notes.append(f"{title}: {root}{file} is not read for labels: {error}.")
+            if not labelled:
+                notes.append(f"{title}: {root}{file} is not read for labels: {error}.")
             continue
         labels = _below(root, found, inputs)
+        if labelled:
+            refuse_disagreement(first, labels, title)
+            continue
+        first = labels
         labelled = _with_file_labels(inputs, root + file, labels, title)
-        return labelled, list(_absent(labels, root + file, labelled))
+        notes = list(_absent(labels, root + file, labelled))
+    if labelled:
+        return labelled, notes
     unread = next((i.name for i in inputs if i.name.split("/")[-1] == _UNREAD_METADATA), None)
     if unread:
         notes.append(f"{title}: {unread} is not read for labels. Write them to metadata.csv.")
@@ -191,7 +209,8 @@ def _find_file(inputs: list[Input], file: str, title: str) -> tuple[str, bytes]:
             return root, data
         except Exception as error:  # archives raise what they like
             raise ConfigError(
-                f"{file} of {title} could not be read ({explain(error)}). {_remedy(file)}"
+                f"{file} of {title} could not be read ({explain(error)})."
+                f" {remedy_for(item, f'Mend {file}')}"
             ) from error
     return "", b""
 

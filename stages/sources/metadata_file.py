@@ -6,13 +6,14 @@ that label a table (https://huggingface.co/docs/datasets/image_dataset).
 
 import csv
 import io
-import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ...manifests.errors import ConfigError
 from ..images.input import Label
 from .class_values import REMEDY, class_of, class_of_text, is_number
+from .json_text import load_json
 
 METADATA_FILES = ("metadata.jsonl", "metadata.csv")
 LABEL_NAMES = ("label", "labels", "class", "cls", "class_id", "category", "target")
@@ -33,11 +34,13 @@ def read_metadata(
 
     Raises:
         NoLabels: no such format, no column file_name, or none of a label.
-        ConfigError: no such column, several that may be the label, a row of more cells than
-            columns or cut off before its label, a label that is no class, or two for one image.
+        ConfigError: no such column, several that may be the label, one that is there twice, a row
+            of more cells than columns or cut off before its label, a label that is no class, or two
+            for one image.
     """
     try:
-        rows = _csv_rows(name, data) if is_csv else _json_rows(data)
+        keys = {_FILE_NAME, *LABEL_NAMES, column or ""}
+        rows = _csv_rows(name, data, keys) if is_csv else _json_rows(name, data, keys)
     except (ValueError, csv.Error, RecursionError) as error:
         raise NoLabels(f"it cannot be read ({error})") from error
     column = _label_column(name, sorted({key for row in rows for key in row}), column)
@@ -67,15 +70,38 @@ def read_metadata(
     }
 
 
+def refuse_disagreement(
+    one: Mapping[str, Label | None], other: Mapping[str, Label | None], title: str
+) -> None:
+    """Raises ConfigError where metadata.jsonl and metadata.csv label an image differently."""
+    for name in sorted(one.keys() & other.keys()):
+        if str(one[name]) != str(other[name]):
+            raise ConfigError(
+                f"{' and '.join(METADATA_FILES)} of {title} label {name} differently:"
+                f" {one[name]} and {other[name]}. Remove one of the files, or set ingest.classes:"
+                " none."
+            )
+
+
 def slashed(name: str) -> str:
     """The name of a file below a folder with "/" between its parts, as Windows may not have it."""
     return name.replace("\\", "/").removeprefix("./")
 
 
-def _csv_rows(name: str, data: bytes) -> list[dict[str, Any]]:
-    """Raises ConfigError for a row of more cells than columns: which is the label is not known."""
+def _csv_rows(name: str, data: bytes, keys: Collection[str]) -> list[dict[str, Any]]:
+    """Raises ConfigError for a row of more cells than columns, and for a column of `keys` twice.
+
+    Which of them is the label is not known.
+    """
     reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
     rows = list(reader)
+    columns = Counter(reader.fieldnames or ())
+    for column, count in columns.items():
+        if count > 1 and column in keys:
+            raise ConfigError(
+                f"{name} has {count} columns {column}. Remove all but one of them, or set"
+                " ingest.classes: none."
+            )
     for number, row in enumerate(rows, 1):
         if None in row:  # where csv puts cells of no column
             raise ConfigError(
@@ -85,10 +111,10 @@ def _csv_rows(name: str, data: bytes) -> list[dict[str, Any]]:
     return rows
 
 
-def _json_rows(data: bytes) -> list[dict[str, Any]]:
+def _json_rows(name: str, data: bytes, keys: Collection[str]) -> list[dict[str, Any]]:
     # Lines end with \n alone: JSON's texts may hold the other separators that splitlines knows.
     lines = data.decode("utf-8-sig").split("\n")
-    rows = [json.loads(line) for line in lines if line.strip()]
+    rows = [load_json(line, f"A row of {name}", keys) for line in lines if line.strip()]
     if not all(isinstance(row, dict) for row in rows):
         raise ValueError("a line is no object")
     return rows

@@ -17,14 +17,14 @@ from ..images.input import Input, Label, names_image
 from .base import read_refused
 from .label_fields import (
     LABEL_FIELDS,
-    LABEL_KEYS,
     MAX_LABEL_BYTES,
-    json_object,
+    json_value,
     label_file,
     label_of_fields,
-    lone_labels,
+    says_label,
     stored_label,
 )
+from .lone_labels import refuse_lone_labels
 from .spec import SourceSpec
 from .tar_member import TarMember
 
@@ -71,11 +71,16 @@ def are_samples(members: list[TarMember]) -> bool:
     return not images.isdisjoint(fields)
 
 
-def refuse_lone_labels(members: list[TarMember], title: str) -> None:
-    """Raises ConfigError for .cls files in tars in which no image has a field of its key."""
-    labels = [member for member in members if member.name.lower().endswith(".cls")]
-    if labels and max(member.size for member in labels) <= MAX_LABEL_BYTES:
-        raise lone_labels([member.full_name for member in labels], title)
+def fields_of(members: list[TarMember]) -> Iterator[tuple[str, Input]]:
+    """The fields that may hold a label, small ones and JSON, each with its file."""
+    from webdataset.tariterators import base_plus_ext
+
+    for member in members:
+        key, name = base_plus_ext(member.name)
+        if key is None or names_image(member.name) or member.refused:
+            continue
+        if name.lower() == "json" or member.size <= MAX_LABEL_BYTES:
+            yield name, member.input()
 
 
 def list_samples(
@@ -96,7 +101,7 @@ def list_samples(
             of a corpus beside the real ones.
     """
     seen: set[tuple[str | None, int]] = set()
-    lone: list[str] = []
+    apart: list[Input] = []
     unlabelled = False
     samples = _join_apart(_group(members))
     _refuse_made_beside_real(samples, title)
@@ -108,8 +113,7 @@ def list_samples(
         seen.update((member.shard, member.offset) for member in sample.fields.values())
         if not sample.images:
             yield Input(sample.first.full_name, read_refused, "sample without an image")
-            label_alone = label_file(sample.inputs)
-            lone += [label_alone.name] if label_alone else []
+            apart += sample.inputs.values()
             continue
         chosen = _choose_image(sample, title, image_field)
         if image_field is None and _roles(sample) <= second:
@@ -118,15 +122,17 @@ def list_samples(
                 reason = f"field {name} alone, which in other samples is beside the image"
                 yield Input(member.full_name, read_refused, reason, declared_image=True)
             continue
-        label = _sample_label(sample, title, class_names, spec.label_column) if classes else None
+        names = class_names.get(sample.first.path, ())
+        label = _sample_label(sample, chosen, title, names, spec.label_column) if classes else None
         unlabelled = unlabelled or label is None
         yield chosen.input(label=label)
         for extra in sample.images.values():
             if extra is not chosen:
                 reason = "second image of its sample"
                 yield Input(extra.full_name, read_refused, reason, declared_image=True)
-    if classes and unlabelled and lone:
-        raise lone_labels(lone, title)
+    if classes and unlabelled:
+        images = (member.name for member in members if names_image(member.name))
+        refuse_lone_labels(apart, images, title, spec.label_column)
     for member in members:
         if names_image(member.name) and (member.shard, member.offset) not in seen:
             reason = "of no sample, or twice in one"
@@ -260,28 +266,35 @@ def _refuse_second_labels(samples: list[_Sample], members: list[TarMember], titl
 
 
 def _sample_label(
-    sample: _Sample, title: str, class_names: dict[str, tuple[str, ...]], column: str | None
+    sample: _Sample, image: TarMember, title: str, names: tuple[str, ...], column: str | None
 ) -> Label | None:
-    """The class of a sample; None for none. Raises ConfigError for one that cannot be used."""
-    names = class_names.get(sample.first.path, ())
-    label = label_of_fields(sample.inputs, names, title, column)
-    if label is None and column is None and label_file(sample.inputs) is None:
+    """The class of a sample; None for none. Raises ConfigError for one that cannot be used.
+
+    0.png.json is the JSON of the image 0.png, as 0.json is.
+    """
+    whole = f"{image.name}."
+    fields = {
+        member.name.removeprefix(whole).lower(): member.input()
+        for member in sample.fields.values()
+        if member.name.startswith(whole)
+    } | sample.inputs
+    label = label_of_fields(fields, names, title, column)
+    if label is None and column is None and label_file(fields) is None:
         _refuse_dotted_label(sample, title)
     return label
 
 
 def _refuse_dotted_label(sample: _Sample, title: str) -> None:
-    """Raises ConfigError for a label under a longer name: KEY.v1.cls, of an image KEY.v1.png.
+    """Raises ConfigError for a label under a longer name: KEY.v1.label, of an image KEY.v1.png.
 
-    And for KEY.cls.npy, unless that is as large as a mask.
+    And for any KEY.v1.cls, and for KEY.cls.npy, unless that is as large as a mask.
     """
     stems = {name.rpartition(".")[0] for name in sample.images if "." in name}
     for name, member in sample.fields.items():
         stem, _, ending = name.rpartition(".")
-        is_label = ending == "cls" and bool(stem)
+        is_label = bool(stem) and (ending == "cls" or (stem in stems and ending in LABEL_FIELDS))
         if ending == "json" and stem in stems and not member.refused:
-            values = json_object(member.input(), title)
-            is_label = any(values.get(key) is not None for key in LABEL_KEYS)
+            is_label = says_label(json_value(member.input(), title))
         is_array = stem in LABEL_FIELDS and name not in sample.images
         if is_array and member.size <= _MAX_ARRAY_BYTES:
             raise ConfigError(

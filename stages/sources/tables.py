@@ -5,6 +5,7 @@ They are opened in child processes alone (isolation.py), or in one that decodes.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
@@ -15,6 +16,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from ...manifests.errors import ConfigError, InputError
+from ...manifests.foreign_text import first_names
 from ..images.input import Input
 from ..images.unusable import Unusable
 from .base import MAX_INPUT_BYTES, Source, SourceFile, source_file
@@ -27,6 +29,7 @@ from .metadata_file import LABEL_NAMES
 SUFFIXES = (".parquet", ".arrow")
 _UNREADABLE: dict[tuple[SourceFile, int, str], str] = {}  # row groups, and why they are not read
 _LIKE_LABEL = re.compile("label|class|categor|target")  # in the name of a column
+_SHOWN = 4  # names in an error
 _REMEDY = "Name another column (label_column), or set ingest.classes: none."
 
 
@@ -95,6 +98,12 @@ def _read_facts(
     if label_column or not classes:
         unread = []
     names = _class_names(schema, label_column)
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ConfigError(
+            f"The column {label_column} of {title} has one name for several class numbers"
+            f" ({first_names(twice, _SHOWN)}): whether they are one class is not certain. {_REMEDY}"
+        )
     return _Facts(image_column, groups, labels, names, tuple(unread))
 
 

@@ -21,7 +21,7 @@ from typing import IO, Any, cast
 
 from ...manifests.errors import InputError
 from ...manifests.files.atomic import storage_errors
-from ..images.input import REPLACED, Input
+from ..images.input import REPLACED, Input, names_image
 from ..images.unusable import Unusable, explain
 from .base import (
     MAX_INPUT_BYTES,
@@ -35,7 +35,8 @@ from .class_values import clean_class_name, refuse_unnamed
 from .folders import read_beside
 from .labels import is_above, is_label_file, labels_above, source_of_files
 from .limits import check_bytes, check_rows
-from .samples import are_samples, list_samples, refuse_lone_labels
+from .lone_labels import refuse_lone_labels
+from .samples import are_samples, fields_of, list_samples
 from .spec import SourceSpec
 from .tar_member import TarMember
 from .unread_fields import unread_fields
@@ -82,7 +83,9 @@ def open_tars(
         return Source(title, inputs, classes=order)
     refuse_unused(spec, title, "image_column")
     if spec.classes:
-        refuse_lone_labels(members, title)
+        others = (member.input() for member in members if not names_image(member.name))
+        images = [member.name for member in members if names_image(member.name)]
+        refuse_lone_labels(others, images, title, spec.label_column)
     inside = clean_path(spec.path)
     prefix = f"{inside}/" if inside else ""
     chosen = sorted(
@@ -122,7 +125,10 @@ def _labelled_as_files(
     found = source_of_files(title, inputs, True, names, others=others, column=column)
     if any(item.label is not None for item in found.inputs):
         return found
-    return replace(found, notes=(*found.notes, *unread_fields(members, title)))
+    return replace(
+        found,
+        notes=(*found.notes, *unread_fields(fields_of(members), title, "no field of its samples")),
+    )
 
 
 def _members(file: SourceFile, path: str, shard: str | None) -> Iterator[TarMember]:

@@ -4,10 +4,13 @@ An unpacked WebDataset has them, in a folder or zip.
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ..images.input import Input, Label
-from .label_fields import LABEL_FIELDS, MAX_LABEL_BYTES, label_of_fields, lone_labels, read_label
+from .label_fields import WHOLE_LABELS, label_of_fields, owner_and_field
+from .lone_labels import refuse_lone_labels
+from .unread_fields import unread_fields
 
 _TWIN = "the label of an image"  # the reason of its row
 
@@ -18,37 +21,56 @@ def label_by_twins(inputs: list[Input], title: str, column: str | None) -> list[
     column: the ending, or the key of the JSON, that has the label.
 
     Raises:
-        ConfigError: a label that cannot be used, or .cls files of no image where images have none.
+        ConfigError: a label that cannot be used, or labels of no image where images have none.
     """
-    images = {_stem(item) for item in inputs if item.claims_image and not item.hidden}
+    images = _images(inputs)
+    owners = _names_and_stems(images)
     fields: dict[str, dict[str, Input]] = {}
-    lone: list[Input] = []
-    wanted = {*LABEL_FIELDS, "json", column or "json"}
+    apart: list[Input] = []
+    wanted = {*WHOLE_LABELS, "json", column or "json"}
     for item in inputs:
-        ending = os.path.splitext(item.name)[1][1:].lower()
-        if item.hidden or item.claims_image or ending not in wanted:
+        if item.hidden or item.claims_image:
             continue
-        if _stem(item) in images:
-            fields.setdefault(_stem(item), {})[ending] = item
-        elif ending == "cls":
-            lone.append(item)
+        owner, field = owner_and_field(item.name, owners) or (None, None)
+        if owner is None:
+            apart.append(item)
+        elif field in wanted:
+            fields.setdefault(owner, {})[field] = item
     labels: dict[str, Label | None] = {
-        stem: label_of_fields(found, (), title, column) for stem, found in fields.items()
+        owner: label_of_fields(found, (), title, column) for owner, found in fields.items()
     }
-    labelled = {stem for stem, label in labels.items() if label is not None}
-    if lone and labelled != images:
-        sizes = [len(read_label(item, title)) for item in lone]
-        if max(sizes) <= MAX_LABEL_BYTES:
-            raise lone_labels([item.name for item in lone], title)
+    labelled = {owner for owner, label in labels.items() if label is not None}
+    if not all({item.name, _stem(item)} & labelled for item in images):
+        refuse_lone_labels(apart, [item.name for item in images], title, column)
     if not labelled:
         return []
-    twins = {twin.name for stem in labelled for twin in fields[stem].values()}
+    twins = {twin.name for owner in labelled for twin in fields[owner].values()}
     return [
         replace(item, label=None, refused=item.refused or _TWIN)
         if item.name in twins
-        else replace(item, label=labels.get(_stem(item)))
+        else replace(item, label=labels.get(_stem(item), labels.get(item.name)))
         for item in inputs
     ]
+
+
+def unread_twins(inputs: list[Input], title: str) -> Iterator[str]:
+    """A note on what may be the label in files of the images' names, by ending or key."""
+    owners = _names_and_stems(_images(inputs))
+    owned = (
+        (found[1], item)
+        for item in inputs
+        if not (item.hidden or item.claims_image or item.refused)
+        and (found := owner_and_field(item.name, owners))
+    )
+    return unread_fields(owned, title, "no file beside its images")
+
+
+def _images(inputs: list[Input]) -> list[Input]:
+    return [item for item in inputs if item.claims_image and not item.hidden]
+
+
+def _names_and_stems(images: list[Input]) -> set[str]:
+    return {name for item in images for name in (item.name, _stem(item))}
 
 
 def _stem(item: Input) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from source_kinds import COUNT, FILES, LABELS, NAMES, PIXELS, column, noted, png, take
 
-from scoremix.manifests.errors import InputError
+from scoremix.manifests.errors import ConfigError, InputError
 from scoremix.pipeline.fingerprints import fingerprint
 
 ORDER = sorted(range(COUNT), key=lambda index: (NAMES[LABELS[index]], index))
@@ -100,3 +100,21 @@ def test_an_image_that_is_a_link_is_read_where_it_is_named(tmp_path: Path) -> No
     (tmp_path / "b.png").symlink_to("a.png")
     corpus = take(tmp_path, str(tmp_path / "b.png"), patches={"per_image": 2, "size": 8})
     assert len(corpus.images) == 2
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "0.cls"])
+def test_a_file_of_labels_that_is_a_link_is_followed_by_choice(tmp_path: Path, name: str) -> None:
+    files = {f"{index}.png": data for index, data in enumerate(FILES)}
+    if name == "metadata.csv":
+        rows = "".join(f"{index}.png,{NAMES[label]}\n" for index, label in enumerate(LABELS))
+        files[name] = f"file_name,label\n{rows}".encode()
+    else:
+        files |= {f"{index}.cls": NAMES[label].encode() for index, label in enumerate(LABELS)}
+    (tmp_path / "in").mkdir()
+    for file, data in files.items():
+        (tmp_path / file).write_bytes(data)
+        (tmp_path / "in" / file).symlink_to(tmp_path / file)
+    source = str(tmp_path / "in")
+    with pytest.raises(ConfigError, match=f"{name} .*leaves .* set ingest.follow_links: true"):
+        take(tmp_path, source)
+    assert take(tmp_path, source, follow_links=True).classes == NAMES

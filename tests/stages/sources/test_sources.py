@@ -404,7 +404,7 @@ def test_captions_do_not_undo_class_folders(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("cls", b"-1"), ("json", b"true"), ("json", b'{"label": null}')],
+    [("cls", b"-1"), ("json", b"null"), ("json", b'{"label": null}')],
 )
 def test_what_is_no_label_is_none(tmp_path: Path, field: str, value: bytes) -> None:
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
