@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from .decode import EXTENSIONS
 
 Label = str | int  # a class: its name, or its number
-REPLACED = "replaced by a later member of the same name"  # why an input is refused; no damage
+# Why an input is refused that is no damaged image.
+REPLACED = "replaced by a later member of the same name"
+SECOND_IMAGE = "second image of its sample"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from ...manifests.plan.random_streams import image_seed, stream
 from ..common.progress import Advance
 from ..images.decode import Decoded, side_in_header
 from ..images.decode_pool import DecodePool
-from ..images.input import REPLACED, Input
+from ..images.input import REPLACED, SECOND_IMAGE, Input
 from ..images.pixel_file import PixelFile
 from ..images.preparation import Preparation
 from ..sources import tables, tars
@@ -86,8 +86,8 @@ def _check_name(item: Input) -> str | None:
     """None for an image by its name, else the reason why it is none, or _INSPECT."""
     if item.hidden:
         return "hidden file"
-    if item.refused == REPLACED:
-        return REPLACED
+    if item.refused in (REPLACED, SECOND_IMAGE):
+        return item.refused
     if item.claims_image:
         return None
     return item.refused or _INSPECT

@@ -3,6 +3,7 @@
 Readers are plain functions of a path and a place in it (functools.partial), so that a decoding
 process can be sent one: this package imports nothing here.
 
+second_images  images that belong to another of the same name
 spec           what names a source
 find           what a name stands for on a disk
 open           detects what kind a source is and opens it

@@ -5,6 +5,7 @@ pipe) is an input whose `refused` says why.
 """
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +18,12 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
 from ...manifests.foreign_text import first_names
-from ..images.input import Input, Label
+from ..images.input import Input, Label, is_hidden, names_image
 from ..images.unusable import Unusable
 
 MAX_INPUT_BYTES = 256 << 20  # of one input, uncompressed: what a worker holds in memory
 _NAMED = 10  # how many names an error lists
+_BACKSLASH = re.compile(r"\\(?!udc[89a-f][0-9a-f])")  # none of storable_name
 LEAVES, TO_FOLDER = "symbolic link that leaves the source's folder", "symbolic link to a folder"
 UNFOLLOWED = (LEAVES, TO_FOLDER)
 FOLLOW_REMEDY = "To read what links lead to, set ingest.follow_links: true."
@@ -102,6 +104,22 @@ def _names_of_images(inputs: list[Input], names: list[str]) -> list[str]:
     seen = [(item, name) for item, name in zip(inputs, names, strict=True) if not item.hidden]
     claimed = [name for item, name in seen if item.claims_image]
     return claimed or [name for _, name in seen if not os.path.splitext(name)[1]]
+
+
+def slashed_names(names: Sequence[str]) -> list[str]:
+    """The names with "/" between the parts, where no image's name has one.
+
+    Some Windows programs separate them by "\\" in archives, and other programs unpack these so.
+    """
+    images = [name for name in names if names_image(name) and not is_hidden(name)]
+    if any("/" in name for name in images or names):
+        return list(names)
+    return [_BACKSLASH.sub("/", name) for name in names]
+
+
+def has_backslash(name: str) -> bool:
+    """Whether a name has a "\\" that storable_name did not write."""
+    return bool(_BACKSLASH.search(name))
 
 
 def sort_by_name(inputs: Iterable[Input]) -> list[Input]:

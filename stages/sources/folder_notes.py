@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator
 
 from ...manifests.foreign_text import printable
-from ..images.input import Input, names_image
+from ..images.input import Input, is_hidden, names_image
+from .base import has_backslash
 from .parts import are_parts, training_parts
 
 _NAMED = 5  # folders that a note lists
@@ -51,4 +52,18 @@ def notes_on_parts(inputs: list[Input], names: list[str], title: str) -> Iterato
             f"{title}: the class folders have the folders {shown} in them, parts of a dataset, and"
             f" all of them are taken. For one of them name a pattern, as in source:"
             f" FOLDER/*/{first}/*.png."
+        )
+
+
+def notes_on_backslashes(names: list[str], title: str) -> Iterator[str]:
+    """A note where some names have parts that a program of Windows may have meant for folders."""
+    found = [
+        name for name in names if has_backslash(name) and names_image(name) and not is_hidden(name)
+    ]
+    if found:
+        yield (
+            f"{title}: {len(found)} names have a \\ in them, such as"
+            f" {printable(found[0], line=True)}, which is taken for no separator of folders, as"
+            " names of other images have a /. If it is one, unpack or pack them again with a"
+            " program that writes /."
         )

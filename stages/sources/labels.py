@@ -15,9 +15,9 @@ from ...manifests.errors import ConfigError
 from ...manifests.foreign_text import first_names
 from ..images.input import Input, Label
 from ..images.unusable import Unusable, explain
-from .base import Source, common_folder, folder_labels, with_labels
+from .base import Source, common_folder, folder_labels, slashed_names, with_labels
 from .class_values import is_number
-from .folder_notes import notes_on_numbers, notes_on_parts
+from .folder_notes import notes_on_backslashes, notes_on_numbers, notes_on_parts
 from .label_fields import remedy_for
 from .limits import check_label_file
 from .metadata_file import (
@@ -27,6 +27,7 @@ from .metadata_file import (
     refuse_disagreement,
     slashed,
 )
+from .second_images import leave_out_second_images
 from .twins import label_by_twins, unread_twins
 from .unused_options import no_column
 
@@ -56,8 +57,21 @@ def source_of_files(
         ConfigError: a dataset.json that cannot be read, or that does not label every image; no such
             column.
     """
+    inputs, notes = leave_out_second_images(inputs, title)
     if not classes:
-        return Source(title, inputs)
+        return Source(title, inputs, notes=tuple(notes))
+    found = _labelled(title, inputs, names, others, column)
+    return replace(found, notes=(*notes, *found.notes))
+
+
+def _labelled(
+    title: str,
+    inputs: list[Input],
+    names: list[str] | None,
+    others: Sequence[str],
+    column: str | None,
+) -> Source:
+    """A source of files in folders with their classes; as source_of_files."""
     root, data = _find_file(inputs, LABELS_FILE, title)
     if _has_labels(data):
         if column is not None:
@@ -65,7 +79,7 @@ def source_of_files(
         pairs = _below(root, _parse_labels(data, title), inputs)
         labelled = _with_file_labels(inputs, root + LABELS_FILE, pairs, title)
         return Source(title, labelled, notes=tuple(_absent(pairs, root + LABELS_FILE, labelled)))
-    names = [item.name for item in inputs] if names is None else names
+    names = slashed_names([item.name for item in inputs] if names is None else names)
     by_folder = with_labels(inputs, folder_labels(inputs, names))
     by_metadata, notes = _with_metadata(inputs, title, column)
     by_file = by_metadata or label_by_twins(inputs, title, column)
@@ -76,7 +90,7 @@ def source_of_files(
         return Source(title, by_file, notes=tuple(notes))
     unread = [*_unread_notes(by_folder, title)]
     more = unread or notes_on_numbers(by_folder, [*names, *others], title)
-    inner = notes_on_parts(by_folder, names, title)
+    inner = (*notes_on_parts(by_folder, names, title), *notes_on_backslashes(names, title))
     none = all(item.label is None for item in by_folder)
     twins = unread_twins(inputs, title) if none else ()
     return Source(title, by_folder, notes=(*notes, *more, *inner, *twins))
@@ -107,7 +121,7 @@ def _below(root: str, labels: Mapping[str, Label | None], inputs: list[Input]) -
 
 
 def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
+    return unicodedata.normalize("NFC", slashed(name))
 
 
 def _absent(labels: Mapping[str, Any], file: str, inputs: list[Input]) -> Iterator[str]:

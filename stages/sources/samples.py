@@ -13,7 +13,7 @@ from itertools import groupby
 
 from ...manifests.errors import ConfigError
 from ...manifests.foreign_text import first_names
-from ..images.input import Input, Label, names_image
+from ..images.input import SECOND_IMAGE, Input, Label, names_image
 from .base import read_refused
 from .label_fields import (
     LABEL_FIELDS,
@@ -58,17 +58,23 @@ class _Sample:
         return {name: member.input() for name, member in self.fields.items()}
 
 
-def are_samples(members: list[TarMember]) -> bool:
-    """Whether images have fields beside them (KEY.cls, KEY.json), as in WebDataset shards."""
+def are_samples(members: list[TarMember], image_field: str | None) -> bool:
+    """Whether images have fields beside them (KEY.cls, KEY.json), as in WebDataset shards.
+
+    image_field: that of the image, which other images may be fields beside.
+    """
     from webdataset.tariterators import base_plus_ext
 
     images: set[tuple[str | None, str]] = set()
     fields: set[tuple[str | None, str]] = set()
+    asked: set[tuple[str | None, str]] = set()
     for member in members:
-        key, _ = base_plus_ext(member.name)
-        if key is not None:
+        key, name = base_plus_ext(member.name)
+        if key is not None and name == image_field:
+            asked.add((member.shard, key))
+        elif key is not None:
             (images if names_image(member.name) else fields).add((member.shard, key))
-    return not images.isdisjoint(fields)
+    return not (images | asked).isdisjoint(fields) or not asked.isdisjoint(images)
 
 
 def fields_of(members: list[TarMember]) -> Iterator[tuple[str, Input]]:
@@ -128,8 +134,7 @@ def list_samples(
         yield chosen.input(label=label)
         for extra in sample.images.values():
             if extra is not chosen:
-                reason = "second image of its sample"
-                yield Input(extra.full_name, read_refused, reason, declared_image=True)
+                yield Input(extra.full_name, read_refused, SECOND_IMAGE, declared_image=True)
     if classes and unlabelled:
         images = (member.name for member in members if names_image(member.name))
         refuse_lone_labels(apart, images, title, spec.label_column)

@@ -70,7 +70,7 @@ def open_tars(
         path_read = _uncompressed(file, stack)
         members += _members(file, path_read, shard)
         class_names[path_read] = _class_names(file.path) if spec.classes else ()
-    if are_samples(members):
+    if are_samples(members, spec.image_column):
         refuse_unused(spec, f"{title}, which holds WebDataset samples,", "path")
         inputs = list(list_samples(members, title, spec, class_names))
         if any(class_names.values()):

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..images.input import Input, Label
+from ..images.input import SECOND_IMAGE, Input, Label
 from .label_fields import WHOLE_LABELS, label_of_fields, owner_and_field
 from .lone_labels import refuse_lone_labels
 from .unread_fields import unread_fields
@@ -66,7 +66,8 @@ def unread_twins(inputs: list[Input], title: str) -> Iterator[str]:
 
 
 def _images(inputs: list[Input]) -> list[Input]:
-    return [item for item in inputs if item.claims_image and not item.hidden]
+    images = (item for item in inputs if item.claims_image and not item.hidden)
+    return [item for item in images if item.refused != SECOND_IMAGE]
 
 
 def _names_and_stems(images: list[Input]) -> set[str]:

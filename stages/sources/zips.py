@@ -16,6 +16,7 @@ from .base import (
     check_size,
     clean_path,
     no_such_folder,
+    slashed_names,
     sort_by_name,
     storable_name,
 )
@@ -63,13 +64,10 @@ def member_names(members: list[zipfile.ZipInfo]) -> list[str]:
     """Their names with "/" between the parts.
 
     Some Windows programs separate them by "\\", which the format forbids (APPNOTE 4.4.17.1): it
-    counts as a separator where no member has a "/". macOS and others write UTF-8 without the flag
+    counts as a separator where no image has a "/". macOS and others write UTF-8 without the flag
     that says so (appendix D): what is valid UTF-8 is taken for that.
     """
-    names = [_in_utf8(info) for info in members]
-    if any("/" in name for name in names):
-        return names
-    return [name.replace("\\", "/") for name in names]
+    return slashed_names([_in_utf8(info) for info in members])
 
 
 def _in_utf8(info: zipfile.ZipInfo) -> str:
