@@ -20,13 +20,7 @@ from .class_values import is_number
 from .folder_notes import notes_on_backslashes, notes_on_numbers, notes_on_parts
 from .label_fields import remedy_for
 from .limits import check_label_file
-from .metadata_file import (
-    METADATA_FILES,
-    NoLabels,
-    read_metadata,
-    refuse_disagreement,
-    slashed,
-)
+from .metadata_file import METADATA_FILES, NoLabels, read_metadata, refuse_disagreement, slashed
 from .second_images import leave_out_second_images
 from .twins import label_by_twins, unread_twins
 from .unused_options import no_column
