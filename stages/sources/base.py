@@ -106,13 +106,17 @@ def _names_of_images(inputs: list[Input], names: list[str]) -> list[str]:
     return claimed or [name for _, name in seen if not os.path.splitext(name)[1]]
 
 
-def slashed_names(names: Sequence[str]) -> list[str]:
+def slashed_names(names: Sequence[str], *, in_all: bool) -> list[str]:
     """The names with "/" between the parts, where no image's name has one.
 
     Some Windows programs separate them by "\\" in archives, and other programs unpack these so.
+
+    in_all: only where all images have a "\\"; elsewhere than in zips a name may just have one.
     """
-    images = [name for name in names if names_image(name) and not is_hidden(name)]
-    if any("/" in name for name in images or names):
+    images = [name for name in names if names_image(name) and not is_hidden(name)] or names
+    if any("/" in name for name in images):
+        return list(names)
+    if in_all and not all(has_backslash(name) for name in images):
         return list(names)
     return [_BACKSLASH.sub("/", name) for name in names]
 

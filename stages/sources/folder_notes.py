@@ -64,6 +64,6 @@ def notes_on_backslashes(names: list[str], title: str) -> Iterator[str]:
         yield (
             f"{title}: {len(found)} names have a \\ in them, such as"
             f" {printable(found[0], line=True)}, which is taken for no separator of folders, as"
-            " names of other images have a /. If it is one, unpack or pack them again with a"
-            " program that writes /."
+            " names of other images have a / or neither. If it is one, unpack or pack them again"
+            " with a program that writes /."
         )

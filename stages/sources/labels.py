@@ -73,7 +73,8 @@ def _labelled(
         pairs = _below(root, _parse_labels(data, title), inputs)
         labelled = _with_file_labels(inputs, root + LABELS_FILE, pairs, title)
         return Source(title, labelled, notes=tuple(_absent(pairs, root + LABELS_FILE, labelled)))
-    names = slashed_names([item.name for item in inputs] if names is None else names)
+    names = [item.name for item in inputs] if names is None else names
+    names = slashed_names(names, in_all=True)
     by_folder = with_labels(inputs, folder_labels(inputs, names))
     by_metadata, notes = _with_metadata(inputs, title, column)
     by_file = by_metadata or label_by_twins(inputs, title, column)

@@ -67,7 +67,7 @@ def member_names(members: list[zipfile.ZipInfo]) -> list[str]:
     counts as a separator where no image has a "/". macOS and others write UTF-8 without the flag
     that says so (appendix D): what is valid UTF-8 is taken for that.
     """
-    return slashed_names([_in_utf8(info) for info in members])
+    return slashed_names([_in_utf8(info) for info in members], in_all=False)
 
 
 def _in_utf8(info: zipfile.ZipInfo) -> str:

@@ -142,6 +142,16 @@ def test_backslashes_beside_slashes_are_noted(tmp_path: Path, kind: str) -> None
     assert "7 names have a \\ in them, such as all/cat\\" in line
 
 
+@pytest.mark.parametrize("kind", ["tar", "folder"])
+def test_one_backslash_among_plain_names_makes_no_class(tmp_path: Path, kind: str) -> None:
+    files = {f"{index}.png": data for index, data in enumerate(FILES)}
+    files["8\\a.png"] = files.pop("0.png")
+    source = write(tmp_path, kind, files)
+    assert take(tmp_path, source).classes == []
+    (line,) = noted(tmp_path, source)
+    assert "1 names have a \\ in them, such as 8\\a.png" in line
+
+
 def test_a_name_of_no_unicode_has_no_folders(tmp_path: Path) -> None:
     for index, data in enumerate(FILES):
         (tmp_path / "in").mkdir(exist_ok=True)
