@@ -94,12 +94,16 @@ def verify(
 
 
 def _refuse_other_folder(store: Store) -> None:
-    """Raises ConfigError for a place where no file of a corpus lies."""
+    """Raises ConfigError for a place where other files lie, and none of a corpus.
+
+    An empty place, or one whose owner alone is left, has lost what was published there.
+    """
     from ...manifests.published.names import is_own
     from ...manifests.published.owner import OWNER
 
-    elsewhere = (OWNER, "README.md")  # of a place that is claimed alone; of any folder
-    if not any(is_own(name) for name in store.names() if name not in elsewhere):
+    names = store.names()
+    corpus = [name for name in names if is_own(name) and name != "README.md"]
+    if names and not corpus and OWNER not in names:
         raise ConfigError(
             f"{store} is no published corpus: no file of one lies there. Name the shards folder of"
             " a run, or the run folder."

@@ -203,6 +203,8 @@ def test_a_folder_of_images_is_no_corpus_to_repair(images: Path, capsys: Capture
     assert cli("verify", images) == 2
     error = capsys.readouterr().err
     assert "is no published corpus" in error and "repair" not in error
+    (images.parent / "lost").mkdir()
+    assert cli("verify", images.parent / "lost") == 3
     (images / "index.json").write_text("{}")  # what is left of one
     assert cli("verify", images) == 3
     assert f"`scoremix-pipeline repair {images} --run RUN` makes" in capsys.readouterr().err
