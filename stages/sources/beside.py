@@ -22,13 +22,17 @@ from .labels import LABEL_FILES
 _NAMED = 5  # files that a note lists
 _HOLDERS = (*tars.SUFFIXES, *tables.SUFFIXES, *arrays.HDF5_SUFFIXES, ".zip", ".7z", ".rar")
 _TABLES = (".csv", ".tsv", ".xlsx", ".mat")
-_LIKE_LABELS = re.compile(r".*(label|class|categor|target|annotation|metadata).*\.(jsonl?|txt)")
-_LIKE_TABLES = re.compile(r".*(label|class|categor|target|annotation|metadata).*\.(csv|tsv|xlsx)")
+_LIKE_LABELS = re.compile(
+    r".*(label|class|categor|target|annotation|metadata).*\.(jsonl?|txt|csv|tsv|xlsx|mat)"
+)
 # Hidden folders in which tools leave copies of images.
 _LEFTOVERS = frozenset(
     ".@__thumb .AppleDouble .ipynb_checkpoints .picasaoriginals .thumbnails".split()
 )
 _DATABASE = "data.mdb"
+_WRITE_LABELS = (
+    "If it has the labels, write them to metadata.csv, with the columns file_name and label"
+)
 _METADATA = "metadata.parquet"  # of the images of a folder: it has a note of its own
 
 
@@ -78,13 +82,12 @@ def noting_images(source: Source, image: str | None) -> Source:
 def noting_archives(source: Source) -> Source:
     """With a note on archives, tables and databases among the files of a source of images."""
     names = [item.name for item in source.inputs if not item.hidden and _holds_others(item.name)]
-    if not names:
-        return source
-    note = (
-        f"{source.title}: {first_names(names, _NAMED)} among its files, not read. If there are"
-        " images in them, unpack them, or name them as sources of their own."
+    return _noting(
+        source,
+        names,
+        "among its files, not read. If there are images in them, unpack them, or name them as"
+        " sources of their own.",
     )
-    return replace(source, notes=(*source.notes, note))
 
 
 def noting_label_tables(source: Source) -> Source:
@@ -92,13 +95,7 @@ def noting_label_tables(source: Source) -> Source:
     if any(item.label is not None for item in source.inputs):
         return source
     names = [i.name for i in source.inputs if not i.hidden and _may_have_labels(i.name)]
-    if not names:
-        return source
-    note = (
-        f"{source.title}: {first_names(names, _NAMED)} not read, and no image has a class. If it"
-        " has the labels, write them to metadata.csv, with the columns file_name and label."
-    )
-    return replace(source, notes=(*source.notes, note))
+    return _noting(source, names, f"not read, and no image has a class. {_WRITE_LABELS}.")
 
 
 def noting_tables_beside(archives: Sequence[SourceFile], source: Source) -> Source:
@@ -111,13 +108,19 @@ def noting_tables_beside(archives: Sequence[SourceFile], source: Source) -> Sour
     folder, first = os.path.split(archives[0].path)
     stem = first.partition(".")[0].lower() if len(archives) == 1 else None
     names = [name for name in _visible(folder) if _belongs_to(name.lower(), stem)]
+    return _noting(
+        source,
+        names,
+        f"beside it is not read, and no image has a class. {_WRITE_LABELS}, and put that into the"
+        " archive.",
+    )
+
+
+def _noting(source: Source, names: Sequence[str], what: str) -> Source:
+    """With a note of what holds of the files of these names; None where there are none."""
     if not names:
         return source
-    note = (
-        f"{source.title}: {first_names(names, _NAMED)} beside it is not read, and no image has a"
-        " class. If it has the labels, write them to metadata.csv, with the columns file_name and"
-        " label, and put that into the archive."
-    )
+    note = f"{source.title}: {first_names(names, _NAMED)} {what}"
     return replace(source, notes=(*source.notes, note))
 
 
@@ -130,9 +133,8 @@ def _visible(folder: str) -> list[str]:
 
 def _belongs_to(name: str, stem: str | None) -> bool:
     """stem: of the archive; both in small letters."""
-    if stem and name.startswith(stem) and name.endswith(_TABLES):
-        return True
-    return bool(_LIKE_LABELS.fullmatch(name) or _LIKE_TABLES.fullmatch(name))
+    of_archive = stem and name.startswith(stem) and name.endswith(_TABLES)
+    return bool(of_archive or _LIKE_LABELS.fullmatch(name))
 
 
 def noting_hidden(source: Source) -> Source:

@@ -67,6 +67,25 @@ def add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
     archive.addfile(info, io.BytesIO(data))
 
 
+def write(root: Path, kind: str, contents: dict[str, bytes]) -> str:
+    """A tar, zip or folder of these files in `root`."""
+    root.mkdir(parents=True, exist_ok=True)
+    path = root / f"in.{kind}"
+    if kind == "tar":
+        with tarfile.open(path, "w") as archive:
+            for name, data in contents.items():
+                add(archive, name, data)
+    elif kind == "zip":
+        with zipfile.ZipFile(path, "w") as packed:
+            for name, data in contents.items():
+                packed.writestr(name, data)
+    else:
+        for name, data in contents.items():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_bytes(data)
+    return str(path)
+
+
 def plain_tar(path: Path, names: list[str], mode: str = "w") -> Path:
     with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
         for name, data in zip(names, FILES, strict=True):

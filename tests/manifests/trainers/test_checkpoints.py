@@ -55,7 +55,7 @@ class Printed:
 
     @property
     def updates(self) -> int:
-        """Of BigGAN's family, which loads two batches at once and drops what fills no two."""
+        """Updates of a trainer that loads two batches at once and drops the rest, as BigGAN."""
         epoch = self.listing.count // (2 * self.option("batch_size"))
         return epoch * self.option("num_epochs")
 

@@ -1,37 +1,17 @@
 """Labels in files that share an image's name, in tars, folders and zips alike: used or named."""
 
 import json
-import tarfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from source_kinds import COUNT, FILES, LABELS, NAMES, add, column, noted, take
+from source_kinds import COUNT, FILES, LABELS, NAMES, column, noted, take, write
 
 from scoremix.manifests.errors import ConfigError
 
 Files = dict[str, bytes]
 IMAGES = {f"{index}.png": data for index, data in enumerate(FILES)}
 KINDS = ["tar", "folder", "zip"]
-
-
-def write(root: Path, kind: str, contents: Files) -> str:
-    root.mkdir(parents=True, exist_ok=True)
-    path = root / f"in.{kind}"
-    if kind == "tar":
-        with tarfile.open(path, "w") as archive:
-            for name, data in contents.items():
-                add(archive, name, data)
-    elif kind == "zip":
-        with zipfile.ZipFile(path, "w") as packed:
-            for name, data in contents.items():
-                packed.writestr(name, data)
-    else:
-        for name, data in contents.items():
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            (path / name).write_bytes(data)
-    return str(path)
 
 
 def beside(ending: str, values: list[Any], images: Files = IMAGES) -> Files:

@@ -1,35 +1,15 @@
 """Images that belong to others of the same name (masks, depth maps), and names with backslashes."""
 
 import json
-import tarfile
-import zipfile
 from pathlib import Path
 
 import pytest
-from source_kinds import COUNT, FILES, LABELS, NAMES, PIXELS, add, column, noted, take
+from source_kinds import COUNT, FILES, LABELS, NAMES, PIXELS, column, noted, take, write
 
 from scoremix.stages.sources.second_images import second_images
 
 Files = dict[str, bytes]
 KINDS = ["tar", "folder", "zip"]
-
-
-def write(root: Path, kind: str, contents: Files) -> str:
-    root.mkdir(parents=True, exist_ok=True)
-    path = root / f"in.{kind}"
-    if kind == "tar":
-        with tarfile.open(path, "w") as archive:
-            for name, data in contents.items():
-                add(archive, name, data)
-    elif kind == "zip":
-        with zipfile.ZipFile(path, "w") as packed:
-            for name, data in contents.items():
-                packed.writestr(name, data)
-    else:
-        for name, data in contents.items():
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            (path / name).write_bytes(data)
-    return str(path)
 
 
 def pairs(second: str, count: int = 3) -> Files:
