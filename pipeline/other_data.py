@@ -7,20 +7,23 @@ from typing import Any
 
 from ..manifests.errors import ConfigError, StorageError
 from ..manifests.foreign_text import redact_url
+from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import Place, is_url
 from ..stages.sources.spec import BUNDLED
 from .config import Config
 from .fingerprints import fingerprint
 from .ledger import Ledger
 from .shards.stores import open_shards
+from .source_listing import exchanged_sources
 
 
 def refuse_other_data(config: Config, folder: Path, shards: Place) -> None:
     """Raises ConfigError where the run in `folder` has a network or shards of other sources.
 
     A source under another path whose files have the same names, sizes and times is the same, and so
-    is one that was moved or copied together with the run folder. Files or sources that were added
-    are not its concern, nor other options: the run is then stale, as it says.
+    is one that was moved or copied together with the run folder. A folder of which next to no file
+    is left is another source under the path of the first. Files or sources that were added are not
+    its concern, nor other options: the run is then stale, as it says.
     """
     ledger = Ledger(folder)
     before = ledger.stages.get("ingest", {}).get("inputs")
@@ -29,6 +32,10 @@ def refuse_other_data(config: Config, folder: Path, shards: Place) -> None:
     old, new = _sources(before["options"]), _sources(config.ingest.model_dump(mode="json"))
     homes, seen = (ledger.identity or {}).get("homes", []), _seen_from(new, folder.resolve())
     if set(old) <= set(new) or any(_seen_from(old, home) == seen for home in homes):
+        for source, files, kept in exchanged_sources(config, RunFolder(folder)):
+            left = f"{kept:,} of them are" if kept else "none of them is"
+            what = f"{files:,} files in {source}, and {left} there with the size of then"
+            _refuse(f"{folder} was made from {what}", _made(ledger, folder, shards))
         return
     follow = config.ingest.follow_links
     prints = [fingerprint(spec.source, follow_links=follow) for spec in config.ingest.sources]
@@ -38,12 +45,16 @@ def refuse_other_data(config: Config, folder: Path, shards: Place) -> None:
     bundled = set(BUNDLED) & {source for source, _ in (*old, *new)}
     if inside and before["source"] == json.loads(json.dumps(prints)) and not bundled:
         return
-    made = _made(ledger, folder, shards)
+    why = f"{folder} was made from {_shown(old)}, and {_shown(new)} was asked for"
+    _refuse(why, _made(ledger, folder, shards))
+
+
+def _refuse(why: str, made: list[str]) -> None:
     if made:
         raise ConfigError(
-            f"{folder} was made from {_shown(old)}, and {_shown(new)} was asked for: what it made"
-            f" would be replaced, namely {' and '.join(made)}. Nothing was changed. Name another"
-            " place (--out and --run; for `run`, another `run:` in stages.yaml), or add --replace."
+            f"{why}: what it made would be replaced, namely {' and '.join(made)}. Nothing was"
+            " changed. Name another place (--out and --run; for `run`, another `run:` in"
+            " stages.yaml), or add --replace."
         )
 
 

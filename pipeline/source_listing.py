@@ -19,6 +19,7 @@ from .ledger import Explanations
 
 _MOST = 200_000  # files; of larger sources it is only said that something changed
 _NAMED = 3  # files of each kind
+_KEPT = 0.05  # of a folder's files; where fewer are left, it holds other data
 
 _Files = dict[str, list[int]]  # name -> size and time
 
@@ -31,6 +32,21 @@ def record_listing(config: Config, files: RunFolder) -> None:
 def source_changes(config: Config, files: RunFolder) -> Explanations:
     """What to say where the input `source` of ingest changed; looked up when it did."""
     return {"source": lambda: _describe(_recorded(files), _listing(config))}
+
+
+def exchanged_sources(config: Config, files: RunFolder) -> Iterator[tuple[str, int, int]]:
+    """Source folders that hold other data than when they were read.
+
+    Yields:
+        The folder, how many files it had, and how many of them are there with the name and the
+        size that they had. Times do not count: a copy has others.
+    """
+    old, new = _recorded(files), _listing(config)
+    for folder in sorted(old.keys() & new.keys()):
+        before, now = old[folder], new[folder]
+        kept = sum(name in now and size == now[name][0] for name, (size, _) in before.items())
+        if kept < _KEPT * len(before):
+            yield folder, len(before), kept
 
 
 def _folders(config: Config) -> Iterator[str]:

@@ -10,6 +10,7 @@ import tiny
 from earlier import edit_ledger, list_foreign, without_id
 from fsspec.implementations.memory import MemoryFileSystem
 from in_process import cli
+from PIL import Image
 from remote_runs import augment, build, digests, store_at
 
 from scoremix.manifests.errors import ConfigError, Interrupted
@@ -467,6 +468,32 @@ def test_other_data_does_not_replace_what_was_made_unasked(
     assert augment(tmp_path / "moved", photos, *WRITE) == 0
     assert cli("run", tmp_path / "stages.yaml", *WRITE, "--set", "ingest.source=digits") == 2
     assert "digits was asked for" in capsys.readouterr().err
+
+
+def test_a_folder_whose_files_were_exchanged_is_other_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, photos = tiny.make_images(tmp_path / "images"), tmp_path / "photos"
+    assert augment(images, photos, *WRITE) == 0
+    # Touched, or with fewer images, it is the same source.
+    files = sorted(images.rglob("*.png"))
+    for path in files:
+        os.utime(path, (1, 1))
+    files[0].unlink()
+    assert augment(images, photos, *WRITE) == 0
+    capsys.readouterr()
+    for path in files[1:]:
+        Image.open(path).rotate(90).save(path, compress_level=0)
+    before = tiny.digests(tmp_path)
+    for more in ((), ("--dry-run",)):
+        assert augment(images, photos, *WRITE, *more) == 2
+        error = capsys.readouterr().err
+        assert f"{len(files) - 1} files in {images}, and none of them is there" in error
+        assert f"shards in {photos}" in error and "--replace" in error
+    assert tiny.digests(tmp_path) == before
+    assert augment(images, photos, *WRITE, "--replace") == 0
+    assert cli("verify", photos) == 0 and tiny.digests(tmp_path) != before
+    assert augment(images, photos, *WRITE) == 0
 
 
 def test_a_stop_ends_the_wait_for_a_store_at_the_claim(
