@@ -17,7 +17,9 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+import tiny
 from in_process import cli
 from made import make_corpus
 
@@ -285,7 +287,7 @@ def test_a_mount_in_use_is_detached_with_a_word(pets: Path, works: None, tmp_pat
         finally:
             with contextlib.suppress(OSError):  # even closing tells of the lost connection
                 os.close(descriptor)
-        assert code == 0 and "is in use: detached" in told and "Traceback" not in told
+        assert code == 0 and "is in use and is detached" in told and "Traceback" not in told
         assert not os.path.ismount(tmp_path / "in") and not (tmp_path / "in").exists()
 
 
@@ -304,6 +306,26 @@ def test_a_killed_mount_is_recognised(
         subprocess.run(line, check=True)
         with mounted(pets, folder, "--to", "stylegan"):
             assert (folder / "dataset.json").is_file()
+
+
+def test_beside_forget_the_mount_stays_whole_and_the_next_one_lacks_the_image(
+    works: None, tmp_path: Path
+) -> None:
+    shards = tmp_path / "shards"
+    words = ["augment", "--data", tiny.make_images(tmp_path / "images"), "--out", shards]
+    quick = tiny.options(generate__method="mixup", write__shard_size=10)
+    assert cli(*words, *quick, "--until", "write") == 0
+    with mounted(shards, tmp_path / "in", "--to", "imagefolder"):
+        read = next(path for path in sorted((tmp_path / "in").rglob("*_000002.png")))
+        expected = {read.relative_to(tmp_path / "in").as_posix(): read.read_bytes()}
+        rows = pq.read_table(shards / "manifest.parquet").to_pylist()
+        assert cli("forget", tmp_path / "shards.run", "000002", "--quiet") == 0
+        during = walk(tmp_path / "in")
+        assert len(during) == len(rows) and expected.items() <= during.items()
+    with mounted(shards, tmp_path / "in", "--to", "imagefolder"):
+        after = walk(tmp_path / "in")
+    gone = {row["key"] for row in rows if "000002" in (row["source_1"], row["source_2"])}
+    assert len(after) == len(rows) - len(gone) and after.items() < during.items()
 
 
 def test_the_kernel_tells_of_a_damaged_image(works: None, tmp_path: Path) -> None:
