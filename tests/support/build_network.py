@@ -5,6 +5,7 @@
 Prints the shape of what the generator makes, or of what the denoiser does, as JSON.
 """
 
+import inspect
 import json
 import os
 import sys
@@ -23,6 +24,9 @@ def configuration(script: str, words: list[str]) -> Any:
     import torch
 
     torch.distributed.init_process_group = MagicMock()
+    torch.distributed.broadcast = MagicMock()
+    drawn = torch.randint  # edm draws its seed on the GPU
+    torch.randint = lambda *given, device=None, **named: drawn(*given, **named)
     torch.multiprocessing.set_start_method = MagicMock()
     torch.cuda.set_device = MagicMock()
     module = importlib.import_module(script.removesuffix(".py"))
@@ -63,9 +67,8 @@ def main(script: str, words: list[str]) -> None:
             common["img_channels"] = channels
         generator = dnnlib.util.construct_class_by_name(**found["G_kwargs"], **common).eval()
         # StyleGAN2-ada's compute in half precision wherever they are, the later ones on GPUs alone.
-        full = (
-            {"force_fp32": True} if "networks.Generator" in found["G_kwargs"]["class_name"] else {}
-        )
+        takes = inspect.signature(generator.forward).parameters
+        full = {"force_fp32": True} if {"force_fp32", "synthesis_kwargs"} & takes.keys() else {}
         made = generator(torch.randn([1, generator.z_dim]), label, **full)
         if "Projected" not in str(found["D_kwargs"]):  # that one loads weights from the network
             critic = dnnlib.util.construct_class_by_name(**found["D_kwargs"], **common).eval()
