@@ -39,7 +39,7 @@ finished_run     opens a finished run, to repair or to change it
 other_options    images of a finished run's corpus by other options, for arms of comparisons
 launch           processes of one launch (`accelerate launch`, torchrun), and `--worker I/N`
 environment      libraries and processor that the bytes of a shard depend on
-speed_probe      seconds of a network call on this machine
+speed_probe      seconds of a network call, and of encoding, on this machine
 dry_run          --dry-run: counts, bytes, and time from a short probe
 work_left        steps of the training and shards of the plan that are left to do
 long_run         says before a run of more than an hour how long it takes

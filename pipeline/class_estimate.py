@@ -1,6 +1,8 @@
 """What a dry run says of methods that make images class by class: images, and the recogniser."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 from ..manifests.plan.new_classes import class_count
@@ -36,6 +38,22 @@ def kind_made(config: Config, found: IngestPreview) -> str:
         return f"ratio {generate.ratio}"
     new = "new " if needs_new_classes(config) else ""
     return f"{_classes_made(config, found):,} {new}classes of {generate.images_per_class:,}"
+
+
+def shards_by_class(config: Config, found: IngestPreview, tried: pa.Table) -> str:
+    """How many shards there are, about; with the reason where they are many.
+
+    tried: a plan of these options, with new classes chosen at random.
+    """
+    size = config.write.shard_size
+    count = len(pc.unique(tried["shard"]))
+    if count <= 2 * (-(-found.training // size) + -(-images_made(config, found) // size)):
+        return f"{count:,}"
+    rounds = pc.max(tried["round"]).as_py()
+    return (
+        f"about {count:,}, small ones, since the class with the fewest images makes {rounds:,}"
+        " rounds of them (images_per_class may be lower, or that class larger)"
+    )
 
 
 def _classes_made(config: Config, found: IngestPreview) -> int:

@@ -1,8 +1,7 @@
 """--dry-run: counts, bytes, and time from a short probe on this very machine."""
 
-import time
-
 import numpy as np
+import pyarrow as pa
 import torch
 
 from ..manifests.errors import ConfigError
@@ -31,7 +30,13 @@ from ..stages.sources.remote import FetchOptions
 from ..stages.train.config import TrainConfig
 from ..stages.train.facts import architecture_of, check_draw
 from ..stages.write.write import sample_bytes
-from .class_estimate import images_made, is_recognised, kind_made, recognise_seconds
+from .class_estimate import (
+    images_made,
+    is_recognised,
+    kind_made,
+    recognise_seconds,
+    shards_by_class,
+)
 from .config import Config
 from .decided import candidate_configs, decided
 from .fewer_rounds import refuse_before_saving
@@ -40,7 +45,7 @@ from .job import Job
 from .ledger import Ledger
 from .planned import PlannedImages, check_planned_images
 from .refused_options import check_makes_a_difference
-from .speed_probe import probe_network, timed
+from .speed_probe import encode_seconds, probe_network, timed
 from .trial_check import check_held_out_for
 from .unused import unused_notes
 from .work_left import ShardsLeft, shards_left, shards_replaced, share_of_training
@@ -74,7 +79,7 @@ def estimate(job: Job) -> str:
     ledger = Ledger(folder)
     kind = ledger.device_type(device_type(device))
     config = config.resolved(found.resolution, kind, found.training)
-    _check_asked(config, found, job, ledger)
+    tried = _check_asked(config, found, job, ledger)
     made = images_made(config, found)
     images = found.training + made
     per_image = sample_bytes(found.samples, select_encoder(config.write.encoder))
@@ -85,14 +90,14 @@ def estimate(job: Job) -> str:
         probed, notes = probe_stages(config, methods, found, device, PROBE_SECONDS)
         seconds |= probed
     seconds |= recognise_seconds(config, found, device, PROBE_SECONDS)
-    seconds["write"] = images * _encode_seconds(config, found)
+    seconds["write"] = images * encode_seconds(found.samples, select_encoder(config.write.encoder))
     seconds["the rest"] = _STARTING
     lines = [
         f"inputs:        {found.inputs:,}, of which {found.training:,} are trained on and"
         f" {_held_out(found.reference)}",
         f"images:        {found.training:,} real + {made:,} augmented"
         f" ({kind_made(config, found)}), {found.resolution} px, {found.colours}",
-        f"shards:        {_shards(config, found)}, about"
+        f"shards:        {_shards(config, found, tried)}, about"
         f" {format_bytes(images * per_image)} in {job.shards}",
         f"run folder:    about {format_bytes(_run_bytes(config, found))} in {folder}",
     ]
@@ -172,17 +177,19 @@ def _held_out(count: int) -> str:
     return f"{count:,} held out{few if count < JUDGED else ''}"
 
 
-def _check_asked(config: Config, found: IngestPreview, job: Job, ledger: Ledger) -> None:
-    """Refuses what the run would refuse before it trains, as for a class with one image."""
+def _check_asked(config: Config, found: IngestPreview, job: Job, ledger: Ledger) -> pa.Table:
+    """Refuses what the run would refuse before it trains, as for a class with one image; gives the
+    plan that was tried."""
     if ledger.why_stale("ingest", inputs_of_ingest(job.config, ledger)) is None:
         refuse_before_saving(config, open_corpus(job.files.corpus), job, ledger)
     if job.ends_with_trial:
         check_held_out_for(config.trial, found.reference)
     check_makes_a_difference(config)
     names = sorted(set(found.sources["class_name"].to_pylist()) - {None})
-    check_planned_images(config, PlannedImages(found.sources, names, found.resolution))
+    tried = check_planned_images(config, PlannedImages(found.sources, names, found.resolution))
     if config.generate.needs_network:
         check_draw(config.train, found.classes)
+    return tried
 
 
 def _quality(config: Config, found: IngestPreview, kind: str) -> str:
@@ -204,12 +211,15 @@ def _quality(config: Config, found: IngestPreview, kind: str) -> str:
     )
 
 
-def _shards(config: Config, found: IngestPreview) -> int:
-    """How many there are; of methods by class, whose rounds differ in size, about so many."""
-    size, a_round = config.write.shard_size, -(-found.training // config.write.shard_size)
+def _shards(config: Config, found: IngestPreview, tried: pa.Table) -> str:
+    """How many there are; of methods by class, whose rounds differ in size, about so many.
+
+    tried: a plan of these options, of methods by class a whole one.
+    """
     if config.generate.by_class:
-        return a_round + -(-images_made(config, found) // size)
-    return a_round * (config.generate.ratio + 1)
+        return shards_by_class(config, found, tried)
+    a_round = -(-found.training // config.write.shard_size)
+    return f"{a_round * (config.generate.ratio + 1):,}"
 
 
 def _run_bytes(config: Config, found: IngestPreview) -> float:
@@ -335,12 +345,3 @@ def _padded(training: int, config: Config) -> int:
 
 def _up(count: int, batch: int) -> int:
     return -(-count // batch) * batch
-
-
-def _encode_seconds(config: Config, found: IngestPreview) -> float:
-    encode = select_encoder(config.write.encoder)
-    begin = time.perf_counter()
-    for pixels in found.samples:
-        encode(pixels)
-    # Beside the encoding, a sample costs its headers, hashes and rows.
-    return (time.perf_counter() - begin) / len(found.samples) + 1.5e-4

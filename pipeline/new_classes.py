@@ -4,6 +4,7 @@ Runs by methods that make none train no recogniser: the stage is not in their le
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..manifests.errors import VerifyError
 from ..manifests.files.atomic import sha256_file
@@ -51,12 +52,21 @@ def is_recorded(files: RunFolder, ledger: Ledger) -> bool:
     return path.is_file() and recorded == sha256_file(path)
 
 
-def random_new_classes(config: Config, classes: Sequence[str]) -> tuple[NewClass, ...]:
+def random_new_classes(
+    config: Config, classes: Sequence[str], usable: Sequence[int]
+) -> tuple[NewClass, ...]:
     """As many classes, chosen at random: for checking a plan before there is a recogniser.
+
+    usable: ids of the classes that have training images.
 
     Raises ConfigError for fewer real classes than a new one mixes, or not as many new ones as asked
     for.
     """
     generate = config.generate
-    count = class_count(generate.new_classes, len(classes), len(generate.weights))
-    return tuple(random_classes(classes, count, generate.weights, config.seed))
+    count = class_count(generate.new_classes, len(usable), len(generate.weights))
+    names = [classes[id_] for id_ in usable]
+    drawn = random_classes(names, count, generate.weights, config.seed)
+    return tuple(
+        replace(one, id=len(classes) + place, classes=tuple(usable[id_] for id_ in one.classes))
+        for place, one in enumerate(drawn)
+    )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ..manifests.errors import ConfigError
 from ..manifests.plan.new_classes import NewClass
 from ..manifests.run_folder import RunFolder
-from ..stages.generate.config import GenerateConfig
+from ..stages.generate.config import CONDITIONED, GenerateConfig
 from .config import Config
 from .finished_run import FinishedRun
 from .means import open_means
@@ -33,10 +33,11 @@ def other_options(
 def check_has_network(run: FinishedRun, options: GenerateConfig) -> None:
     """Raises ConfigError where these options need a score network, and the run has none."""
     if options.needs_network and not run.has_network:
+        better = "compose" if options.method in CONDITIONED else "auto"
         raise ConfigError(
             f"An arm by {options.method} needs a score network, and {run.folder} has none: its"
             f" method is {run.config.generate.method}. Leave the arm out, or make a run with"
-            " generate.method: auto."
+            f" generate.method: {better}."
         )
 
 

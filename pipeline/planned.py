@@ -14,6 +14,7 @@ from ..manifests.plan.class_plan import (
     MadeClass,
     build_class_plan,
     check_classed,
+    classes_with_images,
     made_of_new,
     reproduced,
 )
@@ -77,15 +78,18 @@ def _of_corpus(corpus: Corpus) -> PlannedImages:
 def _drawn(config: Config, images: PlannedImages, new_classes: Sequence[NewClass]) -> pa.Table:
     options = plan_options_of(config)
     if isinstance(options, ClassPlanOptions):
-        made = _made_classes(config, len(images.classes), new_classes)
+        made = _made_classes(config, images, new_classes)
         return build_class_plan(images.sources, made, options, config.seed)
     return build_plan(images.sources, options, config.seed, images.side)
 
 
-def _made_classes(config: Config, classes: int, new_classes: Sequence[NewClass]) -> list[MadeClass]:
+def _made_classes(
+    config: Config, images: PlannedImages, new_classes: Sequence[NewClass]
+) -> list[MadeClass]:
     if needs_new_classes(config):
         return made_of_new(new_classes)
-    return reproduced(classes, config.generate.new_classes, config.seed)
+    usable = classes_with_images(images.sources)
+    return reproduced(len(images.classes), usable, config.generate.new_classes, config.seed)
 
 
 def check_plan(config: Config, corpus: Corpus, *, without_forgotten: bool = False) -> None:
@@ -100,16 +104,20 @@ def check_plan(config: Config, corpus: Corpus, *, without_forgotten: bool = Fals
     check_planned_images(config, images)
 
 
-def check_planned_images(config: Config, images: PlannedImages) -> None:
-    """As `check_plan`, of images that need not be a corpus yet."""
+def check_planned_images(config: Config, images: PlannedImages) -> pa.Table:
+    """As `check_plan`, of images that need not be a corpus yet; gives the plan that was tried.
+
+    Of methods by class it has every row, with new classes that were chosen at random.
+    """
     new_classes: Sequence[NewClass] = ()
     if config.generate.by_class:
         check_classed(images.sources, str(config.generate.method))
     if needs_new_classes(config):  # any will do: there may be no recogniser yet
-        new_classes = random_new_classes(config, images.classes)
+        usable = classes_with_images(images.sources)
+        new_classes = random_new_classes(config, images.classes, usable)
     ratio = min(config.generate.ratio, 1)
     generate = config.generate.model_copy(update={"ratio": ratio})
-    _drawn(config.model_copy(update={"generate": generate}), images, new_classes)
+    return _drawn(config.model_copy(update={"generate": generate}), images, new_classes)
 
 
 def recipe_of(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from ..manifests.errors import ConfigError
+from ..manifests.plan.methods import NEW_CLASS_METHODS
 from ..stages.generate.config import GenerateConfig
 from ..stages.train.config import TrainConfig
 from .config import Config
@@ -11,7 +12,7 @@ _OF_MORE_THAN_TRAINING = {"preset"}  # it fills in `generate` too
 
 
 def unused_notes(config: Config, resolution: int, device_type: str, images: int) -> list[str]:
-    """A sentence for each section with options that do nothing in this run.
+    """A sentence for each section with options that do nothing in this run, and for weights of 0.
 
     config: as the user gave it, not resolved. The other values are those of `Config.resolved`.
     A value that would be filled in anyway, as in the file that a run saves, is not named.
@@ -24,6 +25,12 @@ def unused_notes(config: Config, resolution: int, device_type: str, images: int)
             name for name in names if _makes_a_difference(config, resolved, section, name, known)
         ]:
             notes.append(_sentence(section, set_for_nothing, why))
+    generate = resolved.generate
+    if generate.method in NEW_CLASS_METHODS and 0.0 in generate.weights:
+        notes.append(
+            f"generate.weights are {list(generate.weights)}: a class with weight 0 is not mixed, so"
+            " that images of fewer classes get the label of a new one"
+        )
     return notes
 
 

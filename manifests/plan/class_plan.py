@@ -19,7 +19,15 @@ from ..errors import ConfigError
 from .new_classes import NewClass
 from .random_streams import image_seed, stream
 from .rounds import MAX_ROUND, RoundImages, real_round, round_table, shards_of
-from .training_images import Integers, TrainingImages, has_classes, read_training_images
+from .training_images import (
+    Integers,
+    TrainingImages,
+    class_names,
+    has_classes,
+    quoted_names,
+    read_training_images,
+    training_rows,
+)
 
 
 @dataclass(frozen=True)
@@ -47,18 +55,28 @@ def made_of_new(new_classes: Sequence[NewClass]) -> list[MadeClass]:
     ]
 
 
-def reproduced(classes: int, count: int | None, seed: int) -> list[MadeClass]:
+def classes_with_images(sources: pa.Table) -> list[int]:
+    """Ids of the classes that have training images, in order: not those that `forget` emptied."""
+    ids = training_rows(sources)["class_id"].to_pylist()
+    return sorted({id_ for id_ in ids if id_ is not None and id_ >= 0})
+
+
+def reproduced(
+    classes: int, usable: Sequence[int], count: int | None, seed: int
+) -> list[MadeClass]:
     """The real classes, to be made again: all, or a seeded choice of `count`, in order of id.
+
+    classes: of the corpus. usable: ids of those that have training images.
 
     Raises ConfigError where there are not as many.
     """
-    if count is not None and count > classes:
+    if count is not None and count > len(usable):
         raise ConfigError(
-            f"generate.new_classes is {count}, and `reproduce` makes the {classes} classes of the"
-            f" corpus again. Set it to {classes} or fewer, or leave it out for all."
+            f"generate.new_classes is {count}, and `reproduce` makes the {len(usable)} classes of"
+            f" the corpus again. Set it to {len(usable)} or fewer, or leave it out for all."
         )
-    order = stream(image_seed(seed, "new-classes"), "reproduced").permutation(classes)
-    ids = sorted(int(id_) for id_ in order[:count])
+    order = stream(image_seed(seed, "new-classes"), "reproduced").permutation(classes).tolist()
+    ids = sorted([id_ for id_ in order if id_ in {*usable}][:count])
     return [MadeClass(id_, id_, id_, 1.0) for id_ in ids]
 
 
@@ -88,7 +106,7 @@ def build_class_plan(
     check_classed(sources, options.method)
     corpus = read_training_images(sources, classes=True)
     members = {int(id_): np.flatnonzero(corpus.classes == id_) for id_ in np.unique(corpus.classes)}
-    _check_members(made, members)
+    _check_members(made, members, class_names(sources))
     planned = _bases(corpus, members, made, options.images_per_class, seed)
     rounds = [real_round(corpus, shard_size=options.shard_size, seed=seed)]
     first_shard = 0
@@ -110,13 +128,15 @@ def build_class_plan(
     return pa.concat_tables(rounds).combine_chunks()
 
 
-def _check_members(made: Sequence[MadeClass], members: dict[int, Integers]) -> None:
+def _check_members(
+    made: Sequence[MadeClass], members: dict[int, Integers], names: dict[int, str]
+) -> None:
     empty = sorted({id_ for one in made for id_ in (one.first, one.second)} - members.keys())
     if empty:
         raise ConfigError(
             f"No training image is left in {len(empty)} of the classes that images are to be made"
-            f" of (class {', '.join(map(str, empty[:20]))}). Add images to them, or take them out"
-            " of the input."
+            f" of: {quoted_names([names.get(id_, str(id_)) for id_ in empty])}. Add images to"
+            " them, or take them out of the input."
         )
 
 

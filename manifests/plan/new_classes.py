@@ -53,10 +53,13 @@ class NewClass:
         return found
 
 
-def class_count(asked: int | None, classes: int, members: int) -> int:
+def class_count(
+    asked: int | None, classes: int, members: int, named: str = "generate.new_classes"
+) -> int:
     """How many new classes of so many members there are to be, of `classes` real ones.
 
-    asked: None for as many as real ones, or all that there are where these are fewer.
+    asked: None for as many as real ones, or all that there are where these are fewer. named: what
+    asks for them.
 
     Raises ConfigError where there are not as many.
     """
@@ -68,7 +71,7 @@ def class_count(asked: int | None, classes: int, members: int) -> int:
     possible = math.comb(classes, members)
     if asked is not None and asked > possible:
         raise ConfigError(
-            f"generate.new_classes is {asked}, and of {classes} classes there are {possible}"
+            f"{named} is {asked}, and of {classes} classes there are {possible}"
             f" different choices of {members}. Set it to {possible} or fewer."
         )
     return min(classes, possible) if asked is None else asked

@@ -55,6 +55,8 @@ def commands_for(
     run = shlex.quote(str(plan.run)) if plan.run else "RUN"
     samples = spec.samples.format(**facts)
     evaluate = spec.evaluate.format(**facts)
+    if _lacks_labels(spec, listing):
+        evaluate = ""
     if plan.alone:
         return Commands("", "", "", "", evaluate.replace(str(facts["samples"]), "SAMPLES"), ())
     notes = [note.format(**facts) for note in spec.notes]
@@ -65,7 +67,7 @@ def commands_for(
         if sample
         else "",
         real=_real_command(spec, listing, real)
-        if "{real}" in spec.evaluate and real != out
+        if "{real}" in spec.evaluate and evaluate and real != out
         else "",
         evaluate=evaluate,
         notes=(*notes, *_notes(spec, listing, facts, plan)),
@@ -135,12 +137,26 @@ def _notes(
             + (f": {asked:,} were meant, which are no whole number of {counted}" if apart else "")
             + " (--images-shown sets it)."
         )
-    if plan.run and "{real}" in spec.evaluate:
+    if _lacks_labels(spec, listing):
+        new = len(listing.classes) - listing.real_classes
+        notes.append(
+            "Its own evaluation draws the labels of its samples from the real images, which have"
+            f" none of the {new:,} new classes: a network of {len(listing.classes):,} classes"
+            " cannot be sampled with them. Use `scoremix-pipeline evaluate`, or train on an export"
+            " with --real-classes-only."
+        )
+    elif plan.run and "{real}" in spec.evaluate:
         notes.append(
             "--held-out-only instead of --real-only exports the images that the run held out: a"
             " comparison with these does not reward memorising."
         )
     return notes
+
+
+def _lacks_labels(spec: TrainerSpec, listing: ExportListing) -> bool:
+    """Whether real images lack classes of the network, with whose labels it would be sampled."""
+    fewer = listing.real_classes < len(listing.classes)
+    return fewer and spec.draws_labels_of_data and is_labelled(listing)
 
 
 def is_labelled(listing: ExportListing) -> bool:

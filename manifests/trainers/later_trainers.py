@@ -54,6 +54,7 @@ LATER_TRAINERS: tuple[TrainerSpec, ...] = (
         sample=DRAW.format(script="gen_images.py"),
         sample_classes=DRAW_CLASSES.format(script="gen_images.py"),
         evaluate=READER.evaluate,
+        draws_labels_of_data=True,
         notes=(
             FID,
             "--aug=0 switches its own augmentation off, which its presets are meant for: compare "

@@ -101,6 +101,7 @@ class TrainerSpec:
     sample_classes: str = ""  # the same where it learned classes; "": no different
     samples: str = "{samples}"  # where `sample` leaves them, for evaluate --generated
     evaluate: str = ""  # its own evaluation
+    draws_labels_of_data: bool = False  # `evaluate` samples a network with the labels of {real}
     single_image: tuple[str, str] | None = None  # unpaired: `train` and `sample` for exactly one
     # image a side, of any size; None: no such mode
     real_to: Target | None = None  # the target of {real} in `evaluate`; None: the same one

@@ -44,6 +44,7 @@ READER = replace(
     sample_classes=DRAW_CLASSES.format(script="gen_images.py"),
     evaluate="python calc_metrics.py --metrics=fid50k_full --data={real} --network=NETWORK.pkl "
     "--gpus=1",
+    draws_labels_of_data=True,
 )
 
 # The trainers leave a snapshot of the first update too (000000), which is not sampled. Their
@@ -162,6 +163,7 @@ STYLEGAN_FAMILY: tuple[TrainerSpec, ...] = (
         sample_classes="",
         evaluate="python fid.py ref --data={real} --dest=real.npz; "
         "python fid.py calc --images={samples} --ref=real.npz --num={drawn}",
+        draws_labels_of_data=False,
         notes=("--augment=0 switches its own augmentation off.",),
     ),
 )

@@ -58,13 +58,28 @@ def forget(folder: Path, keys: tuple[str, ...], retrain: bool, device: str, quie
             drop_from_plan(run)
     if retrain:
         _train_again(run, device, quiet)
-    elif RunFolder(run).network.exists():
+    elif trained := _trained_on_them(RunFolder(run)):
         echo(
+            f"{trained} `scoremix-pipeline forget {folder} --retrain` trains anew without them and"
+            " makes everything again: other images' bytes change with it."
+        )
+
+
+def _trained_on_them(files: RunFolder) -> str:
+    """What of a run was trained on forgotten images too, in sentences; "" for nothing."""
+    sentences = []
+    if files.network.exists():
+        sentences.append(
             "The network in score-net/ was trained on all images, these too, and the augmented"
             " images that are left may be made by it, or about mean images of all"
-            f" (means.safetensors). `scoremix-pipeline forget {folder} --retrain` trains it anew"
-            " without them and makes everything again: other images' bytes change with it."
+            " (means.safetensors)."
         )
+    if files.recogniser.exists():
+        sentences.append(
+            "The recogniser in recogniser/ was trained on them too, and the class centres there"
+            " (centres.npy) are means over them: it selected the classes that new ones mix."
+        )
+    return " ".join(sentences)
 
 
 def _print_forgotten(folder: Path, done: "Forgotten") -> None:

@@ -149,9 +149,10 @@ def _lineage(shown: dict[str, Any], classes: list[str], has_run: bool) -> str:
     else:
         how = sample["method"] + (", contrast kept" if shown.get("contrast") == "kept" else "")
         lines = [f"{sample['key']}: made by {how}, round {sample['round']}{named}"]
+        weights = [sample["lambda"], 1.0 - sample["lambda"]]
         if new := shown.get("new_class"):
             lines.append(f"mixes:    {_members(new)}")
-        weights = (sample["lambda"], 1.0 - sample["lambda"])
+            weights = new["weights"][:2]  # of three classes two have a parent
         keys = (sample["source_1"], sample["source_2"])
         if keys[0] == keys[1]:
             lines.append(f"parent:   {keys[0]}, {_file(shown, keys[0], has_run)}")

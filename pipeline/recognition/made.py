@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -115,8 +116,14 @@ class ArmMaker:
         run, generate = self.run, self.run.config.generate
         kind = run.ledger.device_type(device_type(self.device))
         classes = made.new_classes or generate.new_classes
-        if made.method == "reproduce" and made.new_classes is None and classes is not None:
-            classes = min(classes, len(run.corpus.classes))
+        if made.method == "reproduce" and classes is not None:
+            real = len(np.unique(run.corpus.training_ids[run.corpus.training_ids >= 0]))
+            if made.new_classes is not None and classes > real:
+                raise ConfigError(
+                    f"The arm {made.name} makes {classes} of the real classes again, and there are"
+                    f" {real}. Name {real} or fewer, or none for all."
+                )
+            classes = min(classes, real)
         changes = {
             "method": made.method,
             "images_per_class": made.images_per_class or generate.images_per_class,

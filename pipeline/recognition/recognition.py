@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes, write_json
 from ...manifests.files.durable import make_folder, remove_file
@@ -35,7 +38,7 @@ from ...stages.recognition.comparison import (
     passes_of,
 )
 from ...stages.recognition.config import RecognitionConfig
-from ...stages.recognition.judge import GRID, UnseenClasses, tar_name
+from ...stages.recognition.judge import GRID, UnseenClasses, episode_ways, tar_name
 from ...stages.recognition.outcome import (
     RecognitionOutcome,
     differences_tables,
@@ -94,6 +97,7 @@ class RecognitionReport:
             figure=self.asked.figure,
             against=self.asked.against,
             failed=self.failed,
+            by_command=self.asked.command is not None,
         )
         return "\n".join([sentences, *failed])
 
@@ -146,6 +150,7 @@ def recognition(
         {arm.name: arm.classes for arm in compared},
         passes=passes,
         against=asked.against,
+        failed=made.failed,
     )
     took = {arm.name: sampling.get(arm.corpus) for arm in arms}
     judged_on = _judged_on(asked, unseen, run.corpus)
@@ -231,7 +236,8 @@ def _measurable(asked: RecognitionConfig, unseen: Corpus | None, corpus: Corpus)
         if asked.figure.startswith("tar"):
             judged = UnseenClasses.of(unseen, asked.pairs, asked.episodes, asked.resamples)
             names += map(tar_name, judged.fars)
-        names += ["eer", "rank_1", "one_shot"]
+        names += ["eer", "rank_1"]
+        names += ["one_shot"] if episode_ways(_known(unseen)) else []
     if HELD_OUT in wanted and (corpus.reference_ids >= 0).any():
         names.append("accuracy")
     return names
@@ -244,10 +250,17 @@ def _judged_on(asked: RecognitionConfig, unseen: Corpus | None, corpus: Corpus) 
     parts = []
     if unseen is not None and UNSEEN in wanted:
         count = int((unseen.training_ids >= 0).sum())
-        parts.append(f"{count:,} images of {len(unseen.classes):,} classes never seen")
+        ways = episode_ways(_known(unseen))
+        episodes = f" (one-shot: {ways} of them an episode)" if ways else ""
+        parts.append(f"{count:,} images of {len(unseen.classes):,} classes never seen{episodes}")
     if held_out:
         parts.append(f"{held_out:,} held-out images of the {len(corpus.classes):,} classes seen")
     return f"Judged on {' and '.join(parts)}."
+
+
+def _known(unseen: Corpus) -> NDArray[np.int64]:
+    """Classes of the unseen images that have one."""
+    return unseen.training_ids[unseen.training_ids >= 0]
 
 
 def _sampling(run: FinishedRun) -> float | None:

@@ -51,7 +51,10 @@ class ClassSelector:
         if made.selection is not None:
             how = "distant" if made.selection == "again" else made.selection
         members, usable = len(generate.weights), int(np.isfinite(centres).all(axis=1).sum())
-        count = class_count(made.new_classes or generate.new_classes, usable, members)
+        asked = made.new_classes or generate.new_classes
+        of_arm = f"The number of new classes of the arm {made.name}"
+        named = of_arm if made.new_classes else "generate.new_classes"
+        count = class_count(asked, usable, members, named)
         given = centres, self.run.corpus.classes, count, how, generate.weights
         return tuple(select_classes(*given, self.run.config.seed))
 

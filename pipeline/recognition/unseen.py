@@ -124,8 +124,8 @@ def _check(unseen: Corpus, corpus: Corpus) -> None:
             " classes."
         )
     pixels = [
-        set(rows_where(each.sources, status="train")["pixel_sha256"].to_pylist())
-        for each in (unseen, corpus)
+        {row for status in used for row in _pixels(each, status)}
+        for each, used in ((unseen, ("train",)), (corpus, ("train", "reference")))
     ]
     if same := pixels[0] & pixels[1]:
         names = unseen.sources.filter(
@@ -133,6 +133,10 @@ def _check(unseen: Corpus, corpus: Corpus) -> None:
         )
         shown = first_names(names["name"].to_pylist(), _LISTED)
         raise ConfigError(
-            f"{len(same)} images of recognition.unseen are training images of the run ({shown})."
-            " Remove them, or name images that are not trained on."
+            f"{len(same)} images of recognition.unseen are training or held-out images of the run"
+            f" ({shown}), of classes that are trained on. Remove them, or name other images."
         )
+
+
+def _pixels(corpus: Corpus, status: str) -> list[str]:
+    return list(rows_where(corpus.sources, status=status)["pixel_sha256"].to_pylist())

@@ -87,6 +87,20 @@ def parse_recognition_arms(
     return arms
 
 
+def are_rivals(arm: str, other: str) -> bool:
+    """Whether `arm`, of made images or trained twice as long, is to be compared with `other`."""
+    return arm not in (REAL, REAL + AFFINE) and arm.endswith(AFFINE) == other.endswith(AFFINE)
+
+
+def table_name(text: str) -> str:
+    """The name that tables and folders have of one arm, however it is written; as given where it
+    is none."""
+    try:
+        return _parsed(text.strip()).name
+    except ValueError:
+        return text
+
+
 def _parsed(text: str) -> RecognitionArm:
     """Raises ValueError for anything but NAME[@SELECTION][:IMAGES[xCLASSES]][+affine]."""
     found = _ARM.fullmatch(text)

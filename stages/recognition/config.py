@@ -6,7 +6,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from ..ingest.config import SourceConfig
 from ..trial.command import placeholders_of
-from .arms import REAL, TWICE, RecognitionArm, parse_recognition_arms
+from .arms import (
+    AFFINE,
+    REAL,
+    TWICE,
+    RecognitionArm,
+    are_rivals,
+    parse_recognition_arms,
+    table_name,
+)
 from .template import check_recogniser_template
 
 Count = Annotated[int, Field(ge=1)]
@@ -45,6 +53,11 @@ class RecognitionConfig(BaseModel):
     command: str | None = None
     minutes: float | None = Field(default=None, gt=0)  # of a command, at most
 
+    @field_validator("against")
+    @classmethod
+    def _as_in_the_table(cls, against: str | None) -> str | None:
+        return None if against is None else table_name(against)
+
     @field_validator("command")
     @classmethod
     def _known_placeholders(cls, command: str | None) -> str | None:
@@ -59,13 +72,25 @@ class RecognitionConfig(BaseModel):
             )
         if self.command is not None and any(arm.twice for arm in self.corpora):
             raise ValueError(f"{TWICE} is of the built-in recogniser: a command has its own length")
+        if self.against is not None:
+            self._check_against(self.against)
+        return self
+
+    def _check_against(self, against: str) -> None:
+        """Raises ValueError for an arm that is not there, or that no other is compared with."""
         names = [arm.name for arm in self.corpora if arm.corpus != REAL or arm.twice]
-        if self.against is not None and self.against not in names:
+        if against not in names:
             raise ValueError(
-                f"against is {self.against!r}, which is no arm with made images, nor {TWICE}; there"
+                f"against is {against!r}, which is no arm with made images, nor {TWICE}; there"
                 f" are {', '.join(names) or 'none'}"
             )
-        return self
+        if not any(name != against and are_rivals(name, against) for name in names):
+            without = "with" if against.endswith(AFFINE) else "without"
+            raise ValueError(
+                f"against is {against!r}, and no other arm with made images, nor {TWICE}, is"
+                f" {without} {AFFINE}: arms with the same small changes are compared. There are"
+                f" {', '.join(names)}"
+            )
 
     @property
     def corpora(self) -> list[RecognitionArm]:

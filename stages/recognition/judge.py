@@ -40,6 +40,12 @@ def tar_name(far: float) -> str:
     return f"tar_{far:g}"
 
 
+def episode_ways(labels: Ids) -> int:
+    """Classes of a one-shot episode: 20, or all that have two images; 0 for fewer than two."""
+    several = int((np.unique(labels, return_counts=True)[1] > 1).sum())
+    return min(WAYS, several) if several > 1 else 0
+
+
 @dataclass(frozen=True)
 class UnseenClasses:
     """Images (N, H, W, C) of classes `labels` (N,) that no recogniser is trained on."""
@@ -49,7 +55,7 @@ class UnseenClasses:
     pairs: Pairs
     interval_pairs: Pairs  # for intervals: fewer impostors, which are drawn again so often
     fars: Sequence[float]  # for which there are impostor pairs enough
-    ways: int  # classes of a one-shot episode
+    ways: int  # classes of a one-shot episode; 0: there is none
     episodes: int
     resamples: int
 
@@ -69,14 +75,13 @@ class UnseenClasses:
             fewer = draw_pairs(labels, min(pairs, _INTERVAL_PAIRS), random)
         except ValueError as error:
             raise ConfigError(f"recognition.unseen cannot be verified on: {error}.") from error
-        several = int((np.unique(labels, return_counts=True)[1] > 1).sum())
         return cls(
             images=np.asarray(corpus.images)[known],
             labels=labels,
             pairs=drawn,
             interval_pairs=fewer,
             fars=[far for far in FARS if _is_measurable(drawn.impostors, far)],
-            ways=min(WAYS, several),
+            ways=episode_ways(labels),
             episodes=episodes,
             resamples=resamples,
         )
@@ -112,8 +117,9 @@ def measure_embeddings(embeddings: NDArray[np.floating], unseen: UnseenClasses) 
     }
     figures["eer"] = equal_error_rate(far, tar)
     figures["rank_1"] = rank_one(embeddings, unseen.labels)
-    given = embeddings, unseen.labels, unseen.episodes, random, unseen.ways
-    figures["one_shot"] = one_shot(*given)
+    if unseen.ways:
+        given = embeddings, unseen.labels, unseen.episodes, random, unseen.ways
+        figures["one_shot"] = one_shot(*given)
     some = unseen.interval_pairs
     resampled = cosine_scores(embeddings, some), some, unseen.labels, unseen.fars
     found = class_intervals(*resampled, unseen.resamples, random)

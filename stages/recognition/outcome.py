@@ -6,6 +6,7 @@ results, of every recogniser by itself. The sentence calls clear what is so amon
 by Holm's rule.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ from ...manifests.errors import ConfigError
 from ..evaluate.sentences import Change
 from ..evaluate.tables import Table
 from ..trial.outcome import PairedChange, by_chance, clear_together, paired_change
-from .arms import AFFINE, REAL
+from .arms import AFFINE, REAL, are_rivals
 from .config import Figure
 from .judge import FARS, tar_name
 from .over_classes import Interval, intervals_over_classes
@@ -28,6 +29,7 @@ _TITLES = {
     "one_shot": "one-shot",
     "accuracy": "held-out accuracy",
 }
+_ROUNDING = 1e-9  # of differences of rates
 _LOWER_IS_BETTER = {"eer"}
 _AS = {
     REAL: "real images as they are",
@@ -96,12 +98,16 @@ def recognition_outcomes(
     *,
     passes: Mapping[str, float] | None = None,
     against: str | None = None,
+    failed: Collection[str] = (),
 ) -> list[RecognitionOutcome]:
     """results: arm -> results by seed, in the same order; images, classes: their numbers.
 
     passes: arm -> passes over its real images. against: an arm with which those with made images
-    and the same small changes are compared.
+    and the same small changes are compared. failed: arms without results. Where real+affine is one,
+    arms with +affine are judged against nothing: beside plain real images, turns and shifts would
+    count as a gain of the made ones.
     """
+    known = {*results, *failed}
 
     def figures_of(arm: str) -> dict[str, list[float]]:
         first = results[arm][0]["figures"]
@@ -114,11 +120,11 @@ def recognition_outcomes(
         real = figures.get(baseline)
         if real is None or arm == baseline:
             return {}
-        found = {name: paired_change(figures[arm][name], real[name]) for name in figures[arm]}
+        found = {name: _change(figures[arm][name], real[name]) for name in figures[arm]}
         return {name: change for name, change in found.items() if change is not None}
 
     def baseline_of(arm: str) -> str:
-        affine = arm.endswith(AFFINE) and arm != REAL + AFFINE and REAL + AFFINE in results
+        affine = arm.endswith(AFFINE) and arm != REAL + AFFINE and REAL + AFFINE in known
         return REAL + AFFINE if affine else REAL
 
     def seconds(arm: str) -> float | None:
@@ -135,7 +141,7 @@ def recognition_outcomes(
             seconds=seconds(arm),
             less_real_affine=less(arm, REAL + AFFINE) if arm.endswith(AFFINE) else {},
             baseline=baseline_of(arm),
-            less_against=less(arm, against) if against and _are_rivals(arm, against) else {},
+            less_against=less(arm, against) if against and are_rivals(arm, against) else {},
             passes=(passes or {}).get(arm),
             over_classes=intervals_over_classes(results, arm, baseline_of(arm)),
         )
@@ -143,8 +149,13 @@ def recognition_outcomes(
     ]
 
 
-def _are_rivals(arm: str, other: str) -> bool:
-    return arm not in (REAL, REAL + AFFINE) and arm.endswith(AFFINE) == other.endswith(AFFINE)
+def _change(arm: Sequence[float], real: Sequence[float]) -> PairedChange | None:
+    """As `paired_change`. Figures are shares of counted images, so that a few seeds may differ by
+    the same: their spread is then not known, rather than nothing, and the interval has no ends."""
+    found = paired_change(arm, real)
+    if found is None or not found.difference or found.interval[1] - found.interval[0] > _ROUNDING:
+        return found
+    return PairedChange(found.difference, (-math.inf, math.inf))
 
 
 def recognition_table(
@@ -192,17 +203,17 @@ def _over_classes(arms: Sequence[RecognitionOutcome]) -> Table | None:
     compared = [arm for arm in arms if arm.over_classes]
     if not compared:
         return None
-    names = list(compared[0].over_classes)
+    names = [name for name in _TITLES if any(name in arm.over_classes for arm in compared)]
     rows = [
-        [
-            arm.name,
-            arm.baseline,
-            *(f"{100 * low:+.2f} to {100 * high:+.2f}" for low, high in arm.over_classes.values()),
-        ]
+        [arm.name, arm.baseline, *(_ends(arm.over_classes.get(name)) for name in names)]
         for arm in compared
     ]
     heads = ["points, 95 % over draws of the unseen classes", "less"]
     return Table([*heads, *(_TITLES[name] for name in names)], rows)
+
+
+def _ends(interval: Interval | None) -> str:
+    return "" if interval is None else f"{100 * interval[0]:+.2f} to {100 * interval[1]:+.2f}"
 
 
 def _differences(baseline: str, changes: Mapping[str, Mapping[str, Change]]) -> Table | None:
@@ -215,6 +226,8 @@ def _differences(baseline: str, changes: Mapping[str, Mapping[str, Change]]) -> 
 
 
 def _points(change: Change) -> str:
+    if not math.isfinite(change.interval[0]):
+        return f"{100 * change.difference:+.2f} (the same of every seed)"
     low, high = (f"{100 * end:+.2f}" for end in change.interval)
     star = " *" if change.is_significant else ""
     return f"{100 * change.difference:+.2f} ({low} to {high}){star}"
@@ -226,24 +239,27 @@ def recognition_conclusion(
     figure: Figure = "auto",
     against: str | None = None,
     failed: Collection[str] = (),
+    by_command: bool = False,
 ) -> str:
     """A plain sentence on each arm that differs clearly from the real images; one on the rest.
 
     Arms with +affine are judged against real+affine, where that is an arm. figure: of
     `recognition.figure`. against: an arm that others are compared with, too. failed: other arms.
+    by_command: the recognisers are the user's own, which may leave out the seed.
     """
     by_name = {arm.name: arm for arm in arms}
     others = [arm for arm in arms if arm.baseline != arm.name and arm.baseline in by_name]
     rivals = {arm.name: arm for arm in arms if arm.less_against}
     alone = f"Nothing can be compared with real images: {', '.join(failed)} failed."
     alone = alone if failed else _NO_REAL
+    unjudged = [arm.name for arm in arms if arm.baseline not in by_name]
     if not others and not rivals:
         return alone
     name = primary_figure(list(arms[0].figures), figure)
     seeds = len(arms[0].figures[name])
     if seeds < 2:
         return "No conclusion from one seed: set recognition.seeds to 3 or more."
-    if alike := [arm.name for arm in arms if arm.is_alike]:
+    if by_command and (alike := [arm.name for arm in arms if arm.is_alike]):
         return (
             f"No conclusion: all seeds of {', '.join(alike)} gave the same figures. Does the"
             " command pass {seed} on?"
@@ -270,6 +286,11 @@ def recognition_conclusion(
     for baseline, names in unclear.items():
         size = f"{_TITLES[name]}, against {baseline}, {seeds} seeds"
         sentences.append(f"No difference seen at this size: {', '.join(names)} ({size}).")
+    if others and REAL + AFFINE in failed and unjudged:
+        sentences.append(
+            f"Not judged: {', '.join(unjudged)}. {REAL}{AFFINE}, with which they are to be"
+            " compared, failed."
+        )
     if against is not None:
         sentences += _of_rivals(rivals, against, name)
     return " ".join(sentences)
@@ -280,7 +301,11 @@ def _on_other_classes(arm: RecognitionOutcome, figure: str) -> str:
 
     Seeds are of the training alone: all of them are judged on the same classes.
     """
-    low, high = arm.over_classes.get(figure, (1.0, 1.0))
+    if figure == "accuracy":  # of the classes that were trained on
+        return ""
+    if figure not in arm.over_classes:
+        return " Whether other classes would say the same was not measured."
+    low, high = arm.over_classes[figure]
     if low > 0 or high < 0:
         return ""
     return (

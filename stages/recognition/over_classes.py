@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 DRAWS = "draws_of_classes"  # of a result's figures: name -> a figure of every draw
+_SAME = 1e-9  # differences of rates that are one but for rounding
 Interval = tuple[float, float]
 
 
@@ -19,7 +20,8 @@ def intervals_over_classes(
 ) -> dict[str, Interval]:
     """Figure -> 95 % interval, by percentiles, of what `arm` has more than `baseline`.
 
-    results: arm -> results by seed. Empty where one of them has no draws.
+    results: arm -> results by seed. Empty where one of them has no draws. A figure whose
+    difference is the same in every draw has no interval: the classes are too few to draw others.
     """
     if arm == baseline or baseline not in results:
         return {}
@@ -29,6 +31,7 @@ def intervals_over_classes(
         for name in mine
         if name in theirs and len(mine[name]) == len(theirs[name])
         for low, high in [np.quantile(mine[name] - theirs[name], [0.025, 0.975])]
+        if high - low > _SAME
     }
 
 

@@ -1,6 +1,7 @@
 """Methods that make images class by class, through the whole pipeline at tiny size."""
 
 import json
+import re
 import shutil
 import signal
 from collections import Counter
@@ -275,6 +276,52 @@ def test_weights_of_one_class_alone_give_the_images_of_reproduce(
     assert composed == again and len(again) == 15
 
 
+def test_a_class_that_forget_emptied_is_mixed_no_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.make_images(tmp_path / "images", (*NAMES, "wide"))
+    for path in sorted((tmp_path / "images" / "wide").iterdir())[1:]:
+        path.unlink()
+    words = words_of(tmp_path, "mixup-classes", "--until", "write", ingest__holdout=0.0)
+    assert cli(*words) == 0
+    run = tmp_path / "shards.run"
+    last = next(row["key"] for row in rows_of(tmp_path) if row["class_id"] == 3)
+    assert any(3 in one["classes"] for one in index_of(tmp_path)["new_classes"])
+    capsys.readouterr()
+    assert cli("forget", run, last, "--quiet") == 0
+    told = capsys.readouterr().out
+    assert "recogniser/" in told and "centres.npy" in told and "--retrain" in told
+    assert cli("forget", run, "--retrain", "--quiet") == 0
+    assert cli("verify", tmp_path / "shards") == 0
+    assert all(3 not in one["classes"] for one in index_of(tmp_path)["new_classes"])
+    # Its folder is taken out of the source: a corpus of three classes.
+    shutil.rmtree(tmp_path / "images" / "wide")
+    assert cli(*words) == 0 and cli("verify", tmp_path / "shards") == 0
+    assert index_of(tmp_path)["classes"][:3] == list(NAMES)
+
+
+def test_a_dry_run_counts_the_rounds_that_the_smallest_class_allows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.make_images(tmp_path / "images", NAMES)
+    for path in sorted((tmp_path / "images" / "thin").iterdir())[1:]:
+        path.unlink()
+    words = words_of(
+        tmp_path, "reproduce", ingest__holdout=0.0, generate__images_per_class=12,
+        write__shard_size=100,
+    )  # fmt: skip
+    assert cli(*words, "--dry-run") == 0
+    assert "shards:        about 13, small ones" in (shown := capsys.readouterr().out)
+    assert "makes 12 rounds of them" in shown
+
+
+def test_a_weight_of_nothing_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny.make_images(tmp_path / "images", NAMES)
+    weights: dict[str, object] = {"generate__weights": [1.0, 0.0]}
+    assert cli(*words_of(tmp_path, "mixup-classes", "--dry-run", **weights)) == 0
+    assert "a class with weight 0 is not mixed" in capsys.readouterr().out
+
+
 def test_three_classes_are_composed_and_extrapolation_is_reported(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -284,6 +331,11 @@ def test_three_classes_are_composed_and_extrapolation_is_reported(
     )
     assert cli(*three) == 0
     assert [len(one["classes"]) for one in index_of(tmp_path / "a")["new_classes"]] == [3]
+    capsys.readouterr()
+    assert cli("inspect", tmp_path / "a" / "shards", made_rows(tmp_path / "a")[0]["key"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"parent 1: \d{6}, weight 0.500", shown)
+    assert re.search(r"parent 2: \d{6}, weight 0.250", shown)
     beyond: dict[str, object] = {"generate__weights": [3.0, -2.0]}
     assert cli(*words_of(tmp_path / "a", "compose", **beyond)) == 2
     assert "leave the range of the data" in capsys.readouterr().err

@@ -199,10 +199,11 @@ def test_classes_and_images_that_the_run_has_are_no_unseen_ones(
     assert compare(run, "--unseen", str(built / "images")) == 2
     assert "4 classes of the run (row0, row1" in capsys.readouterr().err
     copied = open_corpus(run / "corpus").sources.to_pylist()
-    trained = next(row["name"] for row in copied if row["status"] == "train")
-    shutil.copy(built / "images" / trained, run.parent / "unseen" / "row4" / "copy.png")
-    assert compare(run) == 2
-    assert "are training images of the run (row4/copy.png)" in capsys.readouterr().err
+    for status in ("train", "reference"):
+        name = next(row["name"] for row in copied if row["status"] == status)
+        shutil.copy(built / "images" / name, run.parent / "unseen" / "row4" / "copy.png")
+        assert compare(run) == 2
+        assert "training or held-out images of the run (row4/copy.png)" in capsys.readouterr().err
 
 
 def test_a_class_number_of_the_run_is_none_of_the_unseen_ones_however_it_is_written(

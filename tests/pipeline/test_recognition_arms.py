@@ -176,7 +176,11 @@ def test_a_run_without_new_classes_selects_them_by_a_recogniser_of_the_compariso
         build(built, "mixup", generate__method="mixup", generate__ratio=1)
     run = Path(shutil.copytree(built / "mixup", tmp_path / "mixup"))
     assert compare(run, "compose") == 2
-    assert "needs a score network, and" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "needs a score network, and" in error and "generate.method: compose" in error
+    assert compare(run, "mixup-classes:5x50") == 2
+    error = capsys.readouterr().err
+    assert "new classes of the arm mixup-classes-5x50 is 50" in error and "3 or fewer" in error
     assert compare(run, "mixup-classes:3,mixup-classes@random:3x2") == 0
     assert Counter(arrays(run, "mixup-classes-3")[1])[5] == 3
     assert Counter(arrays(run, "mixup-classes@random-3x2")[1])[4] == 3

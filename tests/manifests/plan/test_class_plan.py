@@ -123,15 +123,17 @@ def test_a_class_with_one_image_that_is_first_of_many_takes_a_round_for_each() -
 def test_real_classes_again_are_of_their_own_images_and_keep_their_ids() -> None:
     table, ids = corpus([3, 5, 4])
     options = ClassPlanOptions("reproduce", 6, 4)
-    made = build_class_plan(table, reproduced(3, None, 0), options, 7).slice(12).to_pylist()
+    every = reproduced(3, range(3), None, 0)
+    made = build_class_plan(table, every, options, 7).slice(12).to_pylist()
     assert Counter(row["class_id"] for row in made) == {0: 6, 1: 6, 2: 6}
     for row in made:
         assert row["row_1"] == row["row_2"] and row["lambda"] == 1.0
         assert ids[row["row_1"]] == row["class_id"]
-    two = reproduced(9, 2, 0)
-    assert len(two) == 2 and set(two) <= set(reproduced(9, 5, 0)) <= set(reproduced(9, None, 0))
+    two, five, every = (reproduced(9, range(9), count, 0) for count in (2, 5, None))
+    assert len(two) == 2 and set(two) <= set(five) <= set(every)
+    assert {one.id for one in reproduced(9, [0, 4, 8], None, 0)} == {0, 4, 8}
     with pytest.raises(ConfigError, match="makes the 3 classes of the corpus again"):
-        reproduced(3, 4, 0)
+        reproduced(4, range(3), 4, 0)
 
 
 def test_reproduced_images_have_the_keys_of_composed_ones() -> None:
@@ -139,7 +141,9 @@ def test_reproduced_images_have_the_keys_of_composed_ones() -> None:
     table, _ = corpus([3, 5, 4])
     chosen = [NewClass(3 + i, "", (i, (i + 1) % 3), (1.0, 0.0), None, "random") for i in range(3)]
     composed = build_class_plan(table, made_of_new(chosen), ClassPlanOptions("compose", 5, 4), 7)
-    again = build_class_plan(table, reproduced(3, None, 0), ClassPlanOptions("reproduce", 5, 4), 7)
+    again = build_class_plan(
+        table, reproduced(3, range(3), None, 0), ClassPlanOptions("reproduce", 5, 4), 7
+    )
     for name in ("key", "seed", "row_1"):
         assert composed[name].equals(again[name])
 

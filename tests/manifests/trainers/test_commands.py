@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +38,20 @@ def printed(
 
 def row(trainer: str) -> TrainerSpec:
     return find_spec(trainer, None)
+
+
+@each
+def test_no_network_is_sampled_with_labels_of_other_classes(spec: TrainerSpec, made: Path) -> None:
+    """Real images have none of the new classes, and calc_metrics.py draws labels of its data."""
+    listing = read_layout(made, ExportConfig(trainer=spec.trainer, to=spec.target).layout(spec))
+    out = Path("/data/set.zip")
+    with_new = commands_for(spec, replace(listing, real_classes=1), out, TrainingPlan())
+    plain = commands_for(spec, listing, out, TrainingPlan())
+    drawn = "calc_metrics.py" in plain.evaluate and spec.trainer != "stylegan-t"  # of captions
+    assert (with_new.evaluate != plain.evaluate) == drawn
+    if drawn:
+        assert not with_new.evaluate and not with_new.real
+        assert any("none of the 1 new classes" in note for note in with_new.notes)
 
 
 # --- values of this corpus ------------------------------------------------------------------
