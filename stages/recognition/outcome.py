@@ -252,7 +252,6 @@ def recognition_conclusion(
     rivals = {arm.name: arm for arm in arms if arm.less_against}
     alone = f"Nothing can be compared with real images: {', '.join(failed)} failed."
     alone = alone if failed else _NO_REAL
-    unjudged = [arm.name for arm in arms if arm.baseline not in by_name]
     if not others and not rivals:
         return alone
     name = primary_figure(list(arms[0].figures), figure)
@@ -268,32 +267,39 @@ def recognition_conclusion(
     sentences, unclear = [] if others else [alone], dict[str, list[str]]()
     unsettled: list[str] = []
     for arm in others:
-        baseline, changes = arm.judged
-        change = changes[name]
-        if arm.name not in clear:
-            same = unsettled if change.is_significant else unclear.setdefault(baseline, [])
-            same.append(arm.name)
+        if arm.name in clear:
+            sentences.append(_of_clear(arm, by_name[arm.baseline], name))
             continue
-        better = (change.difference < 0) == (name in _LOWER_IS_BETTER)
-        sentences.append(
-            f"{'Worth it' if better else 'Harmful'}: trained on {arm.name}, the {_TITLES[name]} is"
-            f" {100 * arm.mean(name):.2f} %, on {_AS[baseline]}"
-            f" {100 * by_name[baseline].mean(name):.2f} % (difference {_points(change)} points;"
-            f" {seeds} seeds).{_on_other_classes(arm, name)}"
-        )
+        settled = not arm.judged[1][name].is_significant
+        same = unclear.setdefault(arm.baseline, []) if settled else unsettled
+        same.append(arm.name)
     if unsettled:
         sentences.append(by_chance(unsettled, len(others)))
     for baseline, names in unclear.items():
         size = f"{_TITLES[name]}, against {baseline}, {seeds} seeds"
         sentences.append(f"No difference seen at this size: {', '.join(names)} ({size}).")
-    if others and REAL + AFFINE in failed and unjudged:
-        sentences.append(
-            f"Not judged: {', '.join(unjudged)}. {REAL}{AFFINE}, with which they are to be"
-            " compared, failed."
-        )
+    for baseline in (REAL, REAL + AFFINE):
+        unjudged = [arm.name for arm in arms if arm.baseline == baseline]
+        if baseline in failed and unjudged:
+            sentences.append(
+                f"Not judged: {', '.join(unjudged)}. {baseline}, with which they are to be"
+                " compared, failed."
+            )
     if against is not None:
         sentences += _of_rivals(rivals, against, name)
     return " ".join(sentences)
+
+
+def _of_clear(arm: RecognitionOutcome, baseline: RecognitionOutcome, figure: str) -> str:
+    """The sentence on an arm that differs clearly from real images."""
+    change, seeds = arm.judged[1][figure], len(arm.figures[figure])
+    better = (change.difference < 0) == (figure in _LOWER_IS_BETTER)
+    return (
+        f"{'Worth it' if better else 'Harmful'}: trained on {arm.name}, the {_TITLES[figure]} is"
+        f" {100 * arm.mean(figure):.2f} %, on {_AS[baseline.name]}"
+        f" {100 * baseline.mean(figure):.2f} % (difference {_points(change)} points;"
+        f" {seeds} seeds).{_on_other_classes(arm, figure)}"
+    )
 
 
 def _on_other_classes(arm: RecognitionOutcome, figure: str) -> str:

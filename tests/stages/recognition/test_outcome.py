@@ -202,6 +202,11 @@ def test_arms_are_not_judged_by_others_where_their_baseline_failed() -> None:
     )
     assert "Worth it" not in text and "No difference seen at this size: own (" in text
     assert "Not judged: own+affine. real+affine, with which they are to be compared" in text
+    arms = {"real+affine": REAL, "own": SAME, "own+affine": BETTER}
+    numbers = dict.fromkeys(arms, 10)
+    found = recognition_outcomes(arms, numbers, numbers, failed=["real"])
+    text = recognition_conclusion(found, failed=["real"])
+    assert "Worth it: trained on own+affine" in text and "Not judged: own. real, with" in text
 
 
 def test_arms_are_compared_draw_by_draw_over_the_unseen_classes() -> None:
