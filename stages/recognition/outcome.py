@@ -279,7 +279,8 @@ def recognition_conclusion(
         size = f"{_TITLES[name]}, against {baseline}, {seeds} seeds"
         sentences.append(f"No difference seen at this size: {', '.join(names)} ({size}).")
     for baseline in (REAL, REAL + AFFINE):
-        unjudged = [arm.name for arm in arms if arm.baseline == baseline]
+        named = {REAL, REAL + AFFINE}
+        unjudged = [arm.name for arm in arms if arm.baseline == baseline and arm.name not in named]
         if baseline in failed and unjudged:
             sentences.append(
                 f"Not judged: {', '.join(unjudged)}. {baseline}, with which they are to be"
