@@ -117,9 +117,14 @@ def decide_verdict(comparisons: Comparisons) -> Verdict:
 def _of_new_classes(comparisons: Comparisons) -> str:
     if comparisons.method not in NEW_CLASS_METHODS:
         return ""
+    apart = (
+        ", and the held-out images are of the real ones: they are meant to differ"
+        if comparisons.held_out
+        else ""
+    )
     return (
-        "These are images of new classes, and the held-out images are of the real ones: they are"
-        " meant to differ. What new classes are for, a recogniser, this does not measure."
+        f"These are images of new classes{apart}. What new classes are for, a recogniser, this does"
+        " not measure."
     )
 
 
