@@ -1,6 +1,7 @@
 """A trial with the user's own trainer: each arm as shards, exported, trained on, judged."""
 
 import json
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from ...manifests.errors import ConfigError, InputError, LockedError
 from ...manifests.files.atomic import canonical_digest, write_json
 from ...manifests.files.durable import make_folder, remove_file, remove_tree
 from ...manifests.files.lock import shard_lock
+from ...manifests.foreign_text import first_names
 from ...stages.common.progress import Progress
 from ...stages.export.export import ExportConfig, export
 from ...stages.trial.arms import Arm
@@ -28,9 +30,10 @@ from ...stages.trial.trial import Trained
 from ..finished_run import FinishedRun
 from ..trial_trainer import ChosenTrainer, facts_of
 from .arms import ShardCorpus, arm_lock, check_unchanged, shard_corpus
-from .judging import SampleJudge, open_sample_judge
+from .judging import JUDGING_ALGORITHM, SampleJudge, open_sample_judge
 
 _LOG = "trainer.log"
+_LISTED = 5  # names in an error
 _TRAINED = "trained.json"  # the identity of a GAN whose command has ended well
 _JUDGING = threading.Lock()  # decoding starts processes, which is no work for several threads
 
@@ -184,13 +187,13 @@ def _one(
             return kept
         out, begin = folder / "out", {"identity": identity, "seed": seed}
         if read_result(folder, trained, _TRAINED) is not None:  # at most judged otherwise
-            if setting.judge.place(out).exists():
-                return _judge(setting, folder, begin)
-            if kept is not None:
+            if kept is not None and not setting.judge.place(out).exists():
                 progress.note(
                     f"trial: {out} was removed, so that pairs of {name} stay as they were"
                 )
                 return kept
+            if _has_files(out):
+                return _judge(setting, folder, begin)
             raise TrainerFailed(
                 f"its samples in {out} were removed, so that it cannot be judged by"
                 f" {setting.judge.features.get('name')}. Delete {folder} to train it anew."
@@ -214,25 +217,43 @@ def _one(
                 " run meanwhile: its samples do not count. Let that one end, and run the same"
                 " command again."
             )
+        if not _has_files(out):
+            raise TrainerFailed(f"it left nothing that can be judged: {out} has no file.")
         write_json(folder / _TRAINED, {"identity": trained})
         return _judge(setting, folder, begin)
 
 
 def _judge(setting: _Setting, folder: Path, begin: dict[str, Any]) -> dict[str, Any]:
-    """The result of a trained GAN, written to its folder. Raises TrainerFailed, after which it is
-    trained again."""
+    """The result of a trained GAN, written to its folder.
+
+    Raises TrainerFailed where nothing of it can be judged; what it left stays.
+    """
     judge, made_of, identity = setting.judge, dict(begin), str(begin["identity"])
+    out = folder / "out"
     try:
         with _JUDGING:
-            snapshots = judge.judge(judge.place(folder / "out"), folder, identity)
+            judged = judge.judge(judge.place(out), folder, identity)
     except (ConfigError, InputError, ValueError) as error:
-        remove_file(folder / _TRAINED)
-        raise TrainerFailed(f"it left nothing that can be judged: {error}") from error
+        raise TrainerFailed(
+            f"nothing that it left can be judged: {error}\n{out} holds {_listing(out)}. It stays"
+            " there, and the same command judges it again, with another trial.generated too."
+            f" Delete {folder} to train it anew."
+        ) from error
     if judge.translation is not None:
         made_of["translation"] = judge.translation
     path = folder / result_name(identity)
-    write_json(path, made_of | {"snapshots": snapshots})
+    write_json(path, made_of | {"snapshots": judged.snapshots, "notes": judged.notes})
     return dict(json.loads(path.read_bytes()))
+
+
+def _has_files(folder: Path) -> bool:
+    """Whether a file lies in `folder`, at any depth."""
+    return any(files for _, _, files in os.walk(folder))
+
+
+def _listing(folder: Path) -> str:
+    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
+    return first_names(names, _LISTED)
 
 
 def _trained(setting: _Setting, corpus: ShardCorpus, seed: int) -> str:
@@ -244,5 +265,5 @@ def _trained(setting: _Setting, corpus: ShardCorpus, seed: int) -> str:
 def _identity(setting: _Setting, trained: str) -> str:
     """Names everything that its result depends on."""
     run, judged = setting.run, [setting.trainer.generated, setting.config.samples]
-    made_of = [trained, *judged, run.corpus.digest, run.config.seed]
+    made_of = [trained, *judged, run.corpus.digest, run.config.seed, JUDGING_ALGORITHM]
     return canonical_digest([*made_of, setting.judge.features])

@@ -1,6 +1,6 @@
 """Judges what a trainer left: the figures of every snapshot, of a translation pair by pair."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError, InputError
+from ...manifests.foreign_text import first_names
 from ...manifests.run_folder import RunFolder
 from ...models.features.errors import FeaturesError
 from ...models.metrics.perceptual import Lpips
+from ...models.metrics.prdc import K
 from ...stages.common.progress import Silent
 from ...stages.evaluate.number_format import round_floats
 from ...stages.evaluate.optional_metrics import open_lpips
@@ -25,7 +27,28 @@ from ...stages.trial.one_shot import OneShotJudge, open_one_shot_judge
 from ..finished_run import FinishedRun
 from ..trial_trainer import ChosenTrainer, is_one_shot
 
+MIN_SAMPLES = 30  # of a snapshot, as of each half of the held-out images
+_LISTED = 3  # sizes that a note names
+_OPTION = "trial.generated"  # that names the place of the samples
+JUDGING_ALGORITHM = 2  # raised whenever equal samples would give another result
 _PAIRS_ALGORITHM = 1  # raised whenever equal samples would give other figures of pairs
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The figures of what a GAN left."""
+
+    snapshots: list[dict[str, Any]]  # in order; one at least
+    notes: list[str]  # what to know of them, such as a snapshot that was left out
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The figures of one set of samples, and some of these."""
+
+    figures: dict[str, Any]
+    samples: NDArray[np.uint8]  # (n, H, W, C)
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -71,57 +94,71 @@ class SampleJudge:
         """Where a GAN's samples lie, below its own folder."""
         return out / self.trainer.generated
 
-    def judge(self, place: Path, folder: Path, identity: str) -> list[dict[str, Any]]:
+    def judge(self, place: Path, folder: Path, identity: str) -> Judged:
         """The figures of every set of samples below `place`, in order.
 
-        Of a translation the means over its target classes, and each pair. Some samples of the best
-        set are kept in `folder`, beside the result of this identity.
+        Of a translation the means over its target classes, and each pair. A set that cannot be
+        judged is left out, with a note. Some samples of the best set are kept in `folder`, beside
+        the result of this identity.
 
         Raises:
-            ConfigError, InputError, ValueError: nothing that can be judged.
+            ConfigError, InputError, ValueError: no set can be judged.
         """
-        if self.one_shot is not None:
-            return self._judge_one_shot(self.one_shot, place, folder, identity)
         snapshots: list[dict[str, Any]] = []
-        share = KEPT_SAMPLES // len(self.judges)
+        notes: list[str] = []
+        wrong: Exception | None = None
         for number, one in enumerate(self._sets(place), start=1):
-            measured, made, pairs = [], [], list[dict[str, Any]]()
-            for target, judge in self.judges.items():
-                part = one.path if target is None else one.path / f"to-{target}"
-                with self._open(SampleSet(one.name, part)) as samples:
-                    vectors = judge.vectors(samples.images)
-                    measured.append(judge.figures(vectors))
-                    made.append(some_of(samples.images, share, self.run.config.seed))
-                    if target is not None:
-                        pairs += self._pairs(samples, vectors, target, judge)
-            figures = {name: fmean(each[name] for each in measured) for name in measured[0]}
+            try:
+                measured = self._measured(one)
+            except (ConfigError, InputError, ValueError) as error:
+                wrong = error
+                notes.append(f"the snapshot {one.name} was left out: {str(error).rstrip('.')}")
+                continue
             at: dict[str, Any] = {"step": number, "name": one.name}
             if self.trainer.preset is not None:
                 at["images"] = int(one.name)
-            more = {"pairs": pairs} if self.translates else {}
-            snapshots.append(at | round_floats(figures | more))
+            snapshots.append(at | round_floats(measured.figures))
+            notes += [note for note in measured.notes if note not in notes]
             if best_snapshot(snapshots) is snapshots[-1]:
-                least = min(map(len, made))  # of each target as many, one after the other
-                best = np.concatenate([some[:least] for some in made])
-                keep_samples(folder, identity, best)
-        return snapshots
+                keep_samples(folder, identity, measured.samples)
+        if wrong is not None and not snapshots:
+            raise wrong
+        return Judged(snapshots, notes)
 
-    def _judge_one_shot(
-        self, judge: OneShotJudge, place: Path, folder: Path, identity: str
-    ) -> list[dict[str, Any]]:
-        snapshots = []
-        for number, one in enumerate(self._sets(place), start=1):
-            with self._open(SampleSet(one.name, one.path / "to-1")) as samples:
-                figures = round_floats(judge.measure(samples.images))
-                made = some_of(samples.images, KEPT_SAMPLES, self.run.config.seed)
-            at = {"step": number, "name": one.name, "images": int(one.name)}
-            snapshots.append(at | figures)
-        keep_samples(folder, identity, made)
-        return snapshots
+    def _measured(self, one: SampleSet) -> _Measured:
+        """The figures of one set, and some of its samples."""
+        if self.one_shot is not None:
+            with self._open(replace(one, path=one.path / "to-1")) as samples:
+                some = some_of(samples.images, KEPT_SAMPLES, self.run.config.seed)
+                count = {"n": len(samples.images)}
+                return _Measured(
+                    self.one_shot.measure(samples.images) | count, some, _notes(samples)
+                )
+        measured, made, pairs = [], [], list[dict[str, Any]]()
+        counts, notes = list[int](), list[str]()
+        share = KEPT_SAMPLES // len(self.judges)
+        for target, judge in self.judges.items():
+            part = one if target is None else replace(one, path=one.path / f"to-{target}")
+            with self._open(part) as samples:
+                _check_count(part, len(samples.images), K + 1 if self.translates else MIN_SAMPLES)
+                counts.append(len(samples.images))
+                notes += _notes(samples)
+                vectors = judge.vectors(samples.images)
+                measured.append(judge.figures(vectors))
+                made.append(some_of(samples.images, share, self.run.config.seed))
+                if target is not None:
+                    pairs += self._pairs(samples, vectors, target, judge)
+        figures: dict[str, Any] = {
+            name: fmean(each[name] for each in measured) for name in measured[0]
+        }
+        more = {"n": sum(counts)} | ({"pairs": pairs} if self.translates else {})
+        least = min(map(len, made))  # of each target as many, one after the other
+        best = np.concatenate([some[:least] for some in made])
+        return _Measured(figures | more, best, notes)
 
     def _sets(self, place: Path) -> list[SampleSet]:
         if self.trainer.preset is None:
-            return find_sets(place, None, tuple(self.run.corpus.classes))
+            return find_sets(place, None, tuple(self.run.corpus.classes), _OPTION)
         return _numbered(place)
 
     def _open(self, samples: SampleSet) -> Any:
@@ -200,9 +237,36 @@ def open_sample_judge(trainer: ChosenTrainer, run: FinishedRun, config: TrialCon
     return SampleJudge(trainer, run, config, judges, lpips)
 
 
+def _check_count(one: SampleSet, count: int, least: int) -> None:
+    """Raises InputError where a set has too few samples to be judged."""
+    if count < least:
+        raise InputError(
+            f"{one.option} {one.path} holds {count:,} samples, and {least} are needed. Have the"
+            " trainer draw more (trial.samples is how many are judged at most)."
+        )
+
+
+def _notes(samples: Samples) -> list[str]:
+    """What was done to samples before they were judged; without words of its snapshot, so that
+    what holds for all is said once."""
+    side = samples.images.shape[1]
+    others = [size for size in sorted(samples.sizes) if size != f"{side}x{side}"]
+    notes = list(samples.notes)
+    if others:
+        notes.append(f"samples of {first_names(others, _LISTED)} px were resized to {side} px")
+    if samples.left_out:
+        name, reason = samples.left_out[0]
+        notes.append(
+            f"{len(samples.left_out):,} of {len(samples.left_out) + len(samples.images):,} images"
+            f" of {samples.name} cannot be read, as {name}: {reason}"
+        )
+    return notes
+
+
 def _numbered(place: Path) -> list[SampleSet]:
     """What a preset leaves: folders or .npz files, named by the images shown."""
     found = [path for path in place.iterdir() if path.stem.isdecimal()] if place.is_dir() else []
     if not found:
         raise InputError(f"{place} holds no samples, which the preset should leave there.")
-    return [SampleSet(path.stem, path) for path in sorted(found, key=lambda path: int(path.stem))]
+    ordered = sorted(found, key=lambda path: int(path.stem))
+    return [SampleSet(path.stem, path, option=_OPTION) for path in ordered]

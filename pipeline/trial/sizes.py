@@ -30,7 +30,7 @@ from ...stages.ingest.config import IngestConfig
 from ...stages.train.config import TrainConfig
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.locks import waiting_lock
-from ...stages.trial.outcome import trial_table
+from ...stages.trial.outcome import judged_alike, trial_table
 from ..config import Config
 from ..finished_run import FinishedRun, load_finished_run
 from ..job import Job
@@ -63,7 +63,8 @@ class SizesReport:
     @property
     def table(self) -> Table:
         """The rows of every trial, with the number of training images before them."""
-        tables = [trial_table(report.arms) for report in self.reports]
+        alike = all(judged_alike(report.arms) for report in self.reports)
+        tables = [trial_table(report.arms, alike=alike) for report in self.reports]
         rows = [
             [f"{size:,}", *row]
             for size, table in zip(self.sizes, tables, strict=True)

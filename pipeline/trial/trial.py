@@ -30,6 +30,7 @@ from ...stages.trial.arms import Arm
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.gan_run import GanOptions
 from ...stages.trial.judge import check_held_out, open_features
+from ...stages.trial.notes import notes_of, unequal_samples
 from ...stages.trial.one import gan_folder, samples_name
 from ...stages.trial.outcome import ArmOutcome, conclusion, outcomes, trial_table
 from ...stages.trial.pairs_table import pair_outcomes, pairs_table
@@ -110,7 +111,8 @@ def trial(
     sentences = [conclusion(found, made.failed)]
     sentences += [f"{arm} failed, {why}" for arm, why in made.failed.items()]
     note = None if trainer is None else unequal_lengths(trainer, counts.values())
-    sentences += [note] if note else []
+    sentences += [each for each in (note, unequal_samples(found)) if each]
+    sentences += notes_of(made.results)
     report = TrialReport(folder, found, "\n".join(sentences))
     _write(report, made, arms, config)
     return report

@@ -108,8 +108,8 @@ def open_samples(
 def _refuse_bad(sample_set: SampleSet, read: int, left_out: list[tuple[str, str]]) -> None:
     if len(left_out) > _BAD * read or len(left_out) == read:
         raise InputError(
-            f"--generated {sample_set.path}: {len(left_out):,} of {read:,} images cannot be read:"
-            f"{_indented_reasons(left_out)}\nHave the trainer write them again."
+            f"{sample_set.option} {sample_set.path}: {len(left_out):,} of {read:,} images cannot be"
+            f" read:{_indented_reasons(left_out)}\nHave the trainer write them again."
         )
 
 
@@ -125,9 +125,9 @@ def _refuse_grids(sample_set: SampleSet, good: list[tuple[Input, Decoded]], side
             grids += [(item.name, reasons[0] or "") for item in items]
     if grids:
         raise InputError(
-            f"--generated {sample_set.path} holds pictures of many samples, or what is no sample:"
-            f"{_indented_reasons(grids)}\nHave the trainer write one square file for each image"
-            " (docs/trainers.md, Evaluating the samples), and name the folder of these alone."
+            f"{sample_set.option} {sample_set.path} holds pictures of many samples, or what is no"
+            f" sample:{_indented_reasons(grids)}\nHave the trainer write one square file for each"
+            " image (docs/trainers.md, Evaluating the samples), and name the folder of these alone."
         )
 
 

@@ -39,33 +39,40 @@ class SampleSet:
     notes: tuple[str, ...] = ()  # how it was recognised, for the report
     role: str | None = None  # of the files in the folder itself whose names end so: 0001_fake_B.png
     inside: str = ""  # the folder in a zip that is read
+    option: str = "--generated"  # that named it, for messages
 
 
-def find_sets(given: Path, snapshots: bool | None, classes: tuple[str, ...]) -> list[SampleSet]:
+def find_sets(
+    given: Path,
+    snapshots: bool | None,
+    classes: tuple[str, ...],
+    option: str = "--generated",
+) -> list[SampleSet]:
     """The sets at `given`, in the natural order of their names; more than one are snapshots.
 
     snapshots: True: every sub-folder with images and every archive in the folder is one. None: so
         where no image lies in the folder itself and the names differ in their numbers alone, unless
         they are the corpus's `classes`, pairs of them, or chunks of one set. Real images
-        that a trainer put beside its samples are left out.
+        that a trainer put beside its samples are left out. option: that named `given`.
 
     Raises:
         ConfigError: nothing there, no two snapshots where they were asked for, or several sorts of
             samples.
     """
-    check_place(given)
-    one = [SampleSet(given.resolve().name, given)]
+    check_place(given, option)
+    one = [SampleSet(given.resolve().name, given, option=option)]
     if beside_real := _beside_real(one[0]):
         return beside_real
     if snapshots is False:
         return one
-    parts = _parts(given) if given.is_dir() else []
+    parts = [replace(part, option=option) for part in _parts(given)] if given.is_dir() else []
     if snapshots is None:
         kind = "" if len(parts) < 2 or any(_images_in(given)) else _kind(parts, classes)
         if kind == "snapshots":
             return _without_real(parts)
-        note = f"its {len(parts)} folders hold {kind} of one set; --snapshots evaluates each"
-        return [SampleSet(one[0].name, given, (note,) if kind else ())]
+        note = f"its {len(parts)} folders hold {kind} of one set"
+        note += "; --snapshots evaluates each" * (option == "--generated")
+        return [replace(one[0], notes=(note,) if kind else ())]
     if len(parts) < 2:
         raise ConfigError(
             f"--snapshots asks for sub-folders of images, or zip and .npz files, in {given}; there"
@@ -114,7 +121,7 @@ def _beside_real(given: SampleSet) -> list[SampleSet]:
     if given.path.is_dir():
         found, others = find_fakes_beside_real(list_folder(given.path))
     elif given.path.suffix.lower() == ".zip":
-        members = _open_zip(given.path).inputs
+        members = _open_zip(given).inputs
         found, others = find_fakes_beside_real(list_members(item.name for item in members))
     else:
         return []
@@ -137,7 +144,7 @@ def _fakes_alone(given: SampleSet, found: FakesBesideReal, more: str) -> SampleS
         else:
             what = f"the files in {place} end in {sorts}, samples of several sorts."
             do = "Put those of one sort into a folder of their own."
-        raise ConfigError(f"--generated {given.path}: {what} {do}")
+        raise ConfigError(f"{given.option} {given.path}: {what} {do}")
     if found.are_folders:
         note = f"only {fake}/ was evaluated: real images lie beside it{more}"
         inside = f"{found.folder}/{fake}".lstrip("/")
@@ -151,6 +158,7 @@ def _fakes_alone(given: SampleSet, found: FakesBesideReal, more: str) -> SampleS
         (note,),
         None if found.are_folders else fake,
         "" if is_folder else inside,
+        given.option,
     )
 
 
@@ -162,8 +170,8 @@ def _without_real(parts: list[SampleSet]) -> list[SampleSet]:
         if len(fakes) > 1:
             names = first_names([one.name for one in fakes], _LISTED)
             raise ConfigError(
-                f"--generated {part.path}: it holds {len(fakes)} sets of samples beside real images"
-                f" ({names}). Name this zip alone, or unpack it."
+                f"{part.option} {part.path}: it holds {len(fakes)} sets of samples beside real"
+                f" images ({names}). Name this zip alone, or unpack it."
             )
         sets += [replace(fakes[0], name=part.name)] if fakes else [part]
     return sets
@@ -196,11 +204,11 @@ def open_set(sample_set: SampleSet) -> Source:
     elif path.suffix.lower() in SUFFIXES:
         return open_numpy(path)
     elif path.suffix.lower() == ".zip":
-        source = _open_zip(path)
+        source = _open_zip(sample_set)
     else:
         raise ConfigError(
-            f"--generated {path} is no folder, zip, .npz or .npy. Name the one that holds the"
-            " images that the GAN made."
+            f"{sample_set.option} {path} is no folder, zip, .npz or .npy. Name the one that holds"
+            " the images that the GAN made."
         )
     prefix = f"{sample_set.inside}/" if sample_set.inside else ""
     images = [
@@ -213,12 +221,12 @@ def open_set(sample_set: SampleSet) -> Source:
         images = [one for one in images if "/" not in one.name and file_role(one.name) == role]
     if not images:
         raise InputError(
-            f"--generated {path} holds no image, among {len(source.inputs):,} files. Have the"
-            " trainer write images, and name their folder."
+            f"{sample_set.option} {path} holds no image, among {len(source.inputs):,} files. Have"
+            " the trainer write images, and name their folder."
         )
     return Source(source.title, images)
 
 
-def _open_zip(path: Path) -> Source:
-    with open_source(SourceSpec(str(path), classes=False), "--generated") as source:
+def _open_zip(given: SampleSet) -> Source:
+    with open_source(SourceSpec(str(given.path), classes=False), given.option) as source:
         return source  # members of a zip are read by path, open or not

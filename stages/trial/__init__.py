@@ -15,6 +15,7 @@ locks       waits for what another process on the same trial makes
 judge       a snapshot's samples against held-out images
 one_shot    translated patches of one image against the one target image
 outcome     what all of them say together: table, differences, one sentence
+notes       what to know of the samples that arms were judged by
 pairs_table  a translation pair by pair: distance and LPIPS
 picture     the curves
 vote        a page on which people compare the arms, and the count of their answers

@@ -63,6 +63,22 @@ class ArmOutcome:
         values = [snapshot[name] for snapshot in (self.last if last else self.best)]
         return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
+    @property
+    def judged_by(self) -> str:
+        """How many samples its snapshots were judged by, or from how many to how many."""
+        counts = sorted(self.sample_counts)
+        return " to ".join(f"{count:,}" for count in dict.fromkeys((counts[0], counts[-1])))
+
+    @property
+    def sample_counts(self) -> set[int]:
+        """The numbers of samples of its snapshots; empty of the own GAN, which draws as asked."""
+        return {int(each["n"]) for each in (*self.best, *self.last) if "n" in each}
+
+
+def judged_alike(arms: Sequence[ArmOutcome]) -> bool:
+    """Whether all snapshots of all arms were judged by as many samples, as the own GAN's are."""
+    return len(set[int]().union(*(arm.sample_counts for arm in arms))) < 2
+
 
 def distance_of(snapshot: Mapping[str, Any]) -> str:
     """The name of the figure that a snapshot is judged by."""
@@ -212,11 +228,16 @@ def _still_falls(arm: ArmOutcome) -> bool:
     return 2 * ends.count(True) > len(ends)
 
 
-def trial_table(arms: Sequence[ArmOutcome]) -> Table:
-    """A row for each arm; distances times 1,000, means over seeds."""
+def trial_table(arms: Sequence[ArmOutcome], *, alike: bool | None = None) -> Table:
+    """A row for each arm; distances times 1,000, means over seeds.
+
+    alike: False for a column of the numbers of samples; None: where they differ.
+    """
     if arms and arms[0].distance == "sfd":
         return _one_shot_table(arms)
-    return Table(_HEADS, [_cells(arm) for arm in arms])
+    if judged_alike(arms) if alike is None else alike:
+        return Table(_HEADS, [_cells(arm) for arm in arms])
+    return Table([*_HEADS, "samples"], [[*_cells(arm), arm.judged_by] for arm in arms])
 
 
 def _one_shot_table(arms: Sequence[ArmOutcome]) -> Table:

@@ -331,14 +331,15 @@ def test_two_processes_share_a_trial(run: Path) -> None:
 
 
 def test_a_trainer_that_fails_costs_its_arm(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each of three in its own way; those of the other arms are compared."""
+    """Each of four in its own way; those of the other arms are compared."""
     ways = {
         "own-1": ("echo first; echo bad news; exit 3", "exit code 3"),
         "own-2": ("sleep 60", "ended after trial.minutes: 0.01"),
         "mixup-2": ("mkdir {out}/samples", "left nothing that can be judged"),
+        "mixup-3": (f"{COPY}; rm {{out}}/samples/*[1-9].png", "samples, and 30 are needed"),
     }
     cases = "".join(f"*{arm}*) {command};; " for arm, (command, _) in ways.items())
-    more = ("--arms", "real,mixup:1,own:1,own:2,mixup:2", "--seeds", "1")
+    more = ("--arms", "real,mixup:1,own:1,own:2,mixup:2,mixup:3", "--seeds", "1")
     fails = f"case {{data}} in {cases}*) {COPY};; esac"
     assert by_command(run, fails, *more, "--set", "trial.minutes=0.01") == 0
     parts = re.split(r"^(?=[\w-]+ failed, seed)", capsys.readouterr().out, flags=re.M)
@@ -357,12 +358,48 @@ def test_a_command_can_show_every_arm_the_same_number_of_images(
     assert by_command(run, f"{says} {COPY}", *few, "--seeds", "1") == 0
     said = [(gan(run, arm, 0) / "trainer.log").read_text() for arm in ("real", "own-2")]
     assert said == ["512 shown, 6 epochs of 90\n", "512 shown, 2 epochs of 270\n"]
-    assert "Note:" not in capsys.readouterr().out
+    assert "trial.command names none" not in capsys.readouterr().out
     shutil.rmtree(run / "trial" / "gans")
     assert by_command(run, COPY, *few, "--seeds", "1") == 0
     assert (
         "the arm of 270 images was shown 3 times as many as that of 90" in record(run)["conclusion"]
     )
+
+
+def test_a_wrong_place_of_samples_costs_no_training(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was trained is judged where it lies; one snapshot of several may be unusable."""
+    few = ("--arms", "real,own:1", "--seeds", "1")
+    snapshots = "; ".join(
+        f"mkdir -p {{out}}/samples/step-{step}; {fill} {{out}}/samples/step-{step}"
+        for step, fill in (
+            (1, "cp $(find {data} -name '*.png')"),
+            (2, "cp $(find {data} -name '*.png')"),
+            (3, "echo damaged | tee $(printf 'x%s.png ' {{1..90}}); mv x*.png"),
+        )
+    )
+    command = f"echo >> {run.parent}/trained; {snapshots}"
+    wrong = ("--set", "trial.generated=sample")
+    assert by_command(run, command, *few, *wrong) == 1
+    shown, out = capsys.readouterr().out, gan(run, "own-1") / "out"
+    assert f"trial.generated {out}/sample: there is nothing there" in shown
+    assert f"{out} holds samples/. It stays" in shown and "--generated" not in shown
+    assert by_command(run, command, *few, *wrong) == 1
+    assert by_command(run, command, *few) == 0
+    assert len((run.parent / "trained").read_text()) == 2
+    found = record(run)["results"]["own-1"][0]
+    assert [each["name"] for each in found["snapshots"]] == ["step-1", "step-2"]
+    assert "the snapshot step-3 was left out: trial.generated" in found["notes"][0]
+    assert "Note on real: the snapshot step-3 was left out" in record(run)["conclusion"]
+
+
+def test_a_command_that_left_no_file_is_run_again(run: Path) -> None:
+    few, ready = ("--arms", "own:1,real", "--seeds", "1"), run.parent / "ready"
+    command = f"if [ -e {ready} ]; then {COPY}; fi"
+    assert by_command(run, command, *few) == 1
+    ready.touch()
+    assert by_command(run, command, *few) == 0
 
 
 @pytest.mark.parametrize(
