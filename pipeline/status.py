@@ -17,6 +17,7 @@ from ..stages.evaluate.baseline import MIXUP
 from ..stages.generate.means import read_means
 from .config import Config, load_config
 from .decided import decided
+from .earlier_trial import EARLIER, is_of_earlier, read_trial
 from .fingerprints import (
     inputs_of_evaluate,
     inputs_of_ingest,
@@ -51,6 +52,8 @@ def describe(folder: Path) -> str:
 
 def stage_states(folder: Path) -> list[dict[str, str]]:
     """{"stage", "state", "text"} of each stage up to the first that is not done, JSON-able.
+
+    The trial, where there is one, comes after them as a stage does.
 
     state: done, stale, missing, skipped or under way.
 
@@ -134,7 +137,17 @@ def _stages(config: Config, files: RunFolder, ledger: Ledger) -> list[tuple[str,
         return [*found, ("plan", "missing (its file is damaged)")]
     planned = planned_of(rows, ledger, recipe, corpus, new_classes)
     found.append(("plan", f"done, {planned.rows.num_rows:,} rows"))
-    return found + _write_and_evaluate(config, files, ledger, planned)
+    return [*found, *_write_and_evaluate(config, files, ledger, planned), *_trial(files, planned)]
+
+
+def _trial(files: RunFolder, planned: Planned) -> list[tuple[str, str]]:
+    """The trial of the run; [] where there is none."""
+    record = read_trial(files.path)
+    if record is None:
+        return []
+    if is_of_earlier(record, planned.recipe.as_json(), planned.rows):
+        return [("trial", f"stale, {EARLIER}")]
+    return [("trial", f"done, of {len(record['arms'])} arms")]
 
 
 def _why_ingest(config: Config, files: RunFolder, ledger: Ledger) -> tuple[str | None, str]:

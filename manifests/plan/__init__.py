@@ -8,4 +8,5 @@ rounds           one round of a plan as a table
 training_images  rows, keys and classes of the training images
 random_streams   one random stream for each image and purpose
 new_classes      classes that mix classes of the corpus
+made             the identity of the images that a run makes
 """

@@ -170,7 +170,13 @@ def conduct(
             progress=progress,
         )
     echo(report.as_text())
-    echo(f"figures: {os.path.relpath(report.record)}")
+    if report.is_written:
+        echo(f"figures: {os.path.relpath(report.record)}")
+    else:
+        echo(
+            f"Nothing was compared, so that {os.path.relpath(report.record)}, its table and its"
+            " curves stay those of the trial before, which compared something."
+        )
     if report.is_empty:
         raise ScoreMixError("Every arm of the trial failed, each for the reason above.")
     if RunFolder(folder.absolute()).report_page.exists():
@@ -182,12 +188,15 @@ def _vote(
     folder: Path, arms: list[str], count: int | None, answers: tuple[Path, ...], seed: int
 ) -> None:
     """Writes the page of a vote, or counts answers."""
+    from ..earlier_trial import EARLIER
     from ..trial.vote import count_answers, make_vote
 
     if count:
-        page = make_vote(folder, arms, count, seed)
+        page, earlier = make_vote(folder, arms, count, seed)
         echo(f"vote: {os.path.relpath(page)}: open it in a browser, save the answers, and")
         echo(f"      count them with scoremix-pipeline trial {folder} --count FILE")
+        if earlier:
+            echo(f"      The vote is on the trial that there is: {EARLIER}.")
     if answers:
         echo(count_answers(folder, answers))
 

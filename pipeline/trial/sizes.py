@@ -56,6 +56,11 @@ class SizesReport:
         return all(report.is_empty for report in self.reports)
 
     @property
+    def is_written(self) -> bool:
+        """Whether its files are of this trial."""
+        return True
+
+    @property
     def record(self) -> Path:
         """The file of all figures."""
         return self.folder / "sizes.json"

@@ -7,8 +7,8 @@ RUN/trial/trial.json, table.txt, curves.svg, ratios.svg
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes, write_json
 from ...manifests.files.durable import remove_file
+from ...manifests.plan.made import made_identity
 from ...manifests.plan.plan import resolve_pairing
 from ...manifests.run_folder import RunFolder
 from ...models.gan.networks import GanShape
@@ -26,7 +27,6 @@ from ...stages.common.progress import Progress
 from ...stages.corpus.store import check_pixels
 from ...stages.evaluate.number_format import round_floats
 from ...stages.evaluate.tables import Table
-from ...stages.trial.arms import Arm
 from ...stages.trial.config import TrialConfig
 from ...stages.trial.gan_run import GanOptions
 from ...stages.trial.judge import check_held_out, open_features
@@ -35,6 +35,7 @@ from ...stages.trial.one import gan_folder, samples_name
 from ...stages.trial.outcome import ArmOutcome, conclusion, outcomes, trial_table
 from ...stages.trial.pairs_table import pair_outcomes, pairs_table
 from ...stages.trial.trial import Trained, TrialSpec, run_trial
+from ..earlier_trial import is_of_earlier, read_trial
 from ..finished_run import FinishedRun
 from ..trial_trainer import choose_trainer, is_one_shot, unequal_lengths
 from .arms import array_corpora
@@ -48,6 +49,7 @@ class TrialReport:
     folder: Path
     arms: list[ArmOutcome]
     text: str  # the conclusion, in sentences
+    is_written: bool = True  # False: the files are those of a trial that compared something
 
     @property
     def record(self) -> Path:
@@ -58,6 +60,11 @@ class TrialReport:
     def is_empty(self) -> bool:
         """Whether every arm failed."""
         return not self.arms
+
+    @property
+    def compares(self) -> bool:
+        """Whether an arm is compared with the real images alone, over seeds."""
+        return any(arm.against_real is not None for arm in self.arms)
 
     def as_text(self) -> str:
         """The table, that of pairs where it is a translation, and the conclusion."""
@@ -114,8 +121,18 @@ def trial(
     sentences += [each for each in (note, unequal_samples(found)) if each]
     sentences += notes_of(made.results)
     report = TrialReport(folder, found, "\n".join(sentences))
-    _write(report, made, arms, config)
+    if not report.compares and _has_compared(run):
+        return replace(report, is_written=False)
+    _write(report, made, run, config)
     return report
+
+
+def _has_compared(run: FinishedRun) -> bool:
+    """Whether a trial of what the run makes now has compared arms with the real images alone."""
+    record = read_trial(run.folder)
+    if record is None or is_of_earlier(record, run.planned.recipe.as_json(), run.planned.rows):
+        return False
+    return any(arm["against_real"] for arm in record["arms"])
 
 
 def spec_of(run: FinishedRun, config: TrialConfig, folder: Path, device: str) -> TrialSpec:
@@ -160,7 +177,7 @@ def _within_classes(run: FinishedRun) -> bool:
     return pairing == "within"
 
 
-def _write(report: TrialReport, made: Trained, arms: Sequence[Arm], config: TrialConfig) -> None:
+def _write(report: TrialReport, made: Trained, run: FinishedRun, config: TrialConfig) -> None:
     """table.txt, the pictures that can be drawn, and trial.json last."""
     from ...stages.trial.picture import draw_curves, draw_ratios
 
@@ -168,7 +185,7 @@ def _write(report: TrialReport, made: Trained, arms: Sequence[Arm], config: Tria
     pictures: dict[str, str | None] = {"curves.svg": None, "ratios.svg": None}
     with contextlib.suppress(ConfigError):  # nothing to draw with is installed
         pictures["curves.svg"] = draw_curves(made.results) if made.results else None
-        pictures["ratios.svg"] = draw_ratios(report.arms, arms)
+        pictures["ratios.svg"] = draw_ratios(report.arms, config.corpora)
     for name, picture in pictures.items():
         if picture is None:
             remove_file(report.folder / name)
@@ -176,6 +193,7 @@ def _write(report: TrialReport, made: Trained, arms: Sequence[Arm], config: Tria
             write_bytes(report.folder / name, picture.encode())
     table, pairs = trial_table(report.arms), pairs_table(report.arms)
     figures = {
+        "of": made_identity(run.planned.recipe.as_json(), run.planned.rows),
         "options": config.model_dump(mode="json"),
         "conclusion": report.text,
         "arms": [asdict(arm) for arm in report.arms],

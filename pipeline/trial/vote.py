@@ -14,14 +14,16 @@ from ...stages.corpus.store import open_corpus
 from ...stages.trial.one import gan_folder, read_result, result_name, samples_name
 from ...stages.trial.outcome import NAMES, distance_of
 from ...stages.trial.vote import ACROSS, Contender, count_votes, read_answers, write_vote
+from ..earlier_trial import is_earlier_trial
 
 _VOTES = "votes"  # folder below trial/
 
 Images = NDArray[np.uint8]
 
 
-def make_vote(run: Path, arms: Sequence[str], count: int, seed: int) -> Path:
-    """Writes the page of a vote on arms of RUN/trial; gives its path. arms: none for all.
+def make_vote(run: Path, arms: Sequence[str], count: int, seed: int) -> tuple[Path, bool]:
+    """Writes the page of a vote on arms of RUN/trial; gives its path, and whether the trial is of
+    an earlier corpus. arms: none for all.
 
     Raises ConfigError where there is no trial, none of such an arm, or its samples are of another.
     """
@@ -40,7 +42,9 @@ def make_vote(run: Path, arms: Sequence[str], count: int, seed: int) -> Path:
         if not arms or name in arms
     }
     references = _references(run, targets) if targets else []
-    return write_vote(folder / _VOTES, contenders, count, seed, references)
+    figure = distance_of(record["arms"][0]["last"][0])
+    page = write_vote(folder / _VOTES, contenders, count, seed, references, NAMES[figure])
+    return page, is_earlier_trial(run, record)
 
 
 def count_answers(run: Path, files: Sequence[Path]) -> str:
@@ -48,9 +52,7 @@ def count_answers(run: Path, files: Sequence[Path]) -> str:
 
     Raises ConfigError for files that are no answers of this trial's votes.
     """
-    folder = RunFolder(run).trial
-    figure = distance_of(_record(folder)["arms"][0]["last"][0])
-    table, text = count_votes(read_answers(files, folder / _VOTES), NAMES[figure])
+    table, text = count_votes(read_answers(files, RunFolder(run).trial / _VOTES))
     return f"{table.as_text()}\n\n{text}"
 
 

@@ -9,10 +9,11 @@ from .run_facts import RunFacts
 def answers_section(facts: RunFacts, trial: dict[str, Any] | None) -> dict[str, Any]:
     """What stands above all. Runs that were evaluated before there were answers have no table.
 
-    trial: the section on the trial.
+    trial: the section on the trial; one of an earlier corpus answers nothing.
     """
     found = facts.metrics.get("answers")
-    head: dict[str, Any] = {"trial": None if trial is None else trial["text"], "sentence": None}
+    answer = None if trial is None or trial["is_earlier"] else trial["text"]
+    head: dict[str, Any] = {"trial": answer, "sentence": None}
     if not found:
         return head | {"table": None, "note": "", "colour": None}
     return head | {

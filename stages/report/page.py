@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ...manifests.extras import require
 from ...manifests.files.atomic import write_bytes
 from ...manifests.foreign_text import fit_to_print
+from ...manifests.plan.made import made_identity
 from ...manifests.run_folder import RunFolder
 from ...manifests.storage.store import Store
 from ..common.units import format_bytes, format_duration
@@ -83,7 +84,8 @@ def write_page(facts: RunFacts, training: NDArray[np.uint8], out: Path) -> None:
     ]
     values["pilot"] = pilot_section(facts.run, facts.config)
     values["generated"] = gan_samples.sections(facts.run)
-    values["trial"] = trial_section(facts.run, training[facts.real[0][:TRIAL_STRIP]])
+    made = made_identity(facts.index["recipe"], facts.manifest)
+    values["trial"] = trial_section(facts.run, training[facts.real[0][:TRIAL_STRIP]], made)
     values["answers"] = answers_section(facts, values["trial"])
     write_bytes(out, render("page.html", values))
 

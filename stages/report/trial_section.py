@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...manifests.errors import VerifyError
+from ...manifests.plan.made import is_same
 from ...manifests.run_folder import RunFolder
 from ..evaluate.tables import Table
 from ..images.png import to_pil
@@ -18,10 +19,13 @@ from . import pictures
 TRIAL_STRIP, _LEAST_SIDE = 16, 48  # images of a strip; pixels of one
 
 
-def trial_section(run: Path, training: NDArray[np.uint8]) -> dict[str, Any] | None:
+def trial_section(
+    run: Path, training: NDArray[np.uint8], made: dict[str, str]
+) -> dict[str, Any] | None:
     """What the page shows of trial/trial.json; None where there was no trial.
 
-    training: uint8 (N, H, W, C), some training images for comparison.
+    training: uint8 (N, H, W, C), some training images for comparison. made: the identity of the
+    images that the run makes, as `made_identity` gives it: a trial of others is marked.
 
     Raises:
         VerifyError: the file is damaged.
@@ -51,6 +55,7 @@ def trial_section(run: Path, training: NDArray[np.uint8]) -> dict[str, Any] | No
     curves = folder / "curves.svg"
     return {
         "text": text,
+        "is_earlier": not is_same(record.get("of"), made),
         "tables": tables,
         "one_shot": one_shot,
         "curves": curves.read_text(encoding="utf-8") if curves.exists() else None,

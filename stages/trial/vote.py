@@ -94,11 +94,12 @@ def write_vote(
     count: int,
     seed: int,
     references: Sequence[Images] = (),
+    figure: str = "kernel distance",
 ) -> Path:
     """Writes the page and its key below `folder`; gives the page's path.
 
     references: of a translation, real images (N, H, W, C) of each target class, of which nine are
-        shown above each pair.
+        shown above each pair. figure: the name of the arms' distance, for the count.
 
     Raises:
         ConfigError: fewer than two arms, an arm without a whole square, no jinja2.
@@ -125,9 +126,8 @@ def write_vote(
     values = {"vote": identity, "pictures": json.dumps(pictures), "count": count}
     values["references"] = bool(references)
     distances = [[name, arm.distance] for name, arm in arms.items()]
-    write_json(
-        folder / f"{identity}.key.json", {"vote": identity, "pairs": sides, "distances": distances}
-    )
+    key = {"vote": identity, "pairs": sides, "distances": distances, "figure": figure}
+    write_json(folder / f"{identity}.key.json", key)
     page = folder / f"{identity}.html"
     write_bytes(page, render("vote.html", values))
     return page
@@ -156,24 +156,27 @@ class Votes:
     pairs: list[tuple[str, str, Side]]  # left, right, answer
     voters: list[str]  # of each pair
     distances: dict[str, float]  # of the arms, when the pages were written
+    figure: str  # the name of the distance
 
 
 def read_answers(files: Sequence[Path], folder: Path) -> Votes:
-    """All answers of some files. folder: where the keys of votes lie.
+    """All answers of some files, one at least. folder: where the keys of votes lie.
 
-    Raises ConfigError for a file that is no answer of a vote of this trial, for a voter who is
-    counted twice, and for votes on GANs that were not the same.
+    Votes on some arms count with votes on others, where the GANs of the arms in both are the same.
+
+    Raises ConfigError for a file that is no answer of a vote of this trial or has none, for a voter
+    who is counted twice, and for votes on GANs that were not the same.
     """
     found: list[tuple[str, str, Side]] = []
     by_whom: list[str] = []
     distances: dict[str, float] = {}
     voters: dict[str, Path] = {}
+    figures: set[str] = set()
     for path in files:
         try:
             given = json.loads(path.read_bytes())
             key = _key_of(path, str(given["vote"]), folder)
-            voter = str(given["voter"])
-            answers = dict(given["answers"])
+            voter, answers = _named(given["voter"]), dict(given["answers"])
             for number, answer in answers.items():
                 if answer not in ("left", "right", "neither"):
                     raise ValueError(f"pair {number}: {answer!r}")
@@ -181,18 +184,29 @@ def read_answers(files: Sequence[Path], folder: Path) -> Votes:
                 found.append((left, right, answer))
                 by_whom.append(voter)
             judged = {str(arm): float(value) for arm, value in key["distances"]}
+            figures.add(str(key["figure"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(
                 f"{path} is no file of answers that a vote's page saved ({error!r})."
             ) from error
+        if not answers:
+            raise ConfigError(f"{path} has no answer to any pair. Leave it out.")
         if voter in voters:
             raise ConfigError(f"{voters[voter]} and {path} are of one voter. Give one of them.")
-        if distances and distances != judged:
+        same = all(judged[arm] == distances[arm] for arm in judged.keys() & distances.keys())
+        if not same or len(figures) > 1:
             raise ConfigError(
-                f"{path} answers a vote on other GANs than {files[0]}. Count them apart."
+                f"{path} answers a vote on other GANs than the files before it. Count them apart."
             )
-        voters[voter], distances = path, judged
-    return Votes(found, by_whom, distances)
+        voters[voter] = path
+        distances |= judged
+    return Votes(found, by_whom, distances, figures.pop())
+
+
+def _named(voter: object) -> str:
+    if not isinstance(voter, str) or not voter.strip():
+        raise ValueError(f"voter: {voter!r}")
+    return voter
 
 
 def _key_of(path: Path, identity: str, folder: Path) -> dict[str, Any]:
@@ -207,18 +221,20 @@ def _key_of(path: Path, identity: str, folder: Path) -> dict[str, Any]:
 
 def _place(number: str, count: int) -> int:
     place = int(number)
-    if not 0 <= place < count:
+    if number != str(place) or not 0 <= place < count:  # "00" would be counted beside "0"
         raise ValueError(f"there is no pair {number}")
     return place
 
 
-def count_votes(answers: Votes, figure: str = "kernel distance") -> tuple[Table, str]:
-    """Metric against vote: a row for each two arms, and a sentence. figure: the metric's name."""
-    pairs, distances = answers.pairs, answers.distances
+def count_votes(answers: Votes) -> tuple[Table, str]:
+    """Metric against vote: a row for each two arms that were shown together, and a sentence."""
+    pairs, distances, figure = answers.pairs, answers.distances, answers.figure
     rows, agreed, clear, intervals, few = [], 0, 0, 0, 0
     for first, second in itertools.combinations(distances, 2):
         couple = [{pair[0], pair[1]} == {first, second} for pair in pairs]
         mine = list(itertools.compress(pairs, couple))
+        if not mine:
+            continue
         winners = [_winner(answer) for answer in mine]
         wins = [winners.count(arm) for arm in (first, second)]
         decided = sum(wins)

@@ -78,6 +78,7 @@ def tried(finished: Path, tmp_path: Path) -> Path:
 def undisturbed(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The record of its first seed alone."""
     run = Path(shutil.copytree(finished, tmp_path_factory.mktemp("alone") / "run"))
+    (run / "trial" / "trial.json").unlink()  # which a trial that compares nothing would leave
     assert trial(run, "--arms", "real,own", "--seeds", "1") == 0
     return record(run)
 
@@ -146,11 +147,14 @@ def test_arms_are_made_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert np.array_equal(np.load(arms / name / "images.npy"), images)
 
 
-def test_other_options_leave_gans_that_are_there(tried: Path) -> None:
-    """A short trial after a long one, and another judge: both tables come back untrained."""
+def test_other_options_leave_gans_that_are_there(
+    tried: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A short trial after a long one leaves its files; both judges' tables come back untrained."""
     run, first = tried, record(tried)
     assert trial(run, *BOTH, "--seeds", "1", "--set", "trial.lr=0.001") == 0
-    assert record(run)["gans"] != first["gans"]
+    assert "Nothing was compared, so that" in capsys.readouterr().out
+    assert record(run) == first
     states = {path: path.stat().st_mtime_ns for path in (run / "trial/gans").rglob("state.*")}
     assert len(states) == 4 + 2
     assert trial(run, *BOTH, "--set", "evaluate.features=pixels") == 0
@@ -214,6 +218,20 @@ def test_people_vote_on_its_arms(
     assert cli("trial", run, "--count", answers) == 0
     assert "2 answers" in capsys.readouterr().out
 
+    # Also after a trial that replaced it, of which nothing is left; and it says of what it is.
+    table = run / "trial" / "trial.json"
+    kept = table.read_bytes()
+    table.write_text(json.dumps(json.loads(kept) | {"arms": [], "of": None}))
+    assert cli("trial", run, "--count", answers) == 0
+    assert cli("status", run) == 0
+    assert "trial:    stale, it is of an earlier corpus" in capsys.readouterr().out
+    table.write_text(json.dumps(json.loads(kept) | {"of": None}))
+    assert cli("trial", run, "--vote", "4") == 0
+    assert "The vote is on the trial that there is" in capsys.readouterr().out
+    table.write_bytes(kept)
+    assert cli("status", run) == 0
+    assert "trial:    done, of 2 arms" in capsys.readouterr().out
+
     # Options that would have no effect are refused.
     assert cli("trial", run, "--count", answers, "--arms", "real,own", "--seeds", "3") == 2
     assert "--arms, --seeds: no effect beside --count" in capsys.readouterr().err
@@ -224,7 +242,6 @@ def test_people_vote_on_its_arms(
     assert "has no arm mixup; it has real, own." in capsys.readouterr().err
 
     # GANs of another trial are not shown for those of the table.
-    table = run / "trial" / "trial.json"
     found = json.loads(table.read_text())
     found["results"]["own"][0]["identity"] = "another"
     table.write_text(json.dumps(found))

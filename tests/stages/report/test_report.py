@@ -11,6 +11,11 @@ import quick_charts
 import tiny
 from in_process import cli
 
+from scoremix.manifests.files.atomic import read_parquet
+from scoremix.manifests.plan.made import made_identity
+from scoremix.manifests.published.index import read_index
+from scoremix.manifests.run_folder import RunFolder
+
 pytest.importorskip("jinja2", reason="the extra `report` is not installed")
 pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
 
@@ -221,12 +226,20 @@ def test_a_trial_answers_above_all(runs: list[Path]) -> None:
     folder = runs[0] / "trial"
     folder.mkdir()
     record = {"table": {"heads": ["arm"], "rows": [["real"]]}, "conclusion": "Worth it: 12 %."}
-    (folder / "trial.json").write_text(json.dumps(record | {"results": {}}))
+    plan = read_parquet(RunFolder(runs[0]).plan)
+    recipe = read_index(runs[0].parent / "shards")["recipe"]
+    record |= {"results": {}, "of": made_identity(recipe, plan)}
+    (folder / "trial.json").write_text(json.dumps(record))
     sentence = json.loads((runs[0] / "report" / "metrics.json").read_bytes())["answers"]["sentence"]
     try:
         assert cli("report", runs[0]) == 0
         words = Page((runs[0] / "report" / "index.html").read_text()).text
         assert words.index("A trial has answered: Worth it: 12 %.") < words.index(sentence)
+        other = made_identity(recipe | {"method": "another"}, plan)
+        (folder / "trial.json").write_text(json.dumps(record | {"of": other}))
+        assert cli("report", runs[0]) == 0
+        words = Page((runs[0] / "report" / "index.html").read_text()).text
+        assert "A trial has answered" not in words and "This trial is of an earlier corpus" in words
     finally:
         (folder / "trial.json").unlink()
         folder.rmdir()

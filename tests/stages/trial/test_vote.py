@@ -129,6 +129,41 @@ def test_nobody_is_counted_twice_and_no_votes_on_other_gans(tmp_path: Path) -> N
         read_answers([mine, answers_of(longer, "bridge", "ben")], tmp_path)
 
 
+def test_votes_on_some_arms_count_with_votes_on_all(tmp_path: Path) -> None:
+    """Of two arms that no page showed together there is no row."""
+    some = {arm: ARMS[arm] for arm in ("real", "bridge")}
+    others = {arm: ARMS[arm] for arm in ("real", "mixup")}
+    pages = (write_vote(tmp_path, arms, 4, 0) for arms in (some, others))
+    files = [
+        answers_of(page, "real", voter) for page, voter in zip(pages, ("ann", "ben"), strict=True)
+    ]
+    table, text = count_votes(read_answers(files, tmp_path))
+    assert [row[:2] for row in table.rows] == [
+        ["real : bridge", "4 : 0"],
+        ["real : mixup", "4 : 0"],
+    ]
+    assert text.startswith("8 answers of 2 voters.")
+
+
+@pytest.mark.parametrize(
+    ("voter", "answers", "named"),
+    [
+        ("ann", {"0": "left", "00": "left"}, "there is no pair 00"),
+        ("ann", {" 2": "left"}, "there is no pair  2"),
+        ("ann", {}, "has no answer to any pair"),
+        ("", {"0": "left"}, "voter: ''"),
+    ],
+)
+def test_edited_answers_are_refused(
+    tmp_path: Path, voter: str, answers: dict[str, str], named: str
+) -> None:
+    page = write_vote(tmp_path, ARMS, 12, 0)
+    path = tmp_path / "edited.json"
+    path.write_text(json.dumps({"vote": page.stem, "voter": voter, "answers": answers}))
+    with pytest.raises(ConfigError, match=named):
+        read_answers([path], tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
