@@ -6,7 +6,7 @@ differ by chance: the sentences call clear what is so among all arms together, b
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ _HEADS = (
     "copies", "gap of D",
 )  # fmt: skip
 
+_SEEN_FROM = 3  # seeds, from which on usual differences can be seen
 _AGAINST = {"kd": "held-out images", "sfd": "the target image"}
 NAMES = {"kd": "kernel distance", "sfd": "single-image Frechet distance"}
 _TITLES = NAMES | {"sfd": f"{NAMES['sfd']} x 1,000"}
@@ -190,7 +191,7 @@ def conclusion(arms: Sequence[ArmOutcome], failed: Collection[str] = ()) -> str:
     if unsettled:
         sentences.append(by_chance(unsettled, len(changes)))
     if unclear:
-        sentences.append(f"No difference seen at this size: {', '.join(unclear)} ({size}).")
+        sentences += _unseen({name: changes[name] for name in unclear}, real, size)
     sentences += _of_the_last(others)
     if late:
         sentences.append(
@@ -198,6 +199,24 @@ def conclusion(arms: Sequence[ArmOutcome], failed: Collection[str] = ()) -> str:
             " better, and the order may change if they are trained longer."
         )
     return " ".join(sentences)
+
+
+def _unseen(changes: Mapping[str, PairedChange], real: ArmOutcome, size: str) -> Iterator[str]:
+    """The sentences on arms whose interval has 0 in it: which, and what the seeds leave room for.
+
+    A seed more narrows an interval far more than its share; two show hardly anything.
+    """
+    yield f"No difference seen at this size: {', '.join(changes)} ({size})."
+    half = {name: (each.interval[1] - each.interval[0]) / 2 for name, each in changes.items()}
+    widest = max(changes, key=lambda name: half[name])
+    low, high = map(format_kernel, changes[widest].interval)
+    which = f"The widest interval, of {widest}, is" if len(changes) > 1 else "Its interval is"
+    yield f"{which} {low} to {high}, beside {format_kernel(real.mean(real.distance))} of real."
+    if len(real.best) < _SEEN_FROM:
+        yield (
+            f"{len(real.best)} seeds could have shown no difference short of"
+            f" {format_kernel(min(half.values()))}: set trial.seeds to {_SEEN_FROM} or more."
+        )
 
 
 def _of_the_last(others: Sequence[ArmOutcome]) -> list[str]:

@@ -51,6 +51,17 @@ def test_a_clear_gain_a_harm_and_no_difference_are_called_so() -> None:
     assert "No difference seen at this size: same (3 seeds of 1,280 images shown)" in text
 
 
+def test_no_difference_says_what_the_seeds_leave_room_for() -> None:
+    real, worse = results(0.20, 0.22), results(0.30, 0.40)
+    text = found(real=real, worse=worse)
+    assert "No difference seen at this size: worse (2 seeds of 1,280 images shown). Its" in text
+    assert "Its interval is -368 to 648, beside 210 of real." in text  # 140 +- 12.7 x 40
+    assert "2 seeds could have shown no difference short of 508: set trial.seeds to 3" in text
+    real = results(0.20, 0.22, 0.18)
+    more = found(real=real, a=results(0.21, 0.22, 0.19), b=results(0.3, 0.1, 0.2))
+    assert "The widest interval, of b, is" in more and "could have shown" not in more
+
+
 def test_the_last_snapshots_have_a_sentence_of_their_own() -> None:
     def ends(*kd: float) -> list[dict[str, Any]]:
         """The best snapshots are alike."""
