@@ -32,6 +32,7 @@ class_estimate   what a dry run says of images made class by class, and of the r
 new_classes      the new classes of a run, as its recogniser chose them
 means            the mean images of a run, about which some methods mix
 trial_trainer    the trainer of a trial: a command, or a preset with a checkout
+trial_gan        the own GAN of a trial: options, and how long it trains
 trial_check      refuses a trial that cannot be before the run that it follows
 earlier_trial    whether the trial of a run is of what the run makes now
 preflight        refuses places, disks and networks that cannot work, before anything is made
@@ -42,6 +43,7 @@ launch           processes of one launch (`accelerate launch`, torchrun), and `-
 environment      libraries and processor that the bytes of a shard depend on
 speed_probe      seconds of a network call, and of encoding, on this machine
 dry_run          --dry-run: counts, bytes, and time from a short probe
+measured_quality  what a dry run says of the quality
 work_left        steps of the training and shards of the plan that are left to do
 long_run         says before a run of more than an hour how long it takes
 status           what a run folder holds

@@ -12,7 +12,6 @@ from ..models.method.loss import dsm_loss
 from ..models.method.methods import FrozenScore
 from ..models.network.checkpoint import build
 from ..models.network.device import device_type
-from ..stages.common.expected import expected_quality
 from ..stages.common.presets import balanced_batch
 from ..stages.common.tensors import to_unit
 from ..stages.common.units import format_bytes, format_duration
@@ -27,7 +26,6 @@ from ..stages.pilot.candidates import choose_in_time, rows_in_time
 from ..stages.pilot.pilot import SHOWN
 from ..stages.pilot.rule import MIN_HELD_OUT, choose_unseen
 from ..stages.sources.remote import FetchOptions
-from ..stages.train.config import TrainConfig
 from ..stages.train.facts import architecture_of, check_draw
 from ..stages.write.write import sample_bytes
 from .class_estimate import (
@@ -43,21 +41,21 @@ from .fewer_rounds import refuse_before_saving
 from .fingerprints import inputs_of_ingest, inputs_of_pilot
 from .job import Job
 from .ledger import Ledger
+from .measured_quality import measured_quality
 from .planned import PlannedImages, check_planned_images
 from .refused_options import check_makes_a_difference
 from .speed_probe import encode_seconds, probe_network, timed
-from .trial_check import check_held_out_for
+from .trial_check import check_counts
+from .trial_gan import trial_time
 from .unused import unused_notes
 from .work_left import ShardsLeft, shards_left, shards_replaced, share_of_training
 
 PROBE_SECONDS = 2.0
-# Options of `train` on which the quality depends.
-_DECISIVE = (
-    "steps", "width", "batch", "lr", "block", "levels", "dropout", "augment", "flip", "ema",
-    "labels",
-)  # fmt: skip
-_OF_METHOD = ("keep", "gamma", "t0", "denoise_steps", "guidance")  # and of `generate`
-_STAGE = {"generate": "write", "the rest": "ingest"}  # that a part belongs to, if not its own
+_STAGE = {
+    "generate": "write",
+    "the rest": "ingest",
+    "trial": "evaluate",
+}  # that a part belongs to, if not its own
 _STARTING = 6.0  # imports, the exact sigma_1, publishing, the report: whatever the job
 
 
@@ -92,6 +90,8 @@ def estimate(job: Job) -> str:
     seconds |= recognise_seconds(config, found, device, PROBE_SECONDS)
     seconds["write"] = images * encode_seconds(found.samples, select_encoder(config.write.encoder))
     seconds["the rest"] = _STARTING
+    if job.ends_with_trial:
+        seconds["trial"], notes["trial"] = trial_time(config, found, kind, device, PROBE_SECONDS)
     lines = [
         f"inputs:        {found.inputs:,}, of which {found.training:,} are trained on and"
         f" {_held_out(found.reference)}",
@@ -113,12 +113,17 @@ def estimate(job: Job) -> str:
         most = "up to " if left is None else ""
         lines.append(f"replaced:      {most}{gone:,} shards of other options in {job.shards}")
     if config.generate.needs_network:
-        lines.append(f"quality:       {_quality(config, found, kind)}")
+        lines.append(f"quality:       {measured_quality(config, found, kind)}")
     said = unused_notes(job.config, found.resolution, kind, found.training)
     lines += [f"note:          {note}" for note in said]
     total = f"about {format_duration(sum(seconds.values()))} on this machine ({device})"
-    included = "evaluation included" if job.until == STAGES[-1] else f"until {job.until}"
-    return "\n".join([*lines, f"total:         {total}, {included}"])
+    return "\n".join([*lines, f"total:         {total}, {_included(job)}"])
+
+
+def _included(job: Job) -> str:
+    if job.until != STAGES[-1]:
+        return f"until {job.until}"
+    return f"evaluation{' and trial' if job.ends_with_trial else ''} included"
 
 
 def done_until(until: str, seconds: dict[str, float]) -> dict[str, float]:
@@ -183,32 +188,14 @@ def _check_asked(config: Config, found: IngestPreview, job: Job, ledger: Ledger)
     if ledger.why_stale("ingest", inputs_of_ingest(job.config, ledger)) is None:
         refuse_before_saving(config, open_corpus(job.files.corpus), job, ledger)
     if job.ends_with_trial:
-        check_held_out_for(config.trial, found.reference)
+        side, counts = found.resolution, (found.training, found.reference)
+        check_counts(config.trial, side=side, training=counts[0], held_out=counts[1])
     check_makes_a_difference(config)
     names = sorted(set(found.sources["class_name"].to_pylist()) - {None})
     tried = check_planned_images(config, PlannedImages(found.sources, names, found.resolution))
     if config.generate.needs_network:
         check_draw(config.train, found.classes)
     return tried
-
-
-def _quality(config: Config, found: IngestPreview, kind: str) -> str:
-    """What was measured of such a run: with the preset's training and the default's method."""
-    train, generate = config.train, config.generate
-    preset = TrainConfig.model_validate({"preset": train.preset, "network": train.network})
-    default = preset.resolved(found.resolution, kind, found.training)
-    changed = [name for name in _DECISIVE if getattr(train, name) != getattr(default, name)]
-    method = str(generate.method)
-    plain = GenerateConfig(method=generate.method).resolved(
-        train.preset, found.resolution, default.width or 0, kind, train.network
-    )
-    values = {name: getattr(generate, name) for name in _OF_METHOD}
-    others = [f"{name} {each}" for name, each in values.items() if each != getattr(plain, name)]
-    if others:
-        method += f" with {', '.join(others)}"
-    return expected_quality(
-        train.preset, train.network, method, found.resolution, found.training, changed
-    )
 
 
 def _shards(config: Config, found: IngestPreview, tried: pa.Table) -> str:

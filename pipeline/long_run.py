@@ -13,6 +13,7 @@ import torch
 from ..models.method.ladder import sigma_at
 from ..models.method.methods import FrozenScore
 from ..models.network.checkpoint import TrainedNet
+from ..models.network.device import device_type
 from ..stages.common.tensors import to_unit
 from ..stages.common.units import format_duration
 from ..stages.corpus.store import Corpus
@@ -25,6 +26,7 @@ from .dry_run import PROBE_SECONDS, done_until, possible_methods, probe_stages
 from .job import Role, StageContext
 from .signals import interrupt_at_once
 from .speed_probe import probe_network
+from .trial_gan import trial_time
 from .work_left import resumed_step
 
 LONG = 3600.0  # seconds
@@ -52,6 +54,9 @@ def announce_training(context: StageContext, config: Config, corpus: Corpus) -> 
     def measure(probe_seconds: float) -> dict[str, float]:
         seconds, _ = probe_stages(config, methods, found, job.device, probe_seconds)
         seconds |= recognise_seconds(config, found, job.device, probe_seconds)
+        if job.ends_with_trial:
+            kind = context.ledger.device_type(device_type(job.device))
+            seconds["trial"], _ = trial_time(config, found, kind, job.device, probe_seconds)
         return done_until(job.until, seconds)
 
     with _timing(job.device):

@@ -99,7 +99,7 @@ def test_a_dry_run_quotes_no_run_with_other_options(
 ) -> None:
     from types import SimpleNamespace
 
-    from scoremix.pipeline.dry_run import _quality
+    from scoremix.pipeline.measured_quality import measured_quality
 
     def quoted(**options: dict[str, object]) -> str:
         values: dict[str, dict[str, object]] = {"train": {"preset": "tiny"}, "generate": {}}
@@ -107,7 +107,7 @@ def test_a_dry_run_quotes_no_run_with_other_options(
             values[name] |= more
         config = Config.model_validate(values).resolved(32, "cpu", 500)
         found: Any = SimpleNamespace(resolution=32, training=500)
-        return _quality(config, found, "cpu")
+        return measured_quality(config, found, "cpu")
 
     assert "46.7" in quoted() and "46.7" in quoted(generate={"method": "bridge"})
     changed = {section: {option: value}}

@@ -97,6 +97,7 @@ def trial(
     """
     from ..config import load_config
     from ..progress import ProgressReporter
+    from ..trial_check import check_arms
     from ..trial_trainer import choose_trainer
 
     folder = require_run(folder)
@@ -120,6 +121,7 @@ def trial(
         _vote(folder, chosen_arms, vote, answers, config.seed)
         return
     choose_trainer(config.trial)  # which refuses one that is not there
+    check_arms(config.trial)
     chosen = resolve_device(device)
     if dry_run:
         from ..trial.cost import estimate_trial
@@ -157,7 +159,10 @@ def conduct(
     from ..ledger import Ledger
     from ..trial.sizes import trial_sizes
     from ..trial.trial import trial as run_trial
+    from ..trial_check import notes_on
 
+    for note in notes_on(config.trial):
+        progress.note(f"trial: {note}")
     if processes is None:
         processes = default_processes(device, builtin=config.trial.is_builtin)
     with run_lock(folder.absolute(), shared=True), stop_on_signal() as stopping:

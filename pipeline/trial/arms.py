@@ -128,7 +128,7 @@ def _array_corpus(
             yield from _chunks(larger.open()[0], np.arange(len(labels)))
             return
         yield from _chunks(corpus.images, real)
-        if rows is not None and _in_own_shards(run, arm):
+        if rows is not None and in_own_shards(run, arm):
             yield from _from_own_shards(run, rows)
         elif rows is not None and plan.builder is not None:
             for batch in _with_network(run, plan.builder).generate(rows):
@@ -150,7 +150,7 @@ def _chunks(images: Images, rows: NDArray[np.int64]) -> Iterator[Images]:
         yield np.asarray(images[rows[start : start + _CHUNK]])
 
 
-def _in_own_shards(run: FinishedRun, arm: Arm) -> bool:
+def in_own_shards(run: FinishedRun, arm: Arm) -> bool:
     """Whether the run's finished shards hold this arm."""
     own = run.ledger.place()
     if arm.method != OWN or not isinstance(own, Path) or not (own / INDEX).exists():

@@ -15,7 +15,7 @@ from ...manifests.files.lock import shard_lock
 from ...manifests.foreign_text import first_names
 from ...stages.common.progress import Progress
 from ...stages.export.export import ExportConfig, export
-from ...stages.trial.arms import Arm
+from ...stages.trial.arms import Arm, twins_of
 from ...stages.trial.command import (
     TrainerCall,
     TrainerFailed,
@@ -90,16 +90,18 @@ def trial_by_command(
     facts = facts_of(trainer, run.corpus, arms, config)
     judge = open_sample_judge(trainer, run, config)
     corpora = [shard_corpus(run, arm, folder, device, stopping, progress) for arm in arms]
+    twins = twins_of({each.arm.name: each.digest for each in corpora})
+    corpora = [each for each in corpora if each.arm.name not in twins]
     data = {each.arm.name: _exported(each, trainer, folder, stopping, progress) for each in corpora}
     setting = _Setting(trainer, run, config, folder, facts, data, judge, stopping)
     found, failed = _train_all(setting, corpora, processes, progress)
     seeds = range(config.seeds)
     results = {
-        arm.name: [found[arm.name, number] for number in seeds]
-        for arm in arms
-        if arm.name not in failed
+        each.arm.name: [found[each.arm.name, number] for number in seeds]
+        for each in corpora
+        if each.arm.name not in failed
     }
-    return Trained(setting.gans, results, failed, judge.targets), {
+    return Trained(setting.gans, results, failed, judge.targets, twins), {
         each.arm.name: each.count for each in corpora
     }
 

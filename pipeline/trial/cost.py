@@ -6,24 +6,23 @@ import torch
 from ...manifests.run_folder import RunFolder
 from ...models.method.ladder import sigma_at
 from ...models.method.methods import FrozenScore
-from ...models.network.device import device_type, one_thread
+from ...models.network.device import device_type
 from ...stages.common.tensors import to_unit
 from ...stages.common.units import format_duration
 from ...stages.generate.encodings import encodings_each
 from ...stages.trial.arms import Arm
 from ...stages.trial.command import TrainerCall
 from ...stages.trial.config import TrialConfig
-from ...stages.trial.gan_run import GanRun
-from ...stages.trial.judge import check_held_out
 from ...stages.trial.one import gan_folder
-from ...stages.trial.trial import TrialSpec
 from ..finished_run import FinishedRun
-from ..speed_probe import probe_network, timed
+from ..speed_probe import probe_network
 from ..trained_network import open_network
-from ..trial_trainer import ChosenTrainer, choose_trainer, facts_of, is_one_shot
-from .arms import arm_options, check_network
+from ..trial_check import check_counts, check_sizes, notes_on
+from ..trial_gan import seconds_of_image
+from ..trial_trainer import ChosenTrainer, choose_trainer, facts_of
+from .arms import arm_options, check_network, in_own_shards
 from .command import gans_of
-from .sizes import check_sizes, seconds_of_networks
+from .sizes import seconds_of_networks
 from .trial import spec_of
 
 _PROBE_SECONDS = 2.0
@@ -36,23 +35,23 @@ def estimate_trial(run: FinishedRun, config: TrialConfig, *, device: str, proces
     Raises what `trial` raises before it makes anything.
     """
     arms = config.corpora
-    trainer = choose_trainer(config)
-    if not is_one_shot(trainer):
-        check_held_out(len(run.corpus.reference))
-    sizes = check_sizes(config, len(run.corpus.training_rows))
+    trainer, corpus = choose_trainer(config), run.corpus
+    side, training = corpus.images.shape[1], len(corpus.training_rows)
+    check_counts(config, side=side, training=training, held_out=len(corpus.reference))
+    sizes = check_sizes(config, training)
     if trainer is not None:
         return _of_command(trainer, run, config, arms, sizes, device)
     spec = spec_of(run, config, RunFolder(run.folder).trial, device)
     gans, shown = len(arms) * config.seeds, spec.options.steps * spec.options.batch
-    # Several GANs at once share the cores: each has one.
-    with one_thread():
-        image = _seconds_of_image(run, spec)
-    training = gans * shown * image / min(processes, gans)
+    labels = corpus.training_ids if spec.shape.classes else None
+    given = (corpus.images, labels, spec.shape, spec.options, device)
+    image = seconds_of_image(*given, _PROBE_SECONDS)
+    seconds = gans * shown * image / min(processes, gans)
     making = _seconds_of_making(run, _largest_of_each(arms), device)
     networks = 0.0
     if sizes:
-        training *= 1 + len(sizes)
-        making *= 1 + sum(sizes) / len(run.corpus.training_rows)
+        seconds *= 1 + len(sizes)
+        making *= 1 + sum(sizes) / training
         networks = seconds_of_networks(run, sizes)
     return "\n".join(
         [
@@ -61,11 +60,16 @@ def estimate_trial(run: FinishedRun, config: TrialConfig, *, device: str, proces
             f"GANs:          {gans}, each shown {shown:,} images of {spec.shape.resolution} px;"
             f" {len(spec.options.snapshots)} snapshots of {spec.samples:,} samples",
             f"making:        about {format_duration(making)}",
-            f"training:      about {format_duration(training)}, {processes} at once, judging apart",
-            f"total:         about {format_duration(networks + making + training)} on this machine"
+            f"training:      about {format_duration(seconds)}, {processes} at once, judging apart",
+            f"total:         about {format_duration(networks + making + seconds)} on this machine"
             f" ({device})",
+            *_notes(config),
         ]
     )
+
+
+def _notes(config: TrialConfig) -> list[str]:
+    return [f"note:          {note}" for note in notes_on(config)]
 
 
 def _of_sizes(sizes: list[int], networks: float) -> list[str]:
@@ -103,15 +107,9 @@ def _of_command(
             f"making:        about {format_duration(_seconds_of_making(run, arms, device))}",
             f"command of {first}, seed 0:",
             *(f"    {line}" for line in call.text.splitlines()),
+            *_notes(config),
         ]
     )
-
-
-def _seconds_of_image(run: FinishedRun, spec: TrialSpec) -> float:
-    """Times a few updates of one GAN; seconds for an image that it is shown."""
-    classes = run.corpus.training_ids if spec.shape.classes else None
-    gan = GanRun(run.corpus.images, classes, spec.shape, spec.options, 0, torch.device(spec.device))
-    return timed(gan.update, spec.device, _PROBE_SECONDS) / spec.options.batch
 
 
 def _largest_of_each(arms: list[Arm]) -> list[Arm]:
@@ -121,10 +119,14 @@ def _largest_of_each(arms: list[Arm]) -> list[Arm]:
 
 
 def _seconds_of_making(run: FinishedRun, arms: list[Arm], device: str) -> float:
-    """Estimates the seconds that generating the images of all arms takes."""
+    """Estimates the seconds that generating the images of all arms takes.
+
+    Those in the run's finished shards are read.
+    """
     corpus, kind = run.corpus, run.ledger.device_type(device_type(device))
     side = corpus.images.shape[1]
-    options = {arm: arm_options(run.config, arm, side, kind) for arm in arms if arm.method}
+    missing = [arm for arm in arms if arm.method and not in_own_shards(run, arm)]
+    options = {arm: arm_options(run.config, arm, side, kind) for arm in missing}
     for each in options.values():
         check_network(run, each)
     if not any(each.needs_network for each in options.values()):

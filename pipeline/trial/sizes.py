@@ -20,6 +20,7 @@ from ...manifests.errors import ConfigError, LockedError
 from ...manifests.files.atomic import read_parquet, write_bytes, write_json, write_parquet
 from ...manifests.files.durable import remove_file
 from ...manifests.files.lock import run_lock
+from ...manifests.plan.made import made_identity
 from ...manifests.plan.random_streams import image_seed, stream
 from ...manifests.run_folder import RunFolder
 from ...stages.corpus.store import Corpus
@@ -32,10 +33,12 @@ from ...stages.trial.config import TrialConfig
 from ...stages.trial.locks import waiting_lock
 from ...stages.trial.outcome import judged_alike, trial_table
 from ..config import Config
+from ..earlier_trial import is_of_earlier
 from ..finished_run import FinishedRun, load_finished_run
 from ..job import Job
 from ..progress import ProgressReporter
 from ..run import run as run_stages
+from ..trial_check import check_sizes
 from .trial import TrialReport, trial
 
 # Of train: its preset decides them by the number of images.
@@ -49,16 +52,12 @@ class SizesReport:
     folder: Path
     sizes: list[int]
     reports: list[TrialReport]
+    is_written: bool = True  # False: the files are those of a trial that compared something
 
     @property
     def is_empty(self) -> bool:
         """Whether every arm of every size failed."""
         return all(report.is_empty for report in self.reports)
-
-    @property
-    def is_written(self) -> bool:
-        """Whether its files are of this trial."""
-        return True
 
     @property
     def record(self) -> Path:
@@ -151,19 +150,22 @@ def trial_sizes(
         trial(run, own, device=device, processes=processes, stopping=stopping, progress=progress)
     )
     report = SizesReport(folder, [*sizes, len(run.corpus.training_rows)], reports)
-    _write(report)
+    if not any(each.compares for each in reports) and _has_compared(run, report.record):
+        return replace(report, is_written=False)
+    _write(report, run)
     return report
 
 
-def check_sizes(config: TrialConfig, images: int) -> list[int]:
-    """The sizes, ascending, each once. Raises ConfigError for one that is not below `images`."""
-    sizes = sorted(set(config.sizes))
-    if sizes and sizes[-1] >= images:
-        raise ConfigError(
-            f"trial.sizes has {sizes[-1]:,}, and the run has {images:,} training images, which are"
-            " the last size anyway. Name smaller ones."
-        )
-    return sizes
+def _has_compared(run: FinishedRun, path: Path) -> bool:
+    """Whether a sizes.json is of what the run makes now, and compares arms."""
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    arms = [arm for each in record["sizes"] for arm in each["arms"]]
+    return any(arm["against_real"] for arm in arms) and not is_of_earlier(
+        record, run.planned.recipe.as_json(), run.planned.rows
+    )
 
 
 def choose_rows(corpus: Corpus, size: int, seed: int) -> NDArray[np.int64]:
@@ -244,7 +246,7 @@ def _write_images(
         write_parquet(path, table)
 
 
-def _write(report: SizesReport) -> None:
+def _write(report: SizesReport, run: FinishedRun) -> None:
     """sizes.txt, sizes.svg where it can be drawn, and sizes.json last."""
     from ...stages.trial.picture import draw_sizes
 
@@ -256,6 +258,7 @@ def _write(report: SizesReport) -> None:
     except ConfigError:  # nothing to draw, or nothing to draw with is installed
         remove_file(folder / "sizes.svg")
     figures = {
+        "of": made_identity(run.planned.recipe.as_json(), run.planned.rows),
         "sizes": [
             {
                 "images": size,
@@ -263,6 +266,6 @@ def _write(report: SizesReport) -> None:
                 "arms": [asdict(arm) for arm in each.arms],
             }
             for size, each in zip(report.sizes, report.reports, strict=True)
-        ]
+        ],
     }
     write_json(report.record, round_floats(figures))

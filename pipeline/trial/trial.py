@@ -12,23 +12,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes, write_json
 from ...manifests.files.durable import remove_file
 from ...manifests.plan.made import made_identity
-from ...manifests.plan.plan import resolve_pairing
 from ...manifests.run_folder import RunFolder
-from ...models.gan.networks import GanShape
 from ...models.network.device import device_type
-from ...stages.common.presets import trunk_precision
 from ...stages.common.progress import Progress
 from ...stages.corpus.store import check_pixels
 from ...stages.evaluate.number_format import round_floats
 from ...stages.evaluate.tables import Table
+from ...stages.trial.arms import twins_of
 from ...stages.trial.config import TrialConfig
-from ...stages.trial.gan_run import GanOptions
 from ...stages.trial.judge import check_held_out, open_features
 from ...stages.trial.notes import notes_of, unequal_samples
 from ...stages.trial.one import gan_folder, samples_name
@@ -37,6 +32,7 @@ from ...stages.trial.pairs_table import pair_outcomes, pairs_table
 from ...stages.trial.trial import Trained, TrialSpec, run_trial
 from ..earlier_trial import is_of_earlier, read_trial
 from ..finished_run import FinishedRun
+from ..trial_gan import gan_options, gan_shape
 from ..trial_trainer import choose_trainer, is_one_shot, unequal_lengths
 from .arms import array_corpora
 from .command import trial_by_command
@@ -110,13 +106,20 @@ def trial(
     else:
         spec = spec_of(run, config, folder, device)
         corpora = array_corpora(run, arms, folder, device, stopping, progress)
+        twins = twins_of({arm.name: (arm.digest, arm.rises) for arm in corpora})
+        corpora = [arm for arm in corpora if arm.name not in twins]
         made = run_trial(
             spec, corpora, config.seeds, processes=processes, stopping=stopping, progress=progress
         )
+        made = replace(made, twins=twins)
         counts = {arm.name: arm.count for arm in corpora}
     found = outcomes(made.results, counts)
     sentences = [conclusion(found, made.failed)]
     sentences += [f"{arm} failed, {why}" for arm, why in made.failed.items()]
+    sentences += [
+        f"{arm} is the same corpus as {other}, and was not trained again."
+        for arm, other in made.twins.items()
+    ]
     note = None if trainer is None else unequal_lengths(trainer, counts.values())
     sentences += [each for each in (note, unequal_samples(found)) if each]
     sentences += notes_of(made.results)
@@ -139,30 +142,20 @@ def spec_of(run: FinishedRun, config: TrialConfig, folder: Path, device: str) ->
     """What the GANs of a trial share. Raises ConfigError for a side that none is built for."""
     corpus, evaluate = run.corpus, run.config.evaluate
     side, channels = corpus.images.shape[2:]
-    labelled = bool(len(corpus.classes)) and _within_classes(run)
-    try:
-        shape = GanShape(channels, side, config.width, len(corpus.classes) if labelled else 0)
-    except ValueError as error:
-        raise ConfigError(f"The trial's own trainer cannot be used: {error}.") from error
-    precision = config.precision
-    if precision == "auto":  # as for the score network: of the machine of the run's first ingest
-        precision = trunk_precision(run.ledger.device_type(device_type(device)), "unet")
-    flip = run.config.train.flip if config.flip is None else config.flip
-    options = GanOptions(
-        images=config.images,
-        snapshot_every=config.snapshot_every,
-        batch=config.batch,
-        lr=config.lr,
-        ema=config.ema,
-        augment=tuple(config.augment),
-        flip=flip,
-        dtype=torch.bfloat16 if precision == "bfloat16" else None,
+    shape = gan_shape(
+        run.config,
+        config,
+        side=side,
+        channels=channels,
+        classes=len(corpus.classes),
+        sources=corpus.planned_sources,
     )
+    kind = run.ledger.device_type(device_type(device))  # of the machine of the run's first ingest
     return TrialSpec(
         folder=folder,
         corpus=RunFolder(run.folder).corpus,
         corpus_digest=corpus.digest,
-        options=options,
+        options=gan_options(run.config, config, kind),
         shape=shape,
         samples=config.samples,
         evaluate=evaluate,
@@ -170,11 +163,6 @@ def spec_of(run: FinishedRun, config: TrialConfig, folder: Path, device: str) ->
         seed=run.config.seed,
         device=device,
     )
-
-
-def _within_classes(run: FinishedRun) -> bool:
-    pairing = resolve_pairing(run.corpus.planned_sources, run.config.generate.pairing)
-    return pairing == "within"
 
 
 def _write(report: TrialReport, made: Trained, run: FinishedRun, config: TrialConfig) -> None:

@@ -18,10 +18,11 @@ assert CLASS_METHODS == {*METHODS}
 ArmSelection = Literal["distant", "close", "random", "again"]
 _SELECTIONS: tuple[ArmSelection, ...] = get_args(ArmSelection)
 assert {*_SELECTIONS} == {*get_args(Selection), "again"}
-# NAME, @SELECTION (or real@twice), :IMAGES of each class, :IMAGESxCLASSES or :xCLASSES, +affine
+# NAME, @SELECTION (or real@twice), :IMAGES of each class, :IMAGESxCLASSES or :xCLASSES, +affine;
+# with - for the colon, as tables and folders have it
 _ARM = re.compile(
-    r"(?P<name>[a-z-]+)(?:@(?P<selection>[a-z]+))?"
-    r"(?::(?P<images>[1-9]\d{0,5})?(?:x(?P<classes>[1-9]\d{0,6}))?(?<=\d))?(?P<affine>\+affine)?"
+    r"(?P<name>[a-z]+(?:-[a-z]+)*)(?:@(?P<selection>[a-z]+))?"
+    r"(?:[:-](?P<images>[1-9]\d{0,5})?(?:x(?P<classes>[1-9]\d{0,6}))?(?<=\d))?(?P<affine>\+affine)?"
 )
 
 

@@ -5,8 +5,8 @@ stopped, or is worked on from several machines, ends with the same table.
 """
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,8 @@ class Trained:
     results: dict[str, list[dict[str, Any]]]  # arm -> the result of each seed
     failed: dict[str, str]  # other arms: why one of their GANs has none
     targets: Sequence[str] = ()  # of translations: the classes that are translated into
+    twins: Mapping[str, str] = field(default_factory=dict)  # arms that were not trained: the arm
+    # of the same corpus
 
 
 def run_trial(

@@ -278,6 +278,11 @@ def test_a_dry_run_refuses_what_the_run_refuses(
         (["ingest.holdout=null", "ingest.patches={per_image: 4, size: 8}"], "ingest.patches holds"),
         (["generate.method=compose", "train.network=unet"], "Leave the arm own out of trial.arms"),
         (["trial.arms=[real, scoremix]"], "trial.arms names scoremix, which needs a score network"),
+        (
+            ["ingest.resolution=24"],
+            "The images have 24 px, and the trial's own GAN",
+        ),
+        (["trial.arms=[own]"], "The trial has one arm, own, and compares nothing."),
         ([], "4 images are held out, and a trial needs 60"),
     ],
 )

@@ -26,6 +26,7 @@ from scoremix.pipeline.finished_run import load_finished_run
 from scoremix.pipeline.shards.builder import ShardBuilder
 from scoremix.pipeline.trial.cost import _largest_of_each
 from scoremix.pipeline.trial.sizes import open_train
+from scoremix.stages.common.units import format_duration
 from scoremix.stages.corpus.store import open_corpus
 from scoremix.stages.trial.arms import parse_arms
 
@@ -269,6 +270,8 @@ def test_killed_anywhere_it_ends_with_the_same_table(
         (["--arms", "real,own,own"], "the arm own is named twice"),
         (["--set", "trial.augment=[colors]"], "trial.augment"),
         (["--ratios", "0,x"], "trial.ratios"),
+        (["--ratios", "5,5"], "ratios names 5 twice"),
+        (["--ratios", "0"], "The trial has one arm, real, and compares nothing."),
         (["--arms", "growing", "--set", "trial.command=x {data} {out}"], "for the built-in GAN"),
         (["--set", "generate.ratio=5"], "--set generate.ratio=5 does not hold for a trial"),
     ],
@@ -315,9 +318,9 @@ def test_a_corpus_that_is_replaced_while_a_command_trains_does_not_count(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By a trial of another ratio, which is not in the arm's name: both have one folder."""
-    few = ("--arms", "mixup", "--seeds", "1", "--set", "trial.ratio=1")
+    few = ("--arms", "mixup,own:1", "--seeds", "1", "--set", "trial.ratio=1")
     replaced = run / "trial" / "data" / "mixup.json"
-    assert by_command(run, f"rm {replaced}; {COPY}", *few) == 5
+    assert by_command(run, f"rm -f {replaced}; {COPY}", *few) == 5
     assert "was replaced by another trial of this run meanwhile" in capsys.readouterr().err
     assert not [*gan(run, "mixup").glob("*.json")]
     assert by_command(run, COPY, *few) == 0
@@ -438,10 +441,15 @@ def test_a_dry_run_counts_images_once_that_several_arms_share() -> None:
 
 
 def test_a_dry_run_counts_and_writes_nothing(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert trial(run, "--arms", "real,own:2,mixup", "--seeds", "2", "--dry-run") == 0
+    assert trial(run, "--arms", "real,own:2", "--seeds", "3", "--dry-run") == 0
     shown = capsys.readouterr().out
     assert "GANs:          6, each shown 512 images of 8 px; 2 snapshots of 100 samples" in shown
-    assert "total:" in shown and not (run / "trial").exists()
+    assert "total:" in shown and "note:" not in shown and not (run / "trial").exists()
+    # What the run's shards hold is not made; one seed is no trial.
+    assert trial(run, "--arms", "real,own:1", "--seeds", "1", "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert f"making:        about {format_duration(0.0)}\n" in shown
+    assert "note:          trial.seeds is 1, which shows no conclusion: set 3 or more" in shown
 
 
 def test_a_dry_run_refuses_what_the_trial_would(

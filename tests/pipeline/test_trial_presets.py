@@ -231,7 +231,7 @@ def test_a_preset_trains_every_arm_for_the_same_images(
     log.unlink()
     assert trial(run, "dcgan", folder, 640) == 0 and not log.exists()
     (folder / "main.py").write_text(DCGAN + "# changed\n")
-    assert trial(run, "dcgan", folder, 640, "--arms", "real") == 0 and not log.exists()
+    assert trial(run, "dcgan", folder, 640) == 0 and not log.exists()
     assert len([*(run / "trial" / "gans").glob("*/real/seed-0/trainer.log")]) == 1
 
 
@@ -253,7 +253,7 @@ def test_a_translation_is_judged_by_the_images_of_its_target(run: Path, tmp_path
     distances = {}
     for side in ("trainA", "trainB"):
         folder = fake(tmp_path / side, train=CUT_TRAIN, test=CUT_TEST.replace("SIDE", side))
-        assert trial(run, "cut", folder, 160, "--arms", "real") == 0
+        assert trial(run, "cut", folder, 160) == 0
         distances[side] = record(run)["results"]["real"][0]["snapshots"][-1]["kd"]
     assert abs(distances["trainB"]) < 0.01 * distances["trainA"]
 
@@ -316,7 +316,7 @@ def test_a_translation_is_reported_pair_by_pair(
 
     near = rows[2]["kd"][0]
     idle = stargan(tmp_path / "idle", gives="source")
-    assert trial(run, "stargan-v2", idle, 640, "--arms", "real") == 0
+    assert trial(run, "stargan-v2", idle, 640) == 0
     assert near < 0.1 * record(run)["pairs"][2]["kd"][0]
 
 
@@ -379,8 +379,10 @@ def test_one_shot_translation_is_judged_by_the_target_image(
     content["evaluate"]["maps"] = str(tmp_path / "maps.pt")
     (run / "stages.yaml").write_text(yaml.safe_dump(content))
     distances = {}
-    for side, arms in (("trainA", "real"), ("trainB", "real,own:1")):
-        assert trial(run, "sincut", fakes[side], 160, "--arms", arms) == 0
+    assert trial(run, "sincut", fakes["trainB"], 160, "--sizes", "20") == 2
+    assert "of which fewer are not fewer images" in capsys.readouterr().err
+    for side in fakes:
+        assert trial(run, "sincut", fakes[side], 160) == 0
         result = record(run)["results"]["real"][0]
         assert [each["images"] for each in result["snapshots"]] == [80, 160]
         distances[side] = result["snapshots"][-1]["sfd"]

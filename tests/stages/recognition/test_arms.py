@@ -37,6 +37,7 @@ def test_selection_and_numbers(text: str, name: str, made: MadeFor) -> None:
         (arm,) = parse_recognition_arms([text + affine])
         assert (arm.name, arm.corpus, arm.made) == (name + affine, name, made)
         assert arm.affine == bool(affine)
+        assert parse_recognition_arms([arm.name]) == [arm]  # as tables have it
 
 
 def test_a_sweep_is_of_what_an_arm_does_not_name() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import quick_charts
 
-from scoremix.stages.trial.arms import Arm, parse_arm, parse_arms
+from scoremix.stages.trial.arms import Arm, parse_arm, parse_arms, twins_of
 from scoremix.stages.trial.judge import best_snapshot, split_held_out
 from scoremix.stages.trial.outcome import conclusion, outcomes, trial_table
 from scoremix.stages.trial.picture import draw_ratios
@@ -57,8 +57,9 @@ def test_no_difference_says_what_the_seeds_leave_room_for() -> None:
     assert "No difference seen at this size: worse (2 seeds of 1,280 images shown). Its" in text
     assert "Its interval is -368 to 648, beside 210 of real." in text  # 140 +- 12.7 x 40
     assert "2 seeds could have shown no difference short of 508: set trial.seeds to 3" in text
-    real = results(0.20, 0.22, 0.18)
-    more = found(real=real, a=results(0.21, 0.22, 0.19), b=results(0.3, 0.1, 0.2))
+    more = found(
+        real=results(0.2, 0.22, 0.18), a=results(0.21, 0.22, 0.19), b=results(0.3, 0.1, 0.2)
+    )
     assert "The widest interval, of b, is" in more and "could have shown" not in more
 
 
@@ -168,6 +169,9 @@ def test_gans_that_were_still_getting_better_are_named() -> None:
         ("real", Arm("real", None, 0)),
         ("own", Arm("own", "own", 5)),
         ("bridge:10", Arm("bridge-10", "bridge", 10)),
+        ("bridge-10", Arm("bridge-10", "bridge", 10)),
+        ("mixup-kept", Arm("mixup-kept", "mixup-kept", 5)),
+        ("mixup-kept-2", Arm("mixup-kept-2", "mixup-kept", 2)),
         (" mixup ", Arm("mixup", "mixup", 5)),
         ("growing:30", Arm("growing-30", "own", 30, growing=True)),
         ("growing", Arm("growing", "own", 15, growing=True)),
@@ -177,7 +181,9 @@ def test_arms_are_read_from_text(text: str, arm: Arm) -> None:
     assert parse_arm(text, 5) == arm
 
 
-@pytest.mark.parametrize("text", ["real:3", "reel", "own:0", "own:x", "auto", "mixup:1000"])
+@pytest.mark.parametrize(
+    "text", ["real:3", "reel", "own:0", "own:x", "auto", "mixup:1000", "own-0"]
+)
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"arm|ratio"):
         parse_arm(text, 5)
@@ -189,8 +195,27 @@ def test_a_sweep_of_ratios_names_real_once_and_leaves_ratios_that_are_written() 
     assert [arm.ratio for arm in arms] == [0, 1, 10, 2, 30]  # growing: beyond any other
     assert [arm.ratio for arm in parse_arms(["real", "growing"], 5)] == [0, 15]
     assert [arm.name for arm in parse_arms(["own"], 5, [0, 1])] == ["real", "own-1"]
-    with pytest.raises(ValueError, match="own-1 is named twice"):
-        parse_arms(["own:1", "own"], 5, [1])
+    assert [arm.name for arm in parse_arms(["own-3", "real"], 5, [0, 1])] == ["own-3", "real"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "ratios", "named"),
+    [
+        (["own:1", "own"], [1], "own-1 is named twice"),
+        (["own", "own:5"], [], "own and own-5 are one corpus, of ratio 5"),
+        (["own"], [5, 1, 5], "ratios names 5 twice"),
+    ],
+)
+def test_gans_on_one_corpus_do_not_count_twice(
+    texts: list[str], ratios: list[int], named: str
+) -> None:
+    with pytest.raises(ValueError, match=named):
+        parse_arms(texts, 5, ratios)
+
+
+def test_arms_of_one_corpus_are_found_whatever_their_names() -> None:
+    seen = {"real": "a", "mixup": ("b", None), "growing": ("b", 3), "own": ("b", None)}
+    assert twins_of(seen) == {"own": "mixup"}
 
 
 def test_an_arm_names_its_options() -> None:
