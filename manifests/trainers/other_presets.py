@@ -19,6 +19,7 @@ done""",
     unit="iterations",
     update=8,
     translates=True,
+    flips=True,
     needs_gpu=False,
     note="Training images are translated into each other class, by random styles, with its own"
     " evaluation but for LPIPS and FID. An update shows 8 images of the source, and as many"
@@ -44,6 +45,7 @@ for epoch in {early_epochs} latest; do
 done""",
     unit="epochs",
     translates=True,
+    flips=True,
     needs_gpu=False,
     note="Half of the epochs at the full learning rate, half while it falls. The real training"
     " images of A are translated, and judged by the held-out images of B. It has no option for a"
@@ -102,6 +104,7 @@ export CUDA_VISIBLE_DEVICES={gpu}
   {network} {samples} {seed} {update}""",
     unit="iterations",
     update=8,
+    flips=True,
     note="A snapshot every 5,000 updates of 8 images, whatever trial.snapshot_every says. Its"
     " eval.py cannot read the weights that its train.py writes, so that its generator is sampled by"
     " a script of ours. It has no option for a seed: random, NumPy and torch are seeded before it"

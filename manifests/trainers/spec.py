@@ -28,6 +28,7 @@ class TrialPreset:
     translates: bool = False  # samples lie in N/to-K, K the class that they are meant to show
     one_shot: bool = False  # of one image to one other: no held-out images, and a distance of both
     whole_batches: bool = False  # an epoch drops images that do not fill a batch of `update`
+    flips: bool = False  # training images are flipped horizontally, half of them
     needs_gpu: bool = True
     note: str = ""  # for the documentation
 

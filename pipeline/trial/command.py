@@ -30,7 +30,7 @@ from ...stages.trial.trial import Trained
 from ..finished_run import FinishedRun
 from ..trial_trainer import ChosenTrainer, facts_of
 from .arms import ShardCorpus, arm_lock, check_unchanged, shard_corpus
-from .judging import JUDGING_ALGORITHM, SampleJudge, open_sample_judge
+from .judging import JUDGING_ALGORITHM, SampleJudge, knows_flips, open_sample_judge
 
 _LOG = "trainer.log"
 _LISTED = 5  # names in an error
@@ -268,4 +268,5 @@ def _identity(setting: _Setting, trained: str) -> str:
     """Names everything that its result depends on."""
     run, judged = setting.run, [setting.trainer.generated, setting.config.samples]
     made_of = [trained, *judged, run.corpus.digest, run.config.seed, JUDGING_ALGORITHM]
+    made_of += [knows_flips(setting.trainer, run, setting.config)]
     return canonical_digest([*made_of, setting.judge.features])

@@ -25,6 +25,7 @@ from ...stages.trial.judge import Judge, best_snapshot, open_judge
 from ...stages.trial.one import KEPT_SAMPLES, keep_samples, some_of
 from ...stages.trial.one_shot import OneShotJudge, open_one_shot_judge
 from ..finished_run import FinishedRun
+from ..trial_gan import trains_with_flips
 from ..trial_trainer import ChosenTrainer, is_one_shot
 
 MIN_SAMPLES = 30  # of a snapshot, as of each half of the held-out images
@@ -233,8 +234,18 @@ def open_sample_judge(trainer: ChosenTrainer, run: FinishedRun, config: TrialCon
         lpips = open_lpips(evaluate, run.corpus.images.shape[1]) if translates else None
     except FeaturesError as error:
         raise ConfigError(f"evaluate.lpips: {error}") from error
-    judges = {target: open_judge(evaluate, run.corpus, seed, target) for target in targets}
+    flips = knows_flips(trainer, run, config)
+    judges = {
+        target: open_judge(evaluate, run.corpus, seed, target, flips=flips) for target in targets
+    }
     return SampleJudge(trainer, run, config, judges, lpips)
+
+
+def knows_flips(trainer: ChosenTrainer, run: FinishedRun, config: TrialConfig) -> bool:
+    """Whether its GANs see flipped images: a preset's do or not, a command's as trial.flip says."""
+    if trainer.preset is not None:
+        return trainer.preset.flips
+    return trains_with_flips(run.config, config)
 
 
 def _check_count(one: SampleSet, count: int, least: int) -> None:

@@ -60,9 +60,16 @@ def open_features(evaluate: EvaluateConfig, corpus: Corpus) -> Extractor:
 
 
 def open_judge(
-    evaluate: EvaluateConfig, corpus: Corpus, seed: int, class_id: int | None = None
+    evaluate: EvaluateConfig,
+    corpus: Corpus,
+    seed: int,
+    class_id: int | None = None,
+    *,
+    flips: bool,
 ) -> "Judge":
     """The judge of a corpus, or of the images of one class.
+
+    flips: whether the GANs see horizontal flips, so that copies of these are copies, too.
 
     Raises ConfigError where its features cannot be had, or too few images of the class are held
     out.
@@ -73,16 +80,41 @@ def open_judge(
         held_out = held_out[corpus.reference_ids == class_id]
         check_held_out(len(held_out), f" of class {corpus.classes[class_id]}")
     try:
-        return Judge(open_features(evaluate, corpus), Rows(corpus.images, rows), held_out, seed)
+        training = Rows(corpus.images, rows)
+        return Judge(open_features(evaluate, corpus), training, held_out, seed, flips=flips)
     except FeaturesError as error:
         raise ConfigError(str(error)) from error
+
+
+class Mirrored:
+    """Images (n, H, W, C), flipped horizontally when they are sliced."""
+
+    def __init__(self, images: ImageSet) -> None:
+        self._images = images
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, H, W, C)"""
+        return self._images.shape
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, some: slice, /) -> Images:
+        return np.ascontiguousarray(self._images[some][:, :, ::-1])
 
 
 class Judge:
     """Measures sets of samples by the features of the stage `evaluate`."""
 
     def __init__(
-        self, extractor: Extractor, training: ImageSet, held_out: Images, seed: int
+        self,
+        extractor: Extractor,
+        training: ImageSet,
+        held_out: Images,
+        seed: int,
+        *,
+        flips: bool = False,
     ) -> None:
         halves = split_held_out(len(held_out), seed)
         self._extract = extractor
@@ -90,8 +122,11 @@ class Judge:
         vectors = extractor(held_out)
         self._choosing = Reference(vectors[halves.choosing])
         self._reporting = Reference(vectors[halves.reporting])
-        self._training = FeatureCache(None).features(extractor, training, ignore_progress)
-        self._spacing = training_spacing(self._training)
+        # Mirrored images have the spacing among themselves: a symmetric one is near its own image.
+        sets = [training, Mirrored(training)] if flips else [training]
+        known = [FeatureCache(None).features(extractor, one, ignore_progress) for one in sets]
+        self._training = np.concatenate(known)
+        self._spacing = np.concatenate([training_spacing(each) for each in known])
 
     def vectors(self, samples: Images) -> Vectors:
         """The features (N, D) of samples (N, H, W, C)."""

@@ -132,7 +132,9 @@ def _job(spec: TrialSpec, arm: ArmCorpus, number: int) -> _Job:
     # Until when they are trained makes no difference to the updates before, but where rounds come.
     facts += [] if arm.rises is None else [ALGORITHM_OF_GROWING, vars(arm.rises), images]
     trained = canonical_digest(facts)
-    identity = canonical_digest([trained, images, spec.samples, spec.features])
+    judged_by = [images, spec.samples, spec.features]
+    judged_by += ["mirrored copies"] if spec.options.flip else []
+    identity = canonical_digest([trained, *judged_by])
     return _Job(arm, number, trained, identity)
 
 
@@ -192,11 +194,12 @@ def _work_on(spec: TrialSpec, job: _Job, stopping: Callable[[], bool], advance: 
 
 
 @functools.lru_cache(maxsize=1)
-def _open_cached(corpus: Path, evaluate: str, seed: int) -> tuple[Corpus, Judge]:
-    opened = open_corpus(corpus)
-    return opened, open_judge(EvaluateConfig.model_validate_json(evaluate), opened, seed)
+def _open_cached(corpus: Path, evaluate: str, seed: int, flips: bool) -> tuple[Corpus, Judge]:
+    opened, options = open_corpus(corpus), EvaluateConfig.model_validate_json(evaluate)
+    return opened, open_judge(options, opened, seed, flips=flips)
 
 
 def _open(spec: TrialSpec) -> tuple[Corpus, Judge]:
     """The corpus and its judge, once a process."""
-    return _open_cached(spec.corpus, spec.evaluate.model_dump_json(), spec.seed)
+    evaluate = spec.evaluate.model_dump_json()
+    return _open_cached(spec.corpus, evaluate, spec.seed, spec.options.flip)

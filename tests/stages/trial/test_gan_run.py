@@ -115,6 +115,14 @@ def judge() -> Judge:
     return Judge(open_extractor("pixels", None, held_out), blobs(100, 1), held_out, 0)
 
 
+def test_copies_of_mirrored_images_are_seen_where_gans_see_them(judge: Judge) -> None:
+    training, held_out = blobs(100, 1), blobs(100, 2)
+    flipping = Judge(open_extractor("pixels", None, held_out), training, held_out, 0, flips=True)
+    mirrored = training[:, :, ::-1]
+    assert flipping.measure(mirrored)["copies"] == flipping.measure(training)["copies"] == 1
+    assert judge.measure(mirrored)["copies"] < 0.1
+
+
 def test_a_task_stopped_anywhere_ends_with_the_same_files(judge: Judge, tmp_path: Path) -> None:
     images = blobs(100, 1)
 
