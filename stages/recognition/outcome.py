@@ -278,6 +278,7 @@ def recognition_conclusion(
     for baseline, names in unclear.items():
         size = f"{_TITLES[name]}, against {baseline}, {seeds} seeds"
         sentences.append(f"No difference seen at this size: {', '.join(names)} ({size}).")
+        sentences.append(_room({each: by_name[each].judged[1][name] for each in names}))
     for baseline in (REAL, REAL + AFFINE):
         named = {REAL, REAL + AFFINE}
         unjudged = [arm.name for arm in arms if arm.baseline == baseline and arm.name not in named]
@@ -301,6 +302,15 @@ def _of_clear(arm: RecognitionOutcome, baseline: RecognitionOutcome, figure: str
         f" {100 * baseline.mean(figure):.2f} % (difference {_points(change)} points;"
         f" {seeds} seeds).{_on_other_classes(arm, figure)}"
     )
+
+
+def _room(changes: Mapping[str, PairedChange]) -> str:
+    """How much the intervals of arms without a clear difference leave room for."""
+    ends = {name: change.interval for name, change in changes.items()}
+    widest = max(ends, key=lambda name: ends[name][1] - ends[name][0])
+    which = f"The widest interval, of {widest}, is" if len(ends) > 1 else "Its interval is"
+    finite = math.isfinite(ends[widest][0])
+    return f"{which} {_ends(ends[widest]) + ' points' if finite else 'without ends'}."
 
 
 def _on_other_classes(arm: RecognitionOutcome, figure: str) -> str:

@@ -50,7 +50,8 @@ def test_the_sentence_is_on_the_figure_that_was_chosen_and_knows_its_direction()
     text = recognition_conclusion(found, figure="tar_0.001")
     assert text.startswith("Worth it: trained on own, the TAR at FAR 0.001 is 42.67 %")
     assert (
-        "No difference seen at this size: other (TAR at FAR 0.001, against real, 3 seeds)." in text
+        "No difference seen at this size: other (TAR at FAR 0.001, against real, 3 seeds)."
+        " Its interval is -2.70 to +3.04 points." in text
     )
     harmful = recognition_conclusion(outcomes(real=BETTER, own=REAL), figure="tar_0.001")
     assert harmful.startswith("Harmful: trained on own, ")
@@ -180,6 +181,7 @@ def test_equal_differences_of_all_seeds_are_no_certainty() -> None:
     assert not found[1].less_real["eer"].is_significant
     text = recognition_conclusion(found)
     assert text.startswith("No difference seen at this size: own")
+    assert text.endswith("Its interval is without ends.")
     table = differences_tables(found)[0]
     assert table.rows[0][-1] == "+5.00 (the same of every seed)"
 
