@@ -70,7 +70,7 @@ def test_the_example_of_the_docs_is_judged_and_its_results_are_kept(
     assert compare(run, command, arms="real,own,real+affine") == 0
     shown, first = capsys.readouterr().out, record(run)
     assert first["arms"] == ["real", "own"] and first["failed"] == {}
-    assert "30 images of 3 classes never seen and 8 held-out images" in shown
+    assert "30 images of 3 classes never seen (one-shot: 3 of them an episode) and 8 held-" in shown
     figures = first["results"]["own"][0]["figures"]
     assert {"accuracy", "eer", "rank_1", "one_shot", "roc"} <= set(figures)
     assert figures["accuracy"] == 1.0  # a bright row is a class: nearest centres name it

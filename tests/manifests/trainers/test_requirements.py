@@ -51,7 +51,7 @@ ONE_SIDE = {
 }
 WORDS = {
     "trainer", "title", "networks", "train", "length", "sample", "sample_classes", "samples",
-    "evaluate", "real_to", "conditional", "averaged_after", "notes",
+    "evaluate", "draws_labels_of_data", "real_to", "conditional", "averaged_after", "notes",
     "remember", "preset",
 }  # fmt: skip
 
