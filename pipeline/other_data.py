@@ -34,7 +34,7 @@ def refuse_other_data(config: Config, folder: Path, shards: Place) -> None:
     if set(old) <= set(new) or any(_seen_from(old, home) == seen for home in homes):
         for source, files, kept in exchanged_sources(config, RunFolder(folder)):
             left = f"{kept:,} of them are" if kept else "none of them is"
-            what = f"{files:,} files in {source}, and {left} there with the size of then"
+            what = f"{files:,} files in {source}, and {left} there with its name and size"
             _refuse(f"{folder} was made from {what}", _made(ledger, folder, shards))
         return
     follow = config.ingest.follow_links

@@ -289,8 +289,8 @@ def test_a_class_that_forget_emptied_is_mixed_no_more(
     assert any(3 in one["classes"] for one in index_of(tmp_path)["new_classes"])
     capsys.readouterr()
     assert cli("forget", run, last, "--quiet") == 0
-    told = capsys.readouterr().out
-    assert "recogniser/" in told and "centres.npy" in told and "--retrain" in told
+    printed = capsys.readouterr().out
+    assert "recogniser/" in printed and "centres.npy" in printed and "--retrain" in printed
     assert cli("forget", run, "--retrain", "--quiet") == 0
     assert cli("verify", tmp_path / "shards") == 0
     assert all(3 not in one["classes"] for one in index_of(tmp_path)["new_classes"])

@@ -175,7 +175,7 @@ def test_equal_figures_of_all_seeds_conclude_nothing() -> None:
 
 
 def test_equal_differences_of_all_seeds_are_no_certainty() -> None:
-    """Of 30 held-out images: two seeds named two more rightly, each."""
+    """Holds for 30 held-out images, of which each of two seeds named two more rightly."""
     real, more = results([0.9, 0.7], [0.1, 0.2]), results([0.95, 0.74], [0.15, 0.25])
     found = outcomes(real=real, own=more)
     assert not found[1].less_real["eer"].is_significant

@@ -1,4 +1,4 @@
-"""What is said of the samples that arms were judged by."""
+"""Notes on the samples that arms were judged by."""
 
 from typing import Any
 

@@ -130,7 +130,7 @@ def test_nobody_is_counted_twice_and_no_votes_on_other_gans(tmp_path: Path) -> N
 
 
 def test_votes_on_some_arms_count_with_votes_on_all(tmp_path: Path) -> None:
-    """Of two arms that no page showed together there is no row."""
+    """Leaves out the row of two arms that no page showed together."""
     some = {arm: ARMS[arm] for arm in ("real", "bridge")}
     others = {arm: ARMS[arm] for arm in ("real", "mixup")}
     pages = (write_vote(tmp_path, arms, 4, 0) for arms in (some, others))
