@@ -113,19 +113,20 @@ def check_sizes(config: TrialConfig, images: int) -> list[int]:
     return sizes
 
 
-def check_counts(config: TrialConfig, *, side: int, training: int, held_out: int) -> None:
+def check_counts(config: TrialConfig, *, side: int, training: int, held_out: int) -> list[int]:
     """Refuses what sizes show: so many training and held-out images, of a side in pixels.
 
-    Raises ConfigError as the trial itself.
+    Gives what `check_sizes` gives. Raises ConfigError as the trial itself.
     """
     from ..stages.trial.judge import check_held_out  # torch
 
     trainer = choose_trainer(config)
-    check_sizes(config, training)
+    sizes = check_sizes(config, training)
     if trainer is None:
         check_side(side)
     if not is_one_shot(trainer):
         check_held_out(held_out)
+    return sizes
 
 
 def check_trial_of(config: Config, corpus: Corpus) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,16 @@ def _images(corpus: Corpus, real: LabelledRows, made: MadeImages | None) -> Iter
         yield np.asarray(corpus.images[real.rows[start : start + _CHUNK]])
     if made is not None:
         yield from made.images()
+
+
+def images_digest(arm: ArmCorpus) -> str:
+    """Equal for two arms of the same images with the same labels, in any order."""
+    images, labels = arm.open()
+    each = (
+        sha256(int(label).to_bytes(8, "big", signed=True) + image.tobytes()).hexdigest()
+        for image, label in zip(images, labels, strict=True)
+    )
+    return canonical_digest(sorted(each))
 
 
 def classes_of(arm: ArmCorpus, corpus: Corpus) -> int:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,6 +22,7 @@ from ...manifests.errors import ConfigError, LockedError
 from ...manifests.files.atomic import canonical_digest, read_parquet, write_json
 from ...manifests.files.durable import make_folder
 from ...manifests.files.rows import rows_where
+from ...manifests.plan.class_plan import classes_with_images
 from ...manifests.plan.methods import NEW_CLASS_METHODS
 from ...manifests.plan.new_classes import NewClass
 from ...manifests.plan.plan import rows_digest
@@ -117,7 +117,7 @@ class ArmMaker:
         kind = run.ledger.device_type(device_type(self.device))
         classes = made.new_classes or generate.new_classes
         if made.method == "reproduce" and classes is not None:
-            real = len(np.unique(run.corpus.training_ids[run.corpus.training_ids >= 0]))
+            real = len(classes_with_images(run.corpus.sources))
             if made.new_classes is not None and classes > real:
                 raise ConfigError(
                     f"The arm {made.name} makes {classes} of the real classes again, and there are"

@@ -10,7 +10,7 @@ RUN/recognition/data/, commands/          files and results of recognition.comma
 RUN/recognition/recognition.json, table.txt, roc.svg
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,8 @@ from numpy.typing import NDArray
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import write_bytes, write_json
 from ...manifests.files.durable import make_folder, remove_file
-from ...manifests.files.rows import rows_where
 from ...manifests.run_folder import RunFolder
 from ...models.network.device import device_type
-from ...stages.common.json_lines import read_json_lines
 from ...stages.common.units import format_duration
 from ...stages.corpus.store import Corpus, check_pixels
 from ...stages.evaluate.number_format import round_floats
@@ -50,12 +48,14 @@ from ...stages.recognition.outcome import (
 from ...stages.recognition.over_classes import DRAWS
 from ...stages.recognition.template import HELD_OUT, UNSEEN
 from ...stages.trial.arm_corpus import ArmCorpus
+from ...stages.trial.arms import twins_of
 from ...stages.trial.command import placeholders_of
 from ..config import Config
 from ..finished_run import FinishedRun, require_written
 from ..progress import ProgressReporter
 from .command import RecognitionByCommand
-from .corpora import classes_of, labelled_corpus
+from .corpora import classes_of, images_digest, labelled_corpus
+from .costs import network_seconds, sampling_seconds
 from .made import ArmMaker
 from .selection import ClassSelector
 from .unseen import open_unseen
@@ -72,6 +72,7 @@ class RecognitionReport:
     asked: RecognitionConfig
     network: float | None = None  # seconds that the score network took to train
     failed: dict[str, str] = field(default_factory=dict)  # arm -> why it has no figures
+    twins: dict[str, str] = field(default_factory=dict)  # arm that was not trained -> its equal
 
     @property
     def record(self) -> Path:
@@ -90,7 +91,7 @@ class RecognitionReport:
 
     @property
     def conclusion(self) -> str:
-        """In sentences; a line for each arm that failed."""
+        """In sentences; a line for each arm that failed, and for each that is another's equal."""
         failed = (f"{arm} failed, {why}" for arm, why in self.failed.items())
         sentences = recognition_conclusion(
             self.arms,
@@ -99,7 +100,11 @@ class RecognitionReport:
             failed=self.failed,
             by_command=self.asked.command is not None,
         )
-        return "\n".join([sentences, *failed])
+        equal = (
+            f"{arm} is the same corpus as {other}, and was not trained again."
+            for arm, other in self.twins.items()
+        )
+        return "\n".join([sentences, *failed, *equal])
 
 
 def recognition(
@@ -123,15 +128,13 @@ def recognition(
     check_pixels(run.corpus)
     make_folder(folder)
     unseen = open_unseen(run, asked, folder, stopping, progress)
-    if unseen is None and not (run.corpus.reference_ids >= 0).any():
-        raise ConfigError(
-            f"Nothing judges the recognisers of {run.folder}: no labelled images are held out, and"
-            " no unseen classes are named. Add --unseen SOURCE, images of other classes."
-        )
-    if figures := _measurable(asked, unseen, run.corpus):
-        primary_figure(figures, asked.figure)
+    _check_judged(run, asked, unseen)
     arms = asked.corpora
     corpora, sampling = _corpora(run, config, folder, device, stopping, progress)
+    twins = _twins(arms, corpora)
+    arms = [arm for arm in arms if arm.name not in twins]
+    against = twins.get(str(asked.against), asked.against)
+    asked = asked.model_copy(update={"against": against})
     compared = [_compared(arm, corpora[arm.corpus], run.corpus) for arm in arms]
     spec = _spec(run, config, folder, unseen, device)
     passes: dict[str, float] = {}
@@ -154,10 +157,30 @@ def recognition(
     )
     took = {arm.name: sampling.get(arm.corpus) for arm in arms}
     judged_on = _judged_on(asked, unseen, run.corpus)
-    network = _network_seconds(run)
-    report = RecognitionReport(folder, found, judged_on, took, asked, network, made.failed)
+    network = network_seconds(run)
+    report = RecognitionReport(folder, found, judged_on, took, asked, network, made.failed, twins)
     _write(report, made.results, config, spec)
     return report
+
+
+def _check_judged(run: FinishedRun, asked: RecognitionConfig, unseen: Corpus | None) -> None:
+    """Raises ConfigError where nothing judges, or not by the figure that was asked for."""
+    if unseen is None and not (run.corpus.reference_ids >= 0).any():
+        raise ConfigError(
+            f"Nothing judges the recognisers of {run.folder}: no labelled images are held out, and"
+            " no unseen classes are named. Add --unseen SOURCE, images of other classes."
+        )
+    if figures := _measurable(asked, unseen, run.corpus):
+        primary_figure(figures, asked.figure)
+
+
+def _twins(arms: Sequence[RecognitionArm], corpora: Mapping[str, ArmCorpus]) -> dict[str, str]:
+    """Arm -> the first one whose recognisers learn from the same images in the same way.
+
+    As `compose` of a run by compose, beside `own`: twice in the table it would be two comparisons.
+    """
+    digests = {name: images_digest(corpora[name]) for name in {arm.corpus for arm in arms}}
+    return twins_of({arm.name: (digests[arm.corpus], arm.affine, arm.twice) for arm in arms})
 
 
 def _compared(arm: RecognitionArm, made: ArmCorpus, corpus: Corpus) -> ComparedCorpus:
@@ -195,13 +218,13 @@ def _corpora(
             continue
         if arm.made is not None:
             corpora[arm.corpus], seconds = maker.corpus(arm.made)
-            sampling[arm.corpus] = _sampling(run) if seconds is None else seconds
+            sampling[arm.corpus] = sampling_seconds(run) if seconds is None else seconds
             continue
         if arm.corpus == OWN:
             require_written(run)  # else classes and held-out images may be others
         given = arm.corpus, run.folder, run.corpus, folder, stopping, progress
         corpora[arm.corpus] = labelled_corpus(*given)
-        sampling[arm.corpus] = _sampling(run) if arm.corpus == OWN else None
+        sampling[arm.corpus] = sampling_seconds(run) if arm.corpus == OWN else None
     return corpora, sampling
 
 
@@ -261,26 +284,6 @@ def _judged_on(asked: RecognitionConfig, unseen: Corpus | None, corpus: Corpus) 
 def _known(unseen: Corpus) -> NDArray[np.int64]:
     """Classes of the unseen images that have one."""
     return unseen.training_ids[unseen.training_ids >= 0]
-
-
-def _sampling(run: FinishedRun) -> float | None:
-    """Seconds for 10,000 made images at the last logged rate of generation; None where none is.
-
-    The rate is of all images of the shards, and the real ones among them are only encoded.
-    """
-    lines = read_json_lines(RunFolder(run.folder).progress_log, ("task", "rate"))
-    rates = [line["rate"] for line in lines if line["task"] == "generate" and line["rate"] > 0]
-    rows = run.planned.rows
-    made = rows_where(rows, kind="augmented").num_rows
-    return 10_000 / rates[-1] * rows.num_rows / made if rates and made else None
-
-
-def _network_seconds(run: FinishedRun) -> float | None:
-    """How long the training of the score network took at its last logged rate."""
-    lines = [*read_json_lines(RunFolder(run.folder).training_log, ("images", "rate"))]
-    if not lines or lines[-1]["rate"] <= 0:
-        return None
-    return float(lines[-1]["images"] / lines[-1]["rate"])
 
 
 def _write(

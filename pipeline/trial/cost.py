@@ -17,7 +17,7 @@ from ...stages.trial.one import gan_folder
 from ..finished_run import FinishedRun
 from ..speed_probe import probe_network
 from ..trained_network import open_network
-from ..trial_check import check_counts, check_sizes, notes_on
+from ..trial_check import check_counts, notes_on
 from ..trial_gan import seconds_of_image
 from ..trial_trainer import ChosenTrainer, choose_trainer, facts_of
 from .arms import arm_options, check_network, in_own_shards
@@ -37,8 +37,7 @@ def estimate_trial(run: FinishedRun, config: TrialConfig, *, device: str, proces
     arms = config.corpora
     trainer, corpus = choose_trainer(config), run.corpus
     side, training = corpus.images.shape[1], len(corpus.training_rows)
-    check_counts(config, side=side, training=training, held_out=len(corpus.reference))
-    sizes = check_sizes(config, training)
+    sizes = check_counts(config, side=side, training=training, held_out=len(corpus.reference))
     if trainer is not None:
         return _of_command(trainer, run, config, arms, sizes, device)
     spec = spec_of(run, config, RunFolder(run.folder).trial, device)

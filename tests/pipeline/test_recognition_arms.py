@@ -94,7 +94,19 @@ def test_what_the_run_has_made_is_taken_from_its_shards(run: Path) -> None:
     fewer, labels = arrays(run, "compose-3")
     assert Counter(labels)[3] == 3 and Counter(labels)[0] == 8
     assert {image.tobytes() for image in fewer} < {image.tobytes() for image in own[0]}
-    assert record(run)["arms"] == ["real", "own", "compose", "compose-3+affine"]
+    assert record(run)["arms"] == ["real", "own", "compose-3+affine"]
+
+
+def test_an_arm_that_is_another_s_corpus_is_not_trained_again(run: Path) -> None:
+    """Else one difference would count twice where many are judged together."""
+    against = ("--set", "recognition.against=compose")
+    arms = "real,own,compose,own+affine,mixup-classes"
+    assert compare(run, arms, "--seeds", "2", *against) == 0
+    found = record(run)
+    assert found["arms"] == ["real", "own", "own+affine", "mixup-classes"]
+    assert {path.name for path in run.glob("recognition/recognisers/*")} == {*found["arms"]}
+    assert "compose is the same corpus as own, and was not trained again." in found["conclusion"]
+    assert list(found["less_against"]) == ["mixup-classes"]  # less own, which is compose
 
 
 def test_classes_are_selected_again_by_a_recogniser_that_saw_the_new_ones(run: Path) -> None:
