@@ -1,9 +1,10 @@
-"""Which files of a source folder changed since it was read: the ledger has a digest of them alone.
+"""Which files of a source folder or zip changed since it was read: the ledger has one digest.
 
-Their names, sizes and times lie in RUN/.scoremix, which `forget` empties.
+Names, sizes and times, of a zip's members checksums, lie in RUN/.scoremix, which `forget` empties.
 """
 
 import json
+import zipfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,19 +14,20 @@ from ..manifests.files.atomic import write_json
 from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import is_url
 from ..stages.sources.base import storable_name
+from ..stages.sources.zips import open_archive
 from .config import Config
 from .fingerprints import list_files
 from .ledger import Explanations
 
 _MOST = 200_000  # files; of larger sources it is only said that something changed
 _NAMED = 3  # files of each kind
-_KEPT = 0.05  # of a folder's files; where fewer are left, it holds other data
+_KEPT = 0.05  # of a source's files; where fewer are left, it holds other data
 
-_Files = dict[str, list[int]]  # name -> size and time
+_Files = dict[str, list[int]]  # name -> size and time; of a zip's members size and CRC-32
 
 
 def record_listing(config: Config, files: RunFolder) -> None:
-    """Writes the names, sizes and times of the files in the source folders."""
+    """Writes the names, sizes and times of the files in the source folders and zips."""
     write_json(files.source_listing, _listing(config))
 
 
@@ -35,35 +37,46 @@ def source_changes(config: Config, files: RunFolder) -> Explanations:
 
 
 def exchanged_sources(config: Config, files: RunFolder) -> Iterator[tuple[str, int, int]]:
-    """Source folders that hold other data than when they were read.
+    """Source folders and zips that hold other data than when they were read.
 
     Yields:
-        The folder, how many files it had, and how many of them are there with the name and the
-        size that they had. Times do not count: a copy has others.
+        The source, how many files it had, and how many of them are there with the name and the
+        size that they had, those of a zip with the checksum, too. Times do not count: a copy has
+        others.
     """
     old, new = _recorded(files), _listing(config)
-    for folder in sorted(old.keys() & new.keys()):
-        before, now = old[folder], new[folder]
-        kept = sum(name in now and size == now[name][0] for name, (size, _) in before.items())
+    for source in sorted(old.keys() & new.keys()):
+        before, now = old[source], new[source]
+        facts = 1 if Path(source).is_dir() else 2
+        kept = sum(now.get(name, [])[:facts] == known[:facts] for name, known in before.items())
         if kept < _KEPT * len(before):
-            yield folder, len(before), kept
-
-
-def _folders(config: Config) -> Iterator[str]:
-    for asked in config.ingest.sources:
-        if not is_url(asked.source) and Path(asked.source).is_dir():
-            yield asked.source
+            yield source, len(before), kept
 
 
 def _listing(config: Config) -> dict[str, _Files]:
-    """Source folder -> its files; without those that have too many."""
+    """Source folder or zip -> its files; without those that have too many."""
     found = {}
-    for folder in _folders(config):
-        every = list_files(Path(folder), follow_links=config.ingest.follow_links)
+    for asked in config.ingest.sources:
+        every = _every_file(asked.source, follow_links=config.ingest.follow_links)
         first = {storable_name(name): state for name, *state in islice(every, _MOST + 1)}
         if len(first) <= _MOST:
-            found[folder] = first
-    return found
+            found[asked.source] = first
+    return {source: files for source, files in found.items() if files}
+
+
+def _every_file(source: str, *, follow_links: bool) -> Iterator[tuple[str, int, int]]:
+    """Name and two facts of each file in a folder or zip; none of other sources."""
+    if is_url(source):
+        return
+    if Path(source).is_dir():
+        yield from list_files(Path(source), follow_links=follow_links)
+    elif zipfile.is_zipfile(source):
+        try:
+            with open_archive(Path(source)) as archive:
+                for info in archive.infolist():
+                    yield info.filename, info.file_size, info.CRC
+        except (OSError, zipfile.BadZipFile):  # ingest says so
+            return
 
 
 def _recorded(files: RunFolder) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -494,6 +495,31 @@ def test_a_folder_whose_files_were_exchanged_is_other_data(
     assert augment(images, photos, *WRITE, "--replace") == 0
     assert cli("verify", photos) == 0 and tiny.digests(tmp_path) != before
     assert augment(images, photos, *WRITE) == 0
+
+
+def test_a_zip_whose_images_were_exchanged_is_other_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a folder is; packed again, or with more images, it is the same source."""
+    images, photos = tiny.make_images(tmp_path / "images"), tmp_path / "photos"
+    archive = Path(shutil.make_archive(str(tmp_path / "images"), "zip", images))
+    assert augment(archive, photos, *WRITE) == 0
+    files = sorted(images.rglob("*.png"))
+    shutil.copy(files[0], images / "left" / "new.png")
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in [*files, images / "left" / "new.png"]:
+            packed.write(path, path.relative_to(images))
+    assert cli("status", tmp_path / "photos.run") == 0
+    assert "1 file added: left/new.png" in capsys.readouterr().out
+    assert augment(archive, photos, *WRITE) == 0
+    with zipfile.ZipFile(archive, "w") as packed:
+        for path in files:
+            packed.writestr(str(path.relative_to(images)), path.read_bytes() + b"other")
+    capsys.readouterr()
+    before = tiny.digests(tmp_path)
+    assert augment(archive, photos, *WRITE) == 2
+    assert f"{len(files) + 1} files in {archive}, and none of them is" in capsys.readouterr().err
+    assert tiny.digests(tmp_path) == before
 
 
 def test_a_stop_ends_the_wait_for_a_store_at_the_claim(
