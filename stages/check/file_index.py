@@ -111,9 +111,10 @@ def _archive(path: Path, archive: zipfile.ZipFile) -> FileIndex:
     for info in archive.infolist():
         name = info.filename
         parts = name.rstrip("/").split("/")
-        depth = len(parts) if info.is_dir() else len(parts) - 1
+        is_folder = name.endswith("/")  # is_dir of zipfile fails for a name of no characters
+        depth = len(parts) if is_folder else len(parts) - 1
         folders.update("/".join(parts[:end]) for end in range(1, depth + 1))
-        if not info.is_dir():
+        if not is_folder:
             counts[name] += 1
             last[name] = Input(name, partial(read_member, archive, info, reading), refusal(info))
     twice = sorted(name for name, count in counts.items() if count > 1)

@@ -117,7 +117,7 @@ def test_a_line_that_is_cut(
 ) -> None:
     url = f"s3://{bucket}/pets"
     wanted = tiny.digests(whole(shard_size) / "shards")
-    proxy.reset(seed, often=0.3)
+    proxy.reset(seed, often=0.3, surely=True)
     with outages(proxy, seed):
         arguments = build(whole(shard_size), shard_size, url, "--run", tmp_path / "run")
         done = tiny.command(arguments, AWS_ENDPOINT_URL=proxy.address)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 _CHUNK = 1 << 14
+_SURELY = 1 << 12
 _SERVER = Path(__file__).with_name("s3_server.py")
 
 
@@ -76,7 +77,8 @@ class CuttingProxy:
     """Forwards TCP to `target`; every connection may be cut at a random moment, and all at once.
 
     The seed decides of every connection whether it is cut (of so many: `often`) and after how many
-    bytes, fewer than `within`, counted in both directions. `down` refuses and cuts all.
+    bytes, fewer than `within`, counted in both directions. `surely` cuts one upload, whatever the
+    order of the connections: the first of more than `_SURELY` bytes. `down` refuses and cuts all.
     """
 
     target: str  # http://host:port
@@ -88,13 +90,16 @@ class CuttingProxy:
     _open: set[socket.socket] = field(default_factory=set)
     _down: bool = False
 
-    def reset(self, seed: int, often: float, within: int | None = None) -> None:
+    def reset(
+        self, seed: int, often: float, within: int | None = None, *, surely: bool = False
+    ) -> None:
         """Another line: what is open stays open, what was counted is forgotten."""
         self._random, self.often, self.within = random.Random(seed), often, within or self.within
         self.cuts = self.uploads_cut = 0
+        self._surely = surely
 
     def __post_init__(self) -> None:
-        self._random = random.Random(self.seed)
+        self._random, self._surely = random.Random(self.seed), False
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -133,8 +138,12 @@ class CuttingProxy:
 
     def _pump(self, source: socket.socket, sink: socket.socket, up: bool, left: list[int]) -> None:
         """One direction, until either end closes or the connection's bytes are used up."""
+        sent = 0
         with contextlib.suppress(OSError):
             while data := source.recv(_CHUNK):
+                if up and self._surely and sent + len(data) > _SURELY:
+                    self._surely, left[0] = False, _SURELY - sent
+                sent += len(data)
                 if left[0] >= 0:
                     if left[0] < len(data):
                         self.cuts += 1

@@ -5,6 +5,7 @@ import json
 import os
 import string
 import tracemalloc
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -248,6 +249,17 @@ def test_a_zip_is_a_stream_whose_members_are_capped(
     assert told == [("unreadable", "bomb.png", 1), ("odd-name", "../../up.png", 2)]
     assert "larger than" in verdict.findings[0].files[0][1]
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_member_without_a_name_is_no_image(tmp_path: Path) -> None:
+    """zipfile's own is_dir fails for it."""
+    path = zipped([("0.png", PNG), ("1.png", PNG)])(tmp_path)
+    nameless = zipfile.ZipInfo("x")
+    nameless.filename = ""
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(nameless, PNG)
+    [verdict] = check_corpus(path, "stylegan", Silent())
+    assert verdict.readable and verdict.facts["images"] == 2
 
 
 @pytest.mark.parametrize("reader", [hdf5_file, lmdb_file], ids=["h5py", "lmdb"])
