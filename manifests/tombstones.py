@@ -4,13 +4,13 @@ Written durably before anything is removed: after a kill the same command finish
 every later ingest refuses the same file.
 """
 
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .errors import VerifyError
 from .files.atomic import canonical_digest, write_json
+from .files.json_reader import parse_json
 
 NAME = "tombstones.json"
 _FORMAT = 1
@@ -84,7 +84,7 @@ def read_tombstones(run: Path) -> Tombstones:
     if not path.exists():
         return Tombstones()
     try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
+        content: dict[str, Any] = parse_json(path.read_bytes())
         written = content.pop("digest")
         if written != canonical_digest(content):
             raise ValueError("its content is not what its digest says")

@@ -1,11 +1,11 @@
 """Whether the trial of a run is of what the run makes now."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from ..manifests.files.json_reader import parse_json
 from ..manifests.plan.made import is_same, made_identity
 from ..manifests.run_folder import RunFolder
 from ..stages.corpus.store import open_corpus
@@ -42,7 +42,7 @@ def is_earlier_trial(run: Path, record: dict[str, Any]) -> bool:
 def read_trial(run: Path) -> dict[str, Any] | None:
     """The record of the trial of `run`; None without a whole one."""
     try:
-        record: dict[str, Any] = json.loads((RunFolder(run).trial / "trial.json").read_bytes())
+        record: dict[str, Any] = parse_json((RunFolder(run).trial / "trial.json").read_bytes())
     except (OSError, ValueError):
         return None
     return record if "arms" in record else None

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..manifests.errors import ConfigError, ScoreMixError
 from ..manifests.files.atomic import canonical_digest, sha256_file, write_json
+from ..manifests.files.json_reader import parse_json
 from ..manifests.files.lock import folder_lock
 from ..manifests.foreign_text import redact_all
 from ..manifests.run_folder import RunFolder
@@ -168,7 +169,7 @@ class Ledger:
 
 def _read(path: Path) -> dict[str, Any]:
     """Stages, place and identity. Raises ValueError unless they are as they were written."""
-    content = json.loads(path.read_bytes())
+    content = parse_json(path.read_bytes())
     try:
         written = content.pop("digest", None)
         if written is not None and written != canonical_digest(content):

@@ -3,7 +3,6 @@
 Names, sizes and times, of a zip's members checksums, lie in RUN/.scoremix, which `forget` empties.
 """
 
-import json
 import zipfile
 from collections.abc import Iterator
 from itertools import islice
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..manifests.files.atomic import write_json
+from ..manifests.files.json_reader import parse_json
 from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import is_url
 from ..stages.sources.base import storable_name
@@ -81,7 +81,7 @@ def _every_file(source: str, *, follow_links: bool) -> Iterator[tuple[str, int, 
 
 def _recorded(files: RunFolder) -> dict[str, Any]:
     try:
-        return dict(json.loads(files.source_listing.read_bytes()))
+        return dict(parse_json(files.source_listing.read_bytes()))
     except (OSError, ValueError, TypeError):
         return {}
 

@@ -1,6 +1,5 @@
 """What a run folder holds: done, stale (and why), missing, and how long is left."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ from safetensors import SafetensorError, safe_open
 
 from ..manifests.errors import ConfigError, ScoreMixError, StorageError
 from ..manifests.files.atomic import sha256_file
+from ..manifests.files.json_reader import parse_json
 from ..manifests.published.sums import SUMS
 from ..manifests.run_folder import STATE, RunFolder
 from ..stages.common.json_lines import read_json_lines
@@ -214,7 +214,7 @@ def _stopped_at(files: RunFolder) -> int:
     """The step of the saved state, later than the log's last where training was stopped; or 0."""
     try:
         with safe_open(files.training_state / STATE, framework="numpy") as file:
-            return int(json.loads(file.metadata()["progressed"])["step"])
+            return int(parse_json(file.metadata()["progressed"])["step"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return 0  # the run itself says what is wrong
 
@@ -238,5 +238,5 @@ def _json(path: Path, sha256: str | None) -> dict[str, Any] | None:
     """None where the file is gone or damaged: the next run makes it again, or says what to do."""
     if not path.is_file() or sha256_file(path) != sha256:
         return None
-    content: dict[str, Any] = json.loads(path.read_bytes())
+    content: dict[str, Any] = parse_json(path.read_bytes())
     return content

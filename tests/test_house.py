@@ -274,6 +274,15 @@ def test_the_page_of_options_has_every_one_with_its_default_and_meaning() -> Non
             assert len(meaning) > 5, (title, name)
 
 
+def test_json_of_files_is_parsed_in_one_place() -> None:
+    """parse_json refuses what is nested too deep; models import no manifests."""
+    own = "manifests.files.json_reader"
+    for module, path in modules().items():
+        if module != own and not module.startswith("models."):
+            text = path.read_text().replace("json.loads(json.dumps(", "")
+            assert "json.loads(" not in text, module
+
+
 def test_every_module_says_what_it_is() -> None:
     for module, path in modules().items():
         assert ast.get_docstring(tree_of(path)), module

@@ -3,6 +3,7 @@
 atomic         replaces a file durably; canonical JSON and Parquet; hashes
 durable        folders made and files removed so that a power cut does not undo it
 atomic_tree    the same for an exported file or folder tree, with its record
+json_reader    JSON that may be damaged
 rows           rows of a table by their values
 lock           locks of a run and of its shards
 mounts         whether a rename from folder to folder can work

@@ -81,9 +81,11 @@ def write_bytes(path: Path, data: bytes, temporary: Path | None = None) -> None:
 
 
 def json_bytes(value: Any) -> bytes:
-    """JSON with sorted keys and a final newline: equal values give equal bytes."""
-    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return (text + "\n").encode()
+    """JSON with sorted keys and a final newline: equal values give equal bytes.
+
+    Raises ValueError for what JSON cannot hold, and for what is nested too deep.
+    """
+    return (_json_text(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def write_json(path: Path, value: Any, temporary: Path | None = None) -> None:
@@ -129,6 +131,15 @@ def sha256_file(path: Path) -> str:
 
 
 def canonical_digest(value: Any) -> str:
-    """sha256 of a JSON-able value in its canonical form: keys sorted, no spaces."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    """sha256 of a JSON-able value in its canonical form: keys sorted, no spaces.
+
+    Raises ValueError as `json_bytes`.
+    """
+    return hashlib.sha256(_json_text(value, separators=(",", ":")).encode()).hexdigest()
+
+
+def _json_text(value: Any, **how: Any) -> str:
+    try:
+        return json.dumps(value, sort_keys=True, allow_nan=False, **how)
+    except RecursionError:
+        raise ValueError("it is nested too deep for JSON") from None

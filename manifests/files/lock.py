@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LockedError, StorageError
+from ..foreign_text import redact_all
 from ..run_folder import RunFolder
 from .atomic import storage_errors
 from .durable import make_folder
+from .json_reader import parse_json
 from .processes import is_alive
 
 try:
@@ -140,7 +142,7 @@ def _lock_file(path: Path, shared: bool) -> Iterator[int | None]:
     descriptor, got = _open_locked(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     try:
         if got:
-            _write_entry(descriptor, {"command": " ".join(sys.argv)}, alone=not shared)
+            _write_entry(descriptor, {"command": " ".join(redact_all(sys.argv))}, alone=not shared)
         yield descriptor if got else None
     finally:
         if os.getpid() == owner:  # a forked child has closed it already
@@ -204,7 +206,7 @@ def _holders(path: Path) -> list[dict[str, Any]]:
     holders: dict[tuple[int, str], dict[str, Any]] = {}
     for line in path.read_text(errors="replace").splitlines():
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            entry = json.loads(line)
+            entry = parse_json(line)
             pid, host = int(entry["pid"]), str(entry["host"])
             holders.pop((pid, host), None)
             # Whether a process of another host is alive is not known, so it is named.

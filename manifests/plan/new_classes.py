@@ -3,7 +3,6 @@
 A corpus of K classes has ids 0 to K-1; the new ones follow in the order of their list.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from ..errors import ConfigError, VerifyError
 from ..files.atomic import canonical_digest, write_json
+from ..files.json_reader import parse_json
 from .methods import Selection, extrapolates
 from .random_streams import image_seed, stream
 
@@ -136,7 +136,7 @@ def read_new_classes(path: Path, corpus_digest: str, classes: int) -> list[NewCl
     """
     remedy = "Restore it; or delete it, and run the same command again."
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
         digest = content.pop("digest")
         if digest != canonical_digest(content):
             raise ValueError("its content does not have its digest")

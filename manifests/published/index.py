@@ -1,13 +1,13 @@
 """index.json: the shards of a corpus, compatible with WIDS, and the hash of every other file."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import VerifyError
 from ..files.atomic import canonical_digest, json_bytes
+from ..files.json_reader import parse_json
 from ..shards.shard import Marker, check_shard_name
 from ..storage.store import Store, store_of
 from .card import CorpusFacts
@@ -81,14 +81,14 @@ def parse_index(raw: bytes) -> dict[str, Any]:
         ValueError: it is another thing, or was changed; the message continues "index.json ...".
     """
     try:
-        index: dict[str, Any] = json.loads(raw)
+        index: dict[str, Any] = parse_json(raw)
         intact = json_bytes(index) == raw and index["index_digest"] == index_digest(index)
         if intact:
             indexed_hashes(index), index["plan_digest"], index["counts"], index["ratio"]
             check_urls(index["shardlist"])
     except VerifyError as error:
         raise ValueError(f"names a file outside the corpus: {error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError("cannot be read as the index of a corpus") from None
     if not intact:
         raise ValueError("was changed: it does not agree with the digest inside it")
@@ -107,7 +107,7 @@ def read_index(shards: Path | Store) -> dict[str, Any]:
     a shard outside the corpus."""
     store = store_of(shards)
     try:
-        index = json.loads(store.read(INDEX))
+        index = parse_json(store.read(INDEX))
         if index["__kind__"] == "wids-shard-index-v1":
             check_urls(index["shardlist"])
             return dict(index)

@@ -5,11 +5,11 @@ neither index.json nor SHA256SUMS lists it. It is written before any other file,
 compares it with its own id.
 """
 
-import json
 from dataclasses import dataclass
 
 from ..errors import ConfigError
 from ..files.atomic import canonical_digest, json_bytes
+from ..files.json_reader import parse_json
 from ..storage.store import Store
 
 OWNER = ".scoremix-run.json"
@@ -32,12 +32,12 @@ class Owner:
 def parse_owner(raw: bytes) -> Owner:
     """Raises ValueError unless it is as `as_bytes` wrote it; the message continues its name."""
     try:
-        content = json.loads(raw)
+        content = parse_json(raw)
         digest = content.pop("digest")
         owner = Owner(str(content["run"]), content["corpus"])
         if digest == canonical_digest(content) and raw == owner.as_bytes():
             return owner
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError("cannot be read as the record of a corpus's owner") from None
     raise ValueError("was changed: it does not agree with the digest inside it")
 

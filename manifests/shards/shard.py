@@ -23,6 +23,7 @@ from ..errors import ScoreMixError, VerifyError
 from ..files.atomic import parquet_bytes, replacing, storage_errors, write_json
 from ..files.crash_points import crash_point
 from ..files.durable import make_folder, remove_file
+from ..files.json_reader import parse_json
 from ..plan.plan import rows_digest as digest_of
 from ..plan.schema import MANIFEST, PLAN, SAMPLE_FIELDS
 from ..storage.store import Store, store_of
@@ -81,7 +82,7 @@ class Marker:
     @classmethod
     def parse(cls, text: bytes) -> Self:
         """Raises ValueError unless `text` is a marker with exactly our fields and types."""
-        found = json.loads(text)
+        found = parse_json(text)
         kinds = {
             name: {"tar": dict, "parquet": dict, "environment": dict}.get(name, str)
             for name in cls.__dataclass_fields__

@@ -5,7 +5,6 @@ cut off between members, so reading back compares with the manifest's rows.
 """
 
 import hashlib
-import json
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -16,6 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from ..files.json_reader import parse_json
 from ..plan.schema import MANIFEST, SAMPLE_FIELDS
 
 _BLOCK = 1 << 20  # bytes that are written and hashed together
@@ -221,7 +221,7 @@ def _differences(members: Mapping[str, _Member], row: dict[str, Any]) -> list[st
 def _json_matches(text: bytes, row: dict[str, Any]) -> bool:
     """KEY.json against the manifest row, whose norms and soft label have single precision."""
     try:
-        fields = json.loads(text)
+        fields = parse_json(text)
     except ValueError:
         return False
     wanted = {name: row[name] for name in SAMPLE_FIELDS if row[name] is not None}

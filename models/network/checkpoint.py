@@ -81,7 +81,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
     try:
         facts = json.loads((folder / FACTS).read_text())
         found = facts.get("format")
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{folder}/model.json cannot be read ({error}). Restore it, or delete it and run again:"
             " the network is then trained again."

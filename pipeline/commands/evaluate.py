@@ -4,7 +4,6 @@
 samples of a GAN that was trained on the corpus (docs/generated.md).
 """
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...manifests.errors import ConfigError
+from ...manifests.files.json_reader import parse_json
 from ...manifests.run_folder import RunFolder
 from ...manifests.storage.store import store_of
 from ..echo import echo
@@ -141,7 +141,7 @@ def evaluate(
             from ..run import run as run_stages
 
             run_stages(job)
-            print_json(json.loads(job.files.metrics.read_bytes()))
+            print_json(parse_json(job.files.metrics.read_bytes()))
         else:
             run_job(job)
 

@@ -7,7 +7,6 @@ Several processes on one comparison share the shards; images that the run's own 
 arm with more images of each class, are taken from there.
 """
 
-import json
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -21,6 +20,7 @@ import pyarrow.compute as pc
 from ...manifests.errors import ConfigError, LockedError
 from ...manifests.files.atomic import canonical_digest, read_parquet, write_json
 from ...manifests.files.durable import make_folder
+from ...manifests.files.json_reader import parse_json
 from ...manifests.files.rows import rows_where
 from ...manifests.plan.class_plan import classes_with_images
 from ...manifests.plan.methods import NEW_CLASS_METHODS
@@ -218,6 +218,6 @@ def _of_rows(made: MadeImages, rows: pa.Table, recipe_digest: str) -> MadeImages
 
 def _rate(home: Path) -> float | None:
     try:
-        return float(json.loads((home / "rate.json").read_bytes())["seconds_per_10000"])
+        return float(parse_json((home / "rate.json").read_bytes())["seconds_per_10000"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

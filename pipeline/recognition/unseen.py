@@ -1,6 +1,5 @@
 """Classes that no recogniser is trained on: read as ingest reads, prepared as the corpus was."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import pyarrow.compute as pc
 
 from ...manifests.errors import ConfigError, ScoreMixError
 from ...manifests.files.atomic import canonical_digest, write_json
+from ...manifests.files.json_reader import parse_json
 from ...manifests.files.rows import rows_where
 from ...manifests.foreign_text import first_names, redact_all
 from ...manifests.tombstones import read_tombstones
@@ -96,7 +96,7 @@ def _ingest_options(run: FinishedRun, source: str | SourceConfig) -> IngestConfi
 
 def _recorded(place: Path, digest: str) -> Corpus | None:
     try:
-        if json.loads((place / _RECORD).read_bytes())["digest"] == digest:
+        if parse_json((place / _RECORD).read_bytes())["digest"] == digest:
             return open_corpus(place)
     except (OSError, ValueError, KeyError, TypeError, ScoreMixError):
         pass

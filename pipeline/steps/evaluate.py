@@ -1,6 +1,5 @@
 """The step `evaluate`: are the metrics stale, measure again, record what was measured."""
 
-import json
 from typing import Any
 
 import pyarrow as pa
@@ -8,6 +7,7 @@ import torch
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import sha256_file
+from ...manifests.files.json_reader import parse_json
 from ...manifests.plan.random_streams import some_rows
 from ...manifests.storage.store import store_of
 from ...stages.corpus.store import check_pixels
@@ -59,7 +59,7 @@ def evaluate(context: StageContext, builder: ShardBuilder, manifest: pa.Table) -
         _report(context)  # first: a kill in between leaves an evaluation that is made again
         context.ledger.record("evaluate", inputs, metrics_sha256=sha256_file(files.metrics))
     save_config(context.resolve(corpus), files)  # `auto` stays: a new network has a new pilot
-    metrics = json.loads(files.metrics.read_text())
+    metrics = parse_json(files.metrics.read_text())
     advice = metrics.get("answers", {}).get("sentence")  # runs of earlier versions have none
     verdict: dict[str, Any] = metrics["verdict"] | {"advice": advice}
     return verdict

@@ -1,6 +1,5 @@
 """A trial with the user's own trainer: each arm as shards, exported, trained on, judged."""
 
-import json
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 from ...manifests.errors import ConfigError, InputError, LockedError
 from ...manifests.files.atomic import canonical_digest, write_json
 from ...manifests.files.durable import make_folder, remove_file, remove_tree
+from ...manifests.files.json_reader import parse_json
 from ...manifests.files.lock import shard_lock
 from ...manifests.foreign_text import first_names
 from ...stages.common.progress import Progress
@@ -167,7 +167,7 @@ def _data_facts(corpus: ShardCorpus) -> dict[str, Any]:
 def _holds(folder: Path, corpus: ShardCorpus) -> bool:
     """Whether what lies in the trainer's layout is this corpus."""
     try:
-        found = json.loads(_data_record(folder, corpus).read_bytes())
+        found = parse_json(_data_record(folder, corpus).read_bytes())
     except (OSError, ValueError):
         return False
     return bool(found == _data_facts(corpus))
@@ -245,7 +245,7 @@ def _judge(setting: _Setting, folder: Path, begin: dict[str, Any]) -> dict[str, 
         made_of["translation"] = judge.translation
     path = folder / result_name(identity)
     write_json(path, made_of | {"snapshots": judged.snapshots, "notes": judged.notes})
-    return dict(json.loads(path.read_bytes()))
+    return dict(parse_json(path.read_bytes()))
 
 
 def _has_files(folder: Path) -> bool:

@@ -6,7 +6,6 @@ RUN/trial/sizes/N/run/                            a run on them: network, plan, 
 RUN/trial/sizes/sizes.txt, sizes.json, sizes.svg  all sizes together
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from ...manifests.errors import ConfigError, LockedError
 from ...manifests.files.atomic import read_parquet, write_bytes, write_json, write_parquet
 from ...manifests.files.durable import remove_file
+from ...manifests.files.json_reader import parse_json
 from ...manifests.files.lock import run_lock
 from ...manifests.plan.made import made_identity
 from ...manifests.plan.random_streams import image_seed, stream
@@ -159,7 +159,7 @@ def trial_sizes(
 def _has_compared(run: FinishedRun, path: Path) -> bool:
     """Whether a sizes.json is of what the run makes now, and compares arms."""
     try:
-        record = json.loads(path.read_bytes())
+        record = parse_json(path.read_bytes())
     except (OSError, ValueError):
         return False
     arms = [arm for each in record["sizes"] for arm in each["arms"]]
@@ -227,7 +227,7 @@ def seconds_of_networks(run: FinishedRun, sizes: Sequence[int]) -> float:
     if not run.config.generate.needs_network:
         return 0.0
     log = RunFolder(run.folder).training_log.read_text().splitlines()
-    rate = float(json.loads(log[-1])["rate"])
+    rate = float(parse_json(log[-1])["rate"])
     train, side = open_train(run), run.corpus.images.shape[1]
     kind = run.ledger.device_type("cpu")
     trained = [train.resolved(side, kind, size) for size in sizes]

@@ -1,6 +1,5 @@
 """trial --vote and --count: the page of a vote, and what people answered beside the distances."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
+from ...manifests.files.json_reader import parse_json
 from ...manifests.run_folder import RunFolder
 from ...stages.corpus.store import open_corpus
 from ...stages.trial.one import gan_folder, read_result, result_name, samples_name
@@ -75,7 +75,7 @@ def _references(run: Path, targets: Sequence[str]) -> list[Images]:
 
 def _record(folder: Path) -> dict[str, Any]:
     try:
-        record: dict[str, Any] = json.loads((folder / "trial.json").read_bytes())
+        record: dict[str, Any] = parse_json((folder / "trial.json").read_bytes())
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"{folder} holds no finished trial ({error}). Run the trial first: the same command"

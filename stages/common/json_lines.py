@@ -1,9 +1,10 @@
 """Reads logs of JSON lines, such as train.jsonl and progress.jsonl."""
 
-import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
+
+from ...manifests.files.json_reader import parse_json
 
 
 def read_json_lines(path: Path, fields: Collection[str]) -> Iterator[dict[str, Any]]:
@@ -13,7 +14,7 @@ def read_json_lines(path: Path, fields: Collection[str]) -> Iterator[dict[str, A
     """
     for text in path.read_bytes().splitlines() if path.exists() else []:
         try:
-            line = json.loads(text)
+            line = parse_json(text)
         except ValueError:
             continue
         if isinstance(line, dict) and line.keys() >= set(fields):

@@ -8,7 +8,6 @@ removed at once.
 It may be killed at any point and called again.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from ...manifests.files.atomic import (
 )
 from ...manifests.files.crash_points import crash_point
 from ...manifests.files.durable import remove_file, sync_file
+from ...manifests.files.json_reader import parse_json
 from ...manifests.plan.schema import SOURCES
 from ...manifests.tombstones import Tombstones
 from ..common.npy import npy_header
@@ -55,7 +55,7 @@ def erase_forgotten(folder: Path, tombstones: Tombstones) -> None:
         VerifyError: the corpus is damaged.
     """
     try:
-        facts = dict(json.loads((folder / "corpus.json").read_bytes()))
+        facts = dict(parse_json((folder / "corpus.json").read_bytes()))
         rows: _Rows = read_parquet(folder / "sources.parquet").to_pylist()
     except (OSError, ValueError, TypeError) as error:
         raise VerifyError(

@@ -8,7 +8,6 @@ corpus/ images.npy       uint8 (N, H, W, C), C = 1 gray or 3 RGB; row = key of t
 """
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +31,7 @@ from ...manifests.files.atomic import (
     write_parquet,
 )
 from ...manifests.files.durable import remove_file
+from ...manifests.files.json_reader import parse_json
 from ...manifests.files.rows import rows_where
 from ...manifests.plan.schema import SOURCES
 from ..common.npy import npy_header
@@ -174,7 +174,7 @@ def _read_corpus_json(folder: Path) -> dict[str, Any]:
     """
     path = folder / "corpus.json"
     try:
-        facts: dict[str, Any] = json.loads(path.read_bytes())
+        facts: dict[str, Any] = parse_json(path.read_bytes())
         if facts.pop("facts_digest") != canonical_digest(facts):
             raise ValueError("its content does not have its digest")
     except FileNotFoundError as error:
@@ -190,7 +190,7 @@ def _damaged_json(path: Path, error: Exception) -> VerifyError:
 
 def _read_classes(path: Path) -> list[str]:
     try:
-        classes: list[str] = json.loads(path.read_bytes())
+        classes: list[str] = parse_json(path.read_bytes())
     except ValueError as error:
         raise VerifyError(
             f"{path} is damaged ({error}). Delete {path.with_name('corpus.json')} and run ingest"

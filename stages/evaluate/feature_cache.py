@@ -10,7 +10,6 @@ Only networks' features are cached: the components of pixel features are fitted 
 """
 
 import hashlib
-import json
 import logging
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...manifests.files.atomic import canonical_digest, replacing, sha256_file, write_json
+from ...manifests.files.json_reader import parse_json
 from ...models.features.errors import FeaturesError
 from ...models.features.extractors import Extractor
 from ..common.npy import npy_header
@@ -140,7 +140,7 @@ def _compute_and_save(
 def _load(path: Path, facts: dict[str, Any]) -> Features | None:
     """The features of an entry that is undamaged and of these facts; None otherwise."""
     try:
-        saved = json.loads(path.with_suffix(".json").read_bytes())
+        saved = parse_json(path.with_suffix(".json").read_bytes())
         if saved == facts | {"npy_sha256": sha256_file(path)}:
             features: Features = np.load(path, mmap_mode="r", allow_pickle=False)
             return features

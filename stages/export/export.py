@@ -27,6 +27,7 @@ from ...manifests.files.atomic_tree import (
     staged_tree,
 )
 from ...manifests.files.crash_points import crash_point
+from ...manifests.files.json_reader import parse_json
 from ...manifests.trainers.commands import Commands, TrainingPlan, commands_for
 from ...manifests.trainers.image_bytes import ShardImages, open_tars
 from ...manifests.trainers.layout import ExportListing, read_layout
@@ -227,7 +228,7 @@ def _must_write(out: Path, request: dict[str, Any], overwrite: bool) -> bool:
     if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
         return True
     try:
-        record = json.loads(record_path(out).read_bytes())
+        record = parse_json(record_path(out).read_bytes())
         known = record["format"] == RECORD_FORMAT
     except (OSError, ValueError, KeyError, TypeError):
         record, known = {}, False

@@ -8,7 +8,6 @@ Images without a class are left out, and so are forgotten ones. Held-out images 
 accuracy on them is a figure alone.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from ...manifests.files.atomic import (
 )
 from ...manifests.files.crash_points import crash_point
 from ...manifests.files.durable import remove_file
+from ...manifests.files.json_reader import parse_json
 from ...manifests.plan.new_classes import NewClass, class_count, write_new_classes
 from ...models.network.device import one_thread, set_deterministic
 from ..common.progress import Progress
@@ -121,7 +121,7 @@ def recognise(
 def is_trained(config: RecogniseConfig, corpus: Corpus, out: Path, seed: int) -> bool:
     """Whether `recognise` finished in `out` with this training, whatever it selected."""
     try:
-        found = json.loads((out / FACTS).read_bytes())["identity"]
+        found = parse_json((out / FACTS).read_bytes())["identity"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
     identity = _identity(config, corpus, LabelledRows.of(corpus), seed)

@@ -23,6 +23,7 @@ from torch import Tensor
 from ...manifests.errors import Interrupted, ScoreMixError
 from ...manifests.files.atomic import write_bytes
 from ...manifests.files.crash_points import crash_point
+from ...manifests.files.json_reader import parse_json
 from ...manifests.plan.random_streams import image_seed
 from ...models.recognition.heads import Head
 from ...models.recognition.networks import RecogniserShape, build_recogniser
@@ -196,7 +197,7 @@ class RecogniserRun:
         if not path.exists():
             return
         with _damage_reported(path), safe_open(path, framework="pt") as file:
-            facts = json.loads(file.metadata()["progressed"])
+            facts = parse_json(file.metadata()["progressed"])
             if facts["identity"] != identity:
                 return
             keys = self.both.state_dict().keys()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...manifests.files.atomic import storage_errors
 from ...manifests.files.atomic_tree import commit_tree, record_path, staged_tree
+from ...manifests.files.json_reader import parse_json
 from ..common.progress import Advance
 from ..images.png import encode_with_pillow
 
@@ -71,7 +72,7 @@ def _is_linked(there: Path, path: Path) -> bool:
 
 def _digest_of(record: Path) -> str | None:
     try:
-        found: str = json.loads(record.read_bytes())["digest"]
+        found: str = parse_json(record.read_bytes())["digest"]
         return found
     except (OSError, ValueError, KeyError, TypeError):
         return None

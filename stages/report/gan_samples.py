@@ -1,10 +1,10 @@
 """The page's sections on samples of a trained GAN, where some were evaluated."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ...manifests.errors import VerifyError
+from ...manifests.files.json_reader import parse_json
 from ...manifests.run_folder import RunFolder
 from ..gan_samples.sets import natural_sort_key
 from ..gan_samples.summary import metric_table
@@ -41,7 +41,7 @@ def sections(run: Path) -> list[dict[str, Any]]:
 def _read(path: Path) -> dict[str, Any]:
     """Raises VerifyError where the file is damaged."""
     try:
-        report: dict[str, Any] = json.loads(path.read_bytes())
+        report: dict[str, Any] = parse_json(path.read_bytes())
     except ValueError as error:
         raise VerifyError(
             f"{path} is damaged ({error}). Delete it, or evaluate these samples again."

@@ -1,12 +1,12 @@
 """The page's section on the pilot, where one chose the method."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ...manifests.errors import VerifyError
+from ...manifests.files.json_reader import parse_json
 from ...manifests.run_folder import RunFolder
 from ..pilot.record import pilot_table
 from . import pictures
@@ -25,7 +25,7 @@ def pilot_section(run: Path, config: str) -> dict[str, Any] | None:
     if generate.get("method") != "auto" or not files.pilot_record.is_file():
         return None
     try:
-        record = json.loads(files.pilot_record.read_bytes())
+        record = parse_json(files.pilot_record.read_bytes())
         decision = record["decision"]
         reasons = [("cannot win", decision["disqualified"]), ("was not made", record["left_out"])]
         return {

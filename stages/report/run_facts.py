@@ -1,6 +1,5 @@
 """Reads the facts of a finished run for its report: metrics, inputs, training, time and energy."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError, VerifyError
 from ...manifests.files.atomic import read_parquet
+from ...manifests.files.json_reader import parse_json
 from ...manifests.published.index import INDEX, read_index
 from ...manifests.published.sums import SUMS
 from ...manifests.run_folder import STAGES, RunFolder
@@ -129,7 +129,7 @@ def norms_of(facts: RunFacts) -> dict[str, Floats]:
 def _metrics(path: Path) -> dict[str, Any]:
     remedy = f"Run `scoremix-pipeline evaluate {path.parents[1]}`, which writes it again."
     try:
-        metrics = dict(json.loads(path.read_bytes()))
+        metrics = dict(parse_json(path.read_bytes()))
     except (ValueError, TypeError) as error:
         raise VerifyError(f"{path} is damaged ({error}). {remedy}") from error
     lacking = [name for name in _METRICS if name not in metrics]

@@ -1,6 +1,5 @@
 """The page's section on the trial, where GANs were trained on the corpus."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...manifests.errors import VerifyError
+from ...manifests.files.json_reader import parse_json
 from ...manifests.plan.made import is_same
 from ...manifests.run_folder import RunFolder
 from ..evaluate.tables import Table
@@ -35,7 +35,7 @@ def trial_section(
     if not path.is_file():
         return None
     try:
-        record = json.loads(path.read_bytes())
+        record = parse_json(path.read_bytes())
         tables = [
             Table(each["heads"], each["rows"])
             for each in (record["table"], record.get("table_of_pairs"))

@@ -1,10 +1,10 @@
 """Reads JSON in which no label is given twice: of equal keys Python takes the last in silence."""
 
-import json
 from collections.abc import Collection
 from typing import Any
 
 from ...manifests.errors import ConfigError
+from ...manifests.files.json_reader import parse_json
 
 
 def load_json(data: bytes | str, where: str, keys: Collection[str]) -> Any:
@@ -14,17 +14,17 @@ def load_json(data: bytes | str, where: str, keys: Collection[str]) -> Any:
 
     Raises:
         ConfigError: an object has one of the keys twice, with different values.
-        ValueError, RecursionError: no JSON.
+        ValueError: no JSON.
     """
 
     def unequivocal(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         values = dict(pairs)
         for key, value in pairs:
-            if key in keys and value != values[key]:
+            if key in keys and value is not values[key] and value != values[key]:
                 raise ConfigError(
                     f"{where} has the key {key} twice, with {str(value)[:60]} and"
                     f" {str(values[key])[:60]}. Remove one of them, or set ingest.classes: none."
                 )
         return values
 
-    return json.loads(data, object_pairs_hook=unequivocal)
+    return parse_json(data, unequivocal)

@@ -4,7 +4,6 @@
 lies beside the images' folders, at the source's root or in a folder that holds all images.
 """
 
-import json
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...manifests.errors import ConfigError
+from ...manifests.files.json_reader import parse_json
 from ...manifests.foreign_text import first_names
 from ..images.input import Input, Label
 from ..images.unusable import Unusable, explain
@@ -287,7 +287,7 @@ def is_above(name: str, inside: str) -> bool:
 def _has_labels(data: bytes) -> bool:
     """Whether a file of this name is StyleGAN's; other tools write a dataset.json too."""
     try:
-        return "labels" in json.loads(data)
+        return "labels" in parse_json(data)
     except (ValueError, TypeError, RecursionError):
         return data.lstrip()[:1] == b"{"  # a damaged one must be reported, and not ignored
 
@@ -302,7 +302,7 @@ def read_pairs(data: bytes) -> list[tuple[str, Any]] | None:
         ValueError: it has another form; the message says which.
     """
     try:
-        document = json.loads(data)
+        document = parse_json(data)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
     if not isinstance(document, dict) or "labels" not in document:

@@ -6,12 +6,12 @@ cannot be used, or that has a second one beside it, stops the run.
 """
 
 import contextlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from ...manifests.errors import ConfigError
+from ...manifests.files.json_reader import parse_json
 from ...manifests.foreign_text import first_names
 from ..images.input import SECOND_IMAGE, Input, Label, names_image
 from .base import read_refused
@@ -340,7 +340,7 @@ def _refuse_made_beside_real(samples: list[_Sample], title: str) -> None:
 def _kind(member: TarMember) -> str:
     """What a corpus made here says of an image; empty in any other JSON."""
     with contextlib.suppress(Exception):  # whatever is wrong with it, reading the label says so
-        values = json.loads(member.input().read())
+        values = parse_json(member.input().read())
         if isinstance(values, dict) and "source_1" in values:
             return str(values.get("kind", ""))
     return ""

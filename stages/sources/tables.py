@@ -3,7 +3,6 @@
 They are opened in child processes alone (isolation.py), or in one that decodes.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -16,6 +15,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from ...manifests.errors import ConfigError, InputError
+from ...manifests.files.json_reader import parse_json
 from ...manifests.foreign_text import first_names
 from ..images.input import Input
 from ..images.unusable import Unusable
@@ -110,7 +110,7 @@ def _read_facts(
 def saved_files(folder: Path) -> list[Path]:
     """The Arrow files of a folder that datasets' `save_to_disk` wrote; [] of any other folder."""
     try:
-        listed = json.loads(read_beside(folder / "state.json"))["_data_files"]
+        listed = parse_json(read_beside(folder / "state.json"))["_data_files"]
         return [folder / Path(item["filename"]).name for item in listed]
     except (OSError, Unusable, ValueError, KeyError, TypeError, RecursionError):
         return []
@@ -288,7 +288,7 @@ def _list_columns(schema: pa.Schema) -> str:
 def _class_names(schema: pa.Schema, label: str | None) -> tuple[str, ...]:
     """Names of a Hugging Face ClassLabel column, from the schema's own metadata."""
     try:
-        facts = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][label]
+        facts = parse_json((schema.metadata or {})[b"huggingface"])["info"]["features"][label]
         is_class_label = facts["_type"] == "ClassLabel"
         return tuple(map(clean_class_name, facts["names"])) if is_class_label else ()
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):

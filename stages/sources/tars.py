@@ -7,7 +7,6 @@ to a temporary file. Members are grouped into samples by the webdataset library'
 import bz2
 import contextlib
 import gzip
-import json
 import lzma
 import os
 import tarfile
@@ -21,6 +20,7 @@ from typing import IO, Any, cast
 
 from ...manifests.errors import InputError
 from ...manifests.files.atomic import storage_errors
+from ...manifests.files.json_reader import parse_json
 from ..images.input import REPLACED, Input, names_image
 from ..images.unusable import Unusable, explain
 from .base import (
@@ -223,7 +223,7 @@ def _uncompressed(file: SourceFile, stack: contextlib.ExitStack) -> str:
 def _class_names(tar: str) -> tuple[str, ...]:
     """The class names of shards that this package wrote, from the index.json beside them."""
     try:
-        index = json.loads(read_beside(Path(tar).with_name("index.json")))
+        index = parse_json(read_beside(Path(tar).with_name("index.json")))
         return tuple(clean_class_name(str(name)) for name in index["classes"])
     except (OSError, Unusable, ValueError, KeyError, TypeError, RecursionError):
         return ()

@@ -13,6 +13,7 @@ from safetensors.torch import save
 
 from ...manifests.errors import ScoreMixError
 from ...manifests.files.atomic import write_bytes
+from ...manifests.files.json_reader import parse_json
 from ...manifests.run_folder import STATE
 from ...models.network.checkpoint import weights_bytes
 from ...models.network.ema import Ema
@@ -121,7 +122,7 @@ def state_in(folder: Path) -> TrainingProgress | None:
     if not path.exists():
         return None
     with _damage_reported(path), safe_open(path, framework="pt") as file:
-        return TrainingProgress(**json.loads(file.metadata()["progressed"]))
+        return TrainingProgress(**parse_json(file.metadata()["progressed"]))
 
 
 def save_best(folder: Path, ema: Ema[ScoreNet], state: TrainingProgress) -> None:
@@ -141,7 +142,7 @@ def _best_of(folder: Path) -> tuple[int, str | None]:
         return 0, None
     with _damage_reported(path), safe_open(path, framework="pt") as file:
         found = file.metadata()
-        facts = json.loads(found["best"]) if "best" in found else found
+        facts = parse_json(found["best"]) if "best" in found else found
         return int(facts["step"]), facts.get("identity")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...manifests.errors import ScoreMixError
 from ...manifests.files.atomic import storage_errors, write_bytes
+from ...manifests.files.json_reader import parse_json
 
 
 class TrainLog:
@@ -21,7 +22,7 @@ class TrainLog:
 
     def _step(self, line: bytes) -> int:
         try:
-            return int(json.loads(line.decode())["step"])
+            return int(parse_json(line.decode())["step"])
         except (ValueError, KeyError, TypeError, OverflowError) as error:
             shown = line.strip()[:80].decode("ascii", "backslashreplace")
             raise ScoreMixError(

@@ -5,7 +5,6 @@ arms/NAME/labels.npy    int64 (N,), -1 without one class
 arms/NAME/arm.json      what they are made of; written last
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from ...manifests.errors import LockedError
 from ...manifests.files.atomic import replacing, write_json
 from ...manifests.files.durable import remove_file
+from ...manifests.files.json_reader import parse_json
 from ..common.npy import npy_header
 from ..common.progress import Advance
 from .gan_run import Rise
@@ -62,7 +62,7 @@ class ArmCorpus:
 def open_arm(name: str, folder: Path, digest: str) -> ArmCorpus | None:
     """The arm, where it is on disk, finished and of this digest."""
     try:
-        facts = json.loads((folder / _FACTS).read_bytes())
+        facts = parse_json((folder / _FACTS).read_bytes())
     except (OSError, ValueError):
         return None
     if facts.get("digest") != digest:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ...manifests.errors import Interrupted, ScoreMixError
 from ...manifests.files.atomic import write_bytes
 from ...manifests.files.crash_points import crash_point
+from ...manifests.files.json_reader import parse_json
 from ...manifests.plan.random_streams import image_seed
 from ...models.gan.changes import Change
 from ...models.gan.diffaugment import augment
@@ -230,7 +231,7 @@ class GanRun:
             return
         try:
             with safe_open(path, framework="pt") as file:
-                facts = json.loads(file.metadata()["progressed"])
+                facts = parse_json(file.metadata()["progressed"])
                 if facts["identity"] != identity:
                     return
                 for name, net in self._nets().items():

@@ -1,6 +1,5 @@
 """One task of a trial: an arm with a seed. Safe to run in any process; finished ones are kept."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from ...manifests.errors import Interrupted
 from ...manifests.files.atomic import canonical_digest, replacing, write_json
 from ...manifests.files.crash_points import crash_point
+from ...manifests.files.json_reader import parse_json
 from ...manifests.plan.random_streams import image_seed, stream
 from ...models.gan.networks import GanShape
 from ..common.progress import Advance
@@ -210,7 +210,7 @@ def read_result(
     name: its file. of: the field that has the identity.
     """
     try:
-        found: dict[str, Any] = json.loads((folder / name).read_bytes())
+        found: dict[str, Any] = parse_json((folder / name).read_bytes())
     except (OSError, ValueError):
         return None
     return found if found.get(of) == identity else None

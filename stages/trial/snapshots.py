@@ -17,6 +17,7 @@ from torch import nn
 
 from ...manifests.errors import ScoreMixError
 from ...manifests.files.atomic import write_bytes
+from ...manifests.files.json_reader import parse_json
 from ...manifests.plan.random_streams import image_seed, stream
 from ...models.gan.networks import LATENT, GanShape, Generator
 from ..common.tensors import to_pixels
@@ -95,7 +96,7 @@ def has_snapshot(folder: Path, step: int, identity: str) -> bool:
     """Whether there is one of this training, or a file of which that cannot be said."""
     try:
         with safe_open(_place(folder, step), framework="pt") as file:
-            return bool(json.loads(file.metadata()["snapshot"])["identity"] == identity)
+            return bool(parse_json(file.metadata()["snapshot"])["identity"] == identity)
     except FileNotFoundError:
         return False
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):
@@ -109,7 +110,7 @@ def read_snapshot(
     path = _place(folder, step)
     try:
         with safe_open(path, framework="pt") as file:
-            known = json.loads(file.metadata()["snapshot"])
+            known = parse_json(file.metadata()["snapshot"])
             if known["identity"] != identity:
                 raise ValueError("it is of another training")
             net = Generator(shape)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import ConfigError
 from ...manifests.files.atomic import canonical_digest, write_bytes, write_json
+from ...manifests.files.json_reader import parse_json
 from ...manifests.plan.random_streams import image_seed, stream
 from ...models.metrics.copying import share_interval_95
 from ...models.metrics.paired_seeds import student_quantile
@@ -174,7 +175,7 @@ def read_answers(files: Sequence[Path], folder: Path) -> Votes:
     figures: set[str] = set()
     for path in files:
         try:
-            given = json.loads(path.read_bytes())
+            given = parse_json(path.read_bytes())
             key = _key_of(path, str(given["vote"]), folder)
             voter, answers = _named(given["voter"]), dict(given["answers"])
             for number, answer in answers.items():
@@ -216,7 +217,7 @@ def _key_of(path: Path, identity: str, folder: Path) -> dict[str, Any]:
             f"{path} answers vote {identity!r}, which is none of {folder}: count it with the run"
             " whose trial wrote that page."
         )
-    return dict(json.loads(key.read_bytes()))
+    return dict(parse_json(key.read_bytes()))
 
 
 def _place(number: str, count: int) -> int:

@@ -47,8 +47,13 @@ def flipped_at(share: float) -> Callable[[Path], None]:
     return lambda path: damaging.flip(path, int(share * path.stat().st_size), 2)
 
 
+def deep(path: Path) -> None:
+    path.write_text("[" * 200_000 + "]" * 200_000)
+
+
 HARM = {
     "cut": cut,
+    "deep": deep,
     "emptied": emptied,
     "garbage": garbage,
     "gone": Path.unlink,

@@ -29,6 +29,19 @@ with run_lock(Path(sys.argv[1]), shared=sys.argv[2] == "shared"):
 """
 
 
+def test_the_entry_of_a_holder_has_no_secret_of_its_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays where the holder is killed."""
+    url = "https://bucket.example/a.zip?X-Amz-Signature=deadbeef"
+    signed = ["scoremix", "augment", "--data", url, "--set", f"ingest.reference={url}"]
+    monkeypatch.setattr(sys, "argv", signed)
+    for shared in (False, True):
+        with run_lock(tmp_path, shared=shared):
+            (written,) = [path.read_text() for path in tmp_path.rglob("lock")]
+            assert "bucket.example/a.zip" in written and "deadbeef" not in written
+
+
 @contextmanager
 def holder(folder: Path, kind: str) -> Iterator["subprocess.Popen[bytes]"]:
     """Another process that holds the run's lock until its standard input is closed."""

@@ -153,6 +153,18 @@ def test_an_index_cannot_name_files_outside_its_folder(url: str, shards: Path) -
     assert any("names a file outside the corpus" in str(problem) for problem in verify(shards))
 
 
+@pytest.mark.parametrize("depth", [300, 960, 200_000])
+def test_an_index_that_is_nested_deep_is_refused(depth: int, shards: Path) -> None:
+    index = json.loads((shards / "index.json").read_bytes())
+    text = json.dumps(index | {"deep": None}).replace("null", "[" * depth + "]" * depth)
+    (shards / "index.json").write_text(text)
+    assert verify(shards)
+    if depth > 1000:  # more than Python reads
+        for read in (shard_urls, lambda place: PublishedCorpus(place).summary()):
+            with pytest.raises(VerifyError, match="cannot be read"):
+                read(shards)
+
+
 def test_a_manifest_cannot_either(shards: Path, tmp_path: Path) -> None:
     (tmp_path / "secret.tar").write_bytes(bytes(20000))
     table = read_parquet(shards / "manifest.parquet")

@@ -94,3 +94,10 @@ def test_a_label_that_is_twice_in_a_row_stops(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"label": 2}', '"label": 2, "label": 1}'))
     with pytest.raises(ConfigError, match="A row of metadata.jsonl of .* the key label twice"):
         take(tmp_path, str(path.parent))
+
+
+def test_a_label_that_is_no_number_stops_as_such(tmp_path: Path) -> None:
+    """NaN is not equal to itself; it is no key given twice."""
+    values = rows([float("nan")] * len(LABELS))
+    with pytest.raises(ConfigError, match="metadata.jsonl of .* is nan; a class is"):
+        take(tmp_path, metadata(tmp_path / "c", None, values))
