@@ -130,7 +130,12 @@ def claimed_place(job: Job) -> Iterator[Tenure | None]:
         return
     claimant = claimant_of(job)
     made = missing_folders(job.shards) if isinstance(job.shards, Path) else []
-    tenure = claim(claimant)
+    try:
+        tenure = claim(claimant)
+    except StorageError:  # the record may be there, and the run that it names may soon be gone
+        with suppress(StorageError, ConfigError):
+            release(claimant, made)
+        raise
     if tenure is Tenure.ADOPTED:
         job.progress.note(f"{job.shards} is recorded as made by this run, which it was before")
     try:

@@ -14,12 +14,13 @@ from in_process import cli
 from PIL import Image
 from remote_runs import augment, build, digests, store_at
 
-from scoremix.manifests.errors import ConfigError, Interrupted
+from scoremix.manifests.errors import ConfigError, Interrupted, StorageError
 from scoremix.manifests.published.owner import OWNER, read_owner
 from scoremix.manifests.published.sums import SUMS
 from scoremix.manifests.published.verify import Problem, verify
 from scoremix.manifests.storage.location import URL
-from scoremix.manifests.storage.store import LocalStore
+from scoremix.manifests.storage.remote import RemoteStore
+from scoremix.manifests.storage.store import LocalStore, Store
 from scoremix.pipeline.ledger import Ledger
 from scoremix.pipeline.shards.claimant import Claimant
 from scoremix.pipeline.shards.home import Standing, standing_of
@@ -495,6 +496,29 @@ def test_a_folder_whose_files_were_exchanged_is_other_data(
     assert augment(images, photos, *WRITE, "--replace") == 0
     assert cli("verify", photos) == 0 and tiny.digests(tmp_path) != before
     assert augment(images, photos, *WRITE) == 0
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_claim_that_fails_when_it_is_written_is_given_back(
+    remote: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run folder goes, as of any run that fails at its start, and its id with it."""
+    images = tiny.make_images(tmp_path / "images")
+    kind = RemoteStore if remote else LocalStore
+    name = "create" if remote else "write"
+    place = f"memory://claimed-{tmp_path.name}" if remote else tmp_path / "photos"
+    whole = getattr(kind, name)
+
+    def written_but_refused(store: Store, path: str, data: bytes) -> bool:
+        whole(store, path, data)
+        raise StorageError("the disk says no")
+
+    monkeypatch.setattr(kind, name, written_but_refused)
+    words = ("--run", tmp_path / "a.run", *WRITE)
+    assert augment(images, place, *words) == 6
+    monkeypatch.undo()
+    assert not (tmp_path / "a.run").exists()
+    assert augment(images, place, *words) == 0
 
 
 def test_a_zip_whose_images_were_exchanged_is_other_data(
