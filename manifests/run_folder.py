@@ -44,6 +44,19 @@ class RunFolder:
         return self.path / "stages.lock.json"
 
     @property
+    def tombstones(self) -> Path:
+        """The inputs that were removed on request; absent where there were none."""
+        return self.path / "tombstones.json"
+
+    @property
+    def own(self) -> tuple[Path, ...]:
+        """The files and folders at the top that a run writes, and `forget` changes or removes; all
+        but the shards."""
+        files = (self.config, self.ledger, self.tombstones, self.means)
+        stages = (self.corpus, self.network, self.pilot, self.recogniser, self.report)
+        return (*files, *stages, self.recognition, self.trial, self.tracking, self.internal)
+
+    @property
     def corpus(self) -> Path:
         """The decoded images and sources.parquet."""
         return self.path / "corpus"

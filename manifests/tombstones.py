@@ -11,8 +11,8 @@ from typing import Any
 from .errors import VerifyError
 from .files.atomic import canonical_digest, write_json
 from .files.json_reader import parse_json
+from .run_folder import RunFolder
 
-NAME = "tombstones.json"
 _FORMAT = 1
 
 
@@ -72,7 +72,7 @@ class Tombstones:
             "settling": self.leaving_plan,
         }
         content |= {"asked": self.request, "forgotten": [asdict(stone) for stone in self.entries]}
-        write_json(run / NAME, content | {"digest": canonical_digest(content)})
+        write_json(RunFolder(run).tombstones, content | {"digest": canonical_digest(content)})
 
 
 def read_tombstones(run: Path) -> Tombstones:
@@ -80,7 +80,7 @@ def read_tombstones(run: Path) -> Tombstones:
 
     Raises VerifyError where the file is damaged: which images to refuse is then not known.
     """
-    path = run / NAME
+    path = RunFolder(run).tombstones
     if not path.exists():
         return Tombstones()
     try:

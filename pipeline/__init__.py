@@ -36,6 +36,7 @@ trial_gan        the own GAN of a trial: options, and how long it trains
 trial_check      refuses a trial that cannot be before the run that it follows
 earlier_trial    whether the trial of a run is of what the run makes now
 preflight        refuses places, disks and networks that cannot work, before anything is made
+own_places       keeps apart the shards, the run's own files, and what was there before it
 other_data       stops before a corpus is given up for other images, unless that was asked for
 finished_run     opens a finished run, to repair or to change it
 other_options    images of a finished run's corpus by other options, for arms of comparisons

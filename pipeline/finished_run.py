@@ -8,7 +8,6 @@ import torch
 
 from ..manifests.errors import ConfigError, Interrupted
 from ..manifests.run_folder import RunFolder
-from ..manifests.tombstones import NAME as TOMBSTONES
 from ..manifests.tombstones import read_tombstones
 from ..stages.corpus.store import Corpus, check_pixels, open_corpus
 from .config import Config, load_config
@@ -143,6 +142,6 @@ def refuse_pending(folder: Path) -> None:
     """Raises Interrupted where a `forget` was killed: what it leaves is to be ended first."""
     if read_tombstones(folder).pending:
         raise Interrupted(
-            f"{folder / TOMBSTONES} says that images are being forgotten, and not all is done. Run"
-            f" `scoremix-pipeline forget {folder}` once, then this command again."
+            f"{RunFolder(folder).tombstones} says that images are being forgotten, and not all is"
+            f" done. Run `scoremix-pipeline forget {folder}` once, then this command again."
         )

@@ -22,6 +22,7 @@ from .contradictions import refuse_contradictions
 from .fingerprints import named_path
 from .job import Job
 from .other_data import refuse_other_data
+from .own_places import refuse_shards_among
 from .shards.claimant import Claimant
 from .shards.ownership import check_owner
 from .trial_check import check_asked_trial
@@ -38,8 +39,8 @@ def check_job(job: Job) -> None:
 
 def check_request(job: Job) -> None:
     """Refuses options that contradict each other, sources that are not there or empty, outputs
-    inside them, another run's files, missing feature networks, a missing encoder, a trial that
-    cannot be. Needs no torch, so that commands refuse at once.
+    inside them, shards among the run's own files, another run's files, missing feature networks, a
+    missing encoder, a trial that cannot be. Needs no torch, so that commands refuse at once.
 
     Raises:
         ConfigError, InputError: with the place and what to do.
@@ -52,6 +53,7 @@ def check_request(job: Job) -> None:
             _check_apart(f"ingest.{key}", place(asked.source), job)
             if job.only is None:
                 check_source(asked, f"ingest.{key}")
+    refuse_shards_among(job.files, job.shards)
     if job.only != "evaluate":  # which reads the shards, and may do so in a copy
         check_owner(claimant_of(job))
     if job.only is None:

@@ -27,6 +27,7 @@ from ...stages.corpus.store import FORGOTTEN, Corpus, check_pixels, open_corpus
 from ..finished_run import FinishedRun, OtherOptions, load_finished_run, resolved_config
 from ..ledger import Ledger
 from ..means import means_sha256_of
+from ..own_places import refuse_shards_among
 from ..planned import check_plan, read_plan, without_keys
 from ..shards.local import LocalDestination
 from ..shards.ownership import claim_to_change
@@ -55,11 +56,13 @@ def forget(run: Path, names: tuple[str, ...]) -> Forgotten:
     A request that was killed is ended first.
 
     Raises:
-        ConfigError: an unknown key or name; too little would be left; the run is not finished.
+        ConfigError: an unknown key or name; too little would be left; the run is not finished; the
+            shards lie among what is removed.
         VerifyError: the corpus is damaged, or a shard, which is then repaired first.
     """
     finish_pending(run)
     opened = load_finished_run(run)
+    refuse_shards_among(RunFolder(run), opened.ledger.place())
     claim_to_change(run)
     check_pixels(opened.corpus)  # shards are written again with their digests
     before = read_tombstones(run)
@@ -97,9 +100,10 @@ def finish_pending(run: Path) -> None:
     tombstones = read_tombstones(run)
     if not tombstones.pending:
         return
+    ledger = Ledger(run)
+    refuse_shards_among(RunFolder(run), ledger.place())  # which _remove_traces would remove
     erase_forgotten(RunFolder(run).corpus, tombstones)
     crash_point("erased")
-    ledger = Ledger(run)
     if tombstones.leaving_plan:
         _record_corpus(ledger, open_corpus(RunFolder(run).corpus))
         remove_file(RunFolder(run).means)  # the next plan computes them without it

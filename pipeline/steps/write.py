@@ -7,6 +7,7 @@ from functools import partial
 
 from ...manifests.errors import Interrupted
 from ...manifests.files.lock import remove_shard_locks, shard_lock
+from ...manifests.storage.location import same_place
 from ...models.network.compiled import BEFOREHAND
 from ...stages.corpus.store import check_pixels
 from .. import environment, launch, preflight
@@ -69,7 +70,10 @@ def _prepare(context: StageContext, builder: ShardBuilder, destination: ShardDes
     refuse_fewer_rounds(planned.shards, builder.config.generate, destination)
     missing = [task for task in planned.shards if not destination.finished(task)]
     exists = not missing and destination.is_published()
+    record = partial(_record_owner, context, planned)
     if not context.is_stale("write", inputs_of_write(planned), exists):
+        if not same_place(context.ledger.place(), job.shards):  # finished shards were moved
+            destination.claim(builder, record, changes=False)
         return False
     if missing:
         environment.check_environment(context.ledger, job.device, job.accept_environment)
@@ -80,7 +84,6 @@ def _prepare(context: StageContext, builder: ShardBuilder, destination: ShardDes
         made = sum(task.rows.num_rows for task in missing if task.rows["round"][0].as_py())
         announce_generation(context, builder.config, builder.corpus, builder.net, made)
     destination.check_room(builder, missing)
-    record = partial(_record_owner, context, planned)
     destination.claim(builder, record, changes=bool(missing))
     if missing and len(missing) < len(planned.shards):
         finished = len(planned.shards) - len(missing)
