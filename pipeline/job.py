@@ -32,6 +32,7 @@ class Job:
     worker: Worker | None = None  # make this worker's shards, nothing else
     accept_environment: bool = False  # make shards in another environment than the plan's
     replace: bool = False  # a corpus of other data, or one that may be another's, is given up
+    stages: Path | None = None  # the stages.yaml that the config was read from
     # Gets what to say of a run of more than an hour, before it begins; may raise Interrupted.
     confirm: Callable[[str], None] | None = None
 

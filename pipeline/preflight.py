@@ -22,7 +22,7 @@ from .contradictions import refuse_contradictions
 from .fingerprints import named_path
 from .job import Job
 from .other_data import refuse_other_data
-from .own_places import refuse_shards_among
+from .own_places import refuse_foreign_files, refuse_shards_among
 from .shards.claimant import Claimant
 from .shards.ownership import check_owner
 from .trial_check import check_asked_trial
@@ -54,6 +54,7 @@ def check_request(job: Job) -> None:
             if job.only is None:
                 check_source(asked, f"ingest.{key}")
     refuse_shards_among(job.files, job.shards)
+    refuse_foreign_files(job.files, job.stages)
     if job.only != "evaluate":  # which reads the shards, and may do so in a copy
         check_owner(claimant_of(job))
     if job.only is None:

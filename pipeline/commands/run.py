@@ -68,6 +68,7 @@ class RunOptions:
     worker: str | None = None
     accept_environment: bool = False
     replace: bool = False
+    stages: Path | None = None  # the stages.yaml that is run
     # Of a run of more than an hour (Job.confirm); only `run` and `augment` say how long theirs is.
     confirm: Callable[[str], None] | None = None
 
@@ -93,7 +94,8 @@ def run(stages: Path, until: str, overrides: tuple[str, ...], yes: bool, **optio
 
     config = load_stages(stages, list(overrides))
     folder = Path(config.run)
-    asked = RunOptions(until=until, confirm=_confirmation(yes, options["quiet"]), **options)
+    confirm = _confirmation(yes, options["quiet"])
+    asked = RunOptions(until=until, stages=stages, confirm=confirm, **options)
     with open_job(config, folder, Ledger(folder).place(), asked) as job:
         _do(job, dry_run=options["dry_run"])
 
@@ -153,15 +155,17 @@ def augment(
         beside = out.with_name(out.name + ".run")
     else:
         beside = Path.cwd() / f"{out.name}.run"
-    if data is None:
-        if not Path("stages.yaml").exists():
+    stages = Path("stages.yaml") if data is None else None
+    if stages is not None:
+        if not stages.exists():
             raise ConfigError(
                 "Neither --data was given nor is there a stages.yaml in this folder. Name your"
                 " images, as in --data photos/, or write a file with `scoremix-pipeline init`."
             )
-        config = load_stages(Path("stages.yaml"), changes)
+        config = load_stages(stages, changes)
         folder = folder or Path(config.run)
     else:
+        assert data is not None
         sections: dict[str, Any] = {"ingest": {"source": data}, "run": str(folder or beside)}
         if data not in BUNDLED:
             images = place(data)
@@ -170,7 +174,8 @@ def augment(
             sections["ingest"]["source"] = str(images)
         config = compose(sections, changes, "The command line")
         folder = folder or Path(config.run)  # --set run=... has the last word
-    asked = RunOptions(until=until, confirm=_confirmation(yes, options["quiet"]), **options)
+    confirm = _confirmation(yes, options["quiet"])
+    asked = RunOptions(until=until, stages=stages, confirm=confirm, **options)
     with open_job(config, folder, out, asked) as job:
         _do(job, dry_run=options["dry_run"])
 
@@ -235,6 +240,7 @@ def open_job(config: "Config", folder: Path, shards: Place, options: RunOptions)
             parse_worker(options.worker) if options.worker else None,
             options.accept_environment,
             options.replace,
+            options.stages,
             options.confirm,
         )
         if job.worker is None and rank() == 0:

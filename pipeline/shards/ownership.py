@@ -222,7 +222,7 @@ def _judge(claimant: Claimant, ledger: Ledger, store: Store) -> Tenure:
         tenure = _judge_unowned(claimant, ledger, store)
     elif owner.run_id == ledger.run_id:
         tenure = _judge_own(claimant, ledger)
-    elif claimant.contains_shards:
+    elif claimant.contains_shards and _names(ledger, claimant):
         tenure = Tenure.OWN  # copied into this folder with what was here
     elif not isinstance(claimant.shards, Path) and (
         claimant.same_corpus
@@ -246,9 +246,9 @@ def _judge_unowned(claimant: Claimant, ledger: Ledger, store: Store) -> Tenure:
     names = content_names(store)
     if not names:
         return Tenure.NEW
-    if claimant.contains_shards:
-        return Tenure.ADOPTED
-    if claimant.is_recorded(ledger):
+    if _names(ledger, claimant):
+        if claimant.contains_shards:
+            return Tenure.ADOPTED
         others = other_runs_at(claimant.shards, claimant.run, original_of(ledger.identity))
         if others and not claimant.replace:
             if not isinstance(claimant.shards, Path):
@@ -271,6 +271,12 @@ def _judge_unowned(claimant: Claimant, ledger: Ledger, store: Store) -> Tenure:
     if claimant.same_corpus and not isinstance(claimant.shards, Path):
         return Tenure.GUEST
     raise _not_ours(claimant, names)
+
+
+def _names(ledger: Ledger, claimant: Claimant) -> bool:
+    """Whether a run that has begun has its shards at the place."""
+    has_begun = bool(ledger.stages) or ledger.run_id is not None
+    return has_begun and claimant.is_recorded(ledger)
 
 
 def _judge_own(claimant: Claimant, ledger: Ledger) -> Tenure:

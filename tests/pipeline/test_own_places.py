@@ -1,5 +1,6 @@
 """The shards, the run's own files and what was there before it stay apart."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,77 @@ def test_forget_does_not_remove_shards_that_lie_among_the_runs_own_files(
     assert cli("forget", run, "000003", "--quiet") == 0
     assert cli("verify", tmp_path / "photos") == 0
     assert not (run / "report").exists()
+
+
+# --- a run folder with what is not a run's
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["corpus/images.npy", "report/metrics.json", "stages.yaml", "trial/a/b", "means.safetensors"],
+)
+def test_files_in_the_place_of_a_runs_are_not_replaced(
+    name: str, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, out = tmp_path / "project", tmp_path / "out"
+    (run / name).parent.mkdir(parents=True)
+    (run / name).write_text("mine: 1")
+    before = tiny.digests(tmp_path)
+    for more in ((), ("--dry-run",)):
+        assert augment(images, out, "--run", run, *WRITE, *more) == 2
+        assert f"holds {name}, where a run puts its own" in capsys.readouterr().err
+    assert tiny.digests(tmp_path) == before and not out.exists()
+
+
+def test_a_folder_of_ones_own_with_other_files_may_be_the_run_folder(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(images, tmp_path / "images")
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "report").mkdir()  # empty
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / ".DS_Store").touch()
+    quick = tiny.options(generate__method="mixup")
+    (tmp_path / "stages.yaml").write_text("run: .\ningest: {source: images}\n")
+    monkeypatch.chdir(tmp_path)
+    assert cli("run", "stages.yaml", "--quiet", *WRITE, *quick) == 0
+    assert cli("verify", "shards") == 0 and (tmp_path / "notes.txt").read_text() == "mine"
+    assert cli("run", "stages.yaml", "--quiet", *WRITE) == 0  # now the run's own
+
+
+def test_a_stages_yaml_here_may_be_that_of_the_run_folder(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = tiny.options(generate__method="mixup")
+    (tmp_path / "stages.yaml").write_text(f"ingest: {{source: {images}}}\n")
+    monkeypatch.chdir(tmp_path)
+    assert cli("augment", "--run", ".", "--out", "photos", "--quiet", *WRITE, *quick) == 0
+    assert cli("verify", "photos") == 0
+
+
+@pytest.mark.parametrize("until", ["ingest", "write"])
+def test_a_run_that_was_killed_before_its_first_record_goes_on(
+    until: str, images: Path, tmp_path: Path
+) -> None:
+    """Of its corpus a part is there, and no ledger."""
+    run, more = tmp_path / "photos.run", ("--until", until)
+    assert augment(images, tmp_path / "photos", "--until", "ingest") == 0
+    (run / "stages.lock.json").unlink()
+    (run / ".scoremix" / "stages.lock.json").unlink()
+    (run / "corpus" / ".images.npy.tmp").write_bytes(b"under way")
+    assert augment(images, tmp_path / "photos", *more) == 0
+
+
+def test_shards_of_others_inside_the_run_folder_are_not_taken_over(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "project" / "photos"
+    assert augment(images, other, *WRITE) == 0
+    before = tiny.digests(other)
+    assert augment(images, other, "--run", tmp_path / "project", *WRITE, seed=9) == 2
+    assert "belongs to another run" in capsys.readouterr().err
+    (tmp_path / "project" / "shards").mkdir()
+    (tmp_path / "project" / "shards" / "aug-000000.tar").write_bytes(b"mine")
+    assert augment(images, tmp_path / "project" / "shards", "--run", other.parent, *WRITE) == 2
+    assert "did not make" in capsys.readouterr().err
+    assert tiny.digests(other) == before
