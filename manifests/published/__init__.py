@@ -1,7 +1,8 @@
 """A corpus: published from finished shards, verified, read.
 
 publish           writes manifest, card, croissant, index and, last, SHA256SUMS
-names             which files are the corpus's own, and which are foreign
+names             which files are the corpus's own, by their names
+foreign           which files there are no run's
 owner             which run may write here
 index             index.json: the shards and the hash of every file
 card              README.md, the dataset card

@@ -41,14 +41,6 @@ def content_names(store: Store) -> list[str]:
     ]
 
 
-def foreign_names(store: Store) -> list[str]:
-    """Files that no run makes. Those that the last index lists are not among them: earlier
-    versions listed whatever lay in the folder, and such a corpus stays whole."""
-    found = [name for name in content_names(store) if not is_own(name)]
-    listed = listed_extras(store) if found else {}
-    return [name for name in found if name not in listed]
-
-
 def listed_extras(store: Store) -> dict[str, str]:
     """Name -> sha256 of files that an intact index.json of an earlier version lists besides its
     own, as far as they are still there."""

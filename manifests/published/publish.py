@@ -25,6 +25,7 @@ from ..shards.shard import NORMS, Marker, is_complete, read_marker
 from ..storage.store import LocalStore, Store, store_of
 from .card import CorpusFacts, Counts, dataset_card
 from .croissant import CROISSANT, croissant_bytes, digest_of_sources
+from .foreign import foreign_shard_files, planned_shards
 from .index import INDEX, build_index, file_hashes, index_entries_of_shards
 from .names import METADATA_FILES, SHARD_FILE, listed_extras
 from .sums import SUMS, parse_sums, render_sums
@@ -66,7 +67,8 @@ def publish(
 
     `expected` gives every shard's (rows_digest, recipe_digest). Raises ScoreMixError, before
     anything is touched, unless every shard of the plan is complete. Shards that the plan does not
-    name (a ratio that was lowered) are removed, since readers take every tar in the folder.
+    name (a ratio that was lowered) are removed, since readers take every tar in the folder; files
+    that are only named as theirs stay (foreign.py).
     """
     store = LocalStore(shards, temporary) if isinstance(shards, Path) else shards
     markers = finished_markers(store, plan, expected)
@@ -104,9 +106,14 @@ def index_and_sums(
 
 
 def write_plan(store: Store, plan: pa.Table) -> None:
-    """Writes the plan as it will be published, before the shards: it reserves the folder."""
+    """Writes the plan as it will be published, before the shards: it vouches for those that are
+    begun. Files that the plan before it alone vouched for are removed."""
     data = plan_bytes(plan)
     if not _has_content(store, "plan.parquet", data):
+        names, planned = store.names(), frozenset(plan["shard"].to_pylist())
+        begun = set(foreign_shard_files(store, names, planned))
+        for name in begun - set(foreign_shard_files(store, names, planned | planned_shards(store))):
+            store.remove(name)
         store.write("plan.parquet", data)
 
 
@@ -249,9 +256,14 @@ def _check_fields(manifest: pa.Table) -> None:
 
 
 def _stale(store: Store, markers: list[Marker]) -> list[str]:
+    """Files of a run's shards that are not among these; not what nothing vouches for."""
     planned = {marker.shard for marker in markers}
-    ours = [name for name in store.names() if SHARD_FILE.fullmatch(name)]
-    return [name for name in ours if name.partition(".")[0] not in planned]
+    files = [name for name in store.names() if SHARD_FILE.fullmatch(name)]
+    others = [name for name in files if name.partition(".")[0] not in planned]
+    if not others:
+        return []
+    foreign = set(foreign_shard_files(store, others))
+    return [name for name in others if name not in foreign]
 
 
 def _has_content(store: Store, name: str, data: bytes) -> bool:
@@ -259,7 +271,8 @@ def _has_content(store: Store, name: str, data: bytes) -> bool:
 
 
 def _replace(store: Store, files: Mapping[str, bytes], stale: list[str], sums: bytes) -> None:
-    """Removes SHA256SUMS and stale shards (markers first), writes the files, then SHA256SUMS."""
+    """Removes SHA256SUMS and stale shards (their markers, which vouch for them, last), writes the
+    files, then SHA256SUMS."""
     unpublish(store)
     if stale:
         logger.warning(
@@ -268,7 +281,7 @@ def _replace(store: Store, files: Mapping[str, bytes], stale: list[str], sums: b
             ", ".join(stale[:6]),
             ", ..." if len(stale) > 6 else "",
         )
-        for name in sorted(stale, key=lambda name: (not name.endswith(".json"), name)):
+        for name in sorted(stale, key=lambda name: (name.endswith(".json"), name)):
             store.remove(name)
         crash_point("stale-removed")
     for name, data in files.items():

@@ -14,6 +14,7 @@ from ...manifests.errors import ScoreMixError, StorageError, VerifyError
 from ...manifests.files.atomic import storage_errors
 from ...manifests.files.crash_points import crash_point
 from ...manifests.files.durable import make_folder
+from ...manifests.published.foreign import foreign_shard_files
 from ...manifests.published.mirror import MirroredStore
 from ...manifests.published.names import METADATA_FILES, SHARD_FILE
 from ...manifests.published.publish import unpublish
@@ -31,7 +32,8 @@ from ..shards.local import LocalDestination
 from ..shards.object_store import ObjectStoreDestination
 from ..shards.stores import open_shards
 
-_EXTENSIONS = ("json", "tar", "parquet")  # in the order in which a shard is removed
+# In the order in which a shard is removed: its marker vouches for the rest.
+_EXTENSIONS = ("tar", "parquet", "json")
 
 
 def remove_forgotten(opened: FinishedRun) -> None:
@@ -67,7 +69,7 @@ def remove_shards(place: Place, run: Path, names: set[str] | None) -> None:
     store = open_shards(place, run)
     unpublish(store)
     for one in _with_mirror(store):
-        for name in _shard_names(one):
+        for name in _shard_names(one, ours_alone=one is store):
             if names is None or name in names:
                 _remove(one, name)
         for name in METADATA_FILES:
@@ -139,7 +141,7 @@ def _remove(store: Store, name: str) -> None:
 def _remove_others(store: Store, names: set[str]) -> None:
     """Removes shards that are no longer planned, and their files in a mirror."""
     for one in _with_mirror(store):
-        for name in _shard_names(one):
+        for name in _shard_names(one, ours_alone=one is store):
             if name not in names:
                 _remove(one, name)
 
@@ -150,5 +152,8 @@ def _with_mirror(store: Store) -> list[Store]:
     return [store]
 
 
-def _shard_names(store: Store) -> list[str]:
-    return sorted({name.partition(".")[0] for name in store.names() if SHARD_FILE.fullmatch(name)})
+def _shard_names(store: Store, *, ours_alone: bool) -> list[str]:
+    """Shards of which a file is there; ours_alone: and vouched for as a run's."""
+    names = [name for name in store.names() if SHARD_FILE.fullmatch(name)]
+    foreign = foreign_shard_files(store, names) if ours_alone else []
+    return sorted({name.partition(".")[0] for name in names if name not in set(foreign)})

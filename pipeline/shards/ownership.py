@@ -17,7 +17,8 @@ from ...manifests.errors import ConfigError, StorageError
 from ...manifests.files.atomic import storage_errors
 from ...manifests.files.durable import make_folder, remove_empty
 from ...manifests.files.lock import FOLDER_LOCK, folder_lock
-from ...manifests.published.names import content_names, foreign_names
+from ...manifests.published.foreign import foreign_names
+from ...manifests.published.names import content_names
 from ...manifests.published.owner import OWNER, Owner, read_owner
 from ...manifests.run_folder import RunFolder
 from ...manifests.storage.location import Place, same_place
