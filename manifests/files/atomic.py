@@ -11,6 +11,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -64,6 +65,14 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[BinaryIO]:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def break_hard_links(path: Path) -> None:
+    """Makes the file one of its own, before it is written in place: a snapshot of hard links
+    (`cp -al`, rsnapshot) shares its bytes. Raises StorageError."""
+    if path.stat().st_nlink > 1:
+        with replacing(path, path.with_name(f".{path.name}.tmp")) as file, open(path, "rb") as old:
+            shutil.copyfileobj(old, file)
 
 
 def remove_temporaries(folder: Path) -> None:

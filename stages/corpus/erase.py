@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ...manifests.errors import VerifyError
 from ...manifests.files.atomic import (
+    break_hard_links,
     canonical_digest,
     read_parquet,
     replacing,
@@ -128,10 +129,12 @@ def _renumber(rows: _Rows, status: str) -> None:
 
 
 def _blank(path: Path, rows: list[int]) -> None:
-    """Overwrites images with zeros in place: most file systems then overwrite their old blocks."""
+    """Overwrites images with zeros in place: most file systems then overwrite their old blocks. Of
+    a file that a snapshot shares by a hard link, in a copy."""
     if not rows:
         return
     with storage_errors(path):
+        break_hard_links(path)
         images = np.load(path, mmap_mode="r+", allow_pickle=False)
         for row in rows:
             images[row] = 0

@@ -1,8 +1,11 @@
 """A forget that was killed, and whose run has other options since: it ends, and nothing stays."""
 
+import os
+import shutil
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
 import yaml
@@ -45,6 +48,25 @@ def test_it_ends_and_the_run_makes_the_rest_anew(
     rows = read_parquet(shards / "manifest.parquet").to_pylist()
     assert not _shards_of(rows) and {row["shard"] + ".tar" for row in rows} == before
     assert cli("verify", shards, "--deep") == 0 and cli("forget", run, "000004", "--quiet") == 0
+
+
+def test_the_original_of_a_hard_linked_snapshot_stays_whole(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    tiny.make_images(tmp_path / "images")
+    words = ["--data", tmp_path / "images", "--out", first / "shards", "--quiet"]
+    more = [*words, "--until", "write", *tiny.options(generate__method="mixup")]
+    assert cli("augment", *more) == 0
+    shutil.copytree(first, second, copy_function=os.link)  # cp -al
+    before = tiny.digests(first)
+    assert cli("forget", second / "shards.run", KEY, "--quiet") == 0
+    after = tiny.digests(first)
+    assert {name for name in before if before[name] != after[name]} <= {"shards.run/.scoremix/lock"}
+    assert not np.load(second / "shards.run" / "corpus" / "images.npy")[int(KEY)].any()
+    assert cli("verify", first / "shards") == cli("verify", second / "shards") == 0
+    assert cli("augment", *more, "--set", "seed=1") == 0  # its images are whole
+    assert {path.name for path in (second / "shards.run" / "corpus").iterdir()} == {
+        path.name for path in (first / "shards.run" / "corpus").iterdir()
+    }
 
 
 def _shards_of(rows: list[dict[str, str]]) -> set[str]:
