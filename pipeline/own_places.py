@@ -43,7 +43,8 @@ def refuse_foreign_files(files: RunFolder, stages: Path | None) -> None:
     begun = (files.ledger, files.ledger_backup, files.lock)  # the lock before anything else
     if any(path.exists() for path in begun):
         return
-    found = [path for own in files.own for path in _files_at(own)]
+    places = (own for own in files.own if own != files.internal)  # which is ours by its name
+    found = [path for own in places for path in _files_at(own)]
     if stages is not None and stages.is_file():
         found = [path for path in found if path != files.config or not path.samefile(stages)]
     if found:

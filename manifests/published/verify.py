@@ -28,11 +28,13 @@ from ..storage.once import open_hashed
 from ..storage.store import LocalStore, Store, store_of
 from .class_check import contradicted_keys
 from .index import INDEX, index_entries_of_shards, indexed_hashes, parse_index
-from .names import is_own
+from .names import is_counted, is_own
 from .owner import OWNER, parse_owner
 from .partition import Partition
 from .pixel_check import wrong_pixels
 from .sums import SUMS, parse_sums, render_sums
+
+_EXTRA, _FOREIGN = "is extra", "is foreign"
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Problem:
 
     file: str  # name below the corpus folder
     what: str
+
+    @property
+    def is_unlisted(self) -> bool:
+        """Whether it is a file or folder too many, which nothing mends but removing it."""
+        return self.what.startswith((_EXTRA, _FOREIGN))
 
     def __str__(self) -> str:
         return f"{self.file}: {self.what}"
@@ -75,6 +82,7 @@ def verify(
 
     Never raises for damaged contents. Each tar is hashed and then, where a record has that hash,
     read member by member, with `deep` image by image, before the pool takes another one.
+    Litter of file browsers and network file systems (names.py) is no problem.
     part: read only these tars and Parquet files; of the others, check presence and size.
     """
     state = _VerifyState(store_of(shards), deep)
@@ -141,7 +149,7 @@ def _check_owner(state: _VerifyState) -> None:
 
 
 def _check_folders(state: _VerifyState) -> None:
-    """Folders that hold files are seen by these; a mount point has its own lost+found."""
+    """Folders that hold files are seen by these."""
     if isinstance(state.store, LocalStore):
         try:
             found = state.store.empty_folders()
@@ -149,12 +157,12 @@ def _check_folders(state: _VerifyState) -> None:
             state.report(str(error.filename), f"cannot be read: {error.strerror}")
             return
         for name in found:
-            if name != "lost+found":
+            if is_counted(name):
                 state.report(name, "is foreign: a folder, and a corpus has none")
 
 
 def _not_listed(name: str) -> str:
-    return "is extra" if is_own(name) else "is foreign"
+    return _EXTRA if is_own(name) else _FOREIGN
 
 
 def _compare(state: _VerifyState) -> None:
@@ -162,7 +170,8 @@ def _compare(state: _VerifyState) -> None:
     known = state.sums.keys() | state.indexed.keys()
     for name in state.skipped - known if known else ():
         state.report(name, f"{_not_listed(name)}: neither {SUMS} nor {INDEX} names it")
-    for name in (state.actual.keys() | known) - state.skipped - {SUMS}:
+    there = {name for name in state.actual if is_counted(name)}
+    for name in (there | known) - state.skipped - {SUMS}:
         actual = state.actual.get(name)
         summed, indexed = state.sums.get(name), state.indexed.get(name)
         matches = (actual is not None and actual == indexed) or (

@@ -79,9 +79,9 @@ class LocalStore:
         return sorted(path.relative_to(self.root).as_posix() for path in paths)
 
     def empty_folders(self) -> list[str]:
-        """Folders with nothing in them, sorted; an object store has none."""
+        """Folders with nothing in them that may be seen, sorted; an object store has none."""
         folders = (path for path in self.root.rglob("*") if path.is_dir() and not path.is_symlink())
-        empty = (path for path in folders if not any(path.iterdir()))
+        empty = (path for path in folders if not _holds_anything(path))
         return sorted(path.relative_to(self.root).as_posix() for path in empty)
 
     def links(self) -> dict[str, str]:
@@ -124,6 +124,13 @@ class LocalStore:
 
     def where(self, name: str) -> str:
         return str(self.root / name)
+
+
+def _holds_anything(folder: Path) -> bool:
+    try:
+        return any(folder.iterdir())
+    except (PermissionError, FileNotFoundError):  # a lost+found; one that has just been removed
+        return False
 
 
 def store_of(place: Path | URL | Store) -> Store:

@@ -1,6 +1,7 @@
 """The command `verify`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from ...manifests.tombstones import read_tombstones
 from ..echo import echo
 from ..ledger import Ledger, find_run, find_shards, require_run
 from .options import JSON, LOCAL, PLACE, print_json
+
+if TYPE_CHECKING:
+    from ...manifests.published.verify import Problem
 
 _SHOWN = 3  # links that a note names
 
@@ -76,12 +80,7 @@ def verify(
             " same bytes again."
         )
     if problems:
-        mending = f"scoremix-pipeline repair {shards}{'' if run else ' --run RUN'}"
-        raise VerifyError(
-            f"{shards} is not what its manifests promise: {len(problems)} problem(s), listed above."
-            f" `{mending}` makes again what is damaged, from the run that"
-            " made it, and nothing else."
-        )
+        raise _not_whole(shards, problems, run, only=not rewritten)
     if as_json:
         return
     read = f"every file of part {subset}" if subset else "every file"
@@ -108,6 +107,23 @@ def _refuse_other_folder(store: Store) -> None:
             f"{store} is no published corpus: no file of one lies there. Name the shards folder of"
             " a run, or the run folder."
         )
+
+
+def _not_whole(
+    shards: Place, problems: "list[Problem]", run: Path | None, *, only: bool
+) -> VerifyError:
+    """only: nothing else is wrong."""
+    if only and all(problem.is_unlisted for problem in problems):
+        return VerifyError(
+            f"{shards} holds what is not of the corpus: {len(problems)} files or folders, listed"
+            " above. The corpus itself is whole, but readers take whatever lies there: move them"
+            " elsewhere, since `repair` leaves them."
+        )
+    mending = f"scoremix-pipeline repair {shards}{'' if run else ' --run RUN'}"
+    return VerifyError(
+        f"{shards} is not what its manifests promise: {len(problems)} problem(s), listed above."
+        f" `{mending}` makes again what is damaged, from the run that made it, and nothing else."
+    )
 
 
 def _not_recorded(folder: Path, shards: Place) -> ConfigError:

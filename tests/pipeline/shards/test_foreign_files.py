@@ -79,3 +79,43 @@ def test_shards_of_a_killed_build_go_with_their_plan(
     assert not left.exists() and (photos / markers[2]).exists()  # committed ones stay till the end
     assert augment(images, photos, *WRITE, **fewer) == 0
     assert verify(photos) == [] and not (photos / markers[2]).exists()
+
+
+# --- what a start accepts and what verify reports
+
+
+@pytest.mark.parametrize(
+    "name", ["empty/", ".notes.2024.tmp", ".scoremix-tmp-mine/x", ".scoremix-tmp-mine/"]
+)
+def test_what_verify_would_report_is_refused_at_the_start(
+    name: str, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+
+    def put() -> None:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).mkdir() if name.endswith("/") else (out / name).write_text("mine")
+
+    put()
+    assert augment(images, out, *WRITE) == 2
+    assert f"holds {name.rstrip('/')}, which the run" in capsys.readouterr().err
+    shutil.rmtree(out)
+    assert augment(images, out, *WRITE) == 0
+    put()
+    assert cli("verify", out) == 3
+    assert "move them elsewhere" in capsys.readouterr().err
+    assert augment(images, out, *WRITE, generate__ratio=3) == 2
+    assert f"holds {name.rstrip('/')}, which no run makes" in capsys.readouterr().err
+
+
+def test_litter_and_what_a_killed_run_left_are_no_reason_to_stop(
+    photos: Path, images: Path
+) -> None:
+    for name in (".DS_Store", "._aug-000000.tar", ".scoremix-lock", ".nfs000000000"):
+        (photos / name).touch()
+    (photos / "lost+found").mkdir()
+    assert verify(photos) == []
+    (photos / "..scoremix-run.json.0a1b2c3d.4194303.tmp").touch()
+    assert [problem.is_unlisted for problem in verify(photos)] == [True]
+    assert augment(images, photos, *WRITE, generate__ratio=3) == 0
+    assert verify(photos) == []
