@@ -22,8 +22,9 @@ def refuse_other_data(config: Config, folder: Path, shards: Place) -> None:
 
     A source under another path whose files have the same names, sizes and times is the same, and so
     is one that was moved or copied together with the run folder. A folder of which next to no file
-    is left is another source under the path of the first. Files or sources that were added are not
-    its concern, nor other options: the run is then stale, as it says.
+    is left is another source under the path of the first, by names, sizes and, where times differ,
+    the content of some. Files or sources that were added are not its concern, nor other options:
+    the run is then stale, as it says.
     """
     ledger = Ledger(folder)
     before = ledger.stages.get("ingest", {}).get("inputs")
@@ -34,7 +35,7 @@ def refuse_other_data(config: Config, folder: Path, shards: Place) -> None:
     if set(old) <= set(new) or any(_seen_from(old, home) == seen for home in homes):
         for source, files, kept in exchanged_sources(config, RunFolder(folder)):
             left = f"{kept:,} of them are" if kept else "none of them is"
-            what = f"{files:,} files in {source}, and {left} there with its name and size"
+            what = f"{files:,} files in {source}, and {left} there as it was"
             _refuse(f"{folder} was made from {what}", _made(ledger, folder, shards))
         return
     follow = config.ingest.follow_links

@@ -9,7 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..manifests.files.atomic import write_json
+import pyarrow as pa
+
+from ..manifests.files.atomic import read_parquet, sha256_file, write_json
 from ..manifests.files.json_reader import parse_json
 from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import is_url
@@ -21,6 +23,8 @@ from .ledger import Explanations
 
 _MOST = 200_000  # files; of larger sources it is only said that something changed
 _NAMED = 3  # files of each kind
+_COMPARED = 200  # files whose content is compared, at most
+_COMPARED_BYTES = 1 << 28  # of all of them
 _KEPT = 0.05  # of a source's files; where fewer are left, it holds other data
 
 _Files = dict[str, list[int]]  # name -> size and time; of a zip's members size and CRC-32
@@ -40,17 +44,55 @@ def exchanged_sources(config: Config, files: RunFolder) -> Iterator[tuple[str, i
     """Source folders and zips that hold other data than when they were read.
 
     Yields:
-        The source, how many files it had, and how many of them are there with the name and the
-        size that they had, those of a zip with the checksum, too. Times do not count: a copy has
-        others.
+        The source, how many files it had, and how many of them are there as they were: with the
+        name and the size, those of a zip with the checksum, too. Times alone do not count, a copy
+        has others: where they differ, some files of a folder are compared by content.
     """
     old, new = _recorded(files), _listing(config)
+    numbers = {asked.source: number for number, asked in enumerate(config.ingest.sources)}
     for source in sorted(old.keys() & new.keys()):
         before, now = old[source], new[source]
         facts = 1 if Path(source).is_dir() else 2
-        kept = sum(now.get(name, [])[:facts] == known[:facts] for name, known in before.items())
+        same = [
+            name for name, known in before.items() if now.get(name, [])[:facts] == known[:facts]
+        ]
+        kept = len(same)
+        if facts == 1:
+            retimed = sorted(name for name in same if now[name] != before[name])
+            kept -= round(len(retimed) * _share_of_others(files, numbers[source], source, retimed))
         if kept < _KEPT * len(before):
             yield source, len(before), kept
+
+
+def _share_of_others(files: RunFolder, number: int, folder: str, names: list[str]) -> float:
+    """The share of files, of some in even steps, whose content is not what the corpus records of
+    the name. Of files that it does not record, as the tars in a folder, nothing is said."""
+    recorded = _digests(files, number) if names else {}
+    known = [name for name in names if name in recorded]
+    read = others = size = 0
+    for name in known[:: max(1, -(-len(known) // _COMPARED))]:
+        try:
+            size += Path(folder, name).stat().st_size
+            if read and size > _COMPARED_BYTES:
+                break
+            others += sha256_file(Path(folder, name)) not in recorded[name]
+            read += 1
+        except OSError:  # ingest says so
+            continue
+    return others / read if read else 0.0
+
+
+def _digests(files: RunFolder, number: int) -> dict[str, set[str]]:
+    """Name -> sha256 of the files that the corpus has of a source, by its place in the list."""
+    try:
+        rows = read_parquet(files.corpus / "sources.parquet").select(["source", "name", "sha256"])
+    except (OSError, KeyError, ValueError, pa.ArrowException):
+        return {}
+    found: dict[str, set[str]] = {}
+    for row in rows.to_pylist():
+        if row["source"] == number and row["name"] and row["sha256"]:
+            found.setdefault(row["name"], set()).add(row["sha256"])
+    return found
 
 
 def _listing(config: Config) -> dict[str, _Files]:

@@ -1,12 +1,15 @@
 """The shards, the run's own files and what was there before it stay apart."""
 
+import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
 from earlier import edit_ledger
 from in_process import cli
+from PIL import Image
 from remote_runs import augment
 
 WRITE = ("--until", "write")
@@ -141,3 +144,43 @@ def test_shards_of_others_inside_the_run_folder_are_not_taken_over(
     assert augment(images, tmp_path / "project" / "shards", "--run", other.parent, *WRITE) == 2
     assert "did not make" in capsys.readouterr().err
     assert tiny.digests(other) == before
+
+
+# --- other images under the same path
+
+
+def bitmaps(folder: Path, seed: int) -> Path:
+    """Eight images of equal names and sizes, and of other content for another seed."""
+    folder.mkdir(exist_ok=True)
+    random = np.random.default_rng(seed)
+    for number in range(8):
+        pixels = random.integers(0, 255, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.bmp")
+        os.utime(folder / f"{number}.bmp", (seed, seed))
+    return folder
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_files_of_the_same_names_and_sizes_may_be_other_data(
+    linked: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, photos = bitmaps(tmp_path / "images", 1), tmp_path / "photos"
+    source = tmp_path / "current"
+    source.symlink_to(images)
+    more = (*WRITE, "--set", "ingest.holdout=0")
+    assert augment(source, photos, *more) == 0
+    before = tiny.digests(photos)
+    for path in images.iterdir():
+        os.utime(path, (5, 5))
+    assert augment(source, photos, *more) == 0  # touched
+    if linked:
+        source.unlink()
+        source.symlink_to(bitmaps(tmp_path / "later", 2))
+    else:
+        bitmaps(images, 2)
+    for last in ((), ("--dry-run",)):
+        assert augment(source, photos, *more, *last) == 2
+        assert "none of them is there as it was" in capsys.readouterr().err
+    assert tiny.digests(photos) == before
+    assert augment(source, photos, *more, "--replace") == 0
+    assert tiny.digests(photos) != before
