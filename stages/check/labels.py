@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from ..images.unusable import Unusable
 from ..sources.labels import LABELS_FILE, read_pairs
+from ..sources.limits import check_json_keys
 from .report import CheckFindings
 
 _MISNAMED = ("labels.json", "dataset.jsonl", "metadata.json", "metadata.jsonl", "labels.csv")
@@ -23,8 +25,9 @@ def check_labels(
     images: the names that the reader takes. captions: it takes texts, and nothing else.
     """
     try:
+        check_json_keys(LABELS_FILE, data, len(images))
         pairs = read_pairs(data)
-    except ValueError as error:
+    except (ValueError, Unusable) as error:
         findings.add("labels-unreadable", LABELS_FILE, str(error))
         return {}
     if pairs is None:

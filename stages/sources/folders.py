@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from ...manifests.errors import ConfigError
+from ...manifests.errors import ConfigError, InputError
 from ..images.input import Input, Label
 from ..images.unusable import Unusable
 from .base import (
@@ -27,6 +27,7 @@ from .base import (
     storable_name,
 )
 from .labels import LABEL_FILES, labels_above, source_of_files
+from .limits import check_json, check_label_file
 from .spec import SourceSpec
 from .unused_options import refuse_unused
 
@@ -248,8 +249,17 @@ def read_head(path: str, most: int) -> bytes:
 
 
 def read_beside(path: Path) -> bytes:
-    """A small file that describes others, whatever link leads to it; raises as read_file does."""
-    return read_file(os.path.realpath(path))
+    """A small file of JSON that describes others, whatever link leads to it.
+
+    Raises what read_file does, and InputError where it has more entries than are parsed.
+    """
+    data = read_file(os.path.realpath(path))
+    try:
+        check_label_file(path.name, data, images=1)
+        check_json(path.name, data, images=1)
+    except Unusable as error:
+        raise InputError(f"{path}: {error}. Move it away, or write it again.") from error
+    return data
 
 
 def read_file(path: str, offset: int = 0, size: int | None = None) -> bytes:

@@ -12,7 +12,7 @@ from ..images.unusable import explain
 from .base import FOLLOW_REMEDY, UNFOLLOWED
 from .class_values import class_of, class_of_text
 from .json_text import load_json
-from .limits import check_label_file
+from .limits import check_json, check_label_file
 from .metadata_file import LABEL_NAMES
 
 # Fields of a sample, and keys of its JSON: the first of them that is there has the class.
@@ -140,6 +140,8 @@ def read_label(item: Input, title: str) -> bytes:
             raise ValueError(item.refused)
         data = item.read()
         check_label_file("the file", data, images=1)
+        if item.name.lower().endswith(".json"):
+            check_json("the file", data, images=1)
         return data
     except Exception as error:  # whatever keeps it from being read is the reason
         reason = item.refused or explain(error)

@@ -19,7 +19,7 @@ from .base import Source, common_folder, folder_labels, slashed_names, with_labe
 from .class_values import is_number
 from .folder_notes import notes_on_backslashes, notes_on_numbers, notes_on_parts
 from .label_fields import remedy_for
-from .limits import check_label_file
+from .limits import check_json, check_label_file
 from .metadata_file import METADATA_FILES, NoLabels, read_metadata, refuse_disagreement, slashed
 from .second_images import leave_out_second_images
 from .twins import label_by_twins, unread_twins
@@ -215,6 +215,8 @@ def _find_file(inputs: list[Input], file: str, title: str) -> tuple[str, bytes]:
                 raise Unusable(item.refused)
             data = item.read()
             check_label_file(file, data, len(inputs))
+            if file == LABELS_FILE:
+                check_json(file, data, len(inputs))
             return root, data
         except Exception as error:  # archives raise what they like
             raise ConfigError(

@@ -4,6 +4,8 @@ They are compared with what headers say, before anything of that size is made or
 the file decides: a file of a few kilobytes that claims a million images is no data set.
 """
 
+import numpy as np
+
 from ...manifests.errors import InputError
 from ..images.unusable import Unusable
 from .base import MAX_INPUT_BYTES
@@ -13,6 +15,8 @@ __all__ = [
     "MAX_INPUT_BYTES",
     "MAX_UNPACKED",
     "check_bytes",
+    "check_json",
+    "check_json_keys",
     "check_label_file",
     "check_rows",
 ]
@@ -51,6 +55,32 @@ def check_label_file(shown: str, data: bytes, images: int) -> None:
             f"{shown} has {len(data):,} bytes and {entries:,} lines or entries, for {images:,}"
             " files: no labels do that"
         )
+
+
+def check_json_keys(shown: str, data: bytes, images: int) -> None:
+    """Raises Unusable for one text of JSON with more keys than so many images have labels.
+
+    A key takes some 300 bytes in memory. Colons in texts are no keys.
+    """
+    allowed = max(_LABEL_ENTRIES, _ENTRIES_EACH * images)
+    if data.count(b":") > allowed and (keys := _outside_texts(data, b":")) > allowed:
+        raise Unusable(f"{shown} has {keys:,} keys, for {images:,} files: no labels do that")
+
+
+def check_json(shown: str, data: bytes, images: int) -> None:
+    """As check_json_keys, and for more values in lists than two for each entry allowed."""
+    check_json_keys(shown, data, images)
+    allowed = 2 * max(_LABEL_ENTRIES, _ENTRIES_EACH * images)
+    if data.count(b",") > allowed and (values := _outside_texts(data, b",")) > allowed:
+        raise Unusable(f"{shown} has {values:,} values, for {images:,} files: no labels do that")
+
+
+def _outside_texts(data: bytes, mark: bytes) -> int:
+    """How often a character is in JSON outside of its quoted texts."""
+    plain = data.replace(rb"\\", b"").replace(rb"\"", b"")
+    codes = np.frombuffer(plain, np.uint8)
+    inside = np.bitwise_xor.accumulate(codes == ord('"'))
+    return int(np.count_nonzero((codes == ord(mark)) & ~inside))
 
 
 def check_rows(shown: str, rows: int, size: int) -> None:

@@ -18,6 +18,8 @@ from .json_text import load_json
 METADATA_FILES = ("metadata.jsonl", "metadata.csv")
 LABEL_NAMES = ("label", "labels", "class", "cls", "class_id", "category", "target")
 _FILE_NAME = "file_name"
+_MAX_COLUMNS = 10_000
+_LINE_VALUES = 200_000  # commas and colons of a line, which may lie in texts
 
 
 class NoLabels(Exception):
@@ -35,15 +37,17 @@ def read_metadata(
     Raises:
         NoLabels: no such format, no column file_name, or none of a label.
         ConfigError: no such column, several that may be the label, one that is there twice, a row
-            of more cells than columns or cut off before its label, a label that is no class, or two
-            for one image.
+            of more cells than columns or cut off before its label, a label that is no class, two
+            for one image, or more columns than are read.
     """
     try:
         keys = {_FILE_NAME, *LABEL_NAMES, column or ""}
-        rows = _csv_rows(name, data, keys) if is_csv else _json_rows(name, data, keys)
+        columns, rows = (_csv_rows if is_csv else _json_rows)(name, data, keys)
     except (ValueError, csv.Error, RecursionError) as error:
         raise NoLabels(f"it cannot be read ({error})") from error
-    column = _label_column(name, sorted({key for row in rows for key in row}), column)
+    if not rows:
+        raise NoLabels("it has no rows")
+    column = _label_column(name, sorted(columns), column)
     labels: dict[str, Label | None] = {}
     texts: dict[str, str] = {}
     for number, row in enumerate(rows, 1):
@@ -88,36 +92,72 @@ def slashed(name: str) -> str:
     return name.replace("\\", "/").removeprefix("./")
 
 
-def _csv_rows(name: str, data: bytes, keys: Collection[str]) -> list[dict[str, Any]]:
-    """Raises ConfigError for a row of more cells than columns, and for a column of `keys` twice.
+def _csv_rows(
+    name: str, data: bytes, keys: Collection[str]
+) -> tuple[set[str], list[dict[str, Any]]]:
+    """The columns, and of every row the cells of those in `keys`: others may be many thousands.
 
+    Raises ConfigError for a row of more cells than columns, and for a column of `keys` twice.
     Which of them is the label is not known.
     """
-    reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
-    rows = list(reader)
-    columns = Counter(reader.fieldnames or ())
-    for column, count in columns.items():
+    lines = io.StringIO(data.decode("utf-8-sig"), newline="")
+    reader = csv.reader((_checked_line(name, line) for line in lines), strict=True)
+    columns = next(reader, [])
+    _check_columns(name, len(columns))
+    for column, count in Counter(columns).items():
         if count > 1 and column in keys:
             raise ConfigError(
                 f"{name} has {count} columns {column}. Remove all but one of them, or set"
                 " ingest.classes: none."
             )
-    for number, row in enumerate(rows, 1):
-        if None in row:  # where csv puts cells of no column
+    wanted = [(place, column) for place, column in enumerate(columns) if column in keys]
+    rows: list[dict[str, Any]] = []
+    for cells in filter(None, reader):  # an empty line is no row
+        if len(cells) > len(columns):
             raise ConfigError(
-                f"Row {number} of {name} has more cells than its {len(reader.fieldnames or ())}"
-                f" columns. A text with a comma in it needs quotes. {REMEDY}"
+                f"Row {len(rows) + 1} of {name} has more cells than its {len(columns)} columns."
+                f" A text with a comma in it needs quotes. {REMEDY}"
             )
-    return rows
+        rows.append({column: cells[place] for place, column in wanted if place < len(cells)})
+    return set(columns), rows
 
 
-def _json_rows(name: str, data: bytes, keys: Collection[str]) -> list[dict[str, Any]]:
+def _json_rows(
+    name: str, data: bytes, keys: Collection[str]
+) -> tuple[set[str], list[dict[str, Any]]]:
+    """The columns, and of every row the values of those in `keys`."""
+    columns: set[str] = set()
+    rows: list[dict[str, Any]] = []
     # Lines end with \n alone: JSON's texts may hold the other separators that splitlines knows.
-    lines = data.decode("utf-8-sig").split("\n")
-    rows = [load_json(line, f"A row of {name}", keys) for line in lines if line.strip()]
-    if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("a line is no object")
-    return rows
+    for line in data.decode("utf-8-sig").split("\n"):
+        if not line.strip():
+            continue
+        row = load_json(_checked_line(name, line), f"A row of {name}", keys)
+        if not isinstance(row, dict):
+            raise ValueError("a line is no object")
+        columns.update(row)
+        _check_columns(name, len(columns))
+        rows.append({key: row[key] for key in row.keys() & keys})
+    return columns, rows
+
+
+def _checked_line(name: str, line: str) -> str:
+    """The line. Raises ConfigError where it would be parsed into more values than any row has."""
+    values = line.count(",") + line.count(":")
+    if values > _LINE_VALUES:
+        raise ConfigError(
+            f"A line of {name} has {values:,} commas and colons; of more than {_LINE_VALUES:,} no"
+            f" label is read. Keep {_FILE_NAME} and the label alone, or set ingest.classes: none."
+        )
+    return line
+
+
+def _check_columns(name: str, columns: int) -> None:
+    if columns > _MAX_COLUMNS:
+        raise ConfigError(
+            f"{name} has more than {_MAX_COLUMNS:,} columns. Keep {_FILE_NAME} and the label alone,"
+            " or set ingest.classes: none."
+        )
 
 
 def _label_column(name: str, columns: Sequence[str], asked: str | None) -> str:

@@ -21,6 +21,7 @@ from .label_fields import (
     json_value,
     label_file,
     label_of_fields,
+    read_label,
     says_label,
     stored_label,
 )
@@ -340,7 +341,7 @@ def _refuse_made_beside_real(samples: list[_Sample], title: str) -> None:
 def _kind(member: TarMember) -> str:
     """What a corpus made here says of an image; empty in any other JSON."""
     with contextlib.suppress(Exception):  # whatever is wrong with it, reading the label says so
-        values = parse_json(member.input().read())
+        values = parse_json(read_label(member.input(), member.full_name))
         if isinstance(values, dict) and "source_1" in values:
             return str(values.get("kind", ""))
     return ""

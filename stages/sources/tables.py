@@ -112,7 +112,7 @@ def saved_files(folder: Path) -> list[Path]:
     try:
         listed = parse_json(read_beside(folder / "state.json"))["_data_files"]
         return [folder / Path(item["filename"]).name for item in listed]
-    except (OSError, Unusable, ValueError, KeyError, TypeError, RecursionError):
+    except (InputError, OSError, Unusable, ValueError, KeyError, TypeError, RecursionError):
         return []
 
 

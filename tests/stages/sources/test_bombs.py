@@ -242,6 +242,34 @@ def labels_of(name: str, start: bytes, entry: bytes) -> _Make:
     return make
 
 
+def wide_table(root: Path) -> Path:
+    """A row of a byte has, filled up, a value for every column of the header."""
+    (root / "in").mkdir()
+    for number, data in enumerate(FILES):
+        (root / "in" / f"{number}.png").write_bytes(data)
+    columns = "".join(f",c{number}" for number in range(100_000))
+    (root / "in" / "metadata.csv").write_text(f"file_name,label{columns}\n" + "a,b\n" * 20_000)
+    return root / "in"
+
+
+def keys_in_line(root: Path) -> Path:
+    """One line of JSON with many keys."""
+    row = '{"file_name": "0.png", "label": 1' + "".join(f',"{n}":0' for n in range(1_000_000))
+    with zipfile.ZipFile(root / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("0.png", FILES[0])
+        archive.writestr("metadata.jsonl", row + "}")
+    return root / "a.zip"
+
+
+def json_beside(root: Path) -> Path:
+    """A sample in a tar whose JSON has a million keys."""
+    with tarfile.open(root / "a.tar", "w") as archive:
+        for number, data in enumerate(FILES):
+            add(archive, f"{number}.png", data)
+            add(archive, f"{number}.json", b"{" + b'"":0,' * 3_000_000 + b'"label":0}')
+    return root / "a.tar"
+
+
 def tar_of_rows(root: Path) -> Path:
     """Empty members, 120,000 of them, in a few kilobytes."""
     with lzma.open(root / "a.tar.xz", "wb", preset=0) as packed:
@@ -349,6 +377,17 @@ REFUSED: dict[str, tuple[_Make, str]] = {
     "npy": (npy((LARGE, 8, 8, 1)), "says that it holds"),
     "zip": (zip_of(40, 64 << 20), "unpacks to more than"),
     "zip labels": (labels_of("dataset.json", b'{"labels": [', b"[],"), "no labels do that"),
+    "zip label keys": (
+        labels_of("dataset.json", b'{"labels": {', b'"":0,'),
+        "keys, for .* files: no labels do that",
+    ),
+    "zip label values": (
+        labels_of("dataset.json", b'{"labels": [["0.png", [', b"0,"),
+        "values, for .* files: no labels do that",
+    ),
+    "columns": (wide_table, "has more than 10,000 columns"),
+    "keys of a line": (keys_in_line, "A line of .* has .* commas and colons"),
+    "json of a sample": (json_beside, "keys, for 1 files: no labels do that"),
     "zip metadata": (labels_of("metadata.csv", b"file_name,label\n", b"a,\n"), "no labels do that"),
     "tar rows": (tar_of_rows, "says that it holds"),
     "tar size": (tar(tar_header("big.png", 1 << 62)), "could not be read"),
