@@ -22,6 +22,7 @@ unused_options  refuses options that a kind of source makes no use of
 tables         rows of Parquet and Arrow files
 arrays         HDF5 and LMDB
 patterns       names with wildcards -> files
+braces         names with braces in them -> names
 beside         archives among images, and images among archives
 parts          splits and missing parts, by the names of files
 limits         how many rows and bytes a file may claim

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from ..images.input import is_hidden
-from . import remote
+from .braces import expand_braces
 from .folders import walk
 
 _MARKS = "{*?["
@@ -28,7 +28,7 @@ def expand_pattern(source: str) -> list[str]:
     """
     if os.path.exists(source) or not is_pattern(source):
         return [source]
-    names = remote.expand_braces(source)
+    names = expand_braces(source)
     return [path for name in names for path in sorted(_matching(name)) or [name]]
 
 

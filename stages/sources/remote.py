@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ from ...manifests.storage.retry import RetryPolicy
 from ..common.progress import Advance, Progress
 from ..images.input import Input
 from .base import MAX_INPUT_BYTES, read_refused, sort_by_name, storable_name
+from .braces import expand_braces
 from .folders import file_input
 
 _PIECE = 8 << 20  # bytes of one request, and what is fetched again after a cut
@@ -90,15 +92,6 @@ class RemoteFiles:
         return self if facts is None else replace(self, entries={**self.entries, name: facts})
 
 
-def expand_braces(source: str) -> list[str]:
-    """The paths or URLs that a pattern with braces stands for, as a-{00..12}.tar."""
-    if "{" not in source:
-        return [source]
-    from webdataset.shardlists import braceexpand
-
-    return [str(text) for text in braceexpand.braceexpand(source)]
-
-
 def probe(source: str, path: str | None = None) -> RemoteFiles | None:
     """What there is at a URL: files (a pattern may name several) or all below a prefix.
 
@@ -114,8 +107,10 @@ def probe(source: str, path: str | None = None) -> RemoteFiles | None:
     require_whole(source)
     urls = [_url(text) for text in expand_braces(source)]
     if path is None:
-        files = [found for url in urls if (found := _probe_files(url)) is not None]
-        if files and len(files) == len(urls):
+        # One that is absent decides: there may be many thousands.
+        found = takewhile(lambda files: files is not None, map(_probe_files, urls))
+        files = [each for each in found if each is not None]
+        if len(files) == len(urls):
             bases = {str(found.base) for found in files}
             if len(bases) > 1:
                 raise ConfigError(
