@@ -21,7 +21,7 @@ from ..files.atomic import sha256_file
 from .conditions import refuses_conditions, says_it_exists
 from .location import URL
 from .retry import ReadBackMismatch, RetryPolicy, one_line
-from .web import client_options, raise_refusal
+from .web import client_options, failure_behind, raise_refusal
 
 _BLOCK = 1 << 20  # bytes of a read
 PART = 16 << 20  # bytes of one part of a larger upload; S3 takes no fewer than 5 MiB
@@ -130,8 +130,12 @@ class RemoteStore:
                 facts: dict[str, Any] = self.fs.info(self._path(name))
             except FileNotFoundError as error:
                 raise_refusal(error)
-                return None
-            return facts if facts.get("type") == "file" else None
+                failure = failure_behind(error) if self.url.is_web else None
+            else:
+                return facts if facts.get("type") == "file" else None
+            if failure is not None:
+                raise failure  # not while handling the error that it is the cause of: a circle
+            return None
 
         return self._retry("reading facts of", name, read_info)
 

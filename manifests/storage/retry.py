@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from ..errors import ConfigError, Interrupted, StorageError
 from ..foreign_text import redact
-from .web import raise_refusal
+from .web import raise_refusal, raise_status
 
 VARIABLE = "SCOREMIX_STORE_PATIENCE"
 _SECONDS = 300.0  # by default: longer than a failover, shorter than a night
@@ -108,6 +108,7 @@ def one_line(error: BaseException) -> str:
 def _raise_permanent(what: str, error: Exception) -> None:
     """Raises errors that repeating the request cannot cure."""
     raise_refusal(error)
+    raise_status(what, error)
     names = {kind.__name__ for kind in type(error).__mro__}
     if names & _CREDENTIALS:
         raise ConfigError(

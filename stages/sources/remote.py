@@ -21,6 +21,7 @@ from ...manifests.foreign_text import require_whole
 from ...manifests.storage.location import URL, place
 from ...manifests.storage.remote import RemoteStore, open_remote, version
 from ...manifests.storage.retry import RetryPolicy
+from ...manifests.storage.web import RequestRefused
 from ..common.progress import Advance, Progress
 from ..images.input import Input
 from .base import MAX_INPUT_BYTES, read_refused, sort_by_name, storable_name
@@ -87,8 +88,14 @@ class RemoteFiles:
         return replace(self, entries={name: self.entries[name] for name in sorted(names)})
 
     def with_sibling(self, name: str) -> "RemoteFiles":
-        """With another file below the same base, if it is there."""
-        facts = self.store.facts(name)
+        """With another file below the same base, if it is there and not refused.
+
+        The signature of a URL is that of one file.
+        """
+        try:
+            facts = self.store.facts(name)
+        except RequestRefused:
+            return self
         return self if facts is None else replace(self, entries={**self.entries, name: facts})
 
 
