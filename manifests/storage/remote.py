@@ -21,11 +21,11 @@ from ..files.atomic import sha256_file
 from .conditions import refuses_conditions, says_it_exists
 from .location import URL
 from .retry import ReadBackMismatch, RetryPolicy, one_line
-from .web import client_options, failure_behind, raise_refusal
+from .settings import client_settings
+from .web import failure_behind, get_bounded, raise_refusal
 
 _BLOCK = 1 << 20  # bytes of a read
 PART = 16 << 20  # bytes of one part of a larger upload; S3 takes no fewer than 5 MiB
-_CONCURRENT_PARTS = 4  # of one upload: with PART, its memory
 _VERSIONS = ("ETag", "etag", "md5Hash", "version_id", "LastModified", "mtime", "updated", "created")
 logger = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -38,8 +38,9 @@ def open_remote(url: URL, retry_policy: RetryPolicy | None = None) -> "RemoteSto
     """
     import fsspec
 
+    policy = retry_policy or RetryPolicy.from_environment()
     try:
-        fs, root = fsspec.url_to_fs(str(url), **_options(url))
+        fs, root = fsspec.url_to_fs(str(url), **client_settings(url, policy.seconds))
     except ImportError as error:
         if url.is_s3:
             require("s3fs", "s3", str(url))
@@ -51,24 +52,7 @@ def open_remote(url: URL, retry_policy: RetryPolicy | None = None) -> "RemoteSto
         ) from error
     if url.is_s3:
         fs.retries = 1
-    return RemoteStore(fs, root.rstrip("/"), url, retry_policy or RetryPolicy.from_environment())
-
-
-def _options(url: URL) -> dict[str, Any]:
-    """Options added to those of fsspec's own configuration."""
-    from fsspec.config import conf
-
-    # A cached listing would hide what other workers did.
-    options: dict[str, Any] = {"use_listings_cache": False}
-    if url.is_s3:
-        # Botocore tries 5 times and s3fs 5 times that, half a minute without checking for a stop.
-        configured = conf.get(url.protocol, {}).get("config_kwargs", {})
-        options["config_kwargs"] = {"retries": {"total_max_attempts": 1}, **configured}
-        options["max_concurrency"] = _CONCURRENT_PARTS
-    if url.is_web:
-        configured = conf.get(url.protocol, {}).get("client_kwargs", {})
-        options["client_kwargs"] = {**configured, **client_options()}
-    return options
+    return RemoteStore(fs, root.rstrip("/"), url, policy)
 
 
 class RemoteStore:
@@ -175,9 +159,20 @@ class RemoteStore:
         with io.BufferedReader(_RemoteFile(self, name, size), _BLOCK) as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == sha256
 
-    def fetch(self, name: str, path: Path) -> None:
-        """Downloads a whole object to the local file `path`."""
-        self._retry("fetching", name, lambda: self.fs.get_file(self._path(name), str(path)))
+    def fetch(self, name: str, path: Path, limit: int | None = None) -> None:
+        """Downloads a whole object to the local file `path`.
+
+        limit: bytes that an HTTP server may send. Raises InputError where it sends more.
+        """
+        source, stopping = self._path(name), self.retry_policy.stopping
+
+        def get() -> None:
+            if self.url.is_web:
+                get_bounded(self.fs, source, str(path), limit, stopping)
+            else:
+                self.fs.get_file(source, str(path))
+
+        self._retry("fetching", name, get)
 
     # --- writing
 

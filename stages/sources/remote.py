@@ -259,7 +259,12 @@ def _fetch_file(
         if size is None or (
             store.url.is_web and not facts.get("partial")
         ):  # the server serves no ranges
-            store.fetch(name, part)
+            room = shutil.disk_usage(part.parent).free - _SPARE
+            try:
+                store.fetch(name, part, room if size is None else size)
+            except InputError:
+                part.unlink(missing_ok=True)
+                raise
         else:
             with open(part, "ab") as file:
                 # A power cut may have taken the last piece, whatever the file's size says.

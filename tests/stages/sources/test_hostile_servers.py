@@ -1,7 +1,11 @@
 """HTTP servers that answer with errors, too much, or nothing for a long time."""
 
+import contextlib
+import gzip
 import http.server
+import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +13,11 @@ from typing import Any
 import pytest
 import source_kinds as kinds
 
-from scoremix.manifests.errors import ConfigError, StorageError
+from scoremix.manifests.errors import ConfigError, InputError, Interrupted, StorageError
 from scoremix.stages.common.progress import Silent
 from scoremix.stages.corpus.store import Corpus
 from scoremix.stages.ingest.ingest import IngestConfig, ingest
+from scoremix.stages.sources import remote
 from scoremix.stages.sources.remote import FetchOptions, probe
 
 pytest.importorskip("aiohttp")
@@ -59,6 +64,25 @@ class Server(http.server.BaseHTTPRequestHandler):
     def send_whole(self, data: bytes) -> None:
         self._start(200, {"Content-Length": str(len(data)), "Accept-Ranges": "none"})
         self._send(data)
+
+    def send_packed(self, data: bytes) -> None:
+        """Much more than it looks like."""
+        packed = gzip.compress(bytes(64 << 20))
+        self._start(200, {"Content-Encoding": "gzip", "Content-Length": str(len(packed))})
+        self._send(packed)
+
+    def send_endless(self, data: bytes) -> None:
+        self._start(200, {"Transfer-Encoding": "chunked"})
+        with contextlib.suppress(OSError):
+            while self.command == "GET":
+                self._send(b"%x\r\n%b\r\n" % (1 << 16, bytes(1 << 16)))
+
+    def send_silent(self, data: bytes) -> None:
+        self._start(200, {"Content-Length": str(len(data)), "Accept-Ranges": "none"})
+        self._send(data[:2])
+        if self.command == "GET":
+            self.wfile.flush()
+            time.sleep(30)
 
     def log_message(self, *args: object) -> None:
         """Says nothing."""
@@ -119,3 +143,41 @@ def test_signed_tars_are_read_where_other_names_are_refused(url: str, tmp_path: 
     (tmp_path / "tar").mkdir()
     Server.files["a.tar"] = Path(kinds.as_tar(tmp_path / "tar")).read_bytes()
     assert len(take(f"{url}/signed/a.tar?signature=x", tmp_path).images) == kinds.COUNT
+
+
+# --- bodies
+
+
+def test_what_is_packed_on_the_way_is_not_unpacked(url: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="could not be opened"):
+        take(f"{url}/packed/corpus.zip", tmp_path)
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*.zip")) < 1 << 20
+
+
+def test_no_more_is_written_than_there_is_room_for(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = shutil.disk_usage(tmp_path).free - (100 << 20)
+    monkeypatch.setattr(remote, "_SPARE", room)
+    with pytest.raises(InputError, match="sends more than .* bytes"):
+        take(f"{url}/endless/corpus.zip", tmp_path)
+    assert not list((tmp_path / "fetched").rglob("*.part"))
+
+
+def test_a_server_that_falls_silent_is_given_up_after_the_patience(
+    url: str, tmp_path: Path
+) -> None:
+    begin = time.monotonic()
+    with pytest.raises(StorageError, match="fetching .* failed"):
+        take(f"{url}/silent/corpus.zip", tmp_path)
+    assert time.monotonic() - begin < 15
+
+
+def test_a_stop_is_heard_while_a_server_is_silent(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCOREMIX_STORE_PATIENCE", "300")
+    begin = time.monotonic()
+    with pytest.raises(Interrupted, match="Stopped while .* was fetched"):
+        take(f"{url}/silent/corpus.zip", tmp_path, stopping=lambda: time.monotonic() - begin > 2)
+    assert time.monotonic() - begin < 10
