@@ -12,6 +12,7 @@ tiff            TIFF files whose channels lie apart; thumbnails, palettes
 gif             frames that do not cover the screen
 bit_depth       16-bit and other deep pixels to 8 bits
 corruption      damage in PNG and TIFF that Pillow does not notice
+excess          refuses many scans, chunks and blanks before decoding
 unusable        the reason why an input cannot be used
 similarity      duplicates and near-duplicates, by perceptual hash
 pixel_file      decoded images in a temporary file

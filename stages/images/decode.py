@@ -20,6 +20,7 @@ from PIL.Image import Resampling, Transpose
 
 from . import bit_depth, corruption, gif, plugins, tiff
 from .colour import to_rgb
+from .excess import refuse_excess
 from .preparation import Preparation
 from .unusable import ExcludedByOption, Unusable, explain
 
@@ -140,6 +141,7 @@ def size_in_header(read: Callable[[], bytes]) -> tuple[int, int] | None:
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise Unusable("empty file (0 bytes)")
+    refuse_excess(data)
     # Pillow may be built without some of them, as AVIF; HEIF and JXL come with packages.
     known = [name for name in _FORMATS if name in Image.OPEN]
     try:

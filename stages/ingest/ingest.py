@@ -35,7 +35,7 @@ from .split import CandidateGroup, InputRecord, shuffled
 
 __all__ = ["IngestConfig", "MaxBad", "SourceConfig", "ingest"]
 
-ALGORITHM = 8  # raised whenever equal inputs and options would give another corpus
+ALGORITHM = 9  # raised whenever equal inputs and options would give another corpus
 
 _SMALL = 16  # px, below which photographs cannot be made out
 _SHRUNK = 4  # times smaller than they were, from which on that is worth a warning
