@@ -16,9 +16,11 @@ _HOMES = 8  # folders that are remembered, at most
 class Standing(Enum):
     """A run folder, compared with the one that its id was last used in."""
 
-    HOME = "home"  # the same folder, or one that it was moved to
+    HOME = "home"  # the same folder, or one that it was moved to on its file system
     COPY = "copy"  # that folder is still there, perhaps renamed, and has the id too
-    ELSEWHERE = "elsewhere"  # of another machine: moved or copied, which cannot be known here
+    # Of another machine or file system, or its original is out of sight: moved or copied, which
+    # cannot be known here.
+    ELSEWHERE = "elsewhere"
 
 
 def seal_of(
@@ -52,9 +54,15 @@ def standing_of(run: Path, seal: dict[str, Any] | None) -> Standing:
         return Standing.HOME
     if original_of(seal) not in (None, run.resolve()):
         return Standing.COPY
-    if seal["host"] == platform.node() or seal["inodes"] == _inodes(run):
-        return Standing.HOME
-    return Standing.ELSEWHERE
+    stayed = seal["host"] == platform.node() and seal["folder"] == str(run.resolve())
+    return Standing.HOME if stayed or seal["inodes"] == _inodes(run) else Standing.ELSEWHERE
+
+
+def came_from(seal: dict[str, Any] | None) -> str:
+    """Where the id was last used, for a message on a run that is ELSEWHERE."""
+    if seal is None or seal["host"] != platform.node():
+        return "another machine"
+    return f"{seal['folder']}, which is not there any more"
 
 
 def original_of(seal: dict[str, Any] | None) -> Path | None:

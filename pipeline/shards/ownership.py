@@ -26,7 +26,7 @@ from ...manifests.storage.remote import RemoteStore
 from ...manifests.storage.store import LocalStore, Store
 from ..ledger import Ledger
 from .claimant import Claimant
-from .home import Standing, original_of, seal_of, standing_of
+from .home import Standing, came_from, original_of, seal_of, standing_of
 from .origin import is_made_by, other_runs_at
 from .stores import open_shards
 
@@ -295,8 +295,8 @@ def _judge_own(claimant: Claimant, ledger: Ledger) -> Tenure:
         if not is_the_same or claimant.replace:
             return Tenure.OWN
         raise ConfigError(
-            f"{claimant.run} was moved or copied from another machine, whose run may still write"
-            f" to {shards}. Nothing was changed. If that run folder is not used any more, add"
+            f"{claimant.run} was moved or copied from {came_from(identity)}, and that run may still"
+            f" write to {shards}. Nothing was changed. If its folder is not used any more, add"
             " --replace; else give this one another --out."
         )
     is_originals = original is not None and same_place(Ledger(original).place(), shards)

@@ -203,6 +203,29 @@ def test_a_run_from_another_machine_takes_shards_that_came_with_it_alone(tmp_pat
     assert claim(asks) is Tenure.OWN and Ledger(asks.run).run_id == known
 
 
+def test_a_copy_whose_original_was_moved_away_does_not_replace_its_shards(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A move to another file system looks the same: then --replace says that it was one."""
+    folder, copy = photos.with_name("photos.run"), photos.with_name("copy.run")
+    shutil.copytree(folder, copy)
+    (photos.parent / "archive").mkdir()
+    folder.rename(photos.parent / "archive" / "photos.run")
+    before = tiny.digests(photos)
+    assert run(copy, "--set", "seed=7") == 2
+    error = capsys.readouterr().err
+    assert f"moved or copied from {folder}, which is not there" in error and "--replace" in error
+    assert tiny.digests(photos) == before
+    assert run(copy, "--replace") == 0 and run(copy) == 0  # asked for once
+    assert tiny.digests(photos) == before and verify(photos) == []
+    # With its shards it needs no answer.
+    other = photos.parent / "disk"
+    for name in ("photos", "copy.run"):
+        shutil.copytree(photos.with_name(name), other / name)
+        shutil.rmtree(photos.with_name(name))
+    assert run(other / "copy.run", "--set", "generate.ratio=3") == 0
+
+
 def test_a_claim_that_came_to_nothing_leaves_nothing(
     images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
