@@ -2,6 +2,7 @@
 
 import json
 import os
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import Place, is_url
 from ..stages.sources.spec import BUNDLED
 from .config import Config
+from .exchanged_file import exchanged_files
 from .fingerprints import fingerprint
 from .ledger import Ledger
 from .shards.stores import open_shards
@@ -23,8 +25,8 @@ def refuse_other_data(config: Config, folder: Path, shards: Place) -> None:
     A source under another path whose files have the same names, sizes and times is the same, and so
     is one that was moved or copied together with the run folder. A folder of which next to no file
     is left is another source under the path of the first, by names, sizes and, where times differ,
-    the content of some. Files or sources that were added are not its concern, nor other options:
-    the run is then stale, as it says.
+    the content of some; so is a tar or a table with other images. Files or sources that were added
+    are not its concern, nor other options: the run is then stale, as it says.
     """
     ledger = Ledger(folder)
     before = ledger.stages.get("ingest", {}).get("inputs")
@@ -33,10 +35,15 @@ def refuse_other_data(config: Config, folder: Path, shards: Place) -> None:
     old, new = _sources(before["options"]), _sources(config.ingest.model_dump(mode="json"))
     homes, seen = (ledger.identity or {}).get("homes", []), _seen_from(new, folder.resolve())
     if set(old) <= set(new) or any(_seen_from(old, home) == seen for home in homes):
-        for source, files, kept in exchanged_sources(config, RunFolder(folder)):
+        if not (made := _made(ledger, folder, shards)):
+            return
+        run = RunFolder(folder)
+        files_of = exchanged_files(config, run, before["source"])
+        exchanged = chain(exchanged_sources(config, run), files_of)
+        for source, files, kept in exchanged:
             left = f"{kept:,} of them are" if kept else "none of them is"
             what = f"{files:,} files in {source}, and {left} there as it was"
-            _refuse(f"{folder} was made from {what}", _made(ledger, folder, shards))
+            _refuse(f"{folder} was made from {what}", made)
         return
     follow = config.ingest.follow_links
     prints = [fingerprint(spec.source, follow_links=follow) for spec in config.ingest.sources]

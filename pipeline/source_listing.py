@@ -23,9 +23,9 @@ from .ledger import Explanations
 
 _MOST = 200_000  # files; of larger sources it is only said that something changed
 _NAMED = 3  # files of each kind
-_COMPARED = 200  # files whose content is compared, at most
-_COMPARED_BYTES = 1 << 28  # of all of them
-_KEPT = 0.05  # of a source's files; where fewer are left, it holds other data
+COMPARED = 200  # files whose content is compared, at most
+COMPARED_BYTES = 1 << 28  # of all of them
+KEPT = 0.05  # of a source's files; where fewer are left, it holds other data
 
 _Files = dict[str, list[int]]  # name -> size and time; of a zip's members size and CRC-32
 
@@ -60,20 +60,20 @@ def exchanged_sources(config: Config, files: RunFolder) -> Iterator[tuple[str, i
         if facts == 1:
             retimed = sorted(name for name in same if now[name] != before[name])
             kept -= round(len(retimed) * _share_of_others(files, numbers[source], source, retimed))
-        if kept < _KEPT * len(before):
+        if kept < KEPT * len(before):
             yield source, len(before), kept
 
 
 def _share_of_others(files: RunFolder, number: int, folder: str, names: list[str]) -> float:
     """The share of files, of some in even steps, whose content is not what the corpus records of
     the name. Of files that it does not record, as the tars in a folder, nothing is said."""
-    recorded = _digests(files, number) if names else {}
+    recorded = recorded_digests(files, number) if names else {}
     known = [name for name in names if name in recorded]
     read = others = size = 0
-    for name in known[:: max(1, -(-len(known) // _COMPARED))]:
+    for name in known[:: max(1, -(-len(known) // COMPARED))]:
         try:
             size += Path(folder, name).stat().st_size
-            if read and size > _COMPARED_BYTES:
+            if read and size > COMPARED_BYTES:
                 break
             others += sha256_file(Path(folder, name)) not in recorded[name]
             read += 1
@@ -82,7 +82,7 @@ def _share_of_others(files: RunFolder, number: int, folder: str, names: list[str
     return others / read if read else 0.0
 
 
-def _digests(files: RunFolder, number: int) -> dict[str, set[str]]:
+def recorded_digests(files: RunFolder, number: int) -> dict[str, set[str]]:
     """Name -> sha256 of the files that the corpus has of a source, by its place in the list."""
     try:
         rows = read_parquet(files.corpus / "sources.parquet").select(["source", "name", "sha256"])

@@ -4,13 +4,19 @@ import os
 import shutil
 from pathlib import Path
 
+import h5py
+import lmdb
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tiny
 from earlier import edit_ledger
 from in_process import cli
+from numpy.typing import NDArray
 from PIL import Image
 from remote_runs import augment
+from source_kinds import png, write
 
 WRITE = ("--until", "write")
 
@@ -147,6 +153,53 @@ def test_shards_of_others_inside_the_run_folder_are_not_taken_over(
 
 
 # --- other images under the same path
+
+
+def exchangeable(root: Path, kind: str, pixels: NDArray[np.uint8]) -> Path:
+    """A file of these images (N, H, W, 3), under names that depend on their number alone."""
+    if kind == "h5":
+        with h5py.File(root / "in.h5", "w") as file:
+            file["imgs"] = pixels
+        return root / "in.h5"
+    if kind == "parquet":
+        rows = [{"bytes": png(each), "path": None} for each in pixels]
+        pq.write_table(pa.table({"image": rows}), root / "in.parquet")
+        return root / "in.parquet"
+    if kind == "tars":
+        write(root / "in", "tar", {f"{n}.png": png(each) for n, each in enumerate(pixels)})
+        return root / "in"
+    if kind == "lmdb":
+        shutil.rmtree(root / "in", ignore_errors=True)
+        opened = lmdb.open(str(root / "in"), map_size=1 << 20)
+        with opened as database, database.begin(write=True) as change:
+            for number, each in enumerate(pixels):
+                change.put(f"16-{number:05}".encode(), png(each))
+        return root / "in"
+    return Path(write(root, "tar", {f"{n}.png": png(each) for n, each in enumerate(pixels)}))
+
+
+@pytest.mark.parametrize("kind", ["tar", "tars", "parquet", "h5", "lmdb"])
+def test_other_images_in_one_file_are_other_data(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, more = tmp_path / "photos", (*WRITE, "--set", "ingest.holdout=0")
+    pixels = np.random.default_rng(1).integers(0, 255, (9, 16, 16, 3), np.uint8)
+    source = exchangeable(tmp_path, kind, pixels[:8])
+    assert augment(source, photos, *more) == 0
+    os.utime(source, (5, 5))
+    assert augment(source, photos, *more) == 0  # touched
+    exchangeable(tmp_path, kind, pixels)
+    assert augment(source, photos, *more) == 0  # one image more
+    before = tiny.digests(photos)
+    exchangeable(tmp_path, kind, 255 - pixels)
+    for last in ((), ("--dry-run",)):
+        assert augment(source, photos, *more, *last) == 2
+        assert (
+            f"9 files in {source}, and none of them is there as it was" in capsys.readouterr().err
+        )
+    assert tiny.digests(photos) == before
+    assert augment(source, photos, *more, "--replace") == 0
+    assert tiny.digests(photos) != before
 
 
 def bitmaps(folder: Path, seed: int) -> Path:
