@@ -176,7 +176,7 @@ def json_value(item: Input, title: str, column: str | None = None) -> Any:
     keys = {*LABEL_KEYS, _SOFT, column or "", *(column or "").split(".")}
     try:
         return load_json(read_label(item, title), f"{item.name} of {title}", keys)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigError(
             f"{item.name} of {title} is no JSON ({explain(error)}), so that its label, if it"
             " has one, cannot be read. Mend it, or set ingest.classes: none."

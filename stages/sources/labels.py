@@ -290,7 +290,7 @@ def _has_labels(data: bytes) -> bool:
     """Whether a file of this name is StyleGAN's; other tools write a dataset.json too."""
     try:
         return "labels" in parse_json(data)
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError):
         return data.lstrip()[:1] == b"{"  # a damaged one must be reported, and not ignored
 
 
@@ -305,7 +305,7 @@ def read_pairs(data: bytes) -> list[tuple[str, Any]] | None:
     """
     try:
         document = parse_json(data)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
     if not isinstance(document, dict) or "labels" not in document:
         kind = f"keys {sorted(document)[:5]}" if isinstance(document, dict) else "no object"

@@ -43,7 +43,7 @@ def read_metadata(
     try:
         keys = {_FILE_NAME, *LABEL_NAMES, column or ""}
         columns, rows = (_csv_rows if is_csv else _json_rows)(name, data, keys)
-    except (ValueError, csv.Error, RecursionError) as error:
+    except (ValueError, csv.Error) as error:
         raise NoLabels(f"it cannot be read ({error})") from error
     if not rows:
         raise NoLabels("it has no rows")

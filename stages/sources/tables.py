@@ -112,7 +112,7 @@ def saved_files(folder: Path) -> list[Path]:
     try:
         listed = parse_json(read_beside(folder / "state.json"))["_data_files"]
         return [folder / Path(item["filename"]).name for item in listed]
-    except (InputError, OSError, Unusable, ValueError, KeyError, TypeError, RecursionError):
+    except (InputError, OSError, Unusable, ValueError, KeyError, TypeError):
         return []
 
 
@@ -291,5 +291,5 @@ def _class_names(schema: pa.Schema, label: str | None) -> tuple[str, ...]:
         facts = parse_json((schema.metadata or {})[b"huggingface"])["info"]["features"][label]
         is_class_label = facts["_type"] == "ClassLabel"
         return tuple(map(clean_class_name, facts["names"])) if is_class_label else ()
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         return ()  # a column of lists or structs has no _type of its own

@@ -225,5 +225,5 @@ def _class_names(tar: str) -> tuple[str, ...]:
     try:
         index = parse_json(read_beside(Path(tar).with_name("index.json")))
         return tuple(clean_class_name(str(name)) for name in index["classes"])
-    except (OSError, Unusable, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, Unusable, ValueError, KeyError, TypeError):
         return ()

@@ -128,7 +128,7 @@ def test_a_stages_yaml_here_may_be_that_of_the_run_folder(
 def test_a_run_that_was_killed_before_its_first_record_goes_on(
     until: str, images: Path, tmp_path: Path
 ) -> None:
-    """Of its corpus a part is there, and no ledger."""
+    """A part of the corpus is there, and no ledger."""
     run, more = tmp_path / "photos.run", ("--until", until)
     assert augment(images, tmp_path / "photos", "--until", "ingest") == 0
     (run / "stages.lock.json").unlink()

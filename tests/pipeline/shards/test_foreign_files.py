@@ -58,7 +58,7 @@ def begun(photos: Path, *names: str) -> None:
 def test_shards_of_a_killed_build_go_with_their_plan(
     photos: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of one plan two shards were begun, of the next none: neither names the other's."""
+    """A killed build began two shards of one plan, and none of the next, which has other names."""
     markers = sorted(path.name for path in photos.glob("aug-*.json"))
     begun(photos, *markers[-2:])
     left = photos / markers[-1].replace(".json", ".tar")
