@@ -25,7 +25,7 @@ ledger           stages.lock.json: which stages are done, stale (and why) or mis
 fingerprints     what each stage is made from, hashed for the ledger
 source_names     files of the sources by key, and keys by file
 source_listing   the files of the sources, to name those that changed
-exchanged_file   whether a tar, a table or the like holds other images than when it was read
+other_images     whether a source holds other images than when it was read
 decided          the config with the method that the pilot chose
 planned          reads the plan and the recipe that a run has made
 trained_network  opens score-net/ of a run, or says what is wrong with it

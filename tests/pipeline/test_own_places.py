@@ -195,7 +195,7 @@ def test_other_images_in_one_file_are_other_data(
     for last in ((), ("--dry-run",)):
         assert augment(source, photos, *more, *last) == 2
         assert (
-            f"9 files in {source}, and none of them is there as it was" in capsys.readouterr().err
+            f"9 images in {source}, and none of them is there as it was" in capsys.readouterr().err
         )
     assert tiny.digests(photos) == before
     assert augment(source, photos, *more, "--replace") == 0

@@ -513,7 +513,7 @@ def test_a_folder_whose_files_were_exchanged_is_other_data(
     for more in ((), ("--dry-run",)):
         assert augment(images, photos, *WRITE, *more) == 2
         error = capsys.readouterr().err
-        assert f"{len(files) - 1} files in {images}, and none of them is there" in error
+        assert f"{len(files) - 1} images in {images}, and none of them is there" in error
         assert f"shards in {photos}" in error and "--replace" in error
     assert tiny.digests(tmp_path) == before
     assert augment(images, photos, *WRITE, "--replace") == 0
@@ -565,7 +565,7 @@ def test_a_zip_whose_images_were_exchanged_is_other_data(
     capsys.readouterr()
     before = tiny.digests(tmp_path)
     assert augment(archive, photos, *WRITE) == 2
-    assert f"{len(files) + 1} files in {archive}, and none of them is" in capsys.readouterr().err
+    assert f"{len(files) + 1} images in {archive}, and none of them is" in capsys.readouterr().err
     assert tiny.digests(tmp_path) == before
 
 
