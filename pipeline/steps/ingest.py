@@ -1,5 +1,6 @@
 """The step `ingest`: is the corpus stale, read the sources again, record what it was made from."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ from ...manifests.files.atomic import write_bytes
 from ...manifests.run_folder import RunFolder
 from ...manifests.tombstones import read_tombstones
 from ...models.network.device import device_type
-from ...stages.corpus.store import Corpus, open_corpus
+from ...stages.corpus.store import FORGOTTEN, Corpus, open_corpus
 from ...stages.images.plugins import is_installed, packages_in
 from ...stages.ingest import ingest as ingesting
+from ...stages.ingest.unchanged import is_unchanged
 from ...stages.sources.remote import FetchOptions
 from .. import launch
 from ..config import Config, dump_config
@@ -77,17 +79,20 @@ def _ingest_if_stale(context: StageContext) -> Corpus:
         _refuse_renumbering(files)
     if not context.is_stale("ingest", inputs, sound, source_changes(job.config, files)):
         return open_corpus(files.corpus)
+    watched = Stoppable(job.progress, job.stopping)
+    fetching = FetchOptions(files.fetched, watched, job.stopping)
+    if sound and _can_be_kept(context, inputs, fetching):
+        return _keep_erased(context, inputs)
     if sound and (before := open_corpus(files.corpus)).forgotten:
         # Other options give another corpus without the forgotten images: can a plan be made of it?
         check_plan(job.config, before, without_forgotten=True)
     device = context.ledger.device_type(device_type(job.device))
-    watched = Stoppable(job.progress, job.stopping)
     corpus = ingesting.ingest(
         job.config.ingest,
         files.corpus,
         seed=job.config.seed,
         progress=watched,
-        fetching=FetchOptions(files.fetched, watched, job.stopping),
+        fetching=fetching,
         forgotten=read_tombstones(job.folder).hashes,
     )
     shutil.rmtree(files.fetched, ignore_errors=True)
@@ -99,6 +104,42 @@ def _ingest_if_stale(context: StageContext) -> Corpus:
         outcome["packages"] = lacked
     context.ledger.record("ingest", inputs, **outcome)
     return corpus
+
+
+def _can_be_kept(context: StageContext, inputs: dict[str, Any], fetching: FetchOptions) -> bool:
+    """Whether images of the corpus were forgotten, and its sources, which were touched or moved,
+    hold the same but for these: read again, the others would be numbered anew."""
+    job = context.job
+    corpus = open_corpus(job.files.corpus)
+    before = context.ledger.stages.get("ingest", {}).get("inputs")
+    if before is None or FORGOTTEN not in corpus.sources["status"].to_pylist():
+        return False
+    if _but_for_places(before) != _but_for_places(json.loads(json.dumps(inputs))):
+        return False
+    return is_unchanged(
+        job.config.ingest,
+        corpus,
+        seed=job.config.seed,
+        forgotten=read_tombstones(job.folder).file_hashes(),
+        progress=fetching.progress,
+        fetching=fetching,
+    )
+
+
+def _but_for_places(inputs: dict[str, Any]) -> dict[str, Any]:
+    """What ingest was made from, without where its sources are, and the times of their files."""
+    kept = {name: value for name, value in inputs.items() if name not in ("source", "options")}
+    options = {name: value for name, value in inputs["options"].items() if name != "source"}
+    return kept | {"options": options}
+
+
+def _keep_erased(context: StageContext, inputs: dict[str, Any]) -> Corpus:
+    """Records that the corpus is up to date; no listing, which has names that were forgotten."""
+    job, files = context.job, context.job.files
+    shutil.rmtree(files.fetched, ignore_errors=True)
+    context.ledger.record("ingest", inputs, **context.ledger.outcome("ingest"))
+    job.progress.note("ingest: the same images, but for forgotten ones: the corpus is kept")
+    return open_corpus(files.corpus)
 
 
 def _is_corpus(folder: Path, digest: str | None = None) -> bool:
