@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from ..errors import ConfigError
 from ..storage.store import Store, store_of
+from .owner import OWNER, read_owner
 from .sums import SUMS
 from .verify import Problem
 
@@ -26,3 +28,18 @@ def compare_with_run(shards: Path | Store, recorded: str | None) -> list[Problem
             " has published since",
         )
     ]
+
+
+def foreign_owner(shards: Path | Store, run_id: str | None) -> Problem | None:
+    """A problem where the corpus records that another run made it; None where the record is gone,
+    damaged (`verify` says so) or the run's.
+
+    run_id: in the ledger; None in ledgers of earlier versions.
+    """
+    try:
+        owner = read_owner(store_of(shards))
+    except ConfigError:
+        return None
+    if owner is None or run_id is None or owner.run_id == run_id:
+        return None
+    return Problem(OWNER, f"names another run as the owner of what lies here: {owner.run_id[:12]}")

@@ -46,7 +46,7 @@ def verify(
     what is damaged. Without the run, digests that were all written again are not seen.
     """
     from ...manifests.published.partition import Partition
-    from ...manifests.published.run_record import compare_with_run
+    from ...manifests.published.run_record import compare_with_run, foreign_owner
     from ...manifests.published.verify import verify as check
 
     part = Partition.parse(subset) if subset else None
@@ -56,10 +56,15 @@ def verify(
     if run is None:
         _refuse_other_folder(store)
     problems = check(shards if isinstance(shards, Path) else store, deep=deep, part=part)
-    recorded = Ledger(run).outcome("write").get("sums_sha256") if run is not None else None
+    ledger = None if run is None else Ledger(run)
+    recorded = None if ledger is None else ledger.outcome("write").get("sums_sha256")
     if folder is not None and recorded is None:
         raise _not_recorded(folder, shards)
     rewritten = compare_with_run(store, recorded)
+    foreign = None
+    if ledger and (rewritten or (recorded is None and isinstance(shards, Path))):
+        foreign = foreign_owner(store, ledger.run_id)
+    rewritten = [foreign] if foreign else rewritten
     if as_json:
         found = [{"file": one.file, "what": one.what} for one in (*problems, *rewritten)]
         print_json({"shards": str(shards), "whole": not found, "problems": found})
@@ -67,6 +72,8 @@ def verify(
         _print_links(store)
         for problem in (*problems, *rewritten):
             echo(str(problem))
+    if foreign:
+        raise _of_another_run(shards, run)
     if rewritten and not problems and run is not None and (again := _command_left(run)):
         raise VerifyError(
             f"{run} was stopped before it recorded what it published in {shards}, or is still at"
@@ -85,10 +92,10 @@ def verify(
         return
     read = f"every file of part {subset}" if subset else "every file"
     pixels = ", and every image decodes to its pixels" if deep else ""
-    ledger = f", and with the ledger of {run}" if recorded is not None else ""
+    beside = f", and with the ledger of {run}" if recorded is not None else ""
     echo(
         f"{shards} is whole: {read} agrees with SHA256SUMS, index, markers and manifest"
-        f"{pixels}{ledger}."
+        f"{pixels}{beside}."
     )
 
 
@@ -123,6 +130,13 @@ def _not_whole(
     return VerifyError(
         f"{shards} is not what its manifests promise: {len(problems)} problem(s), listed above."
         f" `{mending}` makes again what is damaged, from the run that made it, and nothing else."
+    )
+
+
+def _of_another_run(shards: Place, run: Path | None) -> VerifyError:
+    return VerifyError(
+        f"{shards} belongs to another run than {run}, which did not make what lies there. Move it"
+        " back to the run that made it, and name that run with --run to verify it."
     )
 
 

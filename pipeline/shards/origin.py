@@ -1,14 +1,16 @@
-"""Which run made shards that do not record it: those of earlier versions."""
+"""Which run made shards that do not record it, or record another id."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from ...manifests.errors import ScoreMixError
-from ...manifests.files.atomic import read_parquet
+from ...manifests.files.atomic import canonical_digest, read_parquet
 from ...manifests.plan.plan import group_by_shard, rows_digest
 from ...manifests.published.index import INDEX, parse_index
+from ...manifests.published.sums import SUMS
 from ...manifests.run_folder import RunFolder
 from ...manifests.shards.shard import read_marker
 from ...manifests.storage.location import Place, same_place
@@ -28,7 +30,27 @@ def is_made_by(ledger: Ledger, files: RunFolder, store: Store) -> bool:
     if found:
         return not recorded.isdisjoint(found)
     return any(
-        marker is not None and marker.rows_digest == digest
+        marker.rows_digest == digest
+        for name, digest in _planned_digests(files)
+        if (marker := read_marker(store, name)) is not None
+    )
+
+
+def is_published_by(ledger: Ledger, files: RunFolder, store: Store) -> bool:
+    """Whether the shards at `store` are this run's, though their record names another id.
+
+    Stricter than `is_made_by`: corpora of as many images have equal plans, so that the recipe,
+    which names the corpus, must agree too; or SHA256SUMS is the file that the run published.
+    """
+    sums = ledger.outcome("write").get("sums_sha256")
+    if sums is not None and store.size(SUMS) is not None and store.sha256(SUMS) == sums:
+        return True
+    recorded = ledger.stages.get("plan", {}).get("inputs", {}).get("recipe")
+    recipe = canonical_digest(recorded) if recorded else None
+    if (index := _index(store)) is not None:
+        return recipe == canonical_digest(index["recipe"]) and is_made_by(ledger, files, store)
+    return any(
+        (marker.rows_digest, marker.recipe_digest) == (digest, recipe)
         for name, digest in _planned_digests(files)
         if (marker := read_marker(store, name)) is not None
     )
@@ -70,10 +92,15 @@ def _plan_digest(store: Store) -> str | None:
 
 
 def _indexed_digest(store: Store) -> str | None:
+    index = _index(store)
+    return None if index is None else str(index["plan_digest"])
+
+
+def _index(store: Store) -> dict[str, Any] | None:
     if store.size(INDEX) is None:
         return None
     try:
-        return str(parse_index(store.read(INDEX))["plan_digest"])
+        return parse_index(store.read(INDEX))
     except (OSError, ValueError):
         return None
 

@@ -27,7 +27,7 @@ from ...manifests.storage.store import LocalStore, Store
 from ..ledger import Ledger
 from .claimant import Claimant
 from .home import Standing, came_from, original_of, seal_of, standing_of
-from .origin import is_made_by, other_runs_at
+from .origin import is_made_by, is_published_by, other_runs_at
 from .stores import open_shards
 
 logger = logging.getLogger(__name__)
@@ -223,8 +223,12 @@ def _judge(claimant: Claimant, ledger: Ledger, store: Store) -> Tenure:
         tenure = _judge_unowned(claimant, ledger, store)
     elif owner.run_id == ledger.run_id:
         tenure = _judge_own(claimant, ledger)
-    elif claimant.contains_shards and _names(ledger, claimant):
-        tenure = Tenure.OWN  # copied into this folder with what was here
+    elif (
+        claimant.contains_shards
+        and _names(ledger, claimant)
+        and is_published_by(ledger, RunFolder(claimant.run), store)
+    ):
+        tenure = Tenure.OWN  # copied with this folder, which got an id of its own since
     elif not isinstance(claimant.shards, Path) and (
         claimant.same_corpus
         or (claimant.corpus is not None and owner.corpus == claimant.corpus)
@@ -234,8 +238,8 @@ def _judge(claimant: Claimant, ledger: Ledger, store: Store) -> Tenure:
     else:
         raise ConfigError(
             f"{claimant.shards} belongs to another run: {OWNER} there names {owner.run_id[:12]},"
-            f" and {claimant.run} did not make what it holds. Nothing was changed. Choose another"
-            " folder, or name the run that made them with --run."
+            f" and {claimant.run} did not make what it holds. Nothing was changed. Move it back to"
+            " that run, name that run with --run, or another folder with augment --out."
         )
     if tenure in (Tenure.OWN, Tenure.ADOPTED) and not claimant.keeps_foreign:
         _refuse_foreign(claimant, store)
@@ -248,10 +252,8 @@ def _judge_unowned(claimant: Claimant, ledger: Ledger, store: Store) -> Tenure:
     if not names:
         return Tenure.NEW
     if _names(ledger, claimant):
-        if claimant.contains_shards:
-            return Tenure.ADOPTED
         others = other_runs_at(claimant.shards, claimant.run, original_of(ledger.identity))
-        if others and not claimant.replace:
+        if others and not claimant.contains_shards and not claimant.replace:
             if not isinstance(claimant.shards, Path):
                 return Tenure.GUEST  # workers with a copy of the run folder each
             runs = ", ".join(map(str, [claimant.run, *others]))

@@ -18,6 +18,8 @@ from PIL import Image
 from remote_runs import augment
 from source_kinds import png, write
 
+from scoremix.manifests.published.owner import OWNER
+
 WRITE = ("--until", "write")
 
 
@@ -150,6 +152,55 @@ def test_shards_of_others_inside_the_run_folder_are_not_taken_over(
     assert augment(images, tmp_path / "project" / "shards", "--run", other.parent, *WRITE) == 2
     assert "did not make" in capsys.readouterr().err
     assert tiny.digests(other) == before
+
+
+def project(folder: Path, images: Path, *more: str) -> Path:
+    """A finished run with its shards in its folder, by stages.yaml."""
+    folder.mkdir()
+    (folder / "stages.yaml").write_text(f"ingest: {{source: {images}}}\nrun: .\n")
+    quick = tiny.options(generate__method="mixup")
+    assert cli("run", folder / "stages.yaml", "--quiet", *WRITE, *quick, *more) == 0
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["other options", "equal plan", "no record"])
+def test_another_runs_corpus_in_the_place_of_the_shards_stays(
+    kind: str, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Corpora of as many images have one plan: the images differ."""
+    theirs = tiny.make_images(tmp_path / "images") if kind == "equal plan" else images
+    for path in (tmp_path / "images").rglob("*.png"):
+        Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
+    one = project(tmp_path / "one", images)
+    two = project(tmp_path / "two", theirs, *(("--set", "seed=9") if theirs == images else ()))
+    (one / "shards").rename(one / "before")
+    shutil.copytree(two / "shards", one / "shards")
+    if kind == "no record":
+        (one / "shards" / OWNER).unlink()
+    before = tiny.digests(one / "shards")
+    for more in ((), ("--dry-run",)):
+        assert cli("run", one / "stages.yaml", "--quiet", *WRITE, *more) == 2
+        error = capsys.readouterr().err
+        assert ("--replace" if kind == "no record" else "belongs to another run") in error
+    assert cli("verify", one / "shards") == 3
+    error = capsys.readouterr().err
+    assert ("belongs to another run" in error) is (kind != "no record")
+    assert cli("verify", one / "shards", "--json") == 3
+    assert '"whole": false' in capsys.readouterr().out
+    assert tiny.digests(one / "shards") == before
+    shutil.rmtree(one / "shards")  # what the message says
+    (one / "before").rename(one / "shards")
+    assert cli("run", one / "stages.yaml", "--quiet", *WRITE) == 0
+
+
+def test_a_copy_that_was_killed_before_it_recorded_its_new_id_goes_on(
+    images: Path, tmp_path: Path
+) -> None:
+    one = project(tmp_path / "one", images)
+    shutil.copytree(one, tmp_path / "two")
+    edit_ledger(tmp_path / "two", lambda content: content["identity"].update(id="0" * 32))
+    assert cli("run", tmp_path / "two" / "stages.yaml", "--quiet", *WRITE) == 0
+    assert cli("verify", tmp_path / "two") == cli("verify", one) == 0
 
 
 # --- other images under the same path
