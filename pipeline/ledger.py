@@ -83,7 +83,7 @@ class Ledger:
         with folder_lock(self.run):
             self.reload()
             if isinstance(shards, Path):
-                self.shards = os.path.relpath(shards, self.run)
+                self.shards = self._relative(shards)
             else:
                 self.shards = str(shards)
             self._save()
@@ -124,8 +124,21 @@ class Ledger:
         """Where the shards lie: where they were put before, or in the run's own folder."""
         if self.shards is not None and is_url(self.shards):
             return place(self.shards)
-        own = RunFolder(self.run).shards
-        return Path(os.path.normpath(self.run / self.shards if self.shards else own))
+        relative = self.shards or RunFolder(self.run).shards.name
+        named = Path(os.path.normpath(self.run / relative))
+        real = Path(os.path.normpath(self.run.resolve() / relative))
+        # Recorded as seen from the folder itself; where it was moved since, and a link left at its
+        # old place, that link is what leads to the shards.
+        is_here = same_place(named, real) or (named.exists() and not real.exists())
+        return named if is_here else real
+
+    def _relative(self, shards: Path) -> str:
+        """`shards` as seen from the run folder itself, links to which are followed; links on the
+        way to the shards are kept where they lead there from it too."""
+        relative, real = os.path.relpath(shards, self.run), self.run.resolve()
+        if same_place(Path(os.path.normpath(real / relative)), shards):
+            return relative
+        return os.path.relpath(shards.parent.resolve() / shards.name, real)
 
     def outcome(self, stage: str) -> dict[str, Any]:
         """What was stored with the last run of `stage`; {} where there was none."""

@@ -52,9 +52,11 @@ def standing_of(run: Path, seal: dict[str, Any] | None) -> Standing:
     """seal: as `seal_of` gave it when the id was last used; None for a run without an id."""
     if seal is None:
         return Standing.HOME
-    if original_of(seal) not in (None, run.resolve()):
+    original = original_of(seal)
+    if original is not None and original.resolve() != run.resolve():
         return Standing.COPY
-    stayed = seal["host"] == platform.node() and seal["folder"] == str(run.resolve())
+    # A link at the old place leads to the folder that was moved.
+    stayed = seal["host"] == platform.node() and Path(seal["folder"]).resolve() == run.resolve()
     return Standing.HOME if stayed or seal["inodes"] == _inodes(run) else Standing.ELSEWHERE
 
 

@@ -157,6 +157,53 @@ def test_a_moved_run_stays_the_same_run(photos: Path) -> None:
     assert cli("verify", elsewhere / "photos") == 0
 
 
+@pytest.mark.parametrize("moved", ["project", "run"])
+@pytest.mark.parametrize("disk", ["this", "another"])
+def test_a_run_that_was_moved_and_left_a_link_stays_the_same_run(
+    moved: str, disk: str, photos: Path, images: Path
+) -> None:
+    known, elsewhere = owner_of(photos), photos.parent / "big"
+    (photos.parent / "project").mkdir()
+    for name in ("photos", "photos.run"):
+        photos.with_name(name).rename(photos.parent / "project" / name)
+    shards = photos.parent / "project" / "photos"
+    assert run(shards.with_name("photos.run")) == 0  # is at home here
+    elsewhere.mkdir()
+    left = shards.parent if moved == "project" else shards.with_name("photos.run")
+    left.rename(elsewhere / left.name)
+    left.symlink_to(elsewhere / left.name)
+    if disk == "another":  # inode numbers are others there
+        edit_ledger(
+            shards.with_name("photos.run"),
+            lambda content: content["identity"].update(inodes=[1, 2]),
+        )
+    assert cli("forget", shards.with_name("photos.run"), "000003", "--quiet") == 0
+    assert augment(images, shards, *WRITE, seed=9) == 0
+    real = (elsewhere / "project" if moved == "project" else elsewhere) / "photos.run"
+    assert run(real) == 0 and cli("verify", real) == 0
+    assert owner_of(shards) == known and not (elsewhere / "photos").exists()
+
+
+def test_a_run_folder_behind_a_link_is_one_run_by_both_paths(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real, link = tmp_path / "big" / "deep" / "photos.run", tmp_path / "photos.run"
+    real.mkdir(parents=True)
+    link.symlink_to(real)
+    assert augment(images, tmp_path / "photos", *WRITE) == 0
+    before = tiny.digests(tmp_path / "photos")
+    assert run(real) == 0 and cli("verify", real) == cli("verify", link) == 0
+    assert Ledger(real).place() == Ledger(link).place() == tmp_path / "photos"
+    capsys.readouterr()
+    assert cli("status", real) == 0 and "files are gone" not in capsys.readouterr().out
+    assert os.listdir(real.parent) == ["photos.run"]
+    assert tiny.digests(tmp_path / "photos") == before
+    # A link on the way to the shards is kept, so that both may move together.
+    (tmp_path / "to").symlink_to(tmp_path / "big")
+    Ledger(link).record_place(tmp_path / "to" / "deep" / "photos")
+    assert Ledger(real).place() == real.parent / "photos"
+
+
 def test_a_ledger_is_no_authority_over_a_folder_that_it_names(
     photos: Path, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
