@@ -9,7 +9,7 @@ from typing import Any
 from ..manifests.errors import ConfigError, StorageError
 from ..manifests.foreign_text import redact_url
 from ..manifests.run_folder import RunFolder
-from ..manifests.storage.location import Place, is_url
+from ..manifests.storage.location import Place, is_url, same_place
 from ..stages.sources.base import clean_path
 from ..stages.sources.spec import BUNDLED, SourceSpec
 from .config import Config
@@ -147,16 +147,23 @@ def _shown(sources: list[_Source]) -> str:
 
 
 def _made(ledger: Ledger, folder: Path, shards: Place) -> list[str]:
-    """What of the run took work and would go."""
+    """What of the run took work, and would go or be left without its run: also shards in the place
+    of before, where another was asked for."""
     made = []
     if ledger.outcome("train"):
         steps = ledger.stages["train"]["inputs"]["options"].get("steps")
         made.append(f"a network trained for {steps} steps")
-    try:
-        names = open_shards(shards, folder).names()
-    except StorageError:
-        names = []
-    tars = [name for name in names if name.endswith(".tar")]
-    if tars:
-        made.append(f"{len(tars)} shards in {shards}")
+    recorded = ledger.place()
+    for place in (shards,) if same_place(shards, recorded) else (shards, recorded):
+        try:
+            names = open_shards(place, folder).names()
+        except StorageError:
+            names = []
+        tars = [name for name in names if name.endswith(".tar")]
+        if tars:
+            made.append(f"{len(tars)} shards in {place}")
+    run = RunFolder(folder)
+    for what, results in (("trial", run.trial), ("recognisers", run.recognition)):
+        if results.is_dir() and any(path.is_file() for path in results.rglob("*")):
+            made.append(f"the {what} in {results}")
     return made

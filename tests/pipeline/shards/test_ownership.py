@@ -542,6 +542,27 @@ def test_other_data_does_not_replace_what_was_made_unasked(
     assert "digits was asked for" in capsys.readouterr().err
 
 
+def test_other_data_does_not_leave_a_finished_corpus_without_its_run(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another --out, and the run of before: what it made is in no run then."""
+    other, folder = tiny.make_images(tmp_path / "other"), photos.with_name("photos.run")
+    for path in other.rglob("*.png"):
+        os.utime(path, (1, 1))
+    (other / "left" / "000.png").unlink()
+    more = ("--run", folder, *WRITE)
+    for last in ((), ("--dry-run",)):
+        assert augment(other, tmp_path / "new", *more, *last) == 2
+        assert f"namely 9 shards in {photos}. Nothing was changed" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists() and cli("repair", photos, "--quiet") == 0
+    (folder / "trial").mkdir()
+    (folder / "trial" / "gan.json").touch()
+    shutil.rmtree(photos)
+    assert augment(other, tmp_path / "new", *more) == 2
+    assert f"namely the trial in {folder / 'trial'}. Nothing" in capsys.readouterr().err
+    assert augment(other, tmp_path / "new", *more, "--replace") == 0
+
+
 def test_a_folder_whose_files_were_exchanged_is_other_data(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
