@@ -16,7 +16,6 @@ import click
 
 from ..manifests.errors import (
     STORAGE_ERRNOS,
-    ConfigError,
     Interrupted,
     LockedError,
     ScoreMixError,
@@ -73,10 +72,10 @@ def init(path: Path, data: str | None, inside: str | None, device: str) -> None:
     Without --data, and not on a terminal, the source in it is the bundled digits, to be replaced.
     """
     from .init_file import default_text, fitted_text
+    from .own_places import refuse_existing
 
     target = path / "stages.yaml" if path.is_dir() else path
-    if target.exists():
-        raise ConfigError(f"{target} exists already and was left as it is. Name another file.")
+    refuse_existing(target)
     if data is None and sys.stdin.isatty() and sys.stderr.isatty():
         asked = "Folder, zip or URL of your images (empty: the bundled digits)"
         data = click.prompt(asked, default="digits", show_default=False, err=True)

@@ -1,11 +1,13 @@
-"""Keeps apart what a run writes in its folder, its shards, and what was there before."""
+"""Keeps apart what a run writes in its folder, its shards, what was there before, and files that a
+command writes where the user says."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ..manifests.errors import ConfigError
 from ..manifests.published.names import is_litter
+from ..manifests.published.owner import OWNER
 from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import Place
 
@@ -31,6 +33,61 @@ def refuse_shards_among(files: RunFolder, shards: Place) -> None:
                 " Nothing was changed. Name another folder with augment --out, as"
                 f" {files.shards}."
             )
+
+    _refuse_other_runs_own(shards, files.path)
+
+
+def refuse_output_among(out: Path, runs: Iterable[Path | None], corpora: Iterable[Place]) -> None:
+    """Raises ConfigError where `out`, which is to be written, lies in a folder of shards or among
+    the files that a run writes and `forget` removes; links are followed.
+
+    runs, corpora: known ones; those around `out` are found.
+    """
+    where = out.resolve()
+    for run in runs:
+        if run is not None and (own := _own_around(where, RunFolder(run))) is not None:
+            raise _among(out, own)
+    _refuse_other_runs_own(out, None)
+    around = [folder for folder in where.parents if (folder / OWNER).exists()]
+    for corpus in (*(one.resolve() for one in corpora if isinstance(one, Path)), *around):
+        if where.is_relative_to(corpus):
+            raise ConfigError(
+                f"{out} lies inside the shards in {corpus}, where readers take every file for the"
+                " corpus. Nothing was changed. Choose a place outside."
+            )
+
+
+def refuse_existing(path: Path, may_replace: Callable[[bytes], bool] = lambda _: False) -> None:
+    """Raises ConfigError where something lies at `path` that a command would replace.
+
+    may_replace: of the bytes of a file there, whether they are what the command wrote before.
+    """
+    if os.path.lexists(path) and not (path.is_file() and may_replace(path.read_bytes())):
+        raise ConfigError(f"{path} exists already and was left as it is. Name another file.")
+
+
+def _refuse_other_runs_own(path: Path, but: Path | None) -> None:
+    """Raises ConfigError where `path` lies among the own files of a run around it, but `but`."""
+    where = path.resolve()
+    for folder in where.parents:
+        files = RunFolder(folder)
+        is_run = files.ledger.exists() or files.ledger_backup.exists()
+        if is_run and (but is None or folder != but.resolve()):
+            if (own := _own_around(where, files)) is not None:
+                raise _among(path, own)
+
+
+def _own_around(where: Path, files: RunFolder) -> Path | None:
+    return next((own for own in files.own if where.is_relative_to(own.resolve())), None)
+
+
+def _among(path: Path, own: Path) -> ConfigError:
+    is_own = path.resolve() == own.resolve()
+    what = "is a run's own" if is_own else f"lies in {own}, which a run fills"
+    return ConfigError(
+        f"{path} {what}: it may be replaced by the run, or removed by `forget`. Nothing was"
+        " changed. Choose a place outside."
+    )
 
 
 def refuse_foreign_files(files: RunFolder, stages: Path | None) -> None:

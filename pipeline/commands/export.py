@@ -47,14 +47,16 @@ def export(shards: Place, out: Path, quiet: bool, domains: str | None, **options
     from ...stages.export.export import ExportConfig
     from ...stages.export.export import export as write
     from ..ledger import find_local_shards, find_run
+    from ..own_places import refuse_output_among
     from ..progress import ProgressReporter, Stoppable
     from ..signals import stop_on_signal
 
     config = ExportConfig(**options, domains=parse_domains(domains))
-    folder = find_local_shards(shards)
+    folder, run = find_local_shards(shards), find_run(shards)
+    refuse_output_among(out, [run], [folder])
     with stop_on_signal() as stopping:
         progress = Stoppable(ProgressReporter(quiet), stopping)
-        done = write(folder, out, config, progress=progress, run=find_run(shards))
+        done = write(folder, out, config, progress=progress, run=run)
     _print_result(done)
 
 

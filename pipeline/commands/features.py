@@ -35,8 +35,10 @@ def features(path: Path, source: Path | None) -> None:
 
     A TorchScript file runs what it holds: use those of people whose programs you would run.
     """
-    if path.exists():
-        raise ConfigError(f"{path} exists already and was left as it is. Name another file.")
+    from ..own_places import refuse_existing, refuse_output_among
+
+    refuse_existing(path)
+    refuse_output_among(path, (), ())
     if not path.absolute().parent.is_dir():
         raise ConfigError(f"{path.absolute().parent} is not a folder. Make it first.")
     if source is not None and not source.is_file():

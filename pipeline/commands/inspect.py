@@ -25,7 +25,7 @@ _BAR = 40  # letters of the longest bar
 @click.command()
 @click.argument("shards", type=PLACE)
 @click.argument("key", metavar="[KEY|FILE]", required=False)
-@click.option("--image", type=LOCAL, help="Also write the image to this file.")
+@click.option("--image", type=LOCAL, help="Also write the image to this new file.")
 @JSON
 def inspect(shards: Place, key: str | None, image: Path | None, as_json: bool) -> None:
     """Count what SHARDS holds; with KEY or FILE, show where one image comes from.
@@ -35,8 +35,12 @@ def inspect(shards: Place, key: str | None, image: Path | None, as_json: bool) -
     folder, or lies in or beside one.
     """
     from ...manifests.published.inspect import PublishedCorpus
+    from ..own_places import refuse_existing, refuse_output_among
 
-    corpus, run = PublishedCorpus(store_of(find_shards(shards))), find_run(shards)
+    place, run = find_shards(shards), find_run(shards)
+    corpus = PublishedCorpus(store_of(place))
+    if image is not None:
+        refuse_output_among(image, [run], [place])
     if key is None:
         summary = corpus.summary()
         if as_json:
@@ -62,12 +66,14 @@ def inspect(shards: Place, key: str | None, image: Path | None, as_json: bool) -
     keys = [shown["sample"]["source_1"], shown["sample"]["source_2"]]
     shown["files"] = {one: files.get(one) for one in dict.fromkeys(keys)}
     shown["used_by"] = corpus.count_children(found)
+    if image is not None:
+        data = corpus.image_bytes(found)
+        refuse_existing(image, lambda there: there == data)
+        write_bytes(image, data)
     if as_json:
         print_json(shown)
     else:
         echo(_lineage(shown, corpus.class_names, run is not None))
-    if image is not None:
-        write_bytes(image, corpus.image_bytes(found))
 
 
 def _resolved(

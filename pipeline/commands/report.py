@@ -28,7 +28,7 @@ def report(folder: Path) -> None:
     type=LOCAL,
     default=Path("comparison.html"),
     show_default=True,
-    help="The page to write.",
+    help="The page to write; one that compare wrote before is replaced.",
 )
 @JSON
 def compare(folders: tuple[Path, ...], out: Path, as_json: bool) -> None:
@@ -36,11 +36,14 @@ def compare(folders: tuple[Path, ...], out: Path, as_json: bool) -> None:
     if len(folders) < 2:
         raise ConfigError("compare takes two run folders or more.")
     runs_named = [require_run(folder) for folder in folders]
-    from ...stages.report.compare_page import write_comparison
+    from ...stages.report.compare_page import is_comparison, write_comparison
     from ...stages.report.run_facts import read_facts
+    from ..own_places import refuse_existing, refuse_output_among
 
     if out.is_dir():
         out = out / "comparison.html"
+    refuse_output_among(out, runs_named, [Ledger(run).place() for run in runs_named])
+    refuse_existing(out, is_comparison)
     facts = [read_facts(path, _shards(path)) for path in runs_named]
     write_comparison(facts, out)
     if as_json:

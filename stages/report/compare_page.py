@@ -24,6 +24,14 @@ class _Cell:
     value: float | None = None
 
 
+_TITLE = b"<title>Runs side by side: "  # as in compare.html
+
+
+def is_comparison(page: bytes) -> bool:
+    """Whether a file is a page that `write_comparison` wrote."""
+    return _TITLE in page[:1024]
+
+
 def write_comparison(runs: Sequence[RunFacts], out: Path) -> None:
     """Writes a page with a column for each run.
 

@@ -203,6 +203,60 @@ def test_a_copy_that_was_killed_before_it_recorded_its_new_id_goes_on(
     assert cli("verify", tmp_path / "two") == cli("verify", one) == 0
 
 
+# --- files that a command writes where the user says
+
+
+def test_files_of_a_run_and_of_a_corpus_are_no_place_for_results(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, run = tmp_path / "photos", tmp_path / "photos.run"
+    assert augment(images, photos, *WRITE) == 0
+    assert augment(images, tmp_path / "other", *WRITE) == 0
+    (run / "report").mkdir()
+    (tmp_path / "link").symlink_to(run / "report")
+    weights = tmp_path / "weights.pt"
+    weights.touch()
+    taken = (
+        (run / "report" / "x", "lies in"),
+        (run / "trial" / "x.zip", "lies in"),
+        (tmp_path / "other.run" / "corpus" / "x", "lies in"),
+        (tmp_path / "link" / "x", "lies in"),
+        (run / "stages.yaml", "is a run's own"),
+        (photos / "real-000000.tar", "inside the shards"),
+        (tmp_path / "other" / "real-000000.tar", "inside the shards"),
+    )
+    before = tiny.digests(tmp_path)
+    for path, why in taken:
+        for words in (
+            ("inspect", photos, "000001", "--image", path),
+            ("export", photos, "--to", "imagefolder", "--overwrite", "--out", path),
+            ("compare", run, run, "--out", path),
+        ):
+            assert cli(*words) == 2, words
+            error = capsys.readouterr().err
+            assert why in error, (words, error)
+    assert cli("features", "--make", run / "report" / "x.pt", "--from", weights) == 2
+    assert "lies in" in capsys.readouterr().err
+    out = tmp_path / "other.run" / "report" / "more"
+    assert augment(images, out, "--run", tmp_path / "third.run", *WRITE) == 2
+    assert "lies in" in capsys.readouterr().err
+    assert tiny.digests(tmp_path) == before
+
+
+def test_an_image_replaces_no_other_file(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, image = tmp_path / "photos", tmp_path / "one.png"
+    assert augment(images, photos, *WRITE) == 0
+    for _ in range(2):  # the same again is no other
+        assert cli("inspect", photos, "000001", "--image", image) == 0
+    image.write_bytes(b"mine")
+    for path in (image, tmp_path):
+        assert cli("inspect", photos, "000001", "--image", path) == 2
+        assert f"{path} exists already and was left as it is" in capsys.readouterr().err
+    assert image.read_bytes() == b"mine"
+
+
 # --- other images under the same path
 
 

@@ -126,6 +126,11 @@ def test_runs_side_by_side(runs: list[Path], tmp_path: Path) -> None:
     assert "Best: the lowest of its row" in page.text and "A star" in page.text
     assert "generate.method" in page.text and "not comparable" not in page.text
     assert page.text.count("scoremix") >= 2 and page.text.count("mixup") >= 2
+    assert cli("compare", *runs, "--out", tmp_path) == 0  # comparison.html in it
+    assert cli("compare", *runs, "--out", tmp_path / "both.html") == 0  # its own page
+    (tmp_path / "both.html").write_bytes(b"mine")
+    assert cli("compare", *runs, "--out", tmp_path / "both.html") == 2
+    assert (tmp_path / "both.html").read_bytes() == b"mine"
 
 
 def test_what_cannot_be_reported_is_explained(
