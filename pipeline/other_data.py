@@ -16,6 +16,7 @@ from .config import Config
 from .fingerprints import fingerprint
 from .ledger import Ledger
 from .other_images import find_exchanged
+from .shards.home import Standing, standing_of
 from .shards.stores import open_shards
 
 
@@ -148,13 +149,15 @@ def _shown(sources: list[_Source]) -> str:
 
 def _made(ledger: Ledger, folder: Path, shards: Place) -> list[str]:
     """What of the run took work, and would go or be left without its run: also shards in the place
-    of before, where another was asked for."""
+    of before, where another was asked for; those of a copied run folder are the original's."""
     made = []
     if ledger.outcome("train"):
         steps = ledger.stages["train"]["inputs"]["options"].get("steps")
         made.append(f"a network trained for {steps} steps")
-    recorded = ledger.place()
-    for place in (shards,) if same_place(shards, recorded) else (shards, recorded):
+    places = [shards]
+    if standing_of(folder, ledger.identity) is not Standing.COPY:
+        places += [place for place in (ledger.place(),) if not same_place(place, shards)]
+    for place in places:
         try:
             names = open_shards(place, folder).names()
         except StorageError:

@@ -555,6 +555,8 @@ def test_other_data_does_not_leave_a_finished_corpus_without_its_run(
         assert augment(other, tmp_path / "new", *more, *last) == 2
         assert f"namely 9 shards in {photos}. Nothing was changed" in capsys.readouterr().err
     assert not (tmp_path / "new").exists() and cli("repair", photos, "--quiet") == 0
+    copy = shutil.copytree(folder, tmp_path / "copy.run")  # whose original keeps the corpus
+    assert augment(other, tmp_path / "others", "--run", copy, *WRITE) == 0
     (folder / "trial").mkdir()
     (folder / "trial" / "gan.json").touch()
     shutil.rmtree(photos)
