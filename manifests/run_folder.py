@@ -179,7 +179,8 @@ class RunFolder:
 
     @property
     def internal(self) -> Path:
-        """Locks, logs, caches and unfinished files: nothing that a user needs to keep."""
+        """Locks, logs, caches, unfinished files, and what other data are known by: the plan, the
+        listing of the sources, the ledger's second copy. It belongs with the run folder."""
         return self.path / ".scoremix"
 
     @property
