@@ -11,7 +11,7 @@ from .config import Config, load_config
 from .job import Job
 from .ledger import Ledger
 from .new_classes import new_classes_of
-from .planned import draw_plan
+from .planned import draw_plan, without_keys
 from .shards.destination import ShardDestination
 from .shards.open import open_destination
 
@@ -35,7 +35,8 @@ def refuse_before_saving(config: Config, corpus: Corpus, job: Job, ledger: Ledge
         return  # it is damaged, and written anew
     if not _differ_in_length(config, before):
         return
-    rows = draw_plan(config, corpus, new_classes_of(job.files, config, corpus, ledger))
+    drawn = draw_plan(config, corpus, new_classes_of(job.files, config, corpus, ledger))
+    rows = without_keys(drawn, corpus.forgotten)
     tasks = plan_shards(rows, "", canonical_digest(recorded["recipe"]))
     destination = open_destination(job.shards, job.folder, job.stopping)
     refuse_fewer_rounds(tasks, config.generate, destination)
@@ -56,14 +57,15 @@ def _differ_in_length(one: Config, other: Config) -> bool:
 def refuse_fewer_rounds(
     tasks: Sequence[ShardTask], generate: GenerateConfig, destination: ShardDestination
 ) -> None:
-    """Refuses fewer rounds than were made.
+    """Refuses fewer rounds than were made of this plan; those of another, as of another seed, are
+    replaced.
 
-    tasks: the shards of the plan. generate: resolved.
+    tasks: the shards of the plan, without rows of forgotten images. generate: resolved.
     """
     recipes = {task.recipe_digest for task in tasks}
     beyond = destination.unplanned_markers({task.name for task in tasks})
     rounds = [marker.round for marker in beyond if marker.recipe_digest in recipes]
-    if rounds:
+    if rounds and _are_of_this_plan(tasks, destination):
         ratio = max(task.rows["round"][0].as_py() for task in tasks)
         length = f"generate.ratio is {ratio}"
         if generate.by_class:
@@ -74,3 +76,14 @@ def refuse_fewer_rounds(
             f" {ratio} rounds ARE that corpus: index.json names each shard's round. To have them"
             " alone, use another --out, or remove the other shards yourself."
         )
+
+
+def _are_of_this_plan(tasks: Sequence[ShardTask], destination: ShardDestination) -> bool:
+    """Whether no augmented shard there has a planned one's name and recipe, and other rows."""
+    planned = {(task.name, task.recipe_digest): task.rows_digest for task in tasks}
+    there = [
+        (planned[marker.shard, marker.recipe_digest], marker.rows_digest)
+        for marker in destination.unplanned_markers(set())
+        if (marker.shard, marker.recipe_digest) in planned
+    ]
+    return all(asked == found for asked, found in there)

@@ -14,7 +14,7 @@ from ..fingerprints import inputs_of_plan
 from ..job import Role, StageContext
 from ..means import means_sha256_of
 from ..new_classes import new_classes_of
-from ..planned import Planned, draw_plan, planned_of, read_plan, recipe_of
+from ..planned import Planned, draw_plan, planned_of, read_plan, recipe_of, without_keys
 from ..refused_options import check_makes_a_difference
 from ..shards.open import open_destination
 
@@ -41,7 +41,8 @@ def plan(context: StageContext, config: Config, corpus: Corpus, net: TrainedNet 
             check_guide_differs(config.generate, net.facts)
         rows = draw_plan(config, corpus, new_classes)
         if leads and job.makes_shards:
-            tasks = plan_shards(rows, recipe.for_real_images().digest, recipe.digest)
+            kept = without_keys(rows, corpus.forgotten)
+            tasks = plan_shards(kept, recipe.for_real_images().digest, recipe.digest)
             destination = open_destination(job.shards, job.folder, job.stopping)
             refuse_fewer_rounds(tasks, config.generate, destination)
         if new_classes and config.generate.extrapolates:

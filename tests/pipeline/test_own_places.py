@@ -203,6 +203,34 @@ def test_a_copy_that_was_killed_before_it_recorded_its_new_id_goes_on(
     assert cli("verify", tmp_path / "two") == cli("verify", one) == 0
 
 
+# --- fewer rounds
+
+
+def test_another_seed_with_a_lower_ratio_is_another_corpus(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A lower ratio alone is refused, after `forget` too; with other options it replaces."""
+    photos, direct = tmp_path / "photos", tmp_path / "direct"
+    assert augment(images, photos, *WRITE, generate__ratio=3) == 0
+    assert cli("forget", tmp_path / "photos.run", "000003", "--quiet") == 0
+    before, saved = tiny.digests(photos), (tmp_path / "photos.run" / "stages.yaml").read_text()
+    for more in ((), ("--dry-run",)):
+        assert augment(images, photos, *WRITE, *more, generate__ratio=1) == 2
+        assert "finished rounds up to 3" in capsys.readouterr().err
+    assert tiny.digests(photos) == before
+    assert (tmp_path / "photos.run" / "stages.yaml").read_text() == saved
+    assert augment(images, photos, *WRITE, "--dry-run", generate__ratio=1, seed=5) == 0
+    assert augment(images, photos, *WRITE, generate__ratio=1, seed=5) == 0
+    assert cli("verify", photos) == 0 and cli("repair", photos, "--quiet") == 0
+    assert augment(images, photos, *WRITE, generate__ratio=3, seed=5) == 0
+    other = {"generate__ratio": 1, "generate__alpha": 3, "seed": 5}
+    assert augment(images, photos, *WRITE, **other) == 0
+    # As where there never were other rounds.
+    shutil.copytree(tmp_path / "photos.run", tmp_path / "direct.run")
+    assert augment(images, direct, *WRITE, **other) == 0
+    assert tiny.digests(direct) == tiny.digests(photos)
+
+
 # --- files that a command writes where the user says
 
 
