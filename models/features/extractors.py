@@ -319,3 +319,14 @@ def file_sha256(path: Path) -> str:
         )
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def copy_extractor(judging: Extractor, known: Images) -> Extractor:
+    """The judging features, or pixels where those are random.
+
+    Random features see what compression and grain add to a copy, and no longer know it; the
+    principal components of the pixels look through that.
+
+    known: images (n, H, W, C) that the components are computed from.
+    """
+    return Pixels(known) if judging.name == RandomNet.name else judging

@@ -23,6 +23,7 @@ from ...stages.trial.command import (
     run_trainer,
 )
 from ...stages.trial.config import TrialConfig
+from ...stages.trial.judge import JUDGING_ALGORITHM
 from ...stages.trial.locks import waiting_lock
 from ...stages.trial.one import gan_folder, options_folder, read_result, result_name
 from ...stages.trial.task_pool import run_all_commands
@@ -30,7 +31,7 @@ from ...stages.trial.trial import Trained
 from ..finished_run import FinishedRun
 from ..trial_trainer import ChosenTrainer, facts_of
 from .arms import ShardCorpus, arm_lock, check_unchanged, shard_corpus
-from .judging import JUDGING_ALGORITHM, SampleJudge, knows_flips, open_sample_judge
+from .judging import SampleJudge, knows_flips, open_sample_judge
 
 _LOG = "trainer.log"
 _LISTED = 5  # names in an error

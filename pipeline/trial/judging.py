@@ -31,7 +31,6 @@ from ..trial_trainer import ChosenTrainer, is_one_shot
 MIN_SAMPLES = 30  # of a snapshot, as of each half of the held-out images
 _LISTED = 3  # sizes that a note names
 _OPTION = "trial.generated"  # that names the place of the samples
-JUDGING_ALGORITHM = 2  # raised whenever equal samples would give another result
 _PAIRS_ALGORITHM = 1  # raised whenever equal samples would give other figures of pairs
 
 
@@ -145,7 +144,7 @@ class SampleJudge:
                 counts.append(len(samples.images))
                 notes += _notes(samples)
                 vectors = judge.vectors(samples.images)
-                measured.append(judge.figures(vectors))
+                measured.append(judge.figures(samples.images, vectors))
                 made.append(some_of(samples.images, share, self.run.config.seed))
                 if target is not None:
                     pairs += self._pairs(samples, vectors, target, judge)

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...models.features.extractors import Extractor, Pixels
-from ...models.features.random_net import RandomNet
+from ...models.features.extractors import Extractor, copy_extractor
 from ..common.progress import ignore_progress
 from ..corpus.store import Corpus
 from ..evaluate.feature_cache import FeatureCache, Features
@@ -15,11 +14,7 @@ from .read import Samples
 
 @dataclass(frozen=True)
 class CopySearch:
-    """The judging features, or pixels where those are random.
-
-    Random features see what compression and grain add to a copy, and no longer know it; the
-    principal components of the pixels look through that.
-    """
+    """The features that copies are looked for by, and the real images in them."""
 
     extractor: Extractor
     suite: MetricSuite
@@ -27,11 +22,11 @@ class CopySearch:
     @classmethod
     def of(cls, extractor: Extractor, suite: MetricSuite, corpus: Corpus) -> "CopySearch":
         """extractor, suite: those that judge."""
-        if extractor.name != RandomNet.name:
-            return cls(extractor, suite)
         held_out = suite.real.held_out
         images = np.asarray(corpus.training_images)
-        pixels = Pixels(corpus.reference if held_out else images)
+        pixels = copy_extractor(extractor, corpus.reference if held_out else images)
+        if pixels is extractor:
+            return cls(extractor, suite)
         training = pixels(images)
         reference = pixels(np.asarray(corpus.reference)) if held_out else training
         real = RealFeatures(pixels.describe(), reference, held_out, training, len(training))

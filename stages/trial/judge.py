@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...manifests.errors import ConfigError
 from ...manifests.plan.random_streams import image_seed, stream
 from ...models.features.errors import FeaturesError
-from ...models.features.extractors import Extractor, open_extractor
+from ...models.features.extractors import Extractor, copy_extractor, open_extractor
 from ...models.metrics.copying import find_copies, training_spacing
 from ...models.metrics.distances import Reference
 from ...models.metrics.neighbours import Vectors
@@ -19,6 +19,7 @@ from ..corpus.store import Corpus
 from ..evaluate.config import EvaluateConfig
 from ..evaluate.feature_cache import FeatureCache, ImageSet, Rows
 
+JUDGING_ALGORITHM = 3  # raised whenever equal samples would give another result
 MIN_HELD_OUT = 60  # two halves of 30, below which nothing can be said
 
 Images = NDArray[np.uint8]
@@ -105,7 +106,10 @@ class Mirrored:
 
 
 class Judge:
-    """Measures sets of samples by the features of the stage `evaluate`."""
+    """Measures sets of samples by the features of the stage `evaluate`.
+
+    Copies are looked for as `evaluate --generated` does: by pixels where those features are random.
+    """
 
     def __init__(
         self,
@@ -124,7 +128,8 @@ class Judge:
         self._reporting = Reference(vectors[halves.reporting])
         # Mirrored images have the spacing among themselves: a symmetric one is near its own image.
         sets = [training, Mirrored(training)] if flips else [training]
-        known = [FeatureCache(None).features(extractor, one, ignore_progress) for one in sets]
+        self._copies = copy_extractor(extractor, held_out)
+        known = [FeatureCache(None).features(self._copies, one, ignore_progress) for one in sets]
         self._training = np.concatenate(known)
         self._spacing = np.concatenate([training_spacing(each) for each in known])
 
@@ -134,14 +139,18 @@ class Judge:
 
     def measure(self, samples: Images) -> dict[str, float]:
         """The figures of samples (N, H, W, C)."""
-        return self.figures(self.vectors(samples))
+        return self.figures(samples, self.vectors(samples))
 
     def distances(self, vectors: Vectors) -> dict[str, float]:
         """Distances of features (N, D) to the reporting half."""
         return {"kd": self._reporting.kernel(vectors), "fd": self._reporting.frechet(vectors)}
 
-    def figures(self, vectors: Vectors) -> dict[str, float]:
-        """Distances to both halves; fidelity, diversity and copies against the reporting one."""
+    def figures(self, samples: Images, vectors: Vectors) -> dict[str, float]:
+        """Distances to both halves; fidelity and diversity against the reporting one; copies.
+
+        vectors: the features of the samples.
+        """
+        looked = vectors if self._copies is self._extract else self._copies(samples)
         fidelity = prdc(self._reporting.vectors, vectors)
         return {
             "kd_choosing": self._choosing.kernel(vectors),
@@ -149,7 +158,7 @@ class Judge:
             "precision": fidelity.precision,
             "recall": fidelity.recall,
             "coverage": fidelity.coverage,
-            "copies": find_copies(vectors, self._training, self._spacing).share,
+            "copies": find_copies(looked, self._training, self._spacing).share,
         }
 
 

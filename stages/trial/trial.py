@@ -24,7 +24,7 @@ from ..corpus.store import Corpus, open_corpus
 from ..evaluate.config import EvaluateConfig
 from .arm_corpus import ArmCorpus
 from .gan_run import ALGORITHM, ALGORITHM_OF_GROWING, GanOptions
-from .judge import Judge, check_held_out, open_judge
+from .judge import JUDGING_ALGORITHM, Judge, check_held_out, open_judge
 from .one import (
     Labelled,
     Task,
@@ -132,7 +132,7 @@ def _job(spec: TrialSpec, arm: ArmCorpus, number: int) -> _Job:
     # Until when they are trained makes no difference to the updates before, but where rounds come.
     facts += [] if arm.rises is None else [ALGORITHM_OF_GROWING, vars(arm.rises), images]
     trained = canonical_digest(facts)
-    judged_by = [images, spec.samples, spec.features]
+    judged_by = [images, spec.samples, spec.features, JUDGING_ALGORITHM]
     judged_by += ["mirrored copies"] if spec.options.flip else []
     identity = canonical_digest([trained, *judged_by])
     return _Job(arm, number, trained, identity)

@@ -123,6 +123,19 @@ def test_copies_of_mirrored_images_are_seen_where_gans_see_them(judge: Judge) ->
     assert judge.measure(mirrored)["copies"] < 0.1
 
 
+def test_random_features_judge_and_pixels_find_copies_with_noise() -> None:
+    random = np.random.default_rng(0)
+    coarse = random.integers(20, 236, (120, 4, 4, 1), np.uint8)
+    training, held_out = np.split(coarse.repeat(4, axis=1).repeat(4, axis=2), 2)
+    judging = Judge(open_extractor("random", None, held_out), training, held_out, 0, flips=True)
+    noise = random.normal(0, 3, training.shape)
+    copies = np.clip(training + noise, 0, 255).round().astype(np.uint8)
+    for samples in (copies, copies[:, :, ::-1]):
+        assert judging.measure(samples)["copies"] == 1
+    assert judging.measure(held_out)["copies"] == 0
+    assert judging.features["name"] == "random"
+
+
 def test_a_task_stopped_anywhere_ends_with_the_same_files(judge: Judge, tmp_path: Path) -> None:
     images = blobs(100, 1)
 
