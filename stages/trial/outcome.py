@@ -167,9 +167,11 @@ def conclusion(arms: Sequence[ArmOutcome], failed: Collection[str] = ()) -> str:
             f"No conclusion: all seeds of {', '.join(alike)} left the same samples. Does the"
             " command pass {seed} on?"
         )
+    same = [arm for arm in others if arm.best == real.best and arm.last == real.last]
+    sentences = [_same_samples(arm.name) for arm in same]
+    others = [arm for arm in others if arm not in same]
     changes = {arm.name: arm.against_real for arm in others if arm.against_real is not None}
     clear = clear_together(changes)
-    sentences = []
     for arm in sorted(others, key=lambda arm: arm.mean(arm.distance)):
         change = changes[arm.name]
         if arm.name not in clear:
@@ -199,6 +201,14 @@ def conclusion(arms: Sequence[ArmOutcome], failed: Collection[str] = ()) -> str:
             " better, and the order may change if they are trained longer."
         )
     return " ".join(sentences)
+
+
+def _same_samples(name: str) -> str:
+    """The sentence on an arm that left what the real images alone did."""
+    return (
+        f"No conclusion of {name}: its samples are those of {REAL} in each seed. Does the command"
+        " read {data}?"
+    )
 
 
 def _unseen(changes: Mapping[str, PairedChange], real: ArmOutcome, size: str) -> Iterator[str]:

@@ -51,6 +51,15 @@ def test_a_clear_gain_a_harm_and_no_difference_are_called_so() -> None:
     assert "No difference seen at this size: same (3 seeds of 1,280 images shown)" in text
 
 
+def test_samples_that_are_those_of_real_in_each_seed_are_no_null_result() -> None:
+    kd = (0.20, 0.22, 0.18)
+    text = found(real=results(*kd), own=results(*kd), mixup=results(0.21, 0.19, 0.20))
+    assert "No conclusion of own: its samples are those of real in each seed. Does" in text
+    assert "No difference seen at this size: mixup (3 seeds" in text
+    alone = found(real=results(*kd), own=results(*kd))
+    assert "No conclusion of own" in alone and "No difference" not in alone
+
+
 def test_no_difference_says_what_the_seeds_leave_room_for() -> None:
     real, worse = results(0.20, 0.22), results(0.30, 0.40)
     text = found(real=real, worse=worse)
