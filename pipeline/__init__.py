@@ -34,6 +34,7 @@ new_classes      the new classes of a run, as its recogniser chose them
 means            the mean images of a run, about which some methods mix
 trial_trainer    the trainer of a trial: a command, or a preset with a checkout
 trial_gan        the own GAN of a trial: options, and how long it trains
+trial_sizes      which training images a size of a trial has
 trial_check      refuses a trial that cannot be before the run that it follows
 earlier_trial    whether the trial of a run is of what the run makes now
 preflight        refuses places, disks and networks that cannot work, before anything is made

@@ -67,13 +67,17 @@ def refuse_existing(path: Path, may_replace: Callable[[bytes], bool] = lambda _:
 
 
 def _refuse_other_runs_own(path: Path, but: Path | None) -> None:
-    """Raises ConfigError where `path` lies among the own files of a run around it, but `but`."""
+    """Raises ConfigError where `path` lies among the own files of a run around it.
+
+    but: a run whose own are not meant, nor those that it lies among itself, as a trial's sizes do.
+    """
     where = path.resolve()
     for folder in where.parents:
         files = RunFolder(folder)
         is_run = files.ledger.exists() or files.ledger_backup.exists()
         if is_run and (but is None or folder != but.resolve()):
-            if (own := _own_around(where, files)) is not None:
+            own = _own_around(where, files)
+            if own is not None and (but is None or _own_around(but.resolve(), files) != own):
                 raise _among(path, own)
 
 

@@ -5,6 +5,7 @@ from ..stages.corpus.store import Corpus
 from ..stages.trial.arms import OWN, REAL
 from ..stages.trial.config import TrialConfig
 from .config import Config
+from .trial_sizes import check_plans_of_sizes
 from .trial_trainer import choose_trainer, facts_of, is_one_shot
 
 _SMALLEST = 8  # px, of the own GAN's images: this times a power of two
@@ -135,7 +136,8 @@ def check_trial_of(config: Config, corpus: Corpus) -> None:
     Raises ConfigError as the trial itself.
     """
     side, training = corpus.images.shape[1], len(corpus.training_rows)
-    check_counts(config.trial, side=side, training=training, held_out=len(corpus.reference))
+    sizes = check_counts(config.trial, side=side, training=training, held_out=len(corpus.reference))
+    check_plans_of_sizes(config, corpus, sizes)
     trainer = choose_trainer(config.trial)
     if trainer is not None:
         facts_of(trainer, corpus, config.trial.corpora, config.trial)

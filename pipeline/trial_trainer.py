@@ -31,6 +31,7 @@ from ..stages.trial.command import LENGTHS, placeholders_of, require_whole_comma
 from ..stages.trial.config import TrialConfig
 
 _SAMPLES = "samples"  # of every preset, below {out}
+_APART = 0.02  # as far as the images shown to arms may be apart without a word
 
 
 @dataclass(frozen=True)
@@ -123,17 +124,21 @@ def facts_of(
 
 
 def _own_lengths(trainer: ChosenTrainer, size: ArmSize, config: TrialConfig) -> dict[str, int]:
-    epochs = max(1, round(config.images / size.count))
+    epochs = passes_of(size.count, config.images)
     lengths = dict(zip(LENGTHS, (config.images, size.count, epochs), strict=True))
     named = placeholders_of(trainer.template)
     return {name: value for name, value in lengths.items() if name in named}
 
 
-def unequal_lengths(trainer: ChosenTrainer, counts: Collection[int]) -> str | None:
-    """What to know of a command of the user's own that trains arms of `counts` images alike."""
+def unequal_lengths(trainer: ChosenTrainer, counts: Collection[int], images: int) -> str | None:
+    """What to know of a command of the user's own that shows arms of `counts` images unequal
+    numbers of them; `images` is trial.images."""
     if trainer.preset is not None or len({*counts}) < 2:
         return None
-    if placeholders_of(trainer.template) & {*LENGTHS}:
+    named = placeholders_of(trainer.template) & {*LENGTHS}
+    if "epochs" in named and "images" not in named:
+        return _unequal_epochs(sorted({*counts}), images)
+    if named:
         return None
     return (
         "Note: trial.command names none of {images}, {count} and {epochs}. If it trains for a"
@@ -141,6 +146,37 @@ def unequal_lengths(trainer: ChosenTrainer, counts: Collection[int]) -> str | No
         f" {max(counts) / min(counts):.3g} times as many as that of {min(counts):,}, and the"
         " comparison is of that, too."
     )
+
+
+def _unequal_epochs(counts: list[int], images: int) -> str | None:
+    shown = _shown(counts, images)
+    if _is_equal(shown):
+        return None
+    shown_of = ", ".join(
+        f"the arm of {count:,} images was shown {each:,}"
+        for count, each in zip(counts, shown, strict=True)
+    )
+    multiples = range(counts[-1], 20 * max(images, counts[-1]), counts[-1])
+    fits = [length for length in multiples if _is_equal(_shown(counts, length))]
+    nearest = min(fits, key=lambda length: abs(length - images), default=None)
+    remedy = "" if nearest is None else f"; {nearest:,} as trial.images shows all the same"
+    return (
+        f"Note: {{epochs}} are whole passes: {shown_of}, and the comparison is of that, too. Let"
+        f" trial.command use {{images}}{remedy}."
+    )
+
+
+def _shown(counts: list[int], images: int) -> list[int]:
+    return [passes_of(count, images) * count for count in counts]
+
+
+def _is_equal(shown: list[int]) -> bool:
+    return max(shown) <= (1 + _APART) * min(shown)
+
+
+def passes_of(count: int, images: int) -> int:
+    """The whole passes over `count` images that show about `images`, one at least."""
+    return max(1, round(images / count))
 
 
 def arm_size(corpus: Corpus, arm: Arm) -> ArmSize:

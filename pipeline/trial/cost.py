@@ -19,7 +19,8 @@ from ..speed_probe import probe_network
 from ..trained_network import open_network
 from ..trial_check import check_counts, notes_on
 from ..trial_gan import seconds_of_image
-from ..trial_trainer import ChosenTrainer, choose_trainer, facts_of
+from ..trial_sizes import check_plans_of_sizes
+from ..trial_trainer import ChosenTrainer, choose_trainer, facts_of, unequal_lengths
 from .arms import arm_options, check_network, in_own_shards
 from .command import gans_of
 from .sizes import seconds_of_networks
@@ -38,6 +39,7 @@ def estimate_trial(run: FinishedRun, config: TrialConfig, *, device: str, proces
     trainer, corpus = choose_trainer(config), run.corpus
     side, training = corpus.images.shape[1], len(corpus.training_rows)
     sizes = check_counts(config, side=side, training=training, held_out=len(corpus.reference))
+    check_plans_of_sizes(run.config, corpus, sizes)
     if trainer is not None:
         return _of_command(trainer, run, config, arms, sizes, device)
     spec = spec_of(run, config, RunFolder(run.folder).trial, device)
@@ -96,6 +98,9 @@ def _of_command(
     facts = facts_of(trainer, run.corpus, arms, config)[first] | trainer.places
     out = gan_folder(folder, gans_of(trainer, config), first, 0) / "out"
     call = TrainerCall(trainer.template, folder / "data" / first, out, 0, 0, None, facts)
+    shown = unequal_lengths(
+        trainer, [len(run.corpus.training_rows) * (1 + arm.ratio) for arm in arms], config.images
+    )
     by = "trial.command" if trainer.preset is None else f"the preset of {trainer.spec.trainer}"
     return "\n".join(
         [
@@ -106,6 +111,7 @@ def _of_command(
             f"making:        about {format_duration(_seconds_of_making(run, arms, device))}",
             f"command of {first}, seed 0:",
             *(f"    {line}" for line in call.text.splitlines()),
+            *([shown] if shown else []),
             *_notes(config),
         ]
     )

@@ -21,7 +21,6 @@ from ...manifests.files.durable import remove_file
 from ...manifests.files.json_reader import parse_json
 from ...manifests.files.lock import run_lock
 from ...manifests.plan.made import made_identity
-from ...manifests.plan.random_streams import image_seed, stream
 from ...manifests.run_folder import RunFolder
 from ...stages.corpus.store import Corpus
 from ...stages.evaluate.number_format import round_floats
@@ -39,6 +38,7 @@ from ..job import Job
 from ..progress import ProgressReporter
 from ..run import run as run_stages
 from ..trial_check import check_sizes
+from ..trial_sizes import check_plans_of_sizes, choose_rows
 from .trial import TrialReport, trial
 
 # Of train: its preset decides them by the number of images.
@@ -113,6 +113,7 @@ def trial_sizes(
         Interrupted: a stop was asked for; the same command goes on.
     """
     sizes = check_sizes(config, len(run.corpus.training_rows))
+    check_plans_of_sizes(run.config, run.corpus, sizes)
     folder = run.folder / "trial" / "sizes"
     own = config.model_copy(update={"sizes": []})
     reports, held_out = [], folder / "held-out.parquet"
@@ -166,20 +167,6 @@ def _has_compared(run: FinishedRun, path: Path) -> bool:
     return any(arm["against_real"] for arm in arms) and not is_of_earlier(
         record, run.planned.recipe.as_json(), run.planned.rows
     )
-
-
-def choose_rows(corpus: Corpus, size: int, seed: int) -> NDArray[np.int64]:
-    """Rows of `size` training images, ascending: one of every class in turn, in a seeded order.
-
-    A smaller choice is part of every larger one.
-    """
-    rows = corpus.training_rows
-    order = stream(image_seed(seed, "trial"), "sizes").permutation(len(rows))
-    labels = corpus.training_ids[rows[order]]
-    turn = np.empty(len(rows), np.int64)  # how many of its class come before an image
-    for label in np.unique(labels):
-        turn[labels == label] = np.arange(np.sum(labels == label))
-    return np.sort(rows[order[np.lexsort((labels, turn))[:size]]])
 
 
 def prepare_size(run: FinishedRun, size: int, place: Path, held_out: Path) -> Config:

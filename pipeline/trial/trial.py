@@ -120,7 +120,8 @@ def trial(
         f"{arm} is the same corpus as {other}, and was not trained again."
         for arm, other in made.twins.items()
     ]
-    note = None if trainer is None else unequal_lengths(trainer, counts.values())
+    sizes = [arm.corpus for arm in found]
+    note = None if trainer is None else unequal_lengths(trainer, sizes, config.images)
     sentences += [each for each in (note, unequal_samples(found)) if each]
     sentences += notes_of(made.results)
     report = TrialReport(folder, found, "\n".join(sentences))

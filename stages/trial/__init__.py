@@ -8,6 +8,7 @@ one         one task, an arm with a seed: train, judge, keep the result
 gan_run     the training of one GAN, resumed from its last state
 snapshots   its averaged generator on disk, and the samples that it draws
 command     a trainer of the user's own, run and watched
+quoting     paths in a command, quoted as their place asks for
 supervisor  a program that ends a trainer when its trial dies
 trainer_script  a program that runs trainers whose scripts lack something
 task_pool   works on tasks, here or in processes beside each other

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shlex
 import signal
 import string
 import subprocess
@@ -17,6 +16,7 @@ from typing import BinaryIO
 from ...manifests.errors import ConfigError, Interrupted, ScoreMixError
 from ...manifests.foreign_text import REDACTED
 from . import supervisor
+from .quoting import fill_template
 
 PLACEHOLDERS = ("data", "out", "seed", "gpu")
 LENGTHS = ("images", "count", "epochs")  # of a trial's arm: to show, in it, passes over it
@@ -90,13 +90,8 @@ class TrainerCall:
     @property
     def text(self) -> str:
         """What bash runs."""
-        return self.template.format(
-            **self.facts,
-            data=shlex.quote(str(self.data)),
-            out=shlex.quote(str(self.out)),
-            seed=self.seed,
-            gpu=self.gpu,
-        )
+        values = {**self.facts, "seed": self.seed, "gpu": self.gpu}
+        return fill_template(self.template, values, {"data": str(self.data), "out": str(self.out)})
 
 
 def run_trainer(call: TrainerCall, log: Path, stopping: Callable[[], bool]) -> None:

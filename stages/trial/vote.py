@@ -114,7 +114,9 @@ def write_vote(
     pairs = draw_pairs(squares, count, seed, max(1, len(references)))
     sides = [[pair.left, pair.right] for pair in pairs]
     shown = {name: [_digest(images) for images in arm.samples] for name, arm in arms.items()}
-    identity = canonical_digest([sides, shown])[:12]
+    distances = [[name, arm.distance] for name, arm in arms.items()]
+    key = {"pairs": sides, "distances": distances, "figure": figure, "samples": shown}
+    identity = canonical_digest(key)[:12]
     above = [_square(np.resize(images, (ACROSS**2, *images.shape[1:])), 0) for images in references]
     pictures = [
         [
@@ -126,9 +128,7 @@ def write_vote(
     ]
     values = {"vote": identity, "pictures": json.dumps(pictures), "count": count}
     values["references"] = bool(references)
-    distances = [[name, arm.distance] for name, arm in arms.items()]
-    key = {"vote": identity, "pairs": sides, "distances": distances, "figure": figure}
-    write_json(folder / f"{identity}.key.json", key)
+    write_json(folder / f"{identity}.key.json", {"vote": identity, **key})
     page = folder / f"{identity}.html"
     write_bytes(page, render("vote.html", values))
     return page
@@ -163,7 +163,8 @@ class Votes:
 def read_answers(files: Sequence[Path], folder: Path) -> Votes:
     """All answers of some files, one at least. folder: where the keys of votes lie.
 
-    Votes on some arms count with votes on others, where the GANs of the arms in both are the same.
+    Votes on some arms count with votes on others, where the samples of the arms in both are the
+    same, and so are their distances.
 
     Raises ConfigError for a file that is no answer of a vote of this trial or has none, for a voter
     who is counted twice, and for votes on GANs that were not the same.
@@ -171,6 +172,7 @@ def read_answers(files: Sequence[Path], folder: Path) -> Votes:
     found: list[tuple[str, str, Side]] = []
     by_whom: list[str] = []
     distances: dict[str, float] = {}
+    samples: dict[str, object] = {}
     voters: dict[str, Path] = {}
     figures: set[str] = set()
     for path in files:
@@ -185,6 +187,7 @@ def read_answers(files: Sequence[Path], folder: Path) -> Votes:
                 found.append((left, right, answer))
                 by_whom.append(voter)
             judged = {str(arm): float(value) for arm, value in key["distances"]}
+            shown = dict(key["samples"])
             figures.add(str(key["figure"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(
@@ -194,14 +197,24 @@ def read_answers(files: Sequence[Path], folder: Path) -> Votes:
             raise ConfigError(f"{path} has no answer to any pair. Leave it out.")
         if voter in voters:
             raise ConfigError(f"{voters[voter]} and {path} are of one voter. Give one of them.")
-        same = all(judged[arm] == distances[arm] for arm in judged.keys() & distances.keys())
-        if not same or len(figures) > 1:
+        if not _agree(shown, samples):
             raise ConfigError(
-                f"{path} answers a vote on other GANs than the files before it. Count them apart."
+                f"{path} answers a vote on other samples than the files before it, of other GANs or"
+                " other snapshots. Count them apart."
+            )
+        if len(figures) > 1 or not _agree(judged, distances):
+            raise ConfigError(
+                f"{path} answers a vote on the same samples as the files before it, which were"
+                " judged in another way when its page was written. Count them apart."
             )
         voters[voter] = path
         distances |= judged
+        samples |= shown
     return Votes(found, by_whom, distances, figures.pop())
+
+
+def _agree(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    return all(one[arm] == other[arm] for arm in one.keys() & other.keys())
 
 
 def _named(voter: object) -> str:

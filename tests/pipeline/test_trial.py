@@ -386,6 +386,28 @@ def test_a_command_can_show_every_arm_the_same_number_of_images(
     )
 
 
+def test_whole_passes_that_show_arms_unequal_numbers_are_named(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--images 512 over 90, 270 and 360 images: 540, 540 and 360 of them; 1,080 are whole passes
+    of all."""
+    few = ("--arms", "real,own:2,own:3", "--seeds", "1")
+    named = "the arm of 270 images was shown 540, the arm of 360 images was shown 360"
+    fits = "use {images}; 1,080 as trial.images shows all the same"
+    for more in ((), ("--dry-run",)):
+        assert by_command(run, f"echo {{epochs}}; {COPY}", *few, *more) == 0
+        said = capsys.readouterr().out.replace("\n", " ")
+        assert named in said and fits in said
+
+
+def test_lengths_of_arms_that_failed_are_not_compared(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ("--arms", "real,own:2", "--seeds", "1")
+    assert by_command(run, "true {data} {out}; exit 3", *few) == 1
+    assert "times as many" not in capsys.readouterr().out
+
+
 def test_a_wrong_place_of_samples_costs_no_training(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -462,6 +484,24 @@ def test_a_dry_run_refuses_what_the_trial_would(
     capsys.readouterr()
     assert trial(tmp_path / "s.run", "--arms", "real,own", "--dry-run") == 2
     assert "0 images are held out, and a trial needs 60" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_a_size_that_leaves_a_class_one_image_is_refused_at_once(
+    more: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Eight classes of three images, within which the run mixes."""
+    tiny.make_bars(tmp_path / "images", range(8))
+    words = ("augment", "--data", tmp_path / "images", "--out", tmp_path / "s", "--quiet")
+    few = tiny.options(generate__method="mixup", ingest__holdout=0.76)
+    assert cli(*words, *few, "--until", "write") == 0
+    capsys.readouterr()
+    run = tmp_path / "s.run"
+    assert trial(run, "--arms", "real,own:1", "--seeds", "1", "--sizes", "10", *more) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "trial.sizes has 10" in said and "name sizes of 16 images or more" in said
+    assert not (run / "trial" / "sizes").exists()
+    assert trial(run, "--arms", "real,own:1", "--sizes", "16", "--dry-run") == 0
 
 
 def test_forget_removes_what_shows_images(tried: Path) -> None:

@@ -125,8 +125,20 @@ def test_nobody_is_counted_twice_and_no_votes_on_other_gans(tmp_path: Path) -> N
     with pytest.raises(ConfigError, match=r"ann.json and .*copy.json are of one voter"):
         read_answers([mine, again], tmp_path)
     longer = write_vote(tmp_path, ARMS | {"real": Contender([blobs(20, 9)], 0.02)}, 12, 0)
-    with pytest.raises(ConfigError, match="a vote on other GANs"):
+    with pytest.raises(ConfigError, match="a vote on other samples"):
         read_answers([mine, answers_of(longer, "bridge", "ben")], tmp_path)
+
+
+def test_votes_on_samples_that_were_judged_in_two_ways_count_apart(tmp_path: Path) -> None:
+    """Each page keeps the distances of its time: a later one is another page."""
+    page = write_vote(tmp_path, ARMS, 12, 0)
+    mine = answers_of(page, "bridge", "ann")
+    judged = {arm: Contender(one.samples, 0.05 - one.distance) for arm, one in ARMS.items()}
+    again = write_vote(tmp_path, judged, 12, 0)
+    assert again != page
+    assert read_answers([mine], tmp_path).distances == {"real": 0.03, "bridge": 0.01, "mixup": 0.02}
+    with pytest.raises(ConfigError, match="the same samples .* judged in another way"):
+        read_answers([mine, answers_of(again, "bridge", "ben")], tmp_path)
 
 
 def test_votes_on_some_arms_count_with_votes_on_all(tmp_path: Path) -> None:
