@@ -8,6 +8,7 @@ from ..stages.corpus.store import Corpus
 from ..stages.generate.config import GenerateConfig
 from ..stages.write.tasks import ShardTask, plan_shards
 from .config import Config, load_config
+from .decided import decided
 from .job import Job
 from .ledger import Ledger
 from .new_classes import new_classes_of
@@ -35,6 +36,9 @@ def refuse_before_saving(config: Config, corpus: Corpus, job: Job, ledger: Ledge
         return  # it is damaged, and written anew
     if not _differ_in_length(config, before):
         return
+    if config.generate.method == "auto" and not ledger.outcome("pilot").get("options"):
+        return  # its pilot has yet to choose, and the shards are of other options
+    config = decided(config, ledger)
     drawn = draw_plan(config, corpus, new_classes_of(job.files, config, corpus, ledger))
     rows = without_keys(drawn, corpus.forgotten)
     tasks = plan_shards(rows, "", canonical_digest(recorded["recipe"]))
