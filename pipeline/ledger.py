@@ -205,7 +205,7 @@ def find_shards(path: Place) -> Place:
         return path
     if not path.is_dir():
         raise ConfigError(f"{path} is not a folder. Name a folder of shards, or a run folder.")
-    return Ledger(path).place() if _is_run(path) else path
+    return Ledger(path).place() if is_run(path) else path
 
 
 def find_run(shards: Place) -> Path | None:
@@ -217,10 +217,10 @@ def find_run(shards: Place) -> Path | None:
         near = [Path.cwd() / f"{shards.name}.run"]
     else:
         shards = shards.absolute()
-        if _is_run(shards):
+        if is_run(shards):
             return shards
         near = [shards.parent, shards.with_name(f"{shards.name}.run")]
-    there = (run for run in near if _is_run(run))
+    there = (run for run in near if is_run(run))
     return next((run for run in there if same_place(Ledger(run).place(), shards)), None)
 
 
@@ -236,7 +236,7 @@ def run_of(path: Place) -> Path:
 
 def require_run(path: Place) -> Path:
     """As run_of, but of a run of which a stage is done."""
-    if isinstance(path, Path) and _is_run(path):
+    if isinstance(path, Path) and is_run(path):
         return path
     run = find_run(path)
     if run is None:
@@ -244,7 +244,8 @@ def require_run(path: Place) -> Path:
     return run
 
 
-def _is_run(folder: Path) -> bool:
+def is_run(folder: Path) -> bool:
+    """Whether a stage of a run is done in the folder."""
     files = RunFolder(folder)
     return files.ledger.exists() or files.ledger_backup.exists()
 

@@ -10,6 +10,7 @@ from ..manifests.published.names import is_litter
 from ..manifests.published.owner import OWNER
 from ..manifests.run_folder import RunFolder
 from ..manifests.storage.location import Place
+from .ledger import is_run
 
 _SHOWN = 3  # files that a message names
 
@@ -74,8 +75,7 @@ def _refuse_other_runs_own(path: Path, but: Path | None) -> None:
     where = path.resolve()
     for folder in where.parents:
         files = RunFolder(folder)
-        is_run = files.ledger.exists() or files.ledger_backup.exists()
-        if is_run and (but is None or folder != but.resolve()):
+        if is_run(folder) and (but is None or folder != but.resolve()):
             own = _own_around(where, files)
             if own is not None and (but is None or _own_around(but.resolve(), files) != own):
                 raise _among(path, own)
